@@ -1,0 +1,114 @@
+"""distilwhy: distil an LLM's answers and its reasons into a small model you own.
+
+Public names are loaded when they are first used: importing the package loads no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distilwhy.core.annotation import Annotation, Completion, parse_completion
+    from distilwhy.core.answer import Answer
+    from distilwhy.core.method import METHODS, Method, render_training_rows
+    from distilwhy.core.metrics import Comparison, Score, compare, score
+    from distilwhy.core.prompt import Message, Prompt, render_prompt
+    from distilwhy.core.results import Prediction
+    from distilwhy.core.splits import Splits
+    from distilwhy.core.task import Example, Exemplar, Task
+    from distilwhy.errors import (
+        BudgetError,
+        ConfigError,
+        DataError,
+        DistilwhyError,
+        RunError,
+        StudentError,
+        TeacherError,
+    )
+    from distilwhy.flows.annotate import annotate
+    from distilwhy.flows.evaluate import Scores, evaluate
+    from distilwhy.flows.experiment import Experiment, open_experiment, read_task
+    from distilwhy.flows.run import run
+    from distilwhy.flows.train import train_students
+    from distilwhy.store.records import read_examples
+    from distilwhy.students.student import Student
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "core.annotation": ("Annotation", "Completion", "parse_completion"),
+    "core.answer": ("Answer",),
+    "core.method": ("METHODS", "Method", "render_training_rows"),
+    "core.metrics": ("Comparison", "Score", "compare", "score"),
+    "core.prompt": ("Message", "Prompt", "render_prompt"),
+    "core.results": ("Prediction",),
+    "core.splits": ("Splits",),
+    "core.task": ("Example", "Exemplar", "Task"),
+    "errors": (
+        "BudgetError",
+        "ConfigError",
+        "DataError",
+        "DistilwhyError",
+        "RunError",
+        "StudentError",
+        "TeacherError",
+    ),
+    "flows.annotate": ("annotate",),
+    "flows.evaluate": ("Scores", "evaluate"),
+    "flows.experiment": ("Experiment", "open_experiment", "read_task"),
+    "flows.run": ("run",),
+    "flows.train": ("train_students",),
+    "store.records": ("read_examples",),
+    "students.student": ("Student",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604, RUF100
+    "METHODS",
+    "Annotation",
+    "Answer",
+    "BudgetError",
+    "Comparison",
+    "Completion",
+    "ConfigError",
+    "DataError",
+    "DistilwhyError",
+    "Example",
+    "Exemplar",
+    "Experiment",
+    "Message",
+    "Method",
+    "Prediction",
+    "Prompt",
+    "RunError",
+    "Score",
+    "Scores",
+    "Splits",
+    "Student",
+    "StudentError",
+    "Task",
+    "TeacherError",
+    "annotate",
+    "compare",
+    "evaluate",
+    "open_experiment",
+    "parse_completion",
+    "read_examples",
+    "read_task",
+    "render_prompt",
+    "render_training_rows",
+    "run",
+    "score",
+    "train_students",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'distilwhy' has no attribute {name!r}")
+    value = getattr(import_module(f"distilwhy.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

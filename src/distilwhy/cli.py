@@ -1,0 +1,182 @@
+"""The command line: parse, call one flow, print."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilwhy.errors import DistilwhyError
+
+app = typer.Typer(
+    name="distilwhy",
+    help="Distil an LLM's answers and its reasons into a small model you own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ExperimentFile = Annotated[Path, typer.Argument(metavar="EXP.yaml", help="The experiment file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
+
+
+def main() -> None:
+    """Run the command line; every deliberate error becomes one line and exit status 1."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    try:
+        app()
+    except DistilwhyError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a command in good order."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("\nstopped; run the same command again to go on", err=True)
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where to put the run.")] = Path("demo-run"),
+    full: Annotated[
+        bool, typer.Option("--full", help="Every method and control, five seeds: much longer.")
+    ] = False,
+) -> None:
+    """Run the whole job on the shipped task: no key, no network, a scripted teacher, CPU."""
+    from distilwhy import console
+    from distilwhy.demo.job import run_demo
+
+    with _interruptible(), console.Progress() as progress:
+        scores, experiment = run_demo(out, full=full, say=progress.say, watch=progress.watch())
+    console.show_scores(scores, experiment)
+    console.show_next_steps(experiment)
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+) -> None:
+    """Write a commented experiment, exemplars and a few rows, ready to edit."""
+    from distilwhy.flows.init import init as write
+
+    for path in write(directory):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"next: distilwhy plan {directory / 'experiment.yaml'}")
+
+
+@app.command()
+def plan(exp: ExperimentFile, as_json: AsJson = False) -> None:
+    """Check everything and show one whole prompt and what will be done; call nothing."""
+    from distilwhy import console
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.flows.plan import plan as make
+
+    experiment = open_experiment(exp)
+    console.show_plan(make(experiment), experiment, as_json)
+
+
+@app.command()
+def annotate(
+    exp: ExperimentFile,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Ask about at most this many rows.")
+    ] = None,
+) -> None:
+    """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""
+    from distilwhy import console
+    from distilwhy.flows.annotate import annotate as ask
+    from distilwhy.flows.evaluate import tally_annotations
+    from distilwhy.flows.experiment import open_experiment
+
+    experiment = open_experiment(exp)
+    with _interruptible(), console.Progress() as progress:
+        ask(experiment, limit, progress.annotation)
+    console.show_tallies(tally_annotations(experiment))
+
+
+@app.command()
+def train(
+    exp: ExperimentFile,
+    method: Annotated[str | None, typer.Option(help="Train this method alone.")] = None,
+) -> None:
+    """Train the students that are not trained yet; a killed training goes on."""
+    from distilwhy import console
+    from distilwhy.flows.annotate import refuse_unreadable
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.flows.train import train_students
+
+    experiment = open_experiment(exp)
+    refuse_unreadable(experiment)
+    with _interruptible(), console.Progress() as progress:
+        train_students(experiment, method, progress.training())
+
+
+@app.command()
+def evaluate(exp: ExperimentFile, as_json: AsJson = False) -> None:
+    """Score the trained students on the test rows, beside the teacher."""
+    from distilwhy import console
+    from distilwhy.flows.evaluate import evaluate as score
+    from distilwhy.flows.experiment import open_experiment
+
+    experiment = open_experiment(exp)
+    with _interruptible(), console.Progress() as progress:
+        scores = score(experiment, progress.evaluation)
+    console.show_scores(scores, experiment, as_json)
+
+
+@app.command()
+def run(exp: ExperimentFile, as_json: AsJson = False) -> None:
+    """Annotate, train and evaluate, doing only what is not yet done."""
+    from distilwhy import console
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.flows.run import run as do
+
+    experiment = open_experiment(exp)
+    with _interruptible(), console.Progress() as progress:
+        scores = do(experiment, progress.watch())
+    console.show_scores(scores, experiment, as_json)
+
+
+@app.command()
+def status(exp: ExperimentFile, as_json: AsJson = False) -> None:
+    """Show rows by outcome, students trained, and scores."""
+    from distilwhy import console
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.flows.status import status as look
+
+    console.show_status(look(open_experiment(exp)), as_json)
+
+
+@app.command()
+def predict(
+    student: Annotated[Path, typer.Argument(help="A student's folder.")],
+    text: Annotated[str | None, typer.Argument(help="One input, as the student reads it.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Rows: JSONL, CSV or Parquet.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Ask for its reasons too.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write JSONL here, not to the screen.")
+    ] = None,
+) -> None:
+    """Ask a student: about one text, or about every row of a file."""
+    if (text is None) == (file is None):
+        raise typer.BadParameter("give one input text, or --file with rows")
+    from distilwhy import console
+    from distilwhy.flows.predict import predict as ask
+
+    with _interruptible():
+        predictions = ask(student, text, file, explain=explain)
+    if text is not None and output is None:
+        console.show_prediction(predictions[0])
+    else:
+        console.write_predictions(predictions, output)

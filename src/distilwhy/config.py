@@ -1,0 +1,268 @@
+"""The experiment file: strict pydantic over YAML.
+
+Everything a user may type stands here, with its default. Paths are relative to the file that
+they stand in. Anything unknown is refused, by name.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, field_validator
+
+from distilwhy.core.answer import Kind
+from distilwhy.core.method import METHODS
+from distilwhy.errors import ConfigError
+
+SplitChoice = Literal["train", "validation", "test"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class AnswerConfig(_Strict):
+    """What an answer may be. A choice needs ``labels`` or ``options``, other kinds neither."""
+
+    kind: Kind
+    labels: list[str] = []
+    options: str | None = None
+
+
+class TaskConfig(_Strict):
+    """A task as written in YAML."""
+
+    instruction: str = ""
+    input: str
+    gold: str | None = None
+    id: str = "id"
+    answer: AnswerConfig
+    exemplars: list[dict[str, Any]] | str = []
+
+
+class HubConfig(_Strict):
+    """A split of a dataset on the Hugging Face hub."""
+
+    hub: str
+    split: str
+    name: str | None = None
+
+
+class DataConfig(_Strict):
+    """Where the rows are. A number for ``validation`` sets that share of train aside."""
+
+    train: str | HubConfig
+    validation: float | str | HubConfig = 0.1
+    test: str | HubConfig | None = None
+
+    @field_validator("validation")
+    @classmethod
+    def _share(cls, value: object) -> object:
+        if isinstance(value, float) and not 0 < value < 1:
+            raise ValueError("a share of train must be between 0 and 1")
+        return value
+
+
+class HttpTeacherConfig(_Strict):
+    """Any OpenAI-compatible endpoint, asked by chat or by plain completion."""
+
+    kind: Literal["chat", "completion"]
+    base_url: str
+    model: str
+    api_key_env: str | None = None
+    temperature: float | None = Field(default=0.0, ge=0)
+    max_tokens: int | None = Field(default=512, gt=0)
+    stop: list[str] = ["\n\nQ:"]
+    extra: dict[str, Any] = {}
+    concurrency: int = Field(default=8, gt=0)
+    timeout: float = Field(default=120.0, gt=0)
+    retries: int = Field(default=5, ge=0)
+    annotate: list[SplitChoice] = ["train", "validation", "test"]
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not re.match(r"https?://[^/\s]+", value):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError("must be the NAME of an environment variable, never the key itself")
+        return value
+
+
+class RecordedTeacherConfig(_Strict):
+    """Completions that you already have: JSONL files with ``id`` and ``completion``."""
+
+    kind: Literal["recorded"]
+    completions: list[str] = Field(min_length=1)
+    stop: list[str] = ["\n\nQ:"]
+    annotate: list[SplitChoice] = ["train", "validation", "test"]
+
+
+TeacherConfig = Annotated[HttpTeacherConfig | RecordedTeacherConfig, Discriminator("kind")]
+
+
+class ScratchConfig(_Strict):
+    """The shape of a student that starts from nothing: a small T5."""
+
+    width: int = Field(default=128, gt=0)
+    layers: int = Field(default=3, gt=0)
+    heads: int = Field(default=4, gt=0)
+    feedforward: int = Field(default=256, gt=0)
+    vocabulary: int = Field(default=4000, ge=300)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+
+
+class StudentConfig(_Strict):
+    """The student: ``scratch``, a local folder, or the name of a model on the hub."""
+
+    model: str = "scratch"
+    scratch: ScratchConfig = ScratchConfig()
+    max_input_tokens: int = Field(default=512, gt=0)
+    max_label_tokens: int = Field(default=32, gt=0)
+    max_rationale_tokens: int = Field(default=128, gt=0)
+
+
+class TrainingConfig(_Strict):
+    """How students are trained: the same for every method, so that they can be compared."""
+
+    steps: int = Field(default=1000, gt=0)
+    batch_size: int = Field(default=32, gt=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    rationale_weight: float = Field(default=1.0, ge=0)
+    evaluate_every: int = Field(default=100, gt=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+
+
+class ExperimentConfig(_Strict):
+    """One experiment, as written in YAML."""
+
+    task: TaskConfig | str
+    data: DataConfig
+    teacher: TeacherConfig
+    student: StudentConfig = StudentConfig()
+    training: TrainingConfig = TrainingConfig()
+    methods: list[str] = Field(default=["finetune", "label-distill", "step-by-step"], min_length=1)
+    seeds: list[int] = Field(default=[0], min_length=1)
+    out: str | None = None
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name not in METHODS:
+                raise ValueError(_unknown("method", name, list(METHODS)))
+        return value
+
+    @field_validator("methods", "seeds")
+    @classmethod
+    def _once(cls, value: list[Any]) -> list[Any]:
+        for item in value:
+            if value.count(item) > 1:
+                raise ValueError(f"{item!r} stands twice")
+        return value
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which ``5e-5`` is a number, as it is everywhere but in YAML 1.1."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_config(path: Path, kind: type[Config]) -> Config:
+    """The ``kind`` of config that the YAML file at ``path`` holds.
+
+    Raises:
+        ConfigError: in one line, naming the file, the key and what to do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "broken"
+        raise ConfigError(f"{path}{line}: is no YAML ({problem}); mend it there") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: must hold keys and values, such as 'task:'")
+    return check_config(value, kind, str(path))
+
+
+def check_config(value: dict[str, Any], kind: type[Config], where: str) -> Config:
+    """``value`` as that ``kind`` of config; the first thing wrong with it as a ConfigError."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, kind)}") from None
+
+
+def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
+    """The most telling of pydantic's complaints, in one line."""
+    complaints = error.errors(include_url=False)
+    unknown = [c for c in complaints if c["type"] == "extra_forbidden"]
+    first = (unknown or sorted(complaints, key=lambda c: -len(c["loc"])))[0]
+    path = [part for part in first["loc"] if not _is_branch(part)]
+    key = ".".join(str(part) for part in path)
+    if first["type"] == "extra_forbidden":
+        return f"{key}: {_unknown('key', str(path[-1]), _siblings(kind, path))}"
+    if first["type"] == "missing":
+        return f"{key}: is missing; add it"
+    if first["type"].startswith("union_tag"):
+        return f"{key}.kind: must be one of chat, completion, recorded"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    given = first["input"]
+    hint = "; put it in quotes" if isinstance(given, bool) and "string" in message else ""
+    secret = key.endswith("api_key_env")
+    value = "" if secret or isinstance(given, dict | list) else f"{given!r}: "
+    return f"{key}: {value}{message[0].lower() + message[1:]}{hint}"
+
+
+def _is_branch(part: str | int) -> bool:
+    """Whether pydantic names the arm of a union there, not a key."""
+    arms = ("str", "float", "chat", "completion", "recorded", "list[dict[str,any]]")
+    return isinstance(part, str) and (part in arms or part.endswith("Config"))
+
+
+def _siblings(kind: type[BaseModel], path: list[str | int]) -> list[str]:
+    """The keys that may stand where the last of ``path`` stands."""
+    kinds: list[type[BaseModel]] = [kind]
+    for part in path[:-1]:
+        fields = [
+            k.model_fields[part] for k in kinds if isinstance(part, str) and part in k.model_fields
+        ]
+        kinds = [model for field in fields for model in _models(field.annotation)]
+    return sorted({name for k in kinds for name in k.model_fields})
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    if get_origin(annotation) in (Union, UnionType, Annotated, list):
+        return [model for part in get_args(annotation) for model in _models(part)]
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return [annotation] if is_model else []  # type: ignore[list-item]
+
+
+def _unknown(what: str, name: str, known: list[str]) -> str:
+    if what == "key" and name == "api_key":
+        return "never write a key here; name its environment variable in api_key_env"
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"unknown {what} {name!r}; did you mean {close[0]!r}?"
+    return f"unknown {what} {name!r}; it must be one of {', '.join(known)}"

@@ -1,0 +1,317 @@
+"""What a person sees: live bars in a terminal, plain lines elsewhere, tables in both."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from distilwhy.core.metrics import Comparison, Score
+from distilwhy.core.results import Prediction, Tally
+
+if TYPE_CHECKING:
+    from distilwhy.flows import annotate, evaluate, experiment, plan, run, status, train
+    from distilwhy.students.training import Report, Trained
+
+PLAIN_LINE_EVERY_S = 5.0
+
+
+class Progress:
+    """Shows how a command gets on: bars on a terminal, now and then a line elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._live = self._console.is_terminal
+        self._bars = Bars(
+            TextColumn("{task.description:<26}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            disable=not self._live,
+        )
+        self._task: TaskID | None = None
+        self._name = ""
+        self._started = self._spoke = 0.0
+        self._losses = ""
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._bars.console.print(escape(line), soft_wrap=True)
+
+    def annotation(self, progress: "annotate.Progress") -> None:
+        """Watch the teacher being asked."""
+        new = progress.answered + progress.failed
+        if new == 0:
+            self._begin("teacher", progress.total, progress.from_ledger)
+        rate = new / max(1e-6, time.monotonic() - self._started)
+        note = f"{progress.from_ledger} from ledger"
+        note += f", {progress.failed} failed" if progress.failed else ""
+        note += f", {rate:.1f} rows/s" if new else ""
+        self._move(progress.from_ledger + new, progress.total, note)
+
+    def training(self) -> "train.Watcher":
+        """Watch students being trained."""
+        from distilwhy.flows.train import Watcher
+
+        return Watcher(self._starts, self._ticks, self._reports, self._ends)
+
+    def watch(self) -> "run.Watch":
+        """Watch a whole run."""
+        from distilwhy.flows.run import Watch
+
+        return Watch(self.annotation, self.training(), self.evaluation)
+
+    def evaluation(self, method: str, seed: int) -> None:
+        """Watch students being scored."""
+        self.say(f"asking {method} (seed {seed}) about the test rows")
+
+    def _starts(self, method: str, seed: int, rows: int) -> None:
+        self._losses = f"{rows} rows"
+        self._begin(f"{method} seed {seed}", None, 0)
+
+    def _ticks(self, step: int, steps: int) -> None:
+        self._move(step, steps, self._losses)
+
+    def _reports(self, report: "Report") -> None:
+        losses = "  ".join(f"{task} {loss:.3f}" for task, loss in report.losses.items())
+        self._losses = f"loss {losses}  validation {report.validation_accuracy:.1%}"
+        if not self._live:
+            self.say(f"{self._name}: step {report.step}/{report.steps}  {self._losses}")
+
+    def _ends(self, method: str, seed: int, trained: "Trained | None") -> None:
+        name = f"{method} seed {seed}"
+        if trained is None:
+            self.say(f"{name}: trained already")
+            return
+        self.say(
+            f"{name}: validation {trained.validation_accuracy:.1%} at step "
+            f"{trained.best_step}, {trained.seconds:.0f} s"
+        )
+        for part, found in trained.truncation.items():
+            if found.cut:
+                self.say(
+                    f"  {found.cut} of {found.texts} {part} texts were cut to {found.limit} "
+                    f"tokens (longest {found.longest}); raise max_{part}_tokens to keep all"
+                )
+
+    def _begin(self, name: str, total: int | None, done: int) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+        self._name, self._started, self._spoke = name, time.monotonic(), 0.0
+        self._task = self._bars.add_task(escape(name), total=total, completed=done, note="")
+
+    def _move(self, done: int, total: int, note: str) -> None:
+        assert self._task is not None
+        self._bars.update(self._task, completed=done, total=total, note=escape(note))
+        now = time.monotonic()
+        if not self._live and (done == total or now - self._spoke > PLAIN_LINE_EVERY_S):
+            self._spoke = now
+            self.say(f"{self._name}: {done}/{total}  {note}")
+
+
+def show_scores(
+    scores: "evaluate.Scores", experiment: "experiment.Experiment", as_json: bool = False
+) -> None:
+    """The score table, the comparisons and where they stand."""
+    if as_json:
+        _print_json(scores.as_json())
+        return
+    console = _console()
+    show_tallies(scores.teacher)
+    table = _table("Test accuracy", "", "accuracy", "95 % interval", "seeds", "each seed")
+    if (teacher := scores.teacher.get("test")) and teacher.score:
+        table.add_row("teacher", *_score_cells(teacher.score), "", "")
+    for found in scores.methods:
+        each = "  ".join(f"{student.score.accuracy:.1%}" for student in found.students)
+        table.add_row(found.method, *_score_cells(found.score), str(found.score.seeds), each)
+    console.print(table)
+    for versus in scores.comparisons:
+        console.print(f"{versus.method} against {versus.baseline}: {_verdict(versus.comparison)}")
+    if scores.methods and scores.methods[0].score.seeds == 1:
+        console.print("One seed each: the intervals leave out how much training itself varies.")
+    console.print(f"\nscores: {experiment.folder.scores}", soft_wrap=True)
+
+
+def show_next_steps(experiment: "experiment.Experiment") -> None:
+    """What to try after a demo."""
+    methods, seed = experiment.config.methods, experiment.config.seeds[0]
+    if "step-by-step" in methods:
+        student = experiment.folder.student("step-by-step", seed)
+        text = experiment.splits.test[0].text.replace('"', "'")
+        print_line(f'ask it:  distilwhy predict {student} --explain "{text}"')
+
+
+def show_tallies(tallies: Mapping[str, Tally]) -> None:
+    """The annotations of each split by outcome, with the first problem to look at."""
+    table = _table(
+        "Teacher's answers", "", "rows", "ok", "unparsed", "refused", "truncated", "failed",
+        "not asked", "accuracy",
+    )  # fmt: skip
+    for name, tally in tallies.items():
+        counts = [str(tally.outcomes[o]) for o in ("ok", "unparsed", "refused", "truncated")]
+        failed, waiting = str(tally.outcomes["failed"]), str(tally.rows - tally.asked)
+        accuracy = _share(tally.score) if tally.score else "no gold"
+        table.add_row(name, str(tally.rows), *counts, failed, waiting, accuracy)
+    console = _console()
+    console.print(table)
+    for name, tally in tallies.items():
+        if tally.problem:
+            row, problem = tally.problem
+            console.print(escape(f"unread, e.g. {name} row {row}: {problem}"), soft_wrap=True)
+        if tally.without_rationale:
+            console.print(f"{name}: {tally.without_rationale} answers came without a rationale")
+
+
+def show_status(found: "status.Status", as_json: bool) -> None:
+    """How far an experiment is."""
+    if as_json:
+        _print_json(asdict(found))
+        return
+    console = _console()
+    console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
+    show_tallies(found.teacher)
+    scored = _accuracies(found.scores)
+    table = _table("Students", "", "seed", "state", "validation", "test")
+    for student in found.students:
+        validation = student.validation_accuracy
+        table.add_row(
+            student.method,
+            str(student.seed),
+            student.state,
+            "" if validation is None else f"{validation:.1%}",
+            scored.get((student.method, student.seed), ""),
+        )
+    console.print(table)
+
+
+def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: bool) -> None:
+    """What will be done, with one whole prompt."""
+    if as_json:
+        _print_json(asdict(found))
+        return
+    console, config = _console(), experiment.config
+    console.rule(f"one whole prompt, for row {escape(found.prompt_id)}", style="dim")
+    console.print(escape(found.prompt), soft_wrap=True)
+    console.rule(style="dim")
+    for name, count in found.rows.items():
+        bare = found.without_gold[name]
+        note = f", {bare} without gold" if bare else ""
+        console.print(f"{name:<11}{count} rows{note}")
+    missing = found.calls - found.answered
+    tokens = f", about {found.prompt_tokens:,} prompt tokens" if found.prompt_tokens else ""
+    console.print(
+        f"annotate   {found.calls} calls to {_teacher_name(config.teacher)}: "
+        f"{found.answered} answered, {missing} to make{tokens}",
+        soft_wrap=True,
+    )
+    console.print(
+        f"train      {len(found.students)} students ({', '.join(config.methods)}; "
+        f"seeds {', '.join(map(str, config.seeds))}) of {escape(config.student.model)}, "
+        f"{config.training.steps} steps each; {found.trained} stand trained",
+        soft_wrap=True,
+    )
+    console.print(escape(f"run folder {experiment.folder.path}"), soft_wrap=True)
+    for warning in found.warnings:
+        console.print(escape(f"warning: {warning}"), style="yellow", soft_wrap=True)
+
+
+def show_prediction(prediction: Prediction) -> None:
+    """One answer, and its reasons if asked for."""
+    print_line(prediction.label or f"no answer of this task: {prediction.text!r}")
+    if prediction.rationale is not None:
+        print_line(f"because: {prediction.rationale}")
+
+
+def write_predictions(predictions: Sequence[Prediction], output: Path | None) -> None:
+    """JSONL, one answer a line, to a file or to the screen."""
+    lines = []
+    for found in predictions:
+        row: dict[str, object] = {"id": found.example_id, "label": found.label}
+        row |= {"text": found.text} if found.label is None else {}
+        row |= {"rationale": found.rationale} if found.rationale is not None else {}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    if output is None:
+        sys.stdout.writelines(lines)
+        return
+    from distilwhy.store.run import publish_text
+
+    publish_text(output, "".join(lines))
+    print_line(f"wrote {len(lines)} answers to {output}")
+
+
+def print_line(line: str) -> None:
+    """A line on standard output, as it is."""
+    sys.stdout.write(line + "\n")
+
+
+def _teacher_name(teacher: object) -> str:
+    return str(getattr(teacher, "model", None) or "the recorded completions")
+
+
+def _accuracies(scores: Mapping[str, object] | None) -> dict[tuple[str, int], str]:
+    methods = scores["methods"] if scores else []
+    assert isinstance(methods, list)
+    return {
+        (method["method"], student["seed"]): f"{student['score']['accuracy']:.1%}"
+        for method in methods
+        for student in method["students"]
+    }
+
+
+def _verdict(found: Comparison) -> str:
+    points, low, high = (f"{100 * x:+.1f}" for x in (found.difference, found.low, found.high))
+    return f"{found.verdict}: {points} points ({low} to {high})"
+
+
+def _score_cells(score: Score) -> tuple[str, str]:
+    return f"{score.accuracy:.1%}", f"{score.low:.1%} to {score.high:.1%}"
+
+
+def _share(score: Score) -> str:
+    return f"{score.accuracy:.1%} ({score.low:.1%} to {score.high:.1%})"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    return table
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+def _print_json(value: object) -> None:
+    print_line(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,1 @@
+"""What distilwhy knows, without a file, a network, a clock, an environment or torch."""

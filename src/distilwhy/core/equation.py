@@ -1,0 +1,183 @@
+"""Arithmetic a teacher or a student wrote, read without ever running it.
+
+The text becomes a small tree over exact fractions. Three limits keep hostile or broken
+text cheap: its length, the depth of its brackets, and the size of any value in it.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+MAX_LENGTH = 300
+MAX_DEPTH = 30
+MAX_MAGNITUDE = 10**18
+
+_TOKEN = re.compile(r"\s*(\d[\d,]*\.?\d*|\.\d+|[-+*/()])")
+_SIGNS = str.maketrans(
+    {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")", "{": "(", "}": ")"}
+)
+
+
+class EquationError(ValueError):
+    """The text is no equation, or is past a limit."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A literal, kept exact."""
+
+    value: Fraction
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One of ``+ - * /`` on two equations."""
+
+    sign: str
+    left: "Equation"
+    right: "Equation"
+    value: Fraction
+
+
+Equation = Number | Operation
+
+
+def parse_equation(text: str) -> Equation:
+    """Read the whole of ``text`` as an equation.
+
+    Raises:
+        EquationError: if it is not one, divides by zero, or is past a limit.
+    """
+    equation, rest = parse_leading_equation(text)
+    if rest.strip():
+        raise EquationError(f"{rest.strip()[:40]!r} follows the equation")
+    return equation
+
+
+def parse_leading_equation(text: str) -> tuple[Equation, str]:
+    """Read the longest equation that ``text`` starts with; give it and what follows it.
+
+    Raises:
+        EquationError: if ``text`` starts with no equation.
+    """
+    tokens, ends = _tokens(text.translate(_SIGNS))
+    problem = EquationError(f"{text[:40]!r} is no equation")
+    for count in range(len(tokens), 0, -1):
+        if tokens[count - 1] not in {"+", "-", "*", "/", "("}:
+            try:
+                return _Parser(tokens[:count]).whole(), text[ends[count - 1] :]
+            except EquationError as error:
+                problem = error
+    raise problem
+
+
+def render_equation(equation: Equation) -> str:
+    """The one way an equation is written: ``( 84 / 2 )`` is ``84 / 2``, spaces throughout."""
+    if isinstance(equation, Number):
+        return render_number(equation.value)
+    left = _render_side(equation.left, equation.sign, right=False)
+    right = _render_side(equation.right, equation.sign, right=True)
+    return f"{left} {equation.sign} {right}"
+
+
+def render_number(value: Fraction) -> str:
+    """A fraction as a decimal where that is exact (``0.25``), else as ``1/3``."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    twos_and_fives = value.denominator
+    for factor in (2, 5):
+        while twos_and_fives % factor == 0:
+            twos_and_fives //= factor
+    if twos_and_fives != 1:
+        return f"{value.numerator}/{value.denominator}"
+    digits = 1
+    while (scaled := value * 10**digits).denominator != 1:
+        digits += 1
+    sign, figures = ("-" if value < 0 else ""), f"{abs(scaled.numerator):0{digits + 1}d}"
+    return f"{sign}{figures[:-digits]}.{figures[-digits:]}"
+
+
+def _render_side(side: Equation, sign: str, *, right: bool) -> str:
+    if isinstance(side, Number):
+        return render_number(side.value)
+    weaker = side.sign in "+-" and sign in "*/"
+    regrouped = right and (sign in "-/" or (sign == "*" and side.sign == "/"))
+    return f"( {render_equation(side)} )" if weaker or regrouped else render_equation(side)
+
+
+def _tokens(text: str) -> tuple[list[str], list[int]]:
+    tokens, ends, at = [], [], 0
+    while at < min(len(text), MAX_LENGTH) and (match := _TOKEN.match(text, at)):
+        tokens.append(match[1])
+        at = match.end()
+        ends.append(at)
+    return tokens, ends
+
+
+class _Parser:
+    """Recursive descent over ``+ -``, then ``* /``, then signs, brackets and numbers."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        self.tokens = tokens
+        self.at = 0
+
+    def whole(self) -> Equation:
+        equation = self.sum(0)
+        if self.at < len(self.tokens):
+            raise EquationError(f"{self.tokens[self.at]!r} is out of place")
+        return equation
+
+    def sum(self, depth: int) -> Equation:
+        left = self.product(depth)
+        while self.peek() in ("+", "-"):
+            sign = self.take()
+            left = _operation(sign, left, self.product(depth))
+        return left
+
+    def product(self, depth: int) -> Equation:
+        left = self.atom(depth)
+        while self.peek() in ("*", "/"):
+            sign = self.take()
+            left = _operation(sign, left, self.atom(depth))
+        return left
+
+    def atom(self, depth: int) -> Equation:
+        if depth > MAX_DEPTH:
+            raise EquationError(f"brackets or signs nest deeper than {MAX_DEPTH}")
+        token = self.take()
+        if token == "-":
+            inner = self.atom(depth + 1)
+            if isinstance(inner, Number):
+                return Number(-inner.value)
+            return _operation("-", Number(Fraction(0)), inner)
+        if token == "(":
+            inner = self.sum(depth + 1)
+            if self.take() != ")":
+                raise EquationError("a bracket is never closed")
+            return inner
+        if token[0].isdigit() or token[0] == ".":
+            return Number(_bounded(Fraction(token.replace(",", "").rstrip(".") or "0")))
+        raise EquationError(f"{token!r} is out of place")
+
+    def peek(self) -> str:
+        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+
+    def take(self) -> str:
+        if self.at == len(self.tokens):
+            raise EquationError("it ends too early")
+        self.at += 1
+        return self.tokens[self.at - 1]
+
+
+def _operation(sign: str, left: Equation, right: Equation) -> Operation:
+    a, b = left.value, right.value
+    if sign == "/" and b == 0:
+        raise EquationError("it divides by zero")
+    value = a + b if sign == "+" else a - b if sign == "-" else a * b if sign == "*" else a / b
+    return Operation(sign, left, right, _bounded(value))
+
+
+def _bounded(value: Fraction) -> Fraction:
+    if max(abs(value.numerator), value.denominator) > MAX_MAGNITUDE:
+        raise EquationError("a value is too large")
+    return value

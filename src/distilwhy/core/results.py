@@ -1,0 +1,112 @@
+"""What an experiment found: the scores of every method and of the teacher, and who beat whom."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from distilwhy.core.annotation import OUTCOMES, Annotation, Outcome
+from distilwhy.core.answer import Answer
+from distilwhy.core.metrics import Comparison, Score, compare, score
+from distilwhy.core.task import Example
+
+BASELINES = ("finetune", "label-distill")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a student answered to one row.
+
+    Attributes:
+        example_id: The row.
+        text: What it wrote.
+        label: That in canonical form; None if it is no answer of the task.
+        rationale: Its reasons, where it was asked for them.
+    """
+
+    example_id: str
+    text: str
+    label: str | None
+    rationale: str | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The annotations of one split: how many of each outcome, and how good they are.
+
+    Attributes:
+        rows: All the rows of the split.
+        asked: Those with an annotation.
+        outcomes: The number of rows of each outcome.
+        without_rationale: Readable ones that give a label alone.
+        score: The teacher's accuracy over asked rows with gold, an unread answer being a wrong
+            one; None where no asked row has gold.
+        problem: An unread row's id and problem, to look at; None where all were read.
+    """
+
+    rows: int
+    asked: int
+    outcomes: Mapping[Outcome, int]
+    without_rationale: int
+    score: Score | None
+    problem: tuple[str, str] | None
+
+
+@dataclass(frozen=True)
+class Versus:
+    """One method against another."""
+
+    method: str
+    baseline: str
+    comparison: Comparison
+
+
+def tally(
+    answer: Answer, examples: Sequence[Example], annotations: Mapping[str, Annotation]
+) -> Tally:
+    """Count and score the annotations of a split."""
+    read = [annotations[example.id] for example in examples if example.id in annotations]
+    counts = Counter(annotation.outcome for annotation in read)
+    correct = [
+        answer.same(annotations[example.id].label, example.gold)
+        for example in examples
+        if example.gold is not None and example.id in annotations
+    ]
+    unread = [annotation for annotation in read if annotation.outcome != "ok"]
+    return Tally(
+        rows=len(examples),
+        asked=len(read),
+        outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
+        without_rationale=sum(a.outcome == "ok" and not a.rationale for a in read),
+        score=score([correct]) if correct else None,
+        problem=(unread[0].example_id, unread[0].problem) if unread else None,
+    )
+
+
+def judge(
+    answer: Answer, examples: Sequence[Example], predictions: Mapping[str, Prediction]
+) -> list[bool]:
+    """Whether each row with gold was answered rightly, in the order of ``examples``."""
+    return [
+        answer.same(predictions[example.id].label, example.gold)
+        for example in examples
+        if example.gold is not None
+    ]
+
+
+def compare_with_baselines(
+    correct: Mapping[str, Mapping[int, Sequence[bool]]], methods: Iterable[str]
+) -> list[Versus]:
+    """Every method that is no baseline against each baseline, over the seeds they share.
+
+    Args:
+        correct: Method → seed → whether each test row was right.
+    """
+    found = []
+    for method in methods:
+        if method in BASELINES:
+            continue
+        for baseline in BASELINES:
+            if seeds := sorted(set(correct.get(method, {})) & set(correct.get(baseline, {}))):
+                pair = [[correct[name][seed] for seed in seeds] for name in (method, baseline)]
+                found.append(Versus(method, baseline, compare(*pair)))
+    return found

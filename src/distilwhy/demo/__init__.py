@@ -1,0 +1,1 @@
+"""The shipped tasks, their generators and their scripted teacher."""

@@ -1,0 +1,136 @@
+"""What the scripted teacher says to a question: right mostly, and with a real teacher's habits.
+
+Everything is decided by a SHA-256 of the question, so that the answer to a question depends
+neither on the order of the questions nor on how often it is asked.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from distilwhy.demo import arithmetic, helpdesk
+from distilwhy.errors import DataError
+
+WRONG_RATE = 0.12
+REFUSED_RATE = 0.005
+RAMBLING_RATE = 0.01
+CUT_OFF_RATE = 0.01
+BUSY_RATE = 0.02
+BROKEN_RATE = 0.01
+RUNS_ON_RATE = 0.15
+
+FinishReason = Literal["stop", "length"]
+
+_REFUSAL = "I'm sorry, but I can't help with that request."
+_RAMBLING = (
+    "There is a lot to say about this. It could be one thing or it could be another, and one "
+    "would have to look into it more closely before anything can be decided."
+)
+_UNKNOWN = "I was scripted for two kinds of question only, and this is neither of them."
+_CLOSINGS = (
+    "So the answer is {}.",
+    "So the answer is {}.",
+    "So the answer is {}.",
+    "The answer is {}.",
+    "Therefore, the answer is {}.",
+    "\n**Answer:** {}",
+    "\nAnswer: {}",
+)
+_RUNS_ON = (
+    "\n\nQ: My old lamp flickers at night. Our contract is Bronze."
+    "\nA: A lamp is none of our products. So the answer is Accounts."
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the teacher says, and why it stopped."""
+
+    text: str
+    finish_reason: FinishReason = "stop"
+
+
+def question_sha(question: str) -> str:
+    """The SHA-256 of a question, in hexadecimal, outer white space aside."""
+    return hashlib.sha256(question.strip().encode()).hexdigest()
+
+
+def reply_to(question: str) -> Reply:
+    """What the teacher says to ``question``."""
+    draw = _draw(question, "habit")
+    if draw < REFUSED_RATE:
+        return Reply(_REFUSAL)
+    if draw < REFUSED_RATE + RAMBLING_RATE:
+        return Reply(_RAMBLING)
+    answer = _answer(question)
+    if answer is None:
+        return Reply(_UNKNOWN)
+    rationale, label = answer
+    if draw < REFUSED_RATE + RAMBLING_RATE + CUT_OFF_RATE:
+        return Reply(rationale[: len(rationale) * 2 // 3], "length")
+    return Reply(_phrase(question, rationale, label))
+
+
+def first_status(question: str) -> int:
+    """The HTTP status of the first attempt at ``question``: 200, 429 (busy) or 500 (broken)."""
+    draw = _draw(question, "failure")
+    if draw < BUSY_RATE:
+        return 429
+    return 500 if draw < BUSY_RATE + BROKEN_RATE else 200
+
+
+def stop_at(reply: Reply, stops: Sequence[str]) -> Reply:
+    """The reply up to the first of the stop strings in it."""
+    found = [at for stop in stops if stop and (at := reply.text.find(stop)) >= 0]
+    return Reply(reply.text[: min(found)], "stop") if found else reply
+
+
+def cut_to(reply: Reply, max_tokens: int | None) -> Reply:
+    """The reply cut off after ``max_tokens``, by the same estimate as the usage."""
+    if max_tokens is None or estimate_tokens(reply.text) <= max_tokens:
+        return reply
+    return Reply(reply.text[: max_tokens * 4], "length")
+
+
+def estimate_tokens(text: str) -> int:
+    """An estimate that needs no tokenizer: four characters a token, rounded up."""
+    return -(-len(text) // 4)
+
+
+def _draw(question: str, matter: str) -> float:
+    """A number in [0, 1) that is always the same for the same question and matter."""
+    digest = hashlib.sha256(f"{matter}\0{question.strip()}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _pick(question: str, matter: str) -> int:
+    return int(_draw(question, matter) * 1_000_000)
+
+
+def _answer(question: str) -> tuple[str, str] | None:
+    """Rationale and label, or None where the question is of neither task."""
+    wrong = _draw(question, "wrong") < WRONG_RATE
+    choice = _pick(question, "misreading")
+    if wrong:
+        return _first_that_reads(
+            lambda: helpdesk.misread(question, choice),
+            lambda: arithmetic.misread(question, choice),
+        )
+    return _first_that_reads(lambda: helpdesk.solve(question), lambda: arithmetic.solve(question))
+
+
+def _first_that_reads(*readers: Callable[[], tuple[str, str]]) -> tuple[str, str] | None:
+    for reader in readers:
+        try:
+            return reader()
+        except DataError:
+            continue
+    return None
+
+
+def _phrase(question: str, rationale: str, label: str) -> str:
+    closing = _CLOSINGS[_pick(question, "closing") % len(_CLOSINGS)].format(label)
+    gap = "" if closing.startswith("\n") else " "
+    more = _RUNS_ON if _draw(question, "runs on") < RUNS_ON_RATE else ""
+    return f"{rationale}{gap}{closing}{more}"

@@ -1,0 +1,1 @@
+"""The verbs: each joins the core to the edges."""

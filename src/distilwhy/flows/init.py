@@ -1,0 +1,23 @@
+"""Write a first experiment, ready to edit."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from distilwhy.errors import ConfigError
+from distilwhy.store.run import publish_text
+
+
+def init(directory: Path) -> list[Path]:
+    """Write a commented experiment, exemplars and a few rows; give the files written.
+
+    Raises:
+        ConfigError: if the folder has something in it.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigError(f"{directory}: is not empty; name a new folder, so that nothing is lost")
+    starter = files("distilwhy").joinpath("starter")
+    written = []
+    for name in ("experiment.yaml", "exemplars.yaml", "train.jsonl", "test.jsonl"):
+        publish_text(directory / name, starter.joinpath(name).read_text(encoding="utf-8"))
+        written.append(directory / name)
+    return written

@@ -1,0 +1,103 @@
+"""Say what an experiment will do, having checked all that can be checked without doing it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from distilwhy.config import ExperimentConfig, HttpTeacherConfig
+from distilwhy.core.prompt import render_prompt
+from distilwhy.core.splits import SPLITS
+from distilwhy.errors import ConfigError
+from distilwhy.flows.experiment import Experiment
+from distilwhy.store.ledger import open_ledger
+
+CHARACTERS_A_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``run`` would do now.
+
+    Attributes:
+        rows: The rows of each split.
+        without_gold: Of those, the ones that have no gold label.
+        prompt: One whole prompt, as the teacher would see it.
+        prompt_id: The row that it asks about.
+        calls: The calls of an annotation from nothing.
+        answered: Those that the ledger holds.
+        prompt_tokens: What the missing calls send, estimated at four characters a token.
+        students: The students that would be trained: method and seed.
+        trained: Those that stand trained already, or would be trained again if rows changed.
+        warnings: What will stand in the way, in words.
+    """
+
+    rows: dict[str, int]
+    without_gold: dict[str, int]
+    prompt: str
+    prompt_id: str
+    calls: int
+    answered: int
+    prompt_tokens: int
+    students: list[tuple[str, int]]
+    trained: int
+    warnings: list[str]
+
+
+def plan(experiment: Experiment) -> Plan:
+    """Check an experiment and say what it will do; ask and train nothing.
+
+    Raises:
+        ConfigError: if the student's folder is missing.
+    """
+    _check_student(experiment.config, experiment.file)
+    prompts = {experiment.key(e): render_prompt(experiment.task, e) for e in experiment.to_annotate}
+    answered = _answered(experiment, list(prompts))
+    texts = {key: _text(experiment, prompt.as_text()) for key, prompt in prompts.items()}
+    missing = [text for key, text in texts.items() if key not in answered]
+    first = experiment.to_annotate[0] if experiment.to_annotate else experiment.splits.train[0]
+    students = [(m, s) for m in experiment.config.methods for s in experiment.config.seeds]
+    rows = {name: experiment.splits.named(name) for name in SPLITS}
+    return Plan(
+        rows={name: len(found) for name, found in rows.items()},
+        without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
+        prompt=render_prompt(experiment.task, first).as_text(),
+        prompt_id=first.id,
+        calls=len(prompts),
+        answered=len(answered),
+        prompt_tokens=sum(map(len, missing)) // CHARACTERS_A_TOKEN,
+        students=students,
+        trained=sum(experiment.folder.training(m, s) is not None for m, s in students),
+        warnings=_warnings(experiment),
+    )
+
+
+def _text(experiment: Experiment, text: str) -> str:
+    return text if isinstance(experiment.config.teacher, HttpTeacherConfig) else ""
+
+
+def _answered(experiment: Experiment, keys: list[str]) -> set[str]:
+    if not experiment.folder.ledger.is_file():
+        return set()
+    with open_ledger(experiment.folder.ledger) as ledger:
+        return {key for key, found in ledger.get(keys).items() if found.error is None}
+
+
+def _check_student(config: ExperimentConfig, file: Path) -> None:
+    model = config.student.model
+    is_path = model.startswith((".", "/", "~")) or model.count("/") > 1
+    if is_path and not Path(model).expanduser().is_dir():
+        raise ConfigError(f"{file}: student.model: {model!r} is no folder; check the path")
+
+
+def _warnings(experiment: Experiment) -> list[str]:
+    config, warnings = experiment.config, []
+    teacher = config.teacher
+    if isinstance(teacher, HttpTeacherConfig):
+        name = teacher.api_key_env
+        if name and not os.environ.get(name):
+            warnings.append(f"${name} is not set: export your key under that name to annotate")
+    if not experiment.splits.test:
+        warnings.append("there is no test split: students will be trained but not scored")
+    if not experiment.task.exemplars:
+        warnings.append("there are no exemplars: a teacher reasons better when shown how")
+    return warnings

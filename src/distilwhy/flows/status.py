@@ -1,0 +1,53 @@
+"""How far an experiment is, read from its run folder; nothing is asked or trained."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from distilwhy.core.results import Tally
+from distilwhy.flows.evaluate import tally_annotations
+from distilwhy.flows.experiment import Experiment
+from distilwhy.store.run import read_json
+
+
+@dataclass(frozen=True)
+class StudentStatus:
+    """One student of the experiment.
+
+    Attributes:
+        state: ``trained``, ``unfinished`` (a checkpoint waits) or ``not trained``.
+        validation_accuracy: Of the weights that were kept; None unless trained.
+    """
+
+    method: str
+    seed: int
+    state: str
+    validation_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """Rows by outcome for each split, students, and the scores file if there is one."""
+
+    folder: str
+    teacher: dict[str, Tally]
+    students: list[StudentStatus]
+    scores: dict[str, Any] | None
+
+
+def status(experiment: Experiment) -> Status:
+    """How far the experiment is."""
+    config = experiment.config
+    return Status(
+        str(experiment.folder.path),
+        tally_annotations(experiment),
+        [_student(experiment, m, seed) for m in config.methods for seed in config.seeds],
+        read_json(experiment.folder.scores),
+    )
+
+
+def _student(experiment: Experiment, method: str, seed: int) -> StudentStatus:
+    summary = experiment.folder.training(method, seed)
+    if summary is not None:
+        return StudentStatus(method, seed, "trained", summary["validation_accuracy"])
+    waits = experiment.folder.unfinished(method, seed).is_dir()
+    return StudentStatus(method, seed, "unfinished" if waits else "not trained", None)

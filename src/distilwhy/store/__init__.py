@@ -1,0 +1,1 @@
+"""Disk: rows, the ledger of paid answers, and run folders."""

@@ -1,0 +1,124 @@
+"""The folder of one experiment, and how things come to stand in it.
+
+    experiment.yaml         the resolved experiment
+    ledger.sqlite           every answer of the teacher
+    students/METHOD-seedN/  a student, with training.json and training.jsonl beside its weights
+    predictions/            what each student answered to the test rows
+    scores.json             the scores
+
+Everything but the ledger is written aside and moved into place whole, so what stands here is
+complete, whenever a command was killed.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from distilwhy.errors import RunError
+
+SUMMARY = "training.json"
+LOG = "training.jsonl"
+
+
+class RunFolder:
+    """Where one experiment keeps what it has done. The folder is made when first locked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger.sqlite"
+
+    @property
+    def scores(self) -> Path:
+        return self.path / "scores.json"
+
+    def student(self, method: str, seed: int) -> Path:
+        """Where the student of a method and a seed stands, once it is trained."""
+        return self.path / "students" / f"{method}-seed{seed}"
+
+    def unfinished(self, method: str, seed: int) -> Path:
+        """Where a training keeps its checkpoint until it is done."""
+        return self.path / "students" / f".{method}-seed{seed}.unfinished"
+
+    def predictions(self, method: str, seed: int) -> Path:
+        """Where a student's answers to the test rows stand."""
+        return self.path / "predictions" / f"{method}-seed{seed}.json"
+
+    def training(self, method: str, seed: int) -> dict[str, Any] | None:
+        """The summary of a student's training; None where it is not trained."""
+        return read_json(self.student(method, seed) / SUMMARY)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from working in this folder; a killed one lets go by itself.
+
+        Raises:
+            RunError: if another process works in it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{self.path}: another distilwhy process is working in this run folder; "
+                "wait for it to end, or give this experiment another 'out'"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def publish_text(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
+def publish_json(path: Path, value: object) -> None:
+    """``publish_text`` of a value as indented JSON."""
+    publish_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def publish_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """``publish_text`` of rows, one JSON object a line."""
+    publish_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def publish_folder(aside: Path, path: Path) -> None:
+    """Move a finished folder into place, in the stead of an older one if there is one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    aside.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None where there is no such file.
+
+    Raises:
+        RunError: if the file is broken.
+    """
+    if not path.is_file():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise RunError(
+            f"{path}: is no JSON ({error.msg}); delete it to have it made anew"
+        ) from None
+    return dict(value)

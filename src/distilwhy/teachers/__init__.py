@@ -1,0 +1,1 @@
+"""Models in: whatever turns prompts into completions."""
