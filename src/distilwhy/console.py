@@ -180,7 +180,8 @@ def show_tallies(tallies: Mapping[str, Tally]) -> None:
     for name, tally in tallies.items():
         counts = [str(tally.outcomes[o]) for o in ("ok", "unparsed", "refused", "truncated")]
         failed, waiting = str(tally.outcomes["failed"]), str(tally.rows - tally.asked)
-        accuracy = _share(tally.score) if tally.score else "no gold"
+        unknown = "no gold" if tally.asked else ""
+        accuracy = _share(tally.score) if tally.score else unknown
         table.add_row(name, str(tally.rows), *counts, failed, waiting, accuracy)
     console = _console()
     console.print(table)

@@ -217,7 +217,7 @@ def _count(value: object) -> int | None:
 
 def _pause(attempt: int) -> float:
     """Seconds before the given try: doubling, with jitter, so that callers do not march in step."""
-    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (attempt - 1))
+    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempt - 1))
     return longest * random.uniform(0.5, 1.0)
 
 

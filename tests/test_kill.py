@@ -1,0 +1,150 @@
+"""``kill -9`` at random moments, then ``run``: the same final state, and nothing paid twice."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from distilwhy.demo.helpdesk import generate_tickets
+from distilwhy.demo.scripted import ScriptedTeacher
+from distilwhy.store.run import publish_jsonl, publish_text
+
+KILLS = 10
+ROWS = {"train": 160, "validation": 30, "test": 30}
+CONCURRENCY = 4
+TASK = Path(__file__).parent.parent / "src/distilwhy/demo/helpdesk.yaml"
+
+
+def write_experiment(folder: Path, base_url: str) -> Path:
+    tickets, start = generate_tickets(sum(ROWS.values()), seed=5), 0
+    for split, count in ROWS.items():
+        rows = tickets[start : start + count]
+        publish_jsonl(
+            folder / f"{split}.jsonl",
+            ({"id": t.id, "message": t.message, "team": t.team} for t in rows),
+        )
+        start += count
+    experiment = {
+        "task": str(TASK),
+        "data": {split: f"{split}.jsonl" for split in ROWS},
+        "teacher": {
+            "kind": "chat",
+            "base_url": base_url,
+            "model": "scripted-teacher",
+            "concurrency": CONCURRENCY,
+        },
+        "student": {"scratch": {"width": 32, "layers": 1, "feedforward": 64, "vocabulary": 800}},
+        "training": {"steps": 60, "batch_size": 8, "learning_rate": 3e-3, "evaluate_every": 5},
+        "methods": ["finetune", "step-by-step"],
+        "out": "run",
+    }
+    publish_text(folder / "experiment.yaml", yaml.safe_dump(experiment))
+    return folder / "experiment.yaml"
+
+
+@contextmanager
+def command(*arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+    """The command line in a process of its own, single-threaded so that sums do not depend on
+    how many cores are idle."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from distilwhy.cli import main; main()", *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def finish(*arguments: object) -> None:
+    with command(*arguments) as process:
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, said.decode()
+
+
+def kill_when(moment: float, *arguments: object) -> None:
+    """Start a command and kill it that many seconds later, if it still runs."""
+    with command(*arguments) as process:
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+
+
+def ledger_of(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Every answer but for when it came."""
+    with sqlite3.connect(folder / "run" / "ledger.sqlite") as connection:
+        query = "SELECT key, text, finish_reason, input_tokens, output_tokens, error"
+        found = {key: tuple(rest) for key, *rest in connection.execute(f"{query} FROM completions")}
+    connection.close()
+    return found
+
+
+def state_of(folder: Path) -> dict[str, object]:
+    """All that a run leaves, but for clocks."""
+    run, state = folder / "run", dict[str, object]()
+    for path in sorted(run.rglob("*")):
+        name = str(path.relative_to(run))
+        if path.is_dir() or name == ".lock" or name.startswith("ledger.sqlite"):
+            continue
+        if path.name == "training.json":
+            summary = json.loads(path.read_text())
+            state[name] = {**summary, "seconds": None}
+        else:
+            state[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return state
+
+
+def test_killed_ten_times_ends_like_undisturbed(tmp_path: Path):
+    random_moment = random.Random(20)
+    log = tmp_path / "calls.jsonl"
+    with ScriptedTeacher(latency_s=0.05, log=log) as teacher:
+        file = write_experiment(tmp_path / "killed", teacher.base_url)
+        known = 0
+        for _ in range(KILLS):
+            kill_when(random_moment.uniform(0.4, 1.6), "annotate", file)
+            found = len(ledger_of(file.parent)) if (file.parent / "run/ledger.sqlite").exists() else 0
+            assert found >= known, "an answer that was kept is gone"
+            known = found
+        finish("annotate", file)
+        paid = Counter(
+            call["question_sha"]
+            for call in map(json.loads, log.read_text().splitlines())
+            if call["status"] == 200
+        )
+        annotated = ledger_of(file.parent)
+        checkpoints = set()
+        for _ in range(KILLS):
+            kill_when(random_moment.uniform(3.0, 9.0), "train", file)
+            checkpoints |= {
+                hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in file.parent.glob("run/students/.*/state.pt")
+            }
+        finish("run", file)
+        calls_after = len(log.read_text().splitlines())
+        finish("run", file)
+        assert len(log.read_text().splitlines()) == calls_after, "a finished run asked again"
+    with ScriptedTeacher() as teacher:
+        undisturbed = write_experiment(tmp_path / "undisturbed", teacher.base_url)
+        finish("run", undisturbed)
+
+    assert len(paid) == sum(ROWS.values())
+    assert sum(paid.values()) <= len(paid) + KILLS * CONCURRENCY
+    assert 0 < known < len(paid), "no kill fell into the middle of annotating"
+    assert len(checkpoints) > 1, "no kill fell into the middle of training"
+    assert annotated == ledger_of(file.parent) == ledger_of(undisturbed.parent)
+    killed, expected = state_of(file.parent), state_of(undisturbed.parent)
+    killed.pop("experiment.yaml"), expected.pop("experiment.yaml")
+    assert killed == expected

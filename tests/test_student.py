@@ -1,0 +1,182 @@
+"""Students: built, asked, saved, loaded by distilwhy and by plain transformers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    BartConfig,
+    BartForConditionalGeneration,
+    MT5Config,
+    MT5ForConditionalGeneration,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from distilwhy.config import ScratchConfig, StudentConfig
+from distilwhy.core.answer import Answer
+from distilwhy.core.task import Example, Task, Wording
+from distilwhy.errors import StudentError
+from distilwhy.students.seq2seq import (
+    RATIONALE_TOKEN,
+    build_backbone,
+    load_backbone,
+    train_tokenizer,
+)
+from distilwhy.students.student import Student
+
+TEXTS = ["The router drops 42 calls a day.", "A camera, 7 years old; naïve café.", "Line Desk"] * 3
+TINY = ScratchConfig(width=16, layers=1, heads=2, feedforward=32, vocabulary=400)
+LIMITS = StudentConfig(scratch=TINY, max_label_tokens=12, max_rationale_tokens=16)
+CHOICE = Task("", Wording("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks", "Accounts")))
+TEXT = Task("", Wording("{{ x }}"), Answer("text"))
+
+
+def scratch(task: Task = CHOICE, method: str = "step-by-step", seed: int = 0) -> Student:
+    backbone = build_backbone(LIMITS, TEXTS, seed)
+    backbone.model.eval()
+    return Student(backbone, task, method, LIMITS)
+
+
+def save_pretrained(kind: str, folder: Path) -> Path:
+    """A tiny random model of a family that distilwhy takes, as a user would have it on disk."""
+    tokenizer = train_tokenizer(TEXTS, 400)
+    shape = {"vocab_size": len(tokenizer), "d_model": 16}
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    t5 = {"d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2, **shape, **ends}
+    if kind == "bart":
+        halves = {
+            f"{half}_{what}": size
+            for half in ("encoder", "decoder")
+            for what, size in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 32))
+        }
+        config = BartConfig(
+            **shape,
+            **ends,
+            **halves,
+            bos_token_id=2,
+            forced_bos_token_id=2,
+            forced_eos_token_id=None,
+            decoder_start_token_id=tokenizer.eos_token_id,
+        )
+        model = BartForConditionalGeneration(config)
+    elif kind == "mt5":
+        model = MT5ForConditionalGeneration(MT5Config(**t5))
+    else:
+        model = T5ForConditionalGeneration(T5Config(**t5, tie_word_embeddings=kind == "t5"))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_the_scratch_tokenizer_gives_any_text_back():
+    tokenizer = train_tokenizer(TEXTS, 400)
+    for text in (*TEXTS, "unseen ẞ 漢字 🙂 3.14", "  two  spaces "):
+        ids = tokenizer(text).input_ids
+        assert ids[-1] == tokenizer.eos_token_id
+        assert tokenizer.decode(ids, skip_special_tokens=True).strip() == text.strip()
+
+
+def test_the_scratch_tokenizer_spells_numbers():
+    tokenizer = train_tokenizer(["84 84 84 84"] * 9, 400)
+    pieces = tokenizer.convert_ids_to_tokens(tokenizer("84").input_ids)
+    assert [piece for piece in pieces if piece.strip("Ġ").isdigit()] == ["8", "4"]
+
+
+def test_the_same_seed_builds_the_same_student():
+    one, same, other = (scratch(seed=seed).backbone.model.state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_choice_is_always_one_of_the_choices():
+    examples = [Example(str(i), f"message number {i} about nothing") for i in range(20)]
+    labels = CHOICE.answer.labels
+    assert {p.label for p in scratch().predict(examples)} <= set(labels)
+    own = Task("", Wording("x", options="o"), Answer("choice"))
+    mixed = [Example("1", "a", ("red", "blue")), Example("2", "a much longer text", ("x y", "z"))]
+    for prediction, example in zip(scratch(own).predict(mixed), mixed, strict=True):
+        assert prediction.example_id == example.id
+        assert prediction.label in example.options
+
+
+def test_predictions_do_not_depend_on_their_company():
+    student = scratch(TEXT)
+    examples = [Example(str(i), "word " * (1 + i % 7)) for i in range(9)]
+    alone = [student.predict([example])[0].text for example in examples]
+    assert [p.text for p in student.predict(examples, batch_size=4)] == alone
+
+
+def test_a_student_without_rationales_says_so():
+    with pytest.raises(StudentError, match="'finetune', which teaches no rationales"):
+        scratch(method="finetune").predict([Example("1", "x")], explain=True)
+
+
+@pytest.mark.parametrize("kind", ["t5", "t5-v1.1", "mt5", "bart", "scratch"])
+def test_a_saved_student_answers_the_same(kind: str, tmp_path: Path):
+    if kind == "scratch":
+        student = scratch(TEXT)
+    else:
+        backbone = load_backbone(save_pretrained(kind, tmp_path / "pretrained"), 12)
+        student = Student(backbone, TEXT, "step-by-step", LIMITS)
+    student.backbone.model.eval()
+    examples = [Example("1", "The router drops calls."), Example("2", "A camera")]
+    before = student.predict(examples, explain=True)
+    (tmp_path / "student").mkdir()
+    student.save(tmp_path / "student")
+    assert Student.load(tmp_path / "student", "cpu").predict(examples, explain=True) == before
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart", "scratch"])
+def test_plain_transformers_answers_with_the_label(kind: str, tmp_path: Path):
+    if kind == "scratch":
+        student = scratch(TEXT)
+    else:
+        backbone = load_backbone(save_pretrained(kind, tmp_path / "pretrained"), 12)
+        student = Student(backbone, TEXT, "step-by-step", LIMITS)
+    (tmp_path / "student").mkdir()
+    student.save(tmp_path / "student")
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "student").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "student")
+    batch = tokenizer("The router drops calls.", return_tensors="pt")
+    written = model.generate(batch["input_ids"], attention_mask=batch["attention_mask"])
+    text = tokenizer.decode(written[0], skip_special_tokens=True).strip()
+    student.backbone.model.eval()
+    assert text == student.predict([Example("1", "The router drops calls.")])[0].text
+
+
+def test_a_pretrained_model_gets_the_rationale_token(tmp_path: Path):
+    folder = save_pretrained("bart", tmp_path / "pretrained")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    backbone = load_backbone(folder, 12)
+    opening = backbone.opens("rationale")
+    assert backbone.tokenizer.convert_ids_to_tokens(opening) == RATIONALE_TOKEN
+    assert opening != backbone.opens("label") == tokenizer.eos_token_id
+    assert backbone.model.get_input_embeddings().num_embeddings >= len(backbone.tokenizer)
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path):
+    with pytest.raises(StudentError, match=r"cannot be loaded .*name a local folder") as caught:
+        load_backbone(tmp_path / "nothing", 12)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_decoder_only_model_is_refused(tmp_path: Path):
+    from transformers import GPT2Config
+
+    GPT2Config(n_layer=1, n_head=1, n_embd=8).save_pretrained(tmp_path)
+    with pytest.raises(StudentError, match="is a gpt2, no encoder–decoder; use a T5"):
+        load_backbone(tmp_path, 12)
+
+
+def test_a_folder_without_a_student_is_refused(tmp_path: Path):
+    with pytest.raises(StudentError, match="holds no student"):
+        Student.load(tmp_path)
+
+
+def test_a_width_that_the_heads_do_not_divide_is_refused():
+    limits = StudentConfig(scratch=ScratchConfig(width=10, heads=4, vocabulary=400))
+    with pytest.raises(StudentError, match="width 10 does not divide by its 4 heads"):
+        build_backbone(limits, TEXTS, 0)
