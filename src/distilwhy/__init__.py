@@ -7,13 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from distilwhy.config import (
+        HttpTeacherConfig,
+        RecordedTeacherConfig,
+        ScratchConfig,
+        Settings,
+        StudentConfig,
+        TrainingConfig,
+    )
     from distilwhy.core.annotation import Annotation, Completion, parse_completion
     from distilwhy.core.answer import Answer
     from distilwhy.core.method import METHODS, Method, render_training_rows
     from distilwhy.core.metrics import Comparison, Score, compare, score
     from distilwhy.core.prompt import Message, Prompt, render_prompt
     from distilwhy.core.results import Prediction
-    from distilwhy.core.splits import Splits
+    from distilwhy.core.splits import Splits, set_aside
     from distilwhy.core.task import Example, Exemplar, Task
     from distilwhy.errors import (
         BudgetError,
@@ -26,10 +34,12 @@ if TYPE_CHECKING:
     )
     from distilwhy.flows.annotate import annotate
     from distilwhy.flows.evaluate import Scores, evaluate
-    from distilwhy.flows.experiment import Experiment, open_experiment, read_task
+    from distilwhy.flows.experiment import Experiment, open_experiment
     from distilwhy.flows.run import run
+    from distilwhy.flows.task import read_task
     from distilwhy.flows.train import train_students
-    from distilwhy.store.records import read_examples
+    from distilwhy.store.records import HubSplit, read_examples
+    from distilwhy.store.run import RunFolder
     from distilwhy.students.student import Student
 
 __version__ = "0.1.0"
@@ -41,8 +51,16 @@ _HOMES = {
     "core.metrics": ("Comparison", "Score", "compare", "score"),
     "core.prompt": ("Message", "Prompt", "render_prompt"),
     "core.results": ("Prediction",),
-    "core.splits": ("Splits",),
+    "core.splits": ("Splits", "set_aside"),
     "core.task": ("Example", "Exemplar", "Task"),
+    "config": (
+        "HttpTeacherConfig",
+        "RecordedTeacherConfig",
+        "ScratchConfig",
+        "Settings",
+        "StudentConfig",
+        "TrainingConfig",
+    ),
     "errors": (
         "BudgetError",
         "ConfigError",
@@ -54,15 +72,17 @@ _HOMES = {
     ),
     "flows.annotate": ("annotate",),
     "flows.evaluate": ("Scores", "evaluate"),
-    "flows.experiment": ("Experiment", "open_experiment", "read_task"),
+    "flows.experiment": ("Experiment", "open_experiment"),
     "flows.run": ("run",),
+    "flows.task": ("read_task",),
     "flows.train": ("train_students",),
-    "store.records": ("read_examples",),
+    "store.records": ("HubSplit", "read_examples"),
+    "store.run": ("RunFolder",),
     "students.student": ("Student",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604, RUF100
+__all__ = [
     "METHODS",
     "Annotation",
     "Answer",
@@ -75,18 +95,26 @@ __all__ = [  # noqa: PLE0604, RUF100
     "Example",
     "Exemplar",
     "Experiment",
+    "HttpTeacherConfig",
+    "HubSplit",
     "Message",
     "Method",
     "Prediction",
     "Prompt",
+    "RecordedTeacherConfig",
     "RunError",
+    "RunFolder",
     "Score",
     "Scores",
+    "ScratchConfig",
+    "Settings",
     "Splits",
     "Student",
+    "StudentConfig",
     "StudentError",
     "Task",
     "TeacherError",
+    "TrainingConfig",
     "annotate",
     "compare",
     "evaluate",
@@ -98,6 +126,7 @@ __all__ = [  # noqa: PLE0604, RUF100
     "render_training_rows",
     "run",
     "score",
+    "set_aside",
     "train_students",
 ]
 

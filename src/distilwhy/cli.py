@@ -27,6 +27,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script."
 
 def main() -> None:
     """Run the command line; every deliberate error becomes one line and exit status 1."""
+    # Threads of torch that wait by spinning stall one another where cores are few: forward and
+    # backward each have a team of their own. See docs/training.md.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:

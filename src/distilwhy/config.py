@@ -143,11 +143,9 @@ class TrainingConfig(_Strict):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
 
 
-class ExperimentConfig(_Strict):
-    """One experiment, as written in YAML."""
+class Settings(_Strict):
+    """How an experiment is done: all but its task and its rows."""
 
-    task: TaskConfig | str
-    data: DataConfig
     teacher: TeacherConfig
     student: StudentConfig = StudentConfig()
     training: TrainingConfig = TrainingConfig()
@@ -170,6 +168,13 @@ class ExperimentConfig(_Strict):
             if value.count(item) > 1:
                 raise ValueError(f"{item!r} stands twice")
         return value
+
+
+class ExperimentConfig(Settings):
+    """One experiment, as written in YAML."""
+
+    task: TaskConfig | str
+    data: DataConfig
 
 
 Config = TypeVar("Config", bound=BaseModel)

@@ -1,7 +1,8 @@
 """Arithmetic a teacher or a student wrote, read without ever running it.
 
 The text becomes a small tree over exact fractions. Three limits keep hostile or broken
-text cheap: its length, the depth of its brackets, and the size of any value in it.
+text cheap: its length without spaces, the depth of its brackets, and the size of any value in
+it. What is accepted is accepted again as ``render_equation`` writes it.
 """
 
 import re
@@ -12,10 +13,11 @@ MAX_LENGTH = 300
 MAX_DEPTH = 30
 MAX_MAGNITUDE = 10**18
 
-_TOKEN = re.compile(r"\s*(\d[\d,]*\.?\d*|\.\d+|[-+*/()])")
-_SIGNS = str.maketrans(
-    {"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "[": "(", "]": ")", "{": "(", "}": ")"}
-)
+# A comma stands between thousands and nowhere else: "1,50" is half the world's one and a half.
+NUMERAL = r"(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d+)(?:\.\d*)?|\.\d+"
+
+_TOKEN = re.compile(rf"\s*({NUMERAL}|[-+*/()])")
+_SIGNS = str.maketrans("×·⋅∗＊÷⁄∕／−–－＋[]{}（）", "*****////---+()()()")
 
 
 class EquationError(ValueError):
@@ -48,10 +50,11 @@ def parse_equation(text: str) -> Equation:
     Raises:
         EquationError: if it is not one, divides by zero, or is past a limit.
     """
-    equation, rest = parse_leading_equation(text)
-    if rest.strip():
-        raise EquationError(f"{rest.strip()[:40]!r} follows the equation")
-    return equation
+    tokens, ends = _tokens(text)
+    rest = text[ends[-1] if ends else 0 :].strip()
+    if rest or not tokens:
+        raise EquationError(f"{(rest or text)[:40]!r} is no equation")
+    return _parse(tokens)
 
 
 def parse_leading_equation(text: str) -> tuple[Equation, str]:
@@ -60,12 +63,12 @@ def parse_leading_equation(text: str) -> tuple[Equation, str]:
     Raises:
         EquationError: if ``text`` starts with no equation.
     """
-    tokens, ends = _tokens(text.translate(_SIGNS))
+    tokens, ends = _tokens(text)
     problem = EquationError(f"{text[:40]!r} is no equation")
     for count in range(len(tokens), 0, -1):
         if tokens[count - 1] not in {"+", "-", "*", "/", "("}:
             try:
-                return _Parser(tokens[:count]).whole(), text[ends[count - 1] :]
+                return _parse(tokens[:count]), text[ends[count - 1] :]
             except EquationError as error:
                 problem = error
     raise problem
@@ -106,12 +109,24 @@ def _render_side(side: Equation, sign: str, *, right: bool) -> str:
 
 
 def _tokens(text: str) -> tuple[list[str], list[int]]:
-    tokens, ends, at = [], [], 0
-    while at < min(len(text), MAX_LENGTH) and (match := _TOKEN.match(text, at)):
+    """The tokens that ``text`` starts with, and where each of them ends."""
+    tokens, ends, at, length = [], [], 0, 0
+    plain = text.translate(_SIGNS)
+    while match := _TOKEN.match(plain, at):
         tokens.append(match[1])
         at = match.end()
         ends.append(at)
+        length += len(match[1])
+        if length > MAX_LENGTH:
+            raise EquationError(f"it is longer than {MAX_LENGTH} characters")
     return tokens, ends
+
+
+def _parse(tokens: list[str]) -> Equation:
+    equation = _Parser(tokens).whole()
+    if len(render_equation(equation).replace(" ", "")) > MAX_LENGTH:
+        raise EquationError(f"it is longer than {MAX_LENGTH} characters")
+    return equation
 
 
 class _Parser:

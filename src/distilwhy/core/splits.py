@@ -1,6 +1,6 @@
 """Train, validation and test rows, and the checks that keep them apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -42,7 +42,7 @@ def set_aside(
     return kept, tuple(e for e in examples if e.id in chosen)
 
 
-def check_splits(splits: Splits, files: dict[SplitName, str]) -> None:
+def check_splits(splits: Splits, files: Mapping[SplitName, str]) -> None:
     """Refuse splits that no score could be trusted on.
 
     Args:

@@ -1,36 +1,32 @@
 """An experiment file, opened: its task, its rows, its teacher and its run folder."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import yaml
 
 from distilwhy.config import (
-    AnswerConfig,
+    DataConfig,
     ExperimentConfig,
     HubConfig,
     RecordedTeacherConfig,
-    TaskConfig,
-    check_config,
+    Settings,
     read_config,
 )
 from distilwhy.core.annotation import Annotation, parse_completion
-from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS, Method
 from distilwhy.core.prompt import render_prompt
-from distilwhy.core.splits import Splits, check_splits, set_aside
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, set_aside
+from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.flows.task import build_task, read_task
 from distilwhy.store.ledger import call_key, open_ledger
 from distilwhy.store.records import (
     HubSplit,
-    Row,
     Source,
     read_examples,
-    read_exemplars,
-    read_rows,
 )
 from distilwhy.store.run import RunFolder, publish_text
 from distilwhy.teachers.base import Teacher
@@ -40,13 +36,32 @@ from distilwhy.teachers.recorded import RecordedTeacher
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that an experiment file names, read and checked."""
+    """A task, its rows, how it is done and where; checked when it is made.
 
-    config: ExperimentConfig
-    file: Path
+    Attributes:
+        config: The teacher, the student, the training, the methods and seeds.
+        task: What is asked.
+        splits: The rows.
+        folder: Where all that is done is kept.
+        file: The file it was read from; paths in ``config`` are relative to it.
+        sources: Where the rows of each split come from, for messages.
+
+    Raises:
+        ConfigError: if a method cannot be trained on these rows.
+        DataError: if rows are doubled, or shared between train and test.
+    """
+
+    config: Settings
     task: Task
     splits: Splits
     folder: RunFolder
+    file: Path = Path("experiment")
+    sources: Mapping[SplitName, str] = field(default_factory=lambda: {n: n for n in SPLITS})
+
+    def __post_init__(self) -> None:
+        check_splits(self.splits, self.sources)
+        _need_gold(self)
+        _check_methods(self)
 
     @property
     def methods(self) -> list[Method]:
@@ -111,93 +126,30 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     if isinstance(config.task, str):
         task = read_task(file.parent / config.task)
     else:
-        task = _task(config.task, file, "task.")
-    splits = _read_splits(config, file.parent, task)
+        task = build_task(config.task, file, "task.")
+    splits, sources = _read_splits(config.data, file.parent, task)
     out = file.parent / (config.out or f"runs/{file.stem}")
-    experiment = Experiment(config, file, task, splits, RunFolder(out))
-    _check_methods(experiment)
-    return experiment
+    return Experiment(config, task, splits, RunFolder(out), file, sources)
 
 
-def read_task(path: Path | str) -> Task:
-    """The task in a YAML file.
-
-    Raises:
-        ConfigError: if the file says something that cannot be done.
-        DataError: if an exemplar is broken.
-    """
-    file = Path(path)
-    return _task(read_config(file, TaskConfig), file, "")
-
-
-def parse_task(text: str, where: str = "task") -> Task:
-    """The task in a YAML text, with its exemplars inline.
-
-    Raises:
-        ConfigError: if the text says something that cannot be done.
-    """
-    return _task(check_config(yaml.safe_load(text), TaskConfig, where), Path(where), "")
-
-
-def _task(config: TaskConfig, file: Path, prefix: str) -> Task:
-    answer = _answer(config.answer, f"{file}: {prefix}answer")
-    wording = Wording(config.input, config.gold, config.answer.options, config.id)
-    bare = Task(config.instruction.strip(), wording, answer)
-    if isinstance(config.exemplars, str):
-        rows = _exemplar_rows(file.parent / config.exemplars)
-    else:
-        rows = [(row, f"{file}: exemplar {i}") for i, row in enumerate(config.exemplars, 1)]
-    exemplars = read_exemplars(rows, bare)
-    return Task(bare.instruction, wording, answer, exemplars)
-
-
-def _exemplar_rows(path: Path) -> list[tuple[Row, str]]:
-    if path.suffix not in (".yaml", ".yml"):
-        return list(read_rows(path))
-    try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: exemplars cannot be read ({error})") from None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ConfigError(f"{path}: must be a list of exemplars, each with its fields")
-    return [(row, f"{path}: exemplar {i}") for i, row in enumerate(rows, 1)]
-
-
-def _answer(config: AnswerConfig, where: str) -> Answer:
-    if config.kind == "choice" and bool(config.labels) == bool(config.options):
-        raise ConfigError(
-            f"{where}: a choice needs either 'labels', the fixed ones, or 'options', "
-            "the field with the row's own"
-        )
-    if config.kind != "choice" and (config.labels or config.options):
-        raise ConfigError(f"{where}: kind {config.kind!r} takes no 'labels' or 'options'")
-    if config.labels and len(set(config.labels)) < max(2, len(config.labels)):
-        raise ConfigError(f"{where}.labels: must be two or more, each once; got {config.labels}")
-    return Answer(config.kind, tuple(config.labels))
-
-
-def _read_splits(config: ExperimentConfig, base: Path, task: Task) -> Splits:
-    data = config.data
+def _read_splits(data: DataConfig, base: Path, task: Task) -> tuple[Splits, dict[SplitName, str]]:
     train_source = _source(data.train, base)
     train: Sequence[Example] = read_examples(train_source, task)
-    files = {"train": str(train_source), "validation": str(train_source), "test": ""}
+    sources = {"train": str(train_source), "validation": str(train_source), "test": ""}
     if isinstance(data.validation, float):
         if len(train) < 2:
             raise DataError(f"{train_source}: one row cannot be split into train and validation")
         train, validation = set_aside(train, data.validation)
     else:
         source = _source(data.validation, base)
-        files["validation"] = str(source)
+        sources["validation"] = str(source)
         validation = tuple(read_examples(source, task))
     test: tuple[Example, ...] = ()
     if data.test is not None:
         source = _source(data.test, base)
-        files["test"] = str(source)
+        sources["test"] = str(source)
         test = tuple(read_examples(source, task))
-        _need_gold(test, files["test"], task)
-    splits = Splits(tuple(train), validation, test)
-    check_splits(splits, files)
-    return splits
+    return Splits(tuple(train), validation, test), sources
 
 
 def _source(value: str | HubConfig, base: Path) -> Source:
@@ -206,15 +158,14 @@ def _source(value: str | HubConfig, base: Path) -> Source:
     return base / value
 
 
-def _need_gold(examples: Sequence[Example], where: str, task: Task) -> None:
-    for number, example in enumerate(examples, 1):
+def _need_gold(experiment: Experiment) -> None:
+    gold = experiment.task.wording.gold
+    for number, example in enumerate(experiment.splits.test, 1):
         if example.gold is None:
-            field = (
-                f"field {task.wording.gold!r}" if task.wording.gold else "no 'gold' field is named"
-            )
+            named = f"field {gold!r}" if gold else "the task names no 'gold' field"
             raise DataError(
-                f"{where} row {number}: test row {example.id!r} has no gold label ({field}); "
-                "a score needs one on every test row"
+                f"{experiment.sources['test']} row {number}: test row {example.id!r} has no gold "
+                f"label ({named}); a score needs one on every test row"
             )
 
 

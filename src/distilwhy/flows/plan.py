@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilwhy.config import ExperimentConfig, HttpTeacherConfig
+from distilwhy.config import HttpTeacherConfig, Settings
 from distilwhy.core.prompt import render_prompt
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError
@@ -82,7 +82,7 @@ def _answered(experiment: Experiment, keys: list[str]) -> set[str]:
         return {key for key, found in ledger.get(keys).items() if found.error is None}
 
 
-def _check_student(config: ExperimentConfig, file: Path) -> None:
+def _check_student(config: Settings, file: Path) -> None:
     model = config.student.model
     is_path = model.startswith((".", "/", "~")) or model.count("/") > 1
     if is_path and not Path(model).expanduser().is_dir():
