@@ -95,7 +95,8 @@ def test_plan_shows_a_whole_prompt_and_what_is_left(done: Path):
     shown = call("plan", done).stdout
     assert "Lanternbay" in shown
     assert "84 answered, 0 to make" in shown
-    assert "2 stand trained" in shown
+    assert "2 students" in shown
+    assert "0 to train" in shown
     assert json.loads(call("plan", done, "--json").stdout)["calls"] == 84
 
 

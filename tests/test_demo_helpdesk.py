@@ -66,7 +66,7 @@ def test_only_a_product_that_is_complained_of_counts():
     product, other = PRODUCTS["router"][0], PRODUCTS["camera"][0]
     phrase = ISSUES["a power fault"][1]
     rationale, _ = solve(f"Our {other} works fine. My {product} {phrase}. My plan is Silver.")
-    assert rationale.startswith(f"The {product} is a router. '{phrase}' means a power fault.")
+    assert rationale.startswith(f"The {product} is a router. The customer reports a power fault.")
 
 
 @pytest.mark.parametrize(

@@ -177,8 +177,8 @@ def test_the_weights_that_are_kept_did_best_on_validation(tmp_path: Path):
 
 @pytest.mark.parametrize("moments", [[3], [10], [11, 25], [5, 15, 39]])
 def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path, moments: list[int]):
-    undisturbed = new_student()
-    train(undisturbed, fruit_rows(), fruit_examples(), TRAINING, 0, tmp_path / "one")
+    undisturbed, lesson = new_student(), (fruit_rows(), fruit_examples(), TRAINING, 0)
+    train(undisturbed, *lesson, tmp_path / "one")
     for moment in moments:
 
         def die(step: int, steps: int, moment: int = moment) -> None:
@@ -186,11 +186,9 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path, moments: l
                 raise Killed
 
         with pytest.raises(Killed):
-            train(
-                new_student(), fruit_rows(), fruit_examples(), TRAINING, 0, tmp_path / "two", tick=die
-            )
+            train(new_student(), *lesson, tmp_path / "two", tick=die)
     resumed = new_student()
-    done = train(resumed, fruit_rows(), fruit_examples(), TRAINING, 0, tmp_path / "two")
+    done = train(resumed, *lesson, tmp_path / "two")
     assert [report.step for report in done.log] == [10, 20, 30, 40]
     expected, found = (s.backbone.model.state_dict() for s in (undisturbed, resumed))
     assert all(torch.equal(expected[name], found[name]) for name in expected)

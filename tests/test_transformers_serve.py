@@ -113,6 +113,8 @@ def test_noise_is_all_accounted_for(kind: str, base_url: str, model: Path, tmp_p
     assert sum(tally.asked for tally in tallies.values()) == 12
     outcomes = [tally.outcomes for tally in tallies.values()]
     assert sum(o["unparsed"] + o["truncated"] + o["refused"] for o in outcomes) == 12
-    with pytest.raises(TeacherError, match="12 of 12 answers cannot be read, so nothing is trained"):
+    with pytest.raises(
+        TeacherError, match="12 of 12 answers cannot be read, so nothing is trained"
+    ):
         refuse_unreadable(opened)
     assert annotate(opened).from_ledger == 12

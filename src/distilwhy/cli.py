@@ -52,16 +52,19 @@ def _interruptible() -> Iterator[None]:
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where to put the run.")] = Path("demo-run"),
+    task: Annotated[str, typer.Option(help="helpdesk or arithmetic.")] = "helpdesk",
     full: Annotated[
-        bool, typer.Option("--full", help="Every method and control, five seeds: much longer.")
+        bool, typer.Option("--full", help="Every method and control, five seeds: an hour.")
     ] = False,
 ) -> None:
-    """Run the whole job on the shipped task: no key, no network, a scripted teacher, CPU."""
+    """Run the whole job on a shipped task: no key, no network, a scripted teacher, CPU."""
     from distilwhy import console
     from distilwhy.demo.job import run_demo
 
     with _interruptible(), console.Progress() as progress:
-        scores, experiment = run_demo(out, full=full, say=progress.say, watch=progress.watch())
+        scores, experiment = run_demo(
+            out, task=task, full=full, say=progress.say, watch=progress.watch()
+        )
     console.show_scores(scores, experiment)
     console.show_next_steps(experiment)
 

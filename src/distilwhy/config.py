@@ -11,13 +11,33 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from distilwhy.core.answer import Kind
 from distilwhy.core.method import METHODS
 from distilwhy.errors import ConfigError
 
+_NAME_IT = "name its environment variable in api_key_env"
+
 SplitChoice = Literal["train", "validation", "test"]
+
+
+def _each_once(value: list[Any]) -> list[Any]:
+    for item in value:
+        if value.count(item) > 1:
+            raise ValueError(f"{item!r} stands twice; name each once")
+    return value
+
+
+EachOnce = AfterValidator(_each_once)
 
 
 class _Strict(BaseModel):
@@ -80,20 +100,33 @@ class HttpTeacherConfig(_Strict):
     concurrency: int = Field(default=8, gt=0)
     timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=5, ge=0)
-    annotate: list[SplitChoice] = ["train", "validation", "test"]
+    annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
 
     @field_validator("base_url")
     @classmethod
     def _http(cls, value: str) -> str:
         if not re.match(r"https?://[^/\s]+", value):
             raise ValueError("must start with http:// or https://")
+        if re.match(r"https?://[^/]*@", value):
+            raise ValueError("must hold no user name or password; name a key in api_key_env")
         return value.rstrip("/")
 
     @field_validator("api_key_env")
     @classmethod
     def _name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-            raise ValueError("must be the NAME of an environment variable, never the key itself")
+        # Capitals alone: many keys, such as hf_… and gsk_…, could be names otherwise.
+        if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+            raise ValueError(
+                "must be the NAME of an environment variable, in capitals, never the key itself"
+            )
+        return value
+
+    @field_validator("extra")
+    @classmethod
+    def _no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name.lower().replace("-", "_") in ("api_key", "apikey", "authorization"):
+                raise ValueError(f"must not hold {name!r}; {_NAME_IT}")
         return value
 
 
@@ -103,7 +136,7 @@ class RecordedTeacherConfig(_Strict):
     kind: Literal["recorded"]
     completions: list[str] = Field(min_length=1)
     stop: list[str] = ["\n\nQ:"]
-    annotate: list[SplitChoice] = ["train", "validation", "test"]
+    annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
 
 
 TeacherConfig = Annotated[HttpTeacherConfig | RecordedTeacherConfig, Discriminator("kind")]
@@ -149,8 +182,10 @@ class Settings(_Strict):
     teacher: TeacherConfig
     student: StudentConfig = StudentConfig()
     training: TrainingConfig = TrainingConfig()
-    methods: list[str] = Field(default=["finetune", "label-distill", "step-by-step"], min_length=1)
-    seeds: list[int] = Field(default=[0], min_length=1)
+    methods: Annotated[list[str], EachOnce] = Field(
+        default=["finetune", "label-distill", "step-by-step"], min_length=1
+    )
+    seeds: Annotated[list[int], EachOnce] = Field(default=[0], min_length=1)
     out: str | None = None
 
     @field_validator("methods")
@@ -159,14 +194,6 @@ class Settings(_Strict):
         for name in value:
             if name not in METHODS:
                 raise ValueError(_unknown("method", name, list(METHODS)))
-        return value
-
-    @field_validator("methods", "seeds")
-    @classmethod
-    def _once(cls, value: list[Any]) -> list[Any]:
-        for item in value:
-            if value.count(item) > 1:
-                raise ValueError(f"{item!r} stands twice")
         return value
 
 
@@ -181,7 +208,18 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which ``5e-5`` is a number, as it is everywhere but in YAML 1.1."""
+    """YAML in which ``5e-5`` is a number, as it is everywhere but in YAML 1.1, and in which no
+    key may stand twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
@@ -195,24 +233,36 @@ def read_config(path: Path, kind: type[Config]) -> Config:
     Raises:
         ConfigError: in one line, naming the file, the key and what to do.
     """
+    return check_config(read_yaml(path), kind, str(path))
+
+
+def read_yaml(path: Path) -> object:
+    """What the YAML file at ``path`` holds.
+
+    Raises:
+        ConfigError: if it cannot be read, or is no YAML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
     try:
-        value = yaml.load(text, _Loader)
+        return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "broken"
-        raise ConfigError(f"{path}{line}: is no YAML ({problem}); mend it there") from None
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: must hold keys and values, such as 'task:'")
-    return check_config(value, kind, str(path))
+        raise ConfigError(
+            f"{path}{line}: cannot be read as YAML ({problem}); mend it there"
+        ) from None
 
 
-def check_config(value: dict[str, Any], kind: type[Config], where: str) -> Config:
+def check_config(value: object, kind: type[Config], where: str) -> Config:
     """``value`` as that ``kind`` of config; the first thing wrong with it as a ConfigError."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: must hold keys and values, such as 'input:'")
     try:
         return kind.model_validate(value)
     except ValidationError as error:
@@ -224,18 +274,24 @@ def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
     complaints = error.errors(include_url=False)
     unknown = [c for c in complaints if c["type"] == "extra_forbidden"]
     first = (unknown or sorted(complaints, key=lambda c: -len(c["loc"])))[0]
-    path = [part for part in first["loc"] if not _is_branch(part)]
+    path = [part for part in first["loc"][:-1] if not _is_branch(part)]
+    last = first["loc"][-1]
+    if first["type"] in ("extra_forbidden", "missing") or not _is_branch(last):
+        path.append(last)
     key = ".".join(str(part) for part in path)
     if first["type"] == "extra_forbidden":
         return f"{key}: {_unknown('key', str(path[-1]), _siblings(kind, path))}"
     if first["type"] == "missing":
         return f"{key}: is missing; add it"
-    if first["type"].startswith("union_tag"):
-        return f"{key}.kind: must be one of chat, completion, recorded"
-    message = str(first["msg"]).removeprefix("Value error, ")
     given = first["input"]
+    if first["type"].startswith("union_tag"):
+        value = f"{given['kind']!r}: " if isinstance(given, dict) and "kind" in given else ""
+        return f"{key}.kind: {value}must be one of chat, completion, recorded"
+    if first["type"].startswith("model_"):
+        return f"{key}: {given!r}: must hold keys and values"
+    message = str(first["msg"]).removeprefix("Value error, ").replace(" after validation", "")
     hint = "; put it in quotes" if isinstance(given, bool) and "string" in message else ""
-    secret = key.endswith("api_key_env")
+    secret = key.endswith("api_key_env") or "user name or password" in message
     value = "" if secret or isinstance(given, dict | list) else f"{given!r}: "
     return f"{key}: {value}{message[0].lower() + message[1:]}{hint}"
 
@@ -266,7 +322,7 @@ def _models(annotation: object) -> list[type[BaseModel]]:
 
 def _unknown(what: str, name: str, known: list[str]) -> str:
     if what == "key" and name == "api_key":
-        return "never write a key here; name its environment variable in api_key_env"
+        return f"never write a key here; {_NAME_IT}"
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"unknown {what} {name!r}; did you mean {close[0]!r}?"

@@ -236,9 +236,10 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         soft_wrap=True,
     )
     console.print(
-        f"train      {len(found.students)} students ({', '.join(config.methods)}; "
+        f"train      {found.students} students ({', '.join(config.methods)}; "
         f"seeds {', '.join(map(str, config.seeds))}) of {escape(config.student.model)}, "
-        f"{config.training.steps} steps each; {found.trained} stand trained",
+        f"{config.training.steps} steps each: "
+        f"{len(found.to_train)} to train",
         soft_wrap=True,
     )
     console.print(escape(f"run folder {experiment.folder.path}"), soft_wrap=True)

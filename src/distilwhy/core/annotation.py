@@ -16,15 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distilwhy.core.answer import fold, letter
-from distilwhy.core.equation import (
-    Equation,
-    EquationError,
-    Number,
-    parse_leading_equation,
-    render_equation,
-    render_number,
-)
+from distilwhy.core.answer import Unreadable
+from distilwhy.core.statement import read_statement, whole_statement
 from distilwhy.core.task import Example, Task
 
 Outcome = Literal["ok", "unparsed", "refused", "truncated", "failed"]
@@ -69,31 +62,63 @@ class Annotation:
     problem: str = ""
 
 
-_THINK = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.S | re.I)
-_OPEN_THINK = re.compile(r"<think(?:ing)?>", re.I)
-_CLOSE_THINK = re.compile(r"^.*</think(?:ing)?>", re.S | re.I)
-_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.+?)(?<=\S)\1")
+_LONGEST_LABEL = 200
+
+_TAG = re.compile(r"<(/?)think(?:ing)?>", re.I)
+_MARKUP = (
+    (re.compile(r"^\s*```\w*\s*$", re.M), ""),
+    (re.compile(r"</?(?:b|strong|i|em|u)>", re.I), ""),
+    (re.compile(r"~~[^~\n]{1,300}~~"), ""),
+    (re.compile(r"(?<![\w)])(\*\*|__)(?=\S)(.{1,500}?)(?<=\S)\1(?!\d)"), r"\2"),
+    (re.compile(r"(?<![\w)*])\*(?=[^\s*])([^*\n]{1,300}?)(?<=\S)\*(?![\w*])"), r"\1"),
+    (re.compile(r"(?<!\w)_(?=\S)([^_\n]{1,300}?)(?<=\S)_(?!\w)"), r"\1"),
+    (re.compile(r"`([^`\n]{1,300})`"), r"\1"),
+)
+_WIDE = str.maketrans("：（），．；！？＝。", ":(),.;!?=.")
+_END = re.compile(r"<\|[\w ]+\|>|<｜[^｜\n]+｜>|</s>|<eos>|<end_of_turn>|\[/?INST\]")
 _NEXT_QUESTION = re.compile(
-    r"\n\s*(?:#+\s*)?(?:Q|Question|Input|Problem|Example)\s*\d*\s*[:.]", re.I
+    r"\n\s*(?:#+\s*)?(?:Q|Question|Input|Problem|Example|Exercise|Instruction|Human|User)"
+    r"\s*\d*\s*[:.)]",
+    re.I,
 )
+_QUALITY = r"(?:final|correct|best|right|short|closest|(?:most\s+)?likely|most\s+\w+)\s+"
 _CUE = re.compile(
-    r"(?:\b(?:so|therefore|thus|hence),?\s+)?"
-    r"(?:\b(?:the|my|our)\s+(?:final\s+|correct\s+)?answer\s*(?:is\b\s*:?|:)"
-    r"|(?:^|(?<=[\s.]))(?:final\s+)?answer\s*(?:is\b\s*:?|:)"
-    r"|####|\\boxed)\s*",
+    r"(?:\b(?P<so>so|therefore|thus|hence|finally),?\s+)?(?:"
+    rf"(?<![\w-])(?:(?:the|my|our|its)\s+)?(?:{_QUALITY}){{0,3}}(?:answer|ans)(?:\s+(?:choice|option))?"
+    r"(?:\s+(?:to|for)\s+(?:this|the|that)\s+(?:\w+\s+)?(?:question|problem))?"
+    r"\s*(?:is\b\s*:?|[:=])"
+    rf"|(?<![\w-])(?:(?:the|my|our)\s+)?{_QUALITY}(?:option|choice)\s*(?:is\b\s*:?|:)"
+    r"|^[#\s]*(?:final\s+|correct\s+)?answer[\s#]*$"
+    r"|<answer>|(?P<hashes>^\#{4}(?!\#)|(?<=\s)\#{4}(?!\#))|(?P<box>\\boxed|\\fbox)"
+    r")\s*",
+    re.I | re.M,
+)
+_SUPPOSED = re.compile(
+    r"(?:(?:n['’]t|\bnot)\s+(?:think|believe|say|sure|certain|clear|confident|mean|agree|know)\s+"
+    r"(?:that\s+|if\s+|whether\s+)?|\b(?:if|whether|unless|suppose|assuming)\s+(?:that\s+)?)$",
     re.I,
 )
-_LETTERED = re.compile(r"^[(\[]?\s*([a-z]|\d{1,2})\s*(?:[)\].:]+|$)\s*(.*)$", re.I | re.S)
+_TAKEN_BACK = re.compile(
+    r"(?:^|[.!?\n(—-])\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:it|that|the)\b"
+    r"|hold on|actually|correction\b|scratch that|on second thought"
+    r"|let me (?:re|double|correct|fix)|i made an? (?:mistake|error)|i was wrong|(?:i|my) apolog)",
+    re.I,
+)
+_NO_ANSWER = re.compile(r"\W*(?:explanation|reason(?:ing|s)?|rationale|because|note)\b", re.I)
+_OPENING = re.compile(
+    r"^(?:A|assistant|rationale|reason(?:ing|s)?|explanation|thought|analysis)\s*:\s*", re.I
+)
+_CLOSING = re.compile(r"(?:(?:^|\s)[-$*#>]+|[#*`,;:]+|\$\$|\\[\[(]|[\s(<])+$")
+_COMPLETE = re.compile(r"\n|[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:\n])\W*$")
+_LIST_MARK = re.compile(r"^\s*\d{1,2}[.)](?=\s|$)", re.M)
 _REFUSAL = re.compile(
-    r"^\W*(?:i['’]?m sorry|i am sorry|sorry,|i can(?:no|['’])t|i am (?:unable|not able)|as an ai)",
+    r"^\W*(?:i['’]?m (?:so )?sorry|i am sorry|sorry[,.]|unfortunately, i|as an ai"
+    r"|i (?:can(?:no|['’])t|won['’]t|will not)|i(?:['’]m| am) (?:unable|not able))",
     re.I,
 )
-_NEGATED = re.compile(r"\b(?:not|neither|none|never)\b|n['’]t\b", re.I)
-_NUMERAL = re.compile(r"-?(?:\d[\d,]*\.?\d*|\.\d+)")
-
-
-class _Unreadable(ValueError):
-    """Why an answer cannot be read."""
+_CUT_SHORT = frozenset({"length", "max_tokens", "model_length"})
+_REFUSED = frozenset({"refusal", "content_filter", "safety", "recitation", "prohibited_content"})
 
 
 def parse_completion(
@@ -106,38 +131,66 @@ def parse_completion(
     """
     if completion.error is not None:
         return Annotation(example.id, "failed", problem=completion.error)
-    if completion.finish_reason in ("refusal", "content_filter"):
+    finish = completion.finish_reason.lower()
+    if finish in _REFUSED:
         return Annotation(example.id, "refused", problem=f"finish: {completion.finish_reason}")
+    shown = _visible(completion.text)
+    body = _cut(shown, stop)
+    # Where more follows than is read, it was not the answer that the limit cut.
+    cut_short = finish in _CUT_SHORT and len(body) == len(shown)
     try:
-        rationale, label = _read(task, example, completion.text, stop)
-    except _Unreadable as error:
-        return Annotation(example.id, _outcome(completion), problem=str(error))
+        rationale, label = _read(task, example, body, cut_short=cut_short)
+    except Unreadable as error:
+        return Annotation(example.id, _outcome(finish, shown), problem=str(error))
     return Annotation(example.id, "ok", rationale, label)
 
 
-def _outcome(completion: Completion) -> Outcome:
-    if completion.finish_reason == "length":
+def _outcome(finish: str, shown: str) -> Outcome:
+    if finish in _CUT_SHORT:
         return "truncated"
-    return "refused" if _REFUSAL.match(completion.text) else "unparsed"
+    return "refused" if _REFUSAL.match(shown) else "unparsed"
 
 
-def _read(task: Task, example: Example, text: str, stop: Sequence[str]) -> tuple[str, str]:
-    body = _cut(_visible(text), stop)
+def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[str, str]:
     if not body:
-        raise _Unreadable("the reply is empty")
-    cues = list(_CUE.finditer(body))
+        raise Unreadable("the reply is empty")
+    cues = [cue for cue in _CUE.finditer(body) if _is_cue(task, example, body, cue)]
     if not cues:
-        return _read_last_line(task, example, body)
+        return _read_last_line(task, example, body, cut_short=cut_short)
     cue = cues[-1]
-    label = _read_label(task, example, _payload(body, cue))
-    return _tidy(body[: cue.start()]), label
+    if not cue["so"] and _SUPPOSED.search(body[: cue.start()]):
+        raise Unreadable(f"the answer is only supposed: {body[cue.start() :][:60]!r}")
+    payload, end = _payload(body, cue)
+    if _TAKEN_BACK.search(payload, 1) or _TAKEN_BACK.search(body[end:]):
+        raise Unreadable("the answer is taken back")
+    if cut_short and not cue["box"] and not _COMPLETE.search(body[cue.end() :].strip()):
+        raise Unreadable("the reply may have been cut within its answer")
+    label = read_statement(task.answer, example.options, payload)
+    start = _opening_of_statement(task, example, body, cues, label)
+    return _tidy(body[:start]), label
 
 
 def _visible(text: str) -> str:
-    shown = _CLOSE_THINK.sub("", _THINK.sub("", text))
-    if unclosed := _OPEN_THINK.search(shown):
-        shown = shown[: unclosed.start()]
-    return _EMPHASIS.sub(r"\2", shown).strip()
+    """What a reader is shown: no thinking, no emphasis, nothing past an end-of-text token."""
+    shown = _without_thinking(text.translate(_WIDE)).strip()
+    if end := _END.search(shown, 1):
+        shown = shown[: end.start()]
+    for pattern, plain in _MARKUP:
+        shown = pattern.sub(plain, shown)
+    return shown.strip()
+
+
+def _without_thinking(text: str) -> str:
+    """Text outside ``<think>`` tags; an opening or a closing tag alone counts as well."""
+    shown: list[str] = []
+    at, thinking = 0, False
+    for tag in _TAG.finditer(text):
+        if tag[1] and not thinking:
+            shown = []
+        elif not thinking:
+            shown.append(text[at : tag.start()])
+        at, thinking = tag.end(), not tag[1]
+    return "".join(shown) + ("" if thinking else text[at:])
 
 
 def _cut(text: str, stop: Sequence[str]) -> str:
@@ -147,143 +200,75 @@ def _cut(text: str, stop: Sequence[str]) -> str:
     return text[: min(ends)].strip() if ends else text
 
 
-def _payload(body: str, cue: re.Match[str]) -> str:
-    """What stands on the line of the cue after it, or on the next line if that is bare."""
-    after = body[cue.end() :].strip()
-    return after.split("\n", 1)[0].strip().strip("*$ ") if after else ""
+def _is_cue(task: Task, example: Example, body: str, cue: re.Match[str]) -> bool:
+    """``####`` is a cue where an answer follows; elsewhere it is a heading."""
+    if not cue["hashes"]:
+        return True
+    line = body[cue.end() : cue.end() + _LONGEST_LABEL].split("\n", 1)[0]
+    return whole_statement(task.answer, example.options, line) is not None
+
+
+def _payload(body: str, cue: re.Match[str]) -> tuple[str, int]:
+    """What is stated after a cue, and where it ends: in the box, on the line, or on the next."""
+    at = cue.end()
+    if cue["box"] and body[at : at + 1] == "{":
+        return _in_braces(body, at)
+    for line in re.finditer(r"[^\n]+", body[at:]):
+        text = line[0].split("</answer>")[0].strip().strip("* ")
+        if text.strip("*$`#>\\[]({-_ "):
+            on_next_line = "\n" in body[cue.end() - 1 : at + line.start()] or "\n" in cue[0]
+            if on_next_line and _NO_ANSWER.match(text):
+                break
+            return re.sub(r"^[-•>]\s+", "", text) if on_next_line else text, at + line.end()
+    raise Unreadable("the reply ends before its answer")
+
+
+def _in_braces(body: str, at: int) -> tuple[str, int]:
+    depth = 0
+    for end in range(at, len(body)):
+        depth += {"{": 1, "}": -1}.get(body[end], 0)
+        if depth == 0:
+            return body[at + 1 : end], end + 1
+    raise Unreadable("the reply ends before its answer")
+
+
+def _opening_of_statement(
+    task: Task, example: Example, body: str, cues: Sequence[re.Match[str]], label: str
+) -> int:
+    """Where the rationale ends: ``Answer: B`` right before the last cue says no more than it."""
+    start = cues[-1].start()
+    for cue in reversed(cues[:-1]):
+        opens_sentence = _SENTENCE_START.search(body[max(0, cue.start() - 20) : cue.start()])
+        between = body[cue.end() : start].strip()
+        if re.search(r"\w", between) and not (
+            opens_sentence and _says_only(task, example, between, label)
+        ):
+            break
+        start = cue.start()
+    return start
+
+
+def _says_only(task: Task, example: Example, text: str, label: str) -> bool:
+    if whole_statement(task.answer, example.options, text) == label:
+        return True
+    if "\n" in text or len(text.split()) > 6 or re.search(r"[.!?]\s+\w", text):
+        return False
+    try:
+        return read_statement(task.answer, example.options, text) == label
+    except Unreadable:
+        return False
 
 
 def _tidy(text: str) -> str:
-    return " ".join(re.sub(r"[#*]+\s*$", "", text).split())
+    return " ".join(_CLOSING.sub("", _OPENING.sub("", text.strip())).split())
 
 
-def _read_last_line(task: Task, example: Example, body: str) -> tuple[str, str]:
+def _read_last_line(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[str, str]:
     """A reply without a cue: its last line must be an answer, whole and alone."""
     before, _, last = body.rpartition("\n")
-    label = task.answer.canonical(last.strip(" .*"), example.options)
-    if label is None and task.answer.kind == "choice" and example.options:
-        label = _lettered_choice(last.strip(" .*"), example.options)
-    if label is None or task.answer.kind == "text":
-        raise _Unreadable("no answer is stated")
+    label = whole_statement(task.answer, example.options, last.strip("#$ "))
+    if label is None or (_LIST_MARK.fullmatch(last) and _LIST_MARK.search(before)):
+        raise Unreadable("no answer is stated")
+    if cut_short and not _COMPLETE.search(last):
+        raise Unreadable("the reply may have been cut within its answer")
     return _tidy(before), label
-
-
-def _read_label(task: Task, example: Example, payload: str) -> str:
-    if not payload:
-        raise _Unreadable("the reply ends before its answer")
-    kind = task.answer.kind
-    if kind == "choice":
-        _refuse_several(payload, task.answer.choices(example.options))
-        if example.options and (label := _lettered_choice(payload, example.options)):
-            return label
-        return _mentioned_choice(payload, task.answer.choices(example.options))
-    if kind == "number":
-        return _stated_number(payload)
-    if kind == "equation":
-        return render_equation(_stated_equation(payload))
-    text = task.answer.canonical(payload.rstrip(".").strip("\"'“”"))
-    if text is None:
-        raise _Unreadable("the answer is empty")
-    return text
-
-
-def _refuse_several(payload: str, choices: tuple[str, ...]) -> None:
-    """``(a) mall or (d) shop`` is no answer, even though it starts with one."""
-    sentence = re.split(r"(?<=[.!?])\s", payload, maxsplit=1)[0]
-    for joint in re.finditer(r"\b(?:or|and)\b|/", sentence):
-        before, after = sentence[: joint.start()], sentence[joint.end() :]
-        if _ends_in_choice(before, choices) and _opens_with_choice(after, choices):
-            raise _Unreadable(f"the answer names more than one choice: {sentence[:60]!r}")
-
-
-def _ends_in_choice(text: str, choices: tuple[str, ...]) -> bool:
-    return any(fold(text).endswith(fold(choice)) for choice in choices)
-
-
-def _opens_with_choice(text: str, choices: tuple[str, ...]) -> bool:
-    lettered = _LETTERED.match(text.strip())
-    bare = lettered[2] if lettered and text.strip()[0] in "([" else text
-    return any(_starts_with(bare, choice) for choice in choices)
-
-
-def _lettered_choice(payload: str, options: tuple[str, ...]) -> str | None:
-    """The option that ``(d)``, ``d.``, ``D`` or ``(d) math problem`` names; None if none.
-
-    Raises:
-        _Unreadable: if the letter names one option and the text another.
-    """
-    match = _LETTERED.match(payload.rstrip(". ") if len(payload) < 4 else payload)
-    letters = [letter(i) for i in range(len(options))]
-    if match is None or match[1].lower() not in letters:
-        return None
-    named = options[letters.index(match[1].lower())]
-    if match[2].strip(" .") and not _starts_with(match[2], named):
-        rival = [choice for choice in options if _starts_with(match[2], choice)]
-        if rival:
-            raise _Unreadable(f"the letter says {named!r}, the text {max(rival, key=len)!r}")
-    return named
-
-
-def _mentioned_choice(payload: str, choices: tuple[str, ...]) -> str:
-    """The choice that the payload starts with, or else the only one that it mentions."""
-    sentence = re.split(r"(?<=[.!?])\s", payload, maxsplit=1)[0]
-    if leading := [choice for choice in choices if _starts_with(payload, choice)]:
-        return max(leading, key=len)
-    if _NEGATED.search(sentence):
-        raise _Unreadable(f"the answer is a negation: {sentence[:60]!r}")
-    mentioned = {choice for choice in choices if _mentions(sentence, choice)}
-    longest = {c for c in mentioned if not any(_mentions(o, c) for o in mentioned - {c})}
-    if len(longest) == 1:
-        return longest.pop()
-    what = "none of the choices" if not mentioned else "more than one choice"
-    raise _Unreadable(f"the answer names {what}: {sentence[:60]!r}")
-
-
-def _starts_with(text: str, choice: str) -> bool:
-    start, wanted = fold(text), fold(choice)
-    return bool(wanted) and re.match(re.escape(wanted) + r"(?!\w)", start) is not None
-
-
-def _mentions(text: str, choice: str) -> bool:
-    wanted = fold(choice)
-    pattern = r"(?<!\w)" + re.escape(wanted) + r"(?!\w)"
-    return bool(wanted) and re.search(pattern, fold(text)) is not None
-
-
-def _stated_number(payload: str) -> str:
-    sides = payload.split("=")
-    text = sides[-1].replace("−", "-").replace("$", "").replace("€", "").replace("£", "")
-    start = _NUMERAL.search(text)
-    if start is None:
-        raise _Unreadable(f"the answer is no number: {payload[:60]!r}")
-    sentence = re.split(r"\.\s|\n|;", text[start.start() :], maxsplit=1)[0].rstrip(". ")
-    try:
-        equation, rest = parse_leading_equation(sentence)
-    except EquationError as error:
-        raise _Unreadable(f"the answer is no number: {error}") from None
-    if _NUMERAL.search(rest):
-        raise _Unreadable(f"the answer has several numbers: {payload[:60]!r}")
-    return render_number(equation.value)
-
-
-def _stated_equation(payload: str) -> Equation:
-    """The equation of ``84 / 2``, ``(84 / 2)``, ``84 / 2 = 42``, ``x = 84 / 2`` or ``$84 / 2``."""
-    cleaned = re.sub(r"\\(?:times|cdot)", "*", payload).replace("\\div", "/")
-    cleaned = re.sub(r"[$€£]\s*", "", cleaned).strip("{} ")
-    sides = [side.strip() for side in cleaned.split("=")]
-    equations = [equation for side in sides if (equation := _side(side))]
-    worked = [equation for equation in equations if not isinstance(equation, Number)]
-    if not equations:
-        raise _Unreadable(f"the answer is no equation: {payload[:60]!r}")
-    return (worked or equations)[0]
-
-
-def _side(text: str) -> Equation | None:
-    sentence = re.split(r"\.\s|;", text, maxsplit=1)[0]
-    try:
-        equation, rest = parse_leading_equation(sentence)
-    except EquationError:
-        return None
-    if re.search(r"\d|[-+*/(]\s*\w", rest):
-        raise _Unreadable(f"only part of the answer is an equation: {text[:60]!r}")
-    return equation

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 from distilwhy.core.equation import (
+    NUMERAL,
     EquationError,
     parse_equation,
     render_equation,
@@ -15,8 +16,16 @@ from distilwhy.core.equation import (
 
 Kind = Literal["choice", "number", "equation", "text"]
 
-_NUMBER = re.compile(r"-?\s*(?:\d[\d,]*\.?\d*|\.\d+)(?:\s*/\s*\d+)?")
+CURRENCY = "$€£¥₹"
+
+_NUMBER = re.compile(rf"[-−–]?\s*(?:{NUMERAL})(?:\s*/\s*\d+)?")
+# Not all of string.punctuation: C is not C++, and 5 is neither -5 nor $5.
+_OUTER = " .,;:!?()[]*_`'\"“”‘’"
 _ARTICLE = re.compile(r"^(?:a|an|the) (?=.)")
+
+
+class Unreadable(ValueError):
+    """Why a text states no answer."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,9 @@ class Answer:
     def same(self, left: str | None, right: str | None) -> bool:
         """Whether two labels, in canonical form, are the same answer.
 
-        Equations and numbers are compared by their exact value; text ignores letter case,
-        punctuation at its ends and a leading article; None is the same as nothing.
+        Equations and numbers are compared by their exact value; choices and text without
+        letter case, punctuation at their ends and a leading article; None is the same as
+        nothing.
         """
         if left is None or right is None:
             return False
@@ -60,7 +70,7 @@ class Answer:
 
 def fold(text: str) -> str:
     """Text with case, spacing, outer punctuation and a leading article taken away."""
-    bare = " ".join(text.lower().split()).strip(string.punctuation + " “”‘’")
+    bare = " ".join(text.lower().split()).strip(_OUTER)
     return _ARTICLE.sub("", bare)
 
 
@@ -69,7 +79,7 @@ def match_choice(text: str, choices: tuple[str, ...]) -> str | None:
     if text in choices:
         return text
     folded = fold(text)
-    found = {choice for choice in choices if fold(choice) == folded}
+    found = {choice for choice in choices if folded and fold(choice) == folded}
     return found.pop() if len(found) == 1 else None
 
 
@@ -79,7 +89,7 @@ def letter(index: int) -> str:
 
 
 def _canonical_number(text: str) -> str | None:
-    cleaned = text.strip().strip("$€£ ").removesuffix("%").strip().replace("−", "-")
+    cleaned = text.strip().strip(CURRENCY + " ").removesuffix("%").strip()
     if not _NUMBER.fullmatch(cleaned):
         return None
     return _canonical_value(cleaned)

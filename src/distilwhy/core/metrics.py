@@ -56,7 +56,8 @@ def score(correct: Sequence[Sequence[bool]]) -> Score:
     """The accuracy of one method, from whether each row was right, per seed.
 
     With one seed the interval is Wilson's (Wilson 1927, *Probable inference*); with several,
-    that of ``interval``.
+    that of ``interval``, unless all is right or all is wrong: no variance shows then, and
+    Wilson's interval for the rows is given.
 
     Args:
         correct: ``[seeds][rows]``, the same rows in the same order for every seed.
@@ -64,7 +65,8 @@ def score(correct: Sequence[Sequence[bool]]) -> Score:
     table = np.asarray(correct, dtype=float)
     seeds, rows = table.shape
     mean = float(table.mean())
-    low, high = _wilson(mean, rows) if seeds == 1 else interval(table)
+    alike = seeds == 1 or mean in (0.0, 1.0)
+    low, high = _wilson(mean, rows) if alike else interval(table)
     return Score(mean, max(0.0, low), min(1.0, high), rows, seeds)
 
 
@@ -77,7 +79,7 @@ def compare(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -
     """
     table = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     low, high = interval(table)
-    return Comparison(float(table.mean()), low, high)
+    return Comparison(float(table.mean()), max(-1.0, low), min(1.0, high))
 
 
 def interval(table: "np.ndarray[tuple[int, int], np.dtype[np.float64]]") -> tuple[float, float]:

@@ -37,7 +37,8 @@ def set_aside(
     hardly changes when rows are added.
     """
     ranked = sorted(examples, key=lambda e: (sha256(e.text.encode()).digest(), e.id))
-    chosen = {e.id for e in ranked[: max(1, round(share * len(examples)))]}
+    count = min(max(1, round(share * len(examples))), len(examples) - 1)
+    chosen = {e.id for e in ranked[:count]}
     kept = tuple(e for e in examples if e.id not in chosen)
     return kept, tuple(e for e in examples if e.id in chosen)
 

@@ -12,12 +12,27 @@ from dataclasses import dataclass, replace
 from distilwhy.errors import DataError
 
 PRODUCTS: dict[str, tuple[str, ...]] = {
-    "router": ("Harbor 40", "Willow 7", "Kestrel 12", "Orchard 3"),
-    "range extender": ("Maple 15", "Comet 2", "Tundra 33", "Lantern 9"),
-    "camera": ("Falcon 50", "Meadow 11", "Copper 27", "Summit 1"),
-    "storage box": ("Granite 25", "Velvet 10", "Thistle 13", "Amber 44"),
-    "phone adapter": ("Acorn 29", "Beacon 6", "Clover 77", "Dune 2"),
-}
+    "router": (
+        "Harbor 40", "Willow 7", "Kestrel 12", "Orchard 3",
+        "Pebble 21", "Saffron 5", "Heron 60", "Juniper 18",
+    ),
+    "range extender": (
+        "Maple 15", "Comet 2", "Tundra 33", "Lantern 9",
+        "Canyon 4", "Ripple 52", "Sparrow 8", "Cedar 31",
+    ),
+    "camera": (
+        "Falcon 50", "Meadow 11", "Copper 27", "Summit 1",
+        "Violet 36", "Marble 14", "Otter 70", "Zephyr 6",
+    ),
+    "storage box": (
+        "Granite 25", "Velvet 10", "Thistle 13", "Amber 44",
+        "Cobalt 19", "Walnut 3", "Raven 55", "Quartz 80",
+    ),
+    "phone adapter": (
+        "Acorn 29", "Beacon 6", "Clover 77", "Dune 2",
+        "Ivory 16", "Lagoon 41", "Pepper 9", "Tulip 23",
+    ),
+}  # fmt: skip
 
 ISSUES: dict[str, tuple[str, ...]] = {
     "an unstable connection": (
@@ -90,12 +105,6 @@ _OPENINGS = (
 _CONTRACTS = (
     "Our contract is {}.", "I am on the {} contract.", "We pay for {}.", "My plan is {}.",
 )  # fmt: skip
-_BYSTANDERS = (
-    "The {} next to it works fine.",
-    "I also own a {} and like it.",
-    "Our {} has never let us down.",
-    "My neighbour swears by a {}.",
-)
 _CHATTER = (
     "I have been a customer for six years.",
     "I already looked at the manual.",
@@ -182,12 +191,10 @@ def misread(message: str, choice: int) -> tuple[str, str]:
 
 def _write_message(rng: random.Random) -> str:
     product, phrase = rng.choice(list(_FAMILY_OF)), rng.choice(list(_ISSUE_OF))
-    other = rng.choice([name for name in _FAMILY_OF if name != product])
     sentences = [
         rng.choice(_OPENINGS).format(product, phrase),
         rng.choice(_CONTRACTS).format(rng.choice(TIERS)),
-        rng.choice(_BYSTANDERS).format(other),
-        rng.choice(_CHATTER),
+        *rng.sample(_CHATTER, 2),
     ]
     rng.shuffle(sentences)
     return " ".join(sentences)
@@ -211,12 +218,10 @@ def _team(facts: _Facts) -> str:
 
 
 def _explain(facts: _Facts) -> str:
-    team, trouble = _team(facts), f"a {facts.family} with {facts.issue}"
-    if team == _GOLD_TEAM:
-        rule = f"The contract is Gold, and under Gold {trouble} goes to {team}."
-    else:
-        rule = f"The contract is {facts.tier}, and {trouble} goes to {team}."
-    return f"The {facts.product} is a {facts.family}. '{facts.phrase}' means {facts.issue}. {rule}"
+    return (
+        f"The {facts.product} is a {facts.family}. The customer reports {facts.issue}. "
+        f"On a {facts.tier} contract that goes to {_team(facts)}."
+    )
 
 
 def _misreadings(facts: _Facts) -> list[_Facts]:

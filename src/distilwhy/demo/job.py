@@ -1,42 +1,77 @@
 """The shipped job: rows are generated, a scripted teacher is asked, students are trained."""
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 
 import yaml
 
-from distilwhy.core.method import METHODS
-from distilwhy.demo.helpdesk import Ticket, generate_tickets
+from distilwhy.demo.arithmetic import generate_problems
+from distilwhy.demo.helpdesk import generate_tickets
 from distilwhy.demo.scripted import ScriptedTeacher
+from distilwhy.errors import ConfigError
 from distilwhy.flows.evaluate import Scores
 from distilwhy.flows.experiment import Experiment, open_experiment
 from distilwhy.flows.run import Watch, run
 from distilwhy.store.run import publish_jsonl, publish_text
 
 SEED = 7
-ROWS = {"train": 1000, "validation": 200, "test": 500}
-STEPS, FULL_SEEDS = 600, [0, 1, 2, 3, 4]
-FULL_METHODS = [*METHODS]
+METHODS_SHOWN = ["finetune", "label-distill", "step-by-step"]
+METHODS_COMPARED = [*METHODS_SHOWN, "step-by-step-gold", "blank-rationales", "shuffled-rationales"]
+SEEDS_COMPARED = [0, 1, 2, 3, 4]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A shipped task: how many rows of each split, how a row reads, how students are trained."""
+
+    rows: dict[str, int]
+    write: Callable[[int], list[dict[str, object]]]
+    training: dict[str, object]
+
+
+def _tickets(count: int) -> list[dict[str, object]]:
+    return [asdict(ticket) for ticket in generate_tickets(count, SEED)]
+
+
+def _problems(count: int) -> list[dict[str, object]]:
+    return [asdict(problem) for problem in generate_problems(count, SEED)]
+
+
+JOBS = {
+    "helpdesk": Job(
+        {"train": 1000, "validation": 200, "test": 1000},
+        _tickets,
+        {"steps": 800, "batch_size": 32, "learning_rate": 1e-3, "rationale_weight": 3.0},
+    ),
+    "arithmetic": Job(
+        {"train": 1000, "validation": 200, "test": 500},
+        _problems,
+        {"steps": 800, "batch_size": 32, "learning_rate": 1e-3},
+    ),
+}
 
 _HEADING = """\
-# The shipped task: which team of a help desk handles a message.
-# The teacher is scripted: `python -m distilwhy.demo.scripted --port 8399` serves it.
+# A shipped task. Its teacher is scripted, and no language model:
+# `python -m distilwhy.demo.scripted --port 8399` serves it.
 """
 
 
 def run_demo(
-    out: Path, *, full: bool, say: Callable[[str], None], watch: Watch
+    out: Path, *, task: str, full: bool, say: Callable[[str], None], watch: Watch
 ) -> tuple[Scores, Experiment]:
-    """Write the shipped experiment into ``out`` and run it, doing only what is not yet done.
+    """Write a shipped experiment into ``out`` and run it, doing only what is not yet done.
 
     Args:
+        task: One of ``JOBS``.
         full: Every method and control with five seeds, on the same answers of the teacher.
 
     Raises:
         DistilwhyError: whatever stops the job; what was done until then is kept.
     """
-    file = write_job(out, full=full)
+    file = write_job(out, task, full=full)
     with ScriptedTeacher() as teacher:
         say(f"A scripted teacher (no language model) answers at {teacher.base_url}")
         experiment = open_experiment(file, base_url=teacher.base_url)
@@ -44,30 +79,30 @@ def run_demo(
     return scores, experiment
 
 
-def write_job(out: Path, *, full: bool = False) -> Path:
-    """Write rows, task and experiment file into ``out``; give the experiment file."""
-    tickets = generate_tickets(sum(ROWS.values()), SEED)
-    start = 0
-    for split, count in ROWS.items():
-        publish_jsonl(out / f"{split}.jsonl", map(_row, tickets[start : start + count]))
-        start += count
-    publish_text(
-        out / "helpdesk.yaml", files("distilwhy.demo").joinpath("helpdesk.yaml").read_text()
-    )
-    name = "full" if full else "experiment"
-    text = _HEADING + yaml.safe_dump(_experiment(full=full), sort_keys=False)
-    publish_text(out / f"{name}.yaml", text)
-    return out / f"{name}.yaml"
+def write_job(out: Path, task: str, *, full: bool = False) -> Path:
+    """Write rows, task and experiment file into ``out``; give the experiment file.
+
+    Raises:
+        ConfigError: if there is no such task.
+    """
+    if task not in JOBS:
+        raise ConfigError(f"there is no shipped task {task!r}; it is one of {', '.join(JOBS)}")
+    job = JOBS[task]
+    rows = iter(job.write(sum(job.rows.values())))
+    for split, count in job.rows.items():
+        publish_jsonl(out / f"{split}.jsonl", islice(rows, count))
+    wording = files("distilwhy.demo").joinpath(f"{task}.yaml").read_text(encoding="utf-8")
+    publish_text(out / f"{task}.yaml", wording)
+    file = out / ("full.yaml" if full else "experiment.yaml")
+    content = yaml.safe_dump(_experiment(task, job, full=full), sort_keys=False)
+    publish_text(file, _HEADING + content)
+    return file
 
 
-def _row(ticket: Ticket) -> dict[str, object]:
-    return {"id": ticket.id, "message": ticket.message, "team": ticket.team}
-
-
-def _experiment(*, full: bool) -> dict[str, object]:
+def _experiment(task: str, job: Job, *, full: bool) -> dict[str, object]:
     return {
-        "task": "helpdesk.yaml",
-        "data": {split: f"{split}.jsonl" for split in ROWS},
+        "task": f"{task}.yaml",
+        "data": {split: f"{split}.jsonl" for split in job.rows},
         "teacher": {
             "kind": "chat",
             "base_url": "http://127.0.0.1:8399/v1",
@@ -76,11 +111,10 @@ def _experiment(*, full: bool) -> dict[str, object]:
         },
         "student": {
             "model": "scratch",
-            "scratch": {"width": 128, "layers": 3, "heads": 4, "feedforward": 256},
-            "max_rationale_tokens": 96,
+            "scratch": {"width": 128, "layers": 2, "heads": 4, "feedforward": 256},
         },
-        "training": {"steps": STEPS, "batch_size": 32, "learning_rate": 1e-3},
-        "methods": FULL_METHODS if full else ["finetune", "label-distill", "step-by-step"],
-        "seeds": FULL_SEEDS if full else [0],
+        "training": job.training,
+        "methods": METHODS_COMPARED if full else METHODS_SHOWN,
+        "seeds": SEEDS_COMPARED if full else [0],
         "out": "run",
     }

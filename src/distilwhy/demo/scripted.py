@@ -9,7 +9,6 @@ would to a real endpoint. No language model is involved, and every response says
 import argparse
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,10 +27,10 @@ from distilwhy.demo.habits import (
     reply_to,
     stop_at,
 )
+from distilwhy.demo.loopback import LoopbackServer
 
 MODEL = "scripted-teacher"
 FINGERPRINT = "scripted: no language model wrote this"
-HOST = "127.0.0.1"
 RETRY_AFTER_S = 1
 
 
@@ -123,19 +122,10 @@ class ScriptedTeacher:
 
     def __init__(self, port: int = 0, latency_s: float = 0.0, log: Path | None = None) -> None:
         self.base_url = ""
-        self._port = port
-        self._classroom = Classroom(latency_s, log)
-        self._loop = asyncio.new_event_loop()
-        self._runner: web.AppRunner | None = None
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server = LoopbackServer(Classroom(latency_s, log).application(), port)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        try:
-            self.base_url = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
-        except OSError:
-            self._close()
-            raise
+        self.base_url = self._server.__enter__().url + "/v1"
         return self
 
     def __exit__(
@@ -144,22 +134,7 @@ class ScriptedTeacher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._close()
-
-    async def _open(self) -> str:
-        self._runner = web.AppRunner(
-            self._classroom.application(), access_log=None, shutdown_timeout=0.5
-        )
-        await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, self._port, backlog=1024).start()
-        return f"http://{HOST}:{self._runner.addresses[0][1]}/v1"
-
-    def _close(self) -> None:
-        if self._runner is not None:
-            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._server.__exit__(kind, error, trace)
 
 
 def read_chat(body: Any) -> Asked:

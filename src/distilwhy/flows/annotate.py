@@ -1,10 +1,11 @@
 """Ask the teacher about every row that the ledger does not answer yet."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Prompt, render_prompt
 from distilwhy.errors import TeacherError
 from distilwhy.flows.experiment import Experiment
@@ -44,95 +45,130 @@ def annotate(
         watch: Called whenever answers have been kept.
 
     Raises:
-        TeacherError: if the endpoint is dead or refuses the key; what was answered is kept.
+        TeacherError: if the endpoint is dead, refuses the key, or fails call after call; what
+            was answered is kept.
         RunError: if another process works in the run folder.
     """
     with experiment.folder.lock(), open_ledger(experiment.folder.ledger) as ledger:
         experiment.write_resolved()
         keys = {example.id: experiment.key(example) for example in experiment.to_annotate}
-        settled = {k for k, c in ledger.get(keys.values()).items() if c.error is None}
+        found = ledger.get(keys.values())
+        settled = {key for key, completion in found.items() if completion.error is None}
         missing = {
-            keys[example.id]: render_prompt(experiment.task, example)
+            key: _Call(key, render_prompt(experiment.task, example), key in found)
             for example in experiment.to_annotate
-            if keys[example.id] not in settled
+            if (key := keys[example.id]) not in settled
         }
-        calls = list(missing.items())[:limit]
+        calls = sorted(missing.values(), key=lambda call: call.failed_before)[:limit]
         progress = Progress(len(set(keys.values())), len(settled))
         watch(progress)
         if not calls:
             return progress
-        return asyncio.run(_ask_all(experiment.teacher, ledger, calls, progress, watch))
+        keeper = _Keeper(ledger, progress, watch, experiment.teacher.patience)
+        asyncio.run(_ask_all(experiment.teacher, calls, keeper))
+        return keeper.progress
 
 
-async def _ask_all(
-    teacher: Teacher,
-    ledger: Ledger,
-    calls: Iterable[tuple[str, Prompt]],
-    progress: Progress,
-    watch: Watch,
-) -> Progress:
+@dataclass(frozen=True)
+class _Call:
+    """A call to make, and whether it was made before and failed for good."""
+
+    key: str
+    prompt: Prompt
+    failed_before: bool
+
+
+class _Keeper:
+    """Writes answers down as they come in, and ends an annotation that leads nowhere.
+
+    Failures of calls that failed before are no news: they are written down and never end it, so
+    that running again always gets further.
+    """
+
+    def __init__(
+        self, ledger: Ledger, progress: Progress, watch: Watch, patience: int | None
+    ) -> None:
+        self.progress = progress
+        self._ledger = ledger
+        self._watch = watch
+        self._patience = patience
+        self._failures_in_a_row = 0
+
+    def keep(self, answers: list[tuple[_Call, Completion]]) -> None:
+        """Keep answers in one transaction, then count them.
+
+        Raises:
+            TeacherError: if the last new calls have all failed.
+        """
+        if not answers:
+            return
+        self._ledger.put([Entry(call.key, completion) for call, completion in answers])
+        failed = sum(completion.error is not None for _, completion in answers)
+        self.progress = replace(
+            self.progress,
+            answered=self.progress.answered + len(answers) - failed,
+            failed=self.progress.failed + failed,
+        )
+        self._watch(self.progress)
+        for call, completion in answers:
+            self._lose_patience(call, completion)
+
+    def _lose_patience(self, call: _Call, completion: Completion) -> None:
+        if completion.error is None:
+            self._failures_in_a_row = 0
+        elif not call.failed_before:
+            self._failures_in_a_row += 1
+        if self._failures_in_a_row == self._patience:
+            raise TeacherError(
+                f"the last {self._patience} calls have all failed ({completion.error}); check the "
+                "teacher section, and that the endpoint is up, then run again to go on"
+            )
+
+
+async def _ask_all(teacher: Teacher, calls: Sequence[_Call], keeper: _Keeper) -> None:
     """Workers ask; one keeper writes, so that an answer is on the disk before it is counted."""
-    answers: asyncio.Queue[Entry] = asyncio.Queue()
+    answers: list[tuple[_Call, Completion]] = []
+    news = asyncio.Event()
     waiting = iter(calls)
 
     async def work() -> None:
-        for key, prompt in waiting:
-            answers.put_nowait(Entry(key, await teacher.ask(prompt)))
+        for call in waiting:
+            answers.append((call, await teacher.ask(call.prompt)))
+            news.set()
+
+    def take() -> list[tuple[_Call, Completion]]:
+        taken = answers.copy()
+        answers.clear()
+        return taken
 
     async with teacher:
-        workers = [asyncio.create_task(work()) for _ in range(teacher.concurrency)]
+        workers = [asyncio.create_task(work()) for _ in calls[: teacher.concurrency]]
         done = asyncio.gather(*workers)
+        done.add_done_callback(lambda _: news.set())
         try:
-            while not (done.done() and answers.empty()):
-                progress = await _keep_next(ledger, answers, done, progress)
-                watch(progress)
+            while not done.done():
+                await news.wait()
+                news.clear()
+                keeper.keep(take())
             await done
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, done, return_exceptions=True)
-            ledger.put(_drain(answers))
-    return progress
-
-
-async def _keep_next(
-    ledger: Ledger,
-    answers: asyncio.Queue[Entry],
-    done: "asyncio.Future[list[None]]",
-    progress: Progress,
-) -> Progress:
-    """Wait for an answer, then keep all that have come in, in one transaction."""
-    arrival = asyncio.ensure_future(answers.get())
-    waiting: list[asyncio.Future[Any]] = [arrival, done]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    if not arrival.done():
-        arrival.cancel()
-        batch = _drain(answers)
-    else:
-        batch = [arrival.result(), *_drain(answers)]
-    ledger.put(batch)
-    failed = sum(entry.completion.error is not None for entry in batch)
-    return replace(
-        progress,
-        answered=progress.answered + len(batch) - failed,
-        failed=progress.failed + failed,
-    )
-
-
-def _drain(answers: asyncio.Queue[Entry]) -> list[Entry]:
-    return [answers.get_nowait() for _ in range(answers.qsize())]
+            keeper.keep(take())
 
 
 def refuse_unreadable(experiment: Experiment) -> None:
     """Stop before training when more than half of what the teacher said cannot be read.
 
     Raises:
-        TeacherError: with the commonest problem and a row that has it.
+        TeacherError: with the commonest outcome and a row that has it.
     """
     annotations = list(experiment.read_annotations().values())
     unread = [a for a in annotations if a.outcome != "ok"]
     if len(unread) * 2 > len(annotations):
-        worst = unread[0]
+        [(commonest, _)] = Counter(a.outcome for a in unread).most_common(1)
+        worst = next(a for a in unread if a.outcome == commonest)
         raise TeacherError(
             f"{len(unread)} of {len(annotations)} answers cannot be read, so nothing is trained; "
             f"row {worst.example_id!r} is {worst.outcome}: {worst.problem}; "

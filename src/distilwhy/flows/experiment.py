@@ -13,6 +13,7 @@ from distilwhy.config import (
     HubConfig,
     RecordedTeacherConfig,
     Settings,
+    check_config,
     read_config,
 )
 from distilwhy.core.annotation import Annotation, parse_completion
@@ -121,7 +122,8 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     file = Path(path)
     config = read_config(file, ExperimentConfig)
     if base_url is not None:
-        teacher = config.teacher.model_copy(update={"base_url": base_url})
+        changed = {**config.teacher.model_dump(), "base_url": base_url}
+        teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
         config = config.model_copy(update={"teacher": teacher})
     if isinstance(config.task, str):
         task = read_task(file.parent / config.task)
@@ -138,7 +140,9 @@ def _read_splits(data: DataConfig, base: Path, task: Task) -> tuple[Splits, dict
     sources = {"train": str(train_source), "validation": str(train_source), "test": ""}
     if isinstance(data.validation, float):
         if len(train) < 2:
-            raise DataError(f"{train_source}: one row cannot be split into train and validation")
+            raise DataError(
+                f"{train_source}: one row cannot be split into train and validation; give it more"
+            )
         train, validation = set_aside(train, data.validation)
     else:
         source = _source(data.validation, base)
@@ -160,12 +164,12 @@ def _source(value: str | HubConfig, base: Path) -> Source:
 
 def _need_gold(experiment: Experiment) -> None:
     gold = experiment.task.wording.gold
-    for number, example in enumerate(experiment.splits.test, 1):
+    for example in experiment.splits.test:
         if example.gold is None:
             named = f"field {gold!r}" if gold else "the task names no 'gold' field"
             raise DataError(
-                f"{experiment.sources['test']} row {number}: test row {example.id!r} has no gold "
-                f"label ({named}); a score needs one on every test row"
+                f"{experiment.sources['test']}: test row {example.id!r} has no gold "
+                f"label ({named}); a score needs one on every test row, so write it there"
             )
 
 
@@ -182,3 +186,9 @@ def _check_methods(experiment: Experiment) -> None:
                 f"{experiment.file}: method {method.name!r} learns from the teacher, and "
                 "teacher.annotate leaves out 'train'; add it there"
             )
+    unlabelled = all(e.gold is None for e in experiment.splits.validation)
+    if unlabelled and "validation" not in config.teacher.annotate:
+        raise ConfigError(
+            f"{experiment.file}: no validation row has a gold label to choose a checkpoint by, and "
+            "teacher.annotate leaves out 'validation'; add it there, or give rows their gold label"
+        )

@@ -9,6 +9,7 @@ from distilwhy.core.prompt import render_prompt
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError
 from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.train import missing_students
 from distilwhy.store.ledger import open_ledger
 
 CHARACTERS_A_TOKEN = 4
@@ -26,8 +27,8 @@ class Plan:
         calls: The calls of an annotation from nothing.
         answered: Those that the ledger holds.
         prompt_tokens: What the missing calls send, estimated at four characters a token.
-        students: The students that would be trained: method and seed.
-        trained: Those that stand trained already, or would be trained again if rows changed.
+        students: How many students the experiment has.
+        to_train: Those that would be trained: method and seed.
         warnings: What will stand in the way, in words.
     """
 
@@ -38,8 +39,8 @@ class Plan:
     calls: int
     answered: int
     prompt_tokens: int
-    students: list[tuple[str, int]]
-    trained: int
+    students: int
+    to_train: list[tuple[str, int]]
     warnings: list[str]
 
 
@@ -55,7 +56,6 @@ def plan(experiment: Experiment) -> Plan:
     texts = {key: _text(experiment, prompt.as_text()) for key, prompt in prompts.items()}
     missing = [text for key, text in texts.items() if key not in answered]
     first = experiment.to_annotate[0] if experiment.to_annotate else experiment.splits.train[0]
-    students = [(m, s) for m in experiment.config.methods for s in experiment.config.seeds]
     rows = {name: experiment.splits.named(name) for name in SPLITS}
     return Plan(
         rows={name: len(found) for name, found in rows.items()},
@@ -65,8 +65,8 @@ def plan(experiment: Experiment) -> Plan:
         calls=len(prompts),
         answered=len(answered),
         prompt_tokens=sum(map(len, missing)) // CHARACTERS_A_TOKEN,
-        students=students,
-        trained=sum(experiment.folder.training(m, s) is not None for m, s in students),
+        students=len(experiment.config.methods) * len(experiment.config.seeds),
+        to_train=missing_students(experiment),
         warnings=_warnings(experiment),
     )
 

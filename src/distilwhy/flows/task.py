@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import yaml
-
-from distilwhy.config import AnswerConfig, TaskConfig, read_config
+from distilwhy.config import AnswerConfig, TaskConfig, read_config, read_yaml
 from distilwhy.core.answer import Answer
 from distilwhy.core.task import Task, Wording
 from distilwhy.errors import ConfigError
@@ -36,17 +34,17 @@ def build_task(config: TaskConfig, file: Path, prefix: str) -> Task:
         rows = _exemplar_rows(file.parent / config.exemplars)
     else:
         rows = [(row, f"{file}: exemplar {i}") for i, row in enumerate(config.exemplars, 1)]
-    exemplars = read_exemplars(rows, bare)
+    try:
+        exemplars = read_exemplars(rows, bare)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
     return Task(bare.instruction, wording, answer, exemplars)
 
 
 def _exemplar_rows(path: Path) -> list[tuple[Row, str]]:
     if path.suffix not in (".yaml", ".yml"):
         return list(read_rows(path))
-    try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: exemplars cannot be read ({error})") from None
+    rows = read_yaml(path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ConfigError(f"{path}: must be a list of exemplars, each with its fields")
     return [(row, f"{path}: exemplar {i}") for i, row in enumerate(rows, 1)]

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distilwhy.core.annotation import Annotation
 from distilwhy.core.method import Method, TrainingRow, render_training_rows
@@ -20,9 +21,10 @@ from distilwhy.store.run import (
     publish_jsonl,
     read_json,
 )
-from distilwhy.students.seq2seq import build_backbone
-from distilwhy.students.student import Student
-from distilwhy.students.training import Report, Trained, train
+
+if TYPE_CHECKING:
+    from distilwhy.students.student import Student
+    from distilwhy.students.training import Report, Trained
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Watcher:
 
     starts: Callable[[str, int, int], None] = lambda method, seed, rows: None
     ticks: Callable[[int, int], None] = lambda step, steps: None
-    reports: Callable[[Report], None] = lambda report: None
-    ends: Callable[[str, int, Trained | None], None] = lambda method, seed, trained: None
+    reports: Callable[["Report"], None] = lambda report: None
+    ends: Callable[[str, int, "Trained | None"], None] = lambda method, seed, trained: None
 
 
 def train_students(
@@ -85,17 +87,27 @@ def missing_students(experiment: Experiment) -> list[tuple[str, int]]:
     """The methods and seeds that ``train_students`` would train now."""
     annotations = experiment.read_annotations()
     texts = _tokenizer_texts(experiment, annotations)
+
+    def is_missing(method: Method, seed: int) -> bool:
+        if experiment.folder.training(method.name, seed) is None:
+            return True
+        return not _is_done(experiment, _lesson(experiment, method, seed, annotations, texts))
+
     return [
         (method.name, seed)
         for method in experiment.methods
         for seed in experiment.config.seeds
-        if not _is_done(experiment, _lesson(experiment, method, seed, annotations, texts))
+        if is_missing(method, seed)
     ]
 
 
 def _train_one(
     experiment: Experiment, lesson: Lesson, texts: Sequence[str], watcher: Watcher
 ) -> None:
+    from distilwhy.students.seq2seq import build_backbone
+    from distilwhy.students.student import Student
+    from distilwhy.students.training import train
+
     name, seed = lesson.method.name, lesson.seed
     place = experiment.folder.student(name, seed)
     unfinished = experiment.folder.unfinished(name, seed)
@@ -141,7 +153,7 @@ def _claim(unfinished: Path, lesson: Lesson) -> None:
 
 
 def _publish(
-    student: Student, trained: Trained, lesson: Lesson, unfinished: Path, place: Path
+    student: "Student", trained: "Trained", lesson: Lesson, unfinished: Path, place: Path
 ) -> None:
     aside = unfinished / "student"
     shutil.rmtree(aside, ignore_errors=True)

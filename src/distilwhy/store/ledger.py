@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS completions (
     answered_at TEXT NOT NULL
 ) WITHOUT ROWID
 """
+_COLUMNS = "key, text, finish_reason, input_tokens, output_tokens, error"
 _CHUNK = 500
 
 
@@ -62,10 +63,7 @@ class Ledger:
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
-            query = (
-                "SELECT key, text, finish_reason, input_tokens, output_tokens, error"
-                f" FROM completions WHERE key IN ({marks})"
-            )
+            query = f"SELECT {_COLUMNS} FROM completions WHERE key IN ({marks})"
             for key, *columns in self._connection.execute(query, chunk):
                 found[key] = Completion(*columns)
         return found
@@ -73,11 +71,7 @@ class Ledger:
     def put(self, entries: Iterable[Entry]) -> None:
         """Keep answers for good, all or none; a failed call may be replaced, an answer never."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [
-            (e.key, c.text, c.finish_reason, c.input_tokens, c.output_tokens, c.error, now)
-            for e in entries
-            for c in [e.completion]
-        ]
+        rows = [(entry.key, *_columns(entry.completion), now) for entry in entries]
         with self._connection:
             self._connection.executemany(
                 "INSERT INTO completions VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -96,14 +90,30 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
     Raises:
         RunError: if the file is no ledger.
     """
-    connection = sqlite3.connect(path, check_same_thread=False)
+    try:
+        connection = sqlite3.connect(path, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise RunError(f"{path}: cannot be opened ({error}); check the folder") from error
     try:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute(_SCHEMA)
+            connection.execute(f"SELECT {_COLUMNS}, answered_at FROM completions LIMIT 0")
         except sqlite3.DatabaseError as error:
             raise RunError(f"{path}: cannot be read as a ledger ({error}); move it away") from error
         yield Ledger(connection)
     finally:
         connection.close()
+
+
+def _columns(found: Completion) -> tuple[str | int | None, ...]:
+    """The columns of a completion."""
+    error = None if found.error is None else _storable(found.error)
+    counts = found.input_tokens, found.output_tokens
+    return _storable(found.text), _storable(found.finish_reason), *counts, error
+
+
+def _storable(text: str) -> str:
+    """Text with ``?`` for half a character: teachers do send them, and no file can hold them."""
+    return text.encode(errors="replace").decode()

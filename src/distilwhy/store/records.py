@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,19 @@ def read_examples(source: Source | str, task: Task) -> list[Example]:
     """
     source = Path(source) if isinstance(source, str) else source
     reader = _Reader(task)
-    examples = [reader.example(row, where) for row, where in read_rows(source)]
+    examples: dict[str, Example] = {}
+    places: dict[str, str] = {}
+    for row, where in read_rows(source):
+        example = reader.example(row, where)
+        if example.id in examples:
+            raise DataError(
+                f"{where}: id {example.id!r} already stands in row "
+                f"{_row_number(places[example.id])}; give each row its own id"
+            )
+        examples[example.id], places[example.id] = example, where
     if not examples:
         raise DataError(f"{source}: has no rows; give it some")
-    _refuse_twins(examples, source)
-    return examples
+    return list(examples.values())
 
 
 def read_exemplars(rows: list[tuple[Row, str]], task: Task) -> tuple[Exemplar, ...]:
@@ -62,6 +70,11 @@ def read_exemplars(rows: list[tuple[Row, str]], task: Task) -> tuple[Exemplar, .
         rationale = row.get("rationale")
         if not isinstance(rationale, str) or not rationale.strip():
             raise DataError(f"{where}: an exemplar needs a 'rationale'; write its reasons there")
+        if example.gold is None and task.wording.gold is None:
+            raise DataError(
+                f"{where}: an exemplar needs its answer; name its field in the task's 'gold' "
+                "(rows may be without it)"
+            )
         if example.gold is None:
             raise DataError(
                 f"{where}: an exemplar needs its answer in {task.wording.gold!r}; write it there"
@@ -89,26 +102,44 @@ def read_rows(source: Source) -> Iterator[tuple[Row, str]]:
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[Row, str]]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            where = f"{path} row {number}"
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{where}: is no JSON ({error.msg}); mend the line") from None
-            if not isinstance(row, dict):
-                raise DataError(f"{where}: is {type(row).__name__}, not an object with fields")
-            yield row, where
+    for number, line in enumerate(_lines(path, "utf-8-sig"), 1):
+        if not line.strip():
+            continue
+        where = f"{path} row {number}"
+        try:
+            row = json.loads(line)
+            if "\\ud" in line.lower():  # an escape of half a character could not be written again
+                json.dumps(row, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", error)
+            raise DataError(f"{where}: is no JSON ({reason}); mend the line") from None
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{where}: is {type(row).__name__}, not an object with fields; mend the line"
+            )
+        yield row, where
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines), 1):
+    rows = csv.DictReader(_lines(path, "utf-8-sig", newline=""))
+    number = 0
+    try:
+        for number, row in enumerate(rows, 1):
             if None in row or None in row.values():
-                raise DataError(f"{path} row {number}: its cells do not match the header line")
+                raise DataError(
+                    f"{path} row {number}: its cells do not match the header line; mend the row"
+                )
             yield dict(row), f"{path} row {number}"
+    except csv.Error as error:
+        raise DataError(f"{path} row {number + 1}: is no CSV ({error}); mend the row") from None
+
+
+def _lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[str]:
+    try:
+        with path.open(encoding=encoding, newline=newline) as lines:
+            yield from lines
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[Row, str]]:
@@ -118,8 +149,10 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Row, str]]:
     try:
         batches = ParquetFile(path).iter_batches()
         rows = [row for batch in batches for row in batch.to_pylist()]
-    except ArrowException as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({error})") from None
+    except (ArrowException, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read as Parquet ({_first_line(error)}); write it anew"
+        ) from None
     for number, row in enumerate(rows, 1):
         yield row, f"{path} row {number}"
 
@@ -130,8 +163,9 @@ def _hub_rows(source: HubSplit) -> Iterator[tuple[Row, str]]:
     try:
         table = datasets.load_dataset(source.dataset, source.name, split=source.split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{source}: cannot be loaded from the hub ({reason})") from error
+        raise DataError(
+            f"{source}: cannot be loaded from the hub ({_first_line(error)}); check its name"
+        ) from error
     named = {
         field: feature
         for field, feature in table.features.items()
@@ -144,19 +178,10 @@ def _hub_rows(source: HubSplit) -> Iterator[tuple[Row, str]]:
         yield {**row, **words}, f"{source} row {number}"
 
 
-def _refuse_twins(examples: list[Example], source: Source) -> None:
-    first: dict[str, int] = {}
-    for number, example in enumerate(examples, 1):
-        if example.id in first:
-            raise DataError(
-                f"{source} row {number}: id {example.id!r} already stands in row "
-                f"{first[example.id]}; give each row its own id"
-            )
-        first[example.id] = number
-
-
 def _lettered(options: list[str]) -> str:
     """The Jinja filter that lists options: ``(a) park``, a line each."""
+    if isinstance(options, str) or not isinstance(options, Sequence):
+        raise TypeError(f"'lettered' needs a list, not {options!r}")
     return "\n".join(f"({letter(i)}) {option}" for i, option in enumerate(options))
 
 
@@ -172,26 +197,36 @@ class _Reader:
         try:
             self.template = environment.from_string(task.wording.template)
         except jinja2.TemplateSyntaxError as error:
-            raise ConfigError(f"task input, line {error.lineno}: {error.message}") from None
+            raise ConfigError(
+                f"task input, line {error.lineno}: {error.message}; mend the template"
+            ) from None
 
     def example(self, row: Row, where: str) -> Example:
         wording = self.task.wording
         options = self._options(row, where, wording)
-        text = self._text(row, where)
-        identity = str(row[wording.id]) if row.get(wording.id) is not None else _numbered(where)
+        fields = dict(row)
+        if wording.options in row:
+            # A CSV cell holds options as JSON: the template gets the list, not the cell.
+            fields[str(wording.options)] = list(options)
+        text = self._text(fields, where)
+        given = _field(row, wording.id)
+        identity = _numbered(where) if given is None or given == "" else str(given)
         return Example(identity, text, options, self._gold(row, options, where))
 
     def _text(self, row: Row, where: str) -> str:
         try:
             text = self.template.render(row).strip()
         except jinja2.UndefinedError as error:
-            fields = ", ".join(sorted(row))
+            fields = ", ".join(sorted(map(str, row)))
             raise DataError(
                 f"{where}: the input template cannot be filled ({error.message}); "
                 f"the row's fields are {fields}"
             ) from None
-        except (jinja2.TemplateError, TypeError) as error:
-            raise DataError(f"{where}: the input template cannot be filled ({error})") from None
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            raise DataError(
+                f"{where}: the input template cannot be filled ({_first_line(error)}); "
+                "mend it, or the row"
+            ) from None
         if not text:
             raise DataError(f"{where}: its input is empty; fill its fields or leave the row out")
         return text
@@ -232,6 +267,8 @@ class _Reader:
 
 def _field(row: Row, path: str) -> object:
     """The value at a field, or at a dotted path such as ``choices.text``."""
+    if path in row:
+        return row[path]
     value: object = row
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -239,6 +276,17 @@ def _field(row: Row, path: str) -> object:
 
 
 def _numbered(where: str) -> str:
-    """``data/train.jsonl row 3`` → ``train-3``."""
-    place, _, number = where.rpartition(" row ")
-    return f"{Path(place).stem}-{number}"
+    """``data/train.jsonl row 3`` → ``train-3``; ``owner/cqa.v2[test] row 3`` keeps its dot."""
+    place, of_file, number = where.rpartition(" row ")
+    name = place.replace("\\", "/").rpartition("/")[2]
+    for suffix in (".jsonl", ".csv", ".parquet"):
+        name = name.removesuffix(suffix)
+    return f"{name}-{number}" if of_file else where
+
+
+def _row_number(where: str) -> str:
+    return where.rpartition(" row ")[2]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -29,8 +29,8 @@ LOG = "training.jsonl"
 class RunFolder:
     """Where one experiment keeps what it has done. The folder is made when first locked."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
 
     @property
     def ledger(self) -> Path:
@@ -63,14 +63,19 @@ class RunFolder:
         Raises:
             RunError: if another process works in it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock", timeout=0)
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
             lock.acquire()
         except Timeout:
             raise RunError(
                 f"{self.path}: another distilwhy process is working in this run folder; "
                 "wait for it to end, or give this experiment another 'out'"
+            ) from None
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be made or written ({error.strerror}); "
+                "give this experiment another 'out'"
             ) from None
         try:
             yield

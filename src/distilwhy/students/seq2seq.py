@@ -139,7 +139,6 @@ def _t5_config(shape: ScratchConfig, tokenizer: PreTrainedTokenizerFast) -> T5Co
         num_layers=shape.layers,
         num_heads=shape.heads,
         dropout_rate=shape.dropout,
-        feed_forward_proj="gated-gelu",
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,

@@ -210,6 +210,7 @@ class _Loop:
             self.network.parameters(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
+            fused=True,
         )
         self.order = BatchOrder([len(row.source) for row in rows], config.batch_size, seed)
 

@@ -16,6 +16,11 @@ class Teacher(Protocol):
         """How many prompts may be under way at once."""
         ...
 
+    @property
+    def patience(self) -> int | None:
+        """How many new calls may fail in a row before it is idle to go on; None: any number."""
+        ...
+
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         """All that decides the answer, and nothing else: what the ledger's key is made of."""
         ...

@@ -5,11 +5,13 @@ import json
 import os
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -21,16 +23,18 @@ from distilwhy.errors import ConfigError, TeacherError
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 LONGEST_RETRY_AFTER_S = 300.0
-REFUSALS_BEFORE_END = 8
+PATIENCE = 5
+LONG_KEY = 16
 _TRANSIENT = frozenset({408, 409, 425, 429})
 
 
 @dataclass(frozen=True)
 class _Trouble:
-    """A try that failed and may be tried again."""
+    """A try that failed and may be tried again; ``nobody`` where no server was reached."""
 
     what: str
     retry_after_s: float = 0.0
+    nobody: bool = False
 
 
 class HttpTeacher:
@@ -38,8 +42,8 @@ class HttpTeacher:
 
     Transient trouble (a lost connection, a time-out, a broken body, 408, 409, 425, 429, 5xx) is
     tried again after a growing pause, never sooner than Retry-After allows. A row that uses up
-    its tries fails alone, unless nothing else was answered meanwhile: then the endpoint is dead.
-    A key that is refused, or a model that is not there, ends everything at the first try.
+    its tries, or whose request is refused, fails alone. An address where nobody answers ends
+    everything; so does, at the first try, a key that is refused or a model that is not there.
 
     Entering it reads the key from the environment.
 
@@ -50,9 +54,12 @@ class HttpTeacher:
     def __init__(self, config: HttpTeacherConfig) -> None:
         self._config = config
         self._key: str | None = None
+        self._proxy: str | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._answered = 0
-        self._refused = 0
+
+    @property
+    def patience(self) -> int:
+        return PATIENCE
 
     @property
     def concurrency(self) -> int:
@@ -63,11 +70,11 @@ class HttpTeacher:
 
     async def __aenter__(self) -> Self:
         self._key = read_key(self._config.api_key_env)
+        self._proxy = _proxy(self._config.base_url)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self.concurrency),
             timeout=aiohttp.ClientTimeout(total=self._config.timeout),
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            trust_env=True,
         )
         return self
 
@@ -81,7 +88,7 @@ class HttpTeacher:
             await self._session.close()
 
     async def ask(self, prompt: Prompt) -> Completion:
-        answered_before, body, trouble = self._answered, self._body(prompt), _Trouble("")
+        body, trouble = self._body(prompt), _Trouble("")
         for attempt in range(self._config.retries + 1):
             if attempt:
                 await asyncio.sleep(max(_pause(attempt), trouble.retry_after_s))
@@ -89,7 +96,7 @@ class HttpTeacher:
             if isinstance(result, Completion):
                 return result
             trouble = result
-        if self._answered == answered_before:
+        if trouble.nobody:
             raise TeacherError(
                 f"{self._config.base_url} is not answering: {trouble.what}, after "
                 f"{self._config.retries + 1} tries; see that it is up, then run again to go on"
@@ -114,13 +121,15 @@ class HttpTeacher:
     async def _try(self, body: dict[str, object]) -> Completion | _Trouble:
         assert self._session is not None, "enter the teacher before asking it"
         path = "/chat/completions" if self._config.kind == "chat" else "/completions"
+        url = self._config.base_url + path
         try:
-            async with self._session.post(self._config.base_url + path, json=body) as response:
+            async with self._session.post(url, json=body, proxy=self._proxy) as response:
                 return self._read(response.status, response.headers, await response.read())
         except TimeoutError:
             return _Trouble(f"no answer within {self._config.timeout:g} s")
         except aiohttp.ClientError as error:
-            return _Trouble(self._redact(str(error) or type(error).__name__))
+            nobody = isinstance(error, aiohttp.ClientConnectorError)
+            return _Trouble(self._redact(str(error) or type(error).__name__), nobody=nobody)
 
     def _read(
         self, status: int, headers: Mapping[str, str], content: bytes
@@ -129,8 +138,7 @@ class HttpTeacher:
             completion = _completion(content)
             if completion is None:
                 return _Trouble(f"the reply cannot be read: {self._excerpt(content)}")
-            self._answered += 1
-            return completion
+            return self._without_key(completion)
         what = f"HTTP {status}: {self._excerpt(content)}"
         if status in _TRANSIENT or status >= 500:
             return _Trouble(what, self._retry_after(headers))
@@ -148,9 +156,6 @@ class HttpTeacher:
                 f"{where} has no such model or path ({what}); check teacher.model "
                 f"({self._config.model!r}) and teacher.base_url"
             )
-        self._refused += 1
-        if self._answered == 0 and self._refused >= REFUSALS_BEFORE_END:
-            raise TeacherError(f"{where} refuses every request ({what}); check the teacher section")
 
     def _retry_after(self, headers: Mapping[str, str]) -> float:
         seconds = _seconds(headers.get("Retry-After", ""))
@@ -166,9 +171,15 @@ class HttpTeacher:
         try:
             value = json.loads(text)
             text = str(value["error"]["message"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
         return self._redact(" ".join(text.split()))[:200] or "no reason given"
+
+    def _without_key(self, completion: Completion) -> Completion:
+        """Not even a server that says the key back gets it written down."""
+        if self._key is None or len(self._key) < LONG_KEY:
+            return completion  # "none" and "EMPTY" are keys, and words
+        return replace(completion, text=self._redact(completion.text))
 
     def _redact(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
@@ -178,7 +189,7 @@ def read_key(name: str | None) -> str | None:
     """The key in the environment variable of that name; None where none is named.
 
     Raises:
-        ConfigError: if the variable is not set.
+        ConfigError: if the variable is not set, or holds what no key can be.
     """
     if name is None:
         return None
@@ -187,7 +198,18 @@ def read_key(name: str | None) -> str | None:
         raise ConfigError(
             f"teacher.api_key_env: ${name} is not set; export your key under that name"
         )
+    if not key.isprintable() or " " in key:
+        raise ConfigError(
+            f"teacher.api_key_env: ${name} holds more than a key; export your key alone"
+        )
     return key
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for an address, if any."""
+    parts = urlsplit(url)
+    bypassed = parts.hostname is None or proxy_bypass(parts.hostname)
+    return None if bypassed else getproxies().get(parts.scheme)
 
 
 def _completion(content: bytes) -> Completion | None:
@@ -197,12 +219,13 @@ def _completion(content: bytes) -> Completion | None:
         choice = reply["choices"][0]
         message = choice.get("message") or {}
         text = message["content"] if "message" in choice else choice["text"]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         return None
     refused = isinstance(message.get("refusal"), str) and not text
     if text is not None and not isinstance(text, str):
         return None
-    usage: dict[str, Any] = reply.get("usage") or {}
+    counted = reply.get("usage")
+    usage: dict[str, Any] = counted if isinstance(counted, dict) else {}
     return Completion(
         text=message["refusal"] if refused else text or "",
         finish_reason="refusal" if refused else str(choice.get("finish_reason") or ""),
@@ -212,7 +235,7 @@ def _completion(content: bytes) -> Completion | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and 0 <= value < 2**63 else None
 
 
 def _pause(attempt: int) -> float:

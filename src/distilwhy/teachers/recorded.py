@@ -20,6 +20,7 @@ class RecordedTeacher:
     """
 
     concurrency = 1
+    patience = None
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._completions: dict[str, str] = {}
@@ -64,7 +65,7 @@ class RecordedTeacher:
         try:
             row = json.loads(line)
             identity, text = str(row["id"]), row["completion"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise TeacherError(
                 f"{where}: must be a JSON object with 'id' and 'completion'; mend the line"
             ) from None

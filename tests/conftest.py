@@ -1,0 +1,75 @@
+"""What many tests need: an experiment in a folder, and an endpoint that plays a script."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from endpoint import Endpoint
+
+Rows = Sequence[Mapping[str, object]] | str
+WriteExperiment = Callable[..., Path]
+
+DROP = object()
+EXPERIMENT: dict[str, object] = {
+    "task": {
+        "instruction": "Sort the message.",
+        "input": "{{ message }}",
+        "gold": "kind",
+        "answer": {"kind": "choice", "labels": ["damage", "question", "praise"]},
+        "exemplars": [
+            {"message": "The swing broke.", "kind": "damage", "rationale": "Something is broken."}
+        ],
+    },
+    "data": {"train": "train.jsonl", "validation": 0.25, "test": "test.jsonl"},
+    "teacher": {"kind": "chat", "base_url": "http://127.0.0.1:9/v1", "model": "m"},
+    "methods": ["finetune", "step-by-step"],
+    "out": "run",
+}
+KINDS = ("damage", "question", "praise")
+TRAIN = [{"id": f"a{i}", "message": f"Message {i}.", "kind": KINDS[i % 3]} for i in range(8)]
+TEST = [{"id": f"t{i}", "message": f"Other {i}.", "kind": KINDS[i % 3]} for i in range(4)]
+
+
+def dump_rows(rows: Rows) -> str:
+    """Rows as JSONL; a text as it is."""
+    return rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def write_experiment(tmp_path: Path) -> WriteExperiment:
+    """Writes ``exp.yaml`` and its rows, with some keys changed.
+
+    ``write_experiment({"teacher.model": "x", "task.gold": DROP}, train=rows)``
+    """
+
+    def write(
+        changes: Mapping[str, object] | None = None, train: Rows = TRAIN, test: Rows = TEST
+    ) -> Path:
+        experiment = copy.deepcopy(EXPERIMENT)
+        for path, value in (changes or {}).items():
+            *parents, last = path.split(".")
+            place = experiment
+            for parent in parents:
+                place = place[parent]  # type: ignore[assignment]
+            place.pop(last, None) if value is DROP else place.update({last: value})
+        (tmp_path / "train.jsonl").write_text(dump_rows(train), encoding="utf-8")
+        (tmp_path / "test.jsonl").write_text(dump_rows(test), encoding="utf-8")
+        (tmp_path / "exp.yaml").write_text(yaml.safe_dump(experiment), encoding="utf-8")
+        return tmp_path / "exp.yaml"
+
+    return write
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """An endpoint on the loopback address; no proxy stands before it, and pauses are short."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr("distilwhy.teachers.http.FIRST_PAUSE_S", 0.001)
+    with Endpoint() as served:
+        yield served

@@ -1,0 +1,381 @@
+"""Every mistake in an experiment or its rows is found before any call, and said in one line."""
+
+import asyncio
+
+import pytest
+import yaml
+
+from conftest import DROP, TEST, TRAIN
+from distilwhy.core.prompt import Message, Prompt
+from distilwhy.errors import ConfigError, DataError, DistilwhyError, TeacherError
+from distilwhy.flows.experiment import open_experiment
+from distilwhy.flows.plan import plan
+from distilwhy.teachers.http import HttpTeacher
+
+METHODS = (
+    "finetune, label-distill, step-by-step, step-by-step-gold, blank-rationales, "
+    "blank-rationales-gold, shuffled-rationales, shuffled-rationales-gold"
+)
+EITHER = (
+    "a choice needs either 'labels', the fixed ones, or 'options', the field with the row's own"
+)
+NO_KEY = "never write a key here; name its environment variable in api_key_env"
+A_NAME = "must be the NAME of an environment variable, in capitals, never the key itself"
+MISSING = "no such file; check the path (it is relative to the experiment)"
+UNREAD = "cannot be read (No such file or directory); check the path"
+OPTIONS = {"task.answer": {"kind": "choice", "options": "opts"}, "task.exemplars": []}
+WHICH = "its options, 'opts', must be a list of two or more; found"
+OUTSIDE = "in 'kind' is outside the answer space; it must be"
+COMPLETION = "must be a JSON object with 'id' and 'completion'; mend the line"
+EXEMPLAR = {"message": "m", "kind": "damage", "rationale": "r"}
+WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
+
+
+def complain(path: object) -> DistilwhyError:
+    with pytest.raises(DistilwhyError) as caught:
+        plan(open_experiment(path))
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
+    found = plan(open_experiment(write_experiment()))
+    assert found.rows == {"train": 6, "validation": 2, "test": 4}
+    assert found.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": []}, "method: unknown key 'method'; did you mean 'methods'?"),
+        ({"data.tst": "x"}, "data.tst: unknown key 'tst'; did you mean 'test'?"),
+        ({"data.train": {"hub": "x", "split": "y", "nam": "z"}},
+         "data.train.nam: unknown key 'nam'; did you mean 'name'?"),
+        ({"task.inputs": "x"}, "task.inputs: unknown key 'inputs'; did you mean 'input'?"),
+        ({"task.answer.lables": []},
+         "task.answer.lables: unknown key 'lables'; did you mean 'labels'?"),
+        ({"task.str": 1}, "task.str: unknown key 'str'; it must be one of answer, exemplars, gold, "
+         "id, input, instruction"),
+        ({"teacher.modle": "x"}, "teacher.modle: unknown key 'modle'; did you mean 'model'?"),
+        ({"student": {"scratch": {"widht": 9}}},
+         "student.scratch.widht: unknown key 'widht'; did you mean 'width'?"),
+        ({"training": {"lr": 1}}, "training.lr: unknown key 'lr'; it must be one of batch_size, "
+         "evaluate_every, learning_rate, precision, rationale_weight, steps, warmup, weight_decay"),
+        ({"task": DROP}, "task: is missing; add it"),
+        ({"task.input": DROP}, "task.input: is missing; add it"),
+        ({"task.answer.kind": DROP}, "task.answer.kind: is missing; add it"),
+        ({"data.train": DROP}, "data.train: is missing; add it"),
+        ({"data.train": {"hub": "x"}}, "data.train.split: is missing; add it"),
+        ({"teacher": DROP}, "teacher: is missing; add it"),
+        ({"teacher.model": DROP}, "teacher.model: is missing; add it"),
+        ({"teacher.kind": DROP}, "teacher.kind: must be one of chat, completion, recorded"),
+        ({"teacher.kind": "openai"},
+         "teacher.kind: 'openai': must be one of chat, completion, recorded"),
+        ({"task": 5}, "task: 5: must hold keys and values"),
+        ({"teacher": [1]}, "teacher: [1]: must hold keys and values"),
+        ({"data.train": 5}, "data.train: 5: input should be a valid string"),
+        ({"training": {"steps": "many"}},
+         "training.steps: 'many': input should be a valid integer"),
+        ({"training": {"steps": 0}}, "training.steps: 0: input should be greater than 0"),
+        ({"teacher.temperature": -1},
+         "teacher.temperature: -1: input should be greater than or equal to 0"),
+        ({"task.answer.kind": "multi"}, "task.answer.kind: 'multi': input should be 'choice', "
+         "'number', 'equation' or 'text'"),
+        ({"task.answer.labels": [True, False]},
+         "task.answer.labels.0: True: input should be a valid string; put it in quotes"),
+        ({"teacher.annotate": ["dev"]},
+         "teacher.annotate.0: 'dev': input should be 'train', 'validation' or 'test'"),
+        ({"data.validation": 0}, "data.validation: 0: a share of train must be between 0 and 1"),
+        ({"data.validation": 1.5},
+         "data.validation: 1.5: a share of train must be between 0 and 1"),
+        ({"methods": []}, "methods: list should have at least 1 item, not 0"),
+        ({"methods": ["step-by-stp"]},
+         "methods: unknown method 'step-by-stp'; did you mean 'step-by-step'?"),
+        ({"methods": ["zzz"]}, f"methods: unknown method 'zzz'; it must be one of {METHODS}"),
+        ({"methods": ["finetune", "finetune"]},
+         "methods: 'finetune' stands twice; name each once"),
+        ({"seeds": [1, 1]}, "seeds: 1 stands twice; name each once"),
+        ({"teacher.annotate": ["train", "train"]},
+         "teacher.annotate: 'train' stands twice; name each once"),
+        ({"teacher.base_url": "localhost:8000/v1"}, "teacher.base_url: 'localhost:8000/v1': must "
+         "start with http:// or https://"),
+        ({"task.answer.options": "opts"}, f"task.answer: {EITHER}"),
+        ({"task.answer.labels": DROP}, f"task.answer: {EITHER}"),
+        ({"task.answer.labels": ["a", "a"]},
+         "task.answer.labels: must be two or more, each once; got ['a', 'a']"),
+        ({"task.answer.labels": ["a"]},
+         "task.answer.labels: must be two or more, each once; got ['a']"),
+        ({"task.answer.kind": "number"},
+         "task.answer: kind 'number' takes no 'labels' or 'options'"),
+        ({"task.input": "{{ message }"}, "task input, line 1: unexpected '}'; mend the template"),
+        ({"student": {"model": "./nowhere"}},
+         "student.model: './nowhere' is no folder; check the path"),
+        ({"teacher.annotate": ["test"]}, "method 'step-by-step' learns from the teacher, and "
+         "teacher.annotate leaves out 'train'; add it there"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_experiment_file(write_experiment, changes, message):
+    path = write_experiment(changes)
+    error = complain(path)
+    assert isinstance(error, ConfigError)
+    assert str(error) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"teacher.api_key": "sk-s3cret"}, f"teacher.api_key: {NO_KEY}"),
+        ({"api_key": "sk-s3cret"}, f"api_key: {NO_KEY}"),
+        ({"teacher.apikey": "sk-s3cret"},
+         "teacher.apikey: unknown key 'apikey'; did you mean 'api_key_env'?"),
+        ({"teacher.api_key_env": "sk-s3cret"}, f"teacher.api_key_env: {A_NAME}"),
+        ({"teacher.api_key_env": "hf_s3cret"}, f"teacher.api_key_env: {A_NAME}"),
+        ({"teacher.extra": {"api_key": "sk-s3cret"}}, "teacher.extra: must not hold 'api_key'; "
+         "name its environment variable in api_key_env"),
+        ({"teacher.base_url": "https://me:s3cret@host/v1"}, "teacher.base_url: must hold no user "
+         "name or password; name a key in api_key_env"),
+    ],
+)  # fmt: skip
+def test_a_key_written_down_is_refused_and_not_repeated(write_experiment, changes, message):
+    path = write_experiment(changes)
+    error = complain(path)
+    assert str(error) == f"{path}: {message}"
+    assert "s3cret" not in repr(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task: [\n", " line 2: cannot be read as YAML (expected the node content, but found "
+         "'<stream end>'); mend it there"),
+        ("a: b: c\n", " line 1: cannot be read as YAML (mapping values are not allowed here); "
+         "mend it there"),
+        ("task: t.yaml\nseeds: [0]\ntask: u.yaml\n", " line 3: cannot be read as YAML (the key "
+         "'task' stands twice); mend it there"),
+        ("", ": must hold keys and values, such as 'input:'"),
+        ("- a\n- b\n", ": must hold keys and values, such as 'input:'"),
+    ],
+)  # fmt: skip
+def test_broken_yaml(tmp_path, text, message):
+    path = tmp_path / "exp.yaml"
+    path.write_text(text, encoding="utf-8")
+    error = complain(path)
+    assert isinstance(error, ConfigError)
+    assert str(error) == f"{path}{message}"
+
+
+def test_an_experiment_file_that_is_not_there(tmp_path):
+    assert str(complain(tmp_path / "exp.yaml")) == f"{tmp_path / 'exp.yaml'}: {UNREAD}"
+    assert str(complain(tmp_path)) == (
+        f"{tmp_path}: cannot be read (Is a directory); check the path"
+    )
+
+
+def test_an_experiment_file_that_is_no_text(tmp_path):
+    (tmp_path / "exp.yaml").write_bytes(b"instruction: caf\xe9\n")
+    assert str(complain(tmp_path / "exp.yaml")) == (
+        f"{tmp_path / 'exp.yaml'}: is no UTF-8 text; save it as UTF-8"
+    )
+
+
+def test_a_number_in_scientific_notation_is_a_number(write_experiment):
+    path = write_experiment()
+    path.write_text(path.read_text() + "training: {learning_rate: 5e-5}\n")
+    assert open_experiment(path).config.training.learning_rate == 5e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "file", "message"),
+    [
+        ({"task": "task.yaml"}, "task.yaml", f": {UNREAD}"),
+        ({"task.exemplars": "ex.yaml"}, "ex.yaml", f": {UNREAD}"),
+        ({"task.exemplars": "ex.jsonl"}, "ex.jsonl", f": {MISSING}"),
+        ({"data.train": "rows.jsonl"}, "rows.jsonl", f": {MISSING}"),
+        ({"data.validation": "rows.jsonl"}, "rows.jsonl", f": {MISSING}"),
+        ({"data.test": "rows.jsonl"}, "rows.jsonl", f": {MISSING}"),
+        ({"data.train": "exp.yaml"}, "exp.yaml",
+         ": unknown format '.yaml'; use .jsonl, .csv or .parquet"),
+        ({"task.input": "{{ mesage }}"}, "exp.yaml", ": exemplar 1: the input template cannot be "
+         "filled ('mesage' is undefined); the row's fields are kind, message, rationale"),
+        ({"task.input": "{{ mesage }}", "task.exemplars": []}, "train.jsonl", " row 1: the input "
+         "template cannot be filled ('mesage' is undefined); the row's fields are id, kind, "
+         "message"),
+        ({"task.exemplars": [{**EXEMPLAR, "rationale": " "}]}, "exp.yaml",
+         ": exemplar 1: an exemplar needs a 'rationale'; write its reasons there"),
+        ({"task.exemplars": [EXEMPLAR, {"message": "m", "rationale": "r"}]}, "exp.yaml",
+         ": exemplar 2: an exemplar needs its answer in 'kind'; write it there"),
+        ({"task.gold": DROP}, "exp.yaml", ": exemplar 1: an exemplar needs its answer; name its "
+         "field in the task's 'gold' (rows may be without it)"),
+        ({"task.exemplars": [{**EXEMPLAR, "kind": "harm"}]}, "exp.yaml", ": exemplar 1: gold label "
+         f"'harm' {OUTSIDE} one of damage, question, praise"),
+        (OPTIONS, "train.jsonl", f" row 1: {WHICH} None"),
+    ],
+)  # fmt: skip
+def test_a_file_or_a_field_that_is_not_there(write_experiment, changes, file, message):
+    path = write_experiment(changes)
+    assert str(complain(path)) == f"{path.parent / file}{message}"
+
+
+def test_exemplars_in_a_file_of_their_own(write_experiment, tmp_path):
+    path = write_experiment({"task.exemplars": "ex.yaml"})
+    exemplars = tmp_path / "ex.yaml"
+    exemplars.write_text(yaml.safe_dump([EXEMPLAR]))
+    assert open_experiment(path).task.exemplars[0].rationale == "r"
+    exemplars.write_text("a: [\n")
+    assert str(complain(path)).startswith(f"{exemplars} line 2: cannot be read as YAML (")
+    exemplars.write_text("a: 1\n")
+    assert str(complain(path)) == (
+        f"{exemplars}: must be a list of exemplars, each with its fields"
+    )
+
+
+def row(**changes: object) -> dict[str, object]:
+    return {**TRAIN[1], **changes}
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ("", ": has no rows; give it some"),
+        ("\n\n", ": has no rows; give it some"),
+        (TRAIN[:1], ": one row cannot be split into train and validation; give it more"),
+        ('{"id": 1, "message": "x"\n',
+         " row 1: is no JSON (Expecting ',' delimiter); mend the line"),
+        ('{"id": 1, "message": "x"}\n"x"\n',
+         " row 2: is str, not an object with fields; mend the line"),
+        ([TRAIN[0], row(message=" ")],
+         " row 2: its input is empty; fill its fields or leave the row out"),
+        ([TRAIN[0], {"id": "b"}], " row 2: the input template cannot be filled ('message' is "
+         "undefined); the row's fields are id"),
+        ([TRAIN[0], TRAIN[1], row(id="a0")],
+         " row 3: id 'a0' already stands in row 1; give each row its own id"),
+        ([TRAIN[0], row(kind="wine")],
+         f" row 2: gold label 'wine' {OUTSIDE} one of damage, question, praise"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_train_rows(write_experiment, train, message):
+    path = write_experiment(train=train)
+    error = complain(path)
+    assert isinstance(error, DataError)
+    assert str(error) == f"{path.parent / 'train.jsonl'}{message}"
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ([{**TEST[0], "id": "a3"}],
+         ": id 'a3' stands twice (in validation and in test); give each row its own id"),
+        ([{**TEST[0], "message": "MESSAGE  3."}],
+         ": test row 't0' also stands in validation as 'a3'; take it out of one of them"),
+        ([{**TEST[0], "message": "Message 0."}],
+         ": test row 't0' also stands in train as 'a0'; take it out of one of them"),
+        ([TEST[0], {"id": "t9", "message": "m"}], ": test row 't9' has no gold label (field "
+         "'kind'); a score needs one on every test row, so write it there"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_test_rows(write_experiment, test, message):
+    path = write_experiment(test=test)
+    error = complain(path)
+    assert isinstance(error, DataError)
+    assert str(error) == f"{path.parent / 'test.jsonl'}{message}"
+
+
+@pytest.mark.parametrize("options", ["park, mall", '{"a": 1}', ["park"], 5])
+def test_options_that_are_no_list(write_experiment, options):
+    path = write_experiment(OPTIONS, train=[row(opts=options)])
+    assert str(complain(path)) == f"{path.parent / 'train.jsonl'} row 1: {WHICH} {options!r}"
+
+
+@pytest.mark.parametrize(("kind", "gold"), [("number", "many"), ("equation", "2 +")])
+def test_gold_that_is_of_another_kind(write_experiment, kind, gold):
+    path = write_experiment(
+        {"task.answer": {"kind": kind}, "task.exemplars": []}, train=[row(kind=gold)]
+    )
+    assert str(complain(path)) == (
+        f"{path.parent / 'train.jsonl'} row 1: gold label {gold!r} {OUTSIDE} of kind {kind}"
+    )
+
+
+def test_a_method_that_needs_gold_where_there_is_none(write_experiment):
+    path = write_experiment(train=WITHOUT_GOLD)
+    assert str(complain(path)) == (
+        f"{path}: method 'finetune' learns gold labels, and no train row has one; give rows their "
+        "gold label, or take it out of 'methods'"
+    )
+
+
+def test_nothing_to_choose_a_checkpoint_by(write_experiment):
+    changes = {"methods": ["step-by-step"], "teacher.annotate": ["train"]}
+    path = write_experiment(changes, train=WITHOUT_GOLD)
+    assert str(complain(path)) == (
+        f"{path}: no validation row has a gold label to choose a checkpoint by, and "
+        "teacher.annotate leaves out 'validation'; add it there, or give rows their gold label"
+    )
+
+
+def test_a_test_split_without_a_gold_field(write_experiment):
+    changes = {"task.gold": DROP, "task.exemplars": [], "methods": ["label-distill"]}
+    path = write_experiment(changes)
+    assert str(complain(path)) == (
+        f"{path.parent / 'test.jsonl'}: test row 't0' has no gold label (the task names no 'gold' "
+        "field); a score needs one on every test row, so write it there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("completions", "message"),
+    [
+        (None, f": {UNREAD}"),
+        ("nonsense\n", f" row 1: {COMPLETION}"),
+        ('{"id": "a0"}\n', f" row 1: {COMPLETION}"),
+        ("[" * 100_000, f" row 1: {COMPLETION}"),
+        ('{"id": "a0", "completion": 5}\n', " row 1: its 'completion' is no text: 5"),
+        ('{"id": "a0", "completion": "x"}\n\n{"id": "a0", "completion": "y"}\n',
+         " row 3: id 'a0' is answered twice; keep one of them"),
+    ],
+)  # fmt: skip
+def test_recorded_completions_that_cannot_be_read(write_experiment, tmp_path, completions, message):
+    if completions is not None:
+        (tmp_path / "said.jsonl").write_text(completions)
+    path = write_experiment({"teacher": {"kind": "recorded", "completions": ["said.jsonl"]}})
+    error = complain(path)
+    assert isinstance(error, TeacherError)
+    assert str(error) == f"{tmp_path / 'said.jsonl'}{message}"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "$MY_KEY is not set; export your key under that name"),
+        ("  ", "$MY_KEY is not set; export your key under that name"),
+        ("sk-s3cret\nsk-other", "$MY_KEY holds more than a key; export your key alone"),
+    ],
+)
+def test_a_key_that_is_not_in_the_environment(write_experiment, monkeypatch, value, message):
+    """A plan needs no key, and says that one will be needed; asking stops before any call."""
+    monkeypatch.delenv("MY_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MY_KEY", value)
+    experiment = open_experiment(write_experiment({"teacher.api_key_env": "MY_KEY"}))
+    warned = ["$MY_KEY is not set: export your key under that name to annotate"]
+    assert plan(experiment).warnings == ([] if value else warned)
+
+    async def ask() -> None:
+        async with experiment.teacher as teacher:
+            await teacher.ask(Prompt("a0", (Message("user", "hello"),)))
+
+    assert isinstance(experiment.teacher, HttpTeacher)
+    with pytest.raises(ConfigError) as caught:
+        asyncio.run(ask())
+    assert str(caught.value) == f"teacher.api_key_env: {message}"
+
+
+def test_another_address_is_checked_too(write_experiment):
+    path = write_experiment()
+    with pytest.raises(ConfigError) as caught:
+        open_experiment(path, base_url="localhost")
+    assert str(caught.value) == (
+        f"{path}: teacher: base_url: 'localhost': must start with http:// or https://"
+    )
+    opened = open_experiment(path, base_url="http://127.0.0.1:1/v1/")
+    assert opened.config.teacher.base_url == "http://127.0.0.1:1/v1"

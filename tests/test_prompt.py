@@ -1,0 +1,72 @@
+from distilwhy.core.answer import Answer
+from distilwhy.core.prompt import Message, render_prompt
+from distilwhy.core.task import Example, Exemplar, Task, Wording
+
+CHOICE = Task(
+    "Answer the question.",
+    Wording("{{ question }}"),
+    Answer("choice"),
+    (
+        Exemplar(Example("e1", "Where?\n(a) park\n(b) mall", ("park", "mall"), "mall"), "Shops."),
+        Exemplar(Example("e2", "Who?\n(a) me\n(b) you", ("me", "you"), "me"), "It is I."),
+    ),
+)
+EQUATION = Task(
+    "",
+    Wording("{{ question }}"),
+    Answer("equation"),
+    (Exemplar(Example("e1", "Half of 84?", gold="84 / 2"), "Halve it."),),
+)
+BARE = Task("", Wording("{{ question }}"), Answer("choice", ("yes", "no")))
+TOLD = Task("Say yes or no.", Wording("{{ question }}"), Answer("choice", ("yes", "no")))
+ROW = Example("7", "When?\n(a) now\n(b) never", ("now", "never"), "never")
+
+
+def test_a_chat_shows_instruction_exemplars_and_the_row():
+    prompt = render_prompt(CHOICE, ROW)
+    assert prompt.example_id == "7"
+    assert prompt.messages == (
+        Message("system", "Answer the question."),
+        Message("user", "Where?\n(a) park\n(b) mall"),
+        Message("assistant", "Shops. So the answer is (b) mall."),
+        Message("user", "Who?\n(a) me\n(b) you"),
+        Message("assistant", "It is I. So the answer is (a) me."),
+        Message("user", "When?\n(a) now\n(b) never"),
+    )
+
+
+def test_the_same_prompt_as_one_text():
+    assert render_prompt(CHOICE, ROW).as_text() == (
+        "Answer the question.\n\n"
+        "Q: Where?\n(a) park\n(b) mall\n"
+        "A: Shops. So the answer is (b) mall.\n\n"
+        "Q: Who?\n(a) me\n(b) you\n"
+        "A: It is I. So the answer is (a) me.\n\n"
+        "Q: When?\n(a) now\n(b) never\n"
+        "A:"
+    )
+
+
+def test_an_equation_without_an_instruction():
+    prompt = render_prompt(EQUATION, Example("7", "Six sevens?"))
+    assert [message.role for message in prompt.messages] == ["user", "assistant", "user"]
+    assert prompt.as_text() == (
+        "Q: Half of 84?\nA: Halve it. So the answer is 84 / 2.\n\nQ: Six sevens?\nA:"
+    )
+
+
+def test_neither_instruction_nor_exemplars():
+    prompt = render_prompt(BARE, Example("7", "Is it?"))
+    assert prompt.messages == (Message("user", "Is it?"),)
+    assert prompt.as_text() == "Q: Is it?\nA:"
+
+
+def test_an_instruction_alone():
+    assert render_prompt(TOLD, Example("7", "Is it?")).as_text() == (
+        "Say yes or no.\n\nQ: Is it?\nA:"
+    )
+
+
+def test_the_gold_label_of_the_row_is_never_shown():
+    texts = [render_prompt(CHOICE, Example("7", "Where?", (), gold)) for gold in ("here", None)]
+    assert texts[0] == texts[1]
