@@ -184,6 +184,7 @@ def test_a_choice_is_read_however_it_is_put(text):
         ("Answer: B\nWait, actually it is C.", "taken back"),
         ("Answer: B. No, it's C.", "taken back"),
         ("The answer is (b). Hmm, wait, that is wrong.", "taken back"),
+        ("The answer is (b) - wait, that is wrong.", "taken back"),
         ("The answer is (b).\n\nI made a mistake: people walk there.", "taken back"),
         ("", "the reply is empty"),
         (" \n ", "the reply is empty"),
@@ -334,6 +335,9 @@ def test_fixed_labels(labels, text, label):
         ("Answer:\n```\n42\n```", "42"),
         ("The answer is ４２.", "42"),
         ("The answer is 42. That is 6 * 7.", "42"),
+        ("The answer is 42. Then 50 - 8 = 41.", "42"),
+        ("The answer is Rs. 42. That is 6 * 7.", "42"),
+        ("The answer is 1.5 apples. 3 / 2 = 1.5.", "1.5"),
         ("The answer is 42.\n\n#### Step 1: see above", "42"),
         ("The answer is 42.<|eot_id|>", "42"),
     ],
@@ -428,6 +432,7 @@ def test_what_states_no_one_number_is_a_problem(text):
         ("The answer is 84 / 2 km/h.", "84 / 2"),
         ("The answer is therefore 84 / 2.", "84 / 2"),
         ("The answer is 84 / 2. So she has 42.", "84 / 2"),
+        ("The answer is 84 / 2. Check: 42 = 40 + 3.", "84 / 2"),
         ("\\boxed{\\frac{84}{2}}", "84 / 2"),
         ("\\boxed{84 \\div 2 = 42}", "84 / 2"),
         ("#### (84 / 2)", "84 / 2"),
@@ -722,7 +727,7 @@ def test_no_text_whatever_raises(kind):
     ids=lambda text: text[:18].strip() or "spaces",
 )
 def test_a_long_reply_is_read_fast(text):
-    start = time.perf_counter()
+    start = time.thread_time()
     for kind in ("choice", "number", "equation", "text"):
         read(kind, text, OPTIONS if kind == "choice" else ())
-    assert time.perf_counter() - start < 3
+    assert time.thread_time() - start < 3

@@ -216,7 +216,7 @@ def test_nothing_is_divided_by_zero(text):
     ids=lambda text: text[:20],
 )
 def test_hostile_text_is_refused_fast(text):
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(EquationError):
         parse_equation(text)
     try:
@@ -224,4 +224,4 @@ def test_hostile_text_is_refused_fast(text):
         assert rest.strip()
     except EquationError:
         pass
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5

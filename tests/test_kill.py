@@ -152,3 +152,34 @@ def test_killed_ten_times_ends_like_undisturbed(tmp_path: Path):
     killed, expected = state_of(file.parent), state_of(undisturbed.parent)
     killed.pop("experiment.yaml"), expected.pop("experiment.yaml")
     assert killed == expected
+
+
+def test_ctrl_c_ends_in_good_order_and_keeps_what_was_answered(tmp_path: Path):
+    with ScriptedTeacher(latency_s=0.1) as teacher:
+        file = write_experiment(tmp_path, teacher.base_url)
+        with command("annotate", file) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            while not ledger_of(tmp_path):
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+        assert process.returncode == 130, said.decode()
+        assert said.decode().endswith("stopped; run the same command again to go on\n")
+        kept = ledger_of(tmp_path)
+        assert 0 < len(kept) < sum(ROWS.values())
+        finish("annotate", file)
+    assert len(ledger_of(tmp_path)) == sum(ROWS.values())
+
+
+def test_a_second_process_is_refused_while_the_first_works(tmp_path: Path):
+    with ScriptedTeacher(latency_s=0.5) as teacher:
+        file = write_experiment(tmp_path, teacher.base_url)
+        with command("annotate", file) as first:
+            assert first.stdout is not None
+            first.stdout.readline()
+            with command("annotate", file) as second:
+                said, _ = second.communicate(timeout=60)
+            assert first.poll() is None
+    assert second.returncode == 1
+    assert "another distilwhy process is working in this run folder" in said.decode()

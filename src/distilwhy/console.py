@@ -148,7 +148,8 @@ def show_scores(
         return
     console = _console()
     show_tallies(scores.teacher)
-    table = _table("Test accuracy", "", "accuracy", "95 % interval", "seeds", "each seed")
+    console.print()
+    table = _table("Test accuracy", "method", "accuracy", "95 % interval", "seeds", "each seed")
     if (teacher := scores.teacher.get("test")) and teacher.score:
         table.add_row("teacher", *_score_cells(teacher.score), "", "")
     for found in scores.methods:
@@ -159,7 +160,7 @@ def show_scores(
         console.print(f"{versus.method} against {versus.baseline}: {_verdict(versus.comparison)}")
     if scores.methods and scores.methods[0].score.seeds == 1:
         console.print("One seed each: the intervals leave out how much training itself varies.")
-    console.print(f"\nscores: {experiment.folder.scores}", soft_wrap=True)
+    console.print(f"\nscores:  {experiment.folder.scores}", soft_wrap=True)
 
 
 def show_next_steps(experiment: "experiment.Experiment") -> None:
@@ -174,7 +175,7 @@ def show_next_steps(experiment: "experiment.Experiment") -> None:
 def show_tallies(tallies: Mapping[str, Tally]) -> None:
     """The annotations of each split by outcome, with the first problem to look at."""
     table = _table(
-        "Teacher's answers", "", "rows", "ok", "unparsed", "refused", "truncated", "failed",
+        "Teacher's answers", "split", "rows", "ok", "unparsed", "refused", "truncated", "failed",
         "not asked", "accuracy",
     )  # fmt: skip
     for name, tally in tallies.items():
@@ -202,7 +203,7 @@ def show_status(found: "status.Status", as_json: bool) -> None:
     console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
     show_tallies(found.teacher)
     scored = _accuracies(found.scores)
-    table = _table("Students", "", "seed", "state", "validation", "test")
+    table = _table("Students", "method", "seed", "state", "validation", "test")
     for student in found.students:
         validation = student.validation_accuracy
         table.add_row(

@@ -99,7 +99,7 @@ _SUPPOSED = re.compile(
     re.I,
 )
 _TAKEN_BACK = re.compile(
-    r"(?:^|[.!?\n(—-])\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:it|that|the)\b"
+    r"(?:^|[.!?\n(—]|\s-\s)\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:it|that|the)\b"
     r"|hold on|actually|correction\b|scratch that|on second thought"
     r"|let me (?:re|double|correct|fix)|i made an? (?:mistake|error)|i was wrong|(?:i|my) apolog)",
     re.I,

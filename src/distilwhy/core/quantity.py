@@ -15,7 +15,7 @@ from distilwhy.core.equation import (
 _SIGNS = str.maketrans("≈≅", "==", CURRENCY)
 _TIMES = re.compile(r"(?<=[\d)])\s*[xX]\s*(?=[\d(.])")
 _BECAUSE = re.compile(r"\b(?:because|since|as|given)\b", re.I)
-_SENTENCE_END = re.compile(r"[.!?]\s|;")
+_SENTENCE = re.compile(r"\D*\d.*?(?:[.!?](?=\s|$)|;|$)")
 _START = re.compile(rf"(?<![\w.,])(?:^\s*[-−–]\s?|[-−–])?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
 _RANGE = re.compile(r"\d\s*[–—]\s*\d|\d-\d")
 _SEVERAL = re.compile(r"\d[^=]*(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
@@ -78,8 +78,10 @@ def read_equation(text: str) -> Equation:
 
 
 def _plain(text: str) -> str:
-    """``text`` without currency signs and reasons, and with ``*`` for a times cross."""
+    """The first sentence with a digit, without reasons and currency; ``*`` for a times cross."""
     plain = _TIMES.sub(" * ", text.translate(_SIGNS).replace("\\approx", "="))
+    sentence = _SENTENCE.match(plain)
+    plain = sentence[0] if sentence else plain
     reason = _BECAUSE.search(plain, 1)
     plain = plain[: reason.start()] if reason else plain
     if _SEVERAL.search(plain):
@@ -98,9 +100,8 @@ def _side(text: str) -> Equation | None:
 
 
 def _leading(text: str) -> Equation:
-    """The equation that a sentence opens with, if only a unit or a remark follows."""
-    sentence = _SENTENCE_END.split(text, maxsplit=1)[0].rstrip(". ")
-    equation, rest = parse_leading_equation(sentence)
+    """The equation that ``text`` opens with, if only a unit or a remark follows."""
+    equation, rest = parse_leading_equation(text.rstrip(".!?; "))
     percent = rest.lstrip().startswith("%") and not isinstance(equation, Number)
     if percent or _MORE.search(rest):
         raise Unreadable(f"only part of the answer can be read: {text[:60]!r}")

@@ -206,9 +206,10 @@ def read_key(name: str | None) -> str | None:
 
 
 def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for an address, if any."""
+    """The proxy that the environment names for an address, if any; none for this machine."""
     parts = urlsplit(url)
-    bypassed = parts.hostname is None or proxy_bypass(parts.hostname)
+    host = parts.hostname or ""
+    bypassed = host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host)
     return None if bypassed else getproxies().get(parts.scheme)
 
 
