@@ -1,6 +1,6 @@
 """How long ``distilwhy --help`` takes, beside an interpreter that does nothing.
 
-    python benchmarks/help.py
+python benchmarks/help.py
 """
 
 import statistics

@@ -1,5 +1,6 @@
 """Rows are asked about once, and what was answered is never lost."""
 
+import asyncio
 import json
 import threading
 import time
@@ -43,6 +44,13 @@ def test_every_row_is_asked_about_once(opened, endpoint: Endpoint):
     assert opened().read_annotations()["a0"] == READ
     assert annotate(opened()) == Progress(total=10, from_ledger=10)
     assert len(endpoint.asked) == 10
+
+
+def test_it_works_where_a_loop_runs_already(opened, endpoint: Endpoint):
+    async def notebook_cell() -> Progress:
+        return annotate(opened())
+
+    assert asyncio.run(notebook_cell()).answered == 10
 
 
 def test_only_what_is_missing_is_asked_again(opened, endpoint: Endpoint):

@@ -45,7 +45,7 @@ def test_the_full_demo_adds_to_the_short_one():
     assert "60/60  60 from ledger" in full.stderr
     assert full.stderr.count("trained already") == 3
     for control in ("blank-rationales", "shuffled-rationales"):
-        assert f"{control} against label-distill: " in full.stdout
+        assert f"step-by-step against {control}: " in full.stdout
 
 
 def test_the_written_experiment_is_one_that_a_user_may_edit(tmp_path: Path):

@@ -103,6 +103,17 @@ def test_a_proxy_of_the_environment_is_used(endpoint: Endpoint, monkeypatch):
         ask("http://teacher.invalid/v1", "hello", retries=0)
 
 
+def test_no_proxy_stands_before_this_machine(endpoint: Endpoint, monkeypatch, dead_url: str):
+    monkeypatch.setenv("http_proxy", dead_url.removesuffix("/v1"))
+    assert ask(endpoint.url, "hello") == [OK]
+
+
+def test_a_content_of_parts_is_joined(endpoint: Endpoint):
+    parts = [{"type": "text", "text": "Why. "}, {"type": "text", "text": "So it is."}]
+    endpoint.otherwise = [says(parts)]
+    assert ask(endpoint.url, "hello")[0].text == "Why. So it is."
+
+
 @pytest.mark.parametrize(
     "troubles",
     [

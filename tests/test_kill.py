@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,13 +76,20 @@ def finish(*arguments: object) -> None:
         assert process.returncode == 0, said.decode()
 
 
-def kill_after(moment: float, *arguments: object) -> None:
-    """Kill a command that many seconds after it first said how it gets on."""
+def kill_after(moment: float, *arguments: object, not_before: Callable[[], bool]) -> None:
+    """Kill a command that many seconds after it first said how it gets on, and something is so."""
     with command(*arguments) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        while process.poll() is None and not not_before():
+            time.sleep(0.02)
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
+
+
+def checkpoints_of(folder: Path) -> set[int]:
+    """The checkpoints of unfinished trainings, by when each was written."""
+    return {path.stat().st_mtime_ns for path in folder.glob("run/students/.*/state.pt")}
 
 
 def ledger_of(folder: Path) -> dict[str, tuple[object, ...]]:
@@ -118,7 +125,8 @@ def test_killed_ten_times_ends_like_undisturbed(tmp_path: Path):
         file = write_experiment(tmp_path / "killed", teacher.base_url)
         known = 0
         for _ in range(KILLS):
-            kill_after(random_moment.uniform(0.0, 1.2), "annotate", file)
+            moment = random_moment.uniform(0.0, 1.2)
+            kill_after(moment, "annotate", file, not_before=lambda: True)
             found = len(ledger_of(file.parent))
             assert found >= known, "an answer that was kept is gone"
             known = found
@@ -129,13 +137,14 @@ def test_killed_ten_times_ends_like_undisturbed(tmp_path: Path):
             if call["status"] == 200
         )
         annotated = ledger_of(file.parent)
-        checkpoints = set()
-        for _ in range(KILLS):
-            kill_after(random_moment.uniform(0.0, 2.0), "train", file)
-            checkpoints |= {
-                hashlib.sha256(path.read_bytes()).hexdigest()
-                for path in file.parent.glob("run/students/.*/state.pt")
-            }
+        checkpoints: set[int] = set()
+        for round_ in range(KILLS):
+
+            def is_time(known: set[int] = checkpoints, at_once: bool = round_ % 2 == 0) -> bool:
+                return at_once or bool(checkpoints_of(file.parent) - known)
+
+            kill_after(random_moment.uniform(0.0, 1.0), "train", file, not_before=is_time)
+            checkpoints = checkpoints | checkpoints_of(file.parent)
         finish("run", file)
         calls_after = len(log.read_text().splitlines())
         finish("run", file)

@@ -1,15 +1,14 @@
 """What an experiment found: the scores of every method and of the teacher, and who beat whom."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distilwhy.core.annotation import OUTCOMES, Annotation, Outcome
 from distilwhy.core.answer import Answer
+from distilwhy.core.method import METHODS
 from distilwhy.core.metrics import Comparison, Score, compare, score
 from distilwhy.core.task import Example
-
-BASELINES = ("finetune", "label-distill")
 
 
 @dataclass(frozen=True)
@@ -93,19 +92,18 @@ def judge(
     ]
 
 
-def compare_with_baselines(
-    correct: Mapping[str, Mapping[int, Sequence[bool]]], methods: Iterable[str]
-) -> list[Versus]:
-    """Every method that is no baseline against each baseline, over the seeds they share.
+def compare_with_baselines(correct: Mapping[str, Mapping[int, Sequence[bool]]]) -> list[Versus]:
+    """Every method that learns the teacher's rationales against every one that does not.
+
+    Each pair is compared over the seeds that both have.
 
     Args:
         correct: Method → seed → whether each test row was right.
     """
+    taught = [name for name in correct if METHODS[name].rationales == "teacher"]
     found = []
-    for method in methods:
-        if method in BASELINES:
-            continue
-        for baseline in BASELINES:
+    for method in taught:
+        for baseline in (name for name in correct if name not in taught):
             if seeds := sorted(set(correct.get(method, {})) & set(correct.get(baseline, {}))):
                 pair = [[correct[name][seed] for seed in seeds] for name in (method, baseline)]
                 found.append(Versus(method, baseline, compare(*pair)))

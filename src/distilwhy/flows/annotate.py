@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Prompt, render_prompt
@@ -65,7 +67,7 @@ def annotate(
         if not calls:
             return progress
         keeper = _Keeper(ledger, progress, watch, experiment.teacher.patience)
-        asyncio.run(_ask_all(experiment.teacher, calls, keeper))
+        _run(_ask_all(experiment.teacher, calls, keeper))
         return keeper.progress
 
 
@@ -123,6 +125,17 @@ class _Keeper:
                 f"the last {self._patience} calls have all failed ({completion.error}); check the "
                 "teacher section, and that the endpoint is up, then run again to go on"
             )
+
+
+def _run(asking: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, in a thread of its own where a loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(asking)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asking).result()
 
 
 async def _ask_all(teacher: Teacher, calls: Sequence[_Call], keeper: _Keeper) -> None:

@@ -96,7 +96,7 @@ def evaluate(
         scores = Scores(
             tally_annotations(experiment),
             [_method_score(experiment, method, by_seed) for method, by_seed in correct.items()],
-            compare_with_baselines(correct, list(correct)),
+            compare_with_baselines(correct),
         )
         publish_json(experiment.folder.scores, scores.as_json())
     return scores

@@ -219,7 +219,7 @@ def _completion(content: bytes) -> Completion | None:
         reply = json.loads(content)
         choice = reply["choices"][0]
         message = choice.get("message") or {}
-        text = message["content"] if "message" in choice else choice["text"]
+        text = _joined(message["content"] if "message" in choice else choice["text"])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         return None
     refused = isinstance(message.get("refusal"), str) and not text
@@ -233,6 +233,13 @@ def _completion(content: bytes) -> Completion | None:
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
     )
+
+
+def _joined(content: object) -> object:
+    """The text of a content given as a list of parts; other content as it is."""
+    if not isinstance(content, list):
+        return content
+    return "".join(part["text"] for part in content if part.get("type") == "text")
 
 
 def _count(value: object) -> int | None:

@@ -1,0 +1,25 @@
+"""Reads a reply, for the tests of how replies are read."""
+
+from distilwhy.core.annotation import Annotation, Completion, parse_completion
+from distilwhy.core.answer import Answer
+from distilwhy.core.task import Example, Task, Wording
+
+OPTIONS = ("park", "mall", "office", "go home", "go")
+STOP = ("\n\nQ:",)
+
+
+def read(
+    kind: str,
+    text: str,
+    options: tuple[str, ...] = (),
+    *,
+    labels: tuple[str, ...] = (),
+    finish: str = "stop",
+    stop: tuple[str, ...] = STOP,
+) -> Annotation:
+    task = Task("", Wording("{{ q }}"), Answer(kind, labels))
+    return parse_completion(task, Example("7", "q", options), Completion(text, finish), stop)
+
+
+def choose(text: str, **changes: object) -> Annotation:
+    return read("choice", text, OPTIONS, **changes)
