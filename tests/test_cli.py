@@ -6,19 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import Result
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from distilwhy.cli import app
-from distilwhy.demo.helpdesk import generate_tickets
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import DistilwhyError
-from distilwhy.store.run import publish_jsonl, publish_text
+from distilwhy.store.run import publish_text
+from routing import TASK, write_routing
 
 ROOT = Path(__file__).parent.parent
-TASK = ROOT / "src/distilwhy/demo/helpdesk.yaml"
 ROWS = {"train": 60, "validation": 12, "test": 12}
 
 
@@ -32,29 +30,18 @@ def call(*arguments: object, fails: bool = False) -> Result:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment that was run to its end; its file."""
-    folder = tmp_path_factory.mktemp("cli")
-    tickets, start = generate_tickets(sum(ROWS.values()), seed=9), 0
-    for split, count in ROWS.items():
-        rows = tickets[start : start + count]
-        publish_jsonl(
-            folder / f"{split}.jsonl",
-            ({"id": t.id, "message": t.message, "team": t.team} for t in rows),
-        )
-        start += count
     with ScriptedTeacher() as teacher:
-        experiment = {
-            "task": str(TASK),
-            "data": {split: f"{split}.jsonl" for split in ROWS},
-            "teacher": {"kind": "chat", "base_url": teacher.base_url, "model": "scripted-teacher"},
-            "student": {"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}},
-            "training": {"steps": 4, "batch_size": 8, "evaluate_every": 2},
-            "methods": ["finetune", "step-by-step"],
-        }
-        publish_text(folder / "job.yaml", yaml.safe_dump(experiment))
-        first = call("run", folder / "job.yaml")
-        assert "teacher: 84/84" in first.stderr
-        assert "step-by-step seed 0: step 4/4  loss label" in first.stderr
-    return folder / "job.yaml"
+        file = write_routing(
+            tmp_path_factory.mktemp("cli"),
+            ROWS,
+            {"base_url": teacher.base_url},
+            student={"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}},
+            training={"steps": 4, "batch_size": 8, "evaluate_every": 2},
+        )
+        first = call("run", file)
+    assert "teacher: 84/84" in first.stderr
+    assert "step-by-step seed 0: step 4/4  loss label" in first.stderr
+    return file
 
 
 def test_run_again_does_nothing_and_needs_no_teacher(done: Path):
@@ -74,7 +61,7 @@ def test_the_score_table_shows_teacher_methods_and_verdict(done: Path):
 
 def test_scores_as_json_are_the_scores_file(done: Path):
     printed = json.loads(call("evaluate", done, "--json").stdout)
-    assert printed == json.loads((done.parent / "runs/job/scores.json").read_text())
+    assert printed == json.loads((done.parent / "run/scores.json").read_text())
     assert printed["methods"][0]["method"] == "finetune"
     assert 0 <= printed["methods"][0]["score"]["low"] <= printed["methods"][0]["score"]["high"] <= 1
     assert printed["comparisons"][0]["verdict"] in ("helped", "hurt", "no difference seen")
@@ -101,7 +88,7 @@ def test_plan_shows_a_whole_prompt_and_what_is_left(done: Path):
 
 
 def test_predict_one_text(done: Path):
-    student = done.parent / "runs/job/students/step-by-step-seed0"
+    student = done.parent / "run/students/step-by-step-seed0"
     shown = call("predict", student, "My router drops out.", "--explain").stdout
     label, because = shown.splitlines()[0], shown.splitlines()[1]
     assert label.endswith("Desk") or label in TASK.read_text()
@@ -109,7 +96,7 @@ def test_predict_one_text(done: Path):
 
 
 def test_predict_a_file(done: Path, tmp_path: Path):
-    student = done.parent / "runs/job/students/finetune-seed0"
+    student = done.parent / "run/students/finetune-seed0"
     call("predict", student, "--file", done.parent / "test.jsonl", "-o", tmp_path / "out.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     rows = [json.loads(line) for line in (done.parent / "test.jsonl").read_text().splitlines()]
@@ -135,7 +122,7 @@ def test_train_one_method_alone(done: Path):
 
 def test_a_changed_prompt_leaves_the_old_answers_and_asks_anew(done: Path):
     text = done.read_text().replace("scripted-teacher", "another-model")
-    publish_text(done.with_name("other.yaml"), text + "\nout: runs/job\n")
+    publish_text(done.with_name("other.yaml"), text)
     shown = call("plan", done.with_name("other.yaml")).stdout
     assert "0 answered, 84 to make" in shown
 

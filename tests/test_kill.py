@@ -14,43 +14,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
-from distilwhy.demo.helpdesk import generate_tickets
 from distilwhy.demo.scripted import ScriptedTeacher
-from distilwhy.store.run import publish_jsonl, publish_text
+from routing import write_routing
 
 KILLS = 10
 ROWS = {"train": 160, "validation": 30, "test": 30}
 CONCURRENCY = 4
-TASK = Path(__file__).parent.parent / "src/distilwhy/demo/helpdesk.yaml"
 
 
 def write_experiment(folder: Path, base_url: str) -> Path:
-    tickets, start = generate_tickets(sum(ROWS.values()), seed=5), 0
-    for split, count in ROWS.items():
-        rows = tickets[start : start + count]
-        publish_jsonl(
-            folder / f"{split}.jsonl",
-            ({"id": t.id, "message": t.message, "team": t.team} for t in rows),
-        )
-        start += count
-    experiment = {
-        "task": str(TASK),
-        "data": {split: f"{split}.jsonl" for split in ROWS},
-        "teacher": {
-            "kind": "chat",
-            "base_url": base_url,
-            "model": "scripted-teacher",
-            "concurrency": CONCURRENCY,
-        },
-        "student": {"scratch": {"width": 32, "layers": 1, "feedforward": 64, "vocabulary": 800}},
-        "training": {"steps": 60, "batch_size": 8, "learning_rate": 3e-3, "evaluate_every": 5},
-        "methods": ["finetune", "step-by-step"],
-        "out": "run",
-    }
-    publish_text(folder / "experiment.yaml", yaml.safe_dump(experiment))
-    return folder / "experiment.yaml"
+    return write_routing(
+        folder,
+        ROWS,
+        {"base_url": base_url, "concurrency": CONCURRENCY},
+        student={"scratch": {"width": 32, "layers": 1, "feedforward": 64, "vocabulary": 800}},
+        training={"steps": 60, "batch_size": 8, "learning_rate": 3e-3, "evaluate_every": 5},
+    )
 
 
 @contextmanager

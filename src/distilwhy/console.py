@@ -203,6 +203,7 @@ def show_status(found: "status.Status", as_json: bool) -> None:
     console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
     show_tallies(found.teacher)
     scored = _accuracies(found.scores)
+    console.print()
     table = _table("Students", "method", "seed", "state", "validation", "test")
     for student in found.students:
         validation = student.validation_accuracy

@@ -103,9 +103,9 @@ class Student:
             limits = StudentConfig.model_validate(card["limits"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StudentError(
-                f"{path}: holds no student ({type(error).__name__}: {error}); "
-                f"name a folder under a run's students/, with a {CARD} in it"
-            ) from None
+                f"{path}: holds no student, as its {CARD} is missing or broken; "
+                "name a folder under a run's students/"
+            ) from error
         backbone = load_backbone(path, limits.max_label_tokens)
         backbone.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         return cls(backbone, task, card["method"], limits)
