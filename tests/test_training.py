@@ -18,6 +18,7 @@ from distilwhy.students.training import (
     Report,
     TwoTask,
     accuracy,
+    choose_precision,
     learning_rate,
     target_losses,
     train,
@@ -198,6 +199,23 @@ def test_bf16_computes_and_is_named(tmp_path: Path):
     config = TRAINING.model_copy(update={"precision": "bf16", "steps": 10})
     done = train(new_student(), fruit_rows(), fruit_examples(), config, 0, tmp_path)
     assert done.precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "native", "width", "expected"),
+    [
+        ("auto", {"avx512_bf16": True}, 512, "bf16"),
+        ("auto", {"amx_bf16": True}, 768, "bf16"),
+        ("auto", {"avx512_bf16": True}, 128, "fp32"),
+        ("auto", {"avx512_bf16": False}, 512, "fp32"),
+        ("auto", {}, 512, "fp32"),
+        ("bf16", {}, 128, "bf16"),
+        ("fp32", {"amx_bf16": True}, 768, "fp32"),
+    ],
+)
+def test_auto_is_bf16_where_a_cpu_gains_from_it(wanted, native, width, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: native, raising=False)
+    assert choose_precision(wanted, torch.device("cpu"), width) == expected
 
 
 def test_no_rows_is_an_error(tmp_path: Path):

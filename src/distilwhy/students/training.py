@@ -29,6 +29,7 @@ from distilwhy.students.batches import (
 from distilwhy.students.student import Student
 
 GRADIENT_NORM = 1.0
+CPU_BF16_WIDTH = 512
 _STATE, _BEST = "state.pt", "best.pt"
 
 
@@ -204,7 +205,8 @@ class _Loop:
         self.config, self.seed, self.folder = config, seed, folder
         self.progress = _Progress()
         self.accelerator = Accelerator(mixed_precision="no")
-        self.precision = _precision(config.precision, self.accelerator.device)
+        width = student.backbone.model.config.hidden_size
+        self.precision = choose_precision(config.precision, self.accelerator.device, width)
         self.network = self.accelerator.prepare_model(TwoTask(student.backbone.model))
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
@@ -302,8 +304,18 @@ def _write(path: Path, value: object) -> None:
     aside.replace(path)
 
 
-def _precision(wanted: str, device: torch.device) -> str:
-    """``auto`` is bf16 on a GPU that has it. A CPU computes in fp32 unless told otherwise."""
+def choose_precision(wanted: str, device: torch.device, width: int) -> str:
+    """``fp32`` or ``bf16``: as wanted, or for ``auto`` bf16 where the hardware computes in it.
+
+    On a CPU only models of some width gain from it (see ``benchmarks/precision.py``).
+
+    Args:
+        width: The model's hidden size.
+    """
     if wanted != "auto":
         return wanted
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    native = found.get("avx512_bf16") or found.get("amx_bf16")
+    return "bf16" if device.type == "cpu" and native and width >= CPU_BF16_WIDTH else "fp32"
