@@ -66,8 +66,6 @@ def test_the_commands(base_url: str):
 
 def test_the_python(base_url: str, capsys: pytest.CaptureFixture[str]):
     CliRunner().invoke(app, ["init", "mytask"])
-    task = yaml.safe_load(Path("mytask/experiment.yaml").read_text())["task"]
-    Path("mytask/task.yaml").write_text(yaml.safe_dump(task))
     code = block("python")
     for written, tested in {
         "https://api.openai.com/v1": base_url,

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from distilwhy.core.splits import Splits, set_aside
     from distilwhy.core.task import Example, Exemplar, Task
     from distilwhy.errors import (
-        BudgetError,
         ConfigError,
         DataError,
         DistilwhyError,
@@ -62,7 +61,6 @@ _HOMES = {
         "TrainingConfig",
     ),
     "errors": (
-        "BudgetError",
         "ConfigError",
         "DataError",
         "DistilwhyError",
@@ -86,7 +84,6 @@ __all__ = [
     "METHODS",
     "Annotation",
     "Answer",
-    "BudgetError",
     "Comparison",
     "Completion",
     "ConfigError",

@@ -4,7 +4,6 @@
     ├── ConfigError    the experiment file says something that cannot be done
     ├── DataError      a row, or a file of rows, is not what the task needs
     ├── TeacherError   the teacher cannot be asked, or cannot be read
-    ├── BudgetError    going on would cost more than allowed
     ├── StudentError   a student cannot be built, trained, saved or loaded
     └── RunError       the run folder is busy, or holds something else
 
@@ -26,10 +25,6 @@ class DataError(DistilwhyError, ValueError):
 
 class TeacherError(DistilwhyError):
     """The teacher cannot be asked, or too little of what it says can be read."""
-
-
-class BudgetError(DistilwhyError):
-    """Going on would cost more than allowed."""
 
 
 class StudentError(DistilwhyError):

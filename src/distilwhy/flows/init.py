@@ -6,9 +6,11 @@ from pathlib import Path
 from distilwhy.errors import ConfigError
 from distilwhy.store.run import publish_text
 
+FILES = ("experiment.yaml", "task.yaml", "exemplars.yaml", "train.jsonl", "test.jsonl")
+
 
 def init(directory: Path) -> list[Path]:
-    """Write a commented experiment, exemplars and a few rows; give the files written.
+    """Write a commented experiment, its task, exemplars and a few rows; give the files written.
 
     Raises:
         ConfigError: if the folder has something in it.
@@ -17,7 +19,7 @@ def init(directory: Path) -> list[Path]:
         raise ConfigError(f"{directory}: is not empty; name a new folder, so that nothing is lost")
     starter = files("distilwhy").joinpath("starter")
     written = []
-    for name in ("experiment.yaml", "exemplars.yaml", "train.jsonl", "test.jsonl"):
+    for name in FILES:
         publish_text(directory / name, starter.joinpath(name).read_text(encoding="utf-8"))
         written.append(directory / name)
     return written
