@@ -1,4 +1,4 @@
-"""A training step in bf16 beside one in fp32, on two shapes of T5 with random weights.
+"""A training step in bf16 beside one in fp32, on three shapes with random weights.
 
 python benchmarks/precision.py
 """
@@ -13,43 +13,52 @@ import time
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
-from distilwhy.students.batches import Batch, TargetBatch
-from distilwhy.students.training import TwoTask
+from distilwhy.config import StudentConfig
+from distilwhy.core.answer import Answer
+from distilwhy.core.method import METHODS
+from distilwhy.core.task import Task, Wording
+from distilwhy.students.network import Brief, move
+from distilwhy.students.seq2seq import Batch, Seq2SeqNetwork, TargetBatch
+from distilwhy.students.tokenizer import train_tokenizer
 
 ROUNDS = 5
 ROWS, SOURCE, LABEL, RATIONALE = 16, 64, 6, 64
-VOCABULARY = 32128
-
 
 SHAPES = {
-    "T5-v1.1-small": {"d_model": 512, "d_ff": 1024, "num_layers": 8, "num_heads": 6},
-    "the shipped task": {"d_model": 128, "d_ff": 256, "num_layers": 2, "num_heads": 4},
+    "T5-v1.1-small": {"vocab_size": 32128, "d_model": 512, "d_ff": 1024, "num_layers": 8},
+    "MiniLM-L6": {"vocab_size": 30522, "d_model": 384, "d_ff": 1536, "num_layers": 4},
+    "the shipped task": {"vocab_size": 1000, "d_model": 128, "d_ff": 256, "num_layers": 2},
 }
 
 
-def make_network(shape: dict[str, int]) -> TwoTask:
-    vocabulary = VOCABULARY if shape["d_model"] > 256 else 1000
-    config = T5Config(vocab_size=vocabulary, d_kv=32, decoder_start_token_id=0, **shape)
-    return TwoTask(T5ForConditionalGeneration(config)).train()
+def make_network(shape: dict[str, int]) -> Seq2SeqNetwork:
+    heads = shape["d_model"] // 32
+    model = T5ForConditionalGeneration(
+        T5Config(d_kv=32, num_heads=heads, decoder_start_token_id=0, **shape)
+    )
+    task = Task("", Wording("{{ x }}"), Answer("text"))
+    brief = Brief(task, METHODS["step-by-step"], StudentConfig())
+    return Seq2SeqNetwork(model, train_tokenizer(["one text"], 300), brief).train()
 
 
-def make_batch(device: torch.device) -> Batch:
+def make_batch() -> Batch:
     def ids(length: int) -> torch.Tensor:
-        return torch.randint(2, 1000, (ROWS, length))
+        return torch.randint(5, 300, (ROWS, length))
 
     rows, ones = torch.arange(ROWS), torch.ones(ROWS)
-    label = TargetBatch("label", rows, ids(LABEL), ids(LABEL), ones)
-    rationale = TargetBatch("rationale", rows, ids(RATIONALE), ids(RATIONALE), ones)
+    label = TargetBatch("label", rows, rows, ids(LABEL), ids(LABEL), ones, None)
+    long = ids(RATIONALE)
+    rationale = TargetBatch("rationale", rows, rows, long, long, ones, None)
     source = ids(SOURCE)
-    return Batch(source, torch.ones_like(source), (label, rationale)).to(device)
+    return Batch(source, torch.ones_like(source), (label, rationale))
 
 
-def seconds(network: TwoTask, batch: Batch, *, bf16: bool) -> float:
+def seconds(network: Seq2SeqNetwork, batch: Batch, *, bf16: bool) -> float:
     device = batch.source.device
     started = time.perf_counter()
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
-        loss, _ = network(batch)
-    loss.backward()
+        losses = torch.stack([output.losses.mean() for output in network(batch)])
+    losses.sum().backward()
     network.zero_grad(set_to_none=True)
     if device.type == "cuda":
         torch.cuda.synchronize()
@@ -58,7 +67,7 @@ def seconds(network: TwoTask, batch: Batch, *, bf16: bool) -> float:
 
 if __name__ == "__main__":
     place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rows = make_batch(place)
+    rows = move(make_batch(), place)
     for name, shape in SHAPES.items():
         student = make_network(shape).to(place)
         for half in (False, True):

@@ -254,3 +254,10 @@ def test_a_long_reply_is_read_fast(text):
     for kind in ("choice", "number", "equation", "text"):
         read(kind, text, OPTIONS if kind == "choice" else ())
     assert time.thread_time() - start < 3
+
+
+def test_all_rationales_of_an_annotation():
+    assert Annotation("7", "ok", "a", "mall", others=("b", "c")).rationales == ("a", "b", "c")
+    assert Annotation("7", "ok", "a", "mall").rationales == ("a",)
+    assert Annotation("7", "ok", "", "mall").rationales == ()
+    assert Annotation("7", "failed", problem="down").rationales == ()

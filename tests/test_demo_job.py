@@ -44,6 +44,7 @@ def test_the_full_demo_adds_to_the_short_one():
     assert full.exit_code == 0, f"{full.output}{full.exception!r}"
     assert "60/60  60 from ledger" in full.stderr
     assert full.stderr.count("trained already") == 3
+    assert "15 to train" in full.stderr
     for control in ("blank-rationales", "shuffled-rationales"):
         assert f"step-by-step against {control}: " in full.stdout
 

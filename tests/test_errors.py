@@ -5,6 +5,7 @@ import asyncio
 import pytest
 import yaml
 
+import distilwhy
 from conftest import DROP, TEST, TRAIN
 from distilwhy.core.prompt import Message, Prompt
 from distilwhy.errors import ConfigError, DataError, DistilwhyError, TeacherError
@@ -12,10 +13,7 @@ from distilwhy.flows.experiment import open_experiment
 from distilwhy.flows.plan import plan
 from distilwhy.teachers.http import HttpTeacher
 
-METHODS = (
-    "finetune, label-distill, step-by-step, step-by-step-gold, blank-rationales, "
-    "blank-rationales-gold, shuffled-rationales, shuffled-rationales-gold"
-)
+METHODS = ", ".join(distilwhy.METHODS)
 EITHER = (
     "a choice needs either 'labels', the fixed ones, or 'options', the field with the row's own"
 )
@@ -26,6 +24,8 @@ UNREAD = "cannot be read (No such file or directory); check the path"
 OPTIONS = {"task.answer": {"kind": "choice", "options": "opts"}, "task.exemplars": []}
 WHICH = "its options, 'opts', must be a list of two or more; found"
 OUTSIDE = "in 'kind' is outside the answer space; it must be"
+SAME = "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
+RECORDED = {"kind": "recorded", "completions": ["said.jsonl"]}
 COMPLETION = "must be a JSON object with 'id' and 'completion'; mend the line"
 EXEMPLAR = {"message": "m", "kind": "damage", "rationale": "r"}
 WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
@@ -59,8 +59,22 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
         ({"teacher.modle": "x"}, "teacher.modle: unknown key 'modle'; did you mean 'model'?"),
         ({"student": {"scratch": {"widht": 9}}},
          "student.scratch.widht: unknown key 'widht'; did you mean 'width'?"),
-        ({"training": {"lr": 1}}, "training.lr: unknown key 'lr'; it must be one of batch_size, "
-         "evaluate_every, learning_rate, precision, rationale_weight, steps, warmup, weight_decay"),
+        ({"training": {"zz": 1}}, "training.zz: unknown key 'zz'; it must be one of accumulate, "
+         "agreement, batch_size, evaluate_every, gradient_checkpointing, lr, patience, precision, "
+         "rationale_weight, several_rationales, soft_labels, steps, two_passes, warmup, "
+         "weight_decay, weighting, wrong_rationales"),
+        ({"training": {"lr": []}}, "training.lr: must name at least one learning rate"),
+        ({"training": {"lr": [1e-3, 0.0]}},
+         "training.lr: a learning rate must be above 0 and below 100, not 0.0"),
+        ({"training": {"lr": [1e-3, 1e-3]}}, "training.lr: 0.001 stands twice; name each once"),
+        ({"training": {"wrong_rationales": "explain"}},
+         "training.wrong_rationales is 'explain', and the teacher is not asked for explanations; "
+         "set teacher.explain_wrong to true"),
+        ({"methods": ["rationale-input"], "teacher.annotate": ["train", "test"]},
+         "method 'rationale-input' reads the teacher's rationale with every input, and "
+         "teacher.annotate leaves out 'validation' or 'test'; add them"),
+        ({"study": {"train_rows": [0.5, 1]}},
+         "study.train_rows: 1: must be a share above 0.0 and up to 1.0, or a count of rows from 2"),
         ({"task": DROP}, "task: is missing; add it"),
         ({"task.input": DROP}, "task.input: is missing; add it"),
         ({"task.answer.kind": DROP}, "task.answer.kind: is missing; add it"),
@@ -97,6 +111,13 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
         ({"seeds": [1, 1]}, "seeds: 1 stands twice; name each once"),
         ({"teacher.annotate": ["train", "train"]},
          "teacher.annotate: 'train' stands twice; name each once"),
+        ({"teacher.samples": 0}, "teacher.samples: 0: input should be greater than 0"),
+        ({"teacher.samples": 3}, f"teacher.samples: 3: {SAME}"),
+        ({"teacher.samples": 3, "teacher.temperature": 0}, f"teacher.samples: 3: {SAME}"),
+        ({"teacher": {**RECORDED, "explain_wrong": True}}, "teacher.explain_wrong: True: needs "
+         "recorded explanations; name their files in explanations"),
+        ({"teacher.explanations": ["x"]},
+         "teacher.explanations: unknown key 'explanations'; did you mean 'explain_wrong'?"),
         ({"teacher.base_url": "localhost:8000/v1"}, "teacher.base_url: 'localhost:8000/v1': must "
          "start with http:// or https://"),
         ({"task.answer.options": "opts"}, f"task.answer: {EITHER}"),
@@ -180,8 +201,8 @@ def test_an_experiment_file_that_is_no_text(tmp_path):
 
 def test_a_number_in_scientific_notation_is_a_number(write_experiment):
     path = write_experiment()
-    path.write_text(path.read_text() + "training: {learning_rate: 5e-5}\n")
-    assert open_experiment(path).config.training.learning_rate == 5e-5
+    path.write_text(path.read_text() + "training: {lr: 5e-5}\n")
+    assert open_experiment(path).config.training.lr == 5e-5
 
 
 @pytest.mark.parametrize(
@@ -331,16 +352,42 @@ def test_a_test_split_without_a_gold_field(write_experiment):
         ("[" * 100_000, f" row 1: {COMPLETION}"),
         ('{"id": "a0", "completion": 5}\n', " row 1: its 'completion' is no text: 5"),
         ('{"id": "a0", "completion": "x"}\n\n{"id": "a0", "completion": "y"}\n',
-         " row 3: id 'a0' is answered twice; keep one of them"),
+         " row 3: id 'a0' has a line already; set teacher.samples to use more"),
     ],
 )  # fmt: skip
 def test_recorded_completions_that_cannot_be_read(write_experiment, tmp_path, completions, message):
     if completions is not None:
         (tmp_path / "said.jsonl").write_text(completions)
-    path = write_experiment({"teacher": {"kind": "recorded", "completions": ["said.jsonl"]}})
+    path = write_experiment({"teacher": RECORDED})
     error = complain(path)
     assert isinstance(error, TeacherError)
     assert str(error) == f"{tmp_path / 'said.jsonl'}{message}"
+
+
+def test_more_recorded_lines_than_are_wanted(write_experiment, tmp_path):
+    said = [f'{{"id": "a0", "completion": "{i}"}}\n' for i in range(3)]
+    (tmp_path / "said.jsonl").write_text("".join(said))
+    (tmp_path / "why.jsonl").write_text("".join(said[:2]))
+    path = write_experiment({"teacher": {**RECORDED, "samples": 2}})
+    assert str(complain(path)) == (
+        f"{tmp_path / 'said.jsonl'} row 3: id 'a0' has 2 lines already; set teacher.samples to use "
+        "more"
+    )
+    path = write_experiment({"teacher": {**RECORDED, "samples": 3, "explanations": ["why.jsonl"]}})
+    error = complain(path)
+    assert isinstance(error, TeacherError)
+    assert str(error) == (
+        f"{tmp_path / 'why.jsonl'} row 2: id 'a0' has a line already; keep one of them"
+    )
+
+
+def test_nothing_to_explain_is_said(write_experiment):
+    said = ["no annotated train row has a gold label: teacher.explain_wrong does nothing"]
+    asked = {"teacher.explain_wrong": True, "methods": ["label-distill"]}
+    assert plan(open_experiment(write_experiment(asked))).warnings == []
+    assert plan(open_experiment(write_experiment(asked, train=WITHOUT_GOLD))).warnings == said
+    asked = {**asked, "methods": ["finetune"], "teacher.annotate": ["validation"]}
+    assert plan(open_experiment(write_experiment(asked))).warnings == said
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def write_experiment(folder: Path, base_url: str) -> Path:
         ROWS,
         {"base_url": base_url, "concurrency": CONCURRENCY},
         student={"scratch": {"width": 32, "layers": 1, "feedforward": 64, "vocabulary": 800}},
-        training={"steps": 60, "batch_size": 8, "learning_rate": 3e-3, "evaluate_every": 5},
+        training={"steps": 60, "batch_size": 8, "lr": 3e-3, "evaluate_every": 5},
     )
 
 

@@ -98,6 +98,8 @@ def test_a_key_does_not_depend_on_where_a_row_stands():
         {"timeout": 1.0},
         {"retries": 0},
         {"annotate": ["train"]},
+        {"samples": 3},
+        {"explain_wrong": True},
     ],
     ids=lambda changes: next(iter(changes)),
 )

@@ -1,7 +1,15 @@
 import pytest
 
 from distilwhy.core.annotation import Annotation
-from distilwhy.core.method import METHODS, Target, TrainingRow, render_training_rows
+from distilwhy.core.method import (
+    METHODS,
+    SoftLabels,
+    Target,
+    Teaching,
+    TrainingRow,
+    render_source,
+    render_training_rows,
+)
 from distilwhy.core.task import Example
 
 EXAMPLES = [
@@ -22,13 +30,12 @@ ANNOTATIONS = {
 
 
 def rows(method: str, seed: int = 0, weight: float = 0.5) -> list[TrainingRow]:
-    return render_training_rows(
-        METHODS[method], EXAMPLES, ANNOTATIONS, rationale_weight=weight, seed=seed
-    )
+    teaching = Teaching(rationale_weight=weight, seed=seed)
+    return render_training_rows(METHODS[method], EXAMPLES, ANNOTATIONS, teaching)
 
 
 def labels(method: str) -> dict[str, str]:
-    return {row.source: row.targets[0].text for row in rows(method)}
+    return {row.source.split("\n")[0]: row.targets[0].text for row in rows(method)}
 
 
 def rationales(method: str, seed: int = 0) -> dict[str, str | None]:
@@ -46,13 +53,8 @@ TEACHER = {"one": "T1", "three": "T3", "four": "T4", "six": "T6"}
     ("method", "learnt"),
     [
         ("finetune", {"one": "G1", "two": "G2", "four": "G4", "five": "G5", "six": "G6"}),
-        ("label-distill", TEACHER),
-        ("step-by-step", TEACHER),
-        ("blank-rationales", TEACHER),
-        ("shuffled-rationales", TEACHER),
-        ("step-by-step-gold", GOLD),
-        ("blank-rationales-gold", GOLD),
-        ("shuffled-rationales-gold", GOLD),
+        *((name, TEACHER) for name in METHODS if METHODS[name].labels == "teacher"),
+        *((name, GOLD) for name in METHODS if name.endswith("-gold")),
     ],
 )
 def test_whose_label_is_learnt_and_which_rows_are_left_out(method, learnt):
@@ -60,15 +62,17 @@ def test_whose_label_is_learnt_and_which_rows_are_left_out(method, learnt):
     assert labels(method) == learnt
 
 
-def test_every_method_is_tried_above():
-    assert list(METHODS) == [
-        "finetune", "label-distill", "step-by-step", "step-by-step-gold", "blank-rationales",
-        "blank-rationales-gold", "shuffled-rationales", "shuffled-rationales-gold",
-    ]  # fmt: skip
+def test_the_methods():
+    taught = (
+        "step-by-step", "rationale-input", "rationale-then-label", "label-then-rationale",
+        "blank-rationales", "shuffled-rationales",
+    )  # fmt: skip
+    both = [name for method in taught for name in (method, f"{method}-gold")]
+    assert list(METHODS) == ["finetune", "label-distill", *both]
     assert all(method.name == name for name, method in METHODS.items())
 
 
-@pytest.mark.parametrize("method", ["finetune", "label-distill"])
+@pytest.mark.parametrize("method", ["finetune", "label-distill", "rationale-input"])
 def test_baselines_learn_labels_alone(method):
     assert all([target.task for target in row.targets] == ["label"] for row in rows(method))
 
@@ -96,14 +100,76 @@ def test_the_two_targets_of_a_row_have_their_weights():
     )
 
 
+def test_one_sequence_holds_the_rationale_before_or_after_the_label():
+    before, after = rows("rationale-then-label"), rows("label-then-rationale")
+    assert before[0].targets == (Target("label", "T1", before="because 1"),)
+    assert after[0].targets == (Target("label", "T1", after="because 1"),)
+    assert before[2].targets == (Target("label", "T4", before=""),), "the teacher gave none"
+
+
+def test_a_rationale_in_the_input_is_read_and_never_written():
+    told = [row.source for row in rows("rationale-input")]
+    assert told == ["one\nRationale: because 1", "three\nRationale: because 3", "four",
+                    "six\nRationale: because 6"]  # fmt: skip
+    method = METHODS["rationale-input"]
+    assert method.asks_teacher
+    assert not method.writes_rationales
+    assert render_source(method, EXAMPLES[1], None) == "two"
+    assert render_source(METHODS["step-by-step"], EXAMPLES[0], ANNOTATIONS["1"]) == "one"
+
+
+SEVERAL = {
+    "1": Annotation("1", "ok", "r1", "A", others=("r2", "r3"), votes=(("A", 0.75), ("B", 0.25)))
+}
+
+
+def several(method: str, **teaching: object) -> TrainingRow:
+    given = Teaching(rationale_weight=0.6, **teaching)  # type: ignore[arg-type]
+    [row] = render_training_rows(METHODS[method], EXAMPLES[:1], SEVERAL, given)
+    return row
+
+
+def test_one_of_several_rationales_is_drawn():
+    row = several("step-by-step")
+    label = Target("label", "A")
+    drawn = [(label, Target("rationale", text, 0.6)) for text in ("r1", "r2", "r3")]
+    assert [row.targets, *row.others] == drawn
+    row = several("rationale-then-label")
+    assert [ts[0].before for ts in (row.targets, *row.others)] == ["r1", "r2", "r3"]
+
+
+def test_several_rationales_are_averaged():
+    row = several("step-by-step", several="average")
+    assert row.others == ()
+    assert [t.text for t in row.targets] == ["A", "r1", "r2", "r3"]
+    assert [t.weight for t in row.targets] == pytest.approx([1, 0.2, 0.2, 0.2])
+    row = several("label-then-rationale", several="average")
+    assert [t.after for t in row.targets] == ["r1", "r2", "r3"]
+    assert [t.weight for t in row.targets] == [1 / 3] * 3
+
+
+def test_soft_labels_by_hand():
+    """Shares 3/4 and 1/4 at T = 2 are √3 : 1; half of the loss is soft, times T² = 4."""
+    row = several("label-distill", soft_labels=SoftLabels(0.5, 2.0))
+    hard, first, second = row.targets
+    assert hard == Target("label", "A", 0.5)
+    assert (first.text, second.text, first.temperature) == ("A", "B", 2.0)
+    assert first.weight == pytest.approx(0.5 * 4 * 3**0.5 / (3**0.5 + 1))
+    assert first.weight + second.weight == pytest.approx(2.0)
+
+
+def test_soft_labels_are_the_teachers_and_gold_stays_hard():
+    assert len(several("step-by-step-gold", soft_labels=SoftLabels()).targets) == 2
+    assert len(several("label-distill").targets) == 1
+
+
 MANY = [Example(str(i), f"x{i}", gold="g") for i in range(60)]
 TOLD = {e.id: Annotation(e.id, "ok", "" if int(e.id) % 6 == 5 else f"r{e.id}", "t") for e in MANY}
 
 
 def shuffled(seed: int) -> dict[str, str]:
-    trained = render_training_rows(
-        METHODS["shuffled-rationales"], MANY, TOLD, rationale_weight=1, seed=seed
-    )
+    method = METHODS["shuffled-rationales"]
+    trained = render_training_rows(method, MANY, TOLD, Teaching(seed=seed))
     return {row.source: row.targets[1].text for row in trained if len(row.targets) == 2}
 
 
@@ -121,14 +187,13 @@ def test_shuffling_is_decided_by_the_seed():
 
 
 def test_one_rationale_alone_cannot_be_shuffled_away():
-    [row] = render_training_rows(
-        METHODS["shuffled-rationales"], EXAMPLES[:1], ANNOTATIONS, rationale_weight=1, seed=0
-    )
+    method = METHODS["shuffled-rationales"]
+    [row] = render_training_rows(method, EXAMPLES[:1], ANNOTATIONS, Teaching())
     assert row.targets[1].text == "because 1"
 
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_no_annotations_train_nothing_but_gold(method):
-    trained = render_training_rows(METHODS[method], EXAMPLES, {}, rationale_weight=1, seed=0)
+    trained = render_training_rows(METHODS[method], EXAMPLES, {}, Teaching())
     assert len(trained) == (5 if method == "finetune" else 0)
     assert METHODS[method].needs_teacher is (method != "finetune")

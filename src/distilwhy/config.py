@@ -18,11 +18,13 @@ from pydantic import (
     Discriminator,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
 from distilwhy.core.answer import Kind
-from distilwhy.core.method import METHODS
+from distilwhy.core.method import METHODS, Several
+from distilwhy.core.review import WrongPolicy
 from distilwhy.errors import ConfigError
 
 _NAME_IT = "name its environment variable in api_key_env"
@@ -101,6 +103,8 @@ class HttpTeacherConfig(_Strict):
     timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=5, ge=0)
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
+    samples: int = Field(default=1, gt=0)
+    explain_wrong: bool = False
 
     @field_validator("base_url")
     @classmethod
@@ -129,14 +133,33 @@ class HttpTeacherConfig(_Strict):
                 raise ValueError(f"must not hold {name!r}; {_NAME_IT}")
         return value
 
+    @field_validator("samples")
+    @classmethod
+    def _differing(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("temperature") == 0:
+            raise ValueError(
+                "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
+            )
+        return value
+
 
 class RecordedTeacherConfig(_Strict):
     """Completions that you already have: JSONL files with ``id`` and ``completion``."""
 
     kind: Literal["recorded"]
     completions: list[str] = Field(min_length=1)
+    explanations: list[str] = []
     stop: list[str] = ["\n\nQ:"]
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
+    samples: int = Field(default=1, gt=0)
+    explain_wrong: bool = False
+
+    @field_validator("explain_wrong")
+    @classmethod
+    def _recorded(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("explanations") == []:
+            raise ValueError("needs recorded explanations; name their files in explanations")
+        return value
 
 
 TeacherConfig = Annotated[HttpTeacherConfig | RecordedTeacherConfig, Discriminator("kind")]
@@ -153,14 +176,34 @@ class ScratchConfig(_Strict):
     dropout: float = Field(default=0.1, ge=0, lt=1)
 
 
+class LoraConfig(_Strict):
+    """Low-rank adapters (Hu et al. 2022, *LoRA*), merged into the weights when saved."""
+
+    rank: int = Field(default=16, gt=0)
+    alpha: int = Field(default=32, gt=0)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    quantize: Literal["none", "4bit"] = "none"
+
+
 class StudentConfig(_Strict):
     """The student: ``scratch``, a local folder, or the name of a model on the hub."""
 
     model: str = "scratch"
+    family: Literal["auto", "seq2seq", "causal", "encoder"] = "auto"
     scratch: ScratchConfig = ScratchConfig()
+    decoder: Literal["fresh", "copied"] = "fresh"
+    decoder_layers: int = Field(default=2, gt=0)
+    lora: LoraConfig | None = None
     max_input_tokens: int = Field(default=512, gt=0)
     max_label_tokens: int = Field(default=32, gt=0)
     max_rationale_tokens: int = Field(default=128, gt=0)
+
+
+class SoftLabelsConfig(_Strict):
+    """Learning the shares of a teacher's votes beside its label."""
+
+    weight: float = Field(default=0.5, gt=0, le=1)
+    temperature: float = Field(default=1.0, gt=0)
 
 
 class TrainingConfig(_Strict):
@@ -168,12 +211,56 @@ class TrainingConfig(_Strict):
 
     steps: int = Field(default=1000, gt=0)
     batch_size: int = Field(default=32, gt=0)
-    learning_rate: float = Field(default=3e-4, gt=0)
+    accumulate: int = Field(default=1, gt=0)
+    lr: float | list[float] = 3e-4
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
     rationale_weight: float = Field(default=1.0, ge=0)
+    weighting: Literal["fixed", "staged", "uncertainty"] = "fixed"
+    agreement: float = Field(default=0.0, ge=0)
+    soft_labels: SoftLabelsConfig | None = None
+    several_rationales: Several = "draw"
+    wrong_rationales: WrongPolicy = "keep"
+    two_passes: bool = False
     evaluate_every: int = Field(default=100, gt=0)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    patience: int | None = Field(default=None, gt=0)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    gradient_checkpointing: bool = False
+
+    @field_validator("lr")
+    @classmethod
+    def _rates(cls, value: float | list[float]) -> float | list[float]:
+        rates = value if isinstance(value, list) else [value]
+        if not rates:
+            raise ValueError("must name at least one learning rate")
+        for rate in rates:
+            if not 0 < rate < 100:
+                raise ValueError(f"a learning rate must be above 0 and below 100, not {rate!r}")
+        return _each_once(value) if isinstance(value, list) else value
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates to try."""
+        return self.lr if isinstance(self.lr, list) else [self.lr]
+
+
+class StudyConfig(_Strict):
+    """What ``compare`` varies beside methods and seeds.
+
+    A float in ``train_rows`` is a share of the train rows, a whole number a count of them.
+    """
+
+    train_rows: Annotated[list[float | int], EachOnce] = Field(default=[1.0], min_length=1)
+
+    @field_validator("train_rows")
+    @classmethod
+    def _sizes(cls, value: list[float | int]) -> list[float | int]:
+        for size in value:
+            if not (0 < size <= 1 if isinstance(size, float) else size >= 2):
+                raise ValueError(
+                    f"{size!r}: must be a share above 0.0 and up to 1.0, or a count of rows from 2"
+                )
+        return value
 
 
 class Settings(_Strict):
@@ -182,6 +269,7 @@ class Settings(_Strict):
     teacher: TeacherConfig
     student: StudentConfig = StudentConfig()
     training: TrainingConfig = TrainingConfig()
+    study: StudyConfig = StudyConfig()
     methods: Annotated[list[str], EachOnce] = Field(
         default=["finetune", "label-distill", "step-by-step"], min_length=1
     )
@@ -310,7 +398,9 @@ def _siblings(kind: type[BaseModel], path: list[str | int]) -> list[str]:
             k.model_fields[part] for k in kinds if isinstance(part, str) and part in k.model_fields
         ]
         kinds = [model for field in fields for model in _models(field.annotation)]
-    return sorted({name for k in kinds for name in k.model_fields})
+    # Of two arms, the one that has the key is not the one that it was written for.
+    strangers = [k for k in kinds if path[-1] not in k.model_fields]
+    return sorted({name for k in strangers for name in k.model_fields})
 
 
 def _models(annotation: object) -> list[type[BaseModel]]:

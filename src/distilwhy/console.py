@@ -22,11 +22,13 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from distilwhy.core.cell import Cell
 from distilwhy.core.metrics import Comparison, Score
 from distilwhy.core.results import Prediction, Tally
 
 if TYPE_CHECKING:
     from distilwhy.flows import annotate, evaluate, experiment, plan, run, status, train
+    from distilwhy.students.preflight import Preflight
     from distilwhy.students.training import Report, Trained
 
 PLAIN_LINE_EVERY_S = 5.0
@@ -50,7 +52,7 @@ class Progress:
         self._task: TaskID | None = None
         self._name = ""
         self._started = self._spoke = 0.0
-        self._losses = ""
+        self._cells: dict[Cell, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -76,14 +78,14 @@ class Progress:
         rate = new / max(1e-6, time.monotonic() - self._started)
         note = f"{progress.from_ledger} from ledger"
         note += f", {progress.failed} failed" if progress.failed else ""
-        note += f", {rate:.1f} rows/s" if new else ""
+        note += f", {rate:.1f} calls/s" if new else ""
         self._move(progress.from_ledger + new, progress.total, note)
 
     def training(self) -> "train.Watcher":
         """Watch students being trained."""
         from distilwhy.flows.train import Watcher
 
-        return Watcher(self._starts, self._ticks, self._reports, self._ends)
+        return Watcher(self._plans, self._ticks, self._reports, self._ends)
 
     def watch(self) -> "run.Watch":
         """Watch a whole run."""
@@ -91,31 +93,47 @@ class Progress:
 
         return Watch(self.annotation, self.training(), self.evaluation)
 
-    def evaluation(self, method: str, seed: int) -> None:
+    def evaluation(self, done: int, students: int) -> None:
         """Watch students being scored."""
-        self.say(f"asking {method} (seed {seed}) about the test rows")
+        if done == 0:
+            self._begin("test rows", students, 0)
+        self._move(done, students, "students asked")
 
-    def _starts(self, method: str, seed: int, rows: int) -> None:
-        self._losses = f"{rows} rows"
-        self._begin(f"{method} seed {seed}", None, 0)
+    def _plans(self, trainings: int, workers: int, preflight: "Preflight") -> None:
+        trained = ""
+        if preflight.trainable < preflight.parameters:
+            trained = f", {preflight.trainable / 1e6:.1f} M trained"
+        self.say(
+            f"a student: {preflight.parameters / 1e6:.1f} M parameters{trained}, about "
+            f"{preflight.memory / 2**30:.1f} GiB of {preflight.available / 2**30:.1f}, "
+            f"{_duration(preflight.seconds)} for {preflight.steps} steps"
+        )
+        self.say(
+            f"{trainings} to train, {workers} at a time: {_duration(trainings * preflight.seconds)}"
+        )
+        self._begin("students", trainings, 0)
 
-    def _ticks(self, step: int, steps: int) -> None:
-        self._move(step, steps, self._losses)
+    def _ticks(self, cell: Cell, step: int, steps: int) -> None:
+        if cell not in self._cells:
+            name = escape(cell.label)
+            self._cells[cell] = self._bars.add_task(name, total=steps, note="")
+        self._bars.update(self._cells[cell], completed=step)
 
-    def _reports(self, report: "Report") -> None:
+    def _reports(self, cell: Cell, report: "Report") -> None:
         losses = "  ".join(f"{task} {loss:.3f}" for task, loss in report.losses.items())
-        self._losses = f"loss {losses}  validation {report.validation_accuracy:.1%}"
+        said = f"loss {losses}  validation {report.validation_accuracy:.1%}"
+        if cell in self._cells:
+            self._bars.update(self._cells[cell], note=escape(said))
         if not self._live:
-            self.say(f"{self._name}: step {report.step}/{report.steps}  {self._losses}")
+            self.say(f"{cell.label}: step {report.step}/{report.steps}  {said}")
 
-    def _ends(self, method: str, seed: int, trained: "Trained | None") -> None:
-        name = f"{method} seed {seed}"
+    def _ends(self, cell: Cell, trained: "Trained | None") -> None:
         if trained is None:
-            self.say(f"{name}: trained already")
+            self.say(f"{cell.label}: trained already")
             return
         self.say(
-            f"{name}: validation {trained.validation_accuracy:.1%} at step "
-            f"{trained.best_step}, {trained.seconds:.0f} s"
+            f"{cell.label}: validation {trained.validation_accuracy:.1%} at step "
+            f"{trained.best_step}, {_exactly(trained.seconds)}"
         )
         for part, found in trained.truncation.items():
             if found.cut:
@@ -123,6 +141,10 @@ class Progress:
                     f"  {found.cut} of {found.texts} {part} texts were cut to {found.limit} "
                     f"tokens (longest {found.longest}); raise max_{part}_tokens to keep all"
                 )
+        if (bar := self._cells.pop(cell, None)) is not None:
+            self._bars.remove_task(bar)
+        if self._task is not None:
+            self._bars.advance(self._task)
 
     def _begin(self, name: str, total: int | None, done: int) -> None:
         if self._task is not None:
@@ -149,25 +171,63 @@ def show_scores(
     console = _console()
     show_tallies(scores.teacher)
     console.print()
-    table = _table("Test accuracy", "method", "accuracy", "95 % interval", "seeds", "each seed")
+    sizes = list(dict.fromkeys(found.rows for found in scores.methods))
+    for rows in sizes:
+        _show_size(console, scores, rows, alone=len(sizes) == 1)
+    if scores.methods and scores.methods[0].score.seeds == 1:
+        console.print("One seed each: the intervals leave out how much training itself varies.")
+    console.print(f"\nscores:  {experiment.folder.scores}", soft_wrap=True)
+
+
+def _show_size(
+    console: Console, scores: "evaluate.Scores", rows: int | None, *, alone: bool
+) -> None:
+    """The table and the comparisons at one number of train rows."""
+    size = "" if alone else f", {'all' if rows is None else f'{rows:,}'} train rows"
+    table = _table(
+        f"Test accuracy{size}", "method", "accuracy", "95 % interval", "seeds", "each seed"
+    )
     if (teacher := scores.teacher.get("test")) and teacher.score:
         table.add_row("teacher", *_score_cells(teacher.score), "", "")
-    for found in scores.methods:
+    chosen = [found for found in scores.methods if found.rows == rows]
+    for found in chosen:
         each = "  ".join(f"{student.score.accuracy:.1%}" for student in found.students)
         table.add_row(found.method, *_score_cells(found.score), str(found.score.seeds), each)
     console.print(table)
     for versus in scores.comparisons:
-        console.print(f"{versus.method} against {versus.baseline}: {_verdict(versus.comparison)}")
-    if scores.methods and scores.methods[0].score.seeds == 1:
-        console.print("One seed each: the intervals leave out how much training itself varies.")
-    console.print(f"\nscores:  {experiment.folder.scores}", soft_wrap=True)
+        if versus.rows == rows:
+            said = _verdict(versus.comparison)
+            console.print(f"{versus.method} against {versus.baseline}: {said}")
+    for found in chosen:
+        if calls := found.students[0].teacher_calls:
+            console.print(
+                f"{found.method} is no student that answers alone: it took {calls} answers of "
+                "the teacher to answer the test rows"
+            )
+    _show_wrong(console, chosen)
+
+
+def _show_wrong(console: Console, methods: Sequence["evaluate.MethodScore"]) -> None:
+    """What was done about reasons for wrong labels: the same for every method that has any."""
+    counts = next((found.wrong_rationales for found in methods if found.wrong_rationales), None)
+    if counts and counts["wrong"]:
+        done = {
+            "explained": "explained anew",
+            "unreasoned": "taught without their reasons",
+            "dropped": "left out",
+        }
+        said = [f"{counts[key]} {what}" for key, what in done.items() if counts[key]]
+        console.print(
+            f"{counts['wrong']} of {counts['known']} train rows with gold had reasons for a wrong "
+            f"label: {', '.join(said) or 'kept'}"
+        )
 
 
 def show_next_steps(experiment: "experiment.Experiment") -> None:
     """What to try after a demo."""
     methods, seed = experiment.config.methods, experiment.config.seeds[0]
     if "step-by-step" in methods:
-        student = experiment.folder.student("step-by-step", seed)
+        student = experiment.folder.student(Cell("step-by-step", seed))
         text = experiment.splits.test[0].text.replace('"', "'")
         print_line(f'ask it:  distilwhy predict {student} --explain "{text}"')
 
@@ -232,9 +292,11 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         console.print(f"{name:<11}{count} rows{note}")
     missing = found.calls - found.answered
     tokens = f", about {found.prompt_tokens:,} prompt tokens" if found.prompt_tokens else ""
+    unknown = config.teacher.explain_wrong and missing
+    more = ", and more where answers turn out wrong" if unknown else ""
     console.print(
         f"annotate   {found.calls} calls to {_teacher_name(config.teacher)}: "
-        f"{found.answered} answered, {missing} to make{tokens}",
+        f"{found.answered} answered, {missing} to make{tokens}{more}",
         soft_wrap=True,
     )
     console.print(
@@ -299,6 +361,17 @@ def _verdict(found: Comparison) -> str:
 
 def _score_cells(score: Score) -> tuple[str, str]:
     return f"{score.accuracy:.1%}", f"{score.low:.1%} to {score.high:.1%}"
+
+
+def _duration(seconds: float) -> str:
+    """About so long, in words."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _exactly(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
 
 
 def _share(score: Score) -> str:

@@ -53,6 +53,10 @@ class Annotation:
         rationale: The reasons; "" where the teacher gave a label alone.
         label: The answer in canonical form; None unless ``ok``.
         problem: What kept it from being read; "" when ``ok``.
+        others: Further reasons for the same label, where the row was asked about several times.
+        votes: Then also each label with its share of the readable answers, the largest first.
+        explanation: The reasons for the gold label, where the teacher was asked for them
+            because it disagreed; else "".
     """
 
     example_id: str
@@ -60,6 +64,14 @@ class Annotation:
     rationale: str = ""
     label: str | None = None
     problem: str = ""
+    others: tuple[str, ...] = ()
+    votes: tuple[tuple[str, float], ...] = ()
+    explanation: str = ""
+
+    @property
+    def rationales(self) -> tuple[str, ...]:
+        """Every rationale that the teacher gave for the label; none where it gave none."""
+        return (self.rationale, *self.others) if self.rationale else ()
 
 
 _LONGEST_LABEL = 200

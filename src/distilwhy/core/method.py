@@ -3,15 +3,19 @@
 With input x, label y, rationale r and student f, the loss of a row is a weighted sum of
 CE(target), the token-level cross-entropy averaged over the target's tokens:
 
-    finetune             CE(f(x), y gold)
-    label-distill        CE(f(x), y teacher)
-    step-by-step         CE(f([label] x), y) + λ · CE(f([rationale] x), r)
-    blank-rationales     the same with r empty: a control
-    shuffled-rationales  the same with r taken from another row: a control
+    finetune              CE(f(x), y gold)
+    label-distill         CE(f(x), y teacher)
+    step-by-step          CE(f([label] x), y) + λ · CE(f([rationale] x), r)
+    rationale-input       CE(f(x, r), y): the student is told r, also when deployed
+    rationale-then-label  CE(f(x), r ⊕ y) in one sequence
+    label-then-rationale  CE(f(x), y ⊕ r) in one sequence
+    blank-rationales      step-by-step with r empty: a control
+    shuffled-rationales   step-by-step with r taken from another row: a control
 
 ``step-by-step`` is Hsieh et al. 2023, equations 3 and 4 (*Distilling Step-by-Step!*,
-arXiv 2305.02301). It and its controls learn the teacher's label; their ``-gold`` forms learn
-the gold label and the teacher's rationale. All are asked ``[label] x → y`` when deployed.
+arXiv 2305.02301); ``rationale-then-label`` is its single-task baseline (section 4.3). All but
+``finetune`` learn the teacher's label; their ``-gold`` forms learn the gold label and the
+teacher's rationale.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +27,10 @@ from distilwhy.core.annotation import Annotation
 from distilwhy.core.task import Example
 
 TargetTask = Literal["label", "rationale"]
+Place = Literal["apart", "input", "before", "after"]
+Several = Literal["draw", "average"]
+
+INPUT_RATIONALE = "\nRationale: {}"
 
 
 @dataclass(frozen=True)
@@ -33,19 +41,67 @@ class Target:
         task: Which of the two tasks it belongs to.
         text: What to write.
         weight: Its share in the row's loss.
+        before: A rationale to write before it, in the same sequence.
+        after: A rationale to write after it, in the same sequence.
+        temperature: What logits are divided by in its cross-entropy.
     """
 
     task: TargetTask
     text: str
     weight: float = 1.0
+    before: str | None = None
+    after: str | None = None
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """One source with its targets."""
+    """One source with its targets.
+
+    Attributes:
+        source: What the student reads.
+        targets: What it learns to write.
+        options: The row's own options, for an answer chosen among them.
+        others: Further sets of targets; one set of all is drawn each epoch.
+    """
 
     source: str
     targets: tuple[Target, ...]
+    options: tuple[str, ...] = ()
+    others: tuple[tuple[Target, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """Learning the shares of a teacher's votes beside its label (Hinton, Vinyals & Dean 2015,
+    *Distilling the Knowledge in a Neural Network*, section 2).
+
+    Attributes:
+        weight: The share of the soft loss; the hard one has the rest.
+        temperature: T: vote shares are raised to 1/T and made to sum to one, the student's
+            logits are divided by T, and the loss is multiplied by T².
+    """
+
+    weight: float = 0.5
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What a method leaves open about its rows.
+
+    Attributes:
+        rationale_weight: λ.
+        several: What is done with several rationales of one row: ``draw`` one each epoch, or
+            ``average`` their losses.
+        soft_labels: Learn vote shares where a row has them.
+        seed: Draws the order of shuffled rationales.
+    """
+
+    rationale_weight: float = 1.0
+    several: Several = "draw"
+    soft_labels: SoftLabels | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,16 +112,33 @@ class Method:
         name: As written in the experiment file.
         labels: Whose label is learnt.
         rationales: What is learnt as the rationale, if anything.
+        place: Where the rationale stands: ``apart`` from the label as a target of its own, in
+            the ``input``, or in the label's sequence, ``before`` or ``after`` it.
     """
 
     name: str
     labels: Literal["gold", "teacher"]
     rationales: Literal["none", "teacher", "blank", "shuffled"] = "none"
+    place: Place = "apart"
 
     @property
     def needs_teacher(self) -> bool:
         """Whether it cannot be trained without annotations."""
         return self.labels == "teacher" or self.rationales != "none"
+
+    @property
+    def asks_teacher(self) -> bool:
+        """Whether its student needs the teacher's rationale with every input, when deployed."""
+        return self.place == "input"
+
+    @property
+    def writes_rationales(self) -> bool:
+        """Whether its student learns to write rationales."""
+        return self.rationales != "none" and self.place != "input"
+
+
+def _with_gold_form(method: Method) -> list[Method]:
+    return [method, replace(method, name=f"{method.name}-gold", labels="gold")]
 
 
 METHODS: dict[str, Method] = {
@@ -73,23 +146,32 @@ METHODS: dict[str, Method] = {
     for method in (
         Method("finetune", "gold"),
         Method("label-distill", "teacher"),
-        Method("step-by-step", "teacher", "teacher"),
-        Method("step-by-step-gold", "gold", "teacher"),
-        Method("blank-rationales", "teacher", "blank"),
-        Method("blank-rationales-gold", "gold", "blank"),
-        Method("shuffled-rationales", "teacher", "shuffled"),
-        Method("shuffled-rationales-gold", "gold", "shuffled"),
+        *_with_gold_form(Method("step-by-step", "teacher", "teacher")),
+        *_with_gold_form(Method("rationale-input", "teacher", "teacher", "input")),
+        *_with_gold_form(Method("rationale-then-label", "teacher", "teacher", "before")),
+        *_with_gold_form(Method("label-then-rationale", "teacher", "teacher", "after")),
+        *_with_gold_form(Method("blank-rationales", "teacher", "blank")),
+        *_with_gold_form(Method("shuffled-rationales", "teacher", "shuffled")),
     )
 }
+
+
+def render_source(method: Method, example: Example, annotation: Annotation | None) -> str:
+    """What a student of this method reads for an example.
+
+    Args:
+        annotation: The teacher's; read where the method puts its rationale into the input.
+    """
+    if method.place != "input" or annotation is None or not annotation.rationale:
+        return example.text
+    return example.text + INPUT_RATIONALE.format(annotation.rationale)
 
 
 def render_training_rows(
     method: Method,
     examples: Sequence[Example],
     annotations: Mapping[str, Annotation],
-    *,
-    rationale_weight: float,
-    seed: int,
+    teaching: Teaching,
 ) -> list[TrainingRow]:
     """The rows that ``method`` trains on, in the order of ``examples``.
 
@@ -99,39 +181,92 @@ def render_training_rows(
 
     Args:
         annotations: By example id.
-        rationale_weight: λ.
-        seed: Draws the order of shuffled rationales.
     """
-    rows, rationales = [], []
-    for example in examples:
-        annotation = annotations.get(example.id)
-        readable = annotation is not None and annotation.outcome == "ok"
-        if method.needs_teacher and not readable:
-            continue
-        taught = annotation.label if annotation else None
-        label = example.gold if method.labels == "gold" else taught
-        if label is not None:
-            rows.append(TrainingRow(example.text, (Target("label", label),)))
-            rationales.append(annotation.rationale if annotation else "")
-    if method.rationales == "none":
-        return rows
-    told = _told(method, rationales, seed)
-    return [
-        replace(row, targets=(*row.targets, Target("rationale", text, rationale_weight)))
-        if text is not None
-        else row
-        for row, text in zip(rows, told, strict=True)
+    kept = [
+        (example, annotation, label)
+        for example in examples
+        if (label := _label(method, example, annotation := annotations.get(example.id)))
     ]
+    told = _told(method, [annotation for _, annotation, _ in kept], teaching.seed)
+    rows = []
+    for (example, annotation, label), rationales in zip(kept, told, strict=True):
+        source = render_source(method, example, annotation)
+        votes = annotation.votes if annotation and method.labels == "teacher" else ()
+        first, *others = _target_sets(method, label, votes, rationales, teaching)
+        rows.append(TrainingRow(source, first, example.options, tuple(others)))
+    return rows
 
 
-def _told(method: Method, rationales: list[str], seed: int) -> list[str | None]:
-    """What each row tells as its rationale; None where the teacher gave none."""
-    given = [index for index, text in enumerate(rationales) if text]
-    sources = _shifted(given, seed) if method.rationales == "shuffled" else given
-    told: list[str | None] = [None] * len(rationales)
-    for index, source in zip(given, sources, strict=True):
-        told[index] = "" if method.rationales == "blank" else rationales[source]
-    return told
+def _label(method: Method, example: Example, annotation: Annotation | None) -> str | None:
+    """The label that the method learns for a row; None where it cannot learn from it."""
+    readable = annotation is not None and annotation.outcome == "ok"
+    if method.needs_teacher and not readable:
+        return None
+    if method.labels == "gold":
+        return example.gold
+    return annotation.label if annotation else None
+
+
+def _told(
+    method: Method, annotations: Sequence[Annotation | None], seed: int
+) -> list[tuple[str, ...]]:
+    """The rationales that each row tells; none where the teacher gave none."""
+    if not method.writes_rationales:
+        return [()] * len(annotations)
+    own = [annotation.rationales if annotation else () for annotation in annotations]
+    if method.rationales == "blank":
+        return [("",) if rationales else () for rationales in own]
+    if method.rationales == "shuffled":
+        given = [index for index, rationales in enumerate(own) if rationales]
+        moved = dict(zip(given, _shifted(given, seed), strict=True))
+        return [own[moved.get(index, index)] for index in range(len(own))]
+    return own
+
+
+def _target_sets(
+    method: Method,
+    label: str,
+    votes: Sequence[tuple[str, float]],
+    rationales: Sequence[str],
+    teaching: Teaching,
+) -> list[tuple[Target, ...]]:
+    """The sets of targets of a row, one of which is drawn each epoch."""
+    apart = method.place in ("apart", "input")
+    if not apart:
+        rationales = rationales or ("",)
+    labels = _label_targets(label, votes, teaching.soft_labels) if apart else ()
+    told = [
+        Target("rationale", text, teaching.rationale_weight)
+        if apart
+        else _in_sequence(method, label, text)
+        for text in rationales
+    ]
+    if teaching.several == "average" or not told:
+        shares = [replace(one, weight=one.weight / len(told)) for one in told]
+        return [(*labels, *shares)]
+    return [(*labels, one) for one in told]
+
+
+def _in_sequence(method: Method, label: str, rationale: str) -> Target:
+    if method.place == "before":
+        return Target("label", label, before=rationale)
+    return Target("label", label, after=rationale)
+
+
+def _label_targets(
+    label: str, votes: Sequence[tuple[str, float]], soft: SoftLabels | None
+) -> tuple[Target, ...]:
+    """The label, or where there are votes the label and each vote at its tempered share."""
+    if soft is None or not votes:
+        return (Target("label", label),)
+    heat = soft.temperature
+    powers = [share ** (1 / heat) for _, share in votes]
+    scale = soft.weight * heat**2 / sum(powers)
+    voted = [
+        Target("label", text, scale * power, temperature=heat)
+        for (text, _), power in zip(votes, powers, strict=True)
+    ]
+    return (Target("label", label, 1 - soft.weight), *voted)
 
 
 def _shifted(indices: list[int], seed: int) -> list[int]:

@@ -4,6 +4,7 @@ Wei et al. 2022, *Chain-of-Thought Prompting*; Hsieh et al. 2023, section 3.1: a
 exemplars as input → rationale → answer, then the row.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,10 +24,17 @@ class Message:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is sent to the teacher for one example: as a chat, or as one text to go on from."""
+    """What is sent to the teacher for one example: as a chat, or as one text to go on from.
+
+    Attributes:
+        example_id: The row.
+        messages: The turns; the last is the teacher's to answer.
+        explains: Whether it gives the answer away and asks for the reasons alone.
+    """
 
     example_id: str
     messages: tuple[Message, ...]
+    explains: bool = False
 
     def as_text(self) -> str:
         """The same prompt for a plain completion endpoint: ``Q:`` and ``A:`` turns."""
@@ -42,12 +50,29 @@ class Prompt:
 
 def render_prompt(task: Task, example: Example) -> Prompt:
     """The prompt that asks the teacher for a rationale and a label for ``example``."""
+    return Prompt(example.id, _render_turns(task, example, lambda asked: asked.text))
+
+
+def render_explanation_prompt(task: Task, example: Example) -> Prompt:
+    """The prompt that tells the teacher the gold label of ``example`` and asks why it is right.
+
+    Its exemplars answer as ever, so that a reply shows by its label whether it kept to gold.
+    """
+    return Prompt(example.id, _render_turns(task, example, _render_why), explains=True)
+
+
+def _render_turns(
+    task: Task, example: Example, question: Callable[[Example], str]
+) -> tuple[Message, ...]:
     messages = [Message("system", task.instruction)] if task.instruction else []
     for exemplar in task.exemplars:
-        messages.append(Message("user", exemplar.example.text))
+        messages.append(Message("user", question(exemplar.example)))
         messages.append(Message("assistant", render_reply(exemplar)))
-    messages.append(Message("user", example.text))
-    return Prompt(example.id, tuple(messages))
+    return (*messages, Message("user", question(example)))
+
+
+def _render_why(example: Example) -> str:
+    return f"{example.text}\nThe right answer is {_render_label(example)}. Why?"
 
 
 def render_reply(exemplar: Exemplar) -> str:

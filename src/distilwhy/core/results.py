@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 from distilwhy.core.annotation import OUTCOMES, Annotation, Outcome
 from distilwhy.core.answer import Answer
-from distilwhy.core.method import METHODS
+from distilwhy.core.cell import Cell
+from distilwhy.core.method import METHODS, Method
 from distilwhy.core.metrics import Comparison, Score, compare, score
 from distilwhy.core.task import Example
 
@@ -52,11 +54,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class Versus:
-    """One method against another."""
+    """One method against another, both taught on the same number of rows; None: on all."""
 
     method: str
     baseline: str
     comparison: Comparison
+    rows: int | None = None
 
 
 def tally(
@@ -92,19 +95,35 @@ def judge(
     ]
 
 
-def compare_with_baselines(correct: Mapping[str, Mapping[int, Sequence[bool]]]) -> list[Versus]:
-    """Every method that learns the teacher's rationales against every one that does not.
+def compare_with_baselines(correct: Mapping[Cell, Sequence[bool]]) -> list[Versus]:
+    """Every method that learns the teacher's rationales against those that it should beat.
 
-    Each pair is compared over the seeds that both have.
+    Each pair is compared over the seeds that both have, at each number of train rows.
 
     Args:
-        correct: Method → seed → whether each test row was right.
+        correct: For each student, whether each test row was right.
     """
-    taught = [name for name in correct if METHODS[name].rationales == "teacher"]
     found = []
-    for method in taught:
-        for baseline in (name for name in correct if name not in taught):
-            if seeds := sorted(set(correct.get(method, {})) & set(correct.get(baseline, {}))):
-                pair = [[correct[name][seed] for seed in seeds] for name in (method, baseline)]
-                found.append(Versus(method, baseline, compare(*pair)))
+    for rows in dict.fromkeys(cell.rows for cell in correct):
+        names = list(dict.fromkeys(cell.method for cell in correct if cell.rows == rows))
+        for first, other in product(names, names):
+            pairs = [
+                (cell, replace(cell, method=other))
+                for cell in correct
+                if (cell.method, cell.rows) == (first, rows)
+            ]
+            both = [pair for pair in pairs if pair[1] in correct]
+            if both and _is_tried_against(METHODS[first], METHODS[other]):
+                tables = [[correct[cell] for cell in cells] for cells in zip(*both, strict=True)]
+                found.append(Versus(first, other, compare(*tables), rows))
     return found
+
+
+def _is_tried_against(method: Method, other: Method) -> bool:
+    """Whether the first should beat the second: bare labels, or for step-by-step also its
+    controls and the other ways to teach a rationale, with the same labels."""
+    if method.rationales != "teacher" or method == other:
+        return False
+    if other.rationales == "none":
+        return True
+    return method.place == "apart" and other.labels == method.labels

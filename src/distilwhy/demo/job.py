@@ -19,7 +19,15 @@ from distilwhy.store.run import publish_jsonl, publish_text
 
 SEED = 7
 METHODS_SHOWN = ["finetune", "label-distill", "step-by-step"]
-METHODS_COMPARED = [*METHODS_SHOWN, "step-by-step-gold", "blank-rationales", "shuffled-rationales"]
+METHODS_COMPARED = [
+    *METHODS_SHOWN,
+    "step-by-step-gold",
+    "rationale-input",
+    "rationale-then-label",
+    "label-then-rationale",
+    "blank-rationales",
+    "shuffled-rationales",
+]
 SEEDS_COMPARED = [0, 1, 2, 3, 4]
 
 
@@ -44,12 +52,12 @@ JOBS = {
     "helpdesk": Job(
         {"train": 1000, "validation": 200, "test": 1000},
         _tickets,
-        {"steps": 800, "batch_size": 32, "learning_rate": 1e-3, "rationale_weight": 3.0},
+        {"steps": 800, "batch_size": 32, "lr": 1e-3, "rationale_weight": 3.0},
     ),
     "arithmetic": Job(
         {"train": 1000, "validation": 200, "test": 500},
         _problems,
-        {"steps": 800, "batch_size": 32, "learning_rate": 1e-3},
+        {"steps": 800, "batch_size": 32, "lr": 1e-3},
     ),
 }
 
@@ -60,13 +68,20 @@ _HEADING = """\
 
 
 def run_demo(
-    out: Path, *, task: str, full: bool, say: Callable[[str], None], watch: Watch
+    out: Path,
+    *,
+    task: str,
+    full: bool,
+    workers: int | None,
+    say: Callable[[str], None],
+    watch: Watch,
 ) -> tuple[Scores, Experiment]:
     """Write a shipped experiment into ``out`` and run it, doing only what is not yet done.
 
     Args:
         task: One of ``JOBS``.
         full: Every method and control with five seeds, on the same answers of the teacher.
+        workers: How many students to train side by side; by default what the machine allows.
 
     Raises:
         DistilwhyError: whatever stops the job; what was done until then is kept.
@@ -75,7 +90,7 @@ def run_demo(
     with ScriptedTeacher() as teacher:
         say(f"A scripted teacher (no language model) answers at {teacher.base_url}")
         experiment = open_experiment(file, base_url=teacher.base_url)
-        scores = run(experiment, watch)
+        scores = run(experiment, watch, workers=workers)
     return scores, experiment
 
 

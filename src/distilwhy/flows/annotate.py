@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from distilwhy.core.annotation import Completion
-from distilwhy.core.prompt import Prompt, render_prompt
 from distilwhy.errors import TeacherError
+from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
 from distilwhy.store.ledger import Entry, Ledger, open_ledger
 from distilwhy.teachers.base import Teacher
@@ -21,6 +21,7 @@ class Progress:
 
     Attributes:
         total: The calls that annotate all rows; rows with one and the same prompt share a call.
+            It grows when the answers are there and some are to be explained.
         from_ledger: Those that were answered before it began.
         answered: Those answered since.
         failed: Those whose call failed for good.
@@ -40,7 +41,8 @@ def annotate(
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
-    Rows whose call failed for good before are asked again; rows with an answer never are.
+    Rows whose call failed for good before are asked again; rows with an answer never are. Once
+    all answers are asked for, the teacher is asked to explain the gold labels that it missed.
 
     Args:
         limit: Ask no more calls than this.
@@ -53,31 +55,14 @@ def annotate(
     """
     with experiment.folder.lock(), open_ledger(experiment.folder.ledger) as ledger:
         experiment.write_resolved()
-        keys = {example.id: experiment.key(example) for example in experiment.to_annotate}
-        found = ledger.get(keys.values())
-        settled = {key for key, completion in found.items() if completion.error is None}
-        missing = {
-            key: _Call(key, render_prompt(experiment.task, example), key in found)
-            for example in experiment.to_annotate
-            if (key := keys[example.id]) not in settled
-        }
-        calls = sorted(missing.values(), key=lambda call: call.failed_before)[:limit]
-        progress = Progress(len(set(keys.values())), len(settled))
-        watch(progress)
-        if not calls:
-            return progress
-        keeper = _Keeper(ledger, progress, watch, experiment.teacher.patience)
-        _run(_ask_all(experiment.teacher, calls, keeper))
+        keeper = _Keeper(ledger, watch, experiment.teacher.patience)
+        # Which rows need an explanation is known when the answers are there, and no sooner.
+        for list_calls in (experiment.answer_calls, experiment.explanation_calls):
+            missing = keeper.count_in(list_calls())
+            calls = missing if limit is None else missing[: limit - keeper.made]
+            if calls:
+                _run(_ask_all(experiment.teacher, calls, keeper))
         return keeper.progress
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A call to make, and whether it was made before and failed for good."""
-
-    key: str
-    prompt: Prompt
-    failed_before: bool
 
 
 class _Keeper:
@@ -87,16 +72,36 @@ class _Keeper:
     that running again always gets further.
     """
 
-    def __init__(
-        self, ledger: Ledger, progress: Progress, watch: Watch, patience: int | None
-    ) -> None:
-        self.progress = progress
+    def __init__(self, ledger: Ledger, watch: Watch, patience: int | None) -> None:
+        self.progress = Progress(total=0, from_ledger=0)
         self._ledger = ledger
         self._watch = watch
         self._patience = patience
+        self._failed_before: set[str] = set()
         self._failures_in_a_row = 0
 
-    def keep(self, answers: list[tuple[_Call, Completion]]) -> None:
+    @property
+    def made(self) -> int:
+        """How many calls have been made, answered or not."""
+        return self.progress.answered + self.progress.failed
+
+    def count_in(self, calls: Sequence[Call]) -> list[Call]:
+        """Count further calls, and give those without an answer; ones that failed come last."""
+        by_key = {call.key: call for call in calls}
+        found = self._ledger.get(by_key)
+        settled = {key for key, completion in found.items() if completion.error is None}
+        self._failed_before |= found.keys() - settled
+        self.progress = replace(
+            self.progress,
+            total=self.progress.total + len(by_key),
+            from_ledger=self.progress.from_ledger + len(settled),
+        )
+        if by_key:
+            self._watch(self.progress)
+        missing = [call for key, call in by_key.items() if key not in settled]
+        return sorted(missing, key=lambda call: call.key in self._failed_before)
+
+    def keep(self, answers: list[tuple[Call, Completion]]) -> None:
         """Keep answers in one transaction, then count them.
 
         Raises:
@@ -115,10 +120,10 @@ class _Keeper:
         for call, completion in answers:
             self._lose_patience(call, completion)
 
-    def _lose_patience(self, call: _Call, completion: Completion) -> None:
+    def _lose_patience(self, call: Call, completion: Completion) -> None:
         if completion.error is None:
             self._failures_in_a_row = 0
-        elif not call.failed_before:
+        elif call.key not in self._failed_before:
             self._failures_in_a_row += 1
         if self._failures_in_a_row == self._patience:
             raise TeacherError(
@@ -138,18 +143,18 @@ def _run(asking: Coroutine[Any, Any, None]) -> None:
         pool.submit(asyncio.run, asking).result()
 
 
-async def _ask_all(teacher: Teacher, calls: Sequence[_Call], keeper: _Keeper) -> None:
+async def _ask_all(teacher: Teacher, calls: Sequence[Call], keeper: _Keeper) -> None:
     """Workers ask; one keeper writes, so that an answer is on the disk before it is counted."""
-    answers: list[tuple[_Call, Completion]] = []
+    answers: list[tuple[Call, Completion]] = []
     news = asyncio.Event()
     waiting = iter(calls)
 
     async def work() -> None:
         for call in waiting:
-            answers.append((call, await teacher.ask(call.prompt)))
+            answers.append((call, await teacher.ask(call.prompt, call.sample)))
             news.set()
 
-    def take() -> list[tuple[_Call, Completion]]:
+    def take() -> list[tuple[Call, Completion]]:
         taken = answers.copy()
         answers.clear()
         return taken

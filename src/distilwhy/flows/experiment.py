@@ -1,7 +1,7 @@
 """An experiment file, opened: its task, its rows, its teacher and its run folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,14 +16,16 @@ from distilwhy.config import (
     check_config,
     read_config,
 )
-from distilwhy.core.annotation import Annotation, parse_completion
+from distilwhy.core.annotation import Annotation, Completion, parse_completion
+from distilwhy.core.consensus import join_samples
 from distilwhy.core.method import METHODS, Method
-from distilwhy.core.prompt import render_prompt
+from distilwhy.core.prompt import render_explanation_prompt, render_prompt
 from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, set_aside
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.flows.call import Call
 from distilwhy.flows.task import build_task, read_task
-from distilwhy.store.ledger import call_key, open_ledger
+from distilwhy.store.ledger import Ledger, call_key, open_ledger
 from distilwhy.store.records import (
     HubSplit,
     Source,
@@ -73,7 +75,9 @@ class Experiment:
         """The teacher; for an endpoint with a key, the key must be in the environment."""
         config = self.config.teacher
         if isinstance(config, RecordedTeacherConfig):
-            return RecordedTeacher([self.file.parent / name for name in config.completions])
+            said = [self.file.parent / name for name in config.completions]
+            explained = [self.file.parent / name for name in config.explanations]
+            return RecordedTeacher(said, config.samples, explained)
         return HttpTeacher(config)
 
     @property
@@ -81,23 +85,30 @@ class Experiment:
         """The rows that the teacher is asked about, split after split."""
         return tuple(e for name in self.config.teacher.annotate for e in self.splits.named(name))
 
-    def key(self, example: Example) -> str:
-        """The ledger's key of the call about an example."""
-        return call_key(self.teacher.request(render_prompt(self.task, example)))
+    def answer_calls(self) -> list[Call]:
+        """The calls that ask for answers: as many samples of each row as are wanted.
+
+        Every row's first sample comes before any row's second, so that a row whose calls all
+        fail is not taken for an endpoint whose calls all fail.
+        """
+        calls = [call for example in self.to_annotate for call in self._answer_calls(example)]
+        return sorted(calls, key=lambda call: call.sample)
+
+    def explanation_calls(self) -> list[Call]:
+        """The calls that ask why gold is right, as far as the answers kept so far call for any."""
+        if not self.config.teacher.explain_wrong:
+            return []
+        return [self._explanation_call(e) for e in self._misjudged(self.read_annotations())]
 
     def read_annotations(self) -> dict[str, Annotation]:
         """Every annotation that the ledger holds for this experiment, by example id."""
         if not self.folder.ledger.is_file():
             return {}
-        keys = {example.id: self.key(example) for example in self.to_annotate}
         with open_ledger(self.folder.ledger) as ledger:
-            completions = ledger.get(keys.values())
-        stop = self.config.teacher.stop
-        return {
-            example.id: parse_completion(self.task, example, completions[key], stop)
-            for example in self.to_annotate
-            if (key := keys[example.id]) in completions
-        }
+            answers = self._read_answers(ledger)
+            if not self.config.teacher.explain_wrong:
+                return answers
+            return answers | self._read_explanations(ledger, answers)
 
     def write_resolved(self) -> None:
         """Keep the experiment as it was read, defaults and all, in the run folder."""
@@ -107,6 +118,56 @@ class Experiment:
             f"# {self.file.name} as it was read, with every default\n"
             + yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True),
         )
+
+    def _answer_calls(self, example: Example) -> list[Call]:
+        prompt = render_prompt(self.task, example)
+        request = self.teacher.request(prompt)
+        samples = range(self.config.teacher.samples)
+        return [Call(call_key(request, sample), prompt, sample) for sample in samples]
+
+    def _explanation_call(self, example: Example) -> Call:
+        prompt = render_explanation_prompt(self.task, example)
+        return Call(call_key(self.teacher.request(prompt)), prompt)
+
+    def _misjudged(self, annotations: Mapping[str, Annotation]) -> list[Example]:
+        """The train rows that have a readable answer and a gold label, and the two differ."""
+        same = self.task.answer.same
+        return [
+            example
+            for example in self.splits.train
+            if (found := annotations.get(example.id)) is not None and found.outcome == "ok"
+            if example.gold is not None and not same(found.label, example.gold)
+        ]
+
+    def _read_answers(self, ledger: Ledger) -> dict[str, Annotation]:
+        keys = {e.id: [call.key for call in self._answer_calls(e)] for e in self.to_annotate}
+        found = ledger.get(key for row in keys.values() for key in row)
+        return {
+            example.id: join_samples(self.task.answer, samples)
+            for example in self.to_annotate
+            if (samples := [self._read(example, found[k]) for k in keys[example.id] if k in found])
+        }
+
+    def _read_explanations(
+        self, ledger: Ledger, answers: Mapping[str, Annotation]
+    ) -> dict[str, Annotation]:
+        """The annotations of misjudged rows about which the teacher was asked why gold is right."""
+        misjudged = self._misjudged(answers)
+        keys = {example.id: self._explanation_call(example).key for example in misjudged}
+        found = ledger.get(keys.values())
+        return {
+            e.id: replace(answers[e.id], explanation=self._reasons_for_gold(e, found[keys[e.id]]))
+            for e in misjudged
+            if keys[e.id] in found
+        }
+
+    def _reasons_for_gold(self, example: Example, completion: Completion) -> str:
+        """The reasons in a reply that keeps to the gold label; of another reply, none."""
+        read = self._read(example, completion)
+        return read.rationale if self.task.answer.same(read.label, example.gold) else ""
+
+    def _read(self, example: Example, completion: Completion) -> Annotation:
+        return parse_completion(self.task, example, completion, self.config.teacher.stop)
 
 
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:
@@ -175,6 +236,11 @@ def _need_gold(experiment: Experiment) -> None:
 
 def _check_methods(experiment: Experiment) -> None:
     config = experiment.config
+    if config.training.wrong_rationales == "explain" and not config.teacher.explain_wrong:
+        raise ConfigError(
+            f"{experiment.file}: training.wrong_rationales is 'explain', and the teacher is not "
+            "asked for explanations; set teacher.explain_wrong to true"
+        )
     for method in experiment.methods:
         if method.labels == "gold" and all(e.gold is None for e in experiment.splits.train):
             raise ConfigError(
@@ -185,6 +251,11 @@ def _check_methods(experiment: Experiment) -> None:
             raise ConfigError(
                 f"{experiment.file}: method {method.name!r} learns from the teacher, and "
                 "teacher.annotate leaves out 'train'; add it there"
+            )
+        if method.asks_teacher and not {"validation", "test"} <= set(config.teacher.annotate):
+            raise ConfigError(
+                f"{experiment.file}: method {method.name!r} reads the teacher's rationale with "
+                "every input, and teacher.annotate leaves out 'validation' or 'test'; add them"
             )
     unlabelled = all(e.gold is None for e in experiment.splits.validation)
     if unlabelled and "validation" not in config.teacher.annotate:

@@ -1,11 +1,12 @@
 """Say what an experiment will do, having checked all that can be checked without doing it."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from distilwhy.config import HttpTeacherConfig, Settings
-from distilwhy.core.prompt import render_prompt
+from distilwhy.core.prompt import Prompt, render_prompt
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError
 from distilwhy.flows.experiment import Experiment
@@ -24,11 +25,12 @@ class Plan:
         without_gold: Of those, the ones that have no gold label.
         prompt: One whole prompt, as the teacher would see it.
         prompt_id: The row that it asks about.
-        calls: The calls of an annotation from nothing.
+        calls: The calls of an annotation from nothing; explanations are among them as far as
+            the answers tell yet which rows need one.
         answered: Those that the ledger holds.
         prompt_tokens: What the missing calls send, estimated at four characters a token.
         students: How many students the experiment has.
-        to_train: Those that would be trained: method and seed.
+        to_train: Those that would be trained, by name.
         warnings: What will stand in the way, in words.
     """
 
@@ -40,7 +42,7 @@ class Plan:
     answered: int
     prompt_tokens: int
     students: int
-    to_train: list[tuple[str, int]]
+    to_train: list[str]
     warnings: list[str]
 
 
@@ -51,10 +53,10 @@ def plan(experiment: Experiment) -> Plan:
         ConfigError: if the student's folder is missing.
     """
     _check_student(experiment.config, experiment.file)
-    prompts = {experiment.key(e): render_prompt(experiment.task, e) for e in experiment.to_annotate}
+    calls = [*experiment.answer_calls(), *experiment.explanation_calls()]
+    prompts = {call.key: call.prompt for call in calls}
     answered = _answered(experiment, list(prompts))
-    texts = {key: _text(experiment, prompt.as_text()) for key, prompt in prompts.items()}
-    missing = [text for key, text in texts.items() if key not in answered]
+    missing = [prompt for key, prompt in prompts.items() if key not in answered]
     first = experiment.to_annotate[0] if experiment.to_annotate else experiment.splits.train[0]
     rows = {name: experiment.splits.named(name) for name in SPLITS}
     return Plan(
@@ -64,15 +66,17 @@ def plan(experiment: Experiment) -> Plan:
         prompt_id=first.id,
         calls=len(prompts),
         answered=len(answered),
-        prompt_tokens=sum(map(len, missing)) // CHARACTERS_A_TOKEN,
+        prompt_tokens=_tokens(experiment, missing),
         students=len(experiment.config.methods) * len(experiment.config.seeds),
-        to_train=missing_students(experiment),
+        to_train=[cell.name for cell in missing_students(experiment)],
         warnings=_warnings(experiment),
     )
 
 
-def _text(experiment: Experiment, text: str) -> str:
-    return text if isinstance(experiment.config.teacher, HttpTeacherConfig) else ""
+def _tokens(experiment: Experiment, prompts: Sequence[Prompt]) -> int:
+    if not isinstance(experiment.config.teacher, HttpTeacherConfig):
+        return 0
+    return sum(len(prompt.as_text()) for prompt in prompts) // CHARACTERS_A_TOKEN
 
 
 def _answered(experiment: Experiment, keys: list[str]) -> set[str]:
@@ -96,8 +100,17 @@ def _warnings(experiment: Experiment) -> list[str]:
         name = teacher.api_key_env
         if name and not os.environ.get(name):
             warnings.append(f"${name} is not set: export your key under that name to annotate")
+    if teacher.explain_wrong and not _has_gold_to_explain(experiment):
+        warnings.append(
+            "no annotated train row has a gold label: teacher.explain_wrong does nothing"
+        )
     if not experiment.splits.test:
         warnings.append("there is no test split: students will be trained but not scored")
     if not experiment.task.exemplars:
         warnings.append("there are no exemplars: a teacher reasons better when shown how")
     return warnings
+
+
+def _has_gold_to_explain(experiment: Experiment) -> bool:
+    annotated = "train" in experiment.config.teacher.annotate
+    return annotated and any(e.gold is not None for e in experiment.splits.train)

@@ -1,9 +1,12 @@
 """Ask a saved student."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from distilwhy.core.method import INPUT_RATIONALE
 from distilwhy.core.results import Prediction
 from distilwhy.core.task import Example
+from distilwhy.errors import StudentError
 from distilwhy.store.records import read_examples
 from distilwhy.students.student import Student
 
@@ -15,14 +18,26 @@ def predict(
 
     Args:
         text: The whole input, as the task's template would word it.
-        file: Rows with the fields of the task's template: JSONL, CSV or Parquet.
+        file: Rows with the fields of the task's template: JSONL, CSV or Parquet. A student
+            trained by ``rationale-input`` needs a field ``rationale`` too.
         explain: Ask for rationales too.
 
     Raises:
-        StudentError: if the folder holds no student, or it cannot explain.
+        StudentError: if the folder holds no student, it cannot explain, or it needs the teacher's
+            rationale and is given none.
         DataError: if a row of the file cannot be worded.
     """
     loaded = Student.load(student)
+    task, needs_rationale = loaded.brief.task, loaded.brief.method.asks_teacher
+    if needs_rationale:
+        template = task.wording.template + INPUT_RATIONALE.format("{{ rationale }}")
+        task = replace(task, wording=replace(task.wording, template=template))
     if file is not None:
-        return loaded.predict(read_examples(file, loaded.task), explain=explain)
+        return loaded.predict(read_examples(file, task), explain=explain)
+    if needs_rationale and INPUT_RATIONALE.format("") not in f"{text}":
+        raise StudentError(
+            f"this student was trained by {loaded.brief.method.name!r}: it reads the teacher's "
+            "rationale with every input; give --file with rows that have a 'rationale', or end "
+            "the text with a line 'Rationale: …'"
+        )
     return loaded.predict([Example("text", text or "")], explain=explain)

@@ -16,14 +16,22 @@ class Watch:
 
     annotation: annotating.Watch = lambda progress: None
     training: Watcher = field(default_factory=Watcher)
-    evaluation: Callable[[str, int], None] = lambda method, seed: None
+    evaluation: Callable[[int, int], None] = lambda done, students: None
 
 
 def run(
     experiment: Experiment,
     watch: Watch | None = None,
+    *,
+    workers: int | None = 1,
+    study: bool = False,
 ) -> Scores:
     """Annotate, train and evaluate; each step picks up where an earlier run left it.
+
+    Args:
+        workers: How many students side by side, in processes of their own; None: as many as the
+            machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
+        study: Train and score the cells of the study, on all its numbers of rows.
 
     Raises:
         DistilwhyError: whatever stops a step; what was done until then is kept.
@@ -31,5 +39,5 @@ def run(
     watch = watch or Watch()
     annotate(experiment, watch=watch.annotation)
     refuse_unreadable(experiment)
-    train_students(experiment, watcher=watch.training)
-    return evaluate(experiment, watch.evaluation)
+    train_students(experiment, watcher=watch.training, workers=workers, study=study)
+    return evaluate(experiment, watch.evaluation, workers=workers, study=study)

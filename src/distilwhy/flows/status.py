@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from distilwhy.core.cell import Cell
 from distilwhy.core.results import Tally
 from distilwhy.flows.evaluate import tally_annotations
 from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.lesson import list_cells
 from distilwhy.store.run import read_json
 
 
@@ -20,6 +22,7 @@ class StudentStatus:
 
     method: str
     seed: int
+    rows: int | None
     state: str
     validation_accuracy: float | None
 
@@ -36,18 +39,18 @@ class Status:
 
 def status(experiment: Experiment) -> Status:
     """How far the experiment is."""
-    config = experiment.config
     return Status(
         str(experiment.folder.path),
         tally_annotations(experiment),
-        [_student(experiment, m, seed) for m in config.methods for seed in config.seeds],
+        [_student(experiment, cell) for cell in list_cells(experiment)],
         read_json(experiment.folder.scores),
     )
 
 
-def _student(experiment: Experiment, method: str, seed: int) -> StudentStatus:
-    summary = experiment.folder.training(method, seed)
+def _student(experiment: Experiment, cell: Cell) -> StudentStatus:
+    which = cell.method, cell.seed, cell.rows
+    summary = experiment.folder.training(cell)
     if summary is not None:
-        return StudentStatus(method, seed, "trained", summary["validation_accuracy"])
-    waits = experiment.folder.unfinished(method, seed).is_dir()
-    return StudentStatus(method, seed, "unfinished" if waits else "not trained", None)
+        return StudentStatus(*which, "trained", summary["validation_accuracy"])
+    waits = experiment.folder.unfinished(cell).is_dir()
+    return StudentStatus(*which, "unfinished" if waits else "not trained", None)

@@ -1,21 +1,23 @@
 """Train the students of an experiment that are not trained yet."""
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from distilwhy.core.annotation import Annotation
-from distilwhy.core.method import Method, TrainingRow, render_training_rows
-from distilwhy.core.task import Example
+from distilwhy.core.cell import Cell
+from distilwhy.core.method import METHODS
 from distilwhy.errors import ConfigError, StudentError
 from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.lesson import Lesson, Lessons, list_cells, list_waves
+from distilwhy.flows.pool import count_workers, do_all
+from distilwhy.flows.processes import is_main, wait_for_all
 from distilwhy.store.run import (
     LOG,
     SUMMARY,
+    RunFolder,
     publish_folder,
     publish_json,
     publish_jsonl,
@@ -23,19 +25,9 @@ from distilwhy.store.run import (
 )
 
 if TYPE_CHECKING:
+    from distilwhy.students.preflight import Preflight
     from distilwhy.students.student import Student
     from distilwhy.students.training import Report, Trained
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """All that decides how one student is trained."""
-
-    method: Method
-    seed: int
-    rows: list[TrainingRow]
-    validation: list[Example]
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -43,105 +35,186 @@ class Watcher:
     """Whom to tell how training goes; each may be left to do nothing.
 
     Attributes:
-        starts: Before a student: its method, its seed, and how many rows it has.
-        ticks: After a step: the steps done and to do.
+        plans: Before training: how many times a student is to be trained, how many side by side,
+            and what one training takes.
+        ticks: After a step of a student: the steps done and to do.
         reports: After an evaluation.
         ends: After a student, with the summary; or with None if it was trained already.
     """
 
-    starts: Callable[[str, int, int], None] = lambda method, seed, rows: None
-    ticks: Callable[[int, int], None] = lambda step, steps: None
-    reports: Callable[["Report"], None] = lambda report: None
-    ends: Callable[[str, int, "Trained | None"], None] = lambda method, seed, trained: None
+    plans: Callable[[int, int, "Preflight"], None] = lambda trainings, workers, preflight: None
+    ticks: Callable[[Cell, int, int], None] = lambda cell, step, steps: None
+    reports: Callable[[Cell, "Report"], None] = lambda cell, report: None
+    ends: Callable[[Cell, "Trained | None"], None] = lambda cell, trained: None
 
 
 def train_students(
-    experiment: Experiment, method: str | None = None, watcher: Watcher | None = None
+    experiment: Experiment,
+    method: str | None = None,
+    watcher: Watcher | None = None,
+    *,
+    workers: int | None = 1,
+    study: bool = False,
 ) -> None:
     """Train every method with every seed, but for those that stand trained on the same rows.
 
+    Small students are trained side by side. Started by ``torchrun`` or ``accelerate launch``,
+    all processes train each student together.
+
     Args:
         method: Train this one alone.
+        workers: How many students side by side, in processes of their own; None: as many as the
+            machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
+        study: Train the cells of the study, on all its numbers of rows.
 
     Raises:
         ConfigError: if the method is not in the experiment.
-        StudentError: if a student cannot be built, or a method has no rows to train on.
+        StudentError: if a student cannot be built, does not fit the machine, or has no rows to
+            train on.
         RunError: if another process works in the run folder.
     """
-    names = [m.name for m in experiment.methods]
+    names = experiment.config.methods
     if method is not None and method not in names:
         raise ConfigError(f"method {method!r} is not in {experiment.file}; it has {names}")
     watcher = watcher or Watcher()
-    with experiment.folder.lock():
-        experiment.write_resolved()
-        annotations = experiment.read_annotations()
-        texts = _tokenizer_texts(experiment, annotations)
-        for chosen in experiment.methods:
-            for seed in experiment.config.seeds:
-                if method in (None, chosen.name):
-                    lesson = _lesson(experiment, chosen, seed, annotations, texts)
-                    _train_one(experiment, lesson, texts, watcher)
+    with experiment.folder.lock() if is_main() else nullcontext():
+        if is_main():
+            experiment.write_resolved()
+        for wave in list_waves(experiment, study=study):
+            lessons = Lessons(experiment)
+            chosen = [lessons.of(cell) for cell in wave if method in (None, cell.method)]
+            waiting = [one for one in chosen if not is_trained(experiment.folder, one)]
+            for done in (one for one in chosen if one not in waiting):
+                watcher.ends(done.cell, None)
+            _train_all(experiment.folder, waiting, workers, watcher)
+            wait_for_all()
 
 
-def missing_students(experiment: Experiment) -> list[tuple[str, int]]:
-    """The methods and seeds that ``train_students`` would train now."""
-    annotations = experiment.read_annotations()
-    texts = _tokenizer_texts(experiment, annotations)
-
-    def is_missing(method: Method, seed: int) -> bool:
-        if experiment.folder.training(method.name, seed) is None:
-            return True
-        return not _is_done(experiment, _lesson(experiment, method, seed, annotations, texts))
-
+def missing_students(experiment: Experiment, *, study: bool = False) -> list[Cell]:
+    """The students that ``train_students`` would train now."""
+    lessons = Lessons(experiment)
     return [
-        (method.name, seed)
-        for method in experiment.methods
-        for seed in experiment.config.seeds
-        if is_missing(method, seed)
+        cell
+        for cell in list_cells(experiment, study=study)
+        if experiment.folder.training(cell) is None
+        or not is_trained(experiment.folder, lessons.of(cell))
     ]
 
 
-def _train_one(
-    experiment: Experiment, lesson: Lesson, texts: Sequence[str], watcher: Watcher
+def is_trained(folder: RunFolder, lesson: Lesson) -> bool:
+    """Whether a student stands that was trained on this very lesson."""
+    summary = folder.training(lesson.cell)
+    return summary is not None and summary["fingerprint"] == lesson.fingerprint
+
+
+def _train_all(
+    folder: RunFolder, lessons: list[Lesson], workers: int | None, watcher: Watcher
 ) -> None:
-    from distilwhy.students.seq2seq import build_backbone
+    if not lessons:
+        return
+    for lesson in lessons:
+        if not lesson.rows:
+            raise StudentError(
+                f"method {lesson.cell.method!r} has no rows to train on; annotate first, or give "
+                "gold labels"
+            )
+    preflight = _check_fit(lessons[0])
+    count = count_workers(workers, preflight.memory)
+    trainings = sum(len(lesson.training.rates) for lesson in lessons)
+    watcher.plans(trainings, count, preflight)
+
+    def hear(what: str, *told: Any) -> None:
+        getattr(watcher, what)(*told)
+
+    if count > 1:
+        do_all(train_cell, [(folder, lesson) for lesson in lessons], count, hear)
+    else:
+        for lesson in lessons:
+            train_cell(folder, lesson, hear)
+
+
+def _check_fit(lesson: Lesson) -> "Preflight":
+    from distilwhy.students.preflight import check_fit
+
+    return check_fit(_build(lesson).network, lesson.rows, lesson.training)
+
+
+def _build(lesson: Lesson) -> "Student":
+    from distilwhy.students.build import build_network
+    from distilwhy.students.network import Brief
     from distilwhy.students.student import Student
+
+    method = METHODS[lesson.cell.method]
+    brief = Brief(lesson.task, method, lesson.student, lesson.training.two_passes)
+    return Student(build_network(brief, lesson.texts, lesson.cell.seed))
+
+
+def train_cell(folder: RunFolder, lesson: Lesson, tell: Callable[..., None]) -> None:
+    """Train one student, with the best of its learning rates."""
+    cell, unfinished = lesson.cell, folder.unfinished(lesson.cell)
+    with folder.lock_cell(cell) if is_main() else nullcontext():
+        if is_main():
+            _claim(unfinished, lesson)
+        wait_for_all()
+        tried = [_train_rate(lesson, rate, unfinished, tell) for rate in lesson.training.rates]
+        best = max(tried, key=lambda summary: float(summary["validation_accuracy"]))
+        wait_for_all()
+        if is_main():
+            _publish(folder, lesson, best, tried)
+        wait_for_all()
+
+
+def _publish(
+    folder: RunFolder, lesson: Lesson, best: dict[str, Any], tried: list[dict[str, Any]]
+) -> None:
+    """Put the student with the best learning rate into its place."""
+    unfinished = folder.unfinished(lesson.cell)
+    aside = unfinished / f"lr-{best['lr']}"
+    search = [{key: one[key] for key in ("lr", "validation_accuracy")} for one in tried]
+    counts = {"wrong_rationales": lesson.counts} if lesson.counts else {}
+    heading = {**asdict(lesson.cell), **best, **counts, "search": search}
+    publish_json(aside / SUMMARY, {**heading, "fingerprint": lesson.fingerprint})
+    publish_folder(aside, folder.student(lesson.cell))
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _train_rate(
+    lesson: Lesson, rate: float, unfinished: Path, tell: Callable[..., None]
+) -> dict[str, Any]:
+    """Train with one learning rate; the student and its summary stand in a folder of its own."""
     from distilwhy.students.training import train
 
-    name, seed = lesson.method.name, lesson.seed
-    place = experiment.folder.student(name, seed)
-    unfinished = experiment.folder.unfinished(name, seed)
-    if _is_done(experiment, lesson):
-        shutil.rmtree(unfinished, ignore_errors=True)
-        watcher.ends(name, seed, None)
-        return
-    if not lesson.rows:
-        raise StudentError(
-            f"method {name!r} has no rows to train on; annotate first, or give gold labels"
-        )
-    _claim(unfinished, lesson)
-    watcher.starts(name, seed, len(lesson.rows))
-    config = experiment.config
-    backbone = build_backbone(config.student, texts, seed)
-    student = Student(backbone, experiment.task, name, config.student)
+    place = unfinished / f"lr-{rate}"
+    if found := read_json(place / SUMMARY):
+        return found
+    student = _build(lesson)
     trained = train(
         student,
         lesson.rows,
         lesson.validation,
-        config.training,
-        seed,
-        unfinished,
-        watch=watcher.reports,
-        tick=watcher.ticks,
+        lesson.training.model_copy(update={"lr": rate}),
+        lesson.cell.seed,
+        unfinished / f"checkpoint-lr-{rate}",
+        watch=lambda report: tell("reports", lesson.cell, report),
+        tick=lambda step, steps: tell("ticks", lesson.cell, step, steps),
     )
-    _publish(student, trained, lesson, unfinished, place)
-    watcher.ends(name, seed, trained)
+    tell("ends", lesson.cell, trained)
+    summary = asdict(trained)
+    log = summary.pop("log")
+    if is_main():
+        _keep(student, summary, log, place)
+    wait_for_all()
+    return summary
 
 
-def _is_done(experiment: Experiment, lesson: Lesson) -> bool:
-    """Whether a student stands that was trained on this very lesson."""
-    summary = experiment.folder.training(lesson.method.name, lesson.seed)
-    return summary is not None and summary["fingerprint"] == lesson.fingerprint
+def _keep(student: "Student", summary: dict[str, Any], log: Sequence[Any], place: Path) -> None:
+    aside = place.with_name(f"{place.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    student.save(aside)
+    publish_jsonl(aside / LOG, log)
+    publish_json(aside / SUMMARY, summary)
+    publish_folder(aside, place)
 
 
 def _claim(unfinished: Path, lesson: Lesson) -> None:
@@ -150,74 +223,3 @@ def _claim(unfinished: Path, lesson: Lesson) -> None:
     if found is None or found["fingerprint"] != lesson.fingerprint:
         shutil.rmtree(unfinished, ignore_errors=True)
     publish_json(unfinished / SUMMARY, {"fingerprint": lesson.fingerprint})
-
-
-def _publish(
-    student: "Student", trained: "Trained", lesson: Lesson, unfinished: Path, place: Path
-) -> None:
-    aside = unfinished / "student"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    student.save(aside)
-    summary = asdict(trained)
-    publish_jsonl(aside / LOG, summary.pop("log"))
-    heading = {"method": lesson.method.name, "seed": lesson.seed}
-    publish_json(aside / SUMMARY, {**heading, **summary, "fingerprint": lesson.fingerprint})
-    publish_folder(aside, place)
-    shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _lesson(
-    experiment: Experiment,
-    method: Method,
-    seed: int,
-    annotations: dict[str, Annotation],
-    texts: Sequence[str],
-) -> Lesson:
-    config = experiment.config
-    rows = render_training_rows(
-        method,
-        experiment.splits.train,
-        annotations,
-        rationale_weight=config.training.rationale_weight,
-        seed=seed,
-    )
-    validation = _references(experiment, annotations)
-    decides = {
-        "method": method.name,
-        "seed": seed,
-        "rows": [asdict(row) for row in rows],
-        "validation": [asdict(example) for example in validation],
-        "answer": asdict(experiment.task.answer),
-        "student": config.student.model_dump(mode="json"),
-        "training": config.training.model_dump(mode="json"),
-        "texts": list(texts) if config.student.model == "scratch" else [],
-    }
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
-    return Lesson(method, seed, rows, validation, digest)
-
-
-def _references(experiment: Experiment, annotations: dict[str, Annotation]) -> list[Example]:
-    """The validation rows with a label to select by: gold, or else the teacher's."""
-    found = []
-    for example in experiment.splits.validation:
-        annotation = annotations.get(example.id)
-        label = example.gold or (annotation.label if annotation else None)
-        if label is not None:
-            found.append(replace(example, gold=label))
-    if not found:
-        raise ConfigError(
-            f"{experiment.file}: no validation row has a gold label or a readable answer, so no "
-            "checkpoint can be chosen; annotate 'validation', or give it gold labels"
-        )
-    return found
-
-
-def _tokenizer_texts(experiment: Experiment, annotations: dict[str, Annotation]) -> list[str]:
-    """The task's own text, from train rows alone: the same for every method and seed."""
-    texts = []
-    for example in experiment.splits.train:
-        annotation = annotations.get(example.id)
-        said = (annotation.rationale, annotation.label) if annotation else ()
-        texts += [text for text in (example.text, example.gold, *said) if text]
-    return texts

@@ -2,9 +2,10 @@
 
     experiment.yaml         the resolved experiment
     ledger.sqlite           every answer of the teacher
-    students/METHOD-seedN/  a student, with training.json and training.jsonl beside its weights
-    predictions/            what each student answered to the test rows
-    scores.json             the scores
+    students/CELL/          a student, with training.json and training.jsonl beside its weights;
+                            CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows
+    predictions/CELL.json   what it answered to the test rows
+    scores.json             the scores; study.json those of a study
 
 Everything but the ledger is written aside and moved into place whole, so what stands here is
 complete, whenever a command was killed.
@@ -20,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from distilwhy.core.cell import Cell
 from distilwhy.errors import RunError
 
 SUMMARY = "training.json"
@@ -40,21 +42,34 @@ class RunFolder:
     def scores(self) -> Path:
         return self.path / "scores.json"
 
-    def student(self, method: str, seed: int) -> Path:
-        """Where the student of a method and a seed stands, once it is trained."""
-        return self.path / "students" / f"{method}-seed{seed}"
+    @property
+    def study(self) -> Path:
+        return self.path / "study.json"
 
-    def unfinished(self, method: str, seed: int) -> Path:
+    def student(self, cell: Cell) -> Path:
+        """Where a student stands, once it is trained."""
+        return self.path / "students" / cell.name
+
+    def unfinished(self, cell: Cell) -> Path:
         """Where a training keeps its checkpoint until it is done."""
-        return self.path / "students" / f".{method}-seed{seed}.unfinished"
+        return self.path / "students" / f".{cell.name}.unfinished"
 
-    def predictions(self, method: str, seed: int) -> Path:
+    def predictions(self, cell: Cell) -> Path:
         """Where a student's answers to the test rows stand."""
-        return self.path / "predictions" / f"{method}-seed{seed}.json"
+        return self.path / "predictions" / f"{cell.name}.json"
 
-    def training(self, method: str, seed: int) -> dict[str, Any] | None:
+    def training(self, cell: Cell) -> dict[str, Any] | None:
         """The summary of a student's training; None where it is not trained."""
-        return read_json(self.student(method, seed) / SUMMARY)
+        return read_json(self.student(cell) / SUMMARY)
+
+    @contextmanager
+    def lock_cell(self, cell: Cell) -> Iterator[None]:
+        """Wait until no process trains this student; one whose parent was killed ends soon."""
+        place = self.path / "students" / f".{cell.name}.lock"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place):
+            yield
+        place.unlink(missing_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

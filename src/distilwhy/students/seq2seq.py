@@ -1,176 +1,295 @@
-"""Encoder–decoder backbones: T5, Flan-T5, mT5, BART, and a small T5 from scratch.
+"""Encoder–decoder students: T5, Flan-T5, mT5, BART; one warm-started from a pretrained encoder;
+and a small T5 from scratch.
 
 One pass over the source serves both tasks: the encoder runs once, and the token that opens the
 decoder names the task. The label opens with the model's own start token, so that a saved student
 answers with a label to plain ``generate``; the rationale opens with ``<rationale>``.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import (
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-    trainers,
-)
 from transformers import (
     AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
+    EncoderDecoderModel,
     GenerationConfig,
-    PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
+from transformers.modeling_outputs import BaseModelOutput
 
-from distilwhy.config import ScratchConfig, StudentConfig
-from distilwhy.core.method import TargetTask
-from distilwhy.errors import StudentError
+from distilwhy.config import StudentConfig
+from distilwhy.core.method import TargetTask, TrainingRow
+from distilwhy.core.task import Example
+from distilwhy.students.network import (
+    IGNORED,
+    Brief,
+    DrawnRow,
+    EncodedRow,
+    EncodedTarget,
+    Lengths,
+    Network,
+    Shape,
+    Spelling,
+    TaskOutput,
+    Written,
+    foretelling,
+    pad,
+    pooled_logits,
+    read_shape,
+    target_losses,
+    targets_of,
+    temperatures,
+)
+from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
+from distilwhy.students.writing import write
 
-RATIONALE_TOKEN = "<rationale>"
-_PAD, _END, _UNKNOWN = "<pad>", "</s>", "<unk>"
+_TASKS: tuple[TargetTask, ...] = ("label", "rationale")
+_SPACED_POINT = re.compile(r"(?<=\d)\s*\.\s+(?=\d)")
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """A model with its tokenizer, and the token that opens the decoder for each task."""
+class TargetBatch:
+    """The targets of one task in a batch.
 
-    model: Any
-    tokenizer: Any
+    Attributes:
+        task: Whose targets they are.
+        rows: ``[targets]``: the row of the batch that each belongs to.
+        sources: ``[targets]``: the source that each is written for.
+        inputs: ``[targets, length]``: what the decoder reads.
+        labels: ``[targets, length]``: what it is to write; -100 where there is nothing.
+        weights: ``[targets]``: the share of each in the loss.
+        temperatures: ``[targets]``: what its logits are divided by; None: by 1.
+    """
 
-    def opens(self, task: TargetTask) -> int:
-        """The id of the decoder's first input token for a task."""
-        if task == "rationale":
-            return int(self.tokenizer.convert_tokens_to_ids(RATIONALE_TOKEN))
-        return int(self.model.config.decoder_start_token_id)
+    task: TargetTask
+    rows: torch.Tensor
+    sources: torch.Tensor
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    weights: torch.Tensor
+    temperatures: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The sources of one step, ``[sources, length]`` with their mask, and the targets."""
+
+    source: torch.Tensor
+    mask: torch.Tensor
+    targets: tuple[TargetBatch, ...]
+
+
+class Seq2SeqNetwork(Network):
+    """An encoder–decoder with its two tasks."""
+
+    def __init__(self, model: Any, tokenizer: Any, brief: Brief) -> None:
+        _make_ready(model, tokenizer, brief.limits)
+        super().__init__(model, tokenizer, brief)
+        self._start = int(model.config.decoder_start_token_id)
+        label, rationale = tokenizer.convert_tokens_to_ids([LABEL_TOKEN, RATIONALE_TOKEN])
+        lead = _lead(tokenizer, self._start)
+        self._spelling = Spelling(tokenizer, lead, "", [int(label)], [int(rationale)])
 
     @property
-    def parameters(self) -> int:
-        """The number of the model's parameters, shared ones counted once."""
-        return sum(p.numel() for p in self.model.parameters())
+    def shape(self) -> Shape:
+        config = self.model.config
+        if not isinstance(self.model, EncoderDecoderModel):
+            return read_shape(config)
+        encoder, decoder = read_shape(config.encoder), read_shape(config.decoder)
+        return replace(decoder, layers=encoder.layers + decoder.layers)
 
-
-def build_backbone(config: StudentConfig, texts: Iterable[str], seed: int) -> Backbone:
-    """The student before training.
-
-    Args:
-        texts: What a tokenizer from scratch is trained on; not read for a pretrained model.
-        seed: Draws the weights that are new.
-
-    Raises:
-        StudentError: if the model cannot be loaded, or is no encoder–decoder.
-    """
-    torch.manual_seed(seed)
-    if config.model == "scratch":
-        return _scratch(config, texts)
-    return load_backbone(config.model, config.max_label_tokens)
-
-
-def load_backbone(model: str | Path, max_label_tokens: int) -> Backbone:
-    """A pretrained or saved encoder–decoder from a folder or the hub, ready for both tasks.
-
-    Raises:
-        StudentError: if it cannot be loaded, or is no encoder–decoder.
-    """
-    try:
-        config = AutoConfig.from_pretrained(model)
-        if not config.is_encoder_decoder:
-            raise StudentError(
-                f"student.model {str(model)!r} is a {config.model_type}, no encoder–decoder; "
-                "use a T5, Flan-T5, mT5 or BART, or 'scratch'"
+    def encode(self, row: TrainingRow, lengths: Lengths) -> EncodedRow:
+        tasks = _TASKS if self.brief.two_passes else _TASKS[:1]
+        sources = [self._source(row.source, task) for task in tasks]
+        variants = tuple(
+            tuple(
+                EncodedTarget(
+                    target.task,
+                    [self._opens(target.task)],
+                    self._spelling.spell(target, lengths),
+                    target.weight,
+                    target.temperature,
+                    tasks.index(target.task) if self.brief.two_passes else 0,
+                )
+                for target in targets
             )
-        tokenizer = AutoTokenizer.from_pretrained(model)
-        network = AutoModelForSeq2SeqLM.from_pretrained(model, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, StudentError):
-            raise
-        raise StudentError(
-            f"student.model {str(model)!r} cannot be loaded ({str(error).splitlines()[0]}); "
-            "name a local folder with a transformers model, a hub model, or 'scratch'"
-        ) from error
-    return _ready(network, tokenizer, max_label_tokens)
+            for targets in targets_of(row)
+        )
+        return EncodedRow(tuple(lengths.cut("input", s, end=1) for s in sources), variants)
+
+    def collate(self, rows: Sequence[DrawnRow]) -> Batch:
+        filler = int(self.tokenizer.pad_token_id)
+        sources: list[list[int]] = []
+        found: dict[TargetTask, list[tuple[int, int, EncodedTarget]]] = {t: [] for t in _TASKS}
+        for index, drawn in enumerate(rows):
+            places: dict[int, int] = {}
+            for target in drawn.targets:
+                if target.source not in places:
+                    places[target.source] = len(sources)
+                    sources.append(drawn.row.sources[target.source])
+                found[target.task].append((index, places[target.source], target))
+        return Batch(
+            pad(sources, filler),
+            pad([[1] * len(source) for source in sources], 0),
+            tuple(_target_batch(task, many, filler) for task, many in found.items() if many),
+        )
+
+    def forward(self, batch: Batch) -> list[TaskOutput]:
+        encoder = self.model.get_encoder()
+        hidden = encoder(input_ids=batch.source, attention_mask=batch.mask).last_hidden_state
+        return [self._output(batch, targets, hidden) for targets in batch.targets]
+
+    def _output(self, batch: Batch, targets: TargetBatch, hidden: torch.Tensor) -> TaskOutput:
+        with foretelling(self.model, targets.labels != IGNORED):
+            logits = self.model(
+                encoder_outputs=BaseModelOutput(last_hidden_state=hidden[targets.sources]),
+                attention_mask=batch.mask[targets.sources],
+                decoder_input_ids=targets.inputs,
+                use_cache=False,
+            ).logits[0]
+        return TaskOutput(
+            targets.task,
+            targets.rows,
+            target_losses(logits, targets.labels, targets.temperatures),
+            targets.weights,
+            pooled_logits(logits, targets.labels) if self.pools else None,
+        )
+
+    def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
+        cap = self.brief.limits.max_input_tokens
+        sources = [self._source(example.text, task) for example in examples]
+        cut = [[*ids[: cap - 1], ids[-1]] if len(ids) > cap else ids for ids in sources]
+        opening = torch.full((len(examples), 1), self._opens(task), device=self.device)
+        inputs = {
+            "input_ids": pad(cut, int(self.tokenizer.pad_token_id)).to(self.device),
+            "attention_mask": pad([[1] * len(ids) for ids in cut], 0).to(self.device),
+            "decoder_input_ids": opening,
+        }
+        written = write(self.model, self._spelling, self.brief, task, examples, inputs, 1)
+        if self.brief.task.answer.kind not in ("number", "equation"):
+            return written
+        return [Written(_SPACED_POINT.sub(".", w.label), w.rationale) for w in written]
+
+    def save(self, folder: Path) -> None:
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    def _source(self, text: str, task: TargetTask) -> list[int]:
+        return list(self.tokenizer(self.brief.source(text, task), verbose=False).input_ids)
+
+    def _opens(self, task: TargetTask) -> int:
+        """The id that opens the decoder for a task."""
+        if task == "label" or self.brief.two_passes or self.brief.method.place != "apart":
+            return self._start
+        return self._spelling.rationale[0]
 
 
-def _ready(network: Any, tokenizer: Any, max_label_tokens: int) -> Backbone:
-    """Give a model the rationale token and a generation config that does nothing but our job."""
-    tokenizer.add_special_tokens(
-        {"additional_special_tokens": [RATIONALE_TOKEN]}, replace_extra_special_tokens=False
+def _target_batch(
+    task: TargetTask, found: Sequence[tuple[int, int, EncodedTarget]], filler: int
+) -> TargetBatch:
+    targets = [target for _, _, target in found]
+    return TargetBatch(
+        task,
+        torch.tensor([row for row, _, _ in found]),
+        torch.tensor([source for _, source, _ in found]),
+        pad([[*target.opening, *target.ids[:-1]] for target in targets], filler),
+        pad([target.ids for target in targets], IGNORED),
+        torch.tensor([target.weight for target in targets]),
+        temperatures(targets),
     )
-    if len(tokenizer) > network.get_input_embeddings().num_embeddings:
-        network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    config, former = network.config, network.generation_config
+
+
+def _lead(tokenizer: Any, start: int) -> list[int]:
+    """What the tokenizer puts before a text, unless the decoder is opened by that."""
+    bare = tokenizer("a", add_special_tokens=False).input_ids
+    whole = tokenizer(text_target="a").input_ids
+    lead = list(whole[: whole.index(bare[0])]) if bare[0] in whole else []
+    return [] if lead == [start] else lead
+
+
+def _make_ready(model: Any, tokenizer: Any, limits: StudentConfig) -> None:
+    """Give a model our two tokens, and a generation config that does nothing but our job."""
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": [LABEL_TOKEN, RATIONALE_TOKEN]},
+        replace_extra_special_tokens=False,
+    )
+    halves = [model.encoder, model.decoder] if isinstance(model, EncoderDecoderModel) else [model]
+    for half in halves:
+        if len(tokenizer) > half.get_input_embeddings().num_embeddings:
+            half.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    config, former = model.config, model.generation_config
     if getattr(config, "decoder_start_token_id", None) is None:
         config.decoder_start_token_id = tokenizer.pad_token_id
-    network.generation_config = GenerationConfig(
+    model.generation_config = GenerationConfig(
         decoder_start_token_id=config.decoder_start_token_id,
         bos_token_id=former.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         forced_bos_token_id=former.forced_bos_token_id,
-        max_new_tokens=max_label_tokens,
-    )
-    return Backbone(network, tokenizer)
-
-
-def _scratch(config: StudentConfig, texts: Iterable[str]) -> Backbone:
-    tokenizer = train_tokenizer(texts, config.scratch.vocabulary)
-    shape = config.scratch
-    network = T5ForConditionalGeneration(_t5_config(shape, tokenizer))
-    return _ready(network, tokenizer, config.max_label_tokens)
-
-
-def _t5_config(shape: ScratchConfig, tokenizer: PreTrainedTokenizerFast) -> T5Config:
-    if shape.width % shape.heads:
-        raise StudentError(
-            f"student.scratch.width {shape.width} does not divide by its {shape.heads} heads"
-        )
-    return T5Config(
-        vocab_size=len(tokenizer),
-        d_model=shape.width,
-        d_kv=shape.width // shape.heads,
-        d_ff=shape.feedforward,
-        num_layers=shape.layers,
-        num_heads=shape.heads,
-        dropout_rate=shape.dropout,
-        tie_word_embeddings=True,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        decoder_start_token_id=tokenizer.pad_token_id,
+        max_new_tokens=limits.max_label_tokens + 1,
     )
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer over the task's own text, with every digit a token.
+def load_seq2seq(folder: str | Path) -> Any:
+    """A pretrained or saved encoder–decoder."""
+    return AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
 
-    Byte level: no text is ever unknown to it. Digits apart: numbers are spelt, not memorised.
+
+def warm_start(folder: str | Path, tokenizer: Any, config: StudentConfig) -> Any:
+    """A pretrained encoder with a decoder, fresh or copied from it (Rothe, Narayan & Severyn
+    2020, *Leveraging Pre-trained Checkpoints for Sequence Generation Tasks*).
+
+    A copied decoder is the encoder's own layers with fresh cross-attention; a fresh one takes
+    only the embeddings, and has ``student.decoder_layers`` layers.
     """
-    core = Tokenizer(models.BPE(unk_token=None))
-    core.normalizer = normalizers.Prepend(" ")
-    core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
+    encoder = AutoModel.from_pretrained(folder, dtype=torch.float32)
+    if hasattr(encoder, "pooler"):
+        encoder.pooler = None
+    shape = AutoConfig.from_pretrained(folder)
+    shape.is_decoder = shape.add_cross_attention = True
+    shape.tie_word_embeddings = True
+    if config.decoder == "copied":
+        decoder = AutoModelForCausalLM.from_pretrained(folder, config=shape, dtype=torch.float32)
+    else:
+        shape.num_hidden_layers = config.decoder_layers
+        decoder = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+        copied = encoder.get_input_embeddings().weight.detach().clone()
+        decoder.get_input_embeddings().weight.data = copied
+        decoder.tie_weights()
+    model = EncoderDecoderModel(encoder=encoder, decoder=decoder)
+    tokenizer.bos_token = tokenizer.bos_token or tokenizer.cls_token
+    tokenizer.eos_token = tokenizer.eos_token or tokenizer.sep_token
+    model.config.decoder_start_token_id = tokenizer.bos_token_id
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.config.eos_token_id = tokenizer.eos_token_id
+    return model
+
+
+def scratch_seq2seq(config: StudentConfig, texts: Iterable[str]) -> tuple[Any, Any]:
+    """A small T5-shaped model, and a tokenizer trained on ``texts``."""
+    shape = config.scratch
+    tokenizer = train_tokenizer(texts, shape.vocabulary)
+    model = T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=len(tokenizer),
+            d_model=shape.width,
+            d_kv=shape.width // shape.heads,
+            d_ff=shape.feedforward,
+            num_layers=shape.layers,
+            num_heads=shape.heads,
+            dropout_rate=shape.dropout,
+            tie_word_embeddings=True,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            decoder_start_token_id=tokenizer.pad_token_id,
+        )
     )
-    core.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        min_frequency=2,
-        special_tokens=[_PAD, _END, _UNKNOWN, RATIONALE_TOKEN],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    core.train_from_iterator(texts, trainer)
-    core.post_processor = processors.TemplateProcessing(
-        single=f"$A {_END}", special_tokens=[(_END, core.token_to_id(_END))]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token=_PAD, eos_token=_END, unk_token=_UNKNOWN
-    )
+    return model, tokenizer

@@ -1,36 +1,33 @@
-"""The one training loop, for every method."""
+"""The one training loop, for every method and every family, on any number of devices."""
 
+import copy
 import math
+import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from torch.nn import functional
-from transformers.modeling_outputs import BaseModelOutput
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
 
 from distilwhy.config import TrainingConfig
 from distilwhy.core.method import TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.students.batches import (
-    IGNORED,
-    Batch,
-    BatchOrder,
-    EncodedRow,
-    Truncation,
-    build_batch,
-    encode_rows,
-)
+from distilwhy.students.batches import BatchOrder, split
+from distilwhy.students.network import DrawnRow, EncodedRow, Lengths, Network, Truncation, move
+from distilwhy.students.objective import Losses, Objective, staged_factor
 from distilwhy.students.student import Student
 
 GRADIENT_NORM = 1.0
-CPU_BF16_WIDTH = 512
-_STATE, _BEST = "state.pt", "best.pt"
+CPU_BF16_WIDTH = 384
+TASKS: tuple[TargetTask, ...] = ("label", "rationale")
+_STATE, _BEST = "state", "best.pt"
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,15 @@ class Report:
         step: Steps done.
         steps: Steps to do.
         losses: The mean loss of each task since the last report, λ not applied.
+        gradients: The norm of the gradient of each task's part of the loss, on the last batch
+            and with λ applied: what the task really asks of the weights.
         validation_accuracy: A share of the validation rows.
     """
 
     step: int
     steps: int
     losses: dict[TargetTask, float]
+    gradients: dict[TargetTask, float]
     validation_accuracy: float
 
 
@@ -58,75 +58,36 @@ class Trained:
     steps: int
     best_step: int
     validation_accuracy: float
+    lr: float
     parameters: int
     precision: str
+    processes: int
     seconds: float
     truncation: dict[str, Truncation]
     log: list[Report]
 
 
 @dataclass
-class _Progress:
+class Progress:
     """Where a training is: all of what a resumed one needs beside weights and optimizer."""
 
     step: int = 0
     best_step: int = 0
+    improved_step: int = 0
     best_accuracy: float = -1.0
     seconds: float = 0.0
     log: list[Report] = field(default_factory=list)
 
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.log = [Report(**line) for line in state["log"]]
+
 
 Watch = Callable[[Report], None]
 Tick = Callable[[int, int], None]
-
-
-class TwoTask(torch.nn.Module):
-    """A student's losses on a batch: one pass of the encoder, one of the decoder per task."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[TargetTask, torch.Tensor]]:
-        """The loss to minimise, and the mean cross-entropy of each task.
-
-        The loss is the mean over the batch's rows of Σ weight · CE over each row's targets, CE
-        being averaged over the target's tokens (Hsieh et al. 2023, equation 3, with λ as the
-        weight of a rationale).
-
-        Returns:
-            A scalar, and a scalar for each task that has targets.
-        """
-        encoder = self.model.get_encoder()
-        hidden = encoder(input_ids=batch.source, attention_mask=batch.mask).last_hidden_state
-        total, means = hidden.new_zeros((), dtype=torch.float32), {}
-        for targets in batch.targets:
-            logits = self.model(
-                encoder_outputs=BaseModelOutput(last_hidden_state=hidden[targets.rows]),
-                attention_mask=batch.mask[targets.rows],
-                decoder_input_ids=targets.inputs,
-                use_cache=False,
-            ).logits
-            losses = target_losses(logits, targets.labels)
-            total = total + (targets.weights * losses).sum() / len(batch.source)
-            means[targets.task] = losses.detach().mean()
-        return total, means
-
-
-def target_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The cross-entropy of each target, averaged over its tokens.
-
-    Args:
-        logits: ``[targets, length, vocabulary]``.
-        labels: ``[targets, length]``; -100 counts for nothing.
-
-    Returns:
-        ``[targets]``.
-    """
-    tokens = functional.cross_entropy(
-        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
-    ).view_as(labels)
-    return tokens.sum(dim=1) / (labels != IGNORED).sum(dim=1).clamp(min=1)
 
 
 def train(
@@ -143,42 +104,52 @@ def train(
     """Train a student in place; leave it with the weights that did best on validation.
 
     A checkpoint is kept in ``folder`` at every evaluation; a training that finds one there goes
-    on from it, and ends, on a CPU, with the same weights as one that was never stopped.
+    on from it, and ends, on a CPU, with the same weights as one that was never stopped. Run by
+    ``torchrun`` or ``accelerate launch``, every process calls this with the same arguments, and
+    each takes its share of every batch.
 
     Args:
         rows: What to train on.
         validation: What to select by; each row's ``gold`` is the label to be matched.
+        config: Its first learning rate is the one that is used.
         watch: Called after every evaluation.
         tick: Called after every step with the steps done and to do.
 
     Raises:
-        StudentError: if there are no rows.
+        StudentError: if there are no rows, a batch cannot be split as asked, or the loss is no
+            number.
     """
     if not rows:
         raise StudentError("there are no rows to train on; annotate first, or give gold labels")
-    encoded, truncation = encode_rows(rows, student.backbone, student.limits)
-    loop = _Loop(student, encoded, validation, config, seed, folder)
+    lengths = Lengths(student.brief.limits)
+    encoded = [student.network.encode(row, lengths) for row in rows]
+    loop = _Loop(student.network, encoded, validation, config, seed, folder)
     loop.run(watch, tick)
     progress = loop.progress
     return Trained(
         rows=len(rows),
-        steps=config.steps,
+        steps=progress.step,
         best_step=progress.best_step,
         validation_accuracy=progress.best_accuracy,
-        parameters=student.backbone.parameters,
+        lr=config.rates[0],
+        parameters=student.network.size,
         precision=loop.precision,
+        processes=loop.accelerator.num_processes,
         seconds=round(progress.seconds, 1),
-        truncation=truncation,
+        truncation=lengths.truncation(),
         log=progress.log,
     )
 
 
 def accuracy(student: Student, examples: Sequence[Example]) -> float:
     """The share of examples whose ``gold`` the student answers."""
+    return _count_right(student, examples) / len(examples)
+
+
+def _count_right(student: Student, examples: Sequence[Example]) -> int:
     predictions = student.predict(examples)
-    same = student.task.answer.same
-    right = [same(p.label, e.gold) for p, e in zip(predictions, examples, strict=True)]
-    return sum(right) / len(right)
+    same = student.brief.task.answer.same
+    return sum(same(p.label, e.gold) for p, e in zip(predictions, examples, strict=True))
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -186,116 +157,225 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     warm = max(1, round(config.warmup * config.steps))
     rising = (step + 1) / warm
     falling = (config.steps - step) / max(1, config.steps - warm)
-    return config.learning_rate * min(1.0, rising, falling)
+    return config.rates[0] * min(1.0, rising, falling)
 
 
 class _Loop:
-    """One training under way."""
+    """One training under way, in one of one or more processes."""
 
     def __init__(
         self,
-        student: Student,
+        network: Network,
         rows: list[EncodedRow],
         validation: Sequence[Example],
         config: TrainingConfig,
         seed: int,
         folder: Path,
     ) -> None:
-        self.student, self.rows, self.validation = student, rows, validation
+        self.network, self.validation = network, validation
         self.config, self.seed, self.folder = config, seed, folder
-        self.progress = _Progress()
-        self.accelerator = Accelerator(mixed_precision="no")
-        width = student.backbone.model.config.hidden_size
-        self.precision = choose_precision(config.precision, self.accelerator.device, width)
-        self.network = self.accelerator.prepare_model(TwoTask(student.backbone.model))
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=config.learning_rate,
+        self.progress = Progress()
+        self.precision, self.accelerator = _accelerate(config.precision, network.width)
+        self.is_sharded = self.accelerator.distributed_type == DistributedType.FSDP
+        self.parts = config.accumulate * self.accelerator.num_processes
+        self.order = BatchOrder(rows, config.batch_size, seed)
+        _check_split(min(config.batch_size, len(rows)), self.parts, config)
+        if config.gradient_checkpointing:
+            network.model.activation_checkpointing_enable()
+        # A sharded network cannot be asked or saved: its twin stays whole.
+        trainee = copy.deepcopy(network) if self.is_sharded else network
+        objective = Objective(trainee, config)
+        optimizer = torch.optim.AdamW(
+            [p for p in objective.parameters() if p.requires_grad],
+            lr=config.rates[0],
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self.order = BatchOrder([len(row.source) for row in rows], config.batch_size, seed)
+        self.network.to(self.accelerator.device)
+        self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        self.accelerator.register_for_checkpointing(self.progress)
 
     def run(self, watch: Watch, tick: Tick) -> None:
         self._resume()
-        sums: dict[TargetTask, float] = {}
-        since = self.progress.step
-        while self.progress.step < self.config.steps:
+        sums = torch.zeros(2, 2)
+        while self.progress.step < self.config.steps and not self._is_spent():
             started = time.monotonic()
-            for task, loss in self._step().items():
-                sums[task] = sums.get(task, 0.0) + loss
+            sums += self._step()
             tick(self.progress.step, self.config.steps)
             self.progress.seconds += time.monotonic() - started
             if self._is_due():
-                count = self.progress.step - since
-                watch(self._evaluate({task: total / count for task, total in sums.items()}))
-                sums, since = {}, self.progress.step
+                watch(self._evaluate(sums))
+                sums = torch.zeros(2, 2)
+        self.accelerator.wait_for_everyone()
         best = torch.load(self.folder / _BEST, map_location="cpu", weights_only=True)
-        self.student.backbone.model.load_state_dict(best)
-        self.student.backbone.model.eval()
+        self.network.load_state_dict(best)
+        self.network.eval()
 
-    def _step(self) -> dict[TargetTask, float]:
-        """One update. Dropout draws from the seed and the step alone."""
-        step, model = self.progress.step, self.network
-        torch.manual_seed((self.seed << 32) + step)
-        chosen = [self.rows[index] for index in self.order.at(step)]
-        batch = build_batch(chosen, self.student.backbone).to(self.accelerator.device)
+    def _step(self) -> torch.Tensor:
+        """One update; ``[tasks, 2]``: weighted losses and weights, summed over the batch."""
+        drawn = self.order.draw(self.progress.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, step)
-        model.train()
-        with self._autocast():
-            loss, means = model(batch)
-        if not math.isfinite(loss.item()):
+            group["lr"] = learning_rate(self.config, self.progress.step)
+        self.objective.train()
+        sums: torch.Tensor = torch.zeros(2, 2, device=self.accelerator.device)
+        mine = self._mine(drawn)
+        for part, rows in mine:
+            is_last = part == mine[-1][0]
+            with nullcontext() if is_last else self.accelerator.no_sync(self.objective):
+                sums += self._learn(part, rows, len(drawn))
+        sums = self.accelerator.reduce(sums).cpu()
+        if not math.isfinite(sums.sum().item()):
             raise StudentError(
-                f"the loss is {loss.item()} at step {step + 1}; lower training.learning_rate"
-                " or set training.precision to fp32"
+                f"the loss is {sums[:, 0].sum().item()} at step {self.progress.step + 1}; lower "
+                "training.lr or set training.precision to fp32"
             )
-        self.accelerator.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
+        self.accelerator.clip_grad_norm_(self.objective.parameters(), GRADIENT_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
-        return {task: mean.item() for task, mean in means.items()}
+        return sums
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.accelerator.device.type, dtype=torch.bfloat16)
+    def _mine(self, drawn: Sequence[DrawnRow]) -> list[tuple[int, list[DrawnRow]]]:
+        """The parts of a batch that this process takes, with their numbers."""
+        each = self.config.accumulate
+        first = self.accelerator.process_index * each
+        return list(enumerate(split(drawn, self.parts)))[first : first + each]
+
+    def _learn(self, part: int, rows: Sequence[DrawnRow], whole: int) -> torch.Tensor:
+        """Add a part's gradient. Dropout draws from the seed, the step and the part alone."""
+        torch.manual_seed((self.seed << 32) + self.progress.step * self.parts + part)
+        losses = self._losses(self.objective, rows, whole)
+        # Gradients are averaged over processes; the loss is already a share of the whole batch.
+        self.accelerator.backward(losses.total * self.accelerator.num_processes)
+        none = torch.zeros(2, device=self.accelerator.device)
+        return torch.stack([losses.sums.get(task, none) for task in TASKS])
+
+    def _losses(self, objective: Any, rows: Sequence[DrawnRow], whole: int) -> Losses:
+        batch = move(self.network.collate(rows), self.accelerator.device)
+        staged = self.config.weighting == "staged"
+        factor = staged_factor(self.progress.step, self.config.steps) if staged else 1.0
+        losses: Losses = objective(batch, factor, whole, len(rows) / whole)
+        return losses
 
     def _is_due(self) -> bool:
         step = self.progress.step
         return step % self.config.evaluate_every == 0 or step == self.config.steps
 
-    def _evaluate(self, losses: dict[TargetTask, float]) -> Report:
+    def _is_spent(self) -> bool:
+        """Whether the last ``patience`` evaluations have brought nothing better."""
+        patience, progress = self.config.patience, self.progress
+        since = sum(report.step > progress.improved_step for report in progress.log)
+        return patience is not None and since >= patience
+
+    def _evaluate(self, sums: torch.Tensor) -> Report:
         """Measure, keep the best weights, then checkpoint; a kill between the two costs nothing."""
         started, progress = time.monotonic(), self.progress
-        model = self.student.backbone.model
-        model.eval()
-        found = accuracy(self.student, self.validation)
-        report = Report(progress.step, self.config.steps, losses, found)
+        weights = _network_weights(self.accelerator.get_state_dict(self.objective))
+        report = Report(
+            progress.step,
+            self.config.steps,
+            {t: (s / w).item() for t, (s, w) in zip(TASKS, sums, strict=True) if w},
+            self._gradient_norms(),
+            self._accuracy(weights),
+        )
         progress.log.append(report)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if found >= progress.best_accuracy:
-            progress.best_step, progress.best_accuracy = progress.step, found
-            _write(self.folder / _BEST, model.state_dict())
+        is_best = report.validation_accuracy >= progress.best_accuracy
+        if report.validation_accuracy > progress.best_accuracy:
+            progress.improved_step = progress.step
+        if is_best:
+            progress.best_step = progress.step
+            progress.best_accuracy = report.validation_accuracy
         progress.seconds += time.monotonic() - started
-        state = {
-            "progress": asdict(progress),
-            "model": model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        _write(self.folder / _STATE, state)
+        if self.accelerator.is_main_process:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if is_best:
+                _write(self.folder / _BEST, weights)
+        self._checkpoint()
         return report
 
+    def _accuracy(self, weights: dict[str, torch.Tensor]) -> float:
+        """Accuracy on validation, each process asking its share of the rows."""
+        workers, index = self.accelerator.num_processes, self.accelerator.process_index
+        if self.is_sharded:
+            # The whole weights are gathered in the main process alone.
+            workers = 1
+            if index == 0:
+                self.network.load_state_dict(weights)
+        self.network.eval()
+        mine = self.validation[index::workers] if index < workers else []
+        right = _count_right(Student(self.network), mine)
+        counted = torch.tensor(float(right), device=self.accelerator.device)
+        return float(self.accelerator.reduce(counted).item()) / len(self.validation)
+
+    def _gradient_norms(self) -> dict[TargetTask, float]:
+        """The norm of the gradient of each task's part of the loss, on this process's share of
+        the last batch, without dropout. A sharded network is not asked."""
+        drawn = self.order.draw(self.progress.step - 1)
+        tasks = {target.task for row in drawn for target in row.targets}
+        if self.is_sharded or len(tasks) < 2:
+            return {}
+        objective = self.accelerator.unwrap_model(self.objective).eval()
+        parameters = [p for p in objective.network.parameters() if p.requires_grad]
+        _, rows = self._mine(drawn)[0]
+        with self.accelerator.autocast():
+            losses = self._losses(objective, rows, len(rows))
+        norms = {}
+        for task, loss in losses.tasks.items():
+            found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+            norms[task] = math.sqrt(
+                sum(float(g.float().pow(2).sum()) for g in found if g is not None)
+            )
+        return norms
+
+    def _checkpoint(self) -> None:
+        """Write the state aside, then into place; the one before it stays until then."""
+        state = self.folder / _STATE
+        aside, old = state.with_suffix(".part"), state.with_suffix(".old")
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(str(aside), safe_serialization=False)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            shutil.rmtree(old, ignore_errors=True)
+            if state.exists():
+                state.rename(old)
+            aside.rename(state)
+        self.accelerator.wait_for_everyone()
+
     def _resume(self) -> None:
-        path = self.folder / _STATE
-        if not path.is_file():
-            return
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.student.backbone.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        saved = state["progress"]
-        self.progress = _Progress(**{**saved, "log": [Report(**line) for line in saved["log"]]})
+        state = self.folder / _STATE
+        for place in (state, state.with_suffix(".old")):
+            if place.is_dir():
+                self.accelerator.load_state(str(place))
+                return
+
+
+def _accelerate(wanted: str, width: int) -> tuple[str, Accelerator]:
+    """The precision to compute in, and what spreads the work over devices and processes."""
+    device = Accelerator(mixed_precision=None).device
+    precision = choose_precision(wanted, device, width)
+    if precision == "fp16" and device.type != "cuda":
+        raise StudentError("training.precision fp16 needs a GPU; use auto, bf16 or fp32")
+    # Students of one process may differ in precision, and accelerate takes the first for all.
+    AcceleratorState._reset_state()
+    return precision, Accelerator(
+        mixed_precision="no" if precision == "fp32" else precision,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def _check_split(rows: int, parts: int, config: TrainingConfig) -> None:
+    if parts > rows:
+        raise StudentError(
+            f"a batch of {rows} rows cannot be split into {parts} parts (training.accumulate "
+            f"{config.accumulate} in each of {parts // config.accumulate} processes); raise "
+            "training.batch_size, or lower training.accumulate"
+        )
+
+
+def _network_weights(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of the network within those of its objective."""
+    opening = "network."
+    return {k.removeprefix(opening): v for k, v in state.items() if k.startswith(opening)}
 
 
 def _write(path: Path, value: object) -> None:
@@ -305,7 +385,8 @@ def _write(path: Path, value: object) -> None:
 
 
 def choose_precision(wanted: str, device: torch.device, width: int) -> str:
-    """``fp32`` or ``bf16``: as wanted, or for ``auto`` bf16 where the hardware computes in it.
+    """``fp32``, ``bf16`` or ``fp16``: as wanted, or for ``auto`` bf16 where the hardware
+    computes in it.
 
     On a CPU only models of some width gain from it (see ``benchmarks/precision.py``).
 

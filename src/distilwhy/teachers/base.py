@@ -25,8 +25,11 @@ class Teacher(Protocol):
         """All that decides the answer, and nothing else: what the ledger's key is made of."""
         ...
 
-    async def ask(self, prompt: Prompt) -> Completion:
+    async def ask(self, prompt: Prompt, sample: int = 0) -> Completion:
         """The answer to one prompt; a call that failed for good is a completion with an error.
+
+        Args:
+            sample: Which of several answers to the same prompt is wanted.
 
         Raises:
             TeacherError: if no other prompt can be answered either.

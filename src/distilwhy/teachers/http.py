@@ -87,7 +87,8 @@ class HttpTeacher:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, prompt: Prompt) -> Completion:
+    async def ask(self, prompt: Prompt, sample: int = 0) -> Completion:
+        # Each sample is the same request, made again: the endpoint draws another answer.
         body, trouble = self._body(prompt), _Trouble("")
         for attempt in range(self._config.retries + 1):
             if attempt:

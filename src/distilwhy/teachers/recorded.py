@@ -15,28 +15,38 @@ from distilwhy.errors import TeacherError
 class RecordedTeacher:
     """Answers from JSONL files with an ``id`` and a ``completion`` a line.
 
+    The k-th line with an id, file after file, is the k-th sample of that row.
+
+    Args:
+        files: The completions.
+        samples: The most lines that an id may have there.
+        explanations: Further files, with one line an id: what is said when asked to explain.
+
     Raises:
-        TeacherError: if a file is missing, a line is broken, or an id is answered twice.
+        TeacherError: if a file is missing, a line is broken, or an id has too many.
     """
 
     concurrency = 1
     patience = None
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._completions: dict[str, str] = {}
-        digest = sha256()
-        for path in files:
-            digest.update(self._read(path))
-        self._content = digest.hexdigest()
+    def __init__(
+        self, files: Sequence[Path], samples: int = 1, explanations: Sequence[Path] = ()
+    ) -> None:
+        self._completions = _Recording(files, samples, "set teacher.samples to use more")
+        self._explanations = _Recording(explanations, 1, "keep one of them")
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
-        return {"kind": "recorded", "content": self._content, "id": prompt.example_id}
+        name = "explanations" if prompt.explains else "content"
+        content = self._recording(prompt).content
+        return {"kind": "recorded", name: content, "id": prompt.example_id}
 
-    async def ask(self, prompt: Prompt) -> Completion:
-        text = self._completions.get(prompt.example_id)
-        if text is None:
-            return Completion("", error="the recorded completions have none for this id")
-        return Completion(text)
+    async def ask(self, prompt: Prompt, sample: int = 0) -> Completion:
+        said = self._recording(prompt).texts.get(prompt.example_id, [])
+        if sample >= len(said):
+            what = "explanations" if prompt.explains else "completions"
+            count = f"only {len(said)}" if said else "none"
+            return Completion("", error=f"the recorded {what} have {count} for this id")
+        return Completion(said[sample])
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,6 +58,22 @@ class RecordedTeacher:
         trace: TracebackType | None,
     ) -> None:
         return None
+
+    def _recording(self, prompt: Prompt) -> "_Recording":
+        return self._explanations if prompt.explains else self._completions
+
+
+class _Recording:
+    """What some files hold: the texts of each id in order, and a digest of all of it."""
+
+    def __init__(self, files: Sequence[Path], most: int, remedy: str) -> None:
+        self.texts: dict[str, list[str]] = {}
+        self._most = most
+        self._remedy = remedy
+        digest = sha256()
+        for path in files:
+            digest.update(self._read(path))
+        self.content = digest.hexdigest()
 
     def _read(self, path: Path) -> bytes:
         try:
@@ -71,6 +97,8 @@ class RecordedTeacher:
             ) from None
         if not isinstance(text, str):
             raise TeacherError(f"{where}: its 'completion' is no text: {text!r}")
-        if identity in self._completions:
-            raise TeacherError(f"{where}: id {identity!r} is answered twice; keep one of them")
-        self._completions[identity] = text
+        texts = self.texts.setdefault(identity, [])
+        if len(texts) == self._most:
+            lines = "a line" if self._most == 1 else f"{self._most} lines"
+            raise TeacherError(f"{where}: id {identity!r} has {lines} already; {self._remedy}")
+        texts.append(text)

@@ -1,0 +1,73 @@
+"""What is done with a teacher's reasons where gold says that they argue for a wrong label."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from distilwhy.core.annotation import Annotation
+from distilwhy.core.answer import Answer
+from distilwhy.core.task import Example
+
+WrongPolicy = Literal["keep", "drop-rationale", "drop-row", "explain"]
+
+
+@dataclass(frozen=True)
+class Review:
+    """Annotations as they are taught, and what was done to get there.
+
+    Attributes:
+        annotations: By example id.
+        known: Readable annotations of rows with gold, so that right and wrong are known.
+        wrong: Of those, the ones that disagree with gold.
+        explained: Of those, the ones that were given the gold label and the teacher's
+            explanation of it.
+        unreasoned: Of those, the ones that lost their rationale and kept their label.
+        dropped: Of those, the ones that train nothing.
+    """
+
+    annotations: Mapping[str, Annotation]
+    known: int = 0
+    wrong: int = 0
+    explained: int = 0
+    unreasoned: int = 0
+    dropped: int = 0
+
+
+def review(
+    answer: Answer,
+    examples: Sequence[Example],
+    annotations: Mapping[str, Annotation],
+    policy: WrongPolicy,
+) -> Review:
+    """Settle every annotation that disagrees with its row's gold label.
+
+    ``keep`` leaves it; ``drop-rationale`` keeps its label alone (λᵢ = 0); ``drop-row`` leaves
+    the row out; ``explain`` takes the gold label with the teacher's explanation of it, and
+    drops the rationale where there is none. It holds for every method that learns from the
+    teacher, so that they are taught the same labels.
+    """
+    settled = dict(annotations)
+    known = [e for e in examples if e.gold is not None and _readable(annotations.get(e.id))]
+    wrong = [e for e in known if not answer.same(annotations[e.id].label, e.gold)]
+    counts = {"explained": 0, "unreasoned": 0, "dropped": 0}
+    for example in wrong if policy != "keep" else ():
+        annotation = settled.pop(example.id)
+        if policy == "drop-row":
+            counts["dropped"] += 1
+        elif policy == "explain" and annotation.explanation:
+            settled[example.id] = replace(
+                annotation,
+                label=example.gold,
+                rationale=annotation.explanation,
+                others=(),
+                votes=(),
+            )
+            counts["explained"] += 1
+        else:
+            settled[example.id] = replace(annotation, rationale="", others=())
+            counts["unreasoned"] += 1
+    return Review(settled, len(known), len(wrong), **counts)
+
+
+def _readable(annotation: Annotation | None) -> bool:
+    return annotation is not None and annotation.outcome == "ok"

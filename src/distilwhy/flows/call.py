@@ -1,0 +1,20 @@
+"""A call of the teacher."""
+
+from dataclasses import dataclass
+
+from distilwhy.core.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class Call:
+    """One thing to ask the teacher.
+
+    Attributes:
+        key: The ledger's, for the answer.
+        prompt: What is sent.
+        sample: Which of several answers to the same prompt is wanted.
+    """
+
+    key: str
+    prompt: Prompt
+    sample: int = 0

@@ -1,0 +1,115 @@
+"""Low-rank adapters beside frozen weights (Hu et al. 2022, *LoRA: Low-Rank Adaptation of Large
+Language Models*), which are held in 4 bits where asked (Dettmers et al. 2023, *QLoRA: Efficient
+Finetuning of Quantized LLMs*)."""
+
+import copy
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers.pytorch_utils import Conv1D
+
+from distilwhy.config import LoraConfig
+from distilwhy.errors import StudentError
+
+_ADAPTER, _INSIDE = "lora_", "base_model."
+
+
+def load_adapted(folder: str | Path, lora: LoraConfig) -> Any:
+    """A pretrained decoder with fresh adapters on all its linear layers but the last; they alone
+    are trained.
+
+    Raises:
+        StudentError: if what adapters need is not there.
+    """
+    if find_spec("peft") is None:
+        raise StudentError(
+            "student.lora needs peft, which is missing; pip install 'distilwhy[lora]'"
+        )
+    import peft
+
+    if lora.quantize == "4bit":
+        model = peft.prepare_model_for_kbit_training(
+            _load_quantized(folder), use_gradient_checkpointing=False
+        )
+    else:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    adapters = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+    )
+    adapted = _adapt(model, adapters)
+    _checkpoint_adapters_alone(adapted)
+    return adapted
+
+
+def is_adapted(model: Any) -> bool:
+    """Whether a model has adapters beside its weights."""
+    return hasattr(model, "merge_and_unload")
+
+
+def merge(adapted: Any) -> Any:
+    """A plain model with the adapters added to its weights; the adapted one stays as it is.
+
+    Weights in 4 bits are read anew and widened to 16 first: added to 4 bits, most of what the
+    adapters learnt would be rounded away.
+    """
+    if not getattr(adapted, "is_loaded_in_4bit", False):
+        return copy.deepcopy(adapted).merge_and_unload()
+    import peft
+
+    plain = _load_quantized(adapted.get_base_model().name_or_path).dequantize(torch.bfloat16)
+    widened = _adapt(plain, copy.deepcopy(adapted.peft_config["default"]))
+    peft.set_peft_model_state_dict(widened, peft.get_peft_model_state_dict(adapted))
+    return widened.merge_and_unload()
+
+
+def _adapt(model: Any, adapters: Any) -> Any:
+    import peft
+
+    with warnings.catch_warnings():
+        # peft asks transformers by a name that is to go; that is no news for our users.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        return peft.get_peft_model(model, adapters)
+
+
+def _load_quantized(folder: str | Path) -> Any:
+    if not torch.cuda.is_available():
+        raise StudentError("student.lora.quantize '4bit' needs a CUDA GPU; set it to 'none'")
+    if find_spec("bitsandbytes") is None:
+        raise StudentError(
+            "student.lora.quantize '4bit' needs bitsandbytes, which is missing; "
+            "pip install bitsandbytes, or set it to 'none'"
+        )
+    shrunk = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    return AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.bfloat16, quantization_config=shrunk
+    )
+
+
+def _checkpoint_adapters_alone(adapted: Any) -> None:
+    """Leave what is frozen out of the state dict: it does not change, is large, and in 4 bits
+    cannot be loaded into a module."""
+
+    def leave_out(module: Any, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+        for name in [n for n in state if n.startswith(prefix) and _ADAPTER not in n]:
+            del state[name]
+
+    def do_not_miss(module: Any, keys: Any) -> None:
+        kept = [n for n in keys.missing_keys if _ADAPTER in n or _INSIDE not in n]
+        keys.missing_keys[:] = kept
+
+    adapted.register_state_dict_post_hook(leave_out)
+    adapted.register_load_state_dict_post_hook(do_not_miss)
