@@ -39,6 +39,16 @@ def dump_rows(rows: Rows) -> str:
     return rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows)
 
 
+@pytest.fixture(autouse=True)
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Students are trained in this process, unless a test asks for several at a time: starting
+    processes takes longer than training what tests train."""
+    for flow in ("train", "exam"):
+        monkeypatch.setattr(
+            f"distilwhy.flows.{flow}.count_workers", lambda wanted, memory: wanted or 1
+        )
+
+
 @pytest.fixture
 def write_experiment(tmp_path: Path) -> WriteExperiment:
     """Writes ``exp.yaml`` and its rows, with some keys changed.

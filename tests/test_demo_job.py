@@ -29,13 +29,13 @@ def test_the_demo_runs_and_a_second_run_repeats_nothing(task: str):
     assert "A scripted teacher (no language model) answers at" in first.stderr
     assert "60/60  0 from ledger" in first.stderr
     assert "ask it:  distilwhy predict demo-run/run/students/step-by-step-seed0" in first.stdout
-    scores = Path("demo-run/run/scores.json").read_text()
+    results = Path("demo-run/run/results.json").read_text()
     second = CliRunner().invoke(app, ["demo", "--task", task])
     assert "60/60  60 from ledger" in second.stderr
     assert second.stderr.count("trained already") == 3
     assert "asking" not in second.stderr
     assert second.stdout == first.stdout
-    assert Path("demo-run/run/scores.json").read_text() == scores
+    assert Path("demo-run/run/results.json").read_text() == results
 
 
 def test_the_full_demo_adds_to_the_short_one():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from distilwhy.core.metrics import Comparison, Score, compare, interval, score
+from distilwhy.core.metrics import Comparison, Score, adjust, compare, interval, score
 
 ROWS, STUDIES = 300, 1000
 
@@ -51,28 +51,55 @@ def test_a_difference_is_paired_by_row():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("difference", "adjusted", "verdict", "words"),
     [
-        (0.001, 0.02, "helped"),
-        (0.0, 0.02, "no difference seen"),
-        (-0.01, 0.02, "no difference seen"),
-        (-0.02, 0.0, "no difference seen"),
-        (-0.02, -0.001, "hurt"),
+        (0.021, 0.04, "helped", "helped by 2.1 points (1.1 to 3.1)"),
+        (-0.021, 0.04, "hurt", "hurt by 2.1 points (1.1 to 3.1)"),
+        (0.021, 0.05, "no difference seen", "no difference seen: +2.1 points (+1.1 to +3.1); "
+         "the study could have seen 1.4"),
+        (-0.021, 0.9, "no difference seen", "no difference seen: -2.1 points (-3.1 to -1.1); "
+         "the study could have seen 1.4"),
     ],
-)
-def test_the_verdict_says_no_more_than_the_interval(low, high, verdict):
-    assert Comparison((low + high) / 2, low, high).verdict == verdict
+)  # fmt: skip
+def test_the_verdict_in_words(difference, adjusted, verdict, words):
+    low, high = difference - 0.01, difference + 0.01
+    found = Comparison(difference, low, high, 0.01, adjusted, 0.014)
+    assert (found.verdict, found.words) == (verdict, words)
 
 
 def test_methods_that_agree_everywhere_show_no_difference():
     right = [[True, False, True], [True, True, False]]
-    assert compare(right, right) == Comparison(0.0, 0.0, 0.0)
-    assert compare(right, right).verdict == "no difference seen"
+    found = compare(right, right)
+    assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+    assert found.verdict == "no difference seen"
 
 
 def test_one_row_decides_nothing():
-    assert compare([[True]], [[False]]) == Comparison(1.0, -1.0, 1.0)
+    found = compare([[True]], [[False]])
+    assert (found.difference, found.low, found.high) == (1.0, -1.0, 1.0)
     assert compare([[True], [True]], [[False], [False]]).verdict == "no difference seen"
+
+
+def test_one_seed_is_mcnemars_exact_test():
+    """Ten rows won and two lost: twice the chance of so few among twelve even coins."""
+    first = [[True] * 10 + [False] * 2 + [True] * 88]
+    second = [[False] * 10 + [True] * 2 + [True] * 88]
+    expected = 2 * (1 + 12 + 66) / 2**12
+    assert compare(first, second).p == pytest.approx(expected)
+    assert compare(first, second).verdict == "helped"
+    assert compare(first, first).p == 1.0
+
+
+def with_p(p: float) -> Comparison:
+    return Comparison(0.1, 0.0, 0.2, p, p, 0.1)
+
+
+def test_holm_by_hand():
+    """0.01 · 4, 0.02 · 3, then no less than that: 0.03 · 2 = 0.06; 0.5 · 1."""
+    family = adjust([with_p(p) for p in (0.03, 0.01, 0.5, 0.02)])
+    assert [found.adjusted for found in family] == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert [found.p for found in family] == [0.03, 0.01, 0.5, 0.02]
+    assert adjust([]) == []
 
 
 def answers(
@@ -124,3 +151,28 @@ def test_leaving_out_either_source_of_variance_would_cover_less():
     assert (abs(means - truth) <= plain).mean() < 0.7
     rows_alone = 1.96 * tables.mean(axis=1).std(axis=1, ddof=1) / np.sqrt(ROWS)
     assert (abs(means - truth) <= rows_alone).mean() < 0.7
+
+
+@pytest.mark.parametrize(("seeds", "of_seeds"), [(1, 0.0), (3, 0.1), (5, 0.2)])
+def test_where_nothing_differs_hardly_anything_is_said_to_help(seeds, of_seeds):
+    """A study compares one method with three: in 95 of 100 none is said to have helped."""
+    rng, wrong = np.random.default_rng(11), 0
+    rows = rng.normal(0, 1.0, (STUDIES, 1, ROWS))
+    first, *others = [answers(rng, rows, seeds, of_seeds) for _ in range(4)]
+    for study in range(STUDIES):
+        family = adjust([compare(first[study], other[study]) for other in others])
+        wrong += any(found.verdict == "helped" for found in family)
+    assert wrong / STUDIES <= 0.05
+
+
+def test_a_study_sees_four_times_in_five_what_it_says_it_could_have_seen():
+    rng, of_seeds = np.random.default_rng(12), 0.1
+    rows = rng.normal(0, 1.0, (STUDIES, 1, ROWS))
+    spread = np.sqrt(2 + of_seeds**2)
+    for lead in (0.1, 0.5):
+        truth = norm.cdf((0.4 + lead) / spread) - norm.cdf(0.4 / spread)
+        first, second = answers(rng, rows, 5, of_seeds, lead), answers(rng, rows, 5, of_seeds)
+        found = [compare(first[study], second[study]) for study in range(200)]
+        power = np.mean([one.verdict == "helped" for one in found])
+        detectable = np.median([one.detectable for one in found])
+        assert (power > 0.8) == (truth > detectable)

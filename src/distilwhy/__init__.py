@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     )
     from distilwhy.core.annotation import Annotation, Completion, parse_completion
     from distilwhy.core.answer import Answer
-    from distilwhy.core.method import METHODS, Method, render_training_rows
+    from distilwhy.core.findings import Findings, MethodScore, StudentScore
+    from distilwhy.core.method import METHODS, Method, Teaching, render_training_rows
     from distilwhy.core.metrics import Comparison, Score, compare, score
     from distilwhy.core.prompt import Message, Prompt, render_prompt
     from distilwhy.core.results import Prediction
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         TeacherError,
     )
     from distilwhy.flows.annotate import annotate
-    from distilwhy.flows.evaluate import Scores, evaluate
+    from distilwhy.flows.evaluate import evaluate
     from distilwhy.flows.experiment import Experiment, open_experiment
     from distilwhy.flows.run import run
     from distilwhy.flows.task import read_task
@@ -46,7 +47,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "core.annotation": ("Annotation", "Completion", "parse_completion"),
     "core.answer": ("Answer",),
-    "core.method": ("METHODS", "Method", "render_training_rows"),
+    "core.findings": ("Findings", "MethodScore", "StudentScore"),
+    "core.method": ("METHODS", "Method", "Teaching", "render_training_rows"),
     "core.metrics": ("Comparison", "Score", "compare", "score"),
     "core.prompt": ("Message", "Prompt", "render_prompt"),
     "core.results": ("Prediction",),
@@ -69,7 +71,7 @@ _HOMES = {
         "TeacherError",
     ),
     "flows.annotate": ("annotate",),
-    "flows.evaluate": ("Scores", "evaluate"),
+    "flows.evaluate": ("evaluate",),
     "flows.experiment": ("Experiment", "open_experiment"),
     "flows.run": ("run",),
     "flows.task": ("read_task",),
@@ -92,25 +94,28 @@ __all__ = [
     "Example",
     "Exemplar",
     "Experiment",
+    "Findings",
     "HttpTeacherConfig",
     "HubSplit",
     "Message",
     "Method",
+    "MethodScore",
     "Prediction",
     "Prompt",
     "RecordedTeacherConfig",
     "RunError",
     "RunFolder",
     "Score",
-    "Scores",
     "ScratchConfig",
     "Settings",
     "Splits",
     "Student",
     "StudentConfig",
     "StudentError",
+    "StudentScore",
     "Task",
     "TeacherError",
+    "Teaching",
     "TrainingConfig",
     "annotate",
     "compare",

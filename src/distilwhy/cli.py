@@ -33,6 +33,8 @@ def main() -> None:
     # Threads of torch that wait by spinning stall one another where cores are few: forward and
     # backward each have a team of their own. See docs/training.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Else every process of several warns that this batch happened to need all the weights.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
@@ -66,10 +68,10 @@ def demo(
     from distilwhy.demo.job import run_demo
 
     with _interruptible(), console.Progress() as progress:
-        scores, experiment = run_demo(
+        findings, experiment = run_demo(
             out, task=task, full=full, workers=workers, say=progress.say, watch=progress.watch()
         )
-    console.show_scores(scores, experiment)
+    console.show_findings(findings, experiment)
     console.show_next_steps(experiment)
 
 
@@ -123,14 +125,12 @@ def train(
     from distilwhy import console
     from distilwhy.flows.annotate import refuse_unreadable
     from distilwhy.flows.experiment import open_experiment
-    from distilwhy.flows.processes import is_main
     from distilwhy.flows.train import train_students
 
     experiment = open_experiment(exp)
     refuse_unreadable(experiment)
     with _interruptible(), console.Progress() as progress:
-        watcher = progress.training() if is_main() else None
-        train_students(experiment, method, watcher, workers=workers)
+        train_students(experiment, method, progress.training(), workers=workers)
 
 
 @app.command()
@@ -142,8 +142,8 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
 
     experiment = open_experiment(exp)
     with _interruptible(), console.Progress() as progress:
-        scores = score(experiment, progress.evaluation, workers=workers)
-    console.show_scores(scores, experiment, as_json)
+        findings = score(experiment, progress.evaluation, workers=workers)
+    console.show_findings(findings, experiment, as_json)
 
 
 @app.command()
@@ -165,8 +165,19 @@ def _run(exp: Path, workers: int | None, as_json: bool, *, study: bool) -> None:
 
     experiment = open_experiment(exp)
     with _interruptible(), console.Progress() as progress:
-        scores = do(experiment, progress.watch(), workers=workers, study=study)
-    console.show_scores(scores, experiment, as_json)
+        findings = do(experiment, progress.watch(), workers=workers, study=study)
+    console.show_findings(findings, experiment, as_json)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+) -> None:
+    """Draw a run's report anew, from its folder alone."""
+    from distilwhy.flows.report import write_report
+    from distilwhy.store.run import RunFolder
+
+    typer.echo(write_report(RunFolder(run)))
 
 
 @app.command()

@@ -263,6 +263,15 @@ class StudyConfig(_Strict):
         return value
 
 
+class PricesConfig(_Strict):
+    """What is paid: for a million tokens of the teacher, for an hour of the student's machine."""
+
+    currency: str = "USD"
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    machine_hour: float = Field(default=0.0, ge=0)
+
+
 class Settings(_Strict):
     """How an experiment is done: all but its task and its rows."""
 
@@ -270,6 +279,7 @@ class Settings(_Strict):
     student: StudentConfig = StudentConfig()
     training: TrainingConfig = TrainingConfig()
     study: StudyConfig = StudyConfig()
+    prices: PricesConfig | None = None
     methods: Annotated[list[str], EachOnce] = Field(
         default=["finetune", "label-distill", "step-by-step"], min_length=1
     )

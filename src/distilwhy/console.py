@@ -23,11 +23,13 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from distilwhy.core.cell import Cell
-from distilwhy.core.metrics import Comparison, Score
+from distilwhy.core.curve import Efficiency
+from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.metrics import Score
 from distilwhy.core.results import Prediction, Tally
 
 if TYPE_CHECKING:
-    from distilwhy.flows import annotate, evaluate, experiment, plan, run, status, train
+    from distilwhy.flows import annotate, experiment, plan, run, status, train
     from distilwhy.students.preflight import Preflight
     from distilwhy.students.training import Report, Trained
 
@@ -161,27 +163,27 @@ class Progress:
             self.say(f"{self._name}: {done}/{total}  {note}")
 
 
-def show_scores(
-    scores: "evaluate.Scores", experiment: "experiment.Experiment", as_json: bool = False
+def show_findings(
+    findings: Findings, experiment: "experiment.Experiment", as_json: bool = False
 ) -> None:
     """The score table, the comparisons and where they stand."""
     if as_json:
-        _print_json(scores.as_json())
+        _print_json(findings.as_json())
         return
     console = _console()
-    show_tallies(scores.teacher)
+    show_tallies(findings.teacher)
     console.print()
-    sizes = list(dict.fromkeys(found.rows for found in scores.methods))
+    sizes = list(dict.fromkeys(found.rows for found in findings.methods))
     for rows in sizes:
-        _show_size(console, scores, rows, alone=len(sizes) == 1)
-    if scores.methods and scores.methods[0].score.seeds == 1:
+        _show_size(console, findings, rows, alone=len(sizes) == 1)
+    for found in findings.efficiency:
+        _show_efficiency(console, found)
+    if findings.methods and findings.methods[0].score.seeds == 1:
         console.print("One seed each: the intervals leave out how much training itself varies.")
-    console.print(f"\nscores:  {experiment.folder.scores}", soft_wrap=True)
+    console.print(f"\nreport:  {experiment.folder.page}", soft_wrap=True)
 
 
-def _show_size(
-    console: Console, scores: "evaluate.Scores", rows: int | None, *, alone: bool
-) -> None:
+def _show_size(console: Console, scores: Findings, rows: int | None, *, alone: bool) -> None:
     """The table and the comparisons at one number of train rows."""
     size = "" if alone else f", {'all' if rows is None else f'{rows:,}'} train rows"
     table = _table(
@@ -196,8 +198,8 @@ def _show_size(
     console.print(table)
     for versus in scores.comparisons:
         if versus.rows == rows:
-            said = _verdict(versus.comparison)
-            console.print(f"{versus.method} against {versus.baseline}: {said}")
+            said = versus.comparison.words
+            console.print(f"{versus.method} against {versus.baseline}: {said}", soft_wrap=True)
     for found in chosen:
         if calls := found.students[0].teacher_calls:
             console.print(
@@ -207,7 +209,7 @@ def _show_size(
     _show_wrong(console, chosen)
 
 
-def _show_wrong(console: Console, methods: Sequence["evaluate.MethodScore"]) -> None:
+def _show_wrong(console: Console, methods: Sequence[MethodScore]) -> None:
     """What was done about reasons for wrong labels: the same for every method that has any."""
     counts = next((found.wrong_rationales for found in methods if found.wrong_rationales), None)
     if counts and counts["wrong"]:
@@ -220,6 +222,21 @@ def _show_wrong(console: Console, methods: Sequence["evaluate.MethodScore"]) -> 
         console.print(
             f"{counts['wrong']} of {counts['known']} train rows with gold had reasons for a wrong "
             f"label: {', '.join(said) or 'kept'}"
+        )
+
+
+def _show_efficiency(console: Console, found: Efficiency) -> None:
+    """What more rows would bring a method, and how many it takes to match fine-tuning."""
+    gain = found.gain
+    points = [f"{100 * share:+.1f}" for share in (gain.accuracy, gain.low, gain.high)]
+    console.print(
+        f"{found.method}: {found.more:,} rows more than {found.rows:,} are expected to bring "
+        f"{points[0]} points ({points[1]} to {points[2]})"
+    )
+    if found.matches:
+        rows, low, high = (f"{n:,}" if n else "more than twice as many" for n in found.matches)
+        console.print(
+            f"{found.method}: as good as finetune on all rows from {rows} rows ({low} to {high})"
         )
 
 
@@ -262,7 +279,7 @@ def show_status(found: "status.Status", as_json: bool) -> None:
     console = _console()
     console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
     show_tallies(found.teacher)
-    scored = _accuracies(found.scores)
+    scored = _accuracies(found.results)
     console.print()
     table = _table("Students", "method", "seed", "state", "validation", "test")
     for student in found.students:
@@ -344,19 +361,15 @@ def _teacher_name(teacher: object) -> str:
     return str(getattr(teacher, "model", None) or "the recorded completions")
 
 
-def _accuracies(scores: Mapping[str, object] | None) -> dict[tuple[str, int], str]:
-    methods = scores["methods"] if scores else []
+def _accuracies(results: Mapping[str, object] | None) -> dict[tuple[str, int], str]:
+    methods = results["methods"] if results else []
     assert isinstance(methods, list)
     return {
         (method["method"], student["seed"]): f"{student['score']['accuracy']:.1%}"
         for method in methods
+        if method["rows"] is None
         for student in method["students"]
     }
-
-
-def _verdict(found: Comparison) -> str:
-    points, low, high = (f"{100 * x:+.1f}" for x in (found.difference, found.low, found.high))
-    return f"{found.verdict}: {points} points ({low} to {high})"
 
 
 def _score_cells(score: Score) -> tuple[str, str]:

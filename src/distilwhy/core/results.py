@@ -1,15 +1,15 @@
 """What an experiment found: the scores of every method and of the teacher, and who beat whom."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 from distilwhy.core.annotation import OUTCOMES, Annotation, Outcome
 from distilwhy.core.answer import Answer
 from distilwhy.core.cell import Cell
-from distilwhy.core.method import METHODS, Method
-from distilwhy.core.metrics import Comparison, Score, compare, score
+from distilwhy.core.method import METHODS
+from distilwhy.core.metrics import Comparison, Score, adjust, compare, score
 from distilwhy.core.task import Example
 
 
@@ -98,32 +98,48 @@ def judge(
 def compare_with_baselines(correct: Mapping[Cell, Sequence[bool]]) -> list[Versus]:
     """Every method that learns the teacher's rationales against those that it should beat.
 
-    Each pair is compared over the seeds that both have, at each number of train rows.
+    Each pair is compared over the seeds that both have. The comparisons at one number of train
+    rows are a family: their p values are adjusted together.
 
     Args:
         correct: For each student, whether each test row was right.
     """
-    found = []
+    found: list[Versus] = []
     for rows in dict.fromkeys(cell.rows for cell in correct):
-        names = list(dict.fromkeys(cell.method for cell in correct if cell.rows == rows))
-        for first, other in product(names, names):
-            pairs = [
-                (cell, replace(cell, method=other))
-                for cell in correct
-                if (cell.method, cell.rows) == (first, rows)
-            ]
-            both = [pair for pair in pairs if pair[1] in correct]
-            if both and _is_tried_against(METHODS[first], METHODS[other]):
-                tables = [[correct[cell] for cell in cells] for cells in zip(*both, strict=True)]
-                found.append(Versus(first, other, compare(*tables), rows))
+        here = {cell: right for cell, right in correct.items() if cell.rows == rows}
+        tables = [(pair, _tables(here, *pair)) for pair in _pairs(here)]
+        made = [(pair, compare(*both)) for pair, both in tables if both]
+        family = adjust([comparison for _, comparison in made])
+        found += [
+            Versus(*pair, comparison, rows)
+            for (pair, _), comparison in zip(made, family, strict=True)
+        ]
     return found
 
 
-def _is_tried_against(method: Method, other: Method) -> bool:
-    """Whether the first should beat the second: bare labels, or for step-by-step also its
-    controls and the other ways to teach a rationale, with the same labels."""
-    if method.rationales != "teacher" or method == other:
-        return False
-    if other.rationales == "none":
-        return True
-    return method.place == "apart" and other.labels == method.labels
+def _tables(
+    correct: Mapping[Cell, Sequence[bool]], method: str, baseline: str
+) -> list[list[Sequence[bool]]]:
+    """Whether each of two methods was right, over the seeds that both have; [] if they share
+    none."""
+    both = [
+        (cell, other)
+        for cell in correct
+        if cell.method == method and (other := replace(cell, method=baseline)) in correct
+    ]
+    return [[correct[cell] for cell in cells] for cells in zip(*both, strict=True)]
+
+
+def _pairs(cells: Iterable[Cell]) -> list[tuple[str, str]]:
+    """Which method is tried against which: step-by-step against all others with the same labels
+    and against bare labels; where it is not there, other ways to teach reasons against bare
+    labels."""
+    names = list(dict.fromkeys(cell.method for cell in cells))
+    taught = [name for name in names if METHODS[name].rationales == "teacher"]
+    firsts = [name for name in taught if METHODS[name].place == "apart"] or taught
+    return [
+        (first, other)
+        for first, other in product(firsts, names)
+        if METHODS[other].rationales == "none"
+        or (other not in firsts and METHODS[other].labels == METHODS[first].labels)
+    ]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import yaml
 
+from distilwhy.core.findings import Findings
 from distilwhy.demo.arithmetic import generate_problems
 from distilwhy.demo.helpdesk import generate_tickets
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import ConfigError
-from distilwhy.flows.evaluate import Scores
 from distilwhy.flows.experiment import Experiment, open_experiment
 from distilwhy.flows.run import Watch, run
 from distilwhy.store.run import publish_jsonl, publish_text
@@ -75,7 +75,7 @@ def run_demo(
     workers: int | None,
     say: Callable[[str], None],
     watch: Watch,
-) -> tuple[Scores, Experiment]:
+) -> tuple[Findings, Experiment]:
     """Write a shipped experiment into ``out`` and run it, doing only what is not yet done.
 
     Args:
@@ -90,8 +90,8 @@ def run_demo(
     with ScriptedTeacher() as teacher:
         say(f"A scripted teacher (no language model) answers at {teacher.base_url}")
         experiment = open_experiment(file, base_url=teacher.base_url)
-        scores = run(experiment, watch, workers=workers)
-    return scores, experiment
+        findings = run(experiment, watch, workers=workers)
+    return findings, experiment
 
 
 def write_job(out: Path, task: str, *, full: bool = False) -> Path:

@@ -12,6 +12,7 @@ from distilwhy.errors import TeacherError
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
 from distilwhy.store.ledger import Entry, Ledger, open_ledger
+from distilwhy.students.processes import refuse_company
 from distilwhy.teachers.base import Teacher
 
 
@@ -51,8 +52,9 @@ def annotate(
     Raises:
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call; what
             was answered is kept.
-        RunError: if another process works in the run folder.
+        RunError: if another process works in the run folder, or was started with this one.
     """
+    refuse_company()
     with experiment.folder.lock(), open_ledger(experiment.folder.ledger) as ledger:
         experiment.write_resolved()
         keeper = _Keeper(ledger, watch, experiment.teacher.patience)

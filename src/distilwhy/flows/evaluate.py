@@ -2,78 +2,30 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 
 from distilwhy.core.cell import Cell
-from distilwhy.core.method import METHODS, render_source
-from distilwhy.core.metrics import Score, score
-from distilwhy.core.results import (
-    Prediction,
-    Tally,
-    Versus,
-    compare_with_baselines,
-    judge,
-    tally,
-)
-from distilwhy.core.task import Example
-from distilwhy.errors import ConfigError, RunError
+from distilwhy.core.cost import Bill, Prices, Usage, settle
+from distilwhy.core.curve import Curve, Point, find_efficiency, fit_curve
+from distilwhy.core.findings import Case, Confusion, Findings, How, MethodScore, StudentScore
+from distilwhy.core.headline import write_headline
+from distilwhy.core.method import METHODS
+from distilwhy.core.metrics import score
+from distilwhy.core.prompt import render_prompt
+from distilwhy.core.results import Tally, compare_with_baselines, judge, tally
+from distilwhy.core.splits import SPLITS
+from distilwhy.flows.exam import Answers, Exam, explain, list_exams, take_all
 from distilwhy.flows.experiment import Experiment
-from distilwhy.flows.lesson import list_cells
-from distilwhy.flows.pool import count_workers, do_all
-from distilwhy.store.run import RunFolder, publish_json, read_json
+from distilwhy.flows.machine import describe_machine, read_versions
+from distilwhy.flows.report import write_report
+from distilwhy.store.run import folder_size, publish_findings, publish_jsonl
+from distilwhy.students.processes import refuse_company
 
-# Weights, and what a batch of questions takes beside them.
-BYTES_A_PARAMETER = 12
-
-
-@dataclass(frozen=True)
-class StudentScore:
-    """One student on the test rows.
-
-    Attributes:
-        teacher_calls: The answers of the teacher that it needs to answer the test rows.
-    """
-
-    seed: int
-    score: Score
-    best_step: int
-    validation_accuracy: float
-    parameters: int
-    lr: float
-    seconds: float
-    teacher_calls: int
-
-
-@dataclass(frozen=True)
-class MethodScore:
-    """One method on a number of train rows (None: all): over all its seeds, and each of them.
-
-    Attributes:
-        wrong_rationales: What was done about rationales for wrong labels, for its first seed.
-    """
-
-    method: str
-    rows: int | None
-    score: Score
-    wrong_rationales: dict[str, int]
-    students: list[StudentScore]
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What an experiment found; the content of ``scores.json``."""
-
-    teacher: dict[str, Tally]
-    methods: list[MethodScore]
-    comparisons: list[Versus]
-
-    def as_json(self) -> dict[str, object]:
-        """The same as plain values, with a verdict beside each comparison."""
-        value = asdict(self)
-        for plain, versus in zip(value["comparisons"], self.comparisons, strict=True):
-            plain["verdict"] = versus.comparison.verdict
-        return value
+LABELS_SHOWN = 15
+EXPLAINED = 300
+SHOWN_FIRST = "step-by-step"
 
 
 def tally_annotations(experiment: Experiment) -> dict[str, Tally]:
@@ -86,169 +38,241 @@ def tally_annotations(experiment: Experiment) -> dict[str, Tally]:
     }
 
 
-@dataclass(frozen=True)
-class Exam:
-    """A trained student and the test rows as it reads them.
-
-    Attributes:
-        fingerprint: The SHA-256 of the student's lesson and of the rows.
-    """
-
-    cell: Cell
-    examples: list[Example]
-    fingerprint: str
-
-
 def evaluate(
     experiment: Experiment,
     watch: Callable[[int, int], None] = lambda done, students: None,
     *,
     workers: int | None = 1,
-    study: bool = False,
-) -> Scores:
-    """Score every trained student of the experiment, and write ``scores.json``.
+) -> Findings:
+    """Score every trained student of the experiment and of its study.
 
+    Writes ``results.json``, ``measured.json``, ``cases.jsonl`` and the report in the run folder.
     A student that stands scored is not asked again.
 
     Args:
         watch: Called after a student was asked, with how many were and how many are to be.
         workers: How many students are asked side by side; None: as many as the machine allows.
-        study: Score the cells of the study, and write ``study.json``.
 
     Raises:
         ConfigError: if there are no test rows.
-        RunError: if no student is trained, or another process works in the run folder.
+        RunError: if no student is trained, or another process works in the run folder, or was
+            started with this one.
     """
+    refuse_company()
     with experiment.folder.lock():
-        exams = list_exams(experiment, study=study)
-        untaken = [exam for exam in exams if not is_taken(experiment.folder, exam)]
-        _take_all(experiment.folder, untaken, workers, watch)
-        correct = {exam.cell: _correct(experiment, exam) for exam in exams}
-        scores = Scores(
-            tally_annotations(experiment),
-            [_method_score(experiment, cells, correct) for cells in _by_method(correct)],
-            compare_with_baselines(correct),
-        )
-        place = experiment.folder.study if study else experiment.folder.scores
-        publish_json(place, scores.as_json())
-    return scores
+        exams = list_exams(experiment)
+        answers = take_all(experiment.folder, exams, workers, watch)
+        correct = {
+            exam.cell: judge(experiment.task.answer, exam.examples, answers[exam.cell].predictions)
+            for exam in exams
+        }
+        findings = _find(experiment, answers, correct)
+        cases = _list_cases(experiment, exams, answers, correct)
+        publish_jsonl(experiment.folder.cases, map(asdict, cases))
+        publish_findings(experiment.folder, findings)
+        write_report(experiment.folder)
+    return findings
 
 
-def _take_all(
-    folder: RunFolder,
-    exams: list[Exam],
-    workers: int | None,
-    watch: Callable[[int, int], None],
-) -> None:
-    if not exams:
-        return
-    done = 0
-
-    def hear() -> None:
-        nonlocal done
-        done += 1
-        watch(done, len(exams))
-
-    watch(0, len(exams))
-    largest = max(int((folder.training(exam.cell) or {})["parameters"]) for exam in exams)
-    count = count_workers(workers, BYTES_A_PARAMETER * largest)
-    if count > 1 and len(exams) > 1:
-        do_all(take, [(folder, exam) for exam in exams], count, hear)
-    else:
-        for exam in exams:
-            take(folder, exam, hear)
-
-
-def list_exams(experiment: Experiment, *, study: bool = False) -> list[Exam]:
-    """The trained students of the experiment, each with the test rows as it reads them.
-
-    Raises:
-        ConfigError: if there are no test rows.
-        RunError: if no student is trained.
-    """
-    if not experiment.splits.test:
-        raise ConfigError(f"{experiment.file}: there are no test rows to score; set data.test")
-    annotations = experiment.read_annotations()
-    exams = []
-    for cell in list_cells(experiment, study=study):
-        if trained := experiment.folder.training(cell):
-            method = METHODS[cell.method]
-            examples = [
-                replace(e, text=render_source(method, e, annotations.get(e.id)))
-                for e in experiment.splits.test
-            ]
-            exams.append(Exam(cell, examples, _fingerprint(experiment, trained, examples)))
-    if not exams:
-        raise RunError(f"{experiment.folder.path}: no student is trained yet; run 'train' first")
-    return exams
-
-
-def is_taken(folder: RunFolder, exam: Exam) -> bool:
-    """Whether the student's answers to these very rows are kept."""
-    kept = read_json(folder.predictions(exam.cell))
-    return kept is not None and kept["fingerprint"] == exam.fingerprint
-
-
-def take(folder: RunFolder, exam: Exam, tell: Callable[[], None]) -> None:
-    """Ask the student, and keep what it answers."""
-    from distilwhy.students.student import Student
-
-    student = Student.load(folder.student(exam.cell))
-    predictions = [asdict(prediction) for prediction in student.predict(exam.examples)]
-    kept = {"fingerprint": exam.fingerprint, "predictions": predictions}
-    publish_json(folder.predictions(exam.cell), kept)
-    tell()
-
-
-def _by_method(cells: Iterable[Cell]) -> list[list[Cell]]:
-    """The cells that differ by their seed alone, put together."""
-    groups: dict[tuple[str, int | None], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault((cell.method, cell.rows), []).append(cell)
-    return list(groups.values())
-
-
-def _method_score(
-    experiment: Experiment, cells: list[Cell], correct: Mapping[Cell, list[bool]]
-) -> MethodScore:
-    students = []
-    for cell in cells:
-        summary = experiment.folder.training(cell) or {}
-        students.append(
-            StudentScore(
-                cell.seed,
-                score([correct[cell]]),
-                summary["best_step"],
-                summary["validation_accuracy"],
-                summary["parameters"],
-                summary["lr"],
-                summary["seconds"],
-                len(experiment.splits.test) if METHODS[cell.method].asks_teacher else 0,
-            )
-        )
-    first = experiment.folder.training(cells[0]) or {}
-    return MethodScore(
-        cells[0].method,
-        cells[0].rows,
-        score([correct[cell] for cell in cells]),
-        first.get("wrong_rationales", {}),
-        students,
+def _find(
+    experiment: Experiment,
+    answers: Mapping[Cell, Answers],
+    correct: Mapping[Cell, Sequence[bool]],
+) -> Findings:
+    methods = _score_methods(experiment, answers, correct)
+    comparisons = compare_with_baselines(correct)
+    accuracies = {found.method: found.score.accuracy for found in methods if found.rows is None}
+    finetune = next((m.score for m in methods if (m.method, m.rows) == ("finetune", None)), None)
+    curves = _fit_curves(experiment, methods)
+    efficiency = [
+        find_efficiency(curve, finetune if curve.method != "finetune" else None) for curve in curves
+    ]
+    return Findings(
+        name=experiment.file.stem,
+        headline=write_headline(comparisons, accuracies),
+        teacher=tally_annotations(experiment),
+        methods=methods,
+        comparisons=comparisons,
+        curves=curves,
+        efficiency=[found for found in efficiency if found is not None],
+        bill=_settle(experiment, methods),
+        confusions=_confuse(experiment, answers),
+        how=_tell_how(experiment),
     )
 
 
-def _correct(experiment: Experiment, exam: Exam) -> list[bool]:
-    """Whether a student answered each test row rightly."""
-    kept = read_json(experiment.folder.predictions(exam.cell)) or {}
-    predictions = {row["example_id"]: Prediction(**row) for row in kept["predictions"]}
-    return judge(experiment.task.answer, exam.examples, predictions)
+def _score_methods(
+    experiment: Experiment,
+    answers: Mapping[Cell, Answers],
+    correct: Mapping[Cell, Sequence[bool]],
+) -> list[MethodScore]:
+    groups: dict[tuple[str, int | None], list[Cell]] = {}
+    for cell in correct:
+        groups.setdefault((cell.method, cell.rows), []).append(cell)
+    scores = []
+    for (method, rows), cells in groups.items():
+        summary = experiment.folder.training(cells[0]) or {}
+        scores.append(
+            MethodScore(
+                method,
+                rows,
+                score([correct[cell] for cell in cells]),
+                summary.get("wrong_rationales", {}),
+                [_score_student(experiment, c, answers[c], correct[c]) for c in cells],
+            )
+        )
+    return scores
 
 
-def _fingerprint(
-    experiment: Experiment, trained: Mapping[str, object], examples: Sequence[Example]
-) -> str:
-    decides = [
-        trained["fingerprint"],
-        [asdict(example) for example in examples],
-        asdict(experiment.task.answer),
-    ]
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+def _score_student(
+    experiment: Experiment, cell: Cell, answers: Answers, correct: Sequence[bool]
+) -> StudentScore:
+    summary = experiment.folder.training(cell) or {}
+    return StudentScore(
+        seed=cell.seed,
+        score=score([correct]),
+        best_step=summary["best_step"],
+        validation_accuracy=summary["validation_accuracy"],
+        parameters=summary["parameters"],
+        size=folder_size(experiment.folder.student(cell)),
+        lr=summary["lr"],
+        seconds=summary["seconds"],
+        rows_per_second=answers.rows_per_second,
+        teacher_calls=len(correct) if METHODS[cell.method].asks_teacher else 0,
+    )
+
+
+def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[Curve]:
+    """A curve for each method that was trained on several numbers of rows."""
+    whole = len(experiment.splits.train)
+    curves = []
+    for name in dict.fromkeys(found.method for found in methods):
+        points = [Point(m.rows or whole, m.score) for m in methods if m.method == name]
+        if len(points) > 1:
+            curves.append(fit_curve(name, sorted(points, key=lambda point: point.rows)))
+    return curves
+
+
+def _settle(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
+    completions = experiment.read_completions()
+    counted = [c for c in completions if c.input_tokens is not None and c.output_tokens is not None]
+    shown = next((m for m in methods if (m.method, m.rows) == (SHOWN_FIRST, None)), methods[0])
+    usage = Usage(
+        calls=len(completions),
+        input_tokens=sum(c.input_tokens or 0 for c in counted),
+        output_tokens=sum(c.output_tokens or 0 for c in counted),
+        counted=len(counted),
+        rows=len(experiment.read_annotations()),
+        training_seconds=shown.students[0].seconds,
+        student_rows_per_second=shown.students[0].rows_per_second,
+    )
+    prices = experiment.config.prices
+    return settle(usage, Prices(**prices.model_dump()) if prices else None)
+
+
+def _confuse(experiment: Experiment, answers: Mapping[Cell, Answers]) -> list[Confusion]:
+    """For a choice among fixed labels, which label the first student of each method took for
+    which."""
+    if not experiment.task.answer.labels:
+        return []
+    gold = {e.id: e.gold for e in experiment.splits.test}
+    common = Counter(label for label in gold.values() if label)
+    labels = [label for label, _ in common.most_common(LABELS_SHOWN)]
+    rest = len(common) > LABELS_SHOWN
+    names = [*labels, "other"] if rest else labels
+    found = []
+    for cell, given in _firsts(answers).items():
+        counts = [[0] * (len(names) + 1) for _ in names]
+        for id_, label in gold.items():
+            if label:
+                answer = given.predictions[id_].label
+                row = labels.index(label) if label in labels else len(labels)
+                column = len(names) if answer is None else len(labels)
+                column = labels.index(answer) if answer in labels else column
+                counts[row][column] += 1
+        found.append(Confusion(cell.method, names, counts))
+    return found
+
+
+def _firsts(answers: Mapping[Cell, Answers]) -> dict[Cell, Answers]:
+    """The answers of each method's first student on all rows, or on the most there are."""
+    best: dict[str, Cell] = {}
+    for cell in answers:
+        kept = best.get(cell.method)
+        if kept is None or _extent(cell) > _extent(kept):
+            best[cell.method] = cell
+    return {cell: answers[cell] for cell in best.values()}
+
+
+def _extent(cell: Cell) -> float:
+    return float("inf") if cell.rows is None else cell.rows
+
+
+def _list_cases(
+    experiment: Experiment,
+    exams: Sequence[Exam],
+    answers: Mapping[Cell, Answers],
+    correct: Mapping[Cell, Sequence[bool]],
+) -> list[Case]:
+    """Every test row with all that was said about it."""
+    annotations = experiment.read_annotations()
+    same = experiment.task.answer.same
+    firsts = _firsts(answers)
+    right = {
+        cell.method: dict(zip(answers[cell].predictions, correct[cell], strict=True))
+        for cell in firsts
+    }
+    reasons = _explain(experiment, exams, right)
+    cases = []
+    for example in experiment.splits.test:
+        annotation = annotations.get(example.id)
+        taught = annotation.label if annotation else None
+        cases.append(
+            Case(
+                id=example.id,
+                text=example.text,
+                options=example.options,
+                gold=example.gold or "",
+                teacher=taught,
+                teacher_rationale=annotation.rationale if annotation else "",
+                student_rationale=reasons.get(example.id, ""),
+                answers={c.method: a.predictions[example.id].label for c, a in firsts.items()},
+                right={
+                    **{method: table[example.id] for method, table in right.items()},
+                    "teacher": same(taught, example.gold),
+                },
+            )
+        )
+    return cases
+
+
+def _explain(
+    experiment: Experiment, exams: Sequence[Exam], right: Mapping[str, Mapping[str, bool]]
+) -> dict[str, str]:
+    """The student's reasons for rows on which methods differ: as many as a person may read."""
+    first = next((exam for exam in exams if exam.cell.method == SHOWN_FIRST), None)
+    if first is None:
+        return {}
+    ids = [e.id for e in first.examples if len({table[e.id] for table in right.values()}) > 1]
+    return explain(experiment.folder, first, ids[:EXPLAINED])
+
+
+def _tell_how(experiment: Experiment) -> How:
+    asked = experiment.to_annotate or experiment.splits.train
+    splits = {name: experiment.splits.named(name) for name in SPLITS}
+    hashes = {name: _hash([asdict(e) for e in rows]) for name, rows in splits.items() if rows}
+    said = {i: asdict(a) for i, a in sorted(experiment.read_annotations().items())}
+    machine, started = describe_machine()
+    return How(
+        started=started,
+        machine=machine,
+        versions=read_versions(),
+        rows={name: len(rows) for name, rows in splits.items()},
+        hashes={**hashes, "annotations": _hash(said)},
+        prompt=render_prompt(experiment.task, asked[0]).as_text(),
+        settings=experiment.resolved(),
+    )
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

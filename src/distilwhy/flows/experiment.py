@@ -110,14 +110,23 @@ class Experiment:
                 return answers
             return answers | self._read_explanations(ledger, answers)
 
+    def read_completions(self) -> list[Completion]:
+        """Every reply that the ledger holds for this experiment."""
+        if not self.folder.ledger.is_file():
+            return []
+        keys = {call.key for call in [*self.answer_calls(), *self.explanation_calls()]}
+        with open_ledger(self.folder.ledger) as ledger:
+            return [found for found in ledger.get(keys).values() if found.error is None]
+
+    def resolved(self) -> str:
+        """The settings as they were read, defaults and all, as YAML."""
+        settings = self.config.model_dump(mode="json")
+        return str(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+
     def write_resolved(self) -> None:
-        """Keep the experiment as it was read, defaults and all, in the run folder."""
-        resolved = self.config.model_dump(mode="json")
-        publish_text(
-            self.folder.path / "experiment.yaml",
-            f"# {self.file.name} as it was read, with every default\n"
-            + yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True),
-        )
+        """Keep the settings in the run folder."""
+        heading = f"# {self.file.name} as it was read, with every default\n"
+        publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
 
     def _answer_calls(self, example: Example) -> list[Call]:
         prompt = render_prompt(self.task, example)

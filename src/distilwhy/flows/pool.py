@@ -8,13 +8,15 @@ train, so that a run that was killed ends with the same weights.
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
-from distilwhy.errors import StudentError
-from distilwhy.flows.processes import is_alone
+from distilwhy.errors import RunError, StudentError
+from distilwhy.students.processes import is_alone
 
 Tell = Callable[..., None]
 
@@ -51,56 +53,83 @@ def do_all(
     """Do ``work(*job, tell)`` for every job, in processes that share the cores.
 
     What ``work`` tells is heard here, in the process that waits. If one fails the others are
-    ended, and its error is raised.
+    ended, and its error is raised. All end as soon as the process that waits is killed.
 
     Args:
         work: A function of a module, given a job and a ``tell`` to report with.
         hear: Called with whatever was told.
+
+    Raises:
+        RunError: if one of the processes was killed.
     """
-    with _pool(workers) as (pool, news):
-        waiting: set[Future[None]] = {pool.submit(_do, work, job) for job in jobs}
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+    try:
+        with _pool(workers) as (pool, news):
+            with _without_interrupts():
+                waiting: set[Future[None]] = {pool.submit(_do, work, job) for job in jobs}
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+                while not news.empty():
+                    hear(*news.get())
+                for future in done:
+                    future.result()
             while not news.empty():
                 hear(*news.get())
-            for future in done:
-                future.result()
-        while not news.empty():
-            hear(*news.get())
+    except BrokenProcessPool:
+        raise RunError(
+            f"one of {workers} processes was killed from outside, perhaps for want of memory; run "
+            "the same command again to go on, with a smaller --workers if memory is short"
+        ) from None
 
 
 @contextmanager
 def _pool(workers: int) -> Iterator[tuple[ProcessPoolExecutor, Any]]:
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        news = manager.Queue()
-        threads = max(1, (os.cpu_count() or 1) // workers)
-        pool = ProcessPoolExecutor(
-            workers, context, initializer=_begin, initargs=(news, threads, os.getpid())
-        )
-        try:
-            yield pool, news
-        except BaseException:
-            for process in multiprocessing.active_children():
-                if process.pid in (pool._processes or {}):
-                    process.terminate()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        pool.shutdown()
+    news = context.SimpleQueue()
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    pool = ProcessPoolExecutor(workers, context, _begin, (news, threads))
+    try:
+        yield pool, news
+    except BaseException:
+        for process in multiprocessing.active_children():
+            if process.pid in (pool._processes or {}):
+                process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C is for this process alone, and not for those that are started in here."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 _NEWS: Any = None
-_PARENT = 0
 
 
-def _begin(news: Any, threads: int, parent: int) -> None:
-    """Set up a process of the pool; Ctrl-C is for the one that started it."""
+def _begin(news: Any, threads: int) -> None:
+    """Set up a process of the pool."""
+    global _NEWS
+    _NEWS = news
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
-    global _NEWS, _PARENT
-    _NEWS, _PARENT = news, parent
     torch.set_num_threads(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_with_parent() -> None:
+    """After ``kill -9`` of the parent its lock is gone, and another may be at work."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _do(work: Callable[..., None], job: tuple[Any, ...]) -> None:
@@ -108,7 +137,4 @@ def _do(work: Callable[..., None], job: tuple[Any, ...]) -> None:
 
 
 def _tell(*news: Any) -> None:
-    if os.getppid() != _PARENT:
-        # What started this was killed, and its lock is gone: another may be at work.
-        os._exit(1)
     _NEWS.put(news)

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from distilwhy.core.findings import Findings
 from distilwhy.flows import annotate as annotating
 from distilwhy.flows.annotate import annotate, refuse_unreadable
-from distilwhy.flows.evaluate import Scores, evaluate
+from distilwhy.flows.evaluate import evaluate
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.train import Watcher, train_students
 
@@ -25,13 +26,13 @@ def run(
     *,
     workers: int | None = 1,
     study: bool = False,
-) -> Scores:
+) -> Findings:
     """Annotate, train and evaluate; each step picks up where an earlier run left it.
 
     Args:
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
-        study: Train and score the cells of the study, on all its numbers of rows.
+        study: Train the cells of the study, on all its numbers of rows.
 
     Raises:
         DistilwhyError: whatever stops a step; what was done until then is kept.
@@ -40,4 +41,4 @@ def run(
     annotate(experiment, watch=watch.annotation)
     refuse_unreadable(experiment)
     train_students(experiment, watcher=watch.training, workers=workers, study=study)
-    return evaluate(experiment, watch.evaluation, workers=workers, study=study)
+    return evaluate(experiment, watch.evaluation, workers=workers)

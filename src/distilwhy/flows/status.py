@@ -29,12 +29,12 @@ class StudentStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Rows by outcome for each split, students, and the scores file if there is one."""
+    """Rows by outcome for each split, students, and the results if there are any."""
 
     folder: str
     teacher: dict[str, Tally]
     students: list[StudentStatus]
-    scores: dict[str, Any] | None
+    results: dict[str, Any] | None
 
 
 def status(experiment: Experiment) -> Status:
@@ -43,7 +43,7 @@ def status(experiment: Experiment) -> Status:
         str(experiment.folder.path),
         tally_annotations(experiment),
         [_student(experiment, cell) for cell in list_cells(experiment)],
-        read_json(experiment.folder.scores),
+        read_json(experiment.folder.results),
     )
 
 

@@ -13,7 +13,6 @@ from distilwhy.errors import ConfigError, StudentError
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.lesson import Lesson, Lessons, list_cells, list_waves
 from distilwhy.flows.pool import count_workers, do_all
-from distilwhy.flows.processes import is_main, wait_for_all
 from distilwhy.store.run import (
     LOG,
     SUMMARY,
@@ -23,6 +22,7 @@ from distilwhy.store.run import (
     publish_jsonl,
     read_json,
 )
+from distilwhy.students.processes import is_main, wait_for_all
 
 if TYPE_CHECKING:
     from distilwhy.students.preflight import Preflight
@@ -63,6 +63,7 @@ def train_students(
 
     Args:
         method: Train this one alone.
+        watcher: Told by the main process alone.
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
         study: Train the cells of the study, on all its numbers of rows.
@@ -76,7 +77,7 @@ def train_students(
     names = experiment.config.methods
     if method is not None and method not in names:
         raise ConfigError(f"method {method!r} is not in {experiment.file}; it has {names}")
-    watcher = watcher or Watcher()
+    watcher = watcher if watcher and is_main() else Watcher()
     with experiment.folder.lock() if is_main() else nullcontext():
         if is_main():
             experiment.write_resolved()

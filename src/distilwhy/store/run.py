@@ -5,7 +5,11 @@
     students/CELL/          a student, with training.json and training.jsonl beside its weights;
                             CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows
     predictions/CELL.json   what it answered to the test rows
-    scores.json             the scores; study.json those of a study
+    predictions/CELL.explained.json  its reasons for rows on which methods differ
+    results.json            what was found
+    measured.json           how long things took and on what machine, which no two runs share
+    cases.jsonl             every test row with all that was said about it
+    report/report.html      the report, with its figures and a summary beside it
 
 Everything but the ledger is written aside and moved into place whole, so what stands here is
 complete, whenever a command was killed.
@@ -20,10 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from distilwhy.core.cell import Cell
+from distilwhy.core.findings import Case, Findings
 from distilwhy.errors import RunError
 
+_MEASURED = ("seconds", "rows_per_second", "size")
 SUMMARY = "training.json"
 LOG = "training.jsonl"
 
@@ -39,12 +46,24 @@ class RunFolder:
         return self.path / "ledger.sqlite"
 
     @property
-    def scores(self) -> Path:
-        return self.path / "scores.json"
+    def results(self) -> Path:
+        return self.path / "results.json"
 
     @property
-    def study(self) -> Path:
-        return self.path / "study.json"
+    def measured(self) -> Path:
+        return self.path / "measured.json"
+
+    @property
+    def cases(self) -> Path:
+        return self.path / "cases.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    @property
+    def page(self) -> Path:
+        return self.report / "report.html"
 
     def student(self, cell: Cell) -> Path:
         """Where a student stands, once it is trained."""
@@ -57,6 +76,10 @@ class RunFolder:
     def predictions(self, cell: Cell) -> Path:
         """Where a student's answers to the test rows stand."""
         return self.path / "predictions" / f"{cell.name}.json"
+
+    def explanations(self, cell: Cell) -> Path:
+        """Where a student's reasons for some of the test rows stand."""
+        return self.path / "predictions" / f"{cell.name}.explained.json"
 
     def training(self, cell: Cell) -> dict[str, Any] | None:
         """The summary of a student's training; None where it is not trained."""
@@ -114,6 +137,53 @@ def publish_json(path: Path, value: object) -> None:
 def publish_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """``publish_text`` of rows, one JSON object a line."""
     publish_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def publish_findings(folder: RunFolder, findings: Findings) -> None:
+    """Write what was found: what the same rows, settings and cores bring again to
+    ``results.json``, and what no two runs share to ``measured.json``."""
+    results = findings.as_json()
+    measured = {name: results.pop(name) for name in ("bill", "how")}
+    measured["students"] = [
+        [{name: student.pop(name) for name in _MEASURED} for student in method["students"]]
+        for method in results["methods"]
+    ]
+    publish_json(folder.measured, measured)
+    publish_json(folder.results, results)
+
+
+def read_findings(folder: RunFolder) -> Findings:
+    """What ``publish_findings`` wrote.
+
+    Raises:
+        RunError: if it is not there, or is not what this version writes.
+    """
+    results, measured = read_json(folder.results), read_json(folder.measured)
+    if results is None or measured is None:
+        raise RunError(f"{folder.path}: holds no results; run 'evaluate' first")
+    try:
+        for method, students in zip(results["methods"], measured.pop("students"), strict=True):
+            for student, more in zip(method["students"], students, strict=True):
+                student.update(more)
+        return TypeAdapter(Findings).validate_python({**results, **measured})
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{folder.results}: cannot be read ({str(error).splitlines()[0]}); run 'evaluate' anew"
+        ) from error
+
+
+def read_cases(folder: RunFolder) -> Iterator[Case]:
+    """The rows that ``cases.jsonl`` holds, one after the other."""
+    adapter = TypeAdapter(Case)
+    if folder.cases.is_file():
+        with folder.cases.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield adapter.validate_json(line)
+
+
+def folder_size(path: Path) -> int:
+    """The bytes of all the files in a folder."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def publish_folder(aside: Path, path: Path) -> None:

@@ -99,6 +99,10 @@ class EncoderNetwork(Network):
             self.decoder = build_decoder(model, brief.limits)
 
     @property
+    def explains(self) -> bool:
+        return self.keeps_decoder
+
+    @property
     def size(self) -> int:
         """The number of parameters that answer: those of a decoder only where it is kept."""
         parts = [self.model, self.head, self.decoder if self.keeps_decoder else None]

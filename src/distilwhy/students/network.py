@@ -205,6 +205,11 @@ class Network(torch.nn.Module, ABC):
         return next(self.parameters()).device
 
     @property
+    def explains(self) -> bool:
+        """Whether it can write rationales, if its method teaches any."""
+        return True
+
+    @property
     def shape(self) -> Shape:
         """The sizes of the model."""
         return read_shape(self.model.config)

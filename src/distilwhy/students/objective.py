@@ -56,8 +56,12 @@ class Objective(torch.nn.Module):
             if network.brief.method.writes_rationales and network.brief.method.place == "apart":
                 tasks.append("rationale")
             self.log_variances = torch.nn.ParameterDict(
-                {task: torch.nn.Parameter(torch.zeros(())) for task in tasks}
+                {task: torch.nn.Parameter(torch.zeros(1)) for task in tasks}
             )
+
+    def tie_weights(self) -> None:
+        """Share the weights that the model shares: FSDP takes them apart."""
+        self.network.model.tie_weights()
 
     def forward(self, batch: Any, factor: float, rows: int, share: float) -> Losses:
         """The losses of a batch, or of a part of one.
@@ -72,18 +76,21 @@ class Objective(torch.nn.Module):
         for output in outputs:
             weighted = (output.weights * output.losses).sum()
             scale = factor if output.task == "rationale" else 1.0
-            tasks[output.task] = scale * self._weigh(output.task, weighted / rows, share)
+            tasks[output.task] = scale * self._weigh(output.task, weighted / rows)
             sums[output.task] = torch.stack([weighted.detach(), output.weights.sum()])
         total = torch.stack(list(tasks.values())).sum()
+        if self.log_variances is not None:
+            # Also for a task without targets here: how a batch is parted is to change nothing.
+            total = total + share * torch.stack(list(self.log_variances.values())).sum() / 2
         if self._agreement and factor:
             total = total + self._agreement * agreement(outputs) / rows
         return Losses(total, tasks, sums)
 
-    def _weigh(self, task: TargetTask, loss: torch.Tensor, share: float) -> torch.Tensor:
+    def _weigh(self, task: TargetTask, loss: torch.Tensor) -> torch.Tensor:
         if self.log_variances is None:
             return loss
-        s: torch.Tensor = self.log_variances[task]
-        return torch.exp(-s) * loss + share * s / 2
+        s: torch.Tensor = self.log_variances[task].squeeze()
+        return torch.exp(-s) * loss
 
 
 def staged_factor(step: int, steps: int) -> float:

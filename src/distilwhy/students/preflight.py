@@ -1,22 +1,27 @@
 """What a training will take, told before it begins: parameters, memory, time."""
 
-import os
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 import torch
+from accelerate.utils import parse_flag_from_env
 
-from distilwhy.config import TrainingConfig
-from distilwhy.core.method import TrainingRow
+from distilwhy.config import LoraConfig, TrainingConfig
+from distilwhy.core.method import Target, TrainingRow
 from distilwhy.errors import StudentError
-from distilwhy.students.network import EncodedRow, Lengths, Network
+from distilwhy.students.batches import BatchOrder, split
+from distilwhy.students.build import family_of
+from distilwhy.students.network import DrawnRow, EncodedRow, EncodedTarget, Lengths, Network
+from distilwhy.students.processes import count_processes, join_processes
+from distilwhy.students.trial import on_trial
 
 GIB = 2**30
 SAMPLE = 256
-_MATRIX = 512
-_OVERHEAD = 0.75
+TRIAL_S = 0.25
+# Bytes taken for every byte that is kept. On a CPU the heap keeps most of the blocks that are
+# freed: tests/test_preflight.py measures it.
+HOLES, HOLES_CPU = 1.2, 1.75
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Preflight:
         parameters: All of the network's.
         trainable: Those that are trained.
         steps: Updates to do.
-        tokens: A step reads and writes about so many, padding among them.
+        tokens: A step reads and writes about so many, padding left out.
         memory: About so many bytes at the peak, for weights, gradients, optimizer, activations.
         available: Bytes of the machine, or of the GPU.
         seconds: About so long, evaluations left out.
@@ -42,98 +47,232 @@ class Preflight:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a training takes at its peak.
+
+    Attributes:
+        fixed: For weights, gradients and the optimizer.
+        once: For activations that any number of rows share.
+        row: For the activations of each row that is learnt from at once.
+    """
+
+    fixed: int
+    once: int
+    row: int
+
+    def peak(self, rows: int) -> int:
+        """With so many rows at once."""
+        return self.fixed + self.once + rows * self.row
+
+
 def check_fit(network: Network, rows: Sequence[TrainingRow], config: TrainingConfig) -> Preflight:
     """Estimate a training.
 
     Raises:
         StudentError: if it needs more memory than there is, naming the setting to change.
     """
-    found = estimate(network, rows, config)
-    if found.memory <= found.available:
-        return found
-    fixed = _fixed_bytes(network)
-    parts = config.batch_size // config.accumulate
-    remedy = "take a smaller student.model"
-    if fixed + (found.memory - fixed) / max(1, parts) <= found.available:
-        wanted = -(-(found.memory - fixed) // max(1, found.available - fixed))
-        accumulate = min(config.batch_size, config.accumulate * int(wanted))
-        remedy = f"set training.accumulate to {accumulate}"
-        if not config.gradient_checkpointing:
-            remedy += " or training.gradient_checkpointing to true"
-    elif network.brief.limits.lora is None and fixed < 5 * found.available:
-        remedy += ", set student.lora (decoder-only models), or shard it with accelerate's FSDP"
-    raise StudentError(
-        f"training takes about {found.memory / GIB:.1f} GiB ({fixed / GIB:.1f} for "
-        f"{found.trainable:,} trained weights with their optimizer), and there are "
-        f"{found.available / GIB:.1f} GiB; {remedy}"
-    )
-
-
-def estimate(network: Network, rows: Sequence[TrainingRow], config: TrainingConfig) -> Preflight:
-    """What training on these rows will take, from the lengths of some of them.
-
-    Memory: 4 bytes a weight, and 12 more for each that is trained (its gradient and AdamW's two
-    moments); activations by Korthikanti et al. 2022, *Reducing Activation Recomputation in
-    Large Transformer Models*, equation 1: 34 · tokens · width bytes a layer at two bytes a
-    number, beside the attention maps; and three copies of the logits. Time: six operations a
-    weight and token (Kaplan et al. 2020, *Scaling Laws for Neural Language Models*, section
-    2.1), at the speed of a matrix product tried just now.
-    """
-    tokens, longest = _tokens(network, rows, config.batch_size)
-    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    micro = tokens / config.accumulate / _processes()
-    shape = network.shape
-    layers = 1 if config.gradient_checkpointing else shape.layers
-    number = 4 if config.precision in ("auto", "fp32") else 2
-    activations = micro * layers * (34 * shape.width + 5 * shape.heads * longest) * number / 2
-    logits = 3 * 4 * micro * shape.vocabulary / 2
-    everything = sum(p.numel() for p in network.parameters())
-    body = everything - network.model.get_input_embeddings().weight.numel()
+    available, fixed = read_available(), fixed_bytes(network)
+    if fixed > available:
+        raise _too_large(network, fixed, available, _shrink(network, rows, config, available))
+    memory = estimate_memory(network, rows, config)
+    peak = memory.peak(rows_at_once(rows, config))
+    if peak > available:
+        remedy = _spread(network, rows, config, memory, available)
+        raise _too_large(network, peak, available, remedy)
+    tokens, seconds = estimate_step(network, rows, config)
     return Preflight(
-        parameters=everything,
-        trainable=trainable,
+        parameters=sum(p.numel() for p in network.parameters()),
+        trainable=_count_trainable(network),
         steps=config.steps,
         tokens=tokens,
-        memory=int(_fixed_bytes(network) + activations + logits),
-        available=_available(network.device),
-        seconds=config.steps * 6 * body * tokens / _processes() / _operations_per_second(),
+        memory=peak,
+        available=available,
+        seconds=config.steps * seconds,
     )
 
 
-def _fixed_bytes(network: Network) -> int:
-    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    return 12 * trainable + sum(p.numel() * p.element_size() for p in network.parameters())
+def estimate_memory(
+    network: Network, rows: Sequence[TrainingRow], config: TrainingConfig
+) -> Memory:
+    """The memory for training on these rows, from what a trial of the longest of them keeps.
+
+    Like lengths are trained on together, so that some step pads all its rows to the longest.
+    With gradient checkpointing (Chen et al. 2016, *Training Deep Nets with Sublinear Memory
+    Cost*), what a layer keeps is there for one layer at a time; on a CPU that fills the holes,
+    and saves no more than them.
+    """
+    longest = _longest_rows(network, rows)
+    plain = config.model_copy(update={"gradient_checkpointing": False})
+    with on_trial(network, plain) as trial:
+        on_cpu = network.device.type == "cpu"
+        kept = full = trial.keep(longest)
+    layer = 0
+    if config.gradient_checkpointing:
+        with on_trial(network, config) as trial:
+            kept = trial.keep(longest)
+        layer = (full.row - kept.row) // network.shape.layers
+    holes = HOLES_CPU if on_cpu else HOLES
+    row = int(holes * (kept.row + layer + _logit_bytes(network, longest)))
+    if on_cpu:
+        row = max(row, full.row)
+    return Memory(fixed_bytes(network), int(holes * kept.once), row)
 
 
-def _tokens(network: Network, rows: Sequence[TrainingRow], batch: int) -> tuple[int, int]:
-    """The tokens of a step, and the longest source, from a sample of the rows."""
-    lengths = Lengths(network.brief.limits)
-    sample = [network.encode(row, lengths) for row in rows[:: max(1, len(rows) // SAMPLE)]]
-    mean = sum(map(_length, sample)) / len(sample)
-    return round(mean * min(batch, len(rows))), max(row.length for row in sample)
+def estimate_step(
+    network: Network, rows: Sequence[TrainingRow], config: TrainingConfig
+) -> tuple[int, float]:
+    """The tokens of a step, and the seconds that one takes here and now.
+
+    Forward and backward are tried on ever more rows, until they take a while or are all that are
+    learnt from at once.
+    """
+    sample = _encode(network, rows[:: max(1, len(rows) // SAMPLE)])
+    order, parts = BatchOrder(sample, config.batch_size, 0), config.accumulate * count_processes()
+    tried: list[tuple[int, int, float]] = []
+    with on_trial(network, config) as trial:
+        while len(tried) < 2 or sum(seconds for _, _, seconds in tried) < TRIAL_S:
+            part = split(order.draw(len(tried)), parts)[0][: 2 ** len(tried)]
+            tried.append((len(part), sum(map(_count_tokens, part)), trial.seconds(part)))
+    most = max(count for count, _, _ in tried)
+    counted = [(tokens, seconds) for count, tokens, seconds in tried if count == most]
+    pace = sum(seconds for _, seconds in counted) / sum(tokens for tokens, _ in counted)
+    mean = sum(_count_tokens(DrawnRow(row, row.variants[0])) for row in sample) / len(sample)
+    tokens = round(mean * min(config.batch_size, len(rows)))
+    return tokens, pace * tokens / count_processes()
 
 
-def _length(row: EncodedRow) -> int:
-    return row.length + sum(len(target.ids) for target in row.variants[0])
+def fixed_bytes(network: Network) -> int:
+    """4 bytes a weight (fewer where they are quantized), and 12 more for each that is trained:
+    its gradient and the two moments of AdamW (Loshchilov & Hutter 2019)."""
+    weights = _count_bytes(network)
+    state = 12 * _count_trainable(network)
+    if parse_flag_from_env("ACCELERATE_USE_FSDP"):
+        # A sharded network has a twin that stays whole.
+        return weights + (weights + state) // count_processes()
+    return weights + state
 
 
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def _available(device: torch.device) -> int:
-    if torch.cuda.is_available():
-        return int(torch.cuda.mem_get_info()[0])
+def read_available() -> int:
+    """The bytes that are free: of the GPU, or else of the machine."""
+    device = join_processes().device
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
 
 
-def _operations_per_second() -> float:
-    """The speed of a matrix product here and now."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    matrix = torch.randn(_MATRIX, _MATRIX, device=device)
-    matrix @ matrix
-    started, rounds = time.perf_counter(), 0
-    while time.perf_counter() - started < 0.05:
-        (matrix @ matrix)[0, 0].item()
-        rounds += 1
-    return _OVERHEAD * 2 * rounds * _MATRIX**3 / (time.perf_counter() - started)
+def rows_at_once(rows: Sequence[TrainingRow], config: TrainingConfig) -> int:
+    """How many rows of a batch a process learns from at once."""
+    return -(-min(config.batch_size, len(rows)) // (config.accumulate * count_processes()))
+
+
+def _too_large(network: Network, wanted: int, available: int, remedy: str) -> StudentError:
+    fixed, trainable = fixed_bytes(network) / GIB, _count_trainable(network)
+    return StudentError(
+        f"training takes about {wanted / GIB:.2f} GiB ({fixed:.2f} for {trainable:,} trained "
+        f"weights with their optimizer), and there are {available / GIB:.2f} GiB; {remedy}"
+    )
+
+
+def _spread(
+    network: Network,
+    rows: Sequence[TrainingRow],
+    config: TrainingConfig,
+    memory: Memory,
+    available: int,
+) -> str:
+    """What makes activations fit, where the weights do."""
+    ways = []
+    if accumulate := _least_accumulate(rows, config, memory, available):
+        ways.append(f"set training.accumulate to {accumulate}")
+    if not config.gradient_checkpointing:
+        thrifty = config.model_copy(update={"gradient_checkpointing": True})
+        less = estimate_memory(network, rows, thrifty)
+        if less.peak(rows_at_once(rows, config)) <= available:
+            ways.append("set training.gradient_checkpointing to true")
+        elif not ways and (accumulate := _least_accumulate(rows, config, less, available)):
+            ways.append(
+                f"set training.accumulate to {accumulate} and training.gradient_checkpointing "
+                "to true"
+            )
+    smaller = "lower student.max_input_tokens, or take a smaller model"
+    return " or ".join(ways) or smaller
+
+
+def _least_accumulate(
+    rows: Sequence[TrainingRow], config: TrainingConfig, memory: Memory, available: int
+) -> int | None:
+    """The fewest parts of a batch with which it fits, if any."""
+    for accumulate in range(config.accumulate, min(config.batch_size, len(rows)) + 1):
+        parted = config.model_copy(update={"accumulate": accumulate})
+        if memory.peak(rows_at_once(rows, parted)) <= available:
+            return accumulate
+    return None
+
+
+def _shrink(
+    network: Network, rows: Sequence[TrainingRow], config: TrainingConfig, available: int
+) -> str:
+    """What makes the weights fit."""
+    limits, weights = network.brief.limits, _count_bytes(network)
+    if limits.model == "scratch":
+        return "make student.scratch smaller"
+    ways = ["take a smaller student.model"]
+    adapted = weights + _adapter_bytes(network)
+    if family_of(network) == "causal" and limits.lora is None and adapted < available:
+        memory = replace(estimate_memory(network, rows, config), fixed=adapted)
+        if accumulate := _least_accumulate(rows, config, memory, available):
+            parted = accumulate > config.accumulate
+            more = f" and training.accumulate to {accumulate}" if parted else ""
+            ways.append(f"set student.lora{more}")
+    gpus = torch.cuda.device_count()
+    if gpus > 1 and weights + fixed_bytes(network) / gpus < available:
+        ways.append(f"shard it over the {gpus} GPUs here with accelerate's FSDP")
+    return " or ".join(ways)
+
+
+def _adapter_bytes(network: Network) -> int:
+    """Adapters of the usual rank on every matrix, with their gradients and moments."""
+    sides = sum(sum(p.shape) for p in network.parameters() if p.dim() == 2)
+    return 16 * LoraConfig().rank * sides
+
+
+def _longest_rows(network: Network, rows: Sequence[TrainingRow]) -> list[DrawnRow]:
+    """The row that reads most, and the row that writes most."""
+    reads = max(rows, key=lambda row: len(row.source) + sum(map(len, row.options)))
+    writes = max(rows, key=lambda row: max(map(_characters, (row.targets, *row.others))))
+    return [
+        DrawnRow(row, max(row.variants, key=_count_written))
+        for row in _encode(network, [reads, writes])
+    ]
+
+
+def _characters(targets: Sequence[Target]) -> int:
+    return sum(len(t.text) + len(t.before or "") + len(t.after or "") for t in targets)
+
+
+def _logit_bytes(network: Network, rows: Sequence[DrawnRow]) -> int:
+    """Of a row, the gradient of the logits, which comes beside all that is kept."""
+    written = sum(_count_written(row.targets) for row in rows)
+    return 4 * network.shape.vocabulary * written // len(rows)
+
+
+def _count_tokens(drawn: DrawnRow) -> int:
+    return drawn.row.length + _count_written(drawn.targets)
+
+
+def _count_written(targets: Sequence[EncodedTarget]) -> int:
+    return sum(len(target.ids) for target in targets)
+
+
+def _count_trainable(network: Network) -> int:
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def _count_bytes(network: Network) -> int:
+    return sum(p.numel() * p.element_size() for p in network.parameters())
+
+
+def _encode(network: Network, rows: Sequence[TrainingRow]) -> list[EncodedRow]:
+    lengths = Lengths(network.brief.limits)
+    return [network.encode(row, lengths) for row in rows]

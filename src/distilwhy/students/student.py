@@ -35,6 +35,11 @@ class Student:
         """What it answers and how it was taught; the task's exemplars are not kept."""
         return self.network.brief
 
+    @property
+    def can_explain(self) -> bool:
+        """Whether it writes rationales."""
+        return self.brief.method.writes_rationales and self.network.explains
+
     def predict(
         self, examples: Sequence[Example], *, explain: bool = False, batch_size: int = 64
     ) -> list[Prediction]:

@@ -22,6 +22,7 @@ from distilwhy.errors import StudentError
 from distilwhy.students.batches import BatchOrder, split
 from distilwhy.students.network import DrawnRow, EncodedRow, Lengths, Network, Truncation, move
 from distilwhy.students.objective import Losses, Objective, staged_factor
+from distilwhy.students.processes import join_processes
 from distilwhy.students.student import Student
 
 GRADIENT_NORM = 1.0
@@ -193,6 +194,9 @@ class _Loop:
         )
         self.network.to(self.accelerator.device)
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
+        if hasattr(self.objective, "set_reduce_scatter_unused_params"):
+            # In FSDP 2 a process that has no rationale would be waited for in vain.
+            self.objective.set_reduce_scatter_unused_params(True)
         self.accelerator.register_for_checkpointing(self.progress)
 
     def run(self, watch: Watch, tick: Tick) -> None:
@@ -229,11 +233,18 @@ class _Loop:
                 f"the loss is {sums[:, 0].sum().item()} at step {self.progress.step + 1}; lower "
                 "training.lr or set training.precision to fp32"
             )
+        self._fill_gradients()
         self.accelerator.clip_grad_norm_(self.objective.parameters(), GRADIENT_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
         return sums
+
+    def _fill_gradients(self) -> None:
+        """What a batch did not need has a gradient of 0, as where weights are sharded."""
+        for parameter in self.objective.parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
 
     def _mine(self, drawn: Sequence[DrawnRow]) -> list[tuple[int, list[DrawnRow]]]:
         """The parts of a batch that this process takes, with their numbers."""
@@ -351,16 +362,23 @@ class _Loop:
 
 def _accelerate(wanted: str, width: int) -> tuple[str, Accelerator]:
     """The precision to compute in, and what spreads the work over devices and processes."""
-    device = Accelerator(mixed_precision=None).device
+    # Students of one process may differ in precision, and accelerate takes the first for all;
+    # it would also shard the first alone.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    device = join_processes().device
     precision = choose_precision(wanted, device, width)
     if precision == "fp16" and device.type != "cuda":
         raise StudentError("training.precision fp16 needs a GPU; use auto, bf16 or fp32")
-    # Students of one process may differ in precision, and accelerate takes the first for all.
-    AcceleratorState._reset_state()
-    return precision, Accelerator(
+    accelerator = Accelerator(
         mixed_precision="no" if precision == "fp32" else precision,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
+        raise StudentError(
+            "FSDP of version 1 loses the optimizer's state when a training goes on; set "
+            "fsdp_version to 2 in accelerate's config, or by 'accelerate launch --fsdp_version 2'"
+        )
+    return precision, accelerator
 
 
 def _check_split(rows: int, parts: int, config: TrainingConfig) -> None:

@@ -1,0 +1,179 @@
+"""Accuracy as a function of the number of train rows: fitted, drawn out, and read backwards."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from distilwhy.core.metrics import Score
+
+DRAWS = 400
+MORE_ROWS = 1000
+BEYOND = 2
+_FEWEST_POINTS = 3
+_EXPONENTS = np.linspace(0.1, 2.0, 39)
+_STEPS = 40
+_SEED = 0
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A method on a number of train rows."""
+
+    rows: int
+    score: Score
+
+
+@dataclass(frozen=True)
+class Band:
+    """A fitted value with its 95 % interval."""
+
+    rows: int
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy over train rows for one method.
+
+    Attributes:
+        points: What was measured.
+        fit: The fitted curve from the fewest rows to twice the most; empty with fewer than
+            three points, which decide no curve.
+    """
+
+    method: str
+    points: Sequence[Point]
+    fit: Sequence[Band]
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """The numbers that rows are bought by.
+
+    Attributes:
+        method: Of which method.
+        rows: The most train rows that were tried.
+        matches: The train rows with which it gets as far as ``finetune`` on all of them, the
+            lower and the upper end of their 95 % interval; None where the curve does not get
+            there within twice the rows that were tried.
+        more: How many more rows are thought of.
+        gain: What they are expected to add to its accuracy, with its 95 % interval.
+    """
+
+    method: str
+    rows: int
+    matches: tuple[int | None, int | None, int | None] | None
+    more: int
+    gain: Band
+
+
+class _Law(NamedTuple):
+    """accuracy(n) = top − drop · n^(−exponent)."""
+
+    top: float
+    drop: float
+    exponent: float
+
+    def at(self, rows: Floats | float) -> Floats:
+        return np.asarray(self.top - self.drop * np.asarray(rows, dtype=float) ** -self.exponent)
+
+    def rows_for(self, accuracy: float) -> float:
+        """The rows that it takes; infinity where it never gets there."""
+        if self.top <= accuracy:
+            return inf
+        return float((self.drop / (self.top - accuracy)) ** (1 / self.exponent))
+
+
+def fit_curve(method: str, points: Sequence[Point]) -> Curve:
+    """A curve through what was measured, with what is uncertain about it.
+
+    accuracy(n) = a − b · n^(−c), with b ≥ 0, a ≤ 1 and 0.1 ≤ c ≤ 2: the inverse power law of
+    learning curves (Figueroa et al. 2012, *Predicting sample size required for classification
+    performance*, equation 1), by least squares. Its band is of curves through 400 draws of the
+    points, each a normal one with the width of the point's own interval.
+    """
+    if len(points) < _FEWEST_POINTS:
+        return Curve(method, tuple(points), ())
+    rows = np.geomspace(points[0].rows, BEYOND * points[-1].rows, _STEPS)
+    drawn = np.array([law.at(rows) for law in _draw_laws(points)])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    found = zip(rows, _measured_law(points).at(rows), low, high, strict=True)
+    return Curve(method, tuple(points), tuple(Band(round(n), *map(float, b)) for n, *b in found))
+
+
+def find_efficiency(curve: Curve, finetune: Score | None) -> Efficiency | None:
+    """What more rows would bring, and how many it takes to match ``finetune`` on all of them.
+
+    Args:
+        finetune: Its score on all train rows, where the curve is of another method.
+
+    Returns:
+        None where the curve has too few points to be fitted.
+    """
+    if not curve.fit:
+        return None
+    laws, most = _draw_laws(curve.points), curve.points[-1].rows
+
+    def gain(law: _Law) -> float:
+        return float(law.at(most + MORE_ROWS) - law.at(most))
+
+    low, high = np.quantile([gain(law) for law in laws], [0.025, 0.975])
+    more = Band(most + MORE_ROWS, gain(_measured_law(curve.points)), float(low), float(high))
+    matches = None if finetune is None else _match(curve.points, laws, finetune)
+    return Efficiency(curve.method, most, matches, MORE_ROWS, more)
+
+
+def _match(
+    points: Sequence[Point], laws: Sequence[_Law], aim: Score
+) -> tuple[int | None, int | None, int | None]:
+    """The rows that it takes to get as far as another, whose score is no surer than our own."""
+    aims = np.random.default_rng(_SEED + 1).normal(aim.accuracy, _error(aim), len(laws))
+    wanted = [law.rows_for(one) for law, one in zip(laws, aims, strict=True)]
+    low, high = np.quantile(wanted, [0.025, 0.975], method="nearest")
+
+    def known(rows: float) -> int | None:
+        return None if rows > BEYOND * points[-1].rows else max(points[0].rows, round(rows))
+
+    return known(_measured_law(points).rows_for(aim.accuracy)), known(low), known(high)
+
+
+def _measured_law(points: Sequence[Point]) -> _Law:
+    return _fit(points, np.array([point.score.accuracy for point in points]))
+
+
+def _draw_laws(points: Sequence[Point]) -> list[_Law]:
+    """Curves through draws of what might as well have been measured; always the same draws."""
+    means = np.array([point.score.accuracy for point in points])
+    errors = np.array([_error(point.score) for point in points])
+    drawn = np.random.default_rng(_SEED).normal(means, errors, (DRAWS, len(points)))
+    return [_fit(points, one) for one in drawn]
+
+
+def _error(score: Score) -> float:
+    """A standard error as wide as the score's interval."""
+    return (score.high - score.low) / 2 / 1.96
+
+
+def _fit(points: Sequence[Point], accuracies: Floats) -> _Law:
+    """Least squares over a and b at each of a grid of exponents."""
+    rows = np.array([point.rows for point in points], dtype=float)
+    best, least = _Law(float(accuracies.mean()), 0.0, 1.0), inf
+    for exponent in _EXPONENTS:
+        shrunk = rows**-exponent
+        spread = shrunk - shrunk.mean()
+        slope = float((spread * (accuracies - accuracies.mean())).sum() / (spread**2).sum())
+        drop = max(0.0, -slope)
+        top = min(1.0, float(accuracies.mean() + drop * shrunk.mean()))
+        law = _Law(top, drop, float(exponent))
+        error = float(((law.at(rows) - accuracies) ** 2).sum())
+        if error < least:
+            best, least = law, error
+    return best

@@ -1,0 +1,153 @@
+"""What a study found: all that its report is drawn from, as plain values.
+
+The rows to look at are not among it: there may be very many, and they stand in a file of their
+own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from distilwhy.core.cost import Bill
+from distilwhy.core.curve import Curve, Efficiency
+from distilwhy.core.metrics import Score
+from distilwhy.core.results import Tally, Versus
+
+
+@dataclass(frozen=True)
+class StudentScore:
+    """One student on the test rows.
+
+    Attributes:
+        best_step: After how many steps its weights were taken.
+        parameters: All of the deployed student's.
+        size: Of its folder, in bytes.
+        lr: The learning rate that it was trained with.
+        seconds: How long its training took.
+        rows_per_second: How fast it answered the test rows, on the machine of this study.
+        teacher_calls: The answers of the teacher that it needs to answer the test rows.
+    """
+
+    seed: int
+    score: Score
+    best_step: int
+    validation_accuracy: float
+    parameters: int
+    size: int
+    lr: float
+    seconds: float
+    rows_per_second: float
+    teacher_calls: int
+
+
+@dataclass(frozen=True)
+class MethodScore:
+    """One method on a number of train rows: over all its seeds, and each of them.
+
+    Attributes:
+        rows: How many train rows; None for all of them.
+        wrong_rationales: What was done about rationales for wrong labels, for its first seed.
+    """
+
+    method: str
+    rows: int | None
+    score: Score
+    wrong_rationales: Mapping[str, int]
+    students: Sequence[StudentScore]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Which labels a method's first student took for which.
+
+    Attributes:
+        method: Whose.
+        labels: The commonest labels, gold and answered, the rest put together as the last.
+        counts: ``[gold][answered]``: test rows; the last column is for what is no answer.
+    """
+
+    method: str
+    labels: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A test row with all that was said about it.
+
+    Attributes:
+        answers: By method, what its first student answered; None where that is no answer.
+        right: By method, whether that is gold; ``teacher`` among them.
+        teacher: The teacher's label; None where it could not be read or was not asked.
+        teacher_rationale: Its reasons.
+        student_rationale: Those of ``step-by-step``'s first student, where it can give any.
+    """
+
+    id: str
+    text: str
+    options: Sequence[str]
+    gold: str
+    teacher: str | None
+    teacher_rationale: str
+    student_rationale: str
+    answers: Mapping[str, str | None]
+    right: Mapping[str, bool]
+
+
+@dataclass(frozen=True)
+class How:
+    """How a study was done, so that it can be done again.
+
+    Attributes:
+        started: When it was written, as ISO 8601.
+        machine: Cores, memory, GPU, operating system.
+        versions: Of Python and the libraries that matter.
+        rows: The rows of each split.
+        hashes: SHA-256 of each split's rows, and of the annotations.
+        prompt: One whole prompt, as the teacher saw it.
+        settings: The resolved experiment file, as YAML.
+    """
+
+    started: str
+    machine: str
+    versions: Mapping[str, str]
+    rows: Mapping[str, int]
+    hashes: Mapping[str, str]
+    prompt: str
+    settings: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study found.
+
+    Attributes:
+        name: Of the experiment.
+        headline: The answer to the question whether the reasons helped, in a sentence or two.
+        teacher: By split, its answers counted and scored.
+        methods: Every method at every number of train rows.
+        comparisons: Every pair that is compared, at every number of train rows.
+        curves: Accuracy over train rows, for every method that was trained on several numbers.
+        efficiency: What more rows would bring, where there are curves.
+        bill: What was spent and saved, as far as prices are known.
+        confusions: For a choice among fixed labels: one for each method shown.
+    """
+
+    name: str
+    headline: str
+    teacher: Mapping[str, Tally]
+    methods: Sequence[MethodScore]
+    comparisons: Sequence[Versus]
+    curves: Sequence[Curve]
+    efficiency: Sequence[Efficiency]
+    bill: Bill
+    confusions: Sequence[Confusion]
+    how: How
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values, with a verdict beside each comparison."""
+        value = asdict(self)
+        for plain, versus in zip(value["comparisons"], self.comparisons, strict=True):
+            plain["verdict"] = versus.comparison.verdict
+            plain["words"] = versus.comparison.words
+        return value

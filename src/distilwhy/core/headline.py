@@ -1,0 +1,49 @@
+"""The answer to the question that a study is done for, in words."""
+
+from collections.abc import Mapping, Sequence
+
+from distilwhy.core.results import Versus
+
+# In which order a pair answers the question whether the reasons helped.
+_TELLING = (
+    ("step-by-step", "label-distill"),
+    ("step-by-step-gold", "finetune"),
+    ("step-by-step", "finetune"),
+)
+_CONTROLS = ("blank-rationales", "shuffled-rationales")
+_BASELINES = {
+    "label-distill": "the teacher's bare labels",
+    "finetune": "fine-tuning on gold labels",
+}
+
+
+def write_headline(comparisons: Sequence[Versus], accuracies: Mapping[str, float]) -> str:
+    """What the comparisons on all train rows say, in a few sentences.
+
+    Args:
+        accuracies: By method, its accuracy on all train rows.
+    """
+    whole = {(v.method, v.baseline): v.comparison for v in comparisons if v.rows is None}
+    pair = next((pair for pair in _TELLING if pair in whole), next(iter(whole), None))
+    if pair is None:
+        return (
+            "No method that learns the teacher's reasons was compared with one that does not, so "
+            "whether they help is not known."
+        )
+    method, baseline = pair
+    found = whole[pair]
+    lead = "" if found.verdict == "no difference seen" else "the reasons "
+    said = [
+        f"Against {_BASELINES.get(baseline, baseline)}, {lead}{found.words}. Of the test rows, "
+        f"{method} answers {accuracies[method]:.1%} rightly, {baseline} {accuracies[baseline]:.1%}."
+    ]
+    gold = ("step-by-step", "finetune")
+    if pair != gold and gold in whole:
+        said.append(f"Against {_BASELINES['finetune']}: {whole[gold].words}.")
+    controls = {name: whole[method, name] for name in _CONTROLS if (method, name) in whole}
+    if controls and found.verdict == "helped":
+        if all(control.verdict == "helped" for control in controls.values()):
+            said.append("Reasons that are blank or another row's do not do as well.")
+        else:
+            said.append("But the controls do not show that it is the reasons themselves.")
+    return " ".join(said)

@@ -1,0 +1,26 @@
+"""Draw the report of a run, from its folder alone."""
+
+from pathlib import Path
+
+from distilwhy.report.figures import write_figures
+from distilwhy.report.page import render_page
+from distilwhy.report.summary import render_summary
+from distilwhy.store.run import RunFolder, publish_text, read_cases, read_findings
+
+SUMMARY = "summary.md"
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write the page, its figures and a summary in Markdown; give the page.
+
+    Nothing but ``results.json``, ``measured.json`` and ``cases.jsonl`` of the run folder is
+    read.
+
+    Raises:
+        RunError: if there are no results yet.
+    """
+    findings = read_findings(folder)
+    write_figures(findings, folder.report)
+    publish_text(folder.report / SUMMARY, render_summary(findings))
+    publish_text(folder.page, render_page(findings, read_cases(folder)))
+    return folder.page

@@ -1,0 +1,1 @@
+"""Findings in, a page out: the report, its figures and its summary."""

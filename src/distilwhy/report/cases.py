@@ -1,0 +1,53 @@
+"""The rows to look at, as JSON that a page keeps until it is read.
+
+A row is a list, as there may be very many::
+
+    [id, text, options, gold, said, teacher's reasons, student's reasons]
+
+and ``said`` has an entry for every different answer: ``[answer, right, who]``, null standing for
+what is no answer, and ``who`` being places in the list of all who answered.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from distilwhy.core.findings import Case
+from distilwhy.report.marks import TEACHER
+
+CHUNK = 1000
+
+
+def pack_cases(cases: Iterable[Case], who: Sequence[str]) -> Iterator[str]:
+    """JSON for a thousand rows at a time, safe inside a script element.
+
+    Args:
+        who: Everyone who answered, the teacher among them if it was asked.
+    """
+    places = {name: place for place, name in enumerate(who)}
+    remaining = iter(cases)
+    while some := [_pack(case, places) for case in islice(remaining, CHUNK)]:
+        yield dump_json(some)
+
+
+def dump_json(value: object) -> str:
+    """JSON in which no ``<`` stands, so that no tag can end or begin in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _pack(case: Case, places: dict[str, int]) -> list[object]:
+    said: dict[tuple[str | None, bool], list[int]] = {}
+    for name, answer in ({TEACHER: case.teacher} | dict(case.answers)).items():
+        if name in places:
+            right = case.right.get(name, False)
+            said.setdefault((answer, right), []).append(places[name])
+    return [
+        case.id,
+        case.text,
+        list(case.options),
+        case.gold,
+        [[answer, int(right), who] for (answer, right), who in said.items()],
+        case.teacher_rationale,
+        case.student_rationale,
+    ]

@@ -1,0 +1,232 @@
+"""The drawings of a report, by Altair: accuracy over train rows, accuracies, differences.
+
+A mark carries what is said of it as its description, ``METHOD: words``, which a page shows where
+the pointer rests. Colours are named as in the palette, and written as a page's variables or as
+they are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+from distilwhy.core.metrics import Score
+from distilwhy.core.results import Versus
+from distilwhy.report.marks import TEACHER, Mark
+from distilwhy.report.palette import LIGHT, Look, look
+from distilwhy.report.words import percent, train_rows
+
+Chart = alt.LayerChart | alt.FacetChart
+IN_PAGE = {name: f"var(--{name})" for name in LIGHT}
+FONT = "'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
+BAND, QUIET = 0.12, 0.5
+ASIDE = 0.009
+ROW_HEIGHT = 26
+VERDICTS = {"helped": "teal", "hurt": "rose", "no difference seen": "muted"}
+_SAID = alt.Description("label:N")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a drawing is drawn on.
+
+    Attributes:
+        colours: By their names in the palette.
+        width: Of the plot itself, in pixels.
+        title: Of a drawing that stands alone, with a key and a paper of its own.
+    """
+
+    colours: Mapping[str, str] = field(default_factory=lambda: LIGHT)
+    width: int = 640
+    title: str = ""
+
+
+def draw_svg(chart: Chart) -> str:
+    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+
+
+def draw_png(chart: Chart) -> bytes:
+    return bytes(vl_convert.vegalite_to_png(chart.to_dict(), scale=2))
+
+
+def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> Chart:
+    """Accuracy over train rows: what was measured, the curves through it, the teacher's line."""
+    sizes = sorted({mark.rows for mark in marks if mark.kind == "measured" and mark.rows})
+    most = max(mark.rows or 0 for mark in marks)
+    x = alt.X("rows:Q", title="Train rows").scale(type="log", nice=False, padding=14)
+    x = x.axis(values=sorted({*sizes, most}), format=",d", grid=False)
+    y = alt.Y("accuracy:Q", title="Accuracy").scale(zero=False)
+    y = y.axis(format="%", tickCount=6, grid=True)
+    low, high = alt.Y("low:Q"), alt.Y2("high")
+    fitted, beyond = _data(marks, "fitted"), _data(marks, "beyond")
+    measured = alt.InlineData(values=_set_apart(marks, most / sizes[0]))
+    colour, lead = _colour(marks, sheet).legend(None), _strength(1, QUIET)
+    areas = [
+        alt.Chart(data).mark_area().encode(x, low, high, colour, _SAID, opacity=_strength(band, 0))
+        for data, band in ((fitted, BAND), (beyond, BAND / 2))
+    ]
+    lines = [
+        alt.Chart(fitted).mark_line().encode(x, y, colour, _SAID, _dash(), opacity=lead),
+        alt.Chart(beyond).mark_line(strokeDash=[1, 4]).encode(x, y, colour, _SAID, opacity=lead),
+    ]
+    at = alt.X("at:Q")
+    reach = alt.Chart(measured).mark_rule().encode(at, low, high, colour, _SAID)
+    points = _points(measured, marks, sheet).encode(at, y, opacity=lead)
+    beside = _teacher_lines(teacher.accuracy, sheet) if teacher else []
+    layers = [*beside, *areas, *lines, reach.encode(opacity=_strength(1, 0)), points]
+    return _finish(alt.layer(*layers), sheet, 180 + sheet.width // 4)
+
+
+def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
+    """The accuracy of each method with its interval, each of its seeds, and the teacher's."""
+    names = list(_looks(marks))
+    y = alt.Y("method:N", title=None, sort=names).axis(ticks=False, domain=False, offset=6)
+    x = alt.X("accuracy:Q", title="Accuracy").scale(zero=False).axis(format="%", tickCount=5)
+    low, high = alt.X("low:Q"), alt.X2("high")
+    measured, seeds = _data(marks, "measured"), _data(marks, "seed")
+    colour = _colour(marks, sheet).legend(None)
+    layers = [
+        alt.Chart(measured).mark_rule(strokeWidth=2).encode(low, high, y, colour, _SAID),
+        alt.Chart(seeds).mark_tick(thickness=1, height=9).encode(x, y, colour),
+        _points(measured, marks, Sheet(sheet.colours)).encode(x, y),
+    ]
+    return _finish(alt.layer(*layers), sheet, ROW_HEIGHT * len(names))
+
+
+def difference_chart(comparisons: Sequence[Versus], sheet: Sheet) -> Chart:
+    """Every comparison's difference with its interval, by number of train rows."""
+    data = alt.InlineData(values=[_difference(one) for one in comparisons])
+    y = alt.Y("pair:N", title=None, sort=None).axis(ticks=False, domain=False, offset=6)
+    low = alt.X("low:Q", title="Points of accuracy that the first is ahead of the second")
+    colours = [sheet.colours[name] for name in VERDICTS.values()]
+    colour = alt.Color("verdict:N", legend=alt.Legend(title=None))
+    bar = alt.Chart().encode(y, colour.scale(domain=list(VERDICTS), range=colours))
+    layers = [
+        alt.Chart().mark_rule(color=sheet.colours["ink"]).encode(alt.XDatum(0)),
+        bar.mark_rule(strokeWidth=2).encode(low, alt.X2("high")),
+        bar.mark_point(filled=True, opacity=1).encode(alt.X("difference:Q")),
+    ]
+    sizes = list(dict.fromkeys(_taught(one) for one in comparisons))
+    row = alt.Row("rows:N", sort=sizes, title=None).header(labelOrient="top", labelAnchor="start")
+    layered = alt.layer(*layers, data=data)
+    layered = layered.properties(width=sheet.width, height=alt.Step(ROW_HEIGHT))
+    return _style(layered.facet(row=row).resolve_scale(y="independent"), sheet)
+
+
+def _data(marks: Iterable[Mark], kind: str) -> alt.InlineData:
+    return alt.InlineData(values=[_record(mark) for mark in marks if mark.kind == kind])
+
+
+def _record(mark: Mark) -> dict[str, object]:
+    looks = look(mark.method)
+    label = f"{mark.method}: {mark.said}"
+    return {**asdict(mark), "label": label, "leading": looks.leading, "control": looks.control}
+
+
+def _set_apart(marks: Sequence[Mark], span: float) -> list[dict[str, object]]:
+    """What was measured, a little aside of its rows where intervals would cover one another."""
+    leading = [name for name in _looks(marks) if look(name).leading]
+    middle = (len(leading) - 1) / 2
+    steps = {name: step - middle for step, name in enumerate(leading)}
+    return [
+        {**_record(mark), "at": (mark.rows or 0) * span ** (ASIDE * steps.get(mark.method, 0))}
+        for mark in marks
+        if mark.kind == "measured"
+    ]
+
+
+def _difference(versus: Versus) -> dict[str, object]:
+    comparison = versus.comparison
+    return {
+        "pair": f"{versus.method} against {versus.baseline}",
+        "rows": _taught(versus),
+        "difference": 100 * comparison.difference,
+        "low": 100 * comparison.low,
+        "high": 100 * comparison.high,
+        "verdict": comparison.verdict,
+    }
+
+
+def _taught(versus: Versus) -> str:
+    return f"On {train_rows(versus.rows)} train rows"
+
+
+def _looks(marks: Iterable[Mark]) -> dict[str, Look]:
+    return {mark.method: look(mark.method) for mark in marks}
+
+
+def _colour(marks: Sequence[Mark], sheet: Sheet) -> alt.Color:
+    looks = _looks(marks)
+    colours = [sheet.colours[one.colour] for one in looks.values()]
+    return alt.Color("method:N").scale(domain=list(looks), range=colours)
+
+
+def _points(data: alt.InlineData, marks: Sequence[Mark], sheet: Sheet) -> alt.Chart:
+    """Points in each method's colour and shape; a drawing that stands alone has its key here."""
+    looks = _looks(marks)
+    key = alt.Legend(title=None) if sheet.title else None
+    names = ["paper" if one.hollow else one.colour for one in looks.values()]
+    fill = alt.Fill("method:N", legend=key)
+    fill = fill.scale(domain=list(looks), range=[sheet.colours[name] for name in names])
+    shape = alt.Shape("method:N", legend=key)
+    shape = shape.scale(domain=list(looks), range=[one.shape for one in looks.values()])
+    colour = _colour(marks, sheet).legend(key)
+    points: alt.Chart = alt.Chart(data).mark_point(opacity=1)
+    return points.encode(colour, fill, shape, _SAID)
+
+
+def _dash() -> alt.StrokeDash:
+    scale = alt.Scale(domain=[False, True], range=[[1, 0], [5, 3]])
+    return alt.StrokeDash("control:N", legend=None, scale=scale)
+
+
+def _strength(leading: float, other: float) -> Mapping[str, Any]:
+    return alt.when("datum.leading").then(alt.value(leading)).otherwise(alt.value(other))
+
+
+def _teacher_lines(teacher: float, sheet: Sheet) -> list[alt.Chart]:
+    muted, said = sheet.colours["muted"], f"{TEACHER} {percent(teacher)}"
+    line = alt.Chart().mark_rule(color=muted, strokeDash=[2, 2])
+    words = alt.Chart().mark_text(
+        color=muted, text=said, align="left", baseline="bottom", dx=2, dy=-3
+    )
+    at = alt.YDatum(teacher)
+    return [line.encode(at), words.encode(at, x=alt.value(0))]
+
+
+def _finish(chart: Chart, sheet: Sheet, height: int) -> Chart:
+    """With a key of its own for what is drawn with points, as they say most about a method."""
+    chart = chart.properties(width=sheet.width, height=height)
+    return _style(
+        chart.resolve_legend(color="independent", fill="independent", shape="independent"), sheet
+    )
+
+
+def _style(chart: Chart, sheet: Sheet) -> Chart:
+    ink, muted, rule = (sheet.colours[name] for name in ("ink", "muted", "rule"))
+    titled = chart.properties(title=sheet.title) if sheet.title else chart
+    styled: Chart = titled.configure(
+        font=FONT,
+        background=sheet.colours["paper"] if sheet.title else "transparent",
+        padding=16 if sheet.title else 2,
+        axis=alt.AxisConfig(
+            labelColor=muted, titleColor=muted, gridColor=rule, domainColor=rule, tickColor=rule,
+            labelFontSize=12, titleFontSize=12, titleFontWeight="normal", labelLimit=400,
+        ),
+        axisY=alt.AxisConfig(
+            titleAngle=0, titleAlign="left", titleAnchor="end", titleY=-10, titleX=0
+        ),
+        header=alt.HeaderConfig(labelColor=ink, labelFontSize=13, labelFontWeight="bold"),
+        legend=alt.LegendConfig(
+            labelColor=ink, labelFontSize=12, labelLimit=400, symbolSize=70, symbolOpacity=1
+        ),
+        line=alt.MarkConfig(strokeWidth=2),
+        point=alt.MarkConfig(size=52, strokeWidth=1.6),
+        title=alt.TitleConfig(
+            color=ink, fontSize=15, anchor="start", offset=18, limit=sheet.width + 150
+        ),
+        view=alt.ViewConfig(stroke=None),
+    )  # fmt: skip
+    return styled

@@ -1,0 +1,102 @@
+"""The drawings of a report as files: PNG and SVG to show, CSV with the same values."""
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from io import StringIO
+from pathlib import Path
+
+from distilwhy.core.findings import Findings
+from distilwhy.core.results import Versus
+from distilwhy.report.charts import (
+    Chart,
+    Sheet,
+    accuracy_chart,
+    curve_chart,
+    difference_chart,
+    draw_png,
+    draw_svg,
+)
+from distilwhy.report.marks import Mark, accuracy_marks, curve_marks, on_most_rows, teacher_score
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing, and its values as the rows of a table."""
+
+    name: str
+    chart: Chart
+    records: Sequence[Mapping[str, object]]
+
+
+def write_figures(findings: Findings, folder: Path) -> list[Path]:
+    """Write each figure as PNG, SVG and CSV.
+
+    ``curve`` where the study has several numbers of train rows, ``accuracy`` on the most of
+    them, and ``differences`` where methods were compared.
+
+    Returns:
+        The files, each there whole or not at all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for figure in _figures(findings):
+        for ending, content in _files(figure).items():
+            path = folder / f"{figure.name}.{ending}"
+            aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+            aside.write_bytes(content)
+            aside.replace(path)
+            written.append(path)
+    return written
+
+
+def _files(figure: Figure) -> dict[str, bytes]:
+    return {
+        "png": draw_png(figure.chart),
+        "svg": draw_svg(figure.chart).encode(),
+        "csv": _csv(figure.records).encode(),
+    }
+
+
+def _figures(findings: Findings) -> list[Figure]:
+    teacher = teacher_score(findings)
+    accuracies = accuracy_marks(on_most_rows(findings.methods), teacher)
+    title = f"{findings.name}: accuracy"
+    figures = []
+    if findings.curves:
+        marks = curve_marks(findings.curves)
+        chart = curve_chart(marks, teacher, Sheet(title=title))
+        figures.append(Figure("curve", chart, [_mark_record(mark) for mark in marks]))
+    if accuracies:
+        chart = accuracy_chart(accuracies, Sheet(title=title))
+        figures.append(Figure("accuracy", chart, [_mark_record(mark) for mark in accuracies]))
+    if findings.comparisons:
+        chart = difference_chart(
+            findings.comparisons, Sheet(title=f"{findings.name}: who beat whom")
+        )
+        records = [_versus_record(one) for one in findings.comparisons]
+        figures.append(Figure("differences", chart, records))
+    return figures
+
+
+def _mark_record(mark: Mark) -> dict[str, object]:
+    return {name: value for name, value in asdict(mark).items() if name != "said"}
+
+
+def _versus_record(versus: Versus) -> dict[str, object]:
+    return {
+        "method": versus.method,
+        "baseline": versus.baseline,
+        "rows": versus.rows,
+        **asdict(versus.comparison),
+        "verdict": versus.comparison.verdict,
+    }
+
+
+def _csv(records: Sequence[Mapping[str, object]]) -> str:
+    text = StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()

@@ -1,0 +1,93 @@
+"""What the drawings show: measured and fitted values, each with the words said about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from distilwhy.core.curve import Curve
+from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.metrics import Score
+from distilwhy.report.words import count, counted, interval, percent
+
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One value of one method.
+
+    Attributes:
+        kind: What was ``measured`` over all seeds, or with one ``seed``; what is ``fitted`` to
+            that, and what the fit says ``beyond`` the most rows that were tried.
+        said: What is said of it, after the method and a colon.
+    """
+
+    method: str
+    kind: Literal["measured", "seed", "fitted", "beyond"]
+    rows: int | None
+    accuracy: float
+    low: float
+    high: float
+    said: str = ""
+
+
+def curve_marks(curves: Sequence[Curve]) -> list[Mark]:
+    """What was measured on each number of rows, and the curve through it."""
+    return [mark for curve in curves for mark in (*_measured(curve), *_fitted(curve))]
+
+
+def accuracy_marks(methods: Sequence[MethodScore], teacher: Score | None) -> list[Mark]:
+    """The accuracy of the teacher and of each method, the best first, and of each seed."""
+    marks = [] if teacher is None else [_mark(TEACHER, None, teacher)]
+    for found in sorted(methods, key=lambda found: -found.score.accuracy):
+        marks.append(_mark(found.method, found.rows, found.score))
+        marks += [
+            Mark(found.method, "seed", found.rows, one.accuracy, one.low, one.high)
+            for one in (student.score for student in found.students)
+            if len(found.students) > 1
+        ]
+    return marks
+
+
+def on_most_rows(methods: Sequence[MethodScore]) -> list[MethodScore]:
+    """Every method's score on the most train rows that it was trained on."""
+    most: dict[str, MethodScore] = {}
+    for found in methods:
+        known = most.get(found.method)
+        if known is None or found.rows is None or (known.rows or found.rows) <= found.rows:
+            most[found.method] = found
+    return list(most.values())
+
+
+def teacher_score(findings: Findings) -> Score | None:
+    """The teacher's on the test rows, as far as it was asked about them."""
+    tally = findings.teacher.get("test")
+    return tally.score if tally else None
+
+
+def _measured(curve: Curve) -> list[Mark]:
+    return [_mark(curve.method, point.rows, point.score) for point in curve.points]
+
+
+def _fitted(curve: Curve) -> list[Mark]:
+    """The fit up to the most rows tried, then on from there; without one, lines between points."""
+    if not curve.fit:
+        return [
+            Mark(curve.method, "fitted", p.rows, p.score.accuracy, p.score.low, p.score.high)
+            for p in curve.points
+        ]
+    most = curve.points[-1].rows
+    bands = [(band.rows, band.accuracy, band.low, band.high) for band in curve.fit]
+    within = [band for band in bands if band[0] <= most]
+    after = within[-1:] + bands[len(within) :]
+    return [
+        *(Mark(curve.method, "fitted", *band) for band in within),
+        *(Mark(curve.method, "beyond", *band) for band in after),
+    ]
+
+
+def _mark(method: str, rows: int | None, score: Score) -> Mark:
+    where = f", {count(rows)} train rows" if rows is not None else ""
+    seeds = f", {counted(score.seeds, 'seed')}" if method != TEACHER else ""
+    said = f"{percent(score.accuracy)} ({interval(score)}){where}{seeds}"
+    return Mark(method, "measured", rows, score.accuracy, score.low, score.high, said)

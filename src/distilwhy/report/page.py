@@ -1,0 +1,179 @@
+"""A study's report: one HTML file that is whole, and loads nothing from anywhere."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from itertools import groupby
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from distilwhy.core.annotation import OUTCOMES
+from distilwhy.core.findings import Case, Confusion, Findings
+from distilwhy.report import words
+from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
+from distilwhy.report.cases import CHUNK, dump_json, pack_cases
+from distilwhy.report.charts import IN_PAGE, Sheet, accuracy_chart, curve_chart, draw_svg
+from distilwhy.report.marks import TEACHER, accuracy_marks, curve_marks, on_most_rows, teacher_score
+from distilwhy.report.palette import DARK, LIGHT, OUTLINES, look
+from distilwhy.report.scores import method_rows, teacher_rows
+from distilwhy.report.sentences import efficiency_sentences, seeds, wrong_rationales
+from distilwhy.report.verdicts import judge_all
+
+WIDE, NARROW = 600, 270
+# Whose rows are shown first, and beside whose.
+STUDENTS = ("step-by-step", "step-by-step-gold")
+BASELINES = ("finetune", "label-distill")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The same drawing for a desk and for a phone, as SVG."""
+
+    wide: Markup
+    narrow: Markup
+
+
+def render_page(findings: Findings, cases: Iterable[Case]) -> str:
+    """The report of a study.
+
+    Args:
+        cases: The test rows to look at.
+    """
+    who = _who(findings)
+    script, style = _read("page.js"), _palette() + _read("page.css")
+    page = _template().render(
+        findings=findings,
+        headline=re.split(r"(?<=[.!?]) (?=[A-Z])", findings.headline),
+        dateline=_dateline(findings),
+        verdicts=judge_all(findings.comparisons, findings.how.rows.get("train")),
+        drawing=_draw(findings),
+        key=_key(findings),
+        fitted=any(curve.fit for curve in findings.curves),
+        teacher_row=teacher_rows(findings),
+        scores=[(n, list(rows)) for n, rows in groupby(method_rows(findings), lambda r: r.rows)],
+        confusions=_confusions(findings),
+        bill_lines=bill_lines(findings.bill),
+        missing=missing(findings.bill),
+        wrong_rationales=wrong_rationales(on_most_rows(findings.methods)),
+        seeds=seeds(findings),
+        about=Markup(dump_json(_about(who))),
+        chunks=[Markup(chunk) for chunk in pack_cases(cases, who)],
+        script=Markup(script),
+        script_hash=_hash(script),
+        style=Markup(style),
+        style_hash=_hash(style),
+    )
+    # Half of a surrogate pair, which JSON may hold, stands in no UTF-8.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    for read in (words.count, words.interval, words.large, words.megabytes, words.percent):
+        environment.filters[read.__name__] = read
+    environment.filters |= {"duration": words.duration, "train_rows": words.train_rows}
+    environment.globals |= {
+        "efficiency_sentences": efficiency_sentences,
+        "look": look,
+        "outlines": OUTLINES,
+        "outcomes": OUTCOMES,
+        "prices_example": PRICES,
+        "shade": _shade,
+        "unknown": UNKNOWN,
+    }
+    return environment.from_string(_read("page.html"))
+
+
+def _read(name: str) -> str:
+    return files("distilwhy.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _palette() -> str:
+    """The colours as variables: on paper always the light ones."""
+    light, dark = (
+        " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+        for colours in (LIGHT, DARK)
+    )
+    return (
+        f"\n:root {{ color-scheme: light; {light} }}\n"
+        "@media screen and (prefers-color-scheme: dark) {\n"
+        f"  :root {{ color-scheme: dark; {dark} }}\n}}\n"
+    )
+
+
+def _hash(text: str) -> str:
+    """By it the page's policy knows its own script and style, and lets no other in."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _dateline(findings: Findings) -> list[str]:
+    rows, methods = findings.how.rows, {found.method for found in findings.methods}
+    return [
+        findings.how.started[:10],
+        words.counted(len(methods), "method"),
+        words.counted(len(seeds(findings)), "seed"),
+        *(
+            f"{words.count(rows[split])} {split} rows"
+            for split in ("train", "test")
+            if split in rows
+        ),
+    ]
+
+
+def _draw(findings: Findings) -> Drawing:
+    """The curves, or without any the accuracies, in the page's own colours."""
+    teacher = teacher_score(findings)
+    sheets = [Sheet(IN_PAGE, width) for width in (WIDE, NARROW)]
+    if findings.curves:
+        marks = curve_marks(findings.curves)
+        charts = [curve_chart(marks, teacher, sheet) for sheet in sheets]
+    else:
+        marks = accuracy_marks(on_most_rows(findings.methods), teacher)
+        charts = [accuracy_chart(marks, sheet) for sheet in sheets]
+    wide, narrow = (Markup(draw_svg(chart)) for chart in charts)
+    return Drawing(wide, narrow)
+
+
+def _key(findings: Findings) -> list[tuple[str, str]]:
+    """Every method that has a curve, with its accuracy on the most rows, the best first."""
+    last = [(curve.method, curve.points[-1].score.accuracy) for curve in findings.curves]
+    return [(name, words.percent(share)) for name, share in sorted(last, key=lambda one: -one[1])]
+
+
+def _confusions(findings: Findings) -> list[Confusion]:
+    """That of the student that the reader came for first."""
+    return sorted(findings.confusions, key=lambda one: one.method not in STUDENTS)
+
+
+def _shade(number: int, row: Sequence[int]) -> str:
+    share = number / max(1, sum(row))
+    return f"s{sum(share > step for step in (0, 0.05, 0.2, 0.5))}"
+
+
+def _who(findings: Findings) -> list[str]:
+    """Everyone who answered the test rows: the methods, then the teacher if it was asked."""
+    test = findings.teacher.get("test")
+    methods = dict.fromkeys(found.method for found in findings.methods)
+    return [*methods, *([TEACHER] if test and test.asked else [])]
+
+
+def _about(who: Sequence[str]) -> dict[str, object]:
+    """What the page's script has to know of the rows before it reads any."""
+    methods = [name for name in who if name != TEACHER]
+    student = next((name for name in STUDENTS if name in methods), methods[-1] if methods else "")
+    others = [name for name in (*BASELINES, *who) if name in who and name != student]
+    return {
+        "who": list(who),
+        "methods": len(methods),
+        "teacher": who.index(TEACHER) if TEACHER in who else -1,
+        "chunk": CHUNK,
+        "student": methods.index(student) if student else 0,
+        "beside": who.index(others[0]) if others else 0,
+        "explains": STUDENTS[0],
+    }

@@ -1,0 +1,56 @@
+"""What a study found beside scores and comparisons, in sentences."""
+
+from collections.abc import Sequence
+
+from distilwhy.core.curve import Efficiency
+from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.report.words import count, counted, listed, points
+
+_DONE = {
+    "explained": "explained anew",
+    "unreasoned": "taught without their reasons",
+    "dropped": "left out",
+}
+
+
+def efficiency_sentences(found: Efficiency) -> list[str]:
+    """What more rows would bring a method, and how many it takes to match fine-tuning."""
+    gain = found.gain
+    more = (
+        f"{counted(found.more, 'row')} more than {count(found.rows)} are expected to bring "
+        f"{points(gain.accuracy)} points ({points(gain.low)} to {points(gain.high)})."
+    )
+    return [more] if found.matches is None else [_matching(found), more]
+
+
+def wrong_rationales(methods: Sequence[MethodScore]) -> str:
+    """What was done about reasons for wrong labels: the same for every method that has any."""
+    counts = next((found.wrong_rationales for found in methods if found.wrong_rationales), None)
+    if not counts or not counts.get("wrong"):
+        return ""
+    done = [f"{count(counts[key])} {what}" for key, what in _DONE.items() if counts.get(key)]
+    return (
+        f"Of {count(counts['known'])} annotated train rows with a gold label, "
+        f"{count(counts['wrong'])} had reasons for a wrong label: "
+        f"{listed(done) if done else 'kept as they were'}."
+    )
+
+
+def seeds(findings: Findings) -> list[int]:
+    """Every seed that a student was trained with."""
+    return sorted({student.seed for found in findings.methods for student in found.students})
+
+
+def _matching(found: Efficiency) -> str:
+    rows, low, high = found.matches or (None, None, None)
+    if rows is None:
+        reach = f"; it may with {count(low)} rows" if low is not None else ""
+        return (
+            f"It does not get as far as finetune on all rows within {count(2 * found.rows)} train "
+            f"rows{reach}."
+        )
+    least = "fewer" if low is None else count(low)
+    most = f"more than {count(2 * found.rows)}" if high is None else count(high)
+    return (
+        f"It gets as far as finetune on all rows with {count(rows)} train rows ({least} to {most})."
+    )

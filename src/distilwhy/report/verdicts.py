@@ -1,0 +1,128 @@
+"""Comparisons in plain words, each with its interval as a bar on a scale that all share."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+from distilwhy.core.results import Versus
+from distilwhy.report.words import probability, train_rows
+
+MOST_TICKS = 9
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A place on the scale, in percent of its width, with its number of points."""
+
+    place: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A comparison: what may be said of it, and its bar, in percent of the scale's width.
+
+    Attributes:
+        words: What was seen, without the verdict that it starts with.
+        family: How often chance would show as much among all of the comparisons.
+    """
+
+    method: str
+    baseline: str
+    verdict: str
+    words: str
+    family: str
+    low: float
+    middle: float
+    high: float
+
+
+@dataclass(frozen=True)
+class VerdictGroup:
+    """The comparisons on one number of train rows."""
+
+    rows: str
+    verdicts: Sequence[Verdict]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """All comparisons, those on the most train rows first, and the scale of their bars."""
+
+    groups: Sequence[VerdictGroup]
+    ticks: Sequence[Tick]
+    zero: float
+
+
+def judge_all(comparisons: Sequence[Versus], whole: int | None) -> Verdicts:
+    """The comparisons as a page tells them.
+
+    Args:
+        whole: The number of all train rows.
+    """
+    scale = _Scale.around(comparisons)
+    sizes = sorted({one.rows for one in comparisons}, key=_extent, reverse=True)
+    groups = [
+        VerdictGroup(
+            train_rows(size, whole),
+            [_verdict(one, scale) for one in comparisons if one.rows == size],
+        )
+        for size in sizes
+    ]
+    return Verdicts(groups, scale.ticks, scale.place(0))
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From ``low`` to ``high`` points, with a tick at every ``step``."""
+
+    low: float
+    high: float
+    step: float
+
+    @classmethod
+    def around(cls, comparisons: Sequence[Versus]) -> "_Scale":
+        low = 100 * min([0.0, *(one.comparison.low for one in comparisons)])
+        high = 100 * max([0.0, *(one.comparison.high for one in comparisons)])
+        step = next((s for s in _STEPS if (high - low) / s <= MOST_TICKS), _STEPS[-1])
+        return cls(step * floor(low / step), step * (ceil(high / step) or 1), step)
+
+    @property
+    def ticks(self) -> list[Tick]:
+        steps = range(round(self.low / self.step), round(self.high / self.step) + 1)
+        labels = [f"{step * self.step:+g}".replace("-", "−") if step else "0" for step in steps]
+        return [
+            Tick(self._on(step * self.step), label)
+            for step, label in zip(steps, labels, strict=True)
+        ]
+
+    def place(self, share: float) -> float:
+        return self._on(100 * share)
+
+    def _on(self, points: float) -> float:
+        return round(100 * (points - self.low) / (self.high - self.low), 2)
+
+
+def _extent(rows: int | None) -> float:
+    return float("inf") if rows is None else rows
+
+
+def _verdict(versus: Versus, scale: _Scale) -> Verdict:
+    comparison = versus.comparison
+    return Verdict(
+        method=versus.method,
+        baseline=versus.baseline,
+        verdict=comparison.verdict,
+        words=_typeset(comparison.words.removeprefix(comparison.verdict)),
+        family=probability(comparison.adjusted),
+        low=scale.place(comparison.low),
+        middle=scale.place(comparison.difference),
+        high=scale.place(comparison.high),
+    )
+
+
+def _typeset(words: str) -> str:
+    """With true minus signs."""
+    return re.sub(r"-(?=\d)", "−", words)

@@ -1,0 +1,46 @@
+"""What a teacher costs, and when a student has paid for itself."""
+
+from dataclasses import replace
+
+import pytest
+
+from distilwhy.core.cost import Prices, Usage, settle
+
+USAGE = Usage(
+    calls=1000, input_tokens=400_000, output_tokens=100_000, counted=1000, rows=1000,
+    training_seconds=1800, student_rows_per_second=100,
+)  # fmt: skip
+PRICES = Prices("USD", input=0.5, output=2.0, machine_hour=1.0)
+
+
+def test_a_bill_by_hand():
+    """0.2 + 0.2 for the answers; half an hour of training; 1/360,000 for a row of the student."""
+    bill = settle(USAGE, PRICES)
+    assert bill.spent == pytest.approx(0.4)
+    assert bill.teacher_per_1000 == pytest.approx(0.4)
+    assert bill.student_per_1000 == pytest.approx(1000 / 360_000)
+    assert bill.training == pytest.approx(0.5)
+    saved = 0.0004 - 1 / 360_000
+    assert bill.break_even is not None
+    assert bill.break_even * saved >= 0.9 > (bill.break_even - 1) * saved
+
+
+def test_calls_whose_tokens_were_not_counted_cost_as_the_others():
+    half = replace(USAGE, counted=500, input_tokens=200_000, output_tokens=50_000)
+    assert settle(half, PRICES).spent == pytest.approx(0.4)
+
+
+def test_several_answers_a_row_are_paid_for():
+    assert settle(replace(USAGE, rows=250), PRICES).teacher_per_1000 == pytest.approx(1.6)
+
+
+def test_a_student_that_is_dearer_never_pays():
+    slow = replace(USAGE, student_rows_per_second=0.1)
+    assert settle(slow, PRICES).break_even is None
+
+
+@pytest.mark.parametrize(("usage", "prices"), [(USAGE, None), (replace(USAGE, counted=0), PRICES)])
+def test_what_is_not_known_is_not_made_up(usage: Usage, prices: Prices | None):
+    bill = settle(usage, prices)
+    assert (bill.spent, bill.teacher_per_1000, bill.break_even) == (None, None, None)
+    assert bill.usage == usage
