@@ -40,7 +40,7 @@ def missing(bill: Bill) -> str:
     if bill.prices is None:
         said.append(
             "What this cost is not known, as the experiment file names no prices. Write them there "
-            "under “prices”, and make the report anew; nothing is asked or trained again."
+            "under “prices”, then run “evaluate” and “report”: nothing is asked or trained again."
         )
     if not usage.counted:
         said.append(

@@ -161,11 +161,14 @@ function prose(name, className, text) {
   return [made, all];
 }
 
-/** Who gave an answer; all students together are named as such. */
+/** Who gave an answer; nearly all students together are named as such. */
 function namesOf(who) {
-  const students = who.filter((one) => one < about.methods);
-  const named = students.length === about.methods && students.length > 2 ? ["every student"] : students.map((one) => about.who[one]);
-  return who.includes(about.teacher) ? ["teacher", ...named] : named;
+  const students = about.who.slice(0, about.methods);
+  const named = students.filter((_, one) => who.includes(one));
+  const others = students.filter((_, one) => !who.includes(one));
+  const teacher = who.includes(about.teacher) ? ["teacher"] : [];
+  if (students.length < 3 || others.length > 1) return [...teacher, ...named];
+  return [...teacher, others.length ? `every student but ${others[0]}` : "every student"];
 }
 
 /** One answer: whether it is right, and who gave it. */
@@ -174,7 +177,10 @@ function given(answer, right, names) {
   const label = element("b", answer === null ? "none" : "", answer === null ? "no answer" : answer);
   label.dir = "auto";
   const givers = element("span", "givers");
-  names.forEach((name, i) => givers.append(element("span", name === "gold" ? "gold" : "", i < names.length - 1 ? `${name},` : name), " "));
+  names.forEach((name, i) => {
+    const kind = name === "gold" ? "gold" : name.includes(" ") ? "several" : "";
+    givers.append(element("span", kind, i < names.length - 1 ? `${name},` : name), " ");
+  });
   made.append(label, element("span", "mark", right ? "right" : "wrong"), givers);
   return made;
 }

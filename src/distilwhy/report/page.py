@@ -23,7 +23,9 @@ from distilwhy.report.scores import method_rows, teacher_rows
 from distilwhy.report.sentences import efficiency_sentences, seeds, wrong_rationales
 from distilwhy.report.verdicts import judge_all
 
+# Of the plots, in pixels; names stand beside that of accuracies.
 WIDE, NARROW = 600, 270
+NAMES = 80
 # Whose rows are shown first, and beside whose.
 STUDENTS = ("step-by-step", "step-by-step-gold")
 BASELINES = ("finetune", "label-distill")
@@ -129,12 +131,12 @@ def _dateline(findings: Findings) -> list[str]:
 def _draw(findings: Findings) -> Drawing:
     """The curves, or without any the accuracies, in the page's own colours."""
     teacher = teacher_score(findings)
-    sheets = [Sheet(IN_PAGE, width) for width in (WIDE, NARROW)]
     if findings.curves:
         marks = curve_marks(findings.curves)
-        charts = [curve_chart(marks, teacher, sheet) for sheet in sheets]
+        charts = [curve_chart(marks, teacher, Sheet(IN_PAGE, width)) for width in (WIDE, NARROW)]
     else:
         marks = accuracy_marks(on_most_rows(findings.methods), teacher)
+        sheets = [Sheet(IN_PAGE, width - NAMES) for width in (WIDE, NARROW)]
         charts = [accuracy_chart(marks, sheet) for sheet in sheets]
     wide, narrow = (Markup(draw_svg(chart)) for chart in charts)
     return Drawing(wide, narrow)

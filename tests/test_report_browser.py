@@ -1,0 +1,317 @@
+"""The report's page in a browser: from disk, by mouse, by keyboard, and as axe reads it."""
+
+import re
+import shutil
+import time
+from dataclasses import replace
+
+import pytest
+
+from distilwhy.report.page import render_page
+from findings import make_cases, make_findings
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("no Chromium is installed: apt-get install chromium", allow_module_level=True)
+
+ROWS = 35
+MANY = 100_000
+OPENS_WITHIN_S = 3.0
+SCRIPT = "<script>window.wronged = true</script><img src=x onerror='window.wronged = true'>"
+SCHEMES = ("light", "dark")
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def cases():
+    first, *others = make_cases(ROWS)
+    hostile = replace(first, id="wronged", text=SCRIPT, teacher_rationale=SCRIPT)
+    return [hostile, *others]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, cases):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(render_page(make_findings(), cases), encoding="utf-8")
+    return path.as_uri()
+
+
+class Tab:
+    """An open page, with what its console said and what it asked for."""
+
+    def __init__(self, browser, address, size=DESK, scheme="light"):
+        self.context = browser.new_context(viewport=size, color_scheme=scheme)
+        self.page = self.context.new_page()
+        self.said, self.asked = [], []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(address)
+
+    def found(self):
+        return self.page.inner_text("#found")
+
+    def expect_found(self, text):
+        """That what was found is told so from its first word."""
+        told = re.compile(f"^{re.escape(text)}")
+        playwright.expect(self.page.locator("#found")).to_have_text(told)
+
+    def expect_ids(self, cases):
+        """That the first page of these rows is shown."""
+        titles = self.page.locator("#shown h3")
+        playwright.expect(titles).to_have_text([case.id for case in cases[:10]])
+
+
+@pytest.fixture
+def tab(browser, address):
+    opened = Tab(browser, address)
+    yield opened
+    assert opened.said == []
+    assert opened.asked == [address]
+    opened.context.close()
+
+
+def test_it_opens_from_disk_and_asks_for_nothing_else(tab):
+    assert tab.page.title() == "Routing at Lanternbay's help desk"
+    assert tab.found() == f"{ROWS} rows; 1 to 10 are shown"
+    assert tab.page.locator("article").count() == 10
+
+
+def test_a_script_in_a_row_is_text(tab):
+    assert tab.page.locator("article .input").first.inner_text() == SCRIPT
+    assert tab.page.evaluate("window.wronged") is None
+    assert tab.page.locator("article script, article img").count() == 0
+
+
+def test_what_rows_are_shown_can_be_chosen(tab, cases):
+    def right(case, name):
+        return case.right[name]
+
+    students = list(cases[0].answers)
+    one, other = "step-by-step", "finetune"
+    wanted = {
+        "won": [c for c in cases if right(c, one) and not right(c, other)],
+        "lost": [c for c in cases if right(c, other) and not right(c, one)],
+        "wrong": [c for c in cases if not right(c, one)],
+        "none": [c for c in cases if not any(right(c, name) for name in students)],
+        "differ": [c for c in cases if c.answers[one] != c.teacher],
+        "misled": [c for c in cases if right(c, one) and not right(c, "teacher")],
+        "unread": [c for c in cases if c.teacher is None],
+        "all": cases,
+    }
+    assert wanted["won"]
+    for view, some in wanted.items():
+        tab.page.select_option("#which", view)
+        said = f"{len(some)} of {ROWS} rows" if view != "all" else f"{ROWS} rows;"
+        tab.expect_found(said if some else "No row is like that.")
+        tab.expect_ids(some)
+
+
+def test_any_student_can_be_set_beside_any_other(tab, cases):
+    tab.page.select_option("#which", "lost")
+    tab.page.select_option("#student", label="label-distill")
+    tab.page.select_option("#beside", label="teacher")
+    shown = tab.page.locator("#which option:checked").inner_text()
+    assert shown == "teacher right, label-distill wrong"
+    some = [c for c in cases if c.right["teacher"] and not c.right["label-distill"]]
+    tab.expect_found(f"{len(some)} of {ROWS} rows")
+    tab.expect_ids(some)
+
+
+def test_rows_are_found_by_words_in_any_case(tab, cases):
+    number = re.search(r"\d{6}", cases[7].text).group()
+    tab.page.fill("#words", f"OUR {number}")
+    tab.expect_found(f"1 of {ROWS} rows")
+    tab.expect_ids([cases[7]])
+    tab.page.fill("#words", "no row says this")
+    tab.expect_found("No row is like that.")
+    assert tab.page.locator("#pages").is_hidden()
+    tab.page.fill("#words", "")
+    tab.expect_found(f"{ROWS} rows;")
+
+
+def test_rows_are_ordered_by_how_hard_they_are(tab, cases):
+    def count(case):
+        return sum(case.right[name] for name in case.answers)
+
+    tab.page.select_option("#order", "hard")
+    tab.expect_found(f"{ROWS} of {ROWS}")
+    tab.expect_ids(sorted(cases, key=count))
+    tab.page.select_option("#order", "easy")
+    tab.expect_ids(sorted(cases, key=count, reverse=True))
+
+
+def test_pages_are_turned_by_mouse(tab, cases):
+    for button, page in (("next", 2), ("last", 4), ("previous", 3), ("first", 1)):
+        tab.page.click(f"[data-to={button}]")
+        assert tab.page.inner_text("#page") == f"Page {page} of 4"
+        tab.expect_ids(cases[10 * (page - 1) : 10 * page])
+    playwright.expect(tab.page.locator("[data-to=previous]")).to_be_disabled()
+    tab.page.locator("[data-to=previous]").dispatch_event("click")
+    assert tab.page.inner_text("#page") == "Page 1 of 4"
+
+
+def test_all_of_it_can_be_done_by_keyboard(tab, cases):
+    keys = tab.page.keyboard
+
+    def focused():
+        return tab.page.evaluate(
+            "(e => e.id || e.dataset.to || e.dataset.method || e.className)(document.activeElement)"
+        )
+
+    def tab_to(name):
+        for _ in range(80):
+            if focused() == name:
+                return
+            keys.press("Tab")
+        raise AssertionError(f"{name} cannot be reached")
+
+    keys.press("Tab")
+    assert focused() == "skip"
+    keys.press("Enter")
+    assert tab.page.url.endswith("#verdict")
+    tab_to("step-by-step")
+    keys.press("Space")
+    assert tab.page.get_attribute("[data-method=step-by-step]", "aria-pressed") == "true"
+    keys.press("Space")
+    assert tab.page.get_attribute("[data-method=step-by-step]", "aria-pressed") == "false"
+    tab_to("words")
+    keys.type("bronze")
+    some = [c for c in cases if "bronze" in c.text.lower()]
+    tab.expect_found(f"{len(some)} of {ROWS} rows")
+    keys.press("Control+A")
+    keys.press("Delete")
+    tab.expect_found(f"{ROWS} rows;")
+    tab_to("which")
+    keys.type("every")
+    some = [c for c in cases if not any(c.right[name] for name in c.answers)]
+    tab.expect_found(f"{len(some)} of {ROWS}" if some else "No row is like that.")
+    keys.press("Home")
+    tab.expect_found(f"{ROWS} rows;")
+    tab_to("next")
+    keys.press("Enter")
+    assert focused() == "next"
+    assert tab.page.inner_text("#page") == "Page 2 of 4"
+    keys.press("Space")
+    assert tab.page.inner_text("#page") == "Page 3 of 4"
+
+
+def test_what_is_folded_away_opens_by_keyboard(tab):
+    details = tab.page.locator("details")
+    for i in range(details.count()):
+        summary = details.nth(i).locator("summary")
+        summary.focus()
+        before = details.nth(i).get_attribute("open")
+        tab.page.keyboard.press("Enter")
+        assert details.nth(i).get_attribute("open") != before
+
+
+def test_focus_can_be_seen(tab):
+    tab.page.focus("#words")
+    tab.page.keyboard.press("Tab")
+    style = tab.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert style == "solid"
+
+
+def test_the_pointer_shows_a_points_values(tab):
+    points = tab.page.locator(".wide .mark-symbol.role-mark [aria-label^='finetune: ']")
+    assert points.count() == 3
+    points.first.scroll_into_view_if_needed()
+    box = points.first.bounding_box()
+    tab.page.mouse.move(box["x"] + 4, box["y"] + 4)
+    tip = tab.page.locator("#tip")
+    playwright.expect(tip).to_be_visible()
+    found = next(m for m in make_findings().methods if (m.method, m.rows) == ("finetune", 500))
+    assert f"{found.score.accuracy:.1%} (" in tip.inner_text()
+    assert "500 train rows, 5 seeds" in tip.inner_text()
+    tab.page.mouse.move(5, 5)
+    playwright.expect(tip).to_be_hidden()
+
+
+def test_a_method_is_brought_forward(tab):
+    tab.page.click("[data-method='rationale-then-label']")
+    tab.page.mouse.move(5, 5)
+    tab.page.wait_for_timeout(300)
+    opacity = "(mark) => +getComputedStyle(mark).opacity"
+    line = ".wide .mark-line.role-mark [aria-label^='{}: ']"
+    chosen = tab.page.locator(line.format("rationale-then-label")).first.evaluate(opacity)
+    other = tab.page.locator(line.format("finetune")).first.evaluate(opacity)
+    assert (chosen, other) == (1, 0.16)
+
+
+def test_a_long_text_opens_whole(browser, tmp_path):
+    long = "word " * 2000
+    case = replace(next(make_cases(1)), text=long)
+    path = tmp_path / "long.html"
+    path.write_text(render_page(make_findings(sizes=(500,)), [case]), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), PHONE)
+    assert len(tab.page.inner_text("article .input")) < 1300
+    tab.page.click("article .all")
+    assert tab.page.locator("article .input").text_content() == long
+    tab.context.close()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing(browser, address, size, scheme):
+    tab = Tab(browser, address, size, scheme)
+    tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    tab.page.click("[data-method='finetune']")
+    found = axe.Axe().run(tab.page)
+    assert found.violations_count == 0, found.generate_report()
+    assert tab.said == []
+    tab.context.close()
+
+
+@pytest.mark.parametrize("sizes", [(4000,), (500, 1000), (500, 1000, 4000)])
+def test_nothing_sticks_out_on_a_phone(browser, tmp_path, sizes):
+    long = "x" * 400
+    case = replace(next(make_cases(1)), id=long, text=long, gold=long)
+    findings = make_findings(sizes=sizes)
+    findings = replace(findings, name=long, how=replace(findings.how, machine=long))
+    path = tmp_path / "phone.html"
+    path.write_text(render_page(findings, [case]), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), {"width": 360, "height": 700})
+    tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 360
+    tab.context.close()
+
+
+def test_it_prints_in_light_colours(browser, address):
+    tab = Tab(browser, address, scheme="dark")
+    colour = "getComputedStyle(document.body).color"
+    assert tab.page.evaluate(colour) == "rgb(236, 234, 228)"
+    tab.page.emulate_media(media="print")
+    assert tab.page.evaluate(colour) == "rgb(28, 27, 25)"
+    assert tab.page.locator("#find").is_hidden()
+    assert tab.page.pdf(format="A4").startswith(b"%PDF")
+    tab.context.close()
+
+
+def test_very_many_rows_open_at_once(browser, tmp_path):
+    path = tmp_path / "many.html"
+    path.write_text(render_page(make_findings(), make_cases(MANY)), encoding="utf-8")
+    context = browser.new_context(viewport=DESK)
+    page = context.new_page()
+    started = time.perf_counter()
+    page.goto(path.as_uri())
+    page.wait_for_selector("article")
+    assert time.perf_counter() - started < OPENS_WITHIN_S
+    assert page.locator("article").count() == 10
+    page.select_option("#which", "won")
+    playwright.expect(page.locator("#found")).to_contain_text(f" of {MANY:,} rows")
+    page.click("[data-to=last]")
+    assert page.locator("article").count() > 0
+    context.close()
