@@ -10,9 +10,9 @@ HURT = Comparison(-0.1, -0.15, -0.05, 0.001, 0.002, 0.06)
 ACCURACIES = {"step-by-step": 0.8, "label-distill": 0.7, "finetune": 0.79, "other": 0.5}
 
 
-def headline(*pairs: tuple[str, str, Comparison], rows: int | None = None) -> str:
+def headline(*pairs: tuple[str, str, Comparison], rows: int | None = None, seeds: int = 5) -> str:
     found = [Versus(method, baseline, comparison, rows) for method, baseline, comparison in pairs]
-    return write_headline(found, ACCURACIES | {"step-by-step-gold": 0.8})
+    return write_headline(found, ACCURACIES | {"step-by-step-gold": 0.8}, seeds)
 
 
 def test_reasons_that_helped():
@@ -50,6 +50,11 @@ def test_gold_is_spoken_of_too():
     assert "Against fine-tuning on gold labels: no difference seen" in said
 
 
+def test_one_seed_is_said_to_be_one():
+    said = headline(("step-by-step", "label-distill", HELPED), seeds=1)
+    assert said.endswith("That is one seed: how much training itself varies is left out.")
+
+
 def test_gold_alone():
     said = headline(("step-by-step-gold", "finetune", HELPED))
     assert said.startswith("Against fine-tuning on gold labels, the reasons helped by 10.0")
@@ -57,4 +62,4 @@ def test_gold_alone():
 
 def test_fewer_rows_than_all_are_no_answer():
     assert "is not known" in headline(("step-by-step", "label-distill", HELPED), rows=100)
-    assert "is not known" in write_headline([], {})
+    assert "is not known" in write_headline([], {}, 5)

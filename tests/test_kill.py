@@ -11,42 +11,61 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+import pytest
+
 from distilwhy.demo.scripted import ScriptedTeacher
+from distilwhy.flows.annotate import annotate
+from distilwhy.flows.experiment import open_experiment
 from routing import write_routing
 
 KILLS = 10
 ROWS = {"train": 160, "validation": 30, "test": 30}
 CONCURRENCY = 4
+STOPPED = "stopped; run the same command again to go on\n"
 
 
-def write_experiment(folder: Path, base_url: str) -> Path:
+def write_experiment(
+    folder: Path, base_url: str, family: str = "seq2seq", **training: object
+) -> Path:
+    scratch = {"width": 32, "layers": 1, "feedforward": 64, "vocabulary": 800}
     return write_routing(
         folder,
         ROWS,
         {"base_url": base_url, "concurrency": CONCURRENCY},
-        student={"scratch": {"width": 32, "layers": 1, "feedforward": 64, "vocabulary": 800}},
-        training={"steps": 60, "batch_size": 8, "lr": 3e-3, "evaluate_every": 5},
+        student={"family": family, "scratch": scratch, "decoder_layers": 1},
+        training={"steps": 60, "batch_size": 8, "lr": 3e-3, "evaluate_every": 5, **training},
     )
+
+
+def write_annotated(folder: Path, family: str = "seq2seq", **training: object) -> Path:
+    """An experiment whose training takes a while, and needs no teacher any more."""
+    with ScriptedTeacher() as teacher:
+        file = write_experiment(folder, teacher.base_url, family, **{"steps": 100, **training})
+        annotate(open_experiment(file))
+    return file
 
 
 @contextmanager
 def command(*arguments: object) -> Iterator[subprocess.Popen[bytes]]:
-    """The command line in a process of its own, single-threaded so that sums do not depend on
-    how many cores are idle."""
+    """The command line in a process group of its own, as in a terminal, single-threaded so that
+    sums do not depend on how many cores are idle."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from distilwhy.cli import main; main()", *map(str, arguments)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        # All that it started holds its standard output, and is to end with it.
+        process.communicate(timeout=60)
 
 
 def finish(*arguments: object) -> None:
@@ -68,7 +87,24 @@ def kill_after(moment: float, *arguments: object, not_before: Callable[[], bool]
 
 def checkpoints_of(folder: Path) -> set[int]:
     """The checkpoints of unfinished trainings, by when each was written."""
-    return {path.stat().st_mtime_ns for path in folder.glob("run/students/.*/state.pt")}
+    found = set()
+    for path in folder.glob("run/students/.*/checkpoint-*/state"):
+        # It may be on its way out of place.
+        with suppress(FileNotFoundError):
+            found.add(path.stat().st_mtime_ns)
+    return found
+
+
+def wait_for_checkpoint(process: subprocess.Popen[bytes], folder: Path, known: set[int]) -> None:
+    while not checkpoints_of(folder) - known:
+        assert process.poll() is None, "it ended before it wrote another checkpoint"
+        time.sleep(0.02)
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes in which students are trained."""
+    children = psutil.Process(process.pid).children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
 def ledger_of(folder: Path) -> dict[str, tuple[object, ...]]:
@@ -83,15 +119,14 @@ def ledger_of(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def state_of(folder: Path) -> dict[str, object]:
-    """All that a run leaves, but for clocks."""
+    """All that a run leaves, but for what a clock measured and for what is drawn from it."""
     run, state = folder / "run", dict[str, object]()
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
-        if path.is_dir() or name == ".lock" or name.startswith("ledger.sqlite"):
+        if path.is_dir() or name.startswith((".lock", "ledger.sqlite", "measured.json", "report/")):
             continue
-        if path.name == "training.json":
-            summary = json.loads(path.read_text())
-            state[name] = {**summary, "seconds": None}
+        if path.name == "training.json" or path.parent.name == "predictions":
+            state[name] = {**json.loads(path.read_text()), "seconds": None}
         else:
             state[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return state
@@ -153,7 +188,7 @@ def test_ctrl_c_ends_in_good_order_and_keeps_what_was_answered(tmp_path: Path):
             process.send_signal(signal.SIGINT)
             said, _ = process.communicate(timeout=60)
         assert process.returncode == 130, said.decode()
-        assert said.decode().endswith("stopped; run the same command again to go on\n")
+        assert said.decode().endswith(STOPPED)
         kept = ledger_of(tmp_path)
         assert 0 < len(kept) < sum(ROWS.values())
         finish("annotate", file)
@@ -171,3 +206,72 @@ def test_a_second_process_is_refused_while_the_first_works(tmp_path: Path):
             assert first.poll() is None
     assert second.returncode == 1
     assert "another distilwhy process is working in this run folder" in said.decode()
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        ("seq2seq", ("--workers", 2)),
+        ("causal", ("--workers", 1, "--method", "step-by-step")),
+        ("encoder", ("--workers", 1, "--method", "step-by-step")),
+    ],
+)
+def test_training_killed_three_times_gives_the_same_weights(
+    tmp_path: Path, family: str, options: tuple[object, ...]
+):
+    """It is run again at once, whatever the students side by side do that it left behind."""
+    random_moment, known = random.Random(family), set[int]()
+    killed = write_annotated(tmp_path / "killed", family)
+    for _ in range(3):
+        with command("train", *options, killed) as process:
+            wait_for_checkpoint(process, killed.parent, known)
+            time.sleep(random_moment.uniform(0.0, 0.3))
+            known |= checkpoints_of(killed.parent)
+            assert process.poll() is None, "no kill fell into the middle of training"
+            process.send_signal(signal.SIGKILL)
+    finish("train", *options, killed)
+    undisturbed = write_annotated(tmp_path / "undisturbed", family)
+    finish("train", *options, undisturbed)
+    weights, expected = (
+        {path.parent.name: path.read_bytes() for path in file.parent.rglob("model.safetensors")}
+        for file in (killed, undisturbed)
+    )
+    assert len(expected) == (1 if "--method" in options else 2)
+    assert weights == expected
+
+
+def test_training_that_is_broken_off_ends_in_good_order_and_goes_on(tmp_path: Path):
+    """By Ctrl-C, which a terminal sends to all processes, those that are being started among
+    them; and by the death of one of the processes in which students are trained."""
+    file = write_annotated(tmp_path)
+    for moment in ("start", "middle"):
+        with command("train", "--workers", 2, file) as process:
+            if moment == "middle":
+                wait_for_checkpoint(process, tmp_path, set())
+            while len(workers := workers_of(process)) < 2:
+                time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+        assert process.returncode == 130, said.decode()
+        assert said.decode().endswith(STOPPED)
+        assert "Traceback" not in said.decode()
+        assert not any(worker.is_running() for worker in workers)
+    with command("train", "--workers", 2, file) as process:
+        wait_for_checkpoint(process, tmp_path, checkpoints_of(tmp_path))
+        first, second = workers_of(process)
+        first.kill()
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.decode().splitlines()[-1].startswith("error: one of 2 processes was killed")
+    assert "Traceback" not in said.decode()
+    assert not second.is_running()
+    finish("train", "--workers", 2, file)
+
+
+def test_a_loss_that_is_no_number_is_told_in_one_line(tmp_path: Path):
+    file = write_annotated(tmp_path, rationale_weight=1e60)
+    with command("train", "--method", "step-by-step", "--workers", 2, file) as process:
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, said.decode()
+    assert said.decode().splitlines()[-1].startswith("error: the loss is inf at step 1; lower")
+    assert "Traceback" not in said.decode()

@@ -113,6 +113,17 @@ def test_a_choice_is_always_one_of_the_choices():
         assert prediction.label in example.options
 
 
+@pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
+@pytest.mark.parametrize("method", ["finetune", "rationale-then-label", "label-then-rationale"])
+def test_a_choice_that_is_longer_than_labels_may_be_is_not_cut(method: str, family: str):
+    labels = tuple(f"the very same beginning, and then {end}" for end in ("one", "two"))
+    limits = LIMITS.model_copy(update={"family": family, "max_label_tokens": 3})
+    task = Task("", Wording("{{ x }}"), Answer("choice", labels))
+    student = Student(build_network(brief(task, method, limits), TEXTS, 0).eval())
+    found = student.predict([Example(str(i), text) for i, text in enumerate(TEXTS)])
+    assert {prediction.label for prediction in found} <= set(labels)
+
+
 def test_predictions_do_not_depend_on_their_company():
     student = scratch(TEXT)
     examples = [Example(str(i), "word " * (1 + i % 7)) for i in range(9)]

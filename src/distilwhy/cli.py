@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from distilwhy.errors import DistilwhyError
+from distilwhy.students.processes import is_main
 
 app = typer.Typer(
     name="distilwhy",
@@ -50,7 +51,8 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("\nstopped; run the same command again to go on", err=True)
+        if is_main():
+            typer.echo("\nstopped; run the same command again to go on", err=True)
         raise typer.Exit(130) from None
 
 

@@ -27,6 +27,7 @@ from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.metrics import Score
 from distilwhy.core.results import Prediction, Tally
+from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
     from distilwhy.flows import annotate, experiment, plan, run, status, train
@@ -41,7 +42,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._live = self._console.is_terminal
+        self._live = self._console.is_terminal and is_main()
         self._bars = Bars(
             TextColumn("{task.description:<26}"),
             BarColumn(bar_width=28),

@@ -17,11 +17,14 @@ _BASELINES = {
 }
 
 
-def write_headline(comparisons: Sequence[Versus], accuracies: Mapping[str, float]) -> str:
+def write_headline(
+    comparisons: Sequence[Versus], accuracies: Mapping[str, float], seeds: int
+) -> str:
     """What the comparisons on all train rows say, in a few sentences.
 
     Args:
         accuracies: By method, its accuracy on all train rows.
+        seeds: How many students each method has.
     """
     whole = {(v.method, v.baseline): v.comparison for v in comparisons if v.rows is None}
     pair = next((pair for pair in _TELLING if pair in whole), next(iter(whole), None))
@@ -46,4 +49,6 @@ def write_headline(comparisons: Sequence[Versus], accuracies: Mapping[str, float
             said.append("Reasons that are blank or another row's do not do as well.")
         else:
             said.append("But the controls do not show that it is the reasons themselves.")
+    if seeds == 1:
+        said.append("That is one seed: how much training itself varies is left out.")
     return " ".join(said)

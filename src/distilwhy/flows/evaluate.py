@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from distilwhy.core.cell import Cell
 from distilwhy.core.cost import Bill, Prices, Usage, settle
@@ -88,8 +89,8 @@ def _find(
         find_efficiency(curve, finetune if curve.method != "finetune" else None) for curve in curves
     ]
     return Findings(
-        name=experiment.file.stem,
-        headline=write_headline(comparisons, accuracies),
+        name=_name(experiment.file),
+        headline=write_headline(comparisons, accuracies, len(experiment.config.seeds)),
         teacher=tally_annotations(experiment),
         methods=methods,
         comparisons=comparisons,
@@ -99,6 +100,11 @@ def _find(
         confusions=_confuse(experiment, answers),
         how=_tell_how(experiment),
     )
+
+
+def _name(file: Path) -> str:
+    """The file's name, or where that says nothing its folder's."""
+    return file.resolve().parent.name if file.stem == "experiment" else file.stem
 
 
 def _score_methods(

@@ -10,6 +10,9 @@ from distilwhy.errors import StudentError
 from distilwhy.store.records import read_examples
 from distilwhy.students.student import Student
 
+# What follows a row's input where it has a rationale, as ``render_source`` puts it there.
+_TOLD = "{% if rationale %}" + INPUT_RATIONALE.format("{{ rationale }}") + "{% endif %}"
+
 
 def predict(
     student: Path, text: str | None = None, file: Path | None = None, *, explain: bool = False
@@ -30,7 +33,7 @@ def predict(
     loaded = Student.load(student)
     task, needs_rationale = loaded.brief.task, loaded.brief.method.asks_teacher
     if needs_rationale:
-        template = task.wording.template + INPUT_RATIONALE.format("{{ rationale }}")
+        template = "{% filter trim %}" + task.wording.template + "{% endfilter %}" + _TOLD
         task = replace(task, wording=replace(task.wording, template=template))
     if file is not None:
         return loaded.predict(read_examples(file, task), explain=explain)

@@ -381,9 +381,9 @@ class Spelling:
             return [*self.lead, *part, *self.rationale, *after, self.end]
         return [*self.lead, *part, self.end]
 
-    def trie(self, choices: Sequence[str], longest: int, lead: list[int], end: int) -> Trie:
+    def trie(self, choices: Sequence[str], lead: list[int], end: int) -> Trie:
         """The choices as a tree of ids, each after ``lead`` and ended by ``end``."""
-        return build_trie([[*lead, *self.ids(choice)[:longest], end] for choice in choices])
+        return build_trie([[*lead, *self.ids(choice), end] for choice in choices])
 
     def read(self, task: TargetTask, method: Method, ids: Sequence[int]) -> Written:
         """What was written, taken apart."""

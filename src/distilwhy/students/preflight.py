@@ -1,7 +1,7 @@
 """What a training will take, told before it begins: parameters, memory, time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import psutil
 import torch
@@ -74,7 +74,7 @@ def check_fit(network: Network, rows: Sequence[TrainingRow], config: TrainingCon
     """
     available, fixed = read_available(), fixed_bytes(network)
     if fixed > available:
-        raise _too_large(network, fixed, available, _shrink(network, rows, config, available))
+        raise _too_large(network, fixed, available, _shrink(network, available))
     memory = estimate_memory(network, rows, config)
     peak = memory.peak(rows_at_once(rows, config))
     if peak > available:
@@ -210,21 +210,15 @@ def _least_accumulate(
     return None
 
 
-def _shrink(
-    network: Network, rows: Sequence[TrainingRow], config: TrainingConfig, available: int
-) -> str:
+def _shrink(network: Network, available: int) -> str:
     """What makes the weights fit."""
     limits, weights = network.brief.limits, _count_bytes(network)
     if limits.model == "scratch":
         return "make student.scratch smaller"
     ways = ["take a smaller student.model"]
-    adapted = weights + _adapter_bytes(network)
-    if family_of(network) == "causal" and limits.lora is None and adapted < available:
-        memory = replace(estimate_memory(network, rows, config), fixed=adapted)
-        if accumulate := _least_accumulate(rows, config, memory, available):
-            parted = accumulate > config.accumulate
-            more = f" and training.accumulate to {accumulate}" if parted else ""
-            ways.append(f"set student.lora{more}")
+    may_adapt = family_of(network) == "causal" and limits.lora is None
+    if may_adapt and weights + _adapter_bytes(network) < available:
+        ways.append("set student.lora")
     gpus = torch.cuda.device_count()
     if gpus > 1 and weights + fixed_bytes(network) / gpus < available:
         ways.append(f"shard it over the {gpus} GPUs here with accelerate's FSDP")

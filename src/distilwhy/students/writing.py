@@ -35,7 +35,7 @@ def write(
     marker: list[int] = []
     if task == "label" or brief.method.place in ("before", "after"):
         lead, end = spelling.lead, spelling.end
-        longest += limits.max_label_tokens
+        longest += _longest_label(spelling, brief, examples)
         if brief.method.place == "before":
             lead, marker = [], spelling.label
             longest += limits.max_rationale_tokens + len(marker)
@@ -74,9 +74,15 @@ def _tries(
     answer = brief.task.answer
     if answer.kind != "choice":
         return [None] * len(examples)
-    longest = brief.limits.max_label_tokens
-    shared = spelling.trie(answer.labels, longest, lead, end) if answer.labels else None
+    shared = spelling.trie(answer.labels, lead, end) if answer.labels else None
     return [
-        spelling.trie(example.options, longest, lead, end) if example.options else shared
+        spelling.trie(example.options, lead, end) if example.options else shared
         for example in examples
     ]
+
+
+def _longest_label(spelling: Spelling, brief: Brief, examples: Sequence[Example]) -> int:
+    """The most ids that a label may have; a choice is written whole, or it would be none."""
+    answer = brief.task.answer
+    choices = {choice for example in examples for choice in answer.choices(example.options)}
+    return max([brief.limits.max_label_tokens, *(len(spelling.ids(c)) for c in choices)])

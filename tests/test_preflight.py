@@ -1,0 +1,291 @@
+"""What is told of a training before it begins, against what it then takes."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from conftest import DROP, WriteExperiment
+from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig, TrainingConfig
+from distilwhy.core.method import METHODS, Target, TrainingRow
+from distilwhy.errors import StudentError
+from distilwhy.flows.experiment import open_experiment
+from distilwhy.flows.train import train_students
+from distilwhy.students import preflight
+from distilwhy.students.build import build_network
+from distilwhy.students.network import Brief, Network
+from distilwhy.students.preflight import check_fit, estimate_memory, fixed_bytes, rows_at_once
+from footprint import TASK, TEXTS, learn, make_rows, make_student
+from test_causal import make_tokenizer
+from test_student import save_bert
+
+FAMILIES = ["seq2seq", "causal", "encoder"]
+SMALL = ScratchConfig(width=32, layers=2, heads=2, feedforward=48, vocabulary=300, dropout=0.1)
+CONFIG = TrainingConfig(steps=10, batch_size=16)
+ROWS = make_rows(48, 30)
+
+
+def change(**changes: object) -> TrainingConfig:
+    return CONFIG.model_copy(update=changes)
+
+
+def peak(network: Network, config: TrainingConfig, rows: list[TrainingRow] = ROWS) -> int:
+    return estimate_memory(network, rows, config).peak(rows_at_once(rows, config))
+
+
+def let(available: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine have so many bytes."""
+    monkeypatch.setattr(preflight, "read_available", lambda: int(available))
+
+
+def save_llama(folder: Path, width: int = 64) -> Path:
+    """A small random Llama with untied embeddings, as a user would have it on disk."""
+    tokenizer = make_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def pretrained(folder: Path, **limits: object) -> Network:
+    wanted = StudentConfig(model=str(folder)).model_copy(update=limits)
+    return build_network(Brief(TASK, METHODS["step-by-step"], wanted), TEXTS, 0)
+
+
+# --- parameters
+
+
+def test_parameters_are_counted_once():
+    """A Llama's by hand, its output layer being its embeddings."""
+    network = make_student("causal", SMALL).network
+    width, wide = SMALL.width, SMALL.feedforward
+    layer = 4 * width**2 + 3 * width * wide + 2 * width
+    expected = len(network.tokenizer) * width + SMALL.layers * layer + width
+    found = check_fit(network, ROWS, CONFIG)
+    assert (found.parameters, found.trainable, found.steps) == (expected, expected, CONFIG.steps)
+    assert fixed_bytes(network) == 16 * expected
+
+
+def test_adapters_alone_are_counted_as_trained(tmp_path: Path):
+    """Of each matrix but the embeddings and the output layer, rank · (in + out)."""
+    plain = pretrained(save_llama(tmp_path))
+    adapted = pretrained(tmp_path, lora=LoraConfig(rank=4))
+    whole = sum(p.numel() for p in plain.parameters())
+    trained = 4 * sum(
+        sum(module.weight.shape)
+        for name, module in plain.model.named_modules()
+        if isinstance(module, torch.nn.Linear) and name != "lm_head"
+    )
+    found = check_fit(adapted, ROWS, CONFIG)
+    assert (found.trainable, found.parameters) == (trained, whole + trained)
+    assert fixed_bytes(adapted) == 4 * (whole + trained) + 12 * trained
+
+
+def test_shards_are_a_share_beside_a_whole_twin(monkeypatch: pytest.MonkeyPatch):
+    network = make_student("causal", SMALL).network
+    weights = 4 * network.size
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert fixed_bytes(network) == weights + 16 * network.size // 4
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "false")
+    assert fixed_bytes(network) == 16 * network.size
+
+
+# --- memory
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_memory_grows_with_the_rows_that_are_learnt_from_at_once(family: str):
+    network = make_student(family, SMALL).network
+    few, many = peak(network, change(batch_size=8)), peak(network, change(batch_size=32))
+    fixed = fixed_bytes(network)
+    assert 3.5 < (many - fixed) / (few - fixed) < 4.5
+    assert peak(network, change(batch_size=32, accumulate=4)) == few
+    assert peak(network, change(batch_size=32, accumulate=5)) < few
+    assert peak(network, change(batch_size=480)) == peak(network, change(batch_size=48))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_memory_is_that_of_the_longest_rows(family: str):
+    """One row among many pads those that it is trained with."""
+    network = make_student(family, SMALL).network
+    label = Target("label", "red")
+    long = TrainingRow("the door " * 30, (label, Target("rationale", "a")))
+    wordy = TrainingRow("a", (label, Target("rationale", "the door " * 20)))
+    short = make_rows(48, 4)
+    assert peak(network, CONFIG, [*short, long]) > 3 * peak(network, CONFIG, short)
+    assert peak(network, CONFIG, [*short, wordy]) > 1.5 * peak(network, CONFIG, short)
+
+
+@pytest.mark.parametrize("kind", [*FAMILIES, "warm-started", "adapted"])
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable`:FutureWarning")
+def test_memory_falls_with_checkpointed_activations(kind: str, tmp_path: Path):
+    if kind == "warm-started":
+        network = pretrained(
+            save_bert(tmp_path), family="seq2seq", max_input_tokens=64, max_rationale_tokens=32
+        )
+    elif kind == "adapted":
+        network = pretrained(save_llama(tmp_path), lora=LoraConfig())
+    else:
+        network = make_student(kind, SMALL).network
+    assert peak(network, change(gradient_checkpointing=True)) < 0.85 * peak(network, CONFIG)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_is_left_of_a_trial(family: str):
+    """A student that was tried is trained to the same weights as one that was not."""
+    config = change(steps=3, gradient_checkpointing=True)
+    tried, untried = (make_student(family, SMALL) for _ in range(2))
+    tried.network.eval()
+    before = {name: weight.clone() for name, weight in tried.network.state_dict().items()}
+    check_fit(tried.network, ROWS, config)
+    assert not tried.network.training
+    assert not tried.network.model.is_activation_checkpointing
+    assert all(p.grad is None for p in tried.network.parameters())
+    assert all(torch.equal(before[name], w) for name, w in tried.network.state_dict().items())
+    for student in (tried, untried):
+        learn(student, ROWS, config)
+    learnt = untried.network.state_dict()
+    assert all(torch.equal(learnt[name], w) for name, w in tried.network.state_dict().items())
+    assert any(not torch.equal(learnt[name], before[name]) for name in before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux alone")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_estimate_is_near_the_real_peak(family: str):
+    """Width 256, four layers, 32 rows at once; a tenth to a fifth too much where it was made."""
+    script = Path(__file__).with_name("footprint.py")
+    done = subprocess.run([sys.executable, script, family], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 0.75 * found["peak"] <= found["estimate"] <= 2 * found["peak"], found
+
+
+# --- time
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_time_is_near_that_of_a_real_step(family: str, monkeypatch: pytest.MonkeyPatch):
+    """By the processor's clock, so that what else is done here does not count."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    student, config = make_student(family, SMALL), change(steps=12)
+    learn(make_student(family, SMALL), ROWS, config)
+    found, marks = check_fit(student.network, ROWS, config), list[float]()
+    student.network.register_forward_pre_hook(lambda *_: marks.append(time.process_time()))
+    learn(student, ROWS, config)
+    real = (marks[config.steps - 1] - marks[0]) / (config.steps - 1)
+    assert real / 2.5 < found.seconds / config.steps < real * 2.5, (found.seconds, real)
+
+
+def test_tokens_are_those_of_a_mean_batch():
+    """A text and two targets, each with its end."""
+    network = make_student("seq2seq", SMALL).network
+    ids = [len(network.tokenizer(text).input_ids) for text in ("the door", "red", "the sea")]
+    targets = (Target("label", "red"), Target("rationale", "the sea"))
+    found = check_fit(network, [TrainingRow("the door", targets)] * 20, CONFIG)
+    assert found.tokens == 16 * sum(ids)
+
+
+# --- what does not fit
+
+
+def complaint(network: Network, config: TrainingConfig) -> str:
+    with pytest.raises(StudentError, match="training takes about") as caught:
+        check_fit(network, ROWS, config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_number_of_parts_that_is_named_fits(family: str, monkeypatch: pytest.MonkeyPatch):
+    """And one part fewer does not."""
+    network = make_student(family, SMALL).network
+    available = peak(network, change(batch_size=5)) + 1
+    let(available, monkeypatch)
+    said = complaint(network, CONFIG)
+    found = re.search(r"set training\.accumulate to (\d+)", said)
+    assert found, said
+    parts = int(found[1])
+    assert peak(network, change(accumulate=parts)) <= available
+    assert peak(network, change(accumulate=parts - 1)) > available
+    check_fit(network, ROWS, change(accumulate=parts))
+
+
+def test_checkpointing_is_named_where_it_is_enough(monkeypatch: pytest.MonkeyPatch):
+    network = make_student("causal", SMALL).network
+    thrifty = peak(network, change(gradient_checkpointing=True))
+    remedy = "or set training.gradient_checkpointing to true"
+    let(thrifty + 1, monkeypatch)
+    assert remedy in complaint(network, CONFIG)
+    check_fit(network, ROWS, change(gradient_checkpointing=True))
+    let(thrifty - 1, monkeypatch)
+    assert remedy not in complaint(network, CONFIG)
+
+
+def test_both_are_named_where_only_both_are_enough(monkeypatch: pytest.MonkeyPatch):
+    network = make_student("causal", SMALL).network
+    one = {"accumulate": CONFIG.batch_size}
+    available = peak(network, change(**one, gradient_checkpointing=True)) + 1
+    assert available < peak(network, change(**one))
+    let(available, monkeypatch)
+    found = re.search(
+        r"set training\.accumulate to (\d+) and training\.gradient_checkpointing to true",
+        complaint(network, CONFIG),
+    )
+    assert found
+    check_fit(network, ROWS, change(accumulate=int(found[1]), gradient_checkpointing=True))
+
+
+def test_a_row_that_does_not_fit_alone(monkeypatch: pytest.MonkeyPatch):
+    network = make_student("causal", SMALL).network
+    let(fixed_bytes(network) + 1, monkeypatch)
+    said = complaint(network, change(gradient_checkpointing=True))
+    assert said.endswith("; lower student.max_input_tokens, or take a smaller model")
+
+
+def test_weights_that_are_too_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    scratch = make_student("seq2seq", SMALL).network
+    let(fixed_bytes(scratch) - 1, monkeypatch)
+    assert complaint(scratch, CONFIG).endswith("; make student.scratch smaller")
+    encoder = pretrained(save_bert(tmp_path), max_input_tokens=64)
+    let(fixed_bytes(encoder) - 1, monkeypatch)
+    assert complaint(encoder, CONFIG).endswith("; take a smaller student.model")
+
+
+def test_adapters_are_named_where_they_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    network = pretrained(save_llama(tmp_path, width=512))
+    adapted = pretrained(tmp_path, lora=LoraConfig())
+    let(fixed_bytes(network) - 1, monkeypatch)
+    said = complaint(network, CONFIG)
+    assert said.endswith("; take a smaller student.model or set student.lora")
+    assert fixed_bytes(adapted) < fixed_bytes(network) / 3
+    check_fit(adapted, ROWS, change(batch_size=1))
+    let(fixed_bytes(adapted) - 1, monkeypatch)
+    assert complaint(adapted, CONFIG).endswith("; take a smaller student.model")
+    assert complaint(network, CONFIG).endswith("; take a smaller student.model")
+
+
+def test_nothing_is_trained_that_does_not_fit(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    file = write_experiment({"methods": ["finetune"], "data.test": DROP})
+    let(1000, monkeypatch)
+    with pytest.raises(StudentError, match=r"there are 0\.00 GiB; make student\.scratch smaller"):
+        train_students(open_experiment(file))
+    assert not list((file.parent / "run").glob("students/*"))
