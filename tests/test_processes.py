@@ -29,7 +29,10 @@ from distilwhy.store.run import publish_jsonl
 from distilwhy.students.student import Student
 
 TOGETHER = Path(__file__).parent / "together.py"
-FSDP = ["--use_fsdp", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no"]
+FSDP = (
+    "accelerate.commands.launch --use_fsdp --fsdp_version 2 --num_processes 2 --num_machines 1 "
+    "--mixed_precision no --dynamo_backend no --fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP"
+)
 CELL = Cell("step-by-step", 0)
 KINDS = {"damage": ("broke", "tore"), "question": ("when", "who"), "praise": ("love", "great")}
 THINGS = ("swing", "lamp", "chair", "fence", "gate", "slide")
@@ -178,8 +181,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def sharded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every variant, killed and trained on by two processes that share out the weights."""
     files = write_all(tmp_path_factory.mktemp("sharded"))
-    fsdp = ("accelerate.commands.launch", *FSDP, "--fsdp_version", 2)
-    finish(*fsdp, TOGETHER, "--sharded", *files.values())
+    finish(*FSDP.split(), TOGETHER, "--sharded", *files.values())
     return files
 
 

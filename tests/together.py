@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
+import yaml
 from accelerate import PartialState
 from accelerate.utils import DistributedType
 
@@ -16,6 +17,7 @@ from distilwhy.cli import main
 from distilwhy.students.training import _Loop
 
 KILLED_AT = 28
+LAYERS = {"seq2seq": "T5Block", "causal": "LlamaDecoderLayer", "encoder": "BertLayer"}
 
 
 class Killed(BaseException):
@@ -58,6 +60,8 @@ def train_sharded(files: list[str]) -> None:
     pretend_to_be_gpus()
     killed = die_once_each()
     for file in files:
+        family = yaml.safe_load(Path(file).read_text())["student"]["family"]
+        os.environ["FSDP_TRANSFORMER_CLS_TO_WRAP"] = LAYERS[family]
         train(file)
     assert len(killed) == len(files)
 

@@ -20,6 +20,9 @@ from distilwhy.students.processes import is_alone
 
 Tell = Callable[..., None]
 
+# What a process holds of Python, torch and transformers before it does anything.
+PROCESS_BYTES = 2**29
+
 
 def count_workers(wanted: int | None, memory: int) -> int:
     """How many students to train side by side.
@@ -35,7 +38,7 @@ def count_workers(wanted: int | None, memory: int) -> int:
     import psutil
     import torch
 
-    fitting = max(1, int(psutil.virtual_memory().total * 0.8) // max(1, memory))
+    fitting = max(1, int(psutil.virtual_memory().total * 0.8) // (memory + PROCESS_BYTES))
     cores = os.cpu_count() or 1
     if wanted is not None and wanted > fitting:
         raise StudentError(

@@ -119,7 +119,7 @@ def _train_all(
                 f"method {lesson.cell.method!r} has no rows to train on; annotate first, or give "
                 "gold labels"
             )
-    preflight = _check_fit(lessons[0])
+    preflight = _check_fit(max(lessons, key=_count_written))
     count = count_workers(workers, preflight.memory)
     trainings = sum(len(lesson.training.rates) for lesson in lessons)
     watcher.plans(trainings, count, preflight)
@@ -138,6 +138,15 @@ def _check_fit(lesson: Lesson) -> "Preflight":
     from distilwhy.students.preflight import check_fit
 
     return check_fit(_build(lesson).network, lesson.rows, lesson.training)
+
+
+def _count_written(lesson: Lesson) -> int:
+    """How much a lesson has to be read and written: the one with the most takes the most."""
+    return sum(
+        len(row.source)
+        + sum(len(t.text) + len(t.before or "") + len(t.after or "") for t in row.targets)
+        for row in lesson.rows
+    )
 
 
 def _build(lesson: Lesson) -> "Student":

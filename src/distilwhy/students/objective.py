@@ -131,4 +131,5 @@ def agreement(outputs: list[TaskOutput]) -> torch.Tensor:
     # A class that is shut has p = 0 and log q = −∞: it adds nothing.
     crosses = -(p * log_q.masked_fill(p == 0, 0.0)).sum(dim=-1)
     counts = torch.bincount(rationale.rows, minlength=size)[rationale.rows]
-    return (crosses / counts).sum()
+    # A rationale of weight 0 counts for nothing.
+    return (crosses * (rationale.weights > 0) / counts).sum()

@@ -203,7 +203,8 @@ def _least_accumulate(
     rows: Sequence[TrainingRow], config: TrainingConfig, memory: Memory, available: int
 ) -> int | None:
     """The fewest parts of a batch with which it fits, if any."""
-    for accumulate in range(config.accumulate, min(config.batch_size, len(rows)) + 1):
+    most = min(config.batch_size, len(rows)) // count_processes()
+    for accumulate in range(config.accumulate, most + 1):
         parted = config.model_copy(update={"accumulate": accumulate})
         if memory.peak(rows_at_once(rows, parted)) <= available:
             return accumulate

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,15 @@ from distilwhy.core.method import TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
 from distilwhy.students.batches import BatchOrder, split
-from distilwhy.students.network import DrawnRow, EncodedRow, Lengths, Network, Truncation, move
+from distilwhy.students.network import (
+    DrawnRow,
+    EncodedRow,
+    EncodedTarget,
+    Lengths,
+    Network,
+    Truncation,
+    move,
+)
 from distilwhy.students.objective import Losses, Objective, staged_factor
 from distilwhy.students.processes import join_processes
 from distilwhy.students.student import Student
@@ -180,6 +188,7 @@ class _Loop:
         self.is_sharded = self.accelerator.distributed_type == DistributedType.FSDP
         self.parts = config.accumulate * self.accelerator.num_processes
         self.order = BatchOrder(rows, config.batch_size, seed)
+        self.explains = any(map(_has_rationale, (v for row in rows for v in row.variants)))
         _check_split(min(config.batch_size, len(rows)), self.parts, config)
         if config.gradient_checkpointing:
             network.model.activation_checkpointing_enable()
@@ -252,6 +261,15 @@ class _Loop:
         first = self.accelerator.process_index * each
         return list(enumerate(split(drawn, self.parts)))[first : first + each]
 
+    def _even(self, rows: Sequence[DrawnRow]) -> Sequence[DrawnRow]:
+        """Sharded weights are gathered layer by layer, by all processes at once, so all must run
+        the same layers: where rows have no rationale, one is added that counts for nothing."""
+        if not (self.is_sharded and self.explains) or any(_has_rationale(r.targets) for r in rows):
+            return rows
+        first, *others = rows
+        nothing = replace(first.targets[0], task="rationale", weight=0.0)
+        return [DrawnRow(first.row, (*first.targets, nothing)), *others]
+
     def _learn(self, part: int, rows: Sequence[DrawnRow], whole: int) -> torch.Tensor:
         """Add a part's gradient. Dropout draws from the seed, the step and the part alone."""
         torch.manual_seed((self.seed << 32) + self.progress.step * self.parts + part)
@@ -262,7 +280,7 @@ class _Loop:
         return torch.stack([losses.sums.get(task, none) for task in TASKS])
 
     def _losses(self, objective: Any, rows: Sequence[DrawnRow], whole: int) -> Losses:
-        batch = move(self.network.collate(rows), self.accelerator.device)
+        batch = move(self.network.collate(self._even(rows)), self.accelerator.device)
         staged = self.config.weighting == "staged"
         factor = staged_factor(self.progress.step, self.config.steps) if staged else 1.0
         losses: Losses = objective(batch, factor, whole, len(rows) / whole)
@@ -320,10 +338,11 @@ class _Loop:
 
     def _gradient_norms(self) -> dict[TargetTask, float]:
         """The norm of the gradient of each task's part of the loss, on this process's share of
-        the last batch, without dropout. A sharded network is not asked."""
+        the last batch, without dropout. A network that is sharded, or that is to save memory, is
+        not asked."""
         drawn = self.order.draw(self.progress.step - 1)
         tasks = {target.task for row in drawn for target in row.targets}
-        if self.is_sharded or len(tasks) < 2:
+        if self.is_sharded or self.config.gradient_checkpointing or len(tasks) < 2:
             return {}
         objective = self.accelerator.unwrap_model(self.objective).eval()
         parameters = [p for p in objective.network.parameters() if p.requires_grad]
@@ -379,6 +398,10 @@ def _accelerate(wanted: str, width: int) -> tuple[str, Accelerator]:
             "fsdp_version to 2 in accelerate's config, or by 'accelerate launch --fsdp_version 2'"
         )
     return precision, accelerator
+
+
+def _has_rationale(targets: Sequence[EncodedTarget]) -> bool:
+    return any(target.task == "rationale" for target in targets)
 
 
 def _check_split(rows: int, parts: int, config: TrainingConfig) -> None:
