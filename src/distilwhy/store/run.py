@@ -7,7 +7,7 @@
     predictions/CELL.json   what it answered to the test rows
     predictions/CELL.explained.json  its reasons for rows on which methods differ
     results.json            what was found
-    measured.json           how long things took and on what machine, which no two runs share
+    measured.json           where, how fast and at what price, which no two runs share
     cases.jsonl             every test row with all that was said about it
     report/report.html      the report, with its figures and a summary beside it
 
@@ -143,7 +143,7 @@ def publish_findings(folder: RunFolder, findings: Findings) -> None:
     """Write what was found: what the same rows, settings and cores bring again to
     ``results.json``, and what no two runs share to ``measured.json``."""
     results = findings.as_json()
-    measured = {name: results.pop(name) for name in ("bill", "how")}
+    measured = {name: results.pop(name) for name in ("name", "bill", "how")}
     measured["students"] = [
         [{name: student.pop(name) for name in _MEASURED} for student in method["students"]]
         for method in results["methods"]
