@@ -1,15 +1,7 @@
-"""How much memory a training really takes, beside its estimate: ``python footprint.py FAMILY``.
+"""Rows of many lengths, and students to be taught them."""
 
-In a process of its own, since the most that a process ever took is all that it is told.
-"""
-
-import json
-import resource
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import psutil
 
 from distilwhy.config import ScratchConfig, StudentConfig, TrainingConfig
 from distilwhy.core.answer import Answer
@@ -17,7 +9,6 @@ from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.task import Example, Task, Wording
 from distilwhy.students.build import build_network
 from distilwhy.students.network import Brief
-from distilwhy.students.preflight import check_fit
 from distilwhy.students.student import Student
 from distilwhy.students.training import train
 
@@ -25,7 +16,6 @@ LABELS = ("red", "green", "blue")
 TASK = Task("", Wording("{{ x }}"), Answer("choice", LABELS))
 TEXT = "the door of a house by the sea was painted again and again over the years"
 TEXTS = [TEXT, *LABELS]
-MIB = 2**20
 
 
 def make_rows(count: int, words: int) -> list[TrainingRow]:
@@ -48,23 +38,3 @@ def learn(student: Student, rows: list[TrainingRow], config: TrainingConfig) -> 
     validation = [Example(str(i), row.source, (), LABELS[i % 3]) for i, row in enumerate(rows[:3])]
     with TemporaryDirectory() as folder:
         train(student, rows, validation, config, 0, Path(folder))
-
-
-def main() -> None:
-    """Print the bytes that were estimated and taken."""
-    family = sys.argv[1]
-    small = ScratchConfig(width=16, layers=1, heads=2, feedforward=16, vocabulary=300)
-    # Once for all that is loaded on the way.
-    learn(make_student(family, small), make_rows(8, 8), TrainingConfig(steps=2, batch_size=4))
-    before = psutil.Process().memory_info().rss
-    shape = ScratchConfig(width=256, layers=4, heads=4, feedforward=512, vocabulary=300)
-    rows, config = make_rows(96, 24), TrainingConfig(steps=3, batch_size=32, precision="fp32")
-    student = make_student(family, shape)
-    estimate = check_fit(student.network, rows, config).memory
-    learn(student, rows, config)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
-    json.dump({"estimate": estimate / MIB, "peak": peak / MIB}, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

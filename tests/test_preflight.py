@@ -1,10 +1,6 @@
 """What is told of a training before it begins, against what it then takes."""
 
-import json
 import re
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -164,33 +160,6 @@ def test_nothing_is_left_of_a_trial(family: str):
     learnt = untried.network.state_dict()
     assert all(torch.equal(learnt[name], w) for name, w in tried.network.state_dict().items())
     assert any(not torch.equal(learnt[name], before[name]) for name in before)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux alone")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_estimate_is_near_the_real_peak(family: str):
-    """Width 256, four layers, 32 rows at once; within a fifth where it was made."""
-    script = Path(__file__).with_name("footprint.py")
-    done = subprocess.run([sys.executable, script, family], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert 0.75 * found["peak"] <= found["estimate"] <= 2 * found["peak"], found
-
-
-# --- time
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_time_is_near_that_of_a_real_step(family: str, monkeypatch: pytest.MonkeyPatch):
-    """By the processor's clock, so that what else is done here does not count."""
-    monkeypatch.setattr(time, "perf_counter", time.process_time)
-    student, config = make_student(family, SMALL), change(steps=12)
-    learn(make_student(family, SMALL), ROWS, config)
-    found, marks = check_fit(student.network, ROWS, config), list[float]()
-    student.network.register_forward_pre_hook(lambda *_: marks.append(time.process_time()))
-    learn(student, ROWS, config)
-    real = (marks[config.steps - 1] - marks[0]) / (config.steps - 1)
-    assert real / 2.5 < found.seconds / config.steps < real * 2.5, (found.seconds, real)
 
 
 def test_tokens_are_those_of_a_mean_batch():

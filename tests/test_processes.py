@@ -13,19 +13,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import yaml
+from accelerate.utils import DistributedType
 
 from distilwhy.core.cell import Cell
-from distilwhy.errors import RunError
+from distilwhy.errors import RunError, StudentError
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.evaluate import evaluate
 from distilwhy.flows.experiment import open_experiment
 from distilwhy.flows.run import run
 from distilwhy.flows.train import train_students
 from distilwhy.store.run import publish_jsonl
+from distilwhy.students.precision import open_accelerator
 from distilwhy.students.student import Student
 
 TOGETHER = Path(__file__).parent / "together.py"
@@ -243,3 +246,10 @@ def test_what_one_process_is_to_do_is_refused_to_several(
     for verb in (annotate, evaluate, run):
         with pytest.raises(RunError, match="this is one of 2 processes, and only 'train' can be"):
             verb(open_experiment(file))
+
+
+def test_fsdp_of_version_1_is_refused(monkeypatch: pytest.MonkeyPatch):
+    found = SimpleNamespace(distributed_type=DistributedType.FSDP, is_fsdp2=False)
+    monkeypatch.setattr("distilwhy.students.precision.Accelerator", lambda **_: found)
+    with pytest.raises(StudentError, match="set fsdp_version to 2 in accelerate's config"):
+        open_accelerator("fp32", 32)

@@ -24,8 +24,9 @@ from distilwhy.students.network import (
     target_losses,
 )
 from distilwhy.students.objective import Losses, Objective, agreement, staged_factor
+from distilwhy.students.precision import choose_precision
 from distilwhy.students.student import Student
-from distilwhy.students.training import Report, accuracy, choose_precision, learning_rate, train
+from distilwhy.students.training import Report, accuracy, learning_rate, train
 
 COLOURS = {"apple": "red", "lemon": "yellow", "lime": "green", "plum": "blue"}
 TASK = Task("", Wording("{{ x }}"), Answer("choice", tuple(COLOURS.values())))

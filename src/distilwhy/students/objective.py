@@ -59,10 +59,6 @@ class Objective(torch.nn.Module):
                 {task: torch.nn.Parameter(torch.zeros(1)) for task in tasks}
             )
 
-    def tie_weights(self) -> None:
-        """Share the weights that the model shares: FSDP takes them apart."""
-        self.network.model.tie_weights()
-
     def forward(self, batch: Any, factor: float, rows: int, share: float) -> Losses:
         """The losses of a batch, or of a part of one.
 

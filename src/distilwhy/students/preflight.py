@@ -20,7 +20,7 @@ GIB = 2**30
 SAMPLE = 256
 TRIAL_S = 0.25
 # Bytes taken for every byte that is kept. On a CPU the heap keeps most of the blocks that are
-# freed: tests/test_preflight.py measures it.
+# freed: benchmarks/preflight.py measures it.
 HOLES, HOLES_CPU = 1.2, 1.75
 
 

@@ -43,6 +43,8 @@ def join_processes() -> "PartialState":
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
+    # FSDP's way of reading a model in one process alone would untie the weights that it shares.
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     # Without a GPU accelerate leaves each process alone unless it is told to use the CPU.
     wanted = parse_flag_from_env("ACCELERATE_USE_CPU")
     return PartialState(cpu=wanted or not (is_alone() or torch.cuda.is_available()))

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
 from distilwhy.config import TrainingConfig
@@ -30,11 +28,10 @@ from distilwhy.students.network import (
     move,
 )
 from distilwhy.students.objective import Losses, Objective, staged_factor
-from distilwhy.students.processes import join_processes
+from distilwhy.students.precision import open_accelerator
 from distilwhy.students.student import Student
 
 GRADIENT_NORM = 1.0
-CPU_BF16_WIDTH = 384
 TASKS: tuple[TargetTask, ...] = ("label", "rationale")
 _STATE, _BEST = "state", "best.pt"
 
@@ -184,7 +181,7 @@ class _Loop:
         self.network, self.validation = network, validation
         self.config, self.seed, self.folder = config, seed, folder
         self.progress = Progress()
-        self.precision, self.accelerator = _accelerate(config.precision, network.width)
+        self.precision, self.accelerator = open_accelerator(config.precision, network.width)
         self.is_sharded = self.accelerator.distributed_type == DistributedType.FSDP
         self.parts = config.accumulate * self.accelerator.num_processes
         self.order = BatchOrder(rows, config.batch_size, seed)
@@ -192,7 +189,7 @@ class _Loop:
         _check_split(min(config.batch_size, len(rows)), self.parts, config)
         if config.gradient_checkpointing:
             network.model.activation_checkpointing_enable()
-        # A sharded network cannot be asked or saved: its twin stays whole.
+        # A sharded network cannot be asked or saved: its twin stays whole, in the main process.
         trainee = copy.deepcopy(network) if self.is_sharded else network
         objective = Objective(trainee, config)
         optimizer = torch.optim.AdamW(
@@ -201,7 +198,8 @@ class _Loop:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self.network.to(self.accelerator.device)
+        if self.accelerator.is_main_process or not self.is_sharded:
+            self.network.to(self.accelerator.device)
         self.objective, self.optimizer = self.accelerator.prepare(objective, optimizer)
         if hasattr(self.objective, "set_reduce_scatter_unused_params"):
             # In FSDP 2 a process that has no rationale would be waited for in vain.
@@ -379,27 +377,6 @@ class _Loop:
                 return
 
 
-def _accelerate(wanted: str, width: int) -> tuple[str, Accelerator]:
-    """The precision to compute in, and what spreads the work over devices and processes."""
-    # Students of one process may differ in precision, and accelerate takes the first for all;
-    # it would also shard the first alone.
-    AcceleratorState._reset_state(reset_partial_state=True)
-    device = join_processes().device
-    precision = choose_precision(wanted, device, width)
-    if precision == "fp16" and device.type != "cuda":
-        raise StudentError("training.precision fp16 needs a GPU; use auto, bf16 or fp32")
-    accelerator = Accelerator(
-        mixed_precision="no" if precision == "fp32" else precision,
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-    if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
-        raise StudentError(
-            "FSDP of version 1 loses the optimizer's state when a training goes on; set "
-            "fsdp_version to 2 in accelerate's config, or by 'accelerate launch --fsdp_version 2'"
-        )
-    return precision, accelerator
-
-
 def _has_rationale(targets: Sequence[EncodedTarget]) -> bool:
     return any(target.task == "rationale" for target in targets)
 
@@ -423,21 +400,3 @@ def _write(path: Path, value: object) -> None:
     aside = path.with_suffix(".part")
     torch.save(value, aside)
     aside.replace(path)
-
-
-def choose_precision(wanted: str, device: torch.device, width: int) -> str:
-    """``fp32``, ``bf16`` or ``fp16``: as wanted, or for ``auto`` bf16 where the hardware
-    computes in it.
-
-    On a CPU only models of some width gain from it (see ``benchmarks/precision.py``).
-
-    Args:
-        width: The model's hidden size.
-    """
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    native = found.get("avx512_bf16") or found.get("amx_bf16")
-    return "bf16" if device.type == "cpu" and native and width >= CPU_BF16_WIDTH else "fp32"

@@ -10,8 +10,8 @@ import torch
 from distilwhy.config import TrainingConfig
 from distilwhy.students.network import DrawnRow, Network, move
 from distilwhy.students.objective import Losses, Objective
+from distilwhy.students.precision import choose_precision
 from distilwhy.students.processes import join_processes
-from distilwhy.students.training import choose_precision
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""The memory and the time of a step that a preflight foretells, beside what training really takes.
+
+python benchmarks/preflight.py
+
+Each family in a process of its own: the most that a process ever took is all that it is told.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from distilwhy.config import ScratchConfig, StudentConfig, TrainingConfig
+from distilwhy.core.answer import Answer
+from distilwhy.core.method import METHODS, Target, TrainingRow
+from distilwhy.core.task import Example, Task, Wording
+from distilwhy.students.build import build_network
+from distilwhy.students.network import Brief
+from distilwhy.students.preflight import check_fit
+from distilwhy.students.student import Student
+from distilwhy.students.training import train
+
+LABELS = ("red", "green", "blue")
+TASK = Task("", Wording("{{ x }}"), Answer("choice", LABELS))
+TEXT = "the door of a house by the sea was painted again and again over the years"
+TEXTS = [TEXT, *LABELS]
+
+
+def make_rows(count: int, words: int) -> list[TrainingRow]:
+    """Rows whose texts are of many lengths, up to so many words."""
+    known, rows = TEXT.split(), []
+    for index in range(count):
+        text = " ".join(known[i % len(known)] for i in range(index % words + 1))
+        targets = (Target("label", LABELS[index % 3]), Target("rationale", text[: len(text) // 2]))
+        rows.append(TrainingRow(text, targets))
+    return rows
+
+
+def make_student(family: str, shape: ScratchConfig, seed: int = 0) -> Student:
+    limits = StudentConfig(family=family, scratch=shape)  # type: ignore[arg-type]
+    brief = Brief(TASK, METHODS["step-by-step"], limits)
+    return Student(build_network(brief, TEXTS, seed))
+
+
+def learn(student: Student, rows: list[TrainingRow], config: TrainingConfig) -> None:
+    validation = [Example(str(i), row.source, (), LABELS[i % 3]) for i, row in enumerate(rows[:3])]
+    with TemporaryDirectory() as folder:
+        train(student, rows, validation, config, 0, Path(folder))
+
+
+def measure(family: str) -> None:
+    """Print what was foretold over what was taken, for one family."""
+    small = ScratchConfig(width=16, layers=1, heads=2, feedforward=16, vocabulary=300)
+    # Once for all that is loaded on the way.
+    learn(make_student(family, small), make_rows(8, 8), TrainingConfig(steps=2, batch_size=4))
+    before = psutil.Process().memory_info().rss
+    shape = ScratchConfig(width=256, layers=4, heads=4, feedforward=512, vocabulary=300)
+    rows, config = make_rows(96, 24), TrainingConfig(steps=6, batch_size=32, precision="fp32")
+    student = make_student(family, shape)
+    foretold = check_fit(student.network, rows, config)
+    started = time.perf_counter()
+    learn(student, rows, config)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    print(
+        f"{family}: memory {foretold.memory / peak:.2f} times what was taken, time "
+        f"{foretold.seconds / seconds:.2f} times, an evaluation included"
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        measure(sys.argv[1])
+    else:
+        for name in ("seq2seq", "causal", "encoder"):
+            subprocess.run([sys.executable, __file__, name], check=True)
