@@ -69,12 +69,16 @@ def do_all(
         with _pool(workers) as (pool, news):
             with _without_interrupts():
                 waiting: set[Future[None]] = {pool.submit(_do, work, job) for job in jobs}
+                processes = list((pool._processes or {}).values())
             while waiting:
                 done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
                 while not news.empty():
                     hear(*news.get())
                 for future in done:
                     future.result()
+                # The executor does not always see the death of the process it started last.
+                if any(process.exitcode for process in processes):
+                    raise BrokenProcessPool
             while not news.empty():
                 hear(*news.get())
     except BrokenProcessPool:
