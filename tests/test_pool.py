@@ -56,8 +56,8 @@ def test_all_that_is_told_is_heard_in_order():
     ("work", "kind", "message"),
     [
         (fail, StudentError, "the loss is nan at step 3; lower training.lr"),
-        (die, RunError, "one of 2 processes was killed from outside, perhaps for want of memory; "
-         "run the same command again to go on, with a smaller --workers if memory is short"),
+        (die, RunError, "one of 2 processes died at its work, perhaps for want of memory; run the "
+         "same command again to go on, with a smaller --workers if memory is short"),
     ],
 )  # fmt: skip
 def test_one_that_fails_ends_the_others(work, kind, message):

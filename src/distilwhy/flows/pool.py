@@ -63,7 +63,7 @@ def do_all(
         hear: Called with whatever was told.
 
     Raises:
-        RunError: if one of the processes was killed.
+        RunError: if one of the processes died, as by ``kill -9``.
     """
     try:
         with _pool(workers) as (pool, news):
@@ -83,8 +83,8 @@ def do_all(
                 hear(*news.get())
     except BrokenProcessPool:
         raise RunError(
-            f"one of {workers} processes was killed from outside, perhaps for want of memory; run "
-            "the same command again to go on, with a smaller --workers if memory is short"
+            f"one of {workers} processes died at its work, perhaps for want of memory; run the "
+            "same command again to go on, with a smaller --workers if memory is short"
         ) from None
 
 
