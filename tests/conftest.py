@@ -80,6 +80,6 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr("distilwhy.teachers.http.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("distilwhy.flows.asking.FIRST_PAUSE_S", 0.001)
     with Endpoint() as served:
         yield served

@@ -162,7 +162,7 @@ def test_a_teacher_that_refuses_is_not_asked_again(opened, endpoint: Endpoint):
 def test_progress_is_told_after_answers_are_kept(opened, endpoint: Endpoint):
     endpoint.otherwise = [stalls(0.005)]
     experiment = opened({"teacher.concurrency": 2})
-    keys = [call.key for call in experiment.answer_calls()]
+    keys = [call.key for call in experiment.inquiry.answer_calls()]
     told = []
 
     def watch(progress: Progress) -> None:
@@ -254,7 +254,7 @@ SAMPLED = {"teacher.samples": 3, "teacher.temperature": 0.7, "teacher.concurrenc
 
 
 def test_every_sample_is_asked_for_once_and_has_a_key_of_its_own(opened, endpoint: Endpoint):
-    calls = opened(SAMPLED).answer_calls()
+    calls = list(opened(SAMPLED).inquiry.answer_calls())
     assert len({call.key for call in calls}) == len(calls) == 30
     assert plan(opened(SAMPLED)).calls == 30
     assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=0, answered=30)
@@ -380,7 +380,7 @@ def test_rows_with_one_and_the_same_prompt_share_an_explanation(opened, endpoint
     endpoint.otherwise = [says("Nice. So the answer is praise.")]
     endpoint.plays = {why(i): [says()] for i in range(4)}
     experiment = opened({"teacher.explain_wrong": True}, train=rows)
-    assert experiment.explanation_calls() == []
+    assert list(experiment.inquiry.explanation_calls()) == []
     annotate(experiment)
     found = experiment.read_annotations()
     train = [example.id for example in experiment.splits.train]

@@ -11,10 +11,13 @@ import pytest
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.annotation import Completion
-from distilwhy.core.prompt import Message, Prompt
+from distilwhy.core.prompt import Head, Message, Prompt
 from distilwhy.errors import TeacherError
 from distilwhy.flows.annotate import annotate, refuse_unreadable
+from distilwhy.flows.asking import Asking, Heard
+from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import open_experiment
+from distilwhy.store.ledger import Extra
 from distilwhy.teachers.http import HttpTeacher
 from endpoint import (
     Endpoint,
@@ -34,14 +37,21 @@ def ask(url: str, *questions: str, **settings: object) -> list[Completion]:
     """Ask all of the questions at once."""
     given = {"kind": "chat", "base_url": url, "model": "m", "retries": 2, **settings}
 
-    async def run() -> list[Completion]:
-        async with HttpTeacher(HttpTeacherConfig(**given)) as teacher:
-            prompts = [
-                Prompt(q, (Message("system", "Sort."), Message("user", q))) for q in questions
-            ]
-            return await asyncio.gather(*map(teacher.ask, prompts))
+    teacher = HttpTeacher(HttpTeacherConfig(**given))
+    head, kept = Head((Message("system", "Sort."),)), Kept()
+    calls = [Call(q.encode(), Prompt(q, head, q)) for q in questions]
+    asyncio.run(Asking(teacher, iter(calls), kept).run())
+    return [kept.completions[call.key] for call in calls]
 
-    return asyncio.run(run())
+
+class Kept:
+    """Keeps what is heard, in memory."""
+
+    def __init__(self) -> None:
+        self.completions: dict[bytes, Completion] = {}
+
+    async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
+        self.completions |= {answer.call.key: answer.completion for answer in heard}
 
 
 def test_a_chat(endpoint: Endpoint):
@@ -270,7 +280,10 @@ def test_a_dead_endpoint_ends_it(dead_url: str):
         (says(None, refusal="I can't."), Completion("I can't.", "refusal")),
         (says("", refusal="I can't."), Completion("I can't.", "refusal")),
         (says("Yes.", refusal=None), Completion("Yes.", "stop")),
-        (says(None, reasoning_content="hm", finish_reason="length"), Completion("", "length")),
+        (
+            says(None, reasoning_content="hm", finish_reason="length"),
+            Completion("", "length", thinking="hm"),
+        ),
         (says("a", usage={}), Completion("a", "stop")),
         (says("a", usage="none"), Completion("a", "stop")),
         (says("a", usage=[1]), Completion("a", "stop")),

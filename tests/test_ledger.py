@@ -6,7 +6,7 @@ import pytest
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.annotation import Completion
-from distilwhy.core.prompt import Message, Prompt
+from distilwhy.core.prompt import Head, Message, Prompt
 from distilwhy.errors import RunError
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.experiment import open_experiment
@@ -78,15 +78,16 @@ def test_odd_characters_lose_no_answer(tmp_path, said, kept):
 
 
 CONFIG = HttpTeacherConfig(kind="chat", base_url="http://127.0.0.1:9/v1", model="m")
-PROMPT = Prompt("1", (Message("system", "Sort."), Message("user", "hello")))
+HEAD = Head((Message("system", "Sort."),))
+PROMPT = Prompt("1", HEAD, "hello")
 
 
-def key(config: HttpTeacherConfig = CONFIG, prompt: Prompt = PROMPT, sample: int = 0) -> str:
+def key(config: HttpTeacherConfig = CONFIG, prompt: Prompt = PROMPT, sample: int = 0) -> bytes:
     return call_key(HttpTeacher(config).request(prompt), sample)
 
 
 def test_a_key_does_not_depend_on_where_a_row_stands():
-    assert key(prompt=Prompt("another id", PROMPT.messages)) == key()
+    assert key(prompt=Prompt("another id", HEAD, "hello")) == key()
 
 
 @pytest.mark.parametrize(
@@ -120,14 +121,15 @@ def test_a_key_depends_on_all_that_decides_an_answer():
             {"extra": {"seed": 1}},
         )
     ]
+    question, turn = "hello", Message("user", "hello")
     prompts = [
-        (Message("user", "hello"),),
-        (Message("system", "Sort!"), PROMPT.messages[1]),
-        (PROMPT.messages[0], Message("user", "Hello")),
-        (PROMPT.messages[0], PROMPT.messages[1], PROMPT.messages[1]),
-        (Message("user", "Sort."), Message("user", "hello")),
+        Prompt("1", Head(()), question),
+        Prompt("1", Head((Message("system", "Sort!"),)), question),
+        Prompt("1", HEAD, "Hello"),
+        Prompt("1", Head((*HEAD.messages, turn)), question),
+        Prompt("1", Head((Message("user", "Sort."),)), question),
     ]
-    changed += [key(prompt=Prompt("1", messages)) for messages in prompts]
+    changed += [key(prompt=prompt) for prompt in prompts]
     changed += [key(sample=1), key(sample=2)]
     assert len({key(), *changed}) == 1 + len(changed)
 

@@ -1,5 +1,5 @@
 from distilwhy.core.answer import Answer
-from distilwhy.core.prompt import Message, render_explanation_prompt, render_prompt
+from distilwhy.core.prompt import Message, render_head, render_prompt
 from distilwhy.core.task import Example, Exemplar, Task, Wording
 
 CHOICE = Task(
@@ -23,7 +23,7 @@ ROW = Example("7", "When?\n(a) now\n(b) never", ("now", "never"), "never")
 
 
 def test_a_chat_shows_instruction_exemplars_and_the_row():
-    prompt = render_prompt(CHOICE, ROW)
+    prompt = render_prompt(render_head(CHOICE), ROW)
     assert prompt.example_id == "7"
     assert prompt.messages == (
         Message("system", "Answer the question."),
@@ -36,7 +36,7 @@ def test_a_chat_shows_instruction_exemplars_and_the_row():
 
 
 def test_the_same_prompt_as_one_text():
-    assert render_prompt(CHOICE, ROW).as_text() == (
+    assert render_prompt(render_head(CHOICE), ROW).as_text() == (
         "Answer the question.\n\n"
         "Q: Where?\n(a) park\n(b) mall\n"
         "A: Shops. So the answer is (b) mall.\n\n"
@@ -48,7 +48,7 @@ def test_the_same_prompt_as_one_text():
 
 
 def test_an_equation_without_an_instruction():
-    prompt = render_prompt(EQUATION, Example("7", "Six sevens?"))
+    prompt = render_prompt(render_head(EQUATION), Example("7", "Six sevens?"))
     assert [message.role for message in prompt.messages] == ["user", "assistant", "user"]
     assert prompt.as_text() == (
         "Q: Half of 84?\nA: Halve it. So the answer is 84 / 2.\n\nQ: Six sevens?\nA:"
@@ -56,25 +56,28 @@ def test_an_equation_without_an_instruction():
 
 
 def test_neither_instruction_nor_exemplars():
-    prompt = render_prompt(BARE, Example("7", "Is it?"))
+    prompt = render_prompt(render_head(BARE), Example("7", "Is it?"))
     assert prompt.messages == (Message("user", "Is it?"),)
     assert prompt.as_text() == "Q: Is it?\nA:"
 
 
 def test_an_instruction_alone():
-    assert render_prompt(TOLD, Example("7", "Is it?")).as_text() == (
+    assert render_prompt(render_head(TOLD), Example("7", "Is it?")).as_text() == (
         "Say yes or no.\n\nQ: Is it?\nA:"
     )
 
 
 def test_the_gold_label_of_the_row_is_never_shown():
-    texts = [render_prompt(CHOICE, Example("7", "Where?", (), gold)) for gold in ("here", None)]
+    texts = [
+        render_prompt(render_head(CHOICE), Example("7", "Where?", (), gold))
+        for gold in ("here", None)
+    ]
     assert texts[0] == texts[1]
 
 
 def test_an_explanation_is_asked_for_in_the_same_manner_with_the_answer_given_away():
-    prompt = render_explanation_prompt(CHOICE, ROW)
-    assert (prompt.example_id, prompt.explains) == ("7", True)
+    prompt = render_prompt(render_head(CHOICE, explains=True), ROW)
+    assert (prompt.example_id, prompt.head.explains) == ("7", True)
     assert prompt.as_text() == (
         "Answer the question.\n\n"
         "Q: Where?\n(a) park\n(b) mall\nThe right answer is (b) mall. Why?\n"
@@ -87,5 +90,7 @@ def test_an_explanation_is_asked_for_in_the_same_manner_with_the_answer_given_aw
 
 
 def test_an_explanation_of_an_equation():
-    prompt = render_explanation_prompt(EQUATION, Example("7", "Six sevens?", gold="6 * 7"))
+    prompt = render_prompt(
+        render_head(EQUATION, explains=True), Example("7", "Six sevens?", gold="6 * 7")
+    )
     assert prompt.messages[-1].content == "Six sevens?\nThe right answer is 6 * 7. Why?"

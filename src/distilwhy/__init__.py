@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from distilwhy.core.findings import Findings, MethodScore, StudentScore
     from distilwhy.core.method import METHODS, Method, Teaching, render_training_rows
     from distilwhy.core.metrics import Comparison, Score, compare, score
-    from distilwhy.core.prompt import Message, Prompt, render_prompt
+    from distilwhy.core.prompt import Head, Message, Prompt, render_head, render_prompt
     from distilwhy.core.results import Prediction
     from distilwhy.core.splits import Splits, set_aside
     from distilwhy.core.task import Example, Exemplar, Task
     from distilwhy.errors import (
+        BudgetError,
         ConfigError,
         DataError,
         DistilwhyError,
@@ -50,7 +51,7 @@ _HOMES = {
     "core.findings": ("Findings", "MethodScore", "StudentScore"),
     "core.method": ("METHODS", "Method", "Teaching", "render_training_rows"),
     "core.metrics": ("Comparison", "Score", "compare", "score"),
-    "core.prompt": ("Message", "Prompt", "render_prompt"),
+    "core.prompt": ("Head", "Message", "Prompt", "render_head", "render_prompt"),
     "core.results": ("Prediction",),
     "core.splits": ("Splits", "set_aside"),
     "core.task": ("Example", "Exemplar", "Task"),
@@ -63,6 +64,7 @@ _HOMES = {
         "TrainingConfig",
     ),
     "errors": (
+        "BudgetError",
         "ConfigError",
         "DataError",
         "DistilwhyError",
@@ -86,6 +88,7 @@ __all__ = [
     "METHODS",
     "Annotation",
     "Answer",
+    "BudgetError",
     "Comparison",
     "Completion",
     "ConfigError",
@@ -95,6 +98,7 @@ __all__ = [
     "Exemplar",
     "Experiment",
     "Findings",
+    "Head",
     "HttpTeacherConfig",
     "HubSplit",
     "Message",
@@ -124,6 +128,7 @@ __all__ = [
     "parse_completion",
     "read_examples",
     "read_task",
+    "render_head",
     "render_prompt",
     "render_training_rows",
     "run",

@@ -30,6 +30,7 @@ from distilwhy.errors import ConfigError
 _NAME_IT = "name its environment variable in api_key_env"
 
 SplitChoice = Literal["train", "validation", "test"]
+TrackerChoice = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 
 
 def _each_once(value: list[Any]) -> list[Any]:
@@ -102,6 +103,9 @@ class HttpTeacherConfig(_Strict):
     concurrency: int = Field(default=8, gt=0)
     timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=5, ge=0)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    budget: float | None = Field(default=None, gt=0)
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: int = Field(default=1, gt=0)
     explain_wrong: bool = False
@@ -226,6 +230,7 @@ class TrainingConfig(_Strict):
     patience: int | None = Field(default=None, gt=0)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     gradient_checkpointing: bool = False
+    report_to: Annotated[list[TrackerChoice], EachOnce] = []
 
     @field_validator("lr")
     @classmethod
@@ -269,6 +274,8 @@ class PricesConfig(_Strict):
     currency: str = "USD"
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    batch_discount: float = Field(default=0.5, ge=0, le=1)
     machine_hour: float = Field(default=0.0, ge=0)
 
 

@@ -4,6 +4,7 @@
     ├── ConfigError    the experiment file says something that cannot be done
     ├── DataError      a row, or a file of rows, is not what the task needs
     ├── TeacherError   the teacher cannot be asked, or cannot be read
+    │   └── BudgetError    what may be spent on it is spent
     ├── StudentError   a student cannot be built, trained, saved or loaded
     └── RunError       the run folder is busy, or holds something else
 
@@ -25,6 +26,10 @@ class DataError(DistilwhyError, ValueError):
 
 class TeacherError(DistilwhyError):
     """The teacher cannot be asked, or too little of what it says can be read."""
+
+
+class BudgetError(TeacherError):
+    """What may be spent on the teacher is spent."""
 
 
 class StudentError(DistilwhyError):

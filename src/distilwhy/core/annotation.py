@@ -32,8 +32,11 @@ class Completion:
         text: The reply, exactly as it came.
         finish_reason: ``stop``, ``length``, ``refusal``, whatever the teacher said, or "".
         input_tokens: As the teacher counted them, if it did.
-        output_tokens: As the teacher counted them, if it did.
+        output_tokens: As the teacher counted them, if it did, thinking included.
         error: Why there is no reply, if the call failed for good.
+        cached_tokens: Those of the input that were read from a cache, at another price.
+        thinking: What a reasoning model thought before, where it says so in a field of its own.
+        model: The model that answered, as the teacher named it.
     """
 
     text: str
@@ -41,6 +44,9 @@ class Completion:
     input_tokens: int | None = None
     output_tokens: int | None = None
     error: str | None = None
+    cached_tokens: int = 0
+    thinking: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)

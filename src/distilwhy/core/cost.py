@@ -1,6 +1,11 @@
 """What a teacher costs, what a student costs, and when the one has paid for the other."""
 
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+
+NOTHING = Decimal(0)
+_MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)
@@ -11,13 +16,90 @@ class Prices:
         currency: As it is written, such as ``USD``.
         input: For a million tokens that the teacher reads.
         output: For a million tokens that it writes.
+        cached_input: For a million tokens that it reads from a cache; None: as any other.
+        batch_discount: The share taken off what goes by the batch interface.
         machine_hour: For an hour of the machine that the student is trained and asked on.
     """
 
     currency: str
     input: float
     output: float
+    cached_input: float | None = None
+    batch_discount: float = 0.5
     machine_hour: float = 0.0
+
+    def of(self, tokens: "Tokens") -> Decimal:
+        """What tokens cost, to the last digit."""
+        read, written, cached, share = self._exact
+        full = (tokens.input - tokens.cached) * read + tokens.cached * cached
+        full = (full + tokens.output * written) / _MILLION
+        return full * share if tokens.batch else full
+
+    @cached_property
+    def _exact(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+        """The prices as they were typed, and the share of them that a batch costs."""
+        cached = self.input if self.cached_input is None else self.cached_input
+        read, written, kept, off = (
+            Decimal(str(price)) for price in (self.input, self.output, cached, self.batch_discount)
+        )
+        return read, written, kept, 1 - off
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a teacher read and wrote; ``cached`` is the part of ``input`` read from a cache."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    batch: bool = False
+
+
+@dataclass
+class Budget:
+    """A cap, and what has gone from it: what is settled, and what is out.
+
+    Nothing is sent before ``reserve`` has put its worst case aside; what was sent stays out
+    until what it cost is settled, so that the cap holds however much is under way.
+
+    Attributes:
+        cap: The most that may be spent.
+        settled: What was spent, or may have been where nobody can tell.
+        out: The worst case of all that is under way.
+        advance: What is written down for that, so that a killed run is known to have had it out.
+    """
+
+    cap: Decimal
+    settled: Decimal = NOTHING
+    out: Decimal = NOTHING
+    advance: Decimal = NOTHING
+
+    @property
+    def left(self) -> Decimal:
+        """What is neither settled nor out."""
+        return self.cap - self.settled - self.out
+
+    def reserve(self, amount: Decimal) -> bool:
+        """Put an amount aside, if it is there."""
+        if amount > self.left:
+            return False
+        self.out += amount
+        return True
+
+    def settle(self, reserved: Decimal, cost: Decimal) -> None:
+        """What was put aside has cost so much."""
+        self.out -= reserved
+        self.settled += cost
+
+    def raise_advance(self) -> Decimal | None:
+        """What to write down before the next call is sent; None where enough is written.
+
+        It doubles, so that it is written seldom.
+        """
+        if self.out <= self.advance:
+            return None
+        self.advance = min(2 * self.out, self.out + self.left)
+        return self.advance
 
 
 @dataclass(frozen=True)

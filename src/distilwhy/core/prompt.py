@@ -4,8 +4,10 @@ Wei et al. 2022, *Chain-of-Thought Prompting*; Hsieh et al. 2023, section 3.1: a
 exemplars as input → rationale → answer, then the row.
 """
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from typing import Literal
 
 from distilwhy.core.answer import letter
@@ -23,18 +25,42 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Head:
+    """What stands before the question: the same for all rows that share their exemplars.
+
+    Attributes:
+        messages: The instruction and the exemplars.
+        explains: Whether its questions give the answer away and ask for the reasons alone.
+    """
+
+    messages: tuple[Message, ...]
+    explains: bool = False
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the messages, taken once for all rows."""
+        turns = [[message.role, message.content] for message in self.messages]
+        return sha256(json.dumps(turns).encode(errors="surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
 class Prompt:
     """What is sent to the teacher for one example: as a chat, or as one text to go on from.
 
     Attributes:
         example_id: The row.
-        messages: The turns; the last is the teacher's to answer.
-        explains: Whether it gives the answer away and asks for the reasons alone.
+        head: What stands before the question.
+        question: The last turn, which is the teacher's to answer.
     """
 
     example_id: str
-    messages: tuple[Message, ...]
-    explains: bool = False
+    head: Head
+    question: str
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The turns of a chat."""
+        return (*self.head.messages, Message("user", self.question))
 
     def as_text(self) -> str:
         """The same prompt for a plain completion endpoint: ``Q:`` and ``A:`` turns."""
@@ -48,31 +74,29 @@ class Prompt:
         return "\n\n".join([*head, *pairs]) + "\nA:"
 
 
-def render_prompt(task: Task, example: Example) -> Prompt:
-    """The prompt that asks the teacher for a rationale and a label for ``example``."""
-    return Prompt(example.id, _render_turns(task, example, lambda asked: asked.text))
+def render_head(task: Task, *, explains: bool = False) -> Head:
+    """What every prompt of a task starts with.
 
-
-def render_explanation_prompt(task: Task, example: Example) -> Prompt:
-    """The prompt that tells the teacher the gold label of ``example`` and asks why it is right.
-
-    Its exemplars answer as ever, so that a reply shows by its label whether it kept to gold.
+    Args:
+        explains: Tell the teacher the gold labels and ask why they are right. The exemplars
+            answer as ever, so that a reply shows by its label whether it kept to gold.
     """
-    return Prompt(example.id, _render_turns(task, example, _render_why), explains=True)
-
-
-def _render_turns(
-    task: Task, example: Example, question: Callable[[Example], str]
-) -> tuple[Message, ...]:
     messages = [Message("system", task.instruction)] if task.instruction else []
     for exemplar in task.exemplars:
-        messages.append(Message("user", question(exemplar.example)))
+        messages.append(Message("user", _question(exemplar.example, explains)))
         messages.append(Message("assistant", render_reply(exemplar)))
-    return (*messages, Message("user", question(example)))
+    return Head(tuple(messages), explains)
 
 
-def _render_why(example: Example) -> str:
-    return f"{example.text}\nThe right answer is {_render_label(example)}. Why?"
+def render_prompt(head: Head, example: Example) -> Prompt:
+    """The prompt that asks the teacher for a rationale and a label for ``example``."""
+    return Prompt(example.id, head, _question(example, head.explains))
+
+
+def _question(example: Example, explains: bool) -> str:
+    if explains:
+        return f"{example.text}\nThe right answer is {_render_label(example)}. Why?"
+    return example.text
 
 
 def render_reply(exemplar: Exemplar) -> str:

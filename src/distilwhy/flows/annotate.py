@@ -1,19 +1,28 @@
 """Ask the teacher about every row that the ledger does not answer yet."""
 
 import asyncio
+from array import array
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import islice
 from typing import Any
 
-from distilwhy.core.annotation import Completion
-from distilwhy.errors import TeacherError
+import numpy as np
+
+from distilwhy.config import HttpTeacherConfig
+from distilwhy.core.cost import Budget, Prices
+from distilwhy.core.pace import Bucket
+from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.flows.asking import Asking, Heard, Limits, Purse
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
-from distilwhy.store.ledger import Entry, Ledger, open_ledger
+from distilwhy.store.ledger import Entry, Extra, Ledger, open_ledger
 from distilwhy.students.processes import refuse_company
-from distilwhy.teachers.base import Teacher
+
+CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,11 @@ Watch = Callable[[Progress], None]
 
 
 def annotate(
-    experiment: Experiment, limit: int | None = None, watch: Watch = lambda progress: None
+    experiment: Experiment,
+    limit: int | None = None,
+    watch: Watch = lambda progress: None,
+    *,
+    budget: Decimal | None = None,
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
@@ -48,27 +61,65 @@ def annotate(
     Args:
         limit: Ask no more calls than this.
         watch: Called whenever answers have been kept.
+        budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
 
     Raises:
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call; what
             was answered is kept.
+        BudgetError: if what is left would not cover the worst case of the next call.
+        ConfigError: if there is a budget and no prices.
         RunError: if another process works in the run folder, or was started with this one.
     """
     refuse_company()
-    with experiment.folder.lock(), open_ledger(experiment.folder.ledger) as ledger:
+    folder, inquiry = experiment.folder, experiment.inquiry
+    with (
+        folder.lock(),
+        open_ledger(folder.ledger) as ledger,
+        open_ledger(folder.ledger) as looked_up,
+    ):
         experiment.write_resolved()
+        limits, purse = _limits(experiment), _open_purse(experiment, ledger, budget)
         keeper = _Keeper(ledger, watch, experiment.teacher.patience)
-        # Which rows need an explanation is known when the answers are there, and no sooner.
-        for list_calls in (experiment.answer_calls, experiment.explanation_calls):
-            missing = keeper.count_in(list_calls())
-            calls = missing if limit is None else missing[: limit - keeper.made]
-            if calls:
-                _run(_ask_all(experiment.teacher, calls, keeper))
+        try:
+            # Which rows need an explanation is known when the answers are there, and no sooner.
+            for list_calls in (inquiry.answer_calls, inquiry.explanation_calls):
+                count = _count(list_calls(), looked_up)
+                keeper.count_in(count)
+                calls = keeper.missing(list_calls, looked_up)
+                if limit is not None:
+                    calls = islice(calls, max(0, limit - keeper.made))
+                if count.answered < count.calls:
+                    _run(Asking(experiment.teacher, calls, keeper, limits, purse).run())
+        finally:
+            if purse:
+                ledger.set_advance(purse.budget.out)
         return keeper.progress
 
 
+@dataclass(frozen=True)
+class _Count:
+    """Calls, each but once: all, and those that are answered."""
+
+    calls: int
+    answered: int
+
+
+def _count(calls: Iterator[Call], ledger: Ledger) -> _Count:
+    """Count calls by eight bytes of each key: a million take a few megabytes."""
+    every, found = array("Q"), array("Q")
+    while chunk := list(islice(calls, CHUNK)):
+        every.extend(_short(call.key) for call in chunk)
+        found.extend(map(_short, ledger.answered(call.key for call in chunk)))
+    return _Count(len(np.unique(every)), len(np.unique(found)))
+
+
+def _short(key: bytes) -> int:
+    return int.from_bytes(key[:8])
+
+
 class _Keeper:
-    """Writes answers down as they come in, and ends an annotation that leads nowhere.
+    """Says which calls are missing, writes answers down as they come in, and ends an annotation
+    that leads nowhere.
 
     Failures of calls that failed before are no news: they are written down and never end it, so
     that running again always gets further.
@@ -79,7 +130,9 @@ class _Keeper:
         self._ledger = ledger
         self._watch = watch
         self._patience = patience
-        self._failed_before: set[str] = set()
+        self._failed_before: set[bytes] = set()
+        self._failed_now: set[bytes] = set()
+        self._under_way: set[bytes] = set()
         self._failures_in_a_row = 0
 
     @property
@@ -87,51 +140,101 @@ class _Keeper:
         """How many calls have been made, answered or not."""
         return self.progress.answered + self.progress.failed
 
-    def count_in(self, calls: Sequence[Call]) -> list[Call]:
-        """Count further calls, and give those without an answer; ones that failed come last."""
-        by_key = {call.key: call for call in calls}
-        found = self._ledger.get(by_key)
-        settled = {key for key, completion in found.items() if completion.error is None}
-        self._failed_before |= found.keys() - settled
+    def count_in(self, count: _Count) -> None:
+        """Count further calls."""
         self.progress = replace(
             self.progress,
-            total=self.progress.total + len(by_key),
-            from_ledger=self.progress.from_ledger + len(settled),
+            total=self.progress.total + count.calls,
+            from_ledger=self.progress.from_ledger + count.answered,
         )
-        if by_key:
+        if count.calls:
             self._watch(self.progress)
-        missing = [call for key, call in by_key.items() if key not in settled]
-        return sorted(missing, key=lambda call: call.key in self._failed_before)
 
-    def keep(self, answers: list[tuple[Call, Completion]]) -> None:
+    def missing(self, list_calls: Callable[[], Iterator[Call]], ledger: Ledger) -> Iterator[Call]:
+        """The calls without an answer, each once; ones that failed in earlier runs come last."""
+        for again in (False, True):
+            if again and not self._failed_before:
+                return
+            for call in self._unanswered(list_calls(), ledger):
+                if (call.key in self._failed_before) == again:
+                    self._under_way.add(call.key)
+                    yield call
+
+    def _unanswered(self, calls: Iterator[Call], ledger: Ledger) -> Iterator[Call]:
+        """The calls that are neither answered nor under way, and have not failed in this run.
+
+        Looked up when they are needed and not before: of two calls with one key the second may
+        be answered by then.
+        """
+        while chunk := list(islice(calls, CHUNK)):
+            answered, failed = ledger.settled(call.key for call in chunk)
+            self._failed_before |= failed - self._failed_now
+            for call in chunk:
+                if call.key not in answered | self._under_way | self._failed_now:
+                    yield call
+
+    async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
         """Keep answers in one transaction, then count them.
 
         Raises:
             TeacherError: if the last new calls have all failed.
         """
-        if not answers:
+        await asyncio.to_thread(self._ledger.put, list(map(_entry, heard)), extras)
+        if not heard:
             return
-        self._ledger.put([Entry(call.key, completion) for call, completion in answers])
-        failed = sum(completion.error is not None for _, completion in answers)
+        self._under_way -= {answer.call.key for answer in heard}
+        failed = {a.call.key for a in heard if a.completion.error is not None}
+        self._failed_now |= failed
         self.progress = replace(
             self.progress,
-            answered=self.progress.answered + len(answers) - failed,
-            failed=self.progress.failed + failed,
+            answered=self.progress.answered + len(heard) - len(failed),
+            failed=self.progress.failed + len(failed),
         )
         self._watch(self.progress)
-        for call, completion in answers:
-            self._lose_patience(call, completion)
+        for answer in heard:
+            self._lose_patience(answer)
 
-    def _lose_patience(self, call: Call, completion: Completion) -> None:
-        if completion.error is None:
+    def _lose_patience(self, heard: Heard) -> None:
+        if heard.completion.error is None:
             self._failures_in_a_row = 0
-        elif call.key not in self._failed_before:
+        elif heard.call.key not in self._failed_before:
             self._failures_in_a_row += 1
         if self._failures_in_a_row == self._patience:
             raise TeacherError(
-                f"the last {self._patience} calls have all failed ({completion.error}); check the "
-                "teacher section, and that the endpoint is up, then run again to go on"
+                f"the last {self._patience} calls have all failed ({heard.completion.error}); "
+                "check the teacher section, and that the endpoint is up, then run again to go on"
             )
+
+
+def _entry(heard: Heard) -> Entry:
+    return Entry(heard.call.key, heard.completion, heard.call.prompt.example_id, heard.seconds)
+
+
+def _limits(experiment: Experiment) -> Limits:
+    config = experiment.config.teacher
+    if not isinstance(config, HttpTeacherConfig):
+        return Limits()
+    a_minute = config.requests_per_minute, config.tokens_per_minute
+    return Limits(*(Bucket(float(rate)) if rate else None for rate in a_minute))
+
+
+def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -> Purse | None:
+    """What may be spent, less all that was ever billed and all that a killed run may owe."""
+    config = experiment.config
+    if not isinstance(config.teacher, HttpTeacherConfig):
+        return None
+    if budget is None:
+        budget = None if config.teacher.budget is None else Decimal(str(config.teacher.budget))
+    if budget is None:
+        return None
+    if config.prices is None:
+        raise ConfigError(
+            f"{experiment.file}: a budget of {budget} needs prices to be kept; "
+            "write what a million tokens cost under 'prices'"
+        )
+    prices = Prices(**config.prices.model_dump())
+    settled = sum((prices.of(tokens) for tokens, _ in ledger.billed()), ledger.debts())
+    return Purse(Budget(budget, settled), prices, ledger.set_advance)
 
 
 def _run(asking: Coroutine[Any, Any, None]) -> None:
@@ -143,39 +246,6 @@ def _run(asking: Coroutine[Any, Any, None]) -> None:
         return
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, asking).result()
-
-
-async def _ask_all(teacher: Teacher, calls: Sequence[Call], keeper: _Keeper) -> None:
-    """Workers ask; one keeper writes, so that an answer is on the disk before it is counted."""
-    answers: list[tuple[Call, Completion]] = []
-    news = asyncio.Event()
-    waiting = iter(calls)
-
-    async def work() -> None:
-        for call in waiting:
-            answers.append((call, await teacher.ask(call.prompt, call.sample)))
-            news.set()
-
-    def take() -> list[tuple[Call, Completion]]:
-        taken = answers.copy()
-        answers.clear()
-        return taken
-
-    async with teacher:
-        workers = [asyncio.create_task(work()) for _ in calls[: teacher.concurrency]]
-        done = asyncio.gather(*workers)
-        done.add_done_callback(lambda _: news.set())
-        try:
-            while not done.done():
-                await news.wait()
-                news.clear()
-                keeper.keep(take())
-            await done
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, done, return_exceptions=True)
-            keeper.keep(take())
 
 
 def refuse_unreadable(experiment: Experiment) -> None:

@@ -15,6 +15,6 @@ class Call:
         sample: Which of several answers to the same prompt is wanted.
     """
 
-    key: str
+    key: bytes
     prompt: Prompt
     sample: int = 0

@@ -160,7 +160,7 @@ def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[
 
 
 def _settle(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
-    completions = experiment.read_completions()
+    completions = experiment.inquiry.read_completions()
     counted = [c for c in completions if c.input_tokens is not None and c.output_tokens is not None]
     shown = next((m for m in methods if (m.method, m.rows) == (SHOWN_FIRST, None)), methods[0])
     usage = Usage(
@@ -275,7 +275,7 @@ def _tell_how(experiment: Experiment) -> How:
         versions=read_versions(),
         rows={name: len(rows) for name, rows in splits.items()},
         hashes={**hashes, "annotations": _hash(said)},
-        prompt=render_prompt(experiment.task, asked[0]).as_text(),
+        prompt=render_prompt(experiment.inquiry.head, asked[0]).as_text(),
         settings=experiment.resolved(),
     )
 

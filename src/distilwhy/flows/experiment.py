@@ -1,7 +1,7 @@
 """An experiment file, opened: its task, its rows, its teacher and its run folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,16 +16,13 @@ from distilwhy.config import (
     check_config,
     read_config,
 )
-from distilwhy.core.annotation import Annotation, Completion, parse_completion
-from distilwhy.core.consensus import join_samples
+from distilwhy.core.annotation import Annotation
 from distilwhy.core.method import METHODS, Method
-from distilwhy.core.prompt import render_explanation_prompt, render_prompt
 from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, set_aside
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
-from distilwhy.flows.call import Call
+from distilwhy.flows.inquiry import Inquiry
 from distilwhy.flows.task import build_task, read_task
-from distilwhy.store.ledger import Ledger, call_key, open_ledger
 from distilwhy.store.records import (
     HubSplit,
     Source,
@@ -85,38 +82,22 @@ class Experiment:
         """The rows that the teacher is asked about, split after split."""
         return tuple(e for name in self.config.teacher.annotate for e in self.splits.named(name))
 
-    def answer_calls(self) -> list[Call]:
-        """The calls that ask for answers: as many samples of each row as are wanted.
-
-        Every row's first sample comes before any row's second, so that a row whose calls all
-        fail is not taken for an endpoint whose calls all fail.
-        """
-        calls = [call for example in self.to_annotate for call in self._answer_calls(example)]
-        return sorted(calls, key=lambda call: call.sample)
-
-    def explanation_calls(self) -> list[Call]:
-        """The calls that ask why gold is right, as far as the answers kept so far call for any."""
-        if not self.config.teacher.explain_wrong:
-            return []
-        return [self._explanation_call(e) for e in self._misjudged(self.read_annotations())]
+    @cached_property
+    def inquiry(self) -> Inquiry:
+        """What the teacher is asked about these rows."""
+        learnt = self.splits.train if "train" in self.config.teacher.annotate else ()
+        return Inquiry(
+            self.task,
+            self.config.teacher,
+            self.teacher,
+            rows=lambda: self.to_annotate,
+            train=lambda: learnt,
+            ledger=self.folder.ledger,
+        )
 
     def read_annotations(self) -> dict[str, Annotation]:
         """Every annotation that the ledger holds for this experiment, by example id."""
-        if not self.folder.ledger.is_file():
-            return {}
-        with open_ledger(self.folder.ledger) as ledger:
-            answers = self._read_answers(ledger)
-            if not self.config.teacher.explain_wrong:
-                return answers
-            return answers | self._read_explanations(ledger, answers)
-
-    def read_completions(self) -> list[Completion]:
-        """Every reply that the ledger holds for this experiment."""
-        if not self.folder.ledger.is_file():
-            return []
-        keys = {call.key for call in [*self.answer_calls(), *self.explanation_calls()]}
-        with open_ledger(self.folder.ledger) as ledger:
-            return [found for found in ledger.get(keys).values() if found.error is None]
+        return self.inquiry.read_annotations()
 
     def resolved(self) -> str:
         """The settings as they were read, defaults and all, as YAML."""
@@ -127,56 +108,6 @@ class Experiment:
         """Keep the settings in the run folder."""
         heading = f"# {self.file.name} as it was read, with every default\n"
         publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
-
-    def _answer_calls(self, example: Example) -> list[Call]:
-        prompt = render_prompt(self.task, example)
-        request = self.teacher.request(prompt)
-        samples = range(self.config.teacher.samples)
-        return [Call(call_key(request, sample), prompt, sample) for sample in samples]
-
-    def _explanation_call(self, example: Example) -> Call:
-        prompt = render_explanation_prompt(self.task, example)
-        return Call(call_key(self.teacher.request(prompt)), prompt)
-
-    def _misjudged(self, annotations: Mapping[str, Annotation]) -> list[Example]:
-        """The train rows that have a readable answer and a gold label, and the two differ."""
-        same = self.task.answer.same
-        return [
-            example
-            for example in self.splits.train
-            if (found := annotations.get(example.id)) is not None and found.outcome == "ok"
-            if example.gold is not None and not same(found.label, example.gold)
-        ]
-
-    def _read_answers(self, ledger: Ledger) -> dict[str, Annotation]:
-        keys = {e.id: [call.key for call in self._answer_calls(e)] for e in self.to_annotate}
-        found = ledger.get(key for row in keys.values() for key in row)
-        return {
-            example.id: join_samples(self.task.answer, samples)
-            for example in self.to_annotate
-            if (samples := [self._read(example, found[k]) for k in keys[example.id] if k in found])
-        }
-
-    def _read_explanations(
-        self, ledger: Ledger, answers: Mapping[str, Annotation]
-    ) -> dict[str, Annotation]:
-        """The annotations of misjudged rows about which the teacher was asked why gold is right."""
-        misjudged = self._misjudged(answers)
-        keys = {example.id: self._explanation_call(example).key for example in misjudged}
-        found = ledger.get(keys.values())
-        return {
-            e.id: replace(answers[e.id], explanation=self._reasons_for_gold(e, found[keys[e.id]]))
-            for e in misjudged
-            if keys[e.id] in found
-        }
-
-    def _reasons_for_gold(self, example: Example, completion: Completion) -> str:
-        """The reasons in a reply that keeps to the gold label; of another reply, none."""
-        read = self._read(example, completion)
-        return read.rationale if self.task.answer.same(read.label, example.gold) else ""
-
-    def _read(self, example: Example, completion: Completion) -> Annotation:
-        return parse_completion(self.task, example, completion, self.config.teacher.stop)
 
 
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:

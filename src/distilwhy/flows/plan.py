@@ -53,7 +53,7 @@ def plan(experiment: Experiment) -> Plan:
         ConfigError: if the student's folder is missing.
     """
     _check_student(experiment.config, experiment.file)
-    calls = [*experiment.answer_calls(), *experiment.explanation_calls()]
+    calls = [*experiment.inquiry.answer_calls(), *experiment.inquiry.explanation_calls()]
     prompts = {call.key: call.prompt for call in calls}
     answered = _answered(experiment, list(prompts))
     missing = [prompt for key, prompt in prompts.items() if key not in answered]
@@ -62,7 +62,7 @@ def plan(experiment: Experiment) -> Plan:
     return Plan(
         rows={name: len(found) for name, found in rows.items()},
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
-        prompt=render_prompt(experiment.task, first).as_text(),
+        prompt=render_prompt(experiment.inquiry.head, first).as_text(),
         prompt_id=first.id,
         calls=len(prompts),
         answered=len(answered),
@@ -79,11 +79,11 @@ def _tokens(experiment: Experiment, prompts: Sequence[Prompt]) -> int:
     return sum(len(prompt.as_text()) for prompt in prompts) // CHARACTERS_A_TOKEN
 
 
-def _answered(experiment: Experiment, keys: list[str]) -> set[str]:
+def _answered(experiment: Experiment, keys: list[bytes]) -> set[bytes]:
     if not experiment.folder.ledger.is_file():
         return set()
     with open_ledger(experiment.folder.ledger) as ledger:
-        return {key for key, found in ledger.get(keys).items() if found.error is None}
+        return ledger.answered(keys)
 
 
 def _check_student(config: Settings, file: Path) -> None:

@@ -7,39 +7,89 @@ An answer is on the disk before it is counted: each batch is one transaction, in
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 from distilwhy.core.annotation import Completion
+from distilwhy.core.cost import NOTHING, Tokens
 from distilwhy.errors import RunError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS completions (
-    key TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    key BLOB NOT NULL UNIQUE,
+    example TEXT NOT NULL,
     text TEXT NOT NULL,
     finish_reason TEXT NOT NULL,
     input_tokens INTEGER,
     output_tokens INTEGER,
     error TEXT,
+    cached_tokens INTEGER NOT NULL,
+    thinking TEXT NOT NULL,
+    model TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    seconds REAL,
     answered_at TEXT NOT NULL
-) WITHOUT ROWID
+);
+CREATE INDEX IF NOT EXISTS examples ON completions (example);
+CREATE TABLE IF NOT EXISTS extras (
+    number INTEGER PRIMARY KEY,
+    what TEXT NOT NULL,
+    certain INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS advances (amount TEXT NOT NULL, ended INTEGER NOT NULL);
 """
-_COLUMNS = "key, text, finish_reason, input_tokens, output_tokens, error"
+_SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
+_COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
 _CHUNK = 500
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One answered call: its key and what came back."""
+    """One answered call.
 
-    key: str
+    Attributes:
+        key: Of ``call_key``.
+        completion: What came back.
+        example: The row that was asked about.
+        seconds: How long the try that was answered took; None where nobody timed it.
+        batch: Whether it came by a batch interface.
+        at: When it was kept, in ISO 8601; filled in by the ledger.
+    """
+
+    key: bytes
     completion: Completion
+    example: str = ""
+    seconds: float | None = None
+    batch: bool = False
+    at: str = ""
 
 
-def call_key(request: Mapping[str, object], sample: int = 0) -> str:
+@dataclass(frozen=True)
+class Extra:
+    """Tokens that were billed beside those of the answers that are kept, or may have been.
+
+    Attributes:
+        what: What became of them, in words.
+        tokens: How many; where that is not certain, the most there can have been.
+        certain: Whether they were billed for certain.
+    """
+
+    what: str
+    tokens: Tokens
+    certain: bool
+
+
+def call_key(request: Mapping[str, object], sample: int = 0) -> bytes:
     """The SHA-256 of all that decides an answer, and of nothing else.
 
     Args:
@@ -47,7 +97,7 @@ def call_key(request: Mapping[str, object], sample: int = 0) -> str:
         sample: Which of several answers to the same request.
     """
     canonical = json.dumps({"request": request, "sample": sample}, sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical.encode()).digest()
 
 
 class Ledger:
@@ -56,31 +106,103 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def get(self, keys: Iterable[str]) -> dict[str, Completion]:
+    def get(self, keys: Iterable[bytes]) -> dict[bytes, Completion]:
         """The completions of those ``keys`` that have one."""
-        found = {}
+        return {entry.key: entry.completion for entry in self.entries(keys)}
+
+    def entries(self, keys: Iterable[bytes]) -> Iterator[Entry]:
+        """All that is known of those ``keys`` that have a completion."""
         wanted = list(dict.fromkeys(keys))
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
-            marks = ",".join("?" * len(chunk))
-            query = f"SELECT {_COLUMNS} FROM completions WHERE key IN ({marks})"
-            for key, *columns in self._connection.execute(query, chunk):
-                found[key] = Completion(*columns)
+        for chunk in _chunks(wanted):
+            query = f"SELECT {_COLUMNS} FROM completions WHERE key IN ({_marks(chunk)})"
+            for key, example, *said, batch, seconds, at in self._connection.execute(query, chunk):
+                yield Entry(key, Completion(*said), example, seconds, bool(batch), at)
+
+    def answered(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those of the ``keys`` that have an answer, not a failure."""
+        return self.settled(keys)[0]
+
+    def settled(self, keys: Iterable[bytes]) -> tuple[set[bytes], set[bytes]]:
+        """Those of the ``keys`` that have an answer, and those whose call failed for good."""
+        answered: set[bytes] = set()
+        failed: set[bytes] = set()
+        for chunk in _chunks(list(dict.fromkeys(keys))):
+            query = f"SELECT key, error IS NULL FROM completions WHERE key IN ({_marks(chunk)})"
+            for key, is_answer in self._connection.execute(query, chunk):
+                (answered if is_answer else failed).add(key)
+        return answered, failed
+
+    def known_examples(self, examples: Sequence[str]) -> set[str]:
+        """Those of some rows that were answered about in whatever words."""
+        found: set[str] = set()
+        for chunk in _chunks(list(examples)):
+            query = (
+                "SELECT DISTINCT example FROM completions WHERE error IS NULL AND "
+                f"example IN ({_marks(chunk)})"
+            )
+            found.update(example for (example,) in self._connection.execute(query, chunk))
         return found
 
-    def put(self, entries: Iterable[Entry]) -> None:
+    def put(self, entries: Iterable[Entry], extras: Iterable[Extra] = ()) -> None:
         """Keep answers for good, all or none; a failed call may be replaced, an answer never."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [(entry.key, *_columns(entry.completion), now) for entry in entries]
         with self._connection:
             self._connection.executemany(
-                "INSERT INTO completions VALUES (?, ?, ?, ?, ?, ?, ?)"
+                f"INSERT INTO completions ({_COLUMNS}) VALUES ({_marks(range(13))})"
                 " ON CONFLICT (key) DO UPDATE SET text = excluded.text,"
                 " finish_reason = excluded.finish_reason, input_tokens = excluded.input_tokens,"
                 " output_tokens = excluded.output_tokens, error = excluded.error,"
+                " cached_tokens = excluded.cached_tokens, thinking = excluded.thinking,"
+                " model = excluded.model, batch = excluded.batch, seconds = excluded.seconds,"
                 " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
-                rows,
+                [_row(entry, now) for entry in entries],
             )
+            self._connection.executemany(
+                "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
+                " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
+            )
+
+    def forget(self, keys: Iterable[bytes], what: str) -> None:
+        """Let answers be asked for again; what they cost stays counted as an extra."""
+        with self._connection:
+            for chunk in _chunks(list(dict.fromkeys(keys))):
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                where = f"FROM completions WHERE key IN ({_marks(chunk)})"
+                self._connection.execute(
+                    "INSERT INTO extras (what, certain, input_tokens, output_tokens,"
+                    " cached_tokens, batch, at) SELECT ?, 1, input_tokens,"
+                    f" ifnull(output_tokens, 0), cached_tokens, batch, ? {where}"
+                    " AND input_tokens IS NOT NULL",
+                    (what, now, *chunk),
+                )
+                self._connection.execute(f"DELETE {where}", chunk)
+
+    def billed(self) -> list[tuple[Tokens, bool]]:
+        """All that was ever billed, in sums that have one price, and whether each is certain."""
+        sums = "sum(ifnull(input_tokens, 0)), sum(ifnull(output_tokens, 0)), sum(cached_tokens)"
+        query = (
+            f"SELECT {sums}, batch, 1 FROM completions GROUP BY batch UNION ALL "
+            f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain"
+        )
+        return [
+            (Tokens(read, written, cached, bool(batch)), bool(certain))
+            for read, written, cached, batch, certain in self._connection.execute(query)
+        ]
+
+    def debts(self) -> Decimal:
+        """What killed runs may owe beside all that is billed; to be asked as a run begins."""
+        with self._connection:
+            self._connection.execute("UPDATE advances SET ended = 1")
+        rows = self._connection.execute("SELECT amount FROM advances").fetchall()
+        return sum((Decimal(amount) for (amount,) in rows), NOTHING)
+
+    def set_advance(self, amount: Decimal) -> None:
+        """Write down, for good, what this run has out."""
+        with self._connection:
+            self._connection.execute("DELETE FROM advances WHERE NOT ended")
+            if amount:
+                self._connection.execute("INSERT INTO advances VALUES (?, 0)", (str(amount),))
 
 
 @contextmanager
@@ -98,8 +220,8 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-            connection.execute(_SCHEMA)
-            connection.execute(f"SELECT {_COLUMNS}, answered_at FROM completions LIMIT 0")
+            connection.executescript(_SCHEMA)
+            connection.execute(f"SELECT {_COLUMNS} FROM completions LIMIT 0")
         except sqlite3.DatabaseError as error:
             raise RunError(f"{path}: cannot be read as a ledger ({error}); move it away") from error
         yield Ledger(connection)
@@ -107,11 +229,36 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         connection.close()
 
 
-def _columns(found: Completion) -> tuple[str | int | None, ...]:
-    """The columns of a completion."""
-    error = None if found.error is None else _storable(found.error)
-    counts = found.input_tokens, found.output_tokens
-    return _storable(found.text), _storable(found.finish_reason), *counts, error
+def _chunks(items: list[object] | list[bytes] | list[str]) -> Iterator[list[object]]:
+    for start in range(0, len(items), _CHUNK):
+        yield list(items[start : start + _CHUNK])
+
+
+def _marks(items: Sequence[object]) -> str:
+    return ",".join("?" * len(items))
+
+
+def _row(entry: Entry, now: str) -> tuple[object, ...]:
+    said = entry.completion
+    return (
+        entry.key,
+        _storable(entry.example),
+        _storable(said.text),
+        _storable(said.finish_reason),
+        said.input_tokens,
+        said.output_tokens,
+        None if said.error is None else _storable(said.error),
+        said.cached_tokens,
+        _storable(said.thinking),
+        _storable(said.model),
+        entry.batch,
+        entry.seconds,
+        now,
+    )
+
+
+def _counts(tokens: Tokens) -> tuple[int, int, int, bool]:
+    return tokens.input, tokens.output, tokens.cached, tokens.batch
 
 
 def _storable(text: str) -> str:

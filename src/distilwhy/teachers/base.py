@@ -1,6 +1,7 @@
 """What a teacher is."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -8,12 +9,54 @@ from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Prompt
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """A try that brought no completion, and may be made again.
+
+    Attributes:
+        what: What happened, in words.
+        retry_after_s: How long the endpoint asks to be left alone.
+        nobody: Whether no server was reached.
+        limited: Whether the endpoint has too much to do.
+        lost: Whether the endpoint may have answered, and billed, all the same.
+    """
+
+    what: str
+    retry_after_s: float = 0.0
+    nobody: bool = False
+    limited: bool = False
+    lost: bool = False
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What one try brought.
+
+    Attributes:
+        said: The completion; one with an error where the request is refused for good.
+        rest_s: How long the endpoint has nothing left to give to anyone, by its own word.
+    """
+
+    said: Completion | Trouble
+    rest_s: float = 0.0
+
+
 class Teacher(Protocol):
     """Anything that turns prompts into completions; enter it before asking."""
 
     @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    @property
     def concurrency(self) -> int:
         """How many prompts may be under way at once."""
+        ...
+
+    @property
+    def retries(self) -> int:
+        """How often a prompt is tried again after trouble."""
         ...
 
     @property
@@ -25,8 +68,12 @@ class Teacher(Protocol):
         """All that decides the answer, and nothing else: what the ledger's key is made of."""
         ...
 
-    async def ask(self, prompt: Prompt, sample: int = 0) -> Completion:
-        """The answer to one prompt; a call that failed for good is a completion with an error.
+    def longest(self, prompt: Prompt) -> tuple[int, int]:
+        """The most tokens that a try can read and write."""
+        ...
+
+    async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
+        """One try.
 
         Args:
             sample: Which of several answers to the same prompt is wanted.

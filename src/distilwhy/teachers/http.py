@@ -1,15 +1,14 @@
-"""A teacher behind any OpenAI-compatible endpoint, by chat or by plain completion."""
+"""A teacher behind an HTTP endpoint."""
 
-import asyncio
 import json
 import os
-import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,33 +16,26 @@ import aiohttp
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.annotation import Completion
-from distilwhy.core.prompt import Prompt
+from distilwhy.core.prompt import Head, Prompt
 from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.teachers.base import Reply, Trouble
+from distilwhy.teachers.openai import CHAT, COMPLETION
+from distilwhy.teachers.wire import Wire
 
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
 LONGEST_RETRY_AFTER_S = 300.0
 PATIENCE = 5
 LONG_KEY = 16
-_TRANSIENT = frozenset({408, 409, 425, 429})
-
-
-@dataclass(frozen=True)
-class _Trouble:
-    """A try that failed and may be tried again; ``nobody`` where no server was reached."""
-
-    what: str
-    retry_after_s: float = 0.0
-    nobody: bool = False
+WIRES: Mapping[str, Wire] = {"chat": CHAT, "completion": COMPLETION}
+_LIMITED = frozenset({429, 503, 529})
+_TRANSIENT = frozenset({408, 409, 425}) | _LIMITED
 
 
 class HttpTeacher:
     """Asks one endpoint.
 
-    Transient trouble (a lost connection, a time-out, a broken body, 408, 409, 425, 429, 5xx) is
-    tried again after a growing pause, never sooner than Retry-After allows. A row that uses up
-    its tries, or whose request is refused, fails alone. An address where nobody answers ends
-    everything; so does, at the first try, a key that is refused or a model that is not there.
+    A lost connection, a time-out, a broken body, 408, 409, 425, 429 and 5xx are troubles that may
+    pass. A row whose request is refused fails alone. A key that is refused, a model that is not
+    there, and an endpoint that wants to be left alone for long end everything at the first try.
 
     Entering it reads the key from the environment.
 
@@ -53,9 +45,15 @@ class HttpTeacher:
 
     def __init__(self, config: HttpTeacherConfig) -> None:
         self._config = config
+        self._wire = WIRES[config.kind]
         self._key: str | None = None
         self._proxy: str | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._identity = _identity(config, self._wire)
+
+    @property
+    def name(self) -> str:
+        return self._config.base_url
 
     @property
     def patience(self) -> int:
@@ -65,8 +63,25 @@ class HttpTeacher:
     def concurrency(self) -> int:
         return self._config.concurrency
 
+    @property
+    def retries(self) -> int:
+        return self._config.retries
+
     def request(self, prompt: Prompt) -> Mapping[str, object]:
-        return {"kind": self._config.kind, "body": self._body(prompt)}
+        return {"by": self._identity, "head": prompt.head.digest, "question": prompt.question}
+
+    def longest(self, prompt: Prompt) -> tuple[int, int]:
+        """A token is a byte of what is sent at the least, so it cannot be more tokens than bytes.
+
+        Raises:
+            ConfigError: if there is no telling how much it may write.
+        """
+        if self._config.max_tokens is None:
+            raise ConfigError(
+                "teacher.max_tokens: is not set, so there is no telling what a call may cost; "
+                "set it to keep within a budget"
+            )
+        return len(_encode(self._wire.body(self._config, prompt))), self._config.max_tokens
 
     async def __aenter__(self) -> Self:
         self._key = read_key(self._config.api_key_env)
@@ -74,7 +89,7 @@ class HttpTeacher:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self.concurrency),
             timeout=aiohttp.ClientTimeout(total=self._config.timeout),
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            headers={"Content-Type": "application/json", **self._wire.headers(self._key)},
         )
         return self
 
@@ -87,71 +102,52 @@ class HttpTeacher:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, prompt: Prompt, sample: int = 0) -> Completion:
+    async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
         # Each sample is the same request, made again: the endpoint draws another answer.
-        body, trouble = self._body(prompt), _Trouble("")
-        for attempt in range(self._config.retries + 1):
-            if attempt:
-                await asyncio.sleep(max(_pause(attempt), trouble.retry_after_s))
-            result = await self._try(body)
-            if isinstance(result, Completion):
-                return result
-            trouble = result
-        if trouble.nobody:
-            raise TeacherError(
-                f"{self._config.base_url} is not answering: {trouble.what}, after "
-                f"{self._config.retries + 1} tries; see that it is up, then run again to go on"
-            )
-        return Completion("", error=trouble.what)
-
-    def _body(self, prompt: Prompt) -> dict[str, object]:
-        config = self._config
-        body: dict[str, object] = {"model": config.model}
-        if config.kind == "chat":
-            body["messages"] = [{"role": m.role, "content": m.content} for m in prompt.messages]
-        else:
-            body["prompt"] = prompt.as_text()
-        if config.temperature is not None:
-            body["temperature"] = config.temperature
-        if config.max_tokens is not None:
-            body["max_tokens"] = config.max_tokens
-        if config.stop:
-            body["stop"] = config.stop
-        return {**body, **config.extra}
-
-    async def _try(self, body: dict[str, object]) -> Completion | _Trouble:
         assert self._session is not None, "enter the teacher before asking it"
-        path = "/chat/completions" if self._config.kind == "chat" else "/completions"
-        url = self._config.base_url + path
+        url = self._config.base_url + self._wire.path(self._config.model)
+        body = _encode(self._wire.body(self._config, prompt))
         try:
-            async with self._session.post(url, json=body, proxy=self._proxy) as response:
-                return self._read(response.status, response.headers, await response.read())
+            async with self._session.post(url, data=body, proxy=self._proxy) as response:
+                content = await response.read()
         except TimeoutError:
-            return _Trouble(f"no answer within {self._config.timeout:g} s")
+            return Reply(Trouble(f"no answer within {self._config.timeout:g} s", lost=True))
         except aiohttp.ClientError as error:
             nobody = isinstance(error, aiohttp.ClientConnectorError)
-            return _Trouble(self._redact(str(error) or type(error).__name__), nobody=nobody)
+            what = self._redact(str(error) or type(error).__name__)
+            return Reply(Trouble(what, nobody=nobody, lost=not nobody))
+        said = self._read(response.status, response.headers, content)
+        return Reply(said, self._wire.rest(response.headers))
 
     def _read(
         self, status: int, headers: Mapping[str, str], content: bytes
-    ) -> Completion | _Trouble:
+    ) -> Completion | Trouble:
         if status == 200:
-            completion = _completion(content)
+            completion = self._completion(content)
             if completion is None:
-                return _Trouble(f"the reply cannot be read: {self._excerpt(content)}")
+                what = f"the reply cannot be read: {self._excerpt(content)}"
+                return Trouble(what, lost=True)
             return self._without_key(completion)
         what = f"HTTP {status}: {self._excerpt(content)}"
+        self._end_if_hopeless(status, what, content)
         if status in _TRANSIENT or status >= 500:
-            return _Trouble(what, self._retry_after(headers))
-        self._end_if_hopeless(status, what)
+            return Trouble(what, self._retry_after(headers), limited=status in _LIMITED)
         return Completion("", error=what)
 
-    def _end_if_hopeless(self, status: int, what: str) -> None:
+    def _completion(self, content: bytes) -> Completion | None:
+        try:
+            return self._wire.read(json.loads(content))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+            return None
+
+    def _end_if_hopeless(self, status: int, what: str, content: bytes) -> None:
         where = self._config.base_url
         if status in (401, 403):
             name = self._config.api_key_env
             advice = f"check the key in ${name}" if name else "name its key in teacher.api_key_env"
             raise TeacherError(f"{where} refuses the key ({what}); {advice}")
+        if status == 402 or b'"insufficient_quota"' in content:
+            raise TeacherError(f"{where} wants to be paid ({what}); top the account up")
         if status == 404:
             raise TeacherError(
                 f"{where} has no such model or path ({what}); check teacher.model "
@@ -178,12 +174,28 @@ class HttpTeacher:
 
     def _without_key(self, completion: Completion) -> Completion:
         """Not even a server that says the key back gets it written down."""
-        if self._key is None or len(self._key) < LONG_KEY:
+        if self._key is None or len(self._key) < LONG_KEY or self._key not in repr(completion):
             return completion  # "none" and "EMPTY" are keys, and words
-        return replace(completion, text=self._redact(completion.text))
+        return replace(
+            completion,
+            text=self._redact(completion.text),
+            thinking=self._redact(completion.thinking),
+            model=self._redact(completion.model),
+        )
 
     def _redact(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
+
+
+def _identity(config: HttpTeacherConfig, wire: Wire) -> str:
+    """The SHA-256 of the kind of endpoint, the model and the sampling parameters."""
+    nothing = Prompt("", Head(()), "")
+    decides = {"kind": config.kind, "body": wire.body(config, nothing)}
+    return sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _encode(body: Mapping[str, object]) -> bytes:
+    return json.dumps(body).encode()
 
 
 def read_key(name: str | None) -> str | None:
@@ -212,45 +224,6 @@ def _proxy(url: str) -> str | None:
     host = parts.hostname or ""
     bypassed = host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(host)
     return None if bypassed else getproxies().get(parts.scheme)
-
-
-def _completion(content: bytes) -> Completion | None:
-    """The first choice of a reply, or None if it is no reply."""
-    try:
-        reply = json.loads(content)
-        choice = reply["choices"][0]
-        message = choice.get("message") or {}
-        text = _joined(message["content"] if "message" in choice else choice["text"])
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        return None
-    refused = isinstance(message.get("refusal"), str) and not text
-    if text is not None and not isinstance(text, str):
-        return None
-    counted = reply.get("usage")
-    usage: dict[str, Any] = counted if isinstance(counted, dict) else {}
-    return Completion(
-        text=message["refusal"] if refused else text or "",
-        finish_reason="refusal" if refused else str(choice.get("finish_reason") or ""),
-        input_tokens=_count(usage.get("prompt_tokens")),
-        output_tokens=_count(usage.get("completion_tokens")),
-    )
-
-
-def _joined(content: object) -> object:
-    """The text of a content given as a list of parts; other content as it is."""
-    if not isinstance(content, list):
-        return content
-    return "".join(part["text"] for part in content if part.get("type") == "text")
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and 0 <= value < 2**63 else None
-
-
-def _pause(attempt: int) -> float:
-    """Seconds before the given try: doubling, with jitter, so that callers do not march in step."""
-    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempt - 1))
-    return longest * random.uniform(0.5, 1.0)
 
 
 def _seconds(retry_after: str) -> float:

@@ -10,6 +10,7 @@ from typing import Self
 from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
+from distilwhy.teachers.base import Reply
 
 
 class RecordedTeacher:
@@ -26,7 +27,9 @@ class RecordedTeacher:
         TeacherError: if a file is missing, a line is broken, or an id has too many.
     """
 
+    name = "the recorded completions"
     concurrency = 1
+    retries = 0
     patience = None
 
     def __init__(
@@ -36,17 +39,20 @@ class RecordedTeacher:
         self._explanations = _Recording(explanations, 1, "keep one of them")
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
-        name = "explanations" if prompt.explains else "content"
+        name = "explanations" if prompt.head.explains else "content"
         content = self._recording(prompt).content
         return {"kind": "recorded", name: content, "id": prompt.example_id}
 
-    async def ask(self, prompt: Prompt, sample: int = 0) -> Completion:
+    def longest(self, prompt: Prompt) -> tuple[int, int]:
+        return 0, 0
+
+    async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
         said = self._recording(prompt).texts.get(prompt.example_id, [])
         if sample >= len(said):
-            what = "explanations" if prompt.explains else "completions"
+            what = "explanations" if prompt.head.explains else "completions"
             count = f"only {len(said)}" if said else "none"
-            return Completion("", error=f"the recorded {what} have {count} for this id")
-        return Completion(said[sample])
+            return Reply(Completion("", error=f"the recorded {what} have {count} for this id"))
+        return Reply(Completion(said[sample]))
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,7 +66,7 @@ class RecordedTeacher:
         return None
 
     def _recording(self, prompt: Prompt) -> "_Recording":
-        return self._explanations if prompt.explains else self._completions
+        return self._explanations if prompt.head.explains else self._completions
 
 
 class _Recording:

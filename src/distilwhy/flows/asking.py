@@ -1,0 +1,306 @@
+"""Many calls at once: paced, tried again, and within a budget."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from distilwhy.core.annotation import Completion
+from distilwhy.core.cost import NOTHING, Budget, Prices, Tokens
+from distilwhy.core.pace import Bucket, Slots
+from distilwhy.errors import BudgetError, TeacherError
+from distilwhy.flows.call import Call
+from distilwhy.store.ledger import Extra
+from distilwhy.teachers.base import Reply, Teacher, Trouble
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+LONGEST_REST_S = 300.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An answer, or a failure for good, and how long its last try took."""
+
+    call: Call
+    completion: Completion
+    seconds: float
+
+
+class Keeper(Protocol):
+    """Whoever writes down what is heard."""
+
+    async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
+        """Keep it for good before coming back."""
+        ...
+
+
+class Purse:
+    """A budget, what things cost, and where it is written down what is out.
+
+    Args:
+        write_advance: Keeps, for good, what a run that is killed may owe.
+    """
+
+    def __init__(
+        self, budget: Budget, prices: Prices, write_advance: Callable[[Decimal], None]
+    ) -> None:
+        self.budget = budget
+        self.prices = prices
+        self._write_advance = write_advance
+
+    def reserve(self, worst: Decimal) -> bool:
+        """Put the worst case aside and write it down, if there is as much left."""
+        if not self.budget.reserve(worst):
+            return False
+        if (advance := self.budget.raise_advance()) is not None:
+            self._write_advance(advance)
+        return True
+
+
+@dataclass
+class Limits:
+    """What an endpoint allows in a minute; None: any number."""
+
+    requests: Bucket | None = None
+    tokens: Bucket | None = None
+
+
+class Asking:
+    """Asks a teacher all of some calls.
+
+    Workers ask; one task hands what they hear to the keeper, so that an answer is on the disk
+    before it is counted. What a budget holds back ends it in good order: what is under way is
+    waited for, and kept.
+
+    Args:
+        calls: Read as they are needed.
+        purse: None: whatever it costs.
+    """
+
+    def __init__(
+        self,
+        teacher: Teacher,
+        calls: Iterator[Call],
+        keeper: Keeper,
+        limits: Limits | None = None,
+        purse: Purse | None = None,
+    ) -> None:
+        self._teacher = teacher
+        self._calls = calls
+        self._keeper = keeper
+        self._limits = limits or Limits()
+        self._purse = purse
+        self._slots = Slots(teacher.concurrency)
+        self._under_way = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._poor: deque[asyncio.Future[None]] = deque()
+        self._rest_until = 0.0
+        self._short_of: Decimal | None = None
+        self._heard: list[Heard] = []
+        self._extras: list[Extra] = []
+        self._unsettled: list[tuple[Decimal, Decimal]] = []
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        """Ask all of them.
+
+        Raises:
+            TeacherError: if the teacher cannot be asked any more; what was answered is kept.
+            BudgetError: if what is left would not cover the worst case of the next call.
+        """
+        async with self._teacher:
+            workers = [asyncio.create_task(self._work()) for _ in range(self._teacher.concurrency)]
+            done = asyncio.gather(*workers)
+            done.add_done_callback(lambda _: self._news.set())
+            try:
+                while not done.done():
+                    await self._news.wait()
+                    self._news.clear()
+                    await self._hand_over()
+                await done
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, done, return_exceptions=True)
+                await self._hand_over()
+        if self._short_of is not None:
+            self._raise_budget(self._short_of)
+
+    async def _work(self) -> None:
+        for call in self._calls:
+            heard = await self._answer(call)
+            if heard is None:
+                return
+            self._heard.append(heard)
+            self._news.set()
+
+    async def _answer(self, call: Call) -> Heard | None:
+        """What comes of a call after all its tries; None where the budget does not allow one."""
+        trouble, seconds = Trouble(""), 0.0
+        for attempt in range(self._teacher.retries + 1):
+            if attempt:
+                await asyncio.sleep(max(_pause(attempt), trouble.retry_after_s))
+            async with self._slot():
+                worst = await self._afford(call)
+                if worst is None:
+                    return None
+                started = time.monotonic()
+                said = await self._ask(call, worst)
+                seconds = time.monotonic() - started
+            if isinstance(said, Completion):
+                return Heard(call, said, seconds)
+            trouble = said
+        if trouble.nobody:
+            raise TeacherError(
+                f"{self._teacher.name} is not answering: {trouble.what}, after "
+                f"{self._teacher.retries + 1} tries; see that it is up, then run again to go on"
+            )
+        return Heard(call, Completion("", error=trouble.what), seconds)
+
+    async def _ask(self, call: Call, worst: Tokens) -> Completion | Trouble:
+        reserved = self._purse.prices.of(worst) if self._purse else NOTHING
+        try:
+            await self._keep_pace(worst)
+        except BaseException:
+            self._settle(reserved, NOTHING)
+            raise
+        try:
+            reply = await self._teacher.ask(call.prompt, call.sample)
+        except BaseException as error:
+            # What is broken off may be answered, and billed, all the same.
+            if isinstance(error, asyncio.CancelledError) and self._purse:
+                self._lose("broken off", worst, reserved)
+            else:
+                self._settle(reserved, NOTHING)
+            raise
+        self._count(reply, worst, reserved)
+        return reply.said
+
+    def _count(self, reply: Reply, worst: Tokens, reserved: Decimal) -> None:
+        """Settle a try, and learn from it how fast to ask."""
+        said = reply.said
+        if reply.rest_s:
+            rest = min(reply.rest_s, LONGEST_REST_S)
+            self._rest_until = max(self._rest_until, time.monotonic() + rest)
+        if isinstance(said, Trouble):
+            if said.limited:
+                self._slots.overrun(self._under_way)
+            if said.lost and self._purse:
+                self._lose(said.what, worst, reserved)
+            else:
+                self._settle(reserved, NOTHING)
+            return
+        self._slots.good()
+        used = _used(said)
+        if used is None:
+            if said.error is None and self._purse:
+                self._lose("answered without a count of tokens", worst, reserved)
+            else:
+                self._settle(reserved, NOTHING)
+            return
+        if self._limits.tokens:
+            self._limits.tokens.correct(_expected(worst) - used.input - used.output)
+        self._settle(reserved, self._purse.prices.of(used) if self._purse else NOTHING)
+
+    def _lose(self, what: str, worst: Tokens, reserved: Decimal) -> None:
+        """Count tokens as spent that nobody can say were not."""
+        self._extras.append(Extra(what, worst, certain=False))
+        self._settle(reserved, reserved)
+
+    def _settle(self, reserved: Decimal, cost: Decimal) -> None:
+        """Change what was put aside for what it cost, once that is on the disk."""
+        if self._purse and reserved:
+            self._unsettled.append((reserved, cost))
+            self._news.set()
+
+    async def _hand_over(self) -> None:
+        heard, extras, unsettled = self._heard, self._extras, self._unsettled
+        self._heard, self._extras, self._unsettled = [], [], []
+        if heard or extras:
+            await self._keeper.keep(heard, extras)
+        if self._purse and unsettled:
+            for reserved, cost in unsettled:
+                self._purse.budget.settle(reserved, cost)
+            _wake(self._poor, len(self._poor))
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """A place among the calls that may be under way."""
+        while self._under_way >= self._slots.count:
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            await turn
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            _wake(self._waiting, self._slots.count - self._under_way)
+
+    async def _afford(self, call: Call) -> Tokens | None:
+        """The worst case of a call, once it is put aside; None where it never can be."""
+        if self._purse is None:
+            return Tokens(*self._teacher.longest(call.prompt)) if self._limits.tokens else Tokens()
+        worst = Tokens(*self._teacher.longest(call.prompt))
+        cost = self._purse.prices.of(worst)
+        while self._short_of is None and not self._purse.reserve(cost):
+            if not self._purse.budget.out:
+                self._short_of = cost
+                _wake(self._poor, len(self._poor))
+                return None
+            turn = asyncio.get_running_loop().create_future()
+            self._poor.append(turn)
+            await turn
+        return None if self._short_of is not None else worst
+
+    async def _keep_pace(self, worst: Tokens) -> None:
+        """Wait until the endpoint would have it."""
+        wait = 0.0
+        if self._limits.requests:
+            wait = self._limits.requests.wait(1, time.monotonic())
+        if self._limits.tokens:
+            wait = max(wait, self._limits.tokens.wait(_expected(worst), time.monotonic()))
+        if wait:
+            await asyncio.sleep(wait)
+        while (rest := self._rest_until - time.monotonic()) > 0:
+            await asyncio.sleep(rest)
+
+    def _raise_budget(self, cost: Decimal) -> None:
+        assert self._purse is not None
+        budget, currency = self._purse.budget, self._purse.prices.currency
+        raise BudgetError(
+            f"the budget of {budget.cap} {currency} is used up: {round(budget.settled, 4)} is "
+            f"spent, and the next call may cost {round(cost, 4)}; raise teacher.budget, or give "
+            "--budget, to go on"
+        )
+
+
+def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
+    while waiting and most > 0:
+        turn = waiting.popleft()
+        if not turn.done():
+            turn.set_result(None)
+            most -= 1
+
+
+def _used(said: Completion) -> Tokens | None:
+    if said.input_tokens is None or said.output_tokens is None:
+        return None
+    return Tokens(said.input_tokens, said.output_tokens, said.cached_tokens)
+
+
+def _expected(worst: Tokens) -> float:
+    """What an endpoint is likely to count against its limit before it has answered."""
+    return worst.input / 4 + worst.output
+
+
+def _pause(attempt: int) -> float:
+    """Seconds before the given try: doubling, with jitter, so that callers do not march in step."""
+    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempt - 1))
+    return longest * random.uniform(0.5, 1.0)

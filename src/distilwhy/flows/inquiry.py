@@ -1,0 +1,149 @@
+"""What a teacher is asked, and what it has said."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from distilwhy.config import TeacherConfig
+from distilwhy.core.annotation import Annotation, Completion, parse_completion
+from distilwhy.core.consensus import join_samples
+from distilwhy.core.prompt import Head, render_head, render_prompt
+from distilwhy.core.task import Example, Task
+from distilwhy.flows.call import Call
+from distilwhy.store.ledger import Ledger, call_key, open_ledger
+from distilwhy.teachers.base import Teacher
+
+CHUNK = 500
+
+Rows = Callable[[], Iterable[Example]]
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """A task, a teacher, and the rows that it is asked about, one after the other: they need not
+    fit into memory.
+
+    Attributes:
+        rows: Gives all rows to ask about, in the same order each time.
+        train: Gives those of them that students learn from, about whose gold labels a teacher
+            that missed them may be asked.
+        ledger: Where the answers are kept.
+    """
+
+    task: Task
+    config: TeacherConfig
+    teacher: Teacher
+    rows: Rows
+    train: Rows
+    ledger: Path
+
+    @cached_property
+    def head(self) -> Head:
+        """What stands before every question."""
+        return render_head(self.task)
+
+    @cached_property
+    def explaining_head(self) -> Head:
+        """What stands before every question that gives the answer away."""
+        return render_head(self.task, explains=True)
+
+    def answer_calls(self) -> Iterator[Call]:
+        """The calls that ask for answers: as many samples of each row as are wanted.
+
+        Every row's first sample comes before any row's second, so that a row whose calls all
+        fail is not taken for an endpoint whose calls all fail.
+        """
+        for sample in range(self.config.samples):
+            for example in self.rows():
+                yield self.answer_call(example, sample)
+
+    def answer_call(self, example: Example, sample: int = 0) -> Call:
+        """The call that asks about a row for the first, second, … time."""
+        prompt = render_prompt(self.head, example)
+        return Call(call_key(self.teacher.request(prompt), sample), prompt, sample)
+
+    def explanation_calls(self) -> Iterator[Call]:
+        """The calls that ask why gold is right, as far as the answers kept so far call for any."""
+        if self.config.explain_wrong and self.ledger.is_file():
+            with open_ledger(self.ledger) as ledger:
+                for rows in _chunks(self.train()):
+                    answers = self._read_answers(ledger, rows)
+                    yield from map(self._explanation_call, self._misjudged(rows, answers))
+
+    def read_annotations(self) -> dict[str, Annotation]:
+        """Every annotation that the ledger holds, by example id."""
+        return dict(self.iterate_annotations())
+
+    def iterate_annotations(self) -> Iterator[tuple[str, Annotation]]:
+        """The same, one after the other."""
+        if not self.ledger.is_file():
+            return
+        learnt = {example.id for example in self.train()} if self.config.explain_wrong else set()
+        with open_ledger(self.ledger) as ledger:
+            for rows in _chunks(self.rows()):
+                answers = self._read_answers(ledger, rows)
+                explicable = [example for example in rows if example.id in learnt]
+                yield from (answers | self._read_explanations(ledger, explicable, answers)).items()
+
+    def read_completions(self) -> list[Completion]:
+        """Every reply that the ledger holds for these rows."""
+        if not self.ledger.is_file():
+            return []
+        keys = [call.key for call in (*self.answer_calls(), *self.explanation_calls())]
+        with open_ledger(self.ledger) as ledger:
+            return [found for found in ledger.get(keys).values() if found.error is None]
+
+    def _explanation_call(self, example: Example) -> Call:
+        prompt = render_prompt(self.explaining_head, example)
+        return Call(call_key(self.teacher.request(prompt)), prompt)
+
+    def _misjudged(
+        self, rows: Iterable[Example], annotations: Mapping[str, Annotation]
+    ) -> list[Example]:
+        """The rows that have a readable answer and a gold label, and the two differ."""
+        same = self.task.answer.same
+        return [
+            example
+            for example in rows
+            if (found := annotations.get(example.id)) is not None and found.outcome == "ok"
+            if example.gold is not None and not same(found.label, example.gold)
+        ]
+
+    def _read_answers(self, ledger: Ledger, rows: Sequence[Example]) -> dict[str, Annotation]:
+        samples = range(self.config.samples)
+        keys = {e.id: [self.answer_call(e, sample).key for sample in samples] for e in rows}
+        found = ledger.get(key for row in keys.values() for key in row)
+        return {
+            example.id: join_samples(self.task.answer, said)
+            for example in rows
+            if (said := [self._read(example, found[k]) for k in keys[example.id] if k in found])
+        }
+
+    def _read_explanations(
+        self, ledger: Ledger, rows: Sequence[Example], answers: Mapping[str, Annotation]
+    ) -> dict[str, Annotation]:
+        """The annotations of misjudged rows about which the teacher was asked why gold is right."""
+        misjudged = self._misjudged(rows, answers)
+        keys = {example.id: self._explanation_call(example).key for example in misjudged}
+        found = ledger.get(keys.values())
+        return {
+            e.id: replace(answers[e.id], explanation=self._reasons_for_gold(e, found[keys[e.id]]))
+            for e in misjudged
+            if keys[e.id] in found
+        }
+
+    def _reasons_for_gold(self, example: Example, completion: Completion) -> str:
+        """The reasons in a reply that keeps to the gold label; of another reply, none."""
+        read = self._read(example, completion)
+        return read.rationale if self.task.answer.same(read.label, example.gold) else ""
+
+    def _read(self, example: Example, completion: Completion) -> Annotation:
+        return parse_completion(self.task, example, completion, self.config.stop)
+
+
+def _chunks(rows: Iterable[Example]) -> Iterator[list[Example]]:
+    waiting = iter(rows)
+    while chunk := list(islice(waiting, CHUNK)):
+        yield chunk
