@@ -1,8 +1,8 @@
-"""An OpenAI-compatible endpoint on the loopback address that plays a script."""
+"""An endpoint on the loopback address that plays a script, in the wire format of each kind."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,13 @@ def says(
 
     async def reply(request: web.Request) -> web.Response:
         choice: dict[str, object] = {"index": 0, "finish_reason": finish_reason}
+        if request.path.endswith("/messages"):
+            blocks = [{"type": "text", "text": text}]
+            return web.json_response({"content": blocks, "stop_reason": "end_turn"})
+        if request.path.endswith(":generateContent"):
+            content = {"role": "model", "parts": [{"text": text}]}
+            ended = [{"content": content, "finishReason": "STOP"}]
+            return web.json_response({"candidates": ended})
         if request.path.endswith("/chat/completions"):
             choice["message"] = {"role": "assistant", "content": text, **message}
         else:
@@ -44,12 +51,14 @@ def fails(status: int, message: str = "no reason", **headers: str) -> Reply:
     return reply
 
 
-def sends(body: str | bytes, status: int = 200) -> Reply:
-    """Sends these bytes."""
+def sends(body: object, status: int = 200, **headers: str) -> Reply:
+    """Sends these bytes, or anything else as JSON."""
 
     async def reply(request: web.Request) -> web.Response:
-        content = body.encode() if isinstance(body, str) else body
-        return web.Response(body=content, status=status, content_type="application/json")
+        text = body if isinstance(body, str | bytes) else json.dumps(body)
+        content = text.encode() if isinstance(text, str) else text
+        kind = {"Content-Type": "application/json"}
+        return web.Response(body=content, status=status, headers={**kind, **headers})
 
     return reply
 
@@ -90,13 +99,14 @@ def stalls(seconds: float, then: Reply | None = None) -> Reply:
 
 
 class Endpoint:
-    """Serves ``/v1`` for as long as the ``with`` lasts.
+    """Serves ``/v1`` and ``/v1beta`` for as long as the ``with`` lasts.
 
     Attributes:
         plays: What it does to each question: the first time, the second, and so on; the last
             of them again and again. Questions that are not named are answered.
         asked: The body of every request, in order.
-        keys: The Authorization header of every request.
+        paths: Where each of them was sent to.
+        headers: What each of them had for headers.
         most_at_once: The most requests that were under way at the same time.
     """
 
@@ -104,13 +114,15 @@ class Endpoint:
         self.plays: dict[str, list[Reply]] = {}
         self.otherwise: list[Reply] = [says()]
         self.asked: list[Asked] = []
-        self.keys: list[str | None] = []
+        self.paths: list[str] = []
+        self.headers: list[Mapping[str, str]] = []
         self.most_at_once = 0
         self._under_way = 0
         self._serves = False
         self._times: dict[str, int] = {}
         application = web.Application()
-        application.router.add_post("/v1/{rest:.*}", self._answer)
+        for version in ("/v1", "/v1beta"):
+            application.router.add_post(version + "/{rest:.*}", self._answer)
         self._server = LoopbackServer(application)
 
     def __enter__(self) -> Self:
@@ -137,6 +149,11 @@ class Endpoint:
         return f"{self._server.url}/v1"
 
     @property
+    def keys(self) -> list[str | None]:
+        """The Authorization header of every request, in order."""
+        return [headers.get("Authorization") for headers in self.headers]
+
+    @property
     def questions(self) -> list[str]:
         """The last user message of every request, in order."""
         return [question_of(body) for body in self.asked]
@@ -145,7 +162,8 @@ class Endpoint:
         body = json.loads(await request.read())
         question = question_of(body)
         self.asked.append(body)
-        self.keys.append(request.headers.get("Authorization"))
+        self.paths.append(request.raw_path)
+        self.headers.append(request.headers)
         script = self.plays.get(question, self.otherwise)
         turn = self._times.get(question, 0)
         self._times[question] = turn + 1
@@ -161,4 +179,6 @@ def question_of(body: Asked) -> str:
     """What a request asks: its last user message, or the last ``Q:`` of its text."""
     if "messages" in body:
         return str(body["messages"][-1]["content"])
+    if "contents" in body:
+        return str(body["contents"][-1]["parts"][0]["text"])
     return str(body["prompt"]).rpartition("Q: ")[2].removesuffix("\nA:")

@@ -34,7 +34,11 @@ def make_student(family: str, shape: ScratchConfig, seed: int = 0) -> Student:
     return Student(build_network(brief, TEXTS, seed))
 
 
+def make_examples(rows: list[TrainingRow], count: int = 3) -> list[Example]:
+    """The first of the rows, to be asked about."""
+    return [Example(str(i), r.source, (), LABELS[i % 3]) for i, r in enumerate(rows[:count])]
+
+
 def learn(student: Student, rows: list[TrainingRow], config: TrainingConfig) -> None:
-    validation = [Example(str(i), row.source, (), LABELS[i % 3]) for i, row in enumerate(rows[:3])]
     with TemporaryDirectory() as folder:
-        train(student, rows, validation, config, 0, Path(folder))
+        train(student, rows, make_examples(rows), config, 0, Path(folder))

@@ -1,5 +1,6 @@
 """What is read in a reply: where its answer stands, its rationale, and why it cannot be read."""
 
+import json
 import time
 from random import Random
 
@@ -151,13 +152,25 @@ def test_a_teacher_that_is_sorry_and_answers_is_read():
     assert choose("I'm sorry for the wait. The answer is (b).").label == "mall"
 
 
-@pytest.mark.parametrize("finish", ["refusal", "content_filter", "SAFETY"])
+REFUSALS = [
+    *("refusal", "content_filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST"),
+    *("SPII", "LANGUAGE", "IMAGE_SAFETY", "MODEL_ARMOR"),
+]
+
+
+@pytest.mark.parametrize("finish", REFUSALS)
 def test_a_finish_reason_may_be_a_refusal(finish):
     annotation = choose("So the answer is (b) mall.", finish=finish)
     assert annotation == Annotation("7", "refused", problem=f"finish: {finish}")
 
 
-@pytest.mark.parametrize("finish", ["length", "max_tokens", "MAX_TOKENS"])
+CUTS = [
+    *("length", "max_tokens", "MAX_TOKENS", "model_length", "model_context_window_exceeded"),
+    "pause_turn",
+]
+
+
+@pytest.mark.parametrize("finish", CUTS)
 @pytest.mark.parametrize(
     "text",
     [
@@ -168,6 +181,8 @@ def test_a_finish_reason_may_be_a_refusal(finish):
         "People shop.\ngo",
         "\\boxed{B",
         "",
+        '{"rationale": "People shop. So the answer is (b) mall.", "ans',
+        '```json\n{"rationale": "People shop.",\n "answer": "mall',
     ],
 )
 def test_a_reply_cut_within_its_answer_is_truncated(finish, text):
@@ -194,6 +209,136 @@ def test_a_reply_cut_after_its_answer_is_read(text):
     assert annotation == Annotation("7", "ok", "People shop.", "mall")
 
 
+@pytest.mark.parametrize(
+    "finish",
+    ["stop", "end_turn", "stop_sequence", "STOP", "OTHER", "FINISH_REASON_UNSPECIFIED", "eos", ""],
+)
+def test_any_other_finish_says_nothing(finish):
+    assert choose("So the answer is (b) mall.", finish=finish).outcome == "ok"
+    assert choose("", finish=finish).outcome == "unparsed"
+    assert choose("I'm sorry, I can't.", finish=finish).outcome == "refused"
+
+
+OBJECT = '{"rationale": "People shop.", "answer": "mall"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OBJECT,
+        f"\n{OBJECT} ",
+        f"```json\n{OBJECT}\n```",
+        f"```\n{OBJECT}\n```",
+        f"```JSON {OBJECT}```",
+        f"Here is the answer:\n\n```json\n{OBJECT}\n```\n",
+        f"<think>The answer is (a).</think>\n{OBJECT}",
+        f"{OBJECT}<|im_end|>\nand so on",
+        f"{OBJECT}\n\nQ: Where now?\nA: {{}}",
+        '{\n  "answer": "mall",\n  "rationale": "People shop."\n}',
+        '{"Rationale": "People shop.", "ANSWER": "(b)", "confidence": 0.9, "tags": [1, {}]}',
+        '{"rationale": "People shop.", "answer": "B"}',
+        '{"rationale": "People shop.", "answer": "**(b) mall**."}',
+        '{"rationale": "People\n *shop*.", "answer": "the mall"}',
+        '{"rationale": "People shop. So the answer is (b) mall.", "answer": "mall"}',
+        '{"rationale": "People shop.\\n\\nAnswer: B", "answer": "mall"}',
+        '{"rationale": "Rationale: People shop.", "answer": "m\\u0061ll"}',
+    ],
+)
+def test_a_json_object_is_read(text):
+    assert choose(text) == Annotation("7", "ok", "People shop.", "mall")
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+def test_a_json_object_that_is_whole_was_not_cut(finish):
+    assert choose(OBJECT, finish=finish).outcome == "ok"
+
+
+@pytest.mark.parametrize(
+    ("rationale", "kept"),
+    [
+        ("", ""),
+        (None, ""),
+        ("The answer is the mall because people shop.", None),
+        ("So the answer is park? No, people shop.", None),
+        ("So the answer is (a) park.", None),
+        ("So the answer is the mall.", ""),
+        ("Q: why? A: shops.", None),
+        ("```\nshops\n```", "shops"),
+    ],
+)
+def test_the_rationale_of_a_json_object(rationale, kept):
+    annotation = choose(json.dumps({"rationale": rationale, "answer": "mall"}))
+    expected = rationale if kept is None else kept
+    assert annotation == Annotation("7", "ok", expected, "mall")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"answer": "mall"}', "the JSON object has no 'rationale'"),
+        ('{"rationale": "People shop."}', "the JSON object has no 'answer'"),
+        ('```json\n{"reply": "So the answer is (b)."}\n```', "the JSON object has no 'rationale'"),
+        ('{"rationale": "People shop.", "answer": ["mall"]}',
+         "the 'answer' of the JSON object is no text"),
+        ('{"rationale": {"a": "b"}, "answer": "mall"}',
+         "the 'rationale' of the JSON object is no text"),
+        ('{"rationale": "So the answer is (b).", "answer": mall}',
+         "the reply is a broken JSON object"),
+        ('{"rationale": "People shop.", "answer": "mall"', "the reply is a broken JSON object"),
+        ('{"a":' + "[" * 50_000, "the reply is a broken JSON object"),
+        (f"{OBJECT}\n{OBJECT}", "more is said after the JSON object"),
+        (f"```json\n{OBJECT}\n```\nWait, the answer is (a).",
+         "more is said after the JSON object"),
+        ('{"rationale": "People shop.", "answer": "mall or park"}',
+         "the answer names more than one choice: 'mall or park'"),
+        ('{"rationale": "People shop.", "answer": null}',
+         "the answer names none of the choices: ''"),
+        ('{"rationale": "People shop.", "answer": "shop"}',
+         "the answer names none of the choices: 'shop'"),
+    ],
+)  # fmt: skip
+def test_a_json_object_that_is_not_read(text, problem):
+    assert choose(text) == Annotation("7", "unparsed", problem=problem)
+
+
+def test_a_json_object_beside_an_answer_is_no_reply_of_that_form():
+    text = 'The shop says:\n{"a": 1}\nSo the answer is (b).'
+    assert choose(text).label == "mall"
+    assert choose("{a: park}\nSo the answer is (b).").label == "mall"
+    assert choose("{}").problem == "no answer is stated"
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "label"),
+    [
+        ("number", "7", "7"),
+        ("number", "7.50", "7.5"),
+        ("number", '"$1,234.50"', "1234.5"),
+        ("number", "9" * 5_000, None),
+        ("number", "1e400", None),
+        ("number", "NaN", None),
+        ("number", "-Infinity", None),
+        ("number", "true", None),
+        ("equation", '"6 * 7"', "6 * 7"),
+        ("equation", '"six * 7"', None),
+        ("text", '"Paris."', "Paris"),
+        ("text", '""', None),
+    ],
+)
+def test_an_answer_in_json_is_read_by_its_kind(kind, answer, label):
+    annotation = read(kind, f'{{"rationale": "Why.", "answer": {answer}}}')
+    assert annotation.label == label
+    assert annotation.outcome == ("ok" if label else "unparsed")
+
+
+def test_a_fixed_label_in_json_is_taken_as_it_stands():
+    labels = ("not clear", "*", "True", "a or b")
+    for label in labels:
+        text = json.dumps({"rationale": "Why.", "answer": label})
+        assert read("choice", text, labels=labels) == Annotation("7", "ok", "Why.", label)
+    assert read("choice", '{"rationale": "", "answer": true}', labels=labels).label == "True"
+
+
 def test_a_failed_call_is_no_reply():
     task = Task("", Wording("{{ q }}"), Answer("choice"))
     completion = Completion("The answer is (b).", error="HTTP 500: down")
@@ -207,6 +352,7 @@ PIECES = [
     *("42", "-", "−", "1,234", ".5", "=", "x", "6 * 7", "((", "))", "%", "$", "½", "²", "٤٢"),
     *("**", "*", "_", "`", "```\n", "~~", "<think>", "</think>", "</s>", "<|im_end|>", "\n\nQ:"),
     *("\\frac{1}{", "\\text{", "{", "é", "ß", "İ", "中文：", "\u200b", "\ud83d", "🙂", "\0", " "),
+    *('{"rationale": "', '", "answer": "', '"}', '{"', "```json\n", ": [", "\\n", "\\u00"),
     *("9" * 400, "1/0", "9**9", "wait", "I can't", "\nQuestion 2:", ". ", "!", "'", "“", "\x85"),
 ]
 
@@ -246,6 +392,13 @@ def test_no_text_whatever_raises(kind):
         "The answer is " + "=" * 20_000,
         "The answer is " + "\\frac{1}{2}" * 2_000,
         " " * 50_000,
+        '{"rationale": "' * 5_000,
+        '{"rationale": "' + "So the answer is B. " * 2_000 + '", "answer": "B"}',
+        '{"rationale": "' + "answer: " * 5_000 + '", "answer": "B"}',
+        '{"a":' * 5_000,
+        "```json\n" * 5_000,
+        ":" * 200 + " " * 50_000 + "{",
+        "Here: " * 5_000 + "```",
     ],
     ids=lambda text: text[:18].strip() or "spaces",
 )

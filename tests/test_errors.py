@@ -61,7 +61,7 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
          "student.scratch.widht: unknown key 'widht'; did you mean 'width'?"),
         ({"training": {"zz": 1}}, "training.zz: unknown key 'zz'; it must be one of accumulate, "
          "agreement, batch_size, evaluate_every, gradient_checkpointing, lr, patience, precision, "
-         "rationale_weight, several_rationales, soft_labels, steps, two_passes, warmup, "
+         "rationale_weight, report_to, several_rationales, soft_labels, steps, two_passes, warmup, "
          "weight_decay, weighting, wrong_rationales"),
         ({"training": {"lr": []}}, "training.lr: must name at least one learning rate"),
         ({"training": {"lr": [1e-3, 0.0]}},
@@ -82,9 +82,10 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
         ({"data.train": {"hub": "x"}}, "data.train.split: is missing; add it"),
         ({"teacher": DROP}, "teacher: is missing; add it"),
         ({"teacher.model": DROP}, "teacher.model: is missing; add it"),
-        ({"teacher.kind": DROP}, "teacher.kind: must be one of chat, completion, recorded"),
+        ({"teacher.kind": DROP},
+         "teacher.kind: must be one of chat, completion, anthropic, gemini, recorded"),
         ({"teacher.kind": "openai"},
-         "teacher.kind: 'openai': must be one of chat, completion, recorded"),
+         "teacher.kind: 'openai': must be one of chat, completion, anthropic, gemini, recorded"),
         ({"task": 5}, "task: 5: must hold keys and values"),
         ({"teacher": [1]}, "teacher: [1]: must hold keys and values"),
         ({"data.train": 5}, "data.train: 5: input should be a valid string"),

@@ -50,6 +50,9 @@ class Kept:
     def __init__(self) -> None:
         self.completions: dict[bytes, Completion] = {}
 
+    def hear(self, heard: Heard) -> None:
+        pass
+
     async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
         self.completions |= {answer.call.key: answer.completion for answer in heard}
 

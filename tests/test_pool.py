@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from distilwhy.errors import ConfigError, DistilwhyError, RunError, StudentError
-from distilwhy.flows.pool import count_workers, do_all
+from distilwhy.flows.pool import count_workers, open_pool
 
 Tell = Callable[..., None]
 
@@ -17,6 +17,10 @@ Tell = Callable[..., None]
 def count(upto: int, tell: Tell) -> None:
     for number in range(upto):
         tell("counted", number)
+
+
+def tell_process(tell: Tell) -> None:
+    tell(os.getpid())
 
 
 def fail(seconds: float, tell: Tell) -> None:
@@ -48,8 +52,18 @@ def is_running(process: int) -> bool:
 
 def test_all_that_is_told_is_heard_in_order():
     heard: list[tuple[object, ...]] = []
-    do_all(count, [(3,), (50,), (0,)], 2, lambda *news: heard.append(news))
-    assert sorted(heard) == sorted(("counted", n) for upto in (3, 50) for n in range(upto))
+    with open_pool(2) as do:
+        do(count, [(3,), (50,), (0,)], lambda *news: heard.append(news))
+        assert sorted(heard) == sorted(("counted", n) for upto in (3, 50) for n in range(upto))
+        do(count, [(2,)], lambda *news: heard.append(news))
+    assert heard[53:] == [("counted", 0), ("counted", 1)]
+
+
+def test_one_worker_is_this_process():
+    heard: list[tuple[object, ...]] = []
+    with open_pool(1) as do:
+        do(tell_process, [(), ()], lambda *news: heard.append(news))
+    assert heard == [(os.getpid(),)] * 2
 
 
 @pytest.mark.parametrize(
@@ -62,8 +76,8 @@ def test_all_that_is_told_is_heard_in_order():
 )  # fmt: skip
 def test_one_that_fails_ends_the_others(work, kind, message):
     began: list[int] = []
-    with pytest.raises(DistilwhyError) as caught:
-        do_all(wait_or, [(work,), (None,)], 2, lambda _, process: began.append(process))
+    with pytest.raises(DistilwhyError) as caught, open_pool(2) as do:
+        do(wait_or, [(work,), (None,)], lambda _, process: began.append(process))
     assert type(caught.value) is kind
     assert str(caught.value) == message
     assert len(began) == 2

@@ -17,7 +17,8 @@ from distilwhy.students import preflight
 from distilwhy.students.build import build_network
 from distilwhy.students.network import Brief, Network
 from distilwhy.students.preflight import check_fit, estimate_memory, fixed_bytes, rows_at_once
-from footprint import TASK, TEXTS, learn, make_rows, make_student
+from distilwhy.students.timing import estimate_seconds
+from footprint import TASK, TEXTS, learn, make_examples, make_rows, make_student
 from test_causal import make_tokenizer
 from test_student import save_bert
 
@@ -74,7 +75,7 @@ def test_parameters_are_counted_once():
     layer = 4 * width**2 + 3 * width * wide + 2 * width
     expected = len(network.tokenizer) * width + SMALL.layers * layer + width
     found = check_fit(network, ROWS, CONFIG)
-    assert (found.parameters, found.trainable, found.steps) == (expected, expected, CONFIG.steps)
+    assert (found.parameters, found.trainable) == (expected, expected)
     assert fixed_bytes(network) == 16 * expected
 
 
@@ -151,6 +152,7 @@ def test_nothing_is_left_of_a_trial(family: str):
     tried.network.eval()
     before = {name: weight.clone() for name, weight in tried.network.state_dict().items()}
     check_fit(tried.network, ROWS, config)
+    estimate_seconds(tried, ROWS, make_examples(ROWS), config)
     assert not tried.network.training
     assert not tried.network.model.is_activation_checkpointing
     assert all(p.grad is None for p in tried.network.parameters())
@@ -160,15 +162,6 @@ def test_nothing_is_left_of_a_trial(family: str):
     learnt = untried.network.state_dict()
     assert all(torch.equal(learnt[name], w) for name, w in tried.network.state_dict().items())
     assert any(not torch.equal(learnt[name], before[name]) for name in before)
-
-
-def test_tokens_are_those_of_a_mean_batch():
-    """A text and two targets, each with its end."""
-    network = make_student("seq2seq", SMALL).network
-    ids = [len(network.tokenizer(text).input_ids) for text in ("the door", "red", "the sea")]
-    targets = (Target("label", "red"), Target("rationale", "the sea"))
-    found = check_fit(network, [TrainingRow("the door", targets)] * 20, CONFIG)
-    assert found.tokens == 16 * sum(ids)
 
 
 # --- what does not fit

@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from distilwhy.core.answer import Kind
@@ -28,6 +29,21 @@ from distilwhy.core.review import WrongPolicy
 from distilwhy.errors import ConfigError
 
 _NAME_IT = "name its environment variable in api_key_env"
+_TEACHERS = ("chat", "completion", "anthropic", "gemini", "recorded")
+_ADDRESSES = {
+    "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
+}
+_SET_ELSEWHERE = {
+    "model": "model",
+    "temperature": "temperature",
+    "max_tokens": "max_tokens",
+    "maxOutputTokens": "max_tokens",
+    "max_completion_tokens": "max_tokens, and max_tokens_name",
+    "stop": "stop",
+    "stop_sequences": "stop",
+    "stopSequences": "stop",
+}
 
 SplitChoice = Literal["train", "validation", "test"]
 TrackerChoice = Literal["tensorboard", "trackio", "wandb", "mlflow"]
@@ -90,15 +106,17 @@ class DataConfig(_Strict):
 
 
 class HttpTeacherConfig(_Strict):
-    """Any OpenAI-compatible endpoint, asked by chat or by plain completion."""
+    """An endpoint: OpenAI-compatible, by chat or by plain completion; Anthropic's; Gemini's."""
 
-    kind: Literal["chat", "completion"]
+    kind: Literal["chat", "completion", "anthropic", "gemini"]
     base_url: str
     model: str
     api_key_env: str | None = None
     temperature: float | None = Field(default=0.0, ge=0)
     max_tokens: int | None = Field(default=512, gt=0)
+    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     stop: list[str] = ["\n\nQ:"]
+    structured: bool = False
     extra: dict[str, Any] = {}
     concurrency: int = Field(default=8, gt=0)
     timeout: float = Field(default=120.0, gt=0)
@@ -110,14 +128,20 @@ class HttpTeacherConfig(_Strict):
     samples: int = Field(default=1, gt=0)
     explain_wrong: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _at_home(cls, values: Any) -> Any:
+        address = _ADDRESSES.get(str(values.get("kind"))) if isinstance(values, dict) else None
+        return {"base_url": address, **values} if address else values
+
     @field_validator("base_url")
     @classmethod
-    def _http(cls, value: str) -> str:
+    def _http(cls, value: str, info: ValidationInfo) -> str:
         if not re.match(r"https?://[^/\s]+", value):
             raise ValueError("must start with http:// or https://")
         if re.match(r"https?://[^/]*@", value):
             raise ValueError("must hold no user name or password; name a key in api_key_env")
-        return value.rstrip("/")
+        return _with_version(value.rstrip("/"), info.data.get("kind"))
 
     @field_validator("api_key_env")
     @classmethod
@@ -137,6 +161,38 @@ class HttpTeacherConfig(_Strict):
                 raise ValueError(f"must not hold {name!r}; {_NAME_IT}")
         return value
 
+    @field_validator("max_tokens")
+    @classmethod
+    def _needed(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is None and info.data.get("kind") == "anthropic":
+            raise ValueError("kind 'anthropic' cannot do without; set it, to 1024 say")
+        return value
+
+    @field_validator("max_tokens_name")
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        if value != "max_tokens" and info.data.get("kind") != "chat":
+            raise ValueError(f"kind {info.data.get('kind')!r} has one name for it; leave it out")
+        return value
+
+    @field_validator("structured")
+    @classmethod
+    def _offered(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("kind") == "completion":
+            raise ValueError(
+                "kind 'completion' cannot ask for it; take kind 'chat', or leave it out"
+            )
+        return value
+
+    @field_validator("extra")
+    @classmethod
+    def _not_twice(cls, value: dict[str, Any]) -> dict[str, Any]:
+        within = value.get("generationConfig")
+        for name in [*value, *(within if isinstance(within, dict) else ())]:
+            if name in _SET_ELSEWHERE:
+                raise ValueError(f"must not hold {name!r}; set teacher.{_SET_ELSEWHERE[name]}")
+        return value
+
     @field_validator("samples")
     @classmethod
     def _differing(cls, value: int, info: ValidationInfo) -> int:
@@ -145,6 +201,14 @@ class HttpTeacherConfig(_Strict):
                 "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
             )
         return value
+
+
+def _with_version(url: str, kind: object) -> str:
+    """An address as these providers' own clients take it, with the version that they add."""
+    home = _ADDRESSES.get(str(kind))
+    if home is None or re.search(r"/v\d\w*$", url):
+        return url
+    return url + home[home.rindex("/") :]
 
 
 class RecordedTeacherConfig(_Strict):
@@ -391,7 +455,7 @@ def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
     given = first["input"]
     if first["type"].startswith("union_tag"):
         value = f"{given['kind']!r}: " if isinstance(given, dict) and "kind" in given else ""
-        return f"{key}.kind: {value}must be one of chat, completion, recorded"
+        return f"{key}.kind: {value}must be one of {', '.join(_TEACHERS)}"
     if first["type"].startswith("model_"):
         return f"{key}: {given!r}: must hold keys and values"
     message = str(first["msg"]).removeprefix("Value error, ").replace(" after validation", "")
@@ -403,7 +467,7 @@ def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
 
 def _is_branch(part: str | int) -> bool:
     """Whether pydantic names the arm of a union there, not a key."""
-    arms = ("str", "float", "chat", "completion", "recorded", "list[dict[str,any]]")
+    arms = ("str", "float", *_TEACHERS, "list[dict[str,any]]")
     return isinstance(part, str) and (part in arms or part.endswith("Config"))
 
 

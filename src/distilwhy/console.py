@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -22,6 +23,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from distilwhy.board import Board
 from distilwhy.core.cell import Cell
 from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
@@ -31,6 +33,7 @@ from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
     from distilwhy.flows import annotate, experiment, plan, run, status, train
+    from distilwhy.flows.forecast import Forecast
     from distilwhy.students.preflight import Preflight
     from distilwhy.students.training import Report, Trained
 
@@ -52,13 +55,16 @@ class Progress:
             console=self._console,
             disable=not self._live,
         )
+        self._board = Board()
+        self._view = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4)
         self._task: TaskID | None = None
         self._name = ""
         self._started = self._spoke = 0.0
         self._cells: dict[Cell, TaskID] = {}
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if self._live:
+            self._view.start()
         return self
 
     def __exit__(
@@ -67,11 +73,14 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        self._view.stop()
+
+    def _draw(self) -> Group:
+        return Group(self._bars, self._board) if self._board.is_shown else Group(self._bars)
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        self._bars.console.print(escape(line), soft_wrap=True)
+        self._console.print(escape(line), soft_wrap=True)
 
     def annotation(self, progress: "annotate.Progress") -> None:
         """Watch the teacher being asked."""
@@ -88,7 +97,15 @@ class Progress:
         """Watch students being trained."""
         from distilwhy.flows.train import Watcher
 
-        return Watcher(self._plans, self._ticks, self._reports, self._ends)
+        return Watcher(
+            begins=self._board.begin,
+            fits=self._fits,
+            plans=self._plans,
+            ticks=self._ticks,
+            reports=self._reports,
+            ends=self._ends,
+            stands=self._board.stand,
+        )
 
     def watch(self) -> "run.Watch":
         """Watch a whole run."""
@@ -102,19 +119,27 @@ class Progress:
             self._begin("test rows", students, 0)
         self._move(done, students, "students asked")
 
-    def _plans(self, trainings: int, workers: int, preflight: "Preflight") -> None:
+    def _fits(self, preflight: "Preflight") -> None:
         trained = ""
         if preflight.trainable < preflight.parameters:
             trained = f", {preflight.trainable / 1e6:.1f} M trained"
         self.say(
             f"a student: {preflight.parameters / 1e6:.1f} M parameters{trained}, about "
-            f"{preflight.memory / 2**30:.1f} GiB of {preflight.available / 2**30:.1f}, "
-            f"{_duration(preflight.seconds)} for {preflight.steps} steps"
+            f"{preflight.memory / 2**30:.1f} GiB of {preflight.available / 2**30:.1f}"
         )
+        self._begin("timing a few steps", None, 0)
+
+    def _plans(self, forecast: "Forecast") -> None:
         self.say(
-            f"{trainings} to train, {workers} at a time: {_duration(trainings * preflight.seconds)}"
+            f"{forecast.trainings} to train, {forecast.workers} at a time, {forecast.steps} steps "
+            f"each: {_duration(forecast.seconds)}"
         )
-        self._begin("students", trainings, 0)
+        alike: dict[str, list[str]] = {}
+        for method, seconds in forecast.each.items():
+            alike.setdefault(_duration(seconds), []).append(method)
+        for duration, methods in alike.items():
+            self.say(f"  {', '.join(methods)}: {duration} each")
+        self._begin("students", forecast.trainings, 0)
 
     def _ticks(self, cell: Cell, step: int, steps: int) -> None:
         if cell not in self._cells:

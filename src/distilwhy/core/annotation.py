@@ -5,12 +5,14 @@ possible it says so, and the row trains nothing.
 
 1. Thinking between ``<think>`` tags, and markdown emphasis, are taken away.
 2. The text is cut where a made-up next question starts.
-3. The answer is what follows the last "the answer is", "Answer:", ``####`` or ``\\boxed``;
+3. What is left may be a JSON object with a ``rationale`` and an ``answer``. Else:
+4. The answer is what follows the last "the answer is", "Answer:", ``####`` or ``\\boxed``;
    a teacher that answers twice has corrected itself. Failing all of these, a last line that
    is an answer and nothing else.
-4. The rationale is what stands before it.
+5. The rationale is what stands before it.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -135,8 +137,18 @@ _REFUSAL = re.compile(
     r"|i (?:can(?:no|['’])t|won['’]t|will not)|i(?:['’]m| am) (?:unable|not able))",
     re.I,
 )
-_CUT_SHORT = frozenset({"length", "max_tokens", "model_length"})
-_REFUSED = frozenset({"refusal", "content_filter", "safety", "recitation", "prohibited_content"})
+_FENCE = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?```(?:json)?\s*", re.I)
+_OBJECT = re.compile(r'\{\s*"')
+_REASON = re.compile(r"\b(?:because|since|as|given|for|due)\b", re.I)
+_JSON = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str)
+_CUT_SHORT = frozenset(
+    {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}
+)
+_REFUSED = frozenset(
+    {"refusal", "content_filter"}
+    | {"safety", "recitation", "prohibited_content", "blocklist", "spii", "language"}
+    | {"image_safety", "model_armor"}
+)
 
 
 def parse_completion(
@@ -157,7 +169,8 @@ def parse_completion(
     # Where more follows than is read, it was not the answer that the limit cut.
     cut_short = finish in _CUT_SHORT and len(body) == len(shown)
     try:
-        rationale, label = _read(task, example, body, cut_short=cut_short)
+        found = _read_object(task, example, _cut(_bare(completion.text), stop))
+        rationale, label = found or _read(task, example, body, cut_short=cut_short)
     except Unreadable as error:
         return Annotation(example.id, _outcome(finish, shown), problem=str(error))
     return Annotation(example.id, "ok", rationale, label)
@@ -167,6 +180,45 @@ def _outcome(finish: str, shown: str) -> Outcome:
     if finish in _CUT_SHORT:
         return "truncated"
     return "refused" if _REFUSAL.match(shown) else "unparsed"
+
+
+def _read_object(task: Task, example: Example, text: str) -> tuple[str, str] | None:
+    """What a reply says that is a JSON object, bare or in a fence; None if it is none."""
+    fence = _FENCE.match(text)
+    inner = text[fence.end() :] if fence else text
+    if not _OBJECT.match(inner):
+        return None
+    try:
+        fields, end = _JSON.raw_decode(inner)
+    except (ValueError, RecursionError):
+        raise Unreadable("the reply is a broken JSON object") from None
+    if re.search(r"\w", inner[end:]):
+        raise Unreadable("more is said after the JSON object")
+    fields = {name.strip().lower(): value for name, value in fields.items()}
+    rationale, answer = _field(fields, "rationale"), _field(fields, "answer")
+    if answer not in task.answer.labels:
+        answer = read_statement(task.answer, example.options, _visible(answer))
+    return _reasons_alone(task, example, _visible(rationale), answer), answer
+
+
+def _field(fields: dict[str, object], name: str) -> str:
+    if name not in fields:
+        raise Unreadable(f"the JSON object has no {name!r}")
+    value = fields[name]
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | None):
+        raise Unreadable(f"the {name!r} of the JSON object is no text")
+    return value or ""
+
+
+def _reasons_alone(task: Task, example: Example, text: str, label: str) -> str:
+    """A rationale without a last sentence that only says the answer again."""
+    cues = [*_CUE.finditer(text)]
+    last = text[cues[-1].end() :].strip() if cues else ""
+    if last and not _REASON.search(last) and _says_only(task, example, last, label):
+        text = text[: _opening_of_statement(task, example, text, cues, label)]
+    return _tidy(text)
 
 
 def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[str, str]:
@@ -190,12 +242,17 @@ def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[
 
 def _visible(text: str) -> str:
     """What a reader is shown: no thinking, no emphasis, nothing past an end-of-text token."""
-    shown = _without_thinking(text.translate(_WIDE)).strip()
-    if end := _END.search(shown, 1):
-        shown = shown[: end.start()]
+    shown = _bare(text).translate(_WIDE)
     for pattern, plain in _MARKUP:
         shown = pattern.sub(plain, shown)
     return shown.strip()
+
+
+def _bare(text: str) -> str:
+    """A text without thinking and without what follows an end-of-text token."""
+    shown = _without_thinking(text).strip()
+    end = _END.search(shown, 1)
+    return shown[: end.start()] if end else shown
 
 
 def _without_thinking(text: str) -> str:

@@ -35,6 +35,11 @@ class Prices:
         full = (full + tokens.output * written) / _MILLION
         return full * share if tokens.batch else full
 
+    def dearest(self, read: int, written: int) -> "Tokens":
+        """As many tokens, read in the dearer of the two ways."""
+        fresh, _, cached, _ = self._exact
+        return Tokens(read, written, read if cached > fresh else 0)
+
     @cached_property
     def _exact(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
         """The prices as they were typed, and the share of them that a batch costs."""

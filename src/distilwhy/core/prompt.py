@@ -15,6 +15,8 @@ from distilwhy.core.task import Example, Exemplar, Task
 
 Role = Literal["system", "user", "assistant"]
 
+_SO = " So the answer is "
+
 
 @dataclass(frozen=True)
 class Message:
@@ -31,10 +33,12 @@ class Head:
     Attributes:
         messages: The instruction and the exemplars.
         explains: Whether its questions give the answer away and ask for the reasons alone.
+        labels: The fixed labels that an answer is one of; empty where there are none.
     """
 
     messages: tuple[Message, ...]
     explains: bool = False
+    labels: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -85,7 +89,7 @@ def render_head(task: Task, *, explains: bool = False) -> Head:
     for exemplar in task.exemplars:
         messages.append(Message("user", _question(exemplar.example, explains)))
         messages.append(Message("assistant", render_reply(exemplar)))
-    return Head(tuple(messages), explains)
+    return Head(tuple(messages), explains, task.answer.labels)
 
 
 def render_prompt(head: Head, example: Example) -> Prompt:
@@ -101,7 +105,14 @@ def _question(example: Example, explains: bool) -> str:
 
 def render_reply(exemplar: Exemplar) -> str:
     """What the teacher is shown to say: the rationale, then ``So the answer is ….``"""
-    return f"{exemplar.rationale} So the answer is {_render_label(exemplar.example)}."
+    return f"{exemplar.rationale}{_SO}{_render_label(exemplar.example)}."
+
+
+def structure_reply(reply: str) -> str:
+    """The same reply as a JSON object with its ``rationale`` and its ``answer``."""
+    rationale, _, answer = reply.rpartition(_SO)
+    fields = {"rationale": rationale, "answer": answer.removesuffix(".")}
+    return json.dumps(fields, ensure_ascii=False)
 
 
 def _render_label(example: Example) -> str:

@@ -55,9 +55,17 @@ class LoopbackServer:
         await web.TCPSite(self._runner, HOST, self._port, backlog=1024).start()
         return f"http://{HOST}:{self._runner.addresses[0][1]}"
 
-    def _close(self) -> None:
+    async def _stop(self) -> None:
+        """Stop serving, and give up whatever is still being answered."""
         if self._runner is not None:
-            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+            await self._runner.cleanup()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def _close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

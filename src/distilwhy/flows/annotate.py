@@ -19,6 +19,7 @@ from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Heard, Limits, Purse
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.spending import add_up
 from distilwhy.store.ledger import Entry, Extra, Ledger, open_ledger
 from distilwhy.students.processes import refuse_company
 
@@ -174,11 +175,7 @@ class _Keeper:
                     yield call
 
     async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
-        """Keep answers in one transaction, then count them.
-
-        Raises:
-            TeacherError: if the last new calls have all failed.
-        """
+        """Keep answers in one transaction, then count them."""
         await asyncio.to_thread(self._ledger.put, list(map(_entry, heard)), extras)
         if not heard:
             return
@@ -191,10 +188,13 @@ class _Keeper:
             failed=self.progress.failed + len(failed),
         )
         self._watch(self.progress)
-        for answer in heard:
-            self._lose_patience(answer)
 
-    def _lose_patience(self, heard: Heard) -> None:
+    def hear(self, heard: Heard) -> None:
+        """Lose patience where call after call fails.
+
+        Raises:
+            TeacherError: if the last new calls have all failed.
+        """
         if heard.completion.error is None:
             self._failures_in_a_row = 0
         elif heard.call.key not in self._failed_before:
@@ -233,8 +233,9 @@ def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) 
             "write what a million tokens cost under 'prices'"
         )
     prices = Prices(**config.prices.model_dump())
-    settled = sum((prices.of(tokens) for tokens, _ in ledger.billed()), ledger.debts())
-    return Purse(Budget(budget, settled), prices, ledger.set_advance)
+    ledger.begin_run()
+    spent = add_up(ledger, prices)
+    return Purse(Budget(budget, spent.certain + spent.possible), prices, ledger.set_advance)
 
 
 def _run(asking: Coroutine[Any, Any, None]) -> None:

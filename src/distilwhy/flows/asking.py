@@ -35,6 +35,10 @@ class Heard:
 class Keeper(Protocol):
     """Whoever writes down what is heard."""
 
+    def hear(self, heard: Heard) -> None:
+        """Take notice, before it is kept; a TeacherError ends the asking."""
+        ...
+
     async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
         """Keep it for good before coming back."""
         ...
@@ -74,9 +78,9 @@ class Limits:
 class Asking:
     """Asks a teacher all of some calls.
 
-    Workers ask; one task hands what they hear to the keeper, so that an answer is on the disk
-    before it is counted. What a budget holds back ends it in good order: what is under way is
-    waited for, and kept.
+    Workers ask; one task hands what they hear to the keeper. A worker goes on when its answer is
+    on the disk, so that no more is ever lost than could be under way at once. What a budget holds
+    back ends it in good order: what is under way is waited for, and kept.
 
     Args:
         calls: Read as they are needed.
@@ -106,6 +110,7 @@ class Asking:
         self._extras: list[Extra] = []
         self._unsettled: list[tuple[Decimal, Decimal]] = []
         self._news = asyncio.Event()
+        self._kept = asyncio.Event()
 
     async def run(self) -> None:
         """Ask all of them.
@@ -139,6 +144,8 @@ class Asking:
                 return
             self._heard.append(heard)
             self._news.set()
+            self._keeper.hear(heard)
+            await self._kept.wait()
 
     async def _answer(self, call: Call) -> Heard | None:
         """What comes of a call after all its tries; None where the budget does not allow one."""
@@ -221,9 +228,11 @@ class Asking:
 
     async def _hand_over(self) -> None:
         heard, extras, unsettled = self._heard, self._extras, self._unsettled
+        kept, self._kept = self._kept, asyncio.Event()
         self._heard, self._extras, self._unsettled = [], [], []
         if heard or extras:
             await self._keeper.keep(heard, extras)
+        kept.set()
         if self._purse and unsettled:
             for reserved, cost in unsettled:
                 self._purse.budget.settle(reserved, cost)
@@ -247,7 +256,7 @@ class Asking:
         """The worst case of a call, once it is put aside; None where it never can be."""
         if self._purse is None:
             return Tokens(*self._teacher.longest(call.prompt)) if self._limits.tokens else Tokens()
-        worst = Tokens(*self._teacher.longest(call.prompt))
+        worst = self._purse.prices.dearest(*self._teacher.longest(call.prompt))
         cost = self._purse.prices.of(worst)
         while self._short_of is None and not self._purse.reserve(cost):
             if not self._purse.budget.out:

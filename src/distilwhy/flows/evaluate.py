@@ -8,16 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from distilwhy.core.cell import Cell
-from distilwhy.core.cost import Bill, Prices, Usage, settle
 from distilwhy.core.curve import Curve, Point, find_efficiency, fit_curve
-from distilwhy.core.findings import Case, Confusion, Findings, How, MethodScore, StudentScore
+from distilwhy.core.findings import Confusion, Findings, How, MethodScore, StudentScore
 from distilwhy.core.headline import write_headline
 from distilwhy.core.method import METHODS
 from distilwhy.core.metrics import score
 from distilwhy.core.prompt import render_prompt
 from distilwhy.core.results import Tally, compare_with_baselines, judge, tally
 from distilwhy.core.splits import SPLITS
-from distilwhy.flows.exam import Answers, Exam, explain, list_exams, take_all
+from distilwhy.flows.bill import settle_bill
+from distilwhy.flows.cases import list_cases
+from distilwhy.flows.exam import Answers, list_exams, pick_firsts, take_all
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.machine import describe_machine, read_versions
 from distilwhy.flows.report import write_report
@@ -25,8 +26,6 @@ from distilwhy.store.run import folder_size, publish_findings, publish_jsonl
 from distilwhy.students.processes import refuse_company
 
 LABELS_SHOWN = 15
-EXPLAINED = 300
-SHOWN_FIRST = "step-by-step"
 
 
 def tally_annotations(experiment: Experiment) -> dict[str, Tally]:
@@ -68,7 +67,7 @@ def evaluate(
             for exam in exams
         }
         findings = _find(experiment, answers, correct)
-        cases = _list_cases(experiment, exams, answers, correct)
+        cases = list_cases(experiment, exams, answers, correct)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))
         publish_findings(experiment.folder, findings)
         write_report(experiment.folder)
@@ -96,7 +95,7 @@ def _find(
         comparisons=comparisons,
         curves=curves,
         efficiency=[found for found in efficiency if found is not None],
-        bill=_settle(experiment, methods),
+        bill=settle_bill(experiment, methods),
         confusions=_confuse(experiment, answers),
         how=_tell_how(experiment),
     )
@@ -159,23 +158,6 @@ def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[
     return curves
 
 
-def _settle(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
-    completions = experiment.inquiry.read_completions()
-    counted = [c for c in completions if c.input_tokens is not None and c.output_tokens is not None]
-    shown = next((m for m in methods if (m.method, m.rows) == (SHOWN_FIRST, None)), methods[0])
-    usage = Usage(
-        calls=len(completions),
-        input_tokens=sum(c.input_tokens or 0 for c in counted),
-        output_tokens=sum(c.output_tokens or 0 for c in counted),
-        counted=len(counted),
-        rows=len(experiment.read_annotations()),
-        training_seconds=shown.students[0].seconds,
-        student_rows_per_second=shown.students[0].rows_per_second,
-    )
-    prices = experiment.config.prices
-    return settle(usage, Prices(**prices.model_dump()) if prices else None)
-
-
 def _confuse(experiment: Experiment, answers: Mapping[Cell, Answers]) -> list[Confusion]:
     """For a choice among fixed labels, which label the first student of each method took for
     which."""
@@ -187,7 +169,7 @@ def _confuse(experiment: Experiment, answers: Mapping[Cell, Answers]) -> list[Co
     rest = len(common) > LABELS_SHOWN
     names = [*labels, "other"] if rest else labels
     found = []
-    for cell, given in _firsts(answers).items():
+    for cell, given in pick_firsts(answers).items():
         counts = [[0] * (len(names) + 1) for _ in names]
         for id_, label in gold.items():
             if label:
@@ -198,69 +180,6 @@ def _confuse(experiment: Experiment, answers: Mapping[Cell, Answers]) -> list[Co
                 counts[row][column] += 1
         found.append(Confusion(cell.method, names, counts))
     return found
-
-
-def _firsts(answers: Mapping[Cell, Answers]) -> dict[Cell, Answers]:
-    """The answers of each method's first student on all rows, or on the most there are."""
-    best: dict[str, Cell] = {}
-    for cell in answers:
-        kept = best.get(cell.method)
-        if kept is None or _extent(cell) > _extent(kept):
-            best[cell.method] = cell
-    return {cell: answers[cell] for cell in best.values()}
-
-
-def _extent(cell: Cell) -> float:
-    return float("inf") if cell.rows is None else cell.rows
-
-
-def _list_cases(
-    experiment: Experiment,
-    exams: Sequence[Exam],
-    answers: Mapping[Cell, Answers],
-    correct: Mapping[Cell, Sequence[bool]],
-) -> list[Case]:
-    """Every test row with all that was said about it."""
-    annotations = experiment.read_annotations()
-    same = experiment.task.answer.same
-    firsts = _firsts(answers)
-    right = {
-        cell.method: dict(zip(answers[cell].predictions, correct[cell], strict=True))
-        for cell in firsts
-    }
-    reasons = _explain(experiment, exams, right)
-    cases = []
-    for example in experiment.splits.test:
-        annotation = annotations.get(example.id)
-        taught = annotation.label if annotation else None
-        cases.append(
-            Case(
-                id=example.id,
-                text=example.text,
-                options=example.options,
-                gold=example.gold or "",
-                teacher=taught,
-                teacher_rationale=annotation.rationale if annotation else "",
-                student_rationale=reasons.get(example.id, ""),
-                answers={c.method: a.predictions[example.id].label for c, a in firsts.items()},
-                right={
-                    **{method: table[example.id] for method, table in right.items()},
-                    "teacher": same(taught, example.gold),
-                },
-            )
-        )
-    return cases
-
-
-def _explain(
-    experiment: Experiment, exams: Sequence[Exam], right: Mapping[str, Mapping[str, bool]]
-) -> dict[str, str]:
-    """The student's reasons for rows on which methods differ: as many as a person may read."""
-    first = next((exam for exam in exams if exam.cell.method == SHOWN_FIRST), None)
-    if first is None:
-        return {}
-    ids = [e.id for e in first.examples if len({table[e.id] for table in right.values()}) > 1]
-    return explain(experiment.folder, first, ids[:EXPLAINED])
 
 
 def _tell_how(experiment: Experiment) -> How:

@@ -13,7 +13,7 @@ from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, RunError
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.lesson import list_cells
-from distilwhy.flows.pool import count_workers, do_all
+from distilwhy.flows.pool import count_workers, open_pool
 from distilwhy.store.run import RunFolder, publish_json, read_json
 
 # Weights, and what a batch of questions takes beside them.
@@ -92,11 +92,8 @@ def take_all(
         largest = max(int((folder.training(exam.cell) or {})["parameters"]) for exam in waiting)
         count = count_workers(workers, BYTES_A_PARAMETER * largest)
         # A process takes longer to start than a student takes to answer.
-        if count > 1 and len(waiting) > 2 * count:
-            do_all(take, [(folder, exam) for exam in waiting], count, hear)
-        else:
-            for exam in waiting:
-                take(folder, exam, hear)
+        with open_pool(count if len(waiting) > 2 * count else 1) as do:
+            do(take, [(folder, exam) for exam in waiting], hear)
     return {exam.cell: _read(folder, exam.cell) for exam in exams}
 
 
@@ -130,6 +127,20 @@ def explain(folder: RunFolder, exam: Exam, ids: Sequence[str]) -> dict[str, str]
         kept = {"fingerprint": exam.fingerprint, "ids": list(ids), "reasons": reasons}
         publish_json(place, kept)
     return dict(kept["reasons"])
+
+
+def pick_firsts(answers: Mapping[Cell, Answers]) -> dict[Cell, Answers]:
+    """The answers of each method's first student on all rows, or on the most there are."""
+    best: dict[str, Cell] = {}
+    for cell in answers:
+        kept = best.get(cell.method)
+        if kept is None or _extent(cell) > _extent(kept):
+            best[cell.method] = cell
+    return {cell: answers[cell] for cell in best.values()}
+
+
+def _extent(cell: Cell) -> float:
+    return float("inf") if cell.rows is None else cell.rows
 
 
 def _is_taken(folder: RunFolder, exam: Exam) -> bool:

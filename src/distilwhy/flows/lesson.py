@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from distilwhy.config import StudentConfig, TrainingConfig
 from distilwhy.core.annotation import Annotation
@@ -21,6 +22,9 @@ from distilwhy.core.review import Review, review
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError
 from distilwhy.flows.experiment import Experiment
+
+if TYPE_CHECKING:
+    from distilwhy.students.student import Student
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Lesson:
             "cell": asdict(self.cell),
             "answer": asdict(self.task.answer),
             "student": self.student.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude={"report_to"}),
             "rows": [asdict(row) for row in self.rows],
             "validation": [asdict(example) for example in self.validation],
             "texts": self.texts if self.student.model == "scratch" else [],
@@ -134,6 +138,30 @@ class Lessons:
                 "labels"
             )
         return found
+
+
+def count_written(lesson: Lesson) -> int:
+    """How many characters a lesson has to be read and written."""
+    return sum(
+        len(row.source)
+        + sum(len(t.text) + len(t.before or "") + len(t.after or "") for t in row.targets)
+        for row in lesson.rows
+    )
+
+
+def build_student(lesson: Lesson) -> "Student":
+    """The student of a lesson, before it is taught.
+
+    Raises:
+        StudentError: if its model cannot be loaded.
+    """
+    from distilwhy.students.build import build_network
+    from distilwhy.students.network import Brief
+    from distilwhy.students.student import Student
+
+    method = METHODS[lesson.cell.method]
+    brief = Brief(lesson.task, method, lesson.student, lesson.training.two_passes)
+    return Student(build_network(brief, lesson.texts, lesson.cell.seed))
 
 
 def list_cells(experiment: Experiment, *, study: bool = False) -> list[Cell]:

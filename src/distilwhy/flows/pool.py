@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from distilwhy.errors import RunError, StudentError
 from distilwhy.students.processes import is_alone
@@ -50,42 +51,69 @@ def count_workers(wanted: int | None, memory: int) -> int:
     return min(wanted or cores, cores, fitting)
 
 
-def do_all(
-    work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], workers: int, hear: Tell
-) -> None:
-    """Do ``work(*job, tell)`` for every job, in processes that share the cores.
+class DoAll(Protocol):
+    """Does ``work(*job, tell)`` for every job, and comes back when all are done."""
 
-    What ``work`` tells is heard here, in the process that waits. If one fails the others are
-    ended, and its error is raised. All end as soon as the process that waits is killed.
+    def __call__(
+        self, work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], hear: Tell
+    ) -> None:
+        """Do all of it.
 
-    Args:
-        work: A function of a module, given a job and a ``tell`` to report with.
-        hear: Called with whatever was told.
+        Args:
+            work: A function of a module, given a job and a ``tell`` to report with.
+            hear: Called, in the process that waits, with whatever was told.
+        """
+
+
+@contextmanager
+def open_pool(workers: int) -> Iterator[DoAll]:
+    """So many processes that share the cores and do what they are given; of one, this process.
+
+    If a job fails the others are ended, and its error is raised. All processes end as soon as the
+    one that waits is killed.
 
     Raises:
         RunError: if one of the processes died, as by ``kill -9``.
     """
+    if workers == 1:
+        yield _do_here
+        return
     try:
         with _pool(workers) as (pool, news):
-            with _without_interrupts():
-                waiting: set[Future[None]] = {pool.submit(_do, work, job) for job in jobs}
-                processes = list((pool._processes or {}).values())
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-                while not news.empty():
-                    hear(*news.get())
-                for future in done:
-                    future.result()
-                # The executor does not always see the death of the process it started last.
-                if any(process.exitcode for process in processes):
-                    raise BrokenProcessPool
-            while not news.empty():
-                hear(*news.get())
+            yield partial(_do_there, pool, news)
     except BrokenProcessPool:
         raise RunError(
             f"one of {workers} processes died at its work, perhaps for want of memory; run the "
             "same command again to go on, with a smaller --workers if memory is short"
         ) from None
+
+
+def _do_here(work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], hear: Tell) -> None:
+    for job in jobs:
+        work(*job, hear)
+
+
+def _do_there(
+    pool: ProcessPoolExecutor,
+    news: Any,
+    work: Callable[..., None],
+    jobs: Sequence[tuple[Any, ...]],
+    hear: Tell,
+) -> None:
+    with _without_interrupts():
+        waiting: set[Future[None]] = {pool.submit(_do, work, job) for job in jobs}
+        processes = list((pool._processes or {}).values())
+    while waiting:
+        done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+        while not news.empty():
+            hear(*news.get())
+        for future in done:
+            future.result()
+        # The executor does not always see the death of the process it started last.
+        if any(process.exitcode for process in processes):
+            raise BrokenProcessPool
+    while not news.empty():
+        hear(*news.get())
 
 
 @contextmanager

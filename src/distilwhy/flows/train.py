@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distilwhy.core.cell import Cell
-from distilwhy.core.method import METHODS
 from distilwhy.errors import ConfigError, StudentError
 from distilwhy.flows.experiment import Experiment
-from distilwhy.flows.lesson import Lesson, Lessons, list_cells, list_waves
-from distilwhy.flows.pool import count_workers, do_all
+from distilwhy.flows.forecast import Forecast, forecast
+from distilwhy.flows.lesson import (
+    Lesson,
+    Lessons,
+    build_student,
+    count_written,
+    list_cells,
+    list_waves,
+)
+from distilwhy.flows.pool import count_workers, open_pool
 from distilwhy.store.run import (
     LOG,
     SUMMARY,
@@ -23,6 +30,7 @@ from distilwhy.store.run import (
     read_json,
 )
 from distilwhy.students.processes import is_main, wait_for_all
+from distilwhy.students.tracking import Tracked, check_trackers
 
 if TYPE_CHECKING:
     from distilwhy.students.preflight import Preflight
@@ -35,17 +43,22 @@ class Watcher:
     """Whom to tell how training goes; each may be left to do nothing.
 
     Attributes:
-        plans: Before training: how many times a student is to be trained, how many side by side,
-            and what one training takes.
+        begins: Before all else: the students that are to stand in the end.
+        fits: Before training: the size of the largest student, and the memory that it takes.
+        plans: After that, when a little was tried: how long all trainings take.
         ticks: After a step of a student: the steps done and to do.
         reports: After an evaluation.
-        ends: After a student, with the summary; or with None if it was trained already.
+        ends: After a training, with its summary; or with None if a student was trained already.
+        stands: When a student stands trained, with its accuracy on validation.
     """
 
-    plans: Callable[[int, int, "Preflight"], None] = lambda trainings, workers, preflight: None
+    begins: Callable[[Sequence[Cell]], None] = lambda cells: None
+    fits: Callable[["Preflight"], None] = lambda preflight: None
+    plans: Callable[[Forecast], None] = lambda forecast: None
     ticks: Callable[[Cell, int, int], None] = lambda cell, step, steps: None
     reports: Callable[[Cell, "Report"], None] = lambda cell, report: None
     ends: Callable[[Cell, "Trained | None"], None] = lambda cell, trained: None
+    stands: Callable[[Cell, float], None] = lambda cell, accuracy: None
 
 
 def train_students(
@@ -69,7 +82,7 @@ def train_students(
         study: Train the cells of the study, on all its numbers of rows.
 
     Raises:
-        ConfigError: if the method is not in the experiment.
+        ConfigError: if the method is not in the experiment, or a tracker is not installed.
         StudentError: if a student cannot be built, does not fit the machine, or has no rows to
             train on.
         RunError: if another process works in the run folder.
@@ -77,22 +90,27 @@ def train_students(
     names = experiment.config.methods
     if method is not None and method not in names:
         raise ConfigError(f"method {method!r} is not in {experiment.file}; it has {names}")
+    check_trackers(experiment.config.training.report_to)
     watcher = watcher if watcher and is_main() else Watcher()
     with experiment.folder.lock() if is_main() else nullcontext():
         if is_main():
             experiment.write_resolved()
-        for wave in list_waves(experiment, study=study):
-            lessons = Lessons(experiment)
-            chosen = [lessons.of(cell) for cell in wave if method in (None, cell.method)]
-            waiting = [one for one in chosen if not is_trained(experiment.folder, one)]
-            for done in (one for one in chosen if one not in waiting):
-                watcher.ends(done.cell, None)
-            _train_all(experiment.folder, waiting, workers, watcher)
-            wait_for_all()
+        waves = list_waves(experiment, study=study)
+        chosen = [[cell for cell in wave if method in (None, cell.method)] for wave in waves]
+        watcher.begins([cell for wave in chosen for cell in wave])
+        waiting = [_sift(experiment, wave, watcher) for wave in chosen]
+        if any(waiting):
+            _train_all(experiment, waiting, workers, watcher)
+        wait_for_all()
 
 
 def missing_students(experiment: Experiment, *, study: bool = False) -> list[Cell]:
-    """The students that ``train_students`` would train now."""
+    """The students that ``train_students`` would train now.
+
+    Raises:
+        ConfigError: if it would not begin, as a tracker is not installed.
+    """
+    check_trackers(experiment.config.training.report_to)
     lessons = Lessons(experiment)
     return [
         cell
@@ -108,55 +126,50 @@ def is_trained(folder: RunFolder, lesson: Lesson) -> bool:
     return summary is not None and summary["fingerprint"] == lesson.fingerprint
 
 
+def _sift(experiment: Experiment, cells: Sequence[Cell], watcher: Watcher) -> list[Lesson]:
+    """The lessons that are to be learnt; of students that stand trained, word is given."""
+    lessons, waiting = Lessons(experiment), []
+    for cell in cells:
+        lesson = lessons.of(cell)
+        if not is_trained(experiment.folder, lesson):
+            waiting.append(lesson)
+        elif summary := experiment.folder.training(cell):
+            watcher.ends(cell, None)
+            watcher.stands(cell, summary["validation_accuracy"])
+    return waiting
+
+
 def _train_all(
-    folder: RunFolder, lessons: list[Lesson], workers: int | None, watcher: Watcher
+    experiment: Experiment, waves: list[list[Lesson]], workers: int | None, watcher: Watcher
 ) -> None:
-    if not lessons:
-        return
+    def hear(what: str, *told: Any) -> None:
+        getattr(watcher, what)(*told)
+
+    preflight = _check_all([lesson for wave in waves for lesson in wave])
+    count = count_workers(workers, preflight.memory)
+    watcher.fits(preflight)
+    with open_pool(count) as do:
+        watcher.plans(forecast(waves, count, do))
+        for index, wave in enumerate(waves):
+            if index:
+                # The learning rates have been found by now.
+                wave = _sift(experiment, [lesson.cell for lesson in wave], watcher)
+            do(train_cell, [(experiment.folder, lesson) for lesson in wave], hear)
+            wait_for_all()
+
+
+def _check_all(lessons: Sequence[Lesson]) -> "Preflight":
+    """What the student with most to read and write takes: the others take no more."""
+    from distilwhy.students.preflight import check_fit
+
     for lesson in lessons:
         if not lesson.rows:
             raise StudentError(
                 f"method {lesson.cell.method!r} has no rows to train on; annotate first, or give "
                 "gold labels"
             )
-    preflight = _check_fit(max(lessons, key=_count_written))
-    count = count_workers(workers, preflight.memory)
-    trainings = sum(len(lesson.training.rates) for lesson in lessons)
-    watcher.plans(trainings, count, preflight)
-
-    def hear(what: str, *told: Any) -> None:
-        getattr(watcher, what)(*told)
-
-    if count > 1:
-        do_all(train_cell, [(folder, lesson) for lesson in lessons], count, hear)
-    else:
-        for lesson in lessons:
-            train_cell(folder, lesson, hear)
-
-
-def _check_fit(lesson: Lesson) -> "Preflight":
-    from distilwhy.students.preflight import check_fit
-
-    return check_fit(_build(lesson).network, lesson.rows, lesson.training)
-
-
-def _count_written(lesson: Lesson) -> int:
-    """How much a lesson has to be read and written: the one with the most takes the most."""
-    return sum(
-        len(row.source)
-        + sum(len(t.text) + len(t.before or "") + len(t.after or "") for t in row.targets)
-        for row in lesson.rows
-    )
-
-
-def _build(lesson: Lesson) -> "Student":
-    from distilwhy.students.build import build_network
-    from distilwhy.students.network import Brief
-    from distilwhy.students.student import Student
-
-    method = METHODS[lesson.cell.method]
-    brief = Brief(lesson.task, method, lesson.student, lesson.training.two_passes)
-    return Student(build_network(brief, lesson.texts, lesson.cell.seed))
+    most = max(lessons, key=count_written)
+    return check_fit(build_student(most).network, most.rows, most.training)
 
 
 def train_cell(folder: RunFolder, lesson: Lesson, tell: Callable[..., None]) -> None:
@@ -166,11 +179,12 @@ def train_cell(folder: RunFolder, lesson: Lesson, tell: Callable[..., None]) -> 
         if is_main():
             _claim(unfinished, lesson)
         wait_for_all()
-        tried = [_train_rate(lesson, rate, unfinished, tell) for rate in lesson.training.rates]
+        tried = [_train_rate(folder, lesson, rate, tell) for rate in lesson.training.rates]
         best = max(tried, key=lambda summary: float(summary["validation_accuracy"]))
         wait_for_all()
         if is_main():
             _publish(folder, lesson, best, tried)
+        tell("stands", cell, best["validation_accuracy"])
         wait_for_all()
 
 
@@ -189,15 +203,16 @@ def _publish(
 
 
 def _train_rate(
-    lesson: Lesson, rate: float, unfinished: Path, tell: Callable[..., None]
+    folder: RunFolder, lesson: Lesson, rate: float, tell: Callable[..., None]
 ) -> dict[str, Any]:
     """Train with one learning rate; the student and its summary stand in a folder of its own."""
     from distilwhy.students.training import train
 
+    unfinished = folder.unfinished(lesson.cell)
     place = unfinished / f"lr-{rate}"
     if found := read_json(place / SUMMARY):
         return found
-    student = _build(lesson)
+    student = build_student(lesson)
     trained = train(
         student,
         lesson.rows,
@@ -205,6 +220,7 @@ def _train_rate(
         lesson.training.model_copy(update={"lr": rate}),
         lesson.cell.seed,
         unfinished / f"checkpoint-lr-{rate}",
+        tracked=_tracked(folder, lesson, rate),
         watch=lambda report: tell("reports", lesson.cell, report),
         tick=lambda step, steps: tell("ticks", lesson.cell, step, steps),
     )
@@ -215,6 +231,21 @@ def _train_rate(
         _keep(student, summary, log, place)
     wait_for_all()
     return summary
+
+
+def _tracked(folder: RunFolder, lesson: Lesson, rate: float) -> Tracked:
+    """How trackers are to show a training: by the name of its student, and by its learning rate
+    where several are tried."""
+    cell, settings = lesson.cell, lesson.training.model_dump(mode="json", exclude={"report_to"})
+    several = f"-lr{rate}" if len(lesson.training.rates) > 1 else ""
+    told = {**asdict(cell), "model": lesson.student.model, **settings, "lr": rate}
+    return Tracked(
+        lesson.training.report_to,
+        project=folder.path.resolve().name,
+        name=cell.name + several,
+        folder=folder.logs,
+        settings={key: v if isinstance(v, int | float) else str(v) for key, v in told.items()},
+    )
 
 
 def _keep(student: "Student", summary: dict[str, Any], log: Sequence[Any], place: Path) -> None:

@@ -7,6 +7,7 @@ An answer is on the disk before it is counted: each batch is one transaction, in
 import hashlib
 import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,6 +106,13 @@ class Ledger:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, and one at a time: threads share a connection's transaction."""
+        with self._lock, self._connection:
+            yield
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Completion]:
         """The completions of those ``keys`` that have one."""
@@ -146,7 +154,7 @@ class Ledger:
     def put(self, entries: Iterable[Entry], extras: Iterable[Extra] = ()) -> None:
         """Keep answers for good, all or none; a failed call may be replaced, an answer never."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._connection:
+        with self._transaction():
             self._connection.executemany(
                 f"INSERT INTO completions ({_COLUMNS}) VALUES ({_marks(range(13))})"
                 " ON CONFLICT (key) DO UPDATE SET text = excluded.text,"
@@ -165,7 +173,7 @@ class Ledger:
 
     def forget(self, keys: Iterable[bytes], what: str) -> None:
         """Let answers be asked for again; what they cost stays counted as an extra."""
-        with self._connection:
+        with self._transaction():
             for chunk in _chunks(list(dict.fromkeys(keys))):
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 where = f"FROM completions WHERE key IN ({_marks(chunk)})"
@@ -191,15 +199,18 @@ class Ledger:
         ]
 
     def debts(self) -> Decimal:
-        """What killed runs may owe beside all that is billed; to be asked as a run begins."""
-        with self._connection:
-            self._connection.execute("UPDATE advances SET ended = 1")
-        rows = self._connection.execute("SELECT amount FROM advances").fetchall()
+        """What runs that were killed may owe beside all that is billed."""
+        rows = self._connection.execute("SELECT amount FROM advances WHERE ended").fetchall()
         return sum((Decimal(amount) for (amount,) in rows), NOTHING)
+
+    def begin_run(self) -> None:
+        """What an earlier run has out is a debt from now on: it was killed."""
+        with self._transaction():
+            self._connection.execute("UPDATE advances SET ended = 1")
 
     def set_advance(self, amount: Decimal) -> None:
         """Write down, for good, what this run has out."""
-        with self._connection:
+        with self._transaction():
             self._connection.execute("DELETE FROM advances WHERE NOT ended")
             if amount:
                 self._connection.execute("INSERT INTO advances VALUES (?, 0)", (str(amount),))

@@ -4,6 +4,7 @@
     ledger.sqlite           every answer of the teacher
     students/CELL/          a student, with training.json and training.jsonl beside its weights;
                             CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows
+    logs/CELL/              what TensorBoard shows of its training, if it is asked to
     predictions/CELL.json   what it answered to the test rows
     predictions/CELL.explained.json  its reasons for rows on which methods differ
     results.json            what was found
@@ -60,6 +61,10 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.path / "report"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
 
     @property
     def page(self) -> Path:

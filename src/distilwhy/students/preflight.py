@@ -1,4 +1,4 @@
-"""What a training will take, told before it begins: parameters, memory, time."""
+"""What a training will take, told before it begins: parameters and memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +10,12 @@ from accelerate.utils import parse_flag_from_env
 from distilwhy.config import LoraConfig, TrainingConfig
 from distilwhy.core.method import Target, TrainingRow
 from distilwhy.errors import StudentError
-from distilwhy.students.batches import BatchOrder, split
 from distilwhy.students.build import family_of
 from distilwhy.students.network import DrawnRow, EncodedRow, EncodedTarget, Lengths, Network
 from distilwhy.students.processes import count_processes, join_processes
 from distilwhy.students.trial import on_trial
 
 GIB = 2**30
-SAMPLE = 256
-TRIAL_S = 0.25
 # Bytes taken for every byte that is kept. On a CPU the heap keeps most of the blocks that are
 # freed: benchmarks/preflight.py measures it.
 HOLES, HOLES_CPU = 1.2, 1.75
@@ -31,20 +28,14 @@ class Preflight:
     Attributes:
         parameters: All of the network's.
         trainable: Those that are trained.
-        steps: Updates to do.
-        tokens: A step reads and writes about so many, padding left out.
         memory: About so many bytes at the peak, for weights, gradients, optimizer, activations.
         available: Bytes of the machine, or of the GPU.
-        seconds: About so long, evaluations left out.
     """
 
     parameters: int
     trainable: int
-    steps: int
-    tokens: int
     memory: int
     available: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -80,15 +71,11 @@ def check_fit(network: Network, rows: Sequence[TrainingRow], config: TrainingCon
     if peak > available:
         remedy = _spread(network, rows, config, memory, available)
         raise _too_large(network, peak, available, remedy)
-    tokens, seconds = estimate_step(network, rows, config)
     return Preflight(
         parameters=sum(p.numel() for p in network.parameters()),
         trainable=_count_trainable(network),
-        steps=config.steps,
-        tokens=tokens,
         memory=peak,
         available=available,
-        seconds=config.steps * seconds,
     )
 
 
@@ -117,29 +104,6 @@ def estimate_memory(
     if on_cpu:
         row = max(row, full.row)
     return Memory(fixed_bytes(network), int(holes * kept.once), row)
-
-
-def estimate_step(
-    network: Network, rows: Sequence[TrainingRow], config: TrainingConfig
-) -> tuple[int, float]:
-    """The tokens of a step, and the seconds that one takes here and now.
-
-    Forward and backward are tried on ever more rows, until they take a while or are all that are
-    learnt from at once.
-    """
-    sample = _encode(network, rows[:: max(1, len(rows) // SAMPLE)])
-    order, parts = BatchOrder(sample, config.batch_size, 0), config.accumulate * count_processes()
-    tried: list[tuple[int, int, float]] = []
-    with on_trial(network, config) as trial:
-        while len(tried) < 2 or sum(seconds for _, _, seconds in tried) < TRIAL_S:
-            part = split(order.draw(len(tried)), parts)[0][: 2 ** len(tried)]
-            tried.append((len(part), sum(map(_count_tokens, part)), trial.seconds(part)))
-    most = max(count for count, _, _ in tried)
-    counted = [(tokens, seconds) for count, tokens, seconds in tried if count == most]
-    pace = sum(seconds for _, seconds in counted) / sum(tokens for tokens, _ in counted)
-    mean = sum(_count_tokens(DrawnRow(row, row.variants[0])) for row in sample) / len(sample)
-    tokens = round(mean * min(config.batch_size, len(rows)))
-    return tokens, pace * tokens / count_processes()
 
 
 def fixed_bytes(network: Network) -> int:
@@ -250,10 +214,6 @@ def _logit_bytes(network: Network, rows: Sequence[DrawnRow]) -> int:
     """Of a row, the gradient of the logits, which comes beside all that is kept."""
     written = sum(_count_written(row.targets) for row in rows)
     return 4 * network.shape.vocabulary * written // len(rows)
-
-
-def _count_tokens(drawn: DrawnRow) -> int:
-    return drawn.row.length + _count_written(drawn.targets)
 
 
 def _count_written(targets: Sequence[EncodedTarget]) -> int:

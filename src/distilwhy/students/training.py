@@ -30,6 +30,7 @@ from distilwhy.students.network import (
 from distilwhy.students.objective import Losses, Objective, staged_factor
 from distilwhy.students.precision import open_accelerator
 from distilwhy.students.student import Student
+from distilwhy.students.tracking import UNTRACKED, Tracked, open_trackers
 
 GRADIENT_NORM = 1.0
 TASKS: tuple[TargetTask, ...] = ("label", "rationale")
@@ -104,6 +105,7 @@ def train(
     seed: int,
     folder: Path,
     *,
+    tracked: Tracked = UNTRACKED,
     watch: Watch = lambda report: None,
     tick: Tick = lambda step, steps: None,
 ) -> Trained:
@@ -118,20 +120,28 @@ def train(
         rows: What to train on.
         validation: What to select by; each row's ``gold`` is the label to be matched.
         config: Its first learning rate is the one that is used.
+        tracked: How trackers are to show it, if any are.
         watch: Called after every evaluation.
         tick: Called after every step with the steps done and to do.
 
     Raises:
-        StudentError: if there are no rows, a batch cannot be split as asked, or the loss is no
-            number.
+        StudentError: if there are no rows, a batch cannot be split as asked, a tracker cannot be
+            opened, or the loss is no number.
     """
     if not rows:
         raise StudentError("there are no rows to train on; annotate first, or give gold labels")
     lengths = Lengths(student.brief.limits)
     encoded = [student.network.encode(row, lengths) for row in rows]
     loop = _Loop(student.network, encoded, validation, config, seed, folder)
-    loop.run(watch, tick)
+    loop.resume()
     progress = loop.progress
+    with open_trackers(tracked, progress.step, folder) as log:
+
+        def hear(report: Report) -> None:
+            log(report.step, _values(report, config))
+            watch(report)
+
+        loop.run(hear, tick)
     return Trained(
         rows=len(rows),
         steps=progress.step,
@@ -164,6 +174,16 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     rising = (step + 1) / warm
     falling = (config.steps - step) / max(1, config.steps - warm)
     return config.rates[0] * min(1.0, rising, falling)
+
+
+def _values(report: Report, config: TrainingConfig) -> dict[str, float]:
+    """A report as trackers show it."""
+    return {
+        **{f"loss/{task}": loss for task, loss in report.losses.items()},
+        **{f"gradient/{task}": norm for task, norm in report.gradients.items()},
+        "learning_rate": learning_rate(config, report.step - 1),
+        "validation_accuracy": report.validation_accuracy,
+    }
 
 
 class _Loop:
@@ -206,8 +226,16 @@ class _Loop:
             self.objective.set_reduce_scatter_unused_params(True)
         self.accelerator.register_for_checkpointing(self.progress)
 
+    def resume(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        state = self.folder / _STATE
+        for place in (state, state.with_suffix(".old")):
+            if place.is_dir():
+                self.accelerator.load_state(str(place))
+                return
+
     def run(self, watch: Watch, tick: Tick) -> None:
-        self._resume()
+        """Take the steps that are left; leave the network with its best weights."""
         sums = torch.zeros(2, 2)
         while self.progress.step < self.config.steps and not self._is_spent():
             started = time.monotonic()
@@ -368,13 +396,6 @@ class _Loop:
                 state.rename(old)
             aside.rename(state)
         self.accelerator.wait_for_everyone()
-
-    def _resume(self) -> None:
-        state = self.folder / _STATE
-        for place in (state, state.with_suffix(".old")):
-            if place.is_dir():
-                self.accelerator.load_state(str(place))
-                return
 
 
 def _has_rationale(targets: Sequence[EncodedTarget]) -> bool:

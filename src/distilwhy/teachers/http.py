@@ -18,16 +18,29 @@ from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Head, Prompt
 from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.teachers.anthropic import ANTHROPIC
 from distilwhy.teachers.base import Reply, Trouble
+from distilwhy.teachers.gemini import GEMINI
 from distilwhy.teachers.openai import CHAT, COMPLETION
 from distilwhy.teachers.wire import Wire
 
 LONGEST_RETRY_AFTER_S = 300.0
 PATIENCE = 5
 LONG_KEY = 16
-WIRES: Mapping[str, Wire] = {"chat": CHAT, "completion": COMPLETION}
+WIRES: Mapping[str, Wire] = {
+    "chat": CHAT,
+    "completion": COMPLETION,
+    "anthropic": ANTHROPIC,
+    "gemini": GEMINI,
+}
+_MISREAD = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 _LIMITED = frozenset({429, 503, 529})
 _TRANSIENT = frozenset({408, 409, 425}) | _LIMITED
+# What a status does not tell: Gemini calls a wrong key a bad request, and the end of a day's quota
+# a limit that passes in seconds; Anthropic calls an empty account a bad request.
+_WRONG_KEY = b'"API_KEY_INVALID"'
+_A_DAY = b"PerDay"
+_UNPAID = (b'"insufficient_quota"', b"credit balance is too low")
 
 
 class HttpTeacher:
@@ -68,7 +81,10 @@ class HttpTeacher:
         return self._config.retries
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
-        return {"by": self._identity, "head": prompt.head.digest, "question": prompt.question}
+        decides = {"by": self._identity, "head": prompt.head.digest, "question": prompt.question}
+        if self._config.structured:
+            return {**decides, "labels": prompt.head.labels}
+        return decides
 
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         """A token is a byte of what is sent at the least, so it cannot be more tokens than bytes.
@@ -131,37 +147,46 @@ class HttpTeacher:
         what = f"HTTP {status}: {self._excerpt(content)}"
         self._end_if_hopeless(status, what, content)
         if status in _TRANSIENT or status >= 500:
-            return Trouble(what, self._retry_after(headers), limited=status in _LIMITED)
+            wait = self._retry_after(headers, content)
+            return Trouble(what, wait, limited=status in _LIMITED)
         return Completion("", error=what)
 
     def _completion(self, content: bytes) -> Completion | None:
         try:
             return self._wire.read(json.loads(content))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        except _MISREAD:
             return None
 
     def _end_if_hopeless(self, status: int, what: str, content: bytes) -> None:
         where = self._config.base_url
-        if status in (401, 403):
+        if status in (401, 403) or _WRONG_KEY in content:
             name = self._config.api_key_env
             advice = f"check the key in ${name}" if name else "name its key in teacher.api_key_env"
             raise TeacherError(f"{where} refuses the key ({what}); {advice}")
-        if status == 402 or b'"insufficient_quota"' in content:
+        if status == 402 or any(mark in content for mark in _UNPAID):
             raise TeacherError(f"{where} wants to be paid ({what}); top the account up")
+        if status == 429 and _A_DAY in content:
+            raise TeacherError(f"{where} has no more for today ({what}); run again tomorrow")
         if status == 404:
             raise TeacherError(
                 f"{where} has no such model or path ({what}); check teacher.model "
                 f"({self._config.model!r}) and teacher.base_url"
             )
 
-    def _retry_after(self, headers: Mapping[str, str]) -> float:
-        seconds = _seconds(headers.get("Retry-After", ""))
+    def _retry_after(self, headers: Mapping[str, str], content: bytes) -> float:
+        seconds = max(_seconds(headers.get("Retry-After", "")), self._pause(content))
         if seconds > LONGEST_RETRY_AFTER_S:
             raise TeacherError(
                 f"{self._config.base_url} asks to be left alone for {seconds:.0f} s; "
                 "run again after that to go on"
             )
         return seconds
+
+    def _pause(self, content: bytes) -> float:
+        try:
+            return self._wire.pause(json.loads(content))
+        except _MISREAD:
+            return 0.0
 
     def _excerpt(self, content: bytes) -> str:
         text = content.decode(errors="replace")
@@ -190,7 +215,9 @@ class HttpTeacher:
 def _identity(config: HttpTeacherConfig, wire: Wire) -> str:
     """The SHA-256 of the kind of endpoint, the model and the sampling parameters."""
     nothing = Prompt("", Head(()), "")
-    decides = {"kind": config.kind, "body": wire.body(config, nothing)}
+    # Not every body says the model.
+    body = {"model": config.model, **wire.body(config, nothing)}
+    decides = {"kind": config.kind, "body": body}
     return sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Prompt
-from distilwhy.teachers.wire import Body, Wire, count
+from distilwhy.teachers.wire import Body, Wire, count, schema, turns, with_extra
 
 _THINKING = ("reasoning_content", "reasoning")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:(\d+)ms)?")
@@ -19,12 +19,17 @@ def _headers(key: str | None) -> dict[str, str]:
 
 
 def _chat_body(config: HttpTeacherConfig, prompt: Prompt) -> Body:
-    turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
-    return {"model": config.model, "messages": turns, **_settings(config)}
+    messages = [{"role": m.role, "content": m.content} for m in turns(config, prompt)]
+    body = {"model": config.model, "messages": messages, **_settings(config)}
+    if config.structured:
+        form = {"name": "answer", "strict": True, "schema": schema(prompt)}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return with_extra(body, config.extra)
 
 
 def _completion_body(config: HttpTeacherConfig, prompt: Prompt) -> Body:
-    return {"model": config.model, "prompt": prompt.as_text(), **_settings(config)}
+    body = {"model": config.model, "prompt": prompt.as_text(), **_settings(config)}
+    return with_extra(body, config.extra)
 
 
 def _settings(config: HttpTeacherConfig) -> Body:
@@ -32,16 +37,18 @@ def _settings(config: HttpTeacherConfig) -> Body:
     if config.temperature is not None:
         body["temperature"] = config.temperature
     if config.max_tokens is not None:
-        body["max_tokens"] = config.max_tokens
+        body[config.max_tokens_name] = config.max_tokens
     if config.stop:
         body["stop"] = config.stop
-    return {**body, **config.extra}
+    return body
 
 
 def _read_chat(reply: Any) -> Completion | None:
     choice = reply["choices"][0]
     message = choice["message"]
-    text = _joined(message["content"])
+    # Some servers leave the content out where all tokens went into thinking.
+    content = message.get("content") if choice.get("finish_reason") else message["content"]
+    text = _joined(content)
     thinking = next((message[name] for name in _THINKING if message.get(name)), "")
     found = _read(reply, choice, text)
     refusal = message.get("refusal")

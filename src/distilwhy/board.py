@@ -1,0 +1,55 @@
+"""How a study gets on: method by train rows, as students are trained."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from distilwhy.core.cell import Cell
+
+
+class Board:
+    """A table of the students that stand trained so far, and of their accuracy on validation.
+
+    Nothing is shown of one student alone.
+    """
+
+    def __init__(self) -> None:
+        self._cells: Sequence[Cell] = ()
+        self._accuracies: dict[Cell, float] = {}
+
+    def begin(self, cells: Sequence[Cell]) -> None:
+        """Show these students."""
+        self._cells, self._accuracies = cells, {}
+
+    def stand(self, cell: Cell, accuracy: float) -> None:
+        """Show that one of them stands trained."""
+        self._accuracies[cell] = accuracy
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is anything to compare."""
+        return len(self._cells) > 1
+
+    def __rich__(self) -> Group:
+        sizes = list(dict.fromkeys(cell.rows for cell in self._cells))
+        table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
+        for rows in sizes:
+            table.add_column(_name_size(rows), justify="right", no_wrap=True)
+        for method in dict.fromkeys(cell.method for cell in self._cells):
+            table.add_row(method, *(self._tell(method, rows) for rows in sizes))
+        return Group("", Text("Accuracy on validation so far", style="bold"), table)
+
+    def _tell(self, method: str, rows: int | None) -> Text:
+        cells = [c for c in self._cells if (c.method, c.rows) == (method, rows)]
+        found = [self._accuracies[cell] for cell in cells if cell in self._accuracies]
+        mean = f"{fmean(found):.1%}" if found else "–"
+        seeds = f"  {len(found)} of {len(cells)} seeds"
+        return Text.assemble((mean, "" if found else "dim"), (seeds, "dim"))
+
+
+def _name_size(rows: int | None) -> str:
+    return "all rows" if rows is None else f"{rows:,} rows"

@@ -1,0 +1,72 @@
+"""What a person sees while students are trained."""
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console
+
+from distilwhy.board import Board
+from distilwhy.console import Progress
+from distilwhy.core.cell import Cell
+from distilwhy.flows.forecast import Forecast
+from distilwhy.students.preflight import Preflight
+from distilwhy.students.training import Trained
+
+CELLS = [Cell(m, seed, rows) for rows in (90, None) for seed in (0, 1) for m in ("finetune", "b")]
+TRAINED = Trained(90, 600, 400, 0.1375, 1e-3, 10, "fp32", 1, 99.7, {}, [])
+
+
+def draw(board: Board) -> list[str]:
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(board)
+    return [" ".join(line.split()) for line in capture.get().splitlines() if line.strip()]
+
+
+def board_of(cells: Sequence[Cell]) -> Board:
+    board = Board()
+    board.begin(cells)
+    return board
+
+
+def test_the_board_tells_means_of_the_seeds_that_stand():
+    board = board_of(CELLS)
+    assert draw(board)[-2:] == [f"{m} – 0 of 2 seeds – 0 of 2 seeds" for m in ("finetune", "b")]
+    board.stand(Cell("finetune", 0, 90), 0.1)
+    board.stand(Cell("finetune", 1, 90), 0.25)
+    board.stand(Cell("b", 1), 1.0)
+    title, head, _, *lines = draw(board)
+    assert (title, head) == ("Accuracy on validation so far", "method 90 rows all rows")
+    assert lines == ["finetune 17.5% 2 of 2 seeds – 0 of 2 seeds",
+                     "b – 0 of 2 seeds 100.0% 1 of 2 seeds"]  # fmt: skip
+
+
+def test_one_student_alone_has_no_board():
+    assert not board_of(CELLS[:1]).is_shown
+    assert board_of(CELLS[:2]).is_shown
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_seen_of_a_study(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A board that stays at the end on a terminal, and elsewhere a line for each student."""
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", "120")
+    with Progress() as progress:
+        watcher = progress.training()
+        watcher.begins(CELLS)
+        watcher.fits(Preflight(1_233_792, 1_233_792, 2**30, 8 * 2**30))
+        each = {"finetune": 104.0, "label-distill": 118.0, "step-by-step": 290.0}
+        watcher.plans(Forecast(9, 2, 600, each, 720.0))
+        watcher.ends(Cell("finetune", 0, 90), TRAINED)
+        watcher.stands(Cell("finetune", 0, 90), 0.1375)
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "a student: 1.2 M parameters, about 1.0 GiB of 8.0\n" in said
+    assert "9 to train, 2 at a time, 600 steps each: about 12 min\n" in said
+    assert "  finetune, label-distill: about 2 min each\n" in said
+    assert "  step-by-step: about 5 min each\n" in said
+    assert "finetune 90 rows seed 0: validation 13.8% at step 400, 100 s\n" in said
+    assert ("13.8%  1 of 2 seeds" in said) is terminal
