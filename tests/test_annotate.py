@@ -10,8 +10,9 @@ import pytest
 
 from distilwhy.core.annotation import Annotation
 from distilwhy.errors import TeacherError
-from distilwhy.flows.annotate import Progress, annotate, refuse_unreadable
+from distilwhy.flows.annotate import annotate, refuse_unreadable
 from distilwhy.flows.experiment import Experiment, open_experiment
+from distilwhy.flows.keeper import Progress
 from distilwhy.flows.plan import plan
 from distilwhy.store.ledger import open_ledger
 from endpoint import Endpoint, fails, hangs_up, says, stalls
@@ -140,7 +141,8 @@ def test_rows_that_fail_again_and_again_never_stand_in_the_way(
     """However many they are: that they fail is no news, and all the others are answered."""
     (tmp_path / "v.jsonl").write_text(json.dumps(many(1, first=99)[0]))
     endpoint.plays = {f"Message {i}.": [fails(400, "filtered")] for i in range(12)}
-    experiment = opened({"teacher.concurrency": 1, "data.validation": "v.jsonl"}, train=many(24))
+    changes = {"teacher.concurrency": 1, "data.validation": "v.jsonl", "teacher.gate": {"rows": 0}}
+    experiment = opened(changes, train=many(24))
     for _ in range(2):
         with pytest.raises(TeacherError, match=r"5 calls have all failed \(HTTP 400: filtered\)"):
             annotate(experiment)
@@ -348,11 +350,12 @@ def test_explanations_are_planned_for_when_the_answers_are_there(explained, endp
     assert annotate(explained(), limit=13) == Progress(total=15, from_ledger=0, answered=13)
     found = plan(explained())
     assert (found.calls, found.answered) == (15, 13)
-    assert found.prompt_tokens > 0
+    assert found.estimate is not None
+    assert found.estimate.calls == 2
     assert annotate(explained(), limit=1) == Progress(total=15, from_ledger=13, answered=1)
     assert plan(explained()).answered == 14
     assert annotate(explained()) == Progress(total=15, from_ledger=14, answered=1)
-    assert plan(explained()).prompt_tokens == 0
+    assert plan(explained()).estimate is None
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_scores_as_json_are_those_of_the_results_file(done: Path):
 
 def test_status_shows_outcomes_students_and_scores(done: Path):
     shown = call("status", done).stdout
-    for word in ("unparsed", "refused", "truncated", "trained", "validation", "test"):
+    for word in ("rows", "ok", "accuracy", "trained", "validation", "test"):
         assert word in shown
     found = json.loads(call("status", done, "--json").stdout)
     assert [s["state"] for s in found["students"]] == ["trained", "trained"]

@@ -4,13 +4,19 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distilwhy.errors import DistilwhyError
 from distilwhy.students.processes import is_main
+
+if TYPE_CHECKING:
+    from distilwhy.console import Progress
+    from distilwhy.flows.annotate import Agree
+    from distilwhy.flows.experiment import Experiment
 
 app = typer.Typer(
     name="distilwhy",
@@ -22,9 +28,30 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def parse_budget(text: str) -> Decimal:
+    """An amount of money, typed."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount >= 0 or not amount.is_finite():
+        raise typer.BadParameter(f"{text!r} is no amount of money, such as 2.50")
+    return amount
+
+
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXP.yaml", help="The experiment file.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Students trained side by side; by default what fits.")
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Agree to the price, and to the first answers.")
+]
+Budget = Annotated[
+    Decimal | None,
+    typer.Option(
+        parser=parse_budget, metavar="AMOUNT", help="Spend no more on the run folder, ever."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
 
@@ -90,13 +117,24 @@ def init(
 
 
 @app.command()
-def plan(exp: ExperimentFile, as_json: AsJson = False) -> None:
-    """Check everything and show one whole prompt and what will be done; call nothing."""
+def plan(
+    exp: ExperimentFile,
+    pilot: Annotated[
+        int | None, typer.Option(min=1, help="Ask about so many rows first, for a better price.")
+    ] = None,
+    budget: Budget = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check everything and show one whole prompt, what will be done and its price; call nothing."""
     from distilwhy import console
+    from distilwhy.flows.annotate import annotate as ask
     from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.plan import plan as make
 
     experiment = open_experiment(exp)
+    if pilot:
+        with _interruptible(), console.Progress() as progress:
+            ask(experiment, watch=progress.annotation, budget=budget, pilot=pilot)
     console.show_plan(make(experiment), experiment, as_json)
 
 
@@ -104,6 +142,8 @@ def plan(exp: ExperimentFile, as_json: AsJson = False) -> None:
 def annotate(
     exp: ExperimentFile,
     limit: Annotated[int | None, typer.Option(min=1, help="Make at most this many calls.")] = None,
+    budget: Budget = None,
+    yes: Yes = False,
 ) -> None:
     """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""
     from distilwhy import console
@@ -113,7 +153,8 @@ def annotate(
 
     experiment = open_experiment(exp)
     with _interruptible(), console.Progress() as progress:
-        ask(experiment, limit, progress.annotation)
+        agree = _agree(experiment, progress, yes=yes)
+        ask(experiment, limit, progress.annotation, agree=agree, budget=budget)
     console.show_tallies(tally_annotations(experiment))
 
 
@@ -149,26 +190,49 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
 
 
 @app.command()
-def run(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = False) -> None:
+def run(
+    exp: ExperimentFile,
+    workers: Workers = None,
+    budget: Budget = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
     """Annotate, train and evaluate, doing only what is not yet done."""
-    _run(exp, workers, as_json, study=False)
+    _run(exp, workers, budget, yes=yes, as_json=as_json, study=False)
 
 
 @app.command()
-def compare(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = False) -> None:
+def compare(
+    exp: ExperimentFile,
+    workers: Workers = None,
+    budget: Budget = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
     """The same on every number of train rows that 'study' names."""
-    _run(exp, workers, as_json, study=True)
+    _run(exp, workers, budget, yes=yes, as_json=as_json, study=True)
 
 
-def _run(exp: Path, workers: int | None, as_json: bool, *, study: bool) -> None:
+def _run(
+    exp: Path, workers: int | None, budget: Decimal | None, *, yes: bool, as_json: bool, study: bool
+) -> None:
     from distilwhy import console
     from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.run import run as do
 
     experiment = open_experiment(exp)
     with _interruptible(), console.Progress() as progress:
-        findings = do(experiment, progress.watch(), workers=workers, study=study)
+        agree = _agree(experiment, progress, yes=yes)
+        watch = progress.watch()
+        findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
     console.show_findings(findings, experiment, as_json)
+
+
+def _agree(experiment: "Experiment", progress: "Progress", *, yes: bool) -> "Agree":
+    from distilwhy.offers import ask_person
+
+    prices = experiment.config.prices
+    return ask_person(progress.say, progress.pause, prices.currency if prices else "", yes=yes)
 
 
 @app.command()

@@ -105,6 +105,14 @@ class DataConfig(_Strict):
         return value
 
 
+class GateConfig(_Strict):
+    """What the first answers must be like for the rest to be asked for."""
+
+    rows: int = Field(default=16, ge=0)
+    readable: float = Field(default=0.7, ge=0, le=1)
+    accuracy: float = Field(default=0.2, ge=0, le=1)
+
+
 class HttpTeacherConfig(_Strict):
     """An endpoint: OpenAI-compatible, by chat or by plain completion; Anthropic's; Gemini's."""
 
@@ -124,6 +132,7 @@ class HttpTeacherConfig(_Strict):
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     budget: float | None = Field(default=None, gt=0)
+    gate: GateConfig = GateConfig()
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: int = Field(default=1, gt=0)
     explain_wrong: bool = False

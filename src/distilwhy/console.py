@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -24,20 +25,23 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from distilwhy.board import Board
+from distilwhy.core.annotation import OUTCOMES
 from distilwhy.core.cell import Cell
 from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.metrics import Score
 from distilwhy.core.results import Prediction, Tally
+from distilwhy.offers import describe_estimate, describe_spending
 from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
-    from distilwhy.flows import annotate, experiment, plan, run, status, train
+    from distilwhy.flows import experiment, keeper, plan, run, status, train
     from distilwhy.flows.forecast import Forecast
     from distilwhy.students.preflight import Preflight
     from distilwhy.students.training import Report, Trained
 
 PLAIN_LINE_EVERY_S = 5.0
+_OUTCOMES = (*OUTCOMES, "not asked")
 
 
 class Progress:
@@ -82,7 +86,17 @@ class Progress:
         """A line that stays."""
         self._console.print(escape(line), soft_wrap=True)
 
-    def annotation(self, progress: "annotate.Progress") -> None:
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Leave the terminal to whoever asks a person something."""
+        self._view.stop()
+        try:
+            yield
+        finally:
+            if self._live:
+                self._view.start()
+
+    def annotation(self, progress: "keeper.Progress") -> None:
         """Watch the teacher being asked."""
         new = progress.answered + progress.failed
         if new == 0:
@@ -277,16 +291,14 @@ def show_next_steps(experiment: "experiment.Experiment") -> None:
 
 def show_tallies(tallies: Mapping[str, Tally]) -> None:
     """The annotations of each split by outcome, with the first problem to look at."""
-    table = _table(
-        "Teacher's answers", "split", "rows", "ok", "unparsed", "refused", "truncated", "failed",
-        "not asked", "accuracy",
-    )  # fmt: skip
+    counts = {name: _counts(tally) for name, tally in tallies.items()}
+    seen = [what for what in _OUTCOMES if what == "ok" or any(c[what] for c in counts.values())]
+    table = _table("Teacher's answers", "split", "rows", *seen, "accuracy")
     for name, tally in tallies.items():
-        counts = [str(tally.outcomes[o]) for o in ("ok", "unparsed", "refused", "truncated")]
-        failed, waiting = str(tally.outcomes["failed"]), str(tally.rows - tally.asked)
         unknown = "no gold" if tally.asked else ""
         accuracy = _share(tally.score) if tally.score else unknown
-        table.add_row(name, str(tally.rows), *counts, failed, waiting, accuracy)
+        shown = [str(counts[name][what]) for what in seen]
+        table.add_row(name, str(tally.rows), *shown, accuracy)
     console = _console()
     console.print(table)
     for name, tally in tallies.items():
@@ -295,6 +307,11 @@ def show_tallies(tallies: Mapping[str, Tally]) -> None:
             console.print(escape(f"unread, e.g. {name} row {row}: {problem}"), soft_wrap=True)
         if tally.without_rationale:
             console.print(f"{name}: {tally.without_rationale} answers came without a rationale")
+
+
+def _counts(tally: Tally) -> dict[str, int]:
+    outcomes: dict[str, int] = {outcome: tally.outcomes[outcome] for outcome in OUTCOMES}
+    return {**outcomes, "not asked": tally.rows - tally.asked}
 
 
 def show_status(found: "status.Status", as_json: bool) -> None:
@@ -334,14 +351,24 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         note = f", {bare} without gold" if bare else ""
         console.print(f"{name:<11}{count} rows{note}")
     missing = found.calls - found.answered
-    tokens = f", about {found.prompt_tokens:,} prompt tokens" if found.prompt_tokens else ""
     unknown = config.teacher.explain_wrong and missing
     more = ", and more where answers turn out wrong" if unknown else ""
     console.print(
         f"annotate   {found.calls} calls to {_teacher_name(config.teacher)}: "
-        f"{found.answered} answered, {missing} to make{tokens}{more}",
+        f"{found.answered} answered, {missing} to make{more}",
         soft_wrap=True,
     )
+    currency = config.prices.currency if config.prices else ""
+    if found.estimate:
+        console.print(f"price      {describe_estimate(found.estimate, currency)}", soft_wrap=True)
+    if found.repaid:
+        console.print(
+            f"           {found.repaid:,} rows were answered before in other words, or by another "
+            "teacher, and would be paid anew",
+            soft_wrap=True,
+        )
+    if found.spent and (found.spent.certain or found.spent.possible):
+        console.print(f"spent      {describe_spending(found.spent, currency)}", soft_wrap=True)
     console.print(
         f"train      {found.students} students ({', '.join(config.methods)}; "
         f"seeds {', '.join(map(str, config.seeds))}) of {escape(config.student.model)}, "

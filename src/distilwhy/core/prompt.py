@@ -46,6 +46,11 @@ class Head:
         turns = [[message.role, message.content] for message in self.messages]
         return sha256(json.dumps(turns).encode(errors="surrogatepass")).hexdigest()
 
+    @cached_property
+    def size(self) -> int:
+        """The bytes of all its messages."""
+        return sum(len(message.content.encode(errors="replace")) for message in self.messages)
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -65,6 +70,11 @@ class Prompt:
     def messages(self) -> tuple[Message, ...]:
         """The turns of a chat."""
         return (*self.head.messages, Message("user", self.question))
+
+    @property
+    def size(self) -> int:
+        """The bytes of all its messages."""
+        return self.head.size + len(self.question.encode(errors="replace"))
 
     def as_text(self) -> str:
         """The same prompt for a plain completion endpoint: ``Q:`` and ``A:`` turns."""

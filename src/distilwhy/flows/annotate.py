@@ -1,50 +1,47 @@
 """Ask the teacher about every row that the ledger does not answer yet."""
 
 import asyncio
-from array import array
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import Budget, Prices
+from distilwhy.core.estimate import Estimate
 from distilwhy.core.pace import Bucket
+from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, TeacherError
-from distilwhy.flows.asking import Asking, Heard, Limits, Purse
+from distilwhy.flows.asking import Asking, Limits, Purse
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.gate import Sample, check, look_at, spread
+from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
 from distilwhy.flows.spending import add_up
-from distilwhy.store.ledger import Entry, Extra, Ledger, open_ledger
+from distilwhy.flows.survey import Survey, survey
+from distilwhy.store.ledger import Ledger, open_ledger
 from distilwhy.students.processes import refuse_company
-
-CHUNK = 500
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far an annotation is.
+class Offer:
+    """What is about to be asked, for someone to agree to.
 
     Attributes:
-        total: The calls that annotate all rows; rows with one and the same prompt share a call.
-            It grows when the answers are there and some are to be explained.
-        from_ledger: Those that were answered before it began.
-        answered: Those answered since.
-        failed: Those whose call failed for good.
+        estimate: What it will take.
+        repaid: The rows that were answered before in other words, or by another teacher.
+        sample: What the first answers are like; None before there are any.
     """
 
-    total: int
-    from_ledger: int
-    answered: int = 0
-    failed: int = 0
+    estimate: Estimate
+    repaid: int = 0
+    sample: Sample | None = None
 
 
-Watch = Callable[[Progress], None]
+Agree = Callable[[Offer], bool]
 
 
 def annotate(
@@ -52,162 +49,126 @@ def annotate(
     limit: int | None = None,
     watch: Watch = lambda progress: None,
     *,
+    agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
+    pilot: int | None = None,
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
     Rows whose call failed for good before are asked again; rows with an answer never are. Once
     all answers are asked for, the teacher is asked to explain the gold labels that it missed.
+    An endpoint is first asked about the few rows of ``teacher.gate``, spread over all; the rest
+    are asked about if their answers are good enough.
 
     Args:
         limit: Ask no more calls than this.
         watch: Called whenever answers have been kept.
+        agree: Asked before rows are paid anew that were answered in other words, and again when
+            the first answers of the gate are there; False ends it.
         budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
+        pilot: Ask about so many rows, spread over all, and about no others.
 
     Raises:
-        TeacherError: if the endpoint is dead, refuses the key, or fails call after call; what
-            was answered is kept.
+        TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
+            the first answers are no good, or nobody agrees; what was answered is kept.
         BudgetError: if what is left would not cover the worst case of the next call.
         ConfigError: if there is a budget and no prices.
         RunError: if another process works in the run folder, or was started with this one.
     """
     refuse_company()
-    folder, inquiry = experiment.folder, experiment.inquiry
+    folder = experiment.folder
     with (
         folder.lock(),
         open_ledger(folder.ledger) as ledger,
         open_ledger(folder.ledger) as looked_up,
     ):
         experiment.write_resolved()
-        limits, purse = _limits(experiment), _open_purse(experiment, ledger, budget)
-        keeper = _Keeper(ledger, watch, experiment.teacher.patience)
+        purse = _open_purse(experiment, ledger, budget)
+        keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
+        work = _Annotating(experiment, looked_up, keeper, purse, agree)
         try:
-            # Which rows need an explanation is known when the answers are there, and no sooner.
-            for list_calls in (inquiry.answer_calls, inquiry.explanation_calls):
-                count = _count(list_calls(), looked_up)
-                keeper.count_in(count)
-                calls = keeper.missing(list_calls, looked_up)
-                if limit is not None:
-                    calls = islice(calls, max(0, limit - keeper.made))
-                if count.answered < count.calls:
-                    _run(Asking(experiment.teacher, calls, keeper, limits, purse).run())
+            work.do(limit, pilot)
         finally:
             if purse:
                 ledger.set_advance(purse.budget.out)
         return keeper.progress
 
 
-@dataclass(frozen=True)
-class _Count:
-    """Calls, each but once: all, and those that are answered."""
+class _Annotating:
+    """One annotation, step by step."""
 
-    calls: int
-    answered: int
-
-
-def _count(calls: Iterator[Call], ledger: Ledger) -> _Count:
-    """Count calls by eight bytes of each key: a million take a few megabytes."""
-    every, found = array("Q"), array("Q")
-    while chunk := list(islice(calls, CHUNK)):
-        every.extend(_short(call.key) for call in chunk)
-        found.extend(map(_short, ledger.answered(call.key for call in chunk)))
-    return _Count(len(np.unique(every)), len(np.unique(found)))
-
-
-def _short(key: bytes) -> int:
-    return int.from_bytes(key[:8])
-
-
-class _Keeper:
-    """Says which calls are missing, writes answers down as they come in, and ends an annotation
-    that leads nowhere.
-
-    Failures of calls that failed before are no news: they are written down and never end it, so
-    that running again always gets further.
-    """
-
-    def __init__(self, ledger: Ledger, watch: Watch, patience: int | None) -> None:
-        self.progress = Progress(total=0, from_ledger=0)
+    def __init__(
+        self,
+        experiment: Experiment,
+        ledger: Ledger,
+        keeper: LedgerKeeper,
+        purse: Purse | None,
+        agree: Agree,
+    ) -> None:
+        self._experiment = experiment
+        self._inquiry = experiment.inquiry
         self._ledger = ledger
-        self._watch = watch
-        self._patience = patience
-        self._failed_before: set[bytes] = set()
-        self._failed_now: set[bytes] = set()
-        self._under_way: set[bytes] = set()
-        self._failures_in_a_row = 0
+        self._keeper = keeper
+        self._purse = purse
+        self._agree = agree
 
-    @property
-    def made(self) -> int:
-        """How many calls have been made, answered or not."""
-        return self.progress.answered + self.progress.failed
-
-    def count_in(self, count: _Count) -> None:
-        """Count further calls."""
-        self.progress = replace(
-            self.progress,
-            total=self.progress.total + count.calls,
-            from_ledger=self.progress.from_ledger + count.answered,
-        )
-        if count.calls:
-            self._watch(self.progress)
-
-    def missing(self, list_calls: Callable[[], Iterator[Call]], ledger: Ledger) -> Iterator[Call]:
-        """The calls without an answer, each once; ones that failed in earlier runs come last."""
-        for again in (False, True):
-            if again and not self._failed_before:
-                return
-            for call in self._unanswered(list_calls(), ledger):
-                if (call.key in self._failed_before) == again:
-                    self._under_way.add(call.key)
-                    yield call
-
-    def _unanswered(self, calls: Iterator[Call], ledger: Ledger) -> Iterator[Call]:
-        """The calls that are neither answered nor under way, and have not failed in this run.
-
-        Looked up when they are needed and not before: of two calls with one key the second may
-        be answered by then.
-        """
-        while chunk := list(islice(calls, CHUNK)):
-            answered, failed = ledger.settled(call.key for call in chunk)
-            self._failed_before |= failed - self._failed_now
-            for call in chunk:
-                if call.key not in answered | self._under_way | self._failed_now:
-                    yield call
-
-    async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
-        """Keep answers in one transaction, then count them."""
-        await asyncio.to_thread(self._ledger.put, list(map(_entry, heard)), extras)
-        if not heard:
+    def do(self, limit: int | None, pilot: int | None) -> None:
+        """Ask for answers, then for explanations."""
+        answers = self._survey(self._inquiry.answer_calls)
+        if pilot is not None:
+            self._ask(lambda: iter(self._spread(pilot, answers)), limit)
             return
-        self._under_way -= {answer.call.key for answer in heard}
-        failed = {a.call.key for a in heard if a.completion.error is not None}
-        self._failed_now |= failed
-        self.progress = replace(
-            self.progress,
-            answered=self.progress.answered + len(heard) - len(failed),
-            failed=self.progress.failed + len(failed),
-        )
-        self._watch(self.progress)
+        if answers.missing:
+            self._warn_of_repaying(answers)
+            self._pass_gate(answers, limit)
+            self._ask(self._inquiry.answer_calls, limit)
+        # Which rows need an explanation is known when the answers are there, and no sooner.
+        if self._survey(self._inquiry.explanation_calls).missing:
+            self._ask(self._inquiry.explanation_calls, limit)
 
-    def hear(self, heard: Heard) -> None:
-        """Lose patience where call after call fails.
+    def _survey(self, list_calls: Callable[[], Iterator[Call]]) -> Survey:
+        found = survey(self._inquiry, self._experiment.config, self._ledger, list_calls())
+        self._keeper.count_in(found.calls, found.answered)
+        return found
 
-        Raises:
-            TeacherError: if the last new calls have all failed.
-        """
-        if heard.completion.error is None:
-            self._failures_in_a_row = 0
-        elif heard.call.key not in self._failed_before:
-            self._failures_in_a_row += 1
-        if self._failures_in_a_row == self._patience:
-            raise TeacherError(
-                f"the last {self._patience} calls have all failed ({heard.completion.error}); "
-                "check the teacher section, and that the endpoint is up, then run again to go on"
+    def _ask(self, list_calls: Callable[[], Iterator[Call]], limit: int | None) -> None:
+        calls = self._keeper.missing(list_calls, self._ledger)
+        if limit is not None:
+            calls = islice(calls, max(0, limit - self._keeper.made))
+        limits = _limits(self._experiment)
+        asking = Asking(self._experiment.teacher, calls, self._keeper, limits, self._purse)
+        _run(asking.run())
+
+    def _warn_of_repaying(self, found: Survey) -> None:
+        if found.estimate and found.repaid:
+            self._agree_on(Offer(found.estimate, found.repaid))
+
+    def _pass_gate(self, found: Survey, limit: int | None) -> None:
+        teacher = self._experiment.config.teacher
+        if not isinstance(teacher, HttpTeacherConfig) or found.missing <= teacher.gate.rows:
+            return
+        rows = self._spread_rows(teacher.gate.rows, found)
+        made = self._keeper.made
+        self._ask(lambda: map(self._inquiry.answer_call, rows), limit)
+        sample = look_at(self._inquiry, self._ledger, rows)
+        check(sample, teacher.gate)
+        if self._keeper.made > made and (limit is None or self._keeper.made < limit):
+            left = survey(
+                self._inquiry, self._experiment.config, self._ledger, self._inquiry.answer_calls()
             )
+            if left.estimate:
+                self._agree_on(Offer(left.estimate, sample=sample))
 
+    def _agree_on(self, offer: Offer) -> None:
+        if not self._agree(offer):
+            raise TeacherError("not agreed to, so nothing more is asked; what was answered is kept")
 
-def _entry(heard: Heard) -> Entry:
-    return Entry(heard.call.key, heard.completion, heard.call.prompt.example_id, heard.seconds)
+    def _spread(self, count: int, found: Survey) -> Sequence[Call]:
+        return [self._inquiry.answer_call(row) for row in self._spread_rows(count, found)]
+
+    def _spread_rows(self, count: int, found: Survey) -> list[Example]:
+        total = sum(1 for _ in self._inquiry.rows())
+        return spread(iter(self._inquiry.rows()), min(count, total), total)
 
 
 def _limits(experiment: Experiment) -> Limits:

@@ -69,7 +69,7 @@ class Inquiry:
         if self.config.explain_wrong and self.ledger.is_file():
             with open_ledger(self.ledger) as ledger:
                 for rows in _chunks(self.train()):
-                    answers = self._read_answers(ledger, rows)
+                    answers = self.read_answers(ledger, rows)
                     yield from map(self._explanation_call, self._misjudged(rows, answers))
 
     def read_annotations(self) -> dict[str, Annotation]:
@@ -83,7 +83,7 @@ class Inquiry:
         learnt = {example.id for example in self.train()} if self.config.explain_wrong else set()
         with open_ledger(self.ledger) as ledger:
             for rows in _chunks(self.rows()):
-                answers = self._read_answers(ledger, rows)
+                answers = self.read_answers(ledger, rows)
                 explicable = [example for example in rows if example.id in learnt]
                 yield from (answers | self._read_explanations(ledger, explicable, answers)).items()
 
@@ -111,7 +111,8 @@ class Inquiry:
             if example.gold is not None and not same(found.label, example.gold)
         ]
 
-    def _read_answers(self, ledger: Ledger, rows: Sequence[Example]) -> dict[str, Annotation]:
+    def read_answers(self, ledger: Ledger, rows: Sequence[Example]) -> dict[str, Annotation]:
+        """The annotations of some rows, explanations aside, by example id."""
         samples = range(self.config.samples)
         keys = {e.id: [self.answer_call(e, sample).key for sample in samples] for e in rows}
         found = ledger.get(key for row in keys.values() for key in row)

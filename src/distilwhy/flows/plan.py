@@ -1,19 +1,20 @@
 """Say what an experiment will do, having checked all that can be checked without doing it."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from distilwhy.config import HttpTeacherConfig, Settings
-from distilwhy.core.prompt import Prompt, render_prompt
+from distilwhy.core.estimate import Estimate, as_money
+from distilwhy.core.prompt import render_prompt
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError
 from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.spending import Spending, spending
+from distilwhy.flows.survey import Survey, survey
 from distilwhy.flows.train import missing_students
 from distilwhy.store.ledger import open_ledger
-
-CHARACTERS_A_TOKEN = 4
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class Plan:
         calls: The calls of an annotation from nothing; explanations are among them as far as
             the answers tell yet which rows need one.
         answered: Those that the ledger holds.
-        prompt_tokens: What the missing calls send, estimated at four characters a token.
+        repaid: The rows that were answered before in other words, or by another teacher, and
+            are to be paid anew.
+        estimate: What the missing calls will take; None where nothing is to be paid.
+        spent: What was billed already; None where the experiment has no prices.
         students: How many students the experiment has.
         to_train: Those that would be trained, by name.
         warnings: What will stand in the way, in words.
@@ -40,7 +44,9 @@ class Plan:
     prompt_id: str
     calls: int
     answered: int
-    prompt_tokens: int
+    repaid: int
+    estimate: Estimate | None
+    spent: Spending | None
     students: int
     to_train: list[str]
     warnings: list[str]
@@ -53,10 +59,7 @@ def plan(experiment: Experiment) -> Plan:
         ConfigError: if the student's folder is missing.
     """
     _check_student(experiment.config, experiment.file)
-    calls = [*experiment.inquiry.answer_calls(), *experiment.inquiry.explanation_calls()]
-    prompts = {call.key: call.prompt for call in calls}
-    answered = _answered(experiment, list(prompts))
-    missing = [prompt for key, prompt in prompts.items() if key not in answered]
+    calls = _survey(experiment)
     first = experiment.to_annotate[0] if experiment.to_annotate else experiment.splits.train[0]
     rows = {name: experiment.splits.named(name) for name in SPLITS}
     return Plan(
@@ -64,26 +67,22 @@ def plan(experiment: Experiment) -> Plan:
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
         prompt=render_prompt(experiment.inquiry.head, first).as_text(),
         prompt_id=first.id,
-        calls=len(prompts),
-        answered=len(answered),
-        prompt_tokens=_tokens(experiment, missing),
+        calls=calls.calls,
+        answered=calls.answered,
+        repaid=calls.repaid,
+        estimate=calls.estimate if calls.missing else None,
+        spent=spending(experiment),
         students=len(experiment.config.methods) * len(experiment.config.seeds),
         to_train=[cell.name for cell in missing_students(experiment)],
-        warnings=_warnings(experiment),
+        warnings=_warnings(experiment) + _warn_of_budget(experiment, calls.estimate),
     )
 
 
-def _tokens(experiment: Experiment, prompts: Sequence[Prompt]) -> int:
-    if not isinstance(experiment.config.teacher, HttpTeacherConfig):
-        return 0
-    return sum(len(prompt.as_text()) for prompt in prompts) // CHARACTERS_A_TOKEN
-
-
-def _answered(experiment: Experiment, keys: list[bytes]) -> set[bytes]:
-    if not experiment.folder.ledger.is_file():
-        return set()
-    with open_ledger(experiment.folder.ledger) as ledger:
-        return ledger.answered(keys)
+def _survey(experiment: Experiment) -> Survey:
+    inquiry, ledger = experiment.inquiry, experiment.folder.ledger
+    calls = chain(inquiry.answer_calls(), inquiry.explanation_calls())
+    with open_ledger(ledger if ledger.is_file() else Path(":memory:")) as opened:
+        return survey(inquiry, experiment.config, opened, calls)
 
 
 def _check_student(config: Settings, file: Path) -> None:
@@ -109,6 +108,18 @@ def _warnings(experiment: Experiment) -> list[str]:
     if not experiment.task.exemplars:
         warnings.append("there are no exemplars: a teacher reasons better when shown how")
     return warnings
+
+
+def _warn_of_budget(experiment: Experiment, expected: Estimate | None) -> list[str]:
+    cap = getattr(experiment.config.teacher, "budget", None)
+    spent = spending(experiment)
+    if cap is None or expected is None or expected.cost is None or spent is None:
+        return []
+    left = cap - float(spent.certain + spent.possible)
+    if expected.cost.low <= left:
+        return []
+    money, least = as_money(max(0.0, left)), as_money(expected.cost.low)
+    return [f"teacher.budget leaves {money}, and the missing calls cost {least} at the least"]
 
 
 def _has_gold_to_explain(experiment: Experiment) -> bool:

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from distilwhy.core.findings import Findings
-from distilwhy.flows import annotate as annotating
-from distilwhy.flows.annotate import annotate, refuse_unreadable
+from distilwhy.flows import keeper
+from distilwhy.flows.annotate import Agree, annotate, refuse_unreadable
 from distilwhy.flows.evaluate import evaluate
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.train import Watcher, train_students
+from distilwhy.students.tracking import check_trackers
 
 
 @dataclass(frozen=True)
 class Watch:
     """Whom to tell how the steps get on; each may be left to do nothing."""
 
-    annotation: annotating.Watch = lambda progress: None
+    annotation: keeper.Watch = lambda progress: None
     training: Watcher = field(default_factory=Watcher)
     evaluation: Callable[[int, int], None] = lambda done, students: None
 
@@ -26,6 +28,8 @@ def run(
     *,
     workers: int | None = 1,
     study: bool = False,
+    agree: Agree = lambda offer: True,
+    budget: Decimal | None = None,
 ) -> Findings:
     """Annotate, train and evaluate; each step picks up where an earlier run left it.
 
@@ -33,12 +37,15 @@ def run(
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
         study: Train the cells of the study, on all its numbers of rows.
+        agree: As for ``annotate``.
+        budget: As for ``annotate``.
 
     Raises:
         DistilwhyError: whatever stops a step; what was done until then is kept.
     """
     watch = watch or Watch()
-    annotate(experiment, watch=watch.annotation)
+    check_trackers(experiment.config.training.report_to)
+    annotate(experiment, watch=watch.annotation, agree=agree, budget=budget)
     refuse_unreadable(experiment)
     train_students(experiment, watcher=watch.training, workers=workers, study=study)
     return evaluate(experiment, watch.evaluation, workers=workers)

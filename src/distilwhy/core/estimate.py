@@ -1,0 +1,147 @@
+"""What calls of a teacher will take, as ranges, before they are made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import sqrt
+from statistics import fmean, stdev
+
+from distilwhy.core.cost import Prices, Tokens
+
+BYTES_A_TOKEN = 4.0
+SPREAD = 0.3
+ENOUGH = 5
+Z = 1.96
+
+
+@dataclass(frozen=True)
+class Range:
+    """Between a low and a high value, likely."""
+
+    low: float
+    high: float
+
+    def times(self, factor: float) -> "Range":
+        """Both ends so many times."""
+        return Range(self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One answered call: bytes sent, tokens read and written, seconds taken."""
+
+    sent: int
+    input: int
+    output: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What so many calls will take.
+
+    Attributes:
+        calls: How many.
+        input: Tokens read, in all.
+        output: Tokens written, in all.
+        cost: In the currency of the prices; None without any.
+        seconds: Until all are answered; None where no call was ever timed.
+        source: Where the figures come from, in words.
+    """
+
+    calls: int
+    input: Range
+    output: Range
+    cost: Range | None
+    seconds: Range | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What bounds how fast calls are made."""
+
+    concurrency: int
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+def estimate(
+    calls: int,
+    sent: int,
+    known: Sequence[Measured],
+    pace: Pace,
+    prices: Prices | None,
+    *,
+    reply: float,
+    longest: int | None,
+) -> Estimate:
+    """What the missing calls will take.
+
+    With five answered calls or more the rest is taken to be like them: tokens a byte and tokens
+    a reply, with the 95 % interval of their means. With fewer, a token is four bytes, give or
+    take 30 %, and a reply is half to twice as long as the exemplars' replies.
+
+    Args:
+        calls: The calls to make.
+        sent: Their bytes in all.
+        known: The answered calls.
+        reply: The mean bytes of the replies that the prompt shows; 0 if it shows none.
+        longest: The most tokens that a reply may have.
+    """
+    if len(known) >= ENOUGH:
+        density = _mean([call.input / call.sent for call in known])
+        length = _mean([float(call.output) for call in known])
+        source = f"measured on {len(known)} answers"
+    else:
+        density = Range((1 - SPREAD) / BYTES_A_TOKEN, (1 + SPREAD) / BYTES_A_TOKEN)
+        length = _guess(reply, longest)
+        source = f"at {BYTES_A_TOKEN:g} bytes a token"
+    read, written = density.times(sent), length.times(calls)
+    if longest is not None:
+        written = Range(*(min(end, longest * calls) for end in (written.low, written.high)))
+    cost = None if prices is None else _cost(read, written, prices)
+    return Estimate(calls, read, written, cost, _time(calls, read, written, known, pace), source)
+
+
+def _guess(reply: float, longest: int | None) -> Range:
+    if reply:
+        return Range(reply / BYTES_A_TOKEN / 2, 2 * reply / BYTES_A_TOKEN)
+    return Range(20.0, float(longest or 1000))
+
+
+def _mean(values: Sequence[float]) -> Range:
+    mean = fmean(values)
+    reach = Z * stdev(values) / sqrt(len(values))
+    return Range(max(0.0, mean - reach), mean + reach)
+
+
+def _cost(read: Range, written: Range, prices: Prices) -> Range:
+    low, high = (
+        prices.of(Tokens(round(r), round(w)))
+        for r, w in ((read.low, written.low), (read.high, written.high))
+    )
+    return Range(float(low), float(high))
+
+
+def _time(
+    calls: int, read: Range, written: Range, known: Sequence[Measured], pace: Pace
+) -> Range | None:
+    timed = [call.seconds for call in known if call.seconds is not None]
+    if len(timed) < ENOUGH:
+        return None
+    rounds = _mean(timed).times(calls / pace.concurrency)
+    least = [0.0]
+    if pace.requests_per_minute:
+        least.append(60 * calls / pace.requests_per_minute)
+    if pace.tokens_per_minute:
+        least.append(60 * (read.low + written.low) / pace.tokens_per_minute)
+    return Range(max(rounds.low, *least), max(rounds.high, *least))
+
+
+def as_money(amount: float | Decimal) -> str:
+    """An amount with as many decimals as its size asks for: ``12.30``, ``0.0042``."""
+    value = float(amount)
+    if value >= 0.995 or value == 0:
+        return f"{value:,.2f}"
+    return f"{value:.2g}" if value >= 0.0001 else f"{value:.1e}"

@@ -1,0 +1,81 @@
+"""A few answers, looked at before all the others are paid for."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from distilwhy.config import GateConfig
+from distilwhy.core.annotation import Annotation
+from distilwhy.core.task import Example
+from distilwhy.errors import TeacherError
+from distilwhy.flows.inquiry import Inquiry
+from distilwhy.store.ledger import Ledger
+
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a teacher answered to a few rows that are spread over all of them.
+
+    Attributes:
+        answered: How many answers there are.
+        read: How many of them can be read.
+        known: How many of the readable ones have a gold label.
+        right: How many of those are right.
+        labels: The labels that were read, with how often.
+        shown: Some of them whole.
+        problem: What kept one from being read; "" where all can be.
+    """
+
+    answered: int
+    read: int
+    known: int
+    right: int
+    labels: dict[str, int]
+    shown: list[Annotation]
+    problem: str = ""
+
+
+def spread(rows: Iterator[Example], count: int, total: int) -> list[Example]:
+    """As many rows as are wanted, evenly from the first to the last of them all."""
+    places = {place * total // count for place in range(count)} if total else set()
+    return [example for place, example in enumerate(rows) if place in places]
+
+
+def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample:
+    """Read what was answered to some rows."""
+    found = inquiry.read_answers(ledger, rows)
+    annotations = [a for a in found.values() if a.outcome != "failed"]
+    read = [a for a in annotations if a.outcome == "ok"]
+    gold = {example.id: example.gold for example in rows if example.gold is not None}
+    known = [a for a in read if a.example_id in gold]
+    return Sample(
+        answered=len(annotations),
+        read=len(read),
+        known=len(known),
+        right=sum(inquiry.task.answer.same(a.label, gold[a.example_id]) for a in known),
+        labels=dict(Counter(a.label or "" for a in read).most_common()),
+        shown=[a for a in read if a.rationale][:SHOWN],
+        problem=next((a.problem for a in annotations if a.outcome != "ok"), ""),
+    )
+
+
+def check(sample: Sample, gate: GateConfig) -> None:
+    """Let pass what is good enough.
+
+    Raises:
+        TeacherError: if too few can be read, or too few are right.
+    """
+    if sample.read < gate.readable * sample.answered:
+        raise TeacherError(
+            f"only {sample.read} of the first {sample.answered} answers can be read (one is not "
+            f"because {sample.problem}), so no more are asked for; mend the prompt or the answer "
+            "kind, or lower teacher.gate.readable"
+        )
+    if sample.right < gate.accuracy * sample.known:
+        raise TeacherError(
+            f"only {sample.right} of the first {sample.known} answers with a gold label are "
+            "right, so no more are asked for; mend the prompt, ask a better teacher, or lower "
+            "teacher.gate.accuracy"
+        )

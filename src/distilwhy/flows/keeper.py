@@ -1,0 +1,126 @@
+"""Which calls are missing, and what becomes of the answers to them."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from distilwhy.errors import TeacherError
+from distilwhy.flows.asking import Heard
+from distilwhy.flows.call import Call
+from distilwhy.store.ledger import Entry, Extra, Ledger
+
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an annotation is.
+
+    Attributes:
+        total: The calls that annotate all rows; rows with one and the same prompt share a call.
+            It grows when the answers are there and some are to be explained.
+        from_ledger: Those that were answered before it began.
+        answered: Those answered since.
+        failed: Those whose call failed for good.
+    """
+
+    total: int
+    from_ledger: int
+    answered: int = 0
+    failed: int = 0
+
+
+Watch = Callable[[Progress], None]
+
+
+class LedgerKeeper:
+    """Says which calls are missing, writes answers down as they come in, and ends an annotation
+    that leads nowhere.
+
+    Failures of calls that failed before are no news: they are written down and never end it, so
+    that running again always gets further.
+    """
+
+    def __init__(self, ledger: Ledger, watch: Watch, patience: int | None) -> None:
+        self.progress = Progress(total=0, from_ledger=0)
+        self._ledger = ledger
+        self._watch = watch
+        self._patience = patience
+        self._failed_before: set[bytes] = set()
+        self._failed_now: set[bytes] = set()
+        self._under_way: set[bytes] = set()
+        self._failures_in_a_row = 0
+
+    @property
+    def made(self) -> int:
+        """How many calls have been made, answered or not."""
+        return self.progress.answered + self.progress.failed
+
+    def count_in(self, calls: int, answered: int) -> None:
+        """Count further calls, some of them answered."""
+        self.progress = replace(
+            self.progress,
+            total=self.progress.total + calls,
+            from_ledger=self.progress.from_ledger + answered,
+        )
+        if calls:
+            self._watch(self.progress)
+
+    def missing(self, list_calls: Callable[[], Iterator[Call]], ledger: Ledger) -> Iterator[Call]:
+        """The calls without an answer, each once; ones that failed in earlier runs come last."""
+        for again in (False, True):
+            if again and not self._failed_before:
+                return
+            for call in self._unanswered(list_calls(), ledger):
+                if (call.key in self._failed_before) == again:
+                    self._under_way.add(call.key)
+                    yield call
+
+    def _unanswered(self, calls: Iterator[Call], ledger: Ledger) -> Iterator[Call]:
+        """The calls that are neither answered nor under way, and have not failed in this run.
+
+        Looked up when they are needed and not before: of two calls with one key the second may
+        be answered by then.
+        """
+        while chunk := list(islice(calls, CHUNK)):
+            answered, failed = ledger.settled(call.key for call in chunk)
+            self._failed_before |= failed - self._failed_now
+            for call in chunk:
+                if call.key not in answered | self._under_way | self._failed_now:
+                    yield call
+
+    async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
+        """Keep answers in one transaction, then count them."""
+        await asyncio.to_thread(self._ledger.put, list(map(_entry, heard)), extras)
+        if not heard:
+            return
+        self._under_way -= {answer.call.key for answer in heard}
+        failed = {a.call.key for a in heard if a.completion.error is not None}
+        self._failed_now |= failed
+        self.progress = replace(
+            self.progress,
+            answered=self.progress.answered + len(heard) - len(failed),
+            failed=self.progress.failed + len(failed),
+        )
+        self._watch(self.progress)
+
+    def hear(self, heard: Heard) -> None:
+        """Lose patience where call after call fails.
+
+        Raises:
+            TeacherError: if the last new calls have all failed.
+        """
+        if heard.completion.error is None:
+            self._failures_in_a_row = 0
+        elif heard.call.key not in self._failed_before:
+            self._failures_in_a_row += 1
+        if self._failures_in_a_row == self._patience:
+            raise TeacherError(
+                f"the last {self._patience} calls have all failed ({heard.completion.error}); "
+                "check the teacher section, and that the endpoint is up, then run again to go on"
+            )
+
+
+def _entry(heard: Heard) -> Entry:
+    return Entry(heard.call.key, heard.completion, heard.call.prompt.example_id, heard.seconds)

@@ -1,0 +1,92 @@
+"""What is there already, what is missing, and what that will take: before anything is asked."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from distilwhy.config import HttpTeacherConfig, Settings
+from distilwhy.core.cost import Prices
+from distilwhy.core.estimate import Estimate, Measured, Pace, estimate
+from distilwhy.core.prompt import render_reply
+from distilwhy.flows.call import Call
+from distilwhy.flows.inquiry import Inquiry
+from distilwhy.store.ledger import Ledger
+
+CHUNK = 500
+MEASURED = 500
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Calls, each but once, and what the missing ones will take.
+
+    Attributes:
+        calls: All.
+        answered: Those that the ledger holds.
+        repaid: The rows that were answered before in other words, or by another teacher, and
+            would be paid anew.
+        estimate: What the missing calls will take; None where there is nothing to pay.
+    """
+
+    calls: int
+    answered: int
+    repaid: int
+    estimate: Estimate | None
+
+    @property
+    def missing(self) -> int:
+        """The calls to make."""
+        return self.calls - self.answered
+
+
+def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[Call]) -> Survey:
+    """Look through calls without making any.
+
+    It keeps eight bytes of each key, so that a million calls take a few megabytes.
+    """
+    every, found = array("Q"), array("Q")
+    known: list[Measured] = []
+    sent = repaid = 0
+    while chunk := list(islice(calls, CHUNK)):
+        answered = ledger.answered(call.key for call in chunk)
+        missing = [call for call in chunk if call.key not in answered]
+        every.extend(_short(call.key) for call in chunk)
+        found.extend(map(_short, answered))
+        sent += sum(call.prompt.size for call in missing)
+        first = [c.prompt for c in missing if not c.sample and not c.prompt.head.explains]
+        rows = {prompt.example_id for prompt in first}
+        repaid += len(ledger.known_examples(sorted(rows)))
+        if len(known) < MEASURED:
+            known += _measure(ledger, [call for call in chunk if call.key in answered])
+    count, done = len(np.unique(every)), len(np.unique(found))
+    teacher = config.teacher
+    if not isinstance(teacher, HttpTeacherConfig):
+        return Survey(count, done, 0, None)
+    replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.task.exemplars]
+    expected = estimate(
+        count - done,
+        sent,
+        known,
+        Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute),
+        Prices(**config.prices.model_dump()) if config.prices else None,
+        reply=sum(replies) / len(replies) if replies else 0.0,
+        longest=teacher.max_tokens,
+    )
+    return Survey(count, done, repaid, expected)
+
+
+def _short(key: bytes) -> int:
+    return int.from_bytes(key[:8])
+
+
+def _measure(ledger: Ledger, calls: Sequence[Call]) -> list[Measured]:
+    """The calls whose tokens were counted."""
+    sizes = {call.key: call.prompt.size for call in calls}
+    return [
+        Measured(sizes[entry.key], said.input_tokens, said.output_tokens, entry.seconds)
+        for entry in ledger.entries(sizes)
+        if (said := entry.completion).input_tokens is not None and said.output_tokens is not None
+    ]

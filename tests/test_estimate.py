@@ -1,0 +1,69 @@
+"""What calls will take, before they are made."""
+
+import pytest
+
+from distilwhy.core.cost import Prices
+from distilwhy.core.estimate import Measured, Pace, Range, as_money, estimate
+
+PRICES = Prices("USD", input=2.0, output=10.0)
+PACE = Pace(concurrency=10)
+
+
+def test_with_nothing_known_a_token_is_four_bytes_and_a_reply_like_the_exemplars():
+    found = estimate(100, 40_000, [], PACE, PRICES, reply=80.0, longest=512)
+    assert (found.input.low, found.input.high) == (pytest.approx(7_000), pytest.approx(13_000))
+    assert found.output == Range(1_000.0, 4_000.0)
+    assert found.cost is not None
+    assert found.cost.low == pytest.approx(0.014 + 0.01)
+    assert found.cost.high == pytest.approx(0.026 + 0.04)
+    assert (found.seconds, found.source) == (None, "at 4 bytes a token")
+
+
+def test_no_reply_is_longer_than_it_may_be():
+    assert estimate(10, 100, [], PACE, None, reply=800.0, longest=64).output == Range(640, 640)
+    assert estimate(10, 100, [], PACE, None, reply=0.0, longest=64).output == Range(200, 640)
+
+
+def test_answers_sharpen_it():
+    known = [Measured(400, 100, 20 + i % 3, 2.0 + i % 2) for i in range(60)]
+    found = estimate(100, 40_000, known, PACE, PRICES, reply=80.0, longest=512)
+    assert (found.input.low, found.input.high) == (pytest.approx(10_000), pytest.approx(10_000))
+    assert 2_050 < found.output.low < 2_100 < found.output.high < 2_150
+    assert found.seconds is not None
+    assert 23 < found.seconds.low < 25 < found.seconds.high < 27
+    assert found.source == "measured on 60 answers"
+
+
+def test_the_truth_is_within_the_range_of_a_pilot():
+    """Replies of all lengths, of which a pilot saw a tenth."""
+    replies = [20 + (37 * i) % 61 for i in range(1000)]
+    known = [Measured(400, 110, reply, 1.0) for reply in replies[::10]]
+    found = estimate(900, 360_000, known, PACE, PRICES, reply=0.0, longest=512)
+    rest = sum(replies) - sum(replies[::10])
+    assert found.output.low <= rest <= found.output.high
+    assert found.output.high - found.output.low < 0.2 * rest
+
+
+@pytest.mark.parametrize(
+    ("pace", "seconds"),
+    [
+        (Pace(10), 20.0),
+        (Pace(1), 200.0),
+        (Pace(10, requests_per_minute=60), 100.0),
+        (Pace(10, tokens_per_minute=6000), 120.0),
+    ],
+)
+def test_limits_bound_how_fast_it_goes(pace, seconds):
+    known = [Measured(400, 100, 20, 2.0)] * 10
+    found = estimate(100, 40_000, known, pace, None, reply=0.0, longest=None).seconds
+    assert found is not None
+    assert found.low == found.high == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [(0, "0.00"), (1234.5, "1,234.50"), (0.999, "1.00"), (0.5, "0.5"), (0.00123, "0.0012"),
+     (1e-7, "1.0e-07")],
+)  # fmt: skip
+def test_money_has_the_decimals_that_it_needs(amount, shown):
+    assert as_money(amount) == shown
