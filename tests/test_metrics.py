@@ -73,10 +73,10 @@ def test_a_difference_is_paired_by_row():
     [
         (0.021, 0.04, "helped", "helped by 2.1 points (1.1 to 3.1)"),
         (-0.021, 0.04, "hurt", "hurt by 2.1 points (1.1 to 3.1)"),
-        (0.021, 0.05, "no difference seen", "no difference seen: +2.1 points (+1.1 to +3.1); "
-         "the study could have seen 1.4"),
-        (-0.021, 0.9, "no difference seen", "no difference seen: -2.1 points (-3.1 to -1.1); "
-         "the study could have seen 1.4"),
+        (0.021, 0.05, "no difference seen", "no difference seen: +2.1 points (+1.1 to +3.1, taken "
+         "alone); the study could have seen 1.4"),
+        (-0.021, 0.9, "no difference seen", "no difference seen: -2.1 points (-3.1 to -1.1, taken "
+         "alone); the study could have seen 1.4"),
     ],
 )  # fmt: skip
 def test_the_verdict_in_words(difference, adjusted, verdict, words):

@@ -74,7 +74,8 @@ class Comparison:
             return f"helped by {size:.1f} points ({low:.1f} to {high:.1f})"
         if self.verdict == "hurt":
             return f"hurt by {-size:.1f} points ({-high:.1f} to {-low:.1f})"
-        seen = f"no difference seen: {size:+.1f} points ({low:+.1f} to {high:+.1f})"
+        alone = ", taken alone" if self.p < LEVEL else ""
+        seen = f"no difference seen: {size:+.1f} points ({low:+.1f} to {high:+.1f}{alone})"
         return f"{seen}; the study could have seen {100 * self.detectable:.1f}"
 
 
