@@ -125,6 +125,7 @@ def test_no_cap_is_ever_passed_and_the_books_agree(write_experiment, tmp_path: P
             "teacher.samples": rng.choice([1, 1, 3]),
             "teacher.temperature": 0.7,
             "teacher.budget": cap,
+            "teacher.gate": {"rows": rng.choice([0, 8]), "readable": 0.0},
         }
         path = write_experiment(changes, train=rows(rng.randint(4, 40)))
         with serve(bank) as server:

@@ -32,7 +32,7 @@ def test_the_demo_runs_and_a_second_run_repeats_nothing(task: str):
     results = Path("demo-run/run/results.json").read_text()
     second = CliRunner().invoke(app, ["demo", "--task", task])
     assert "60/60  60 from ledger" in second.stderr
-    assert second.stderr.count("trained already") == 3
+    assert "3 of 3 students are trained already" in second.stderr
     assert "asking" not in second.stderr
     assert second.stdout == first.stdout
     assert Path("demo-run/run/results.json").read_text() == results
@@ -43,7 +43,7 @@ def test_the_full_demo_adds_to_the_short_one():
     full = CliRunner().invoke(app, ["demo", "--full"])
     assert full.exit_code == 0, f"{full.output}{full.exception!r}"
     assert "60/60  60 from ledger" in full.stderr
-    assert full.stderr.count("trained already") == 3
+    assert "3 of 18 students are trained already" in full.stderr
     assert "15 to train" in full.stderr
     for control in ("blank-rationales", "shuffled-rationales"):
         assert f"step-by-step against {control}: " in full.stdout

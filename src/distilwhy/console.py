@@ -113,6 +113,7 @@ class Progress:
 
         return Watcher(
             begins=self._board.begin,
+            finds=self._finds,
             fits=self._fits,
             plans=self._plans,
             ticks=self._ticks,
@@ -169,10 +170,11 @@ class Progress:
         if not self._live:
             self.say(f"{cell.label}: step {report.step}/{report.steps}  {said}")
 
-    def _ends(self, cell: Cell, trained: "Trained | None") -> None:
-        if trained is None:
-            self.say(f"{cell.label}: trained already")
-            return
+    def _finds(self, standing: int, students: int) -> None:
+        if standing:
+            self.say(f"{standing} of {students} students are trained already")
+
+    def _ends(self, cell: Cell, trained: "Trained") -> None:
         self.say(
             f"{cell.label}: validation {trained.validation_accuracy:.1%} at step "
             f"{trained.best_step}, {_exactly(trained.seconds)}"

@@ -12,7 +12,7 @@ from distilwhy.core.consensus import join_samples
 from distilwhy.core.prompt import Head, render_head, render_prompt
 from distilwhy.core.task import Example, Task
 from distilwhy.flows.call import Call
-from distilwhy.store.ledger import Ledger, call_key, open_ledger
+from distilwhy.store.ledger import Entry, Ledger, call_key, open_ledger
 from distilwhy.teachers.base import Teacher
 
 CHUNK = 500
@@ -87,13 +87,13 @@ class Inquiry:
                 explicable = [example for example in rows if example.id in learnt]
                 yield from (answers | self._read_explanations(ledger, explicable, answers)).items()
 
-    def read_completions(self) -> list[Completion]:
+    def read_entries(self) -> list[Entry]:
         """Every reply that the ledger holds for these rows."""
         if not self.ledger.is_file():
             return []
         keys = [call.key for call in (*self.answer_calls(), *self.explanation_calls())]
         with open_ledger(self.ledger) as ledger:
-            return [found for found in ledger.get(keys).values() if found.error is None]
+            return [entry for entry in ledger.entries(keys) if entry.completion.error is None]
 
     def _explanation_call(self, example: Example) -> Call:
         prompt = render_prompt(self.explaining_head, example)

@@ -44,20 +44,22 @@ class Watcher:
 
     Attributes:
         begins: Before all else: the students that are to stand in the end.
+        finds: Then: how many of them stand trained already, and how many they are.
         fits: Before training: the size of the largest student, and the memory that it takes.
         plans: After that, when a little was tried: how long all trainings take.
         ticks: After a step of a student: the steps done and to do.
         reports: After an evaluation.
-        ends: After a training, with its summary; or with None if a student was trained already.
+        ends: After a training, with its summary.
         stands: When a student stands trained, with its accuracy on validation.
     """
 
     begins: Callable[[Sequence[Cell]], None] = lambda cells: None
+    finds: Callable[[int, int], None] = lambda standing, students: None
     fits: Callable[["Preflight"], None] = lambda preflight: None
     plans: Callable[[Forecast], None] = lambda forecast: None
     ticks: Callable[[Cell, int, int], None] = lambda cell, step, steps: None
     reports: Callable[[Cell, "Report"], None] = lambda cell, report: None
-    ends: Callable[[Cell, "Trained | None"], None] = lambda cell, trained: None
+    ends: Callable[[Cell, "Trained"], None] = lambda cell, trained: None
     stands: Callable[[Cell, float], None] = lambda cell, accuracy: None
 
 
@@ -99,6 +101,7 @@ def train_students(
         chosen = [[cell for cell in wave if method in (None, cell.method)] for wave in waves]
         watcher.begins([cell for wave in chosen for cell in wave])
         waiting = [_sift(experiment, wave, watcher) for wave in chosen]
+        watcher.finds(sum(map(len, chosen)) - sum(map(len, waiting)), sum(map(len, chosen)))
         if any(waiting):
             _train_all(experiment, waiting, workers, watcher)
         wait_for_all()
@@ -134,7 +137,6 @@ def _sift(experiment: Experiment, cells: Sequence[Cell], watcher: Watcher) -> li
         if not is_trained(experiment.folder, lesson):
             waiting.append(lesson)
         elif summary := experiment.folder.training(cell):
-            watcher.ends(cell, None)
             watcher.stands(cell, summary["validation_accuracy"])
     return waiting
 
