@@ -1,0 +1,54 @@
+"""The experiment file: strict pydantic over YAML."""
+
+from distilwhy.config.experiment import (
+    AnswerConfig,
+    DataConfig,
+    ExperimentConfig,
+    HubConfig,
+    PricesConfig,
+    Settings,
+    StudyConfig,
+    TaskConfig,
+)
+from distilwhy.config.reading import Config, check_config, read_config, read_yaml
+from distilwhy.config.student import (
+    LoraConfig,
+    ScratchConfig,
+    SoftLabelsConfig,
+    StudentConfig,
+    TrackerChoice,
+    TrainingConfig,
+)
+from distilwhy.config.teacher import (
+    GateConfig,
+    HttpTeacherConfig,
+    RecordedTeacherConfig,
+    SplitChoice,
+    TeacherConfig,
+)
+
+__all__ = [
+    "AnswerConfig",
+    "Config",
+    "DataConfig",
+    "ExperimentConfig",
+    "GateConfig",
+    "HttpTeacherConfig",
+    "HubConfig",
+    "LoraConfig",
+    "PricesConfig",
+    "RecordedTeacherConfig",
+    "ScratchConfig",
+    "Settings",
+    "SoftLabelsConfig",
+    "SplitChoice",
+    "StudentConfig",
+    "StudyConfig",
+    "TaskConfig",
+    "TeacherConfig",
+    "TrackerChoice",
+    "TrainingConfig",
+    "check_config",
+    "read_config",
+    "read_yaml",
+]

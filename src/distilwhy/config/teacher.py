@@ -1,0 +1,164 @@
+"""The teacher section of an experiment file."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, ValidationInfo, field_validator, model_validator
+
+from distilwhy.config.strict import EachOnce, Strict
+
+NAME_IT = "name its environment variable in api_key_env"
+TEACHERS = ("chat", "completion", "anthropic", "gemini", "recorded")
+_ADDRESSES = {
+    "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
+}
+_SET_ELSEWHERE = {
+    "model": "model",
+    "temperature": "temperature",
+    "max_tokens": "max_tokens",
+    "maxOutputTokens": "max_tokens",
+    "max_completion_tokens": "max_tokens, and max_tokens_name",
+    "stop": "stop",
+    "stop_sequences": "stop",
+    "stopSequences": "stop",
+}
+
+SplitChoice = Literal["train", "validation", "test"]
+
+
+class GateConfig(Strict):
+    """What the first answers must be like for the rest to be asked for."""
+
+    rows: int = Field(default=16, ge=0)
+    readable: float = Field(default=0.7, ge=0, le=1)
+    accuracy: float = Field(default=0.2, ge=0, le=1)
+
+
+class HttpTeacherConfig(Strict):
+    """An endpoint: OpenAI-compatible, by chat or by plain completion; Anthropic's; Gemini's."""
+
+    kind: Literal["chat", "completion", "anthropic", "gemini"]
+    base_url: str
+    model: str
+    api_key_env: str | None = None
+    temperature: float | None = Field(default=0.0, ge=0)
+    max_tokens: int | None = Field(default=512, gt=0)
+    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    stop: list[str] = ["\n\nQ:"]
+    structured: bool = False
+    extra: dict[str, Any] = {}
+    concurrency: int = Field(default=8, gt=0)
+    timeout: float = Field(default=120.0, gt=0)
+    retries: int = Field(default=5, ge=0)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    budget: float | None = Field(default=None, gt=0)
+    gate: GateConfig = GateConfig()
+    annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
+    samples: int = Field(default=1, gt=0)
+    explain_wrong: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _at_home(cls, values: Any) -> Any:
+        address = _ADDRESSES.get(str(values.get("kind"))) if isinstance(values, dict) else None
+        return {"base_url": address, **values} if address else values
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str, info: ValidationInfo) -> str:
+        if not re.match(r"https?://[^/\s]+", value):
+            raise ValueError("must start with http:// or https://")
+        if re.match(r"https?://[^/]*@", value):
+            raise ValueError("must hold no user name or password; name a key in api_key_env")
+        return _with_version(value.rstrip("/"), info.data.get("kind"))
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        # Capitals alone: many keys, such as hf_… and gsk_…, could be names otherwise.
+        if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+            raise ValueError(
+                "must be the NAME of an environment variable, in capitals, never the key itself"
+            )
+        return value
+
+    @field_validator("extra")
+    @classmethod
+    def _no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name.lower().replace("-", "_") in ("api_key", "apikey", "authorization"):
+                raise ValueError(f"must not hold {name!r}; {NAME_IT}")
+        return value
+
+    @field_validator("max_tokens")
+    @classmethod
+    def _needed(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is None and info.data.get("kind") == "anthropic":
+            raise ValueError("kind 'anthropic' cannot do without; set it, to 1024 say")
+        return value
+
+    @field_validator("max_tokens_name")
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        if value != "max_tokens" and info.data.get("kind") != "chat":
+            raise ValueError(f"kind {info.data.get('kind')!r} has one name for it; leave it out")
+        return value
+
+    @field_validator("structured")
+    @classmethod
+    def _offered(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("kind") == "completion":
+            raise ValueError(
+                "kind 'completion' cannot ask for it; take kind 'chat', or leave it out"
+            )
+        return value
+
+    @field_validator("extra")
+    @classmethod
+    def _not_twice(cls, value: dict[str, Any]) -> dict[str, Any]:
+        within = value.get("generationConfig")
+        for name in [*value, *(within if isinstance(within, dict) else ())]:
+            if name in _SET_ELSEWHERE:
+                raise ValueError(f"must not hold {name!r}; set teacher.{_SET_ELSEWHERE[name]}")
+        return value
+
+    @field_validator("samples")
+    @classmethod
+    def _differing(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("temperature") == 0:
+            raise ValueError(
+                "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
+            )
+        return value
+
+
+def _with_version(url: str, kind: object) -> str:
+    """An address as these providers' own clients take it, with the version that they add."""
+    home = _ADDRESSES.get(str(kind))
+    if home is None or re.search(r"/v\d\w*$", url):
+        return url
+    return url + home[home.rindex("/") :]
+
+
+class RecordedTeacherConfig(Strict):
+    """Completions that you already have: JSONL files with ``id`` and ``completion``."""
+
+    kind: Literal["recorded"]
+    completions: list[str] = Field(min_length=1)
+    explanations: list[str] = []
+    stop: list[str] = ["\n\nQ:"]
+    annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
+    samples: int = Field(default=1, gt=0)
+    explain_wrong: bool = False
+
+    @field_validator("explain_wrong")
+    @classmethod
+    def _recorded(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("explanations") == []:
+            raise ValueError("needs recorded explanations; name their files in explanations")
+        return value
+
+
+TeacherConfig = Annotated[HttpTeacherConfig | RecordedTeacherConfig, Discriminator("kind")]
