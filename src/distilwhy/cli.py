@@ -15,8 +15,10 @@ from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
     from distilwhy.console import Progress
+    from distilwhy.core.annotation import Outcome
     from distilwhy.flows.annotate import Agree
     from distilwhy.flows.experiment import Experiment
+    from distilwhy.flows.listing import Filter
 
 app = typer.Typer(
     name="distilwhy",
@@ -38,6 +40,19 @@ def parse_budget(text: str) -> Decimal:
     if not amount >= 0 or not amount.is_finite():
         raise typer.BadParameter(f"{text!r} is no amount of money, such as 2.50")
     return amount
+
+
+def parse_outcomes(text: str) -> "tuple[Outcome, ...]":
+    """Names of outcomes, typed with commas between them. An answer that is ``ok`` is paid for and
+    good: it is asked for again by nobody."""
+    from distilwhy.core.annotation import OUTCOMES
+
+    bad = tuple(outcome for outcome in OUTCOMES if outcome != "ok")
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in bad:
+            raise typer.BadParameter(f"--retry {name!r}: must be among {', '.join(bad)}")
+    return tuple(outcome for outcome in bad if outcome in names)
 
 
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXP.yaml", help="The experiment file.")]
@@ -73,13 +88,13 @@ def main() -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(again: str = "run the same command again") -> Iterator[None]:
     """Ctrl-C ends a command in good order."""
     try:
         yield
     except KeyboardInterrupt:
         if is_main():
-            typer.echo("\nstopped; run the same command again to go on", err=True)
+            typer.echo(f"\nstopped; {again} to go on", err=True)
         raise typer.Exit(130) from None
 
 
@@ -114,6 +129,25 @@ def init(
     for path in write(directory):
         typer.echo(f"wrote {path}")
     typer.echo(f"next: distilwhy plan {directory / 'experiment.yaml'}")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="One dataset of it, such as datasets/cqa.")
+    ],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    llm: Annotated[str, typer.Option(help="Whose answers: palm, or gpt for GPT-NeoX.")] = "palm",
+) -> None:
+    """Make an experiment of the rows and answers in the paper's own repository."""
+    from distilwhy.flows.paper import import_paper
+
+    found = import_paper(source, directory, llm)
+    for split, count in found.rows.items():
+        typer.echo(f"{split:<11}{count:,} rows")
+    for why, count in found.left_out.items():
+        typer.echo(f"left out   {count:,} {why}")
+    typer.echo(f"next: distilwhy plan {found.file}")
 
 
 @app.command()
@@ -156,6 +190,107 @@ def annotate(
         agree = _agree(experiment, progress, yes=yes)
         ask(experiment, limit, progress.annotation, agree=agree, budget=budget)
     console.show_tallies(tally_annotations(experiment))
+
+
+@app.command()
+def annotations(
+    exp: ExperimentFile,
+    problem: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="List rows with this outcome, or these words in a problem, or any problem: any.",
+        ),
+    ] = None,
+    disagree: Annotated[
+        bool, typer.Option("--disagree", help="List rows whose label is not the gold one.")
+    ] = False,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="Show this row, whole.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="List at most this many rows.")] = 20,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUTCOMES",
+            help="Forget answers that ended so, such as failed,truncated; ask again for those.",
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Write answers, with where they come from: .jsonl, .parquet, or a dataset folder.",
+        ),
+    ] = None,
+    budget: Budget = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the teacher answered: an overview, or rows; ask again, or export."""
+    if retry and export:
+        raise typer.BadParameter("give --retry or --export, not both")
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.flows.listing import Filter
+
+    outcomes = parse_outcomes(retry) if retry else ()
+    experiment, wanted = open_experiment(exp), Filter(problem, disagree, tuple(ids or ()))
+    if outcomes:
+        _retry(experiment, wanted, outcomes, budget, yes=yes)
+    elif export:
+        _export(experiment, wanted, export)
+    else:
+        _show_annotations(experiment, wanted, limit, as_json=as_json)
+
+
+def _retry(
+    experiment: "Experiment",
+    wanted: "Filter",
+    outcomes: "tuple[Outcome, ...]",
+    budget: Decimal | None,
+    *,
+    yes: bool,
+) -> None:
+    from distilwhy import console
+    from distilwhy.flows.annotate import annotate as ask
+    from distilwhy.flows.evaluate import tally_annotations
+    from distilwhy.flows.listing import list_rows
+    from distilwhy.flows.retry import find_again
+
+    again = find_again(experiment, list_rows(experiment, wanted), outcomes)
+    if not again.keys:
+        typer.echo(f"no answer is {' or '.join(outcomes)}; nothing to ask again")
+        return
+    with _interruptible("run 'distilwhy annotate'"), console.Progress() as progress:
+        agree = _agree(experiment, progress, yes=yes)
+        ask(experiment, watch=progress.annotation, agree=agree, budget=budget, again=again)
+    console.show_tallies(tally_annotations(experiment))
+
+
+def _export(experiment: "Experiment", wanted: "Filter", target: Path) -> None:
+    from distilwhy.flows.export import export as write
+    from distilwhy.flows.listing import list_rows
+
+    with _interruptible():
+        count = write(experiment, list_rows(experiment, wanted), target)
+    typer.echo(f"wrote {count:,} answers to {target}")
+
+
+def _show_annotations(
+    experiment: "Experiment", wanted: "Filter", limit: int, *, as_json: bool
+) -> None:
+    from distilwhy import annotations as shown
+    from distilwhy.flows.export import list_answers
+    from distilwhy.flows.listing import list_rows
+    from distilwhy.flows.overview import look_over
+
+    prices = experiment.config.prices
+    if wanted.is_empty:
+        shown.show_overview(look_over(experiment), prices.currency if prices else "", as_json)
+    elif as_json:
+        shown.print_answers(list_answers(experiment, list_rows(experiment, wanted)))
+    else:
+        shown.show_rows(list_rows(experiment, wanted), limit, whole=bool(wanted.ids))
 
 
 @app.command()

@@ -210,7 +210,7 @@ def show_findings(
 ) -> None:
     """The score table, the comparisons and where they stand."""
     if as_json:
-        _print_json(findings.as_json())
+        print_json(findings.as_json())
         return
     console = _console()
     show_tallies(findings.teacher)
@@ -319,7 +319,7 @@ def _counts(tally: Tally) -> dict[str, int]:
 def show_status(found: "status.Status", as_json: bool) -> None:
     """How far an experiment is."""
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return
     console = _console()
     console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
@@ -342,7 +342,7 @@ def show_status(found: "status.Status", as_json: bool) -> None:
 def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: bool) -> None:
     """What will be done, with one whole prompt."""
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return
     console, config = _console(), experiment.config
     console.rule(f"one whole prompt, for row {escape(found.prompt_id)}", style="dim")
@@ -458,5 +458,6 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=120)
 
 
-def _print_json(value: object) -> None:
-    print_line(json.dumps(value, indent=2, ensure_ascii=False))
+def print_json(value: object) -> None:
+    """A value on standard output; amounts of money as numbers."""
+    print_line(json.dumps(value, indent=2, ensure_ascii=False, default=float))

@@ -10,16 +10,17 @@ from itertools import islice
 from typing import Any
 
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.cost import Budget, Prices
-from distilwhy.core.estimate import Estimate
+from distilwhy.core.cost import NOTHING, Budget, Prices
+from distilwhy.core.estimate import Estimate, as_money
 from distilwhy.core.pace import Bucket
 from distilwhy.core.task import Example
-from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Limits, Purse
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
 from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
+from distilwhy.flows.retry import Again
 from distilwhy.flows.spending import add_up
 from distilwhy.flows.survey import Survey, survey
 from distilwhy.store.ledger import Ledger, open_ledger
@@ -34,11 +35,13 @@ class Offer:
         estimate: What it will take.
         repaid: The rows that were answered before in other words, or by another teacher.
         sample: What the first answers are like; None before there are any.
+        again: Answers that will be forgotten and asked for again; None where there are none.
     """
 
     estimate: Estimate
     repaid: int = 0
     sample: Sample | None = None
+    again: Again | None = None
 
 
 Agree = Callable[[Offer], bool]
@@ -52,6 +55,7 @@ def annotate(
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
     pilot: int | None = None,
+    again: Again | None = None,
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
@@ -67,6 +71,8 @@ def annotate(
             the first answers of the gate are there; False ends it.
         budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
         pilot: Ask about so many rows, spread over all, and about no others.
+        again: Forget these answers and ask for them again, and for no others. What they cost
+            stays on the books.
 
     Raises:
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
@@ -87,7 +93,10 @@ def annotate(
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
         work = _Annotating(experiment, looked_up, keeper, purse, agree)
         try:
-            work.do(limit, pilot)
+            if again is not None:
+                work.do_again(again, limit)
+            else:
+                work.do(limit, pilot)
         finally:
             if purse:
                 ledger.set_advance(purse.budget.out)
@@ -125,6 +134,28 @@ class _Annotating:
         # Which rows need an explanation is known when the answers are there, and no sooner.
         if self._survey(self._inquiry.explanation_calls).missing:
             self._ask(self._inquiry.explanation_calls, limit)
+
+    def do_again(self, again: Again, limit: int | None) -> None:
+        """Forget some answers, and ask for them again."""
+        self._keeper.count_in(len(again.keys), 0)
+        if again.estimate:
+            self._afford(again.estimate)
+            self._agree_on(Offer(again.estimate, again=again))
+        self._ledger.forget(again.answered, "asked again")
+        self._ask(lambda: again.calls(self._experiment), limit)
+
+    def _afford(self, expected: Estimate) -> None:
+        """Refuse what the budget will not cover, before any answer is forgotten."""
+        if self._purse is None or expected.cost is None:
+            return
+        left = self._purse.budget.left
+        if expected.cost.low > left:
+            raise BudgetError(
+                f"asking again will cost {as_money(expected.cost.low)} or more, and of the budget "
+                f"of {self._purse.budget.cap} {self._purse.prices.currency} "
+                f"{as_money(max(left, NOTHING))} is left, so nothing is forgotten; raise "
+                "teacher.budget, or give --budget"
+            )
 
     def _survey(self, list_calls: Callable[[], Iterator[Call]]) -> Survey:
         found = survey(self._inquiry, self._experiment.config, self._ledger, list_calls())

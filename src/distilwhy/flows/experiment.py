@@ -22,6 +22,7 @@ from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, set_a
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.flows.inquiry import Inquiry
+from distilwhy.flows.recording import open_recorded
 from distilwhy.flows.task import build_task, read_task
 from distilwhy.store.records import (
     HubSplit,
@@ -31,7 +32,6 @@ from distilwhy.store.records import (
 from distilwhy.store.run import RunFolder, publish_text
 from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.http import HttpTeacher
-from distilwhy.teachers.recorded import RecordedTeacher
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,7 @@ class Experiment:
         """The teacher; for an endpoint with a key, the key must be in the environment."""
         config = self.config.teacher
         if isinstance(config, RecordedTeacherConfig):
-            said = [self.file.parent / name for name in config.completions]
-            explained = [self.file.parent / name for name in config.explanations]
-            return RecordedTeacher(said, config.samples, explained)
+            return open_recorded(config, self.file.parent)
         return HttpTeacher(config)
 
     @property

@@ -62,12 +62,24 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
         if len(known) < MEASURED:
             known += _measure(ledger, [call for call in chunk if call.key in answered])
     count, done = len(np.unique(every)), len(np.unique(found))
+    expected = estimate_calls(inquiry, config, count - done, sent, known)
+    return Survey(count, done, repaid if expected else 0, expected)
+
+
+def estimate_calls(
+    inquiry: Inquiry, config: Settings, calls: int, sent: int, known: Sequence[Measured]
+) -> Estimate | None:
+    """What so many calls, of so many bytes, will take; None where there is nothing to pay.
+
+    Args:
+        known: Answered calls like them.
+    """
     teacher = config.teacher
     if not isinstance(teacher, HttpTeacherConfig):
-        return Survey(count, done, 0, None)
+        return None
     replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.task.exemplars]
-    expected = estimate(
-        count - done,
+    return estimate(
+        calls,
         sent,
         known,
         Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute),
@@ -75,7 +87,6 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
         reply=sum(replies) / len(replies) if replies else 0.0,
         longest=teacher.max_tokens,
     )
-    return Survey(count, done, repaid, expected)
 
 
 def _short(key: bytes) -> int:
