@@ -55,7 +55,8 @@ def source(tmp_path: Path) -> Path:
     write_rows(folder / "cqa_test.json", [cqa(40), {**cqa(5), "id": "q41"}])
     write_texts(folder / "llm/train_CoT_0.json", [said(f"Why {i}.") for i in range(10)])
     write_texts(folder / "llm/train_CoT_1.json", [said("Why 10.")])
-    write_texts(folder / "llm/test_CoT_0.json", [said("Test."), "Who knows."])
+    # The last is cut within a character.
+    write_texts(folder / "llm/test_CoT_0.json", [said("Test."), "Who knows \ud83d"])
     return folder
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from distilwhy.console import print_json, print_line
 from distilwhy.core.annotation import OUTCOMES
 from distilwhy.core.exported import ExportedAnswer
 from distilwhy.core.results import Tally
+from distilwhy.core.splits import SplitName
 from distilwhy.flows.answers import Answer, Row
 from distilwhy.flows.overview import LabelCount, Overview, Problem
 from distilwhy.offers import describe_spending
@@ -28,10 +29,15 @@ def show_overview(found: Overview, currency: str, as_json: bool) -> None:
         print_json(asdict(found))
         return
     console = _console()
-    _show_outcomes(console, found)
+    _print_outcomes(console, found.tallies)
     _show_facts(console, found, currency)
     _show_problems(console, found.problems)
     _show_labels(console, found)
+
+
+def show_outcomes(tallies: Mapping[SplitName, Tally]) -> None:
+    """The rows of each split by outcome, and how many agree with gold."""
+    _print_outcomes(_console(), tallies)
 
 
 def show_rows(rows: Iterable[Row], limit: int, *, whole: bool) -> None:
@@ -60,14 +66,13 @@ def print_answers(answers: Iterable[ExportedAnswer]) -> None:
     print_line("[]" if opening == "[" else "]")
 
 
-def _show_outcomes(console: Console, found: Overview) -> None:
-    names = list(found.tallies)
+def _print_outcomes(console: Console, tallies: Mapping[SplitName, Tally]) -> None:
     table = Table.grid(padding=(0, 3))
     table.add_column()
-    for _ in names:
+    for _ in tallies:
         table.add_column(justify="right")
-    table.add_row(Text("Rows", style="bold"), *names)
-    for name, cells in _outcome_rows(list(found.tallies.values())):
+    table.add_row(Text("Rows", style="bold"), *tallies)
+    for name, cells in _outcome_rows(list(tallies.values())):
         table.add_row(name, *cells)
     console.print(table)
 

@@ -199,14 +199,15 @@ def annotations(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="List rows with this outcome, or these words in a problem, or any problem: any.",
+            help="List rows with this outcome, or these words in a problem; any: all problems.",
         ),
     ] = None,
     disagree: Annotated[
         bool, typer.Option("--disagree", help="List rows whose label is not the gold one.")
     ] = False,
     ids: Annotated[
-        list[str] | None, typer.Option("--id", metavar="ID", help="Show this row, whole.")
+        list[str] | None,
+        typer.Option("--id", metavar="ID", help="Show this row whole; may be repeated."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="List at most this many rows.")] = 20,
     retry: Annotated[
@@ -251,6 +252,7 @@ def _retry(
     *,
     yes: bool,
 ) -> None:
+    from distilwhy import annotations as shown
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
     from distilwhy.flows.evaluate import tally_annotations
@@ -264,7 +266,7 @@ def _retry(
     with _interruptible("run 'distilwhy annotate'"), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
         ask(experiment, watch=progress.annotation, agree=agree, budget=budget, again=again)
-    console.show_tallies(tally_annotations(experiment))
+    shown.show_outcomes(tally_annotations(experiment))
 
 
 def _export(experiment: "Experiment", wanted: "Filter", target: Path) -> None:

@@ -143,7 +143,8 @@ def _with_version(url: str, kind: object) -> str:
 
 
 class RecordedTeacherConfig(Strict):
-    """Completions that you already have: JSONL files with ``id`` and ``completion``."""
+    """Answers that you already have: files with ``id`` and ``completion``, or with ``id``,
+    ``rationale`` and ``label``."""
 
     kind: Literal["recorded"]
     completions: list[str] = Field(min_length=1)

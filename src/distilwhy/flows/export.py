@@ -6,7 +6,6 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.annotation import Completion
@@ -17,9 +16,6 @@ from distilwhy.errors import RunError
 from distilwhy.flows.answers import Answer, Row
 from distilwhy.flows.experiment import Experiment
 from distilwhy.store.export import check_target, write_answers
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 
 def export(experiment: Experiment, rows: Iterable[Row], target: Path) -> int:
@@ -94,15 +90,13 @@ def _cost(said: Completion, prices: Prices | None, *, batch: bool) -> float | No
 
 def hash_prompt(prompt: Prompt) -> str:
     """The SHA-256 of the messages as a JSON array of ``[role, content]``."""
-    digest = _begin(prompt.head).copy()
-    digest.update(_turn(prompt.messages[-1]) + b"]")
-    return digest.hexdigest()
+    return sha256(_begin(prompt.head) + _turn(prompt.messages[-1]) + b"]").hexdigest()
 
 
 @lru_cache(maxsize=8)
-def _begin(head: Head) -> "_Hash":
-    """The hash as far as all prompts with one head share it."""
-    return sha256(b"[" + b"".join(_turn(message) + b", " for message in head.messages))
+def _begin(head: Head) -> bytes:
+    """The array as far as all prompts with one head share it."""
+    return b"[" + b"".join(_turn(message) + b", " for message in head.messages)
 
 
 def _turn(message: Message) -> bytes:

@@ -248,10 +248,13 @@ def _parse_list(text: str, where: str) -> list[object]:
 
 def _parse(text: str, where: str) -> object:
     try:
-        return json.loads(text)
+        value: object = json.loads(text)
+        if "\\ud" in text.lower():  # an escape of half a character could not be written again
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", error)
         raise DataError(f"{where}: is no JSON ({reason}); bring the file anew") from None
+    return value
 
 
 def _number(path: Path) -> int:

@@ -32,7 +32,8 @@ class RecordedTeacher:
     """
 
     name = "the recorded completions"
-    concurrency = 1
+    # What is under way at once is kept in one transaction.
+    concurrency = 256
     retries = 0
     patience = None
 
