@@ -100,7 +100,7 @@ def write(folder: Path, url: str, concurrency: int, name: str) -> Experiment:
 def bare(experiment: Experiment, url: str, concurrency: int) -> float:
     """Rows a second of a loop that only posts and reads."""
     config, head = experiment.config.teacher, experiment.inquiry.head
-    bodies = [CHAT.body(config, render_prompt(head, e)) for e in experiment.to_annotate]
+    bodies = [CHAT.body(config, render_prompt(head, e)) for e in experiment.to_annotate()]
     waiting = iter(bodies)
 
     async def run() -> float:

@@ -183,7 +183,7 @@ def _confuse(experiment: Experiment, answers: Mapping[Cell, Answers]) -> list[Co
 
 
 def _tell_how(experiment: Experiment) -> How:
-    asked = experiment.to_annotate or experiment.splits.train
+    first = next(experiment.to_annotate(), experiment.splits.train[0])
     splits = {name: experiment.splits.named(name) for name in SPLITS}
     hashes = {name: _hash([asdict(e) for e in rows]) for name, rows in splits.items() if rows}
     said = {i: asdict(a) for i, a in sorted(experiment.read_annotations().items())}
@@ -194,7 +194,7 @@ def _tell_how(experiment: Experiment) -> How:
         versions=read_versions(),
         rows={name: len(rows) for name, rows in splits.items()},
         hashes={**hashes, "annotations": _hash(said)},
-        prompt=render_prompt(experiment.inquiry.head, asked[0]).as_text(),
+        prompt=render_prompt(experiment.inquiry.head, first).as_text(),
         settings=experiment.resolved(),
     )
 

@@ -1,14 +1,17 @@
 """A few answers, looked at before all the others are paid for."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from distilwhy.config import GateConfig
 from distilwhy.core.annotation import Annotation
 from distilwhy.core.task import Example
 from distilwhy.errors import TeacherError
 from distilwhy.flows.inquiry import Inquiry
+from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger
 
 SHOWN = 3
@@ -37,10 +40,17 @@ class Sample:
     problem: str = ""
 
 
-def spread(rows: Iterator[Example], count: int, total: int) -> list[Example]:
-    """As many rows as are wanted, evenly from the first to the last of them all."""
-    places = {place * total // count for place in range(count)} if total else set()
-    return [example for place, example in enumerate(rows) if place in places]
+def spread(splits: Sequence[Sequence[Example]], count: int) -> list[Example]:
+    """As many rows as are wanted, or as there are, evenly from the first to the last of all."""
+    ends = np.cumsum([len(rows) for rows in splits], dtype=int)
+    total = int(ends[-1]) if len(ends) else 0
+    picked = np.zeros(total, bool)
+    picked[[place * total // min(count, total) for place in range(min(count, total))]] = True
+    return [
+        example
+        for rows, end in zip(splits, ends, strict=True)
+        for example in pick(rows, picked[end - len(rows) : end])
+    ]
 
 
 def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample:

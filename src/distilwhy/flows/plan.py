@@ -60,7 +60,7 @@ def plan(experiment: Experiment) -> Plan:
     """
     _check_student(experiment.config, experiment.file)
     calls = _survey(experiment)
-    first = experiment.to_annotate[0] if experiment.to_annotate else experiment.splits.train[0]
+    first = next(experiment.to_annotate(), experiment.splits.train[0])
     rows = {name: experiment.splits.named(name) for name in SPLITS}
     return Plan(
         rows={name: len(found) for name, found in rows.items()},
