@@ -214,10 +214,12 @@ def show_findings(
         return
     console = _console()
     show_tallies(findings.teacher)
-    console.print()
     sizes = list(dict.fromkeys(found.rows for found in findings.methods))
     for rows in sizes:
+        console.print()
         _show_size(console, findings, rows, alone=len(sizes) == 1)
+    if findings.efficiency:
+        console.print()
     for found in findings.efficiency:
         _show_efficiency(console, found)
     if findings.methods and findings.methods[0].score.seeds == 1:
