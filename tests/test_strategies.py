@@ -165,7 +165,7 @@ def test_without_exemplars_everyone_is_asked_to_think_step_by_step(told, endpoin
         (HOW,)
     }
     assert plan(experiment).warnings == []
-    assert "of the other rows both, zero-shot" in shown_plan(experiment)
+    assert "about the others asked zero-shot" in shown_plan(experiment)
 
 
 def test_what_a_told_teacher_says_is_no_measure_of_it(told, endpoint: Endpoint):
@@ -267,8 +267,8 @@ def test_the_plan_of_telling(told):
     shown = shown_plan(told())
     assert "\nQ: Message 0.\nThe right answer is damage. Why?\nA:\n" in shown
     assert (
-        "\nstrategy   explain-label: the gold label of 7 train rows is told, and the reasons asked "
-        "for; of the other rows both, few-shot\n"
+        "\nstrategy   explain-label: told the gold label of 7 train rows and asked why; about the "
+        "others asked few-shot\n"
     ) in shown
     nothing = plan(told({"task.gold": None, "task.exemplars": [], "data.test": None}))
     assert nothing.warnings[0] == (
@@ -310,8 +310,9 @@ def test_recorded_explanations_are_what_was_said_of_told_rows(write_experiment, 
         "samples": 2,
     }
     train = [{**row, "kind": "damage" if str(row["id"]) < "a6" else None} for row in TRAIN]
-    changes = {"teacher": teacher, "data.test": None, "methods": ["step-by-step"]}
+    changes = {"teacher": teacher, "data.test": None, "task.exemplars": []}
     experiment = open_experiment(write_experiment(changes, train=train))
+    assert not [warning for warning in plan(experiment).warnings if "exemplar" in warning]
     assert annotate(experiment).answered == 16
     read = experiment.read_annotations()
     told = [row.id for row in experiment.splits.train if row.gold]

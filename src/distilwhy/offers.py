@@ -79,8 +79,8 @@ def describe_strategy(teacher: TeacherConfig, task: Task, told: int) -> Iterator
     if teacher.strategy == "explain-label":
         others = "few-shot" if task.exemplars else "zero-shot"
         yield (
-            f"strategy   explain-label: the gold label of {told:,} train rows is told, and the "
-            f"reasons asked for; of the other rows both, {others}"
+            f"strategy   explain-label: told the gold label of {told:,} train rows and asked why; "
+            f"about the others asked {others}"
         )
     draw, shown = teacher.exemplars.draw, min(teacher.exemplars.shown, len(task.exemplars))
     if draw != "fixed":

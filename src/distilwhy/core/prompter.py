@@ -24,6 +24,9 @@ class Prompter:
         draw: How exemplars are chosen for a row.
         count: How many are drawn.
         structured: Whether replies are to be JSON objects.
+
+    Attributes:
+        task: The task as it is asked: without exemplars where none are shown.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from distilwhy.config import HttpTeacherConfig, Settings
+from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig, Settings
 from distilwhy.core.estimate import Estimate, as_money
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
@@ -118,6 +118,8 @@ def _warnings(experiment: Experiment) -> list[str]:
 
 def _warn_of_exemplars(experiment: Experiment) -> list[str]:
     teacher, pool = experiment.config.teacher, experiment.task.exemplars
+    if isinstance(teacher, RecordedTeacherConfig):
+        return []
     if teacher.strategy == "few-shot" and not pool:
         return [
             "there are no exemplars, so nothing shows the teacher how to answer; write some, or "
