@@ -21,7 +21,6 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from distilwhy.core.prompt import render_prompt
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.experiment import Experiment, open_experiment
 from distilwhy.teachers.openai import CHAT
@@ -99,8 +98,8 @@ def write(folder: Path, url: str, concurrency: int, name: str) -> Experiment:
 
 def bare(experiment: Experiment, url: str, concurrency: int) -> float:
     """Rows a second of a loop that only posts and reads."""
-    config, head = experiment.config.teacher, experiment.inquiry.head
-    bodies = [CHAT.body(config, render_prompt(head, e)) for e in experiment.to_annotate()]
+    config, inquiry = experiment.config.teacher, experiment.inquiry
+    bodies = [CHAT.body(config, inquiry.prompt(e)) for e in experiment.to_annotate()]
     waiting = iter(bodies)
 
     async def run() -> float:

@@ -39,9 +39,10 @@ class Tally:
         asked: Those with an annotation.
         outcomes: The number of rows of each outcome.
         without_rationale: Readable ones that give a label alone.
-        score: The teacher's accuracy over asked rows with gold, an unread answer being a wrong
-            one; None where no asked row has gold.
+        score: The teacher's accuracy over asked rows with gold that it was not told, an unread
+            answer being a wrong one; None where there is no such row.
         problem: An unread row's id and problem, to look at; None where all were read.
+        told: Asked rows whose gold label the teacher was told.
     """
 
     rows: int
@@ -50,6 +51,7 @@ class Tally:
     without_rationale: int
     score: Score | None
     problem: tuple[str, str] | None
+    told: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def tally(
         answer.same(annotations[example.id].label, example.gold)
         for example in examples
         if example.gold is not None and example.id in annotations
+        if not annotations[example.id].told
     ]
     unread = [annotation for annotation in read if annotation.outcome != "ok"]
     return Tally(
@@ -81,6 +84,7 @@ def tally(
         without_rationale=sum(a.outcome == "ok" and not a.rationale for a in read),
         score=score([correct]) if correct else None,
         problem=(unread[0].example_id, unread[0].problem) if unread else None,
+        told=sum(annotation.told for annotation in read),
     )
 
 

@@ -13,7 +13,6 @@ from distilwhy.core.findings import Confusion, Findings, How, MethodScore, Stude
 from distilwhy.core.headline import write_headline
 from distilwhy.core.method import METHODS
 from distilwhy.core.metrics import score
-from distilwhy.core.prompt import render_prompt
 from distilwhy.core.results import Tally, compare_with_baselines, judge, tally
 from distilwhy.core.splits import SPLITS
 from distilwhy.flows.bill import settle_bill
@@ -80,6 +79,7 @@ def _find(
     correct: Mapping[Cell, Sequence[bool]],
 ) -> Findings:
     methods = _score_methods(experiment, answers, correct)
+    teacher = tally_annotations(experiment)
     comparisons = compare_with_baselines(correct)
     accuracies = {found.method: found.score.accuracy for found in methods if found.rows is None}
     finetune = next((m.score for m in methods if (m.method, m.rows) == ("finetune", None)), None)
@@ -89,8 +89,13 @@ def _find(
     ]
     return Findings(
         name=_name(experiment.file),
-        headline=write_headline(comparisons, accuracies, len(experiment.config.seeds)),
-        teacher=tally_annotations(experiment),
+        headline=write_headline(
+            comparisons,
+            accuracies,
+            len(experiment.config.seeds),
+            told=sum(found.told for found in teacher.values()),
+        ),
+        teacher=teacher,
         methods=methods,
         comparisons=comparisons,
         curves=curves,
@@ -194,7 +199,7 @@ def _tell_how(experiment: Experiment) -> How:
         versions=read_versions(),
         rows={name: len(rows) for name, rows in splits.items()},
         hashes={**hashes, "annotations": _hash(said)},
-        prompt=render_prompt(experiment.inquiry.head, first).as_text(),
+        prompt=experiment.inquiry.prompt(first).as_text(),
         settings=experiment.resolved(),
     )
 

@@ -81,7 +81,8 @@ class Experiment:
         if isinstance(config, RecordedTeacherConfig):
             said = [self.file.parent / name for name in config.completions]
             explained = [self.file.parent / name for name in config.explanations]
-            return RecordedTeacher(said, config.samples, explained)
+            told = config.strategy == "explain-label"
+            return RecordedTeacher(said, config.samples, explained, config.samples if told else 1)
         return HttpTeacher(config)
 
     @property
@@ -212,7 +213,13 @@ def _need_gold(experiment: Experiment) -> None:
 
 def _check_methods(experiment: Experiment) -> None:
     config = experiment.config
-    if config.training.wrong_rationales == "explain" and not config.teacher.explain_wrong:
+    if config.teacher.exemplars.draw != "fixed" and not experiment.task.exemplars:
+        raise ConfigError(
+            f"{experiment.file}: teacher.exemplars draws from the task's exemplars, and there are "
+            "none; write some, or leave it out"
+        )
+    explains = config.teacher.explain_wrong or config.teacher.strategy == "explain-label"
+    if config.training.wrong_rationales == "explain" and not explains:
         raise ConfigError(
             f"{experiment.file}: training.wrong_rationales is 'explain', and the teacher is not "
             "asked for explanations; set teacher.explain_wrong to true"
