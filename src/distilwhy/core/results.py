@@ -64,27 +64,36 @@ class Versus:
     rows: int | None = None
 
 
-def tally(
-    answer: Answer, examples: Sequence[Example], annotations: Mapping[str, Annotation]
-) -> Tally:
-    """Count and score the annotations of a split."""
-    read = [annotations[example.id] for example in examples if example.id in annotations]
-    counts = Counter(annotation.outcome for annotation in read)
-    correct = [
-        answer.same(annotations[example.id].label, example.gold)
-        for example in examples
-        if example.gold is not None and example.id in annotations
-        if not annotations[example.id].told
-    ]
-    unread = [annotation for annotation in read if annotation.outcome != "ok"]
+def tally(answer: Answer, rows: Iterable[tuple[Example, Annotation | None]]) -> Tally:
+    """Count and score the annotations of a split, which need not fit into memory.
+
+    Args:
+        rows: Each with its annotation, if it has one.
+    """
+    outcomes: Counter[str] = Counter()
+    count = told = without_rationale = 0
+    right = bytearray()
+    problem: tuple[str, str] | None = None
+    for example, annotation in rows:
+        count += 1
+        if annotation is None:
+            continue
+        outcomes[annotation.outcome] += 1
+        told += annotation.told
+        if annotation.outcome != "ok":
+            problem = problem or (example.id, annotation.problem)
+        elif not annotation.rationale:
+            without_rationale += 1
+        if example.gold is not None and not annotation.told:
+            right.append(answer.same(annotation.label, example.gold))
     return Tally(
-        rows=len(examples),
-        asked=len(read),
-        outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
-        without_rationale=sum(a.outcome == "ok" and not a.rationale for a in read),
-        score=score([correct]) if correct else None,
-        problem=(unread[0].example_id, unread[0].problem) if unread else None,
-        told=sum(annotation.told for annotation in read),
+        rows=count,
+        asked=outcomes.total(),
+        outcomes={outcome: outcomes[outcome] for outcome in OUTCOMES},
+        without_rationale=without_rationale,
+        score=score([right]) if right else None,
+        problem=problem,
+        told=told,
     )
 
 

@@ -29,11 +29,10 @@ LABELS_SHOWN = 15
 
 def tally_annotations(experiment: Experiment) -> dict[str, Tally]:
     """The annotations of each split that is annotated, counted and scored."""
-    annotations = experiment.read_annotations()
     return {
-        name: tally(experiment.task.answer, experiment.splits.named(name), annotations)
-        for name in experiment.config.teacher.annotate
-        if experiment.splits.named(name)
+        name: tally(experiment.task.answer, experiment.inquiry.read(rows))
+        for name, rows in experiment.annotated.items()
+        if len(rows)
     }
 
 

@@ -95,14 +95,22 @@ class Inquiry:
 
     def iterate_annotations(self) -> Iterator[tuple[str, Annotation]]:
         """The same, one after the other."""
+        for example, annotation in self.read(self.rows()):
+            if annotation is not None:
+                yield example.id, annotation
+
+    def read(self, rows: Iterable[Example]) -> Iterator[tuple[Example, Annotation | None]]:
+        """Some of the rows, one after the other, each with its annotation if there is one."""
         if not self.ledger.is_file():
+            yield from ((example, None) for example in rows)
             return
         learnt = self._learnt if self.config.explain_wrong else frozenset()
         with open_ledger(self.ledger) as ledger:
-            for rows in _chunks(self.rows()):
-                answers = self.read_answers(ledger, rows)
-                explicable = [example for example in rows if example.id in learnt]
-                yield from (answers | self._read_explanations(ledger, explicable, answers)).items()
+            for chunk in _chunks(rows):
+                answers = self.read_answers(ledger, chunk)
+                explicable = [example for example in chunk if example.id in learnt]
+                answers |= self._read_explanations(ledger, explicable, answers)
+                yield from ((example, answers.get(example.id)) for example in chunk)
 
     def read_entries(self) -> list[Entry]:
         """Every reply that the ledger holds for these rows."""
