@@ -743,7 +743,7 @@ def test_where_an_endpoint_is(kind, given, expected):
         ({"kind": "anthropic", "extra": {"stop_sequences": ["."]}},
          "extra: must not hold 'stop_sequences'; set teacher.stop"),
         ({"kind": "claude"}, "kind: 'claude': must be one of chat, completion, anthropic, gemini, "
-         "recorded"),
+         "local, recorded"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_teacher(write_experiment, changes, message):

@@ -22,6 +22,7 @@ from distilwhy.config.student import (
 from distilwhy.config.teacher import (
     GateConfig,
     HttpTeacherConfig,
+    LocalTeacherConfig,
     RecordedTeacherConfig,
     SplitChoice,
     TeacherConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "GateConfig",
     "HttpTeacherConfig",
     "HubConfig",
+    "LocalTeacherConfig",
     "LoraConfig",
     "PricesConfig",
     "RecordedTeacherConfig",
