@@ -7,7 +7,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.prompt import Head, Message, Prompt
+from distilwhy.core.prompt import Head, Message, Prompt, structure_reply
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.flows import survey
 from distilwhy.flows.annotate import annotate
@@ -206,14 +206,23 @@ def test_of_many_rows_some_are_counted(opened, monkeypatch):
     assert found.input.high - found.input.low < 0.01 * truth(experiment)
 
 
-def test_structured_exemplars_are_counted_as_they_are_shown():
+def test_structured_exemplars_are_counted_as_they_are_shown(tmp_path):
     tokenizer = split_by_words()
     tokenizer.chat_template = CHATML
+    tokenizer.save_pretrained(tmp_path)
     config = HttpTeacherConfig(kind="chat", base_url="http://x/v1", model="m", structured=True)
-    teacher = HttpTeacher(config)
-    assert teacher.count(prompts()) is None
-    teacher._prompts = PromptTokenizer(tokenizer)
-    assert teacher.count(prompts()) == PromptTokenizer(tokenizer).count(prompts())
+    teacher = HttpTeacher(config, str(tmp_path))
+    shown = structure_reply(HEAD.messages[-1].content)
+    structured = Head((*HEAD.messages[:-1], Message("assistant", shown)))
+    assert teacher.count(prompts()) == PromptTokenizer(tokenizer).count(prompts(structured))
+
+
+def test_a_tokenizer_changes_nothing_that_is_asked():
+    config = HttpTeacherConfig(kind="chat", base_url="http://x/v1", model="m")
+    counting = config.model_copy(update={"tokenizer": "tokens"})
+    prompt = prompts()[0]
+    assert HttpTeacher(counting, "tokens").request(prompt) == HttpTeacher(config).request(prompt)
+    assert HttpTeacher(config).count(prompts()) is None
 
 
 @pytest.mark.parametrize("name", ["./tokens", "/no/such/place", "a/b/c"])
