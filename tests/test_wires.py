@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
-from distilwhy.config import HttpTeacherConfig
+from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.annotation import Annotation, Completion, parse_completion
 from distilwhy.core.answer import Answer
 from distilwhy.core.prompt import Head, Message, Prompt, render_reply, structure_reply
@@ -768,8 +769,9 @@ def test_the_budget_holds_by_whatever_name_the_limit_goes(endpoint: Endpoint, wr
 def test_the_examples_of_the_docs_are_what_they_should_be():
     text = (Path(__file__).parents[1] / "docs" / "teachers.md").read_text(encoding="utf-8")
     found = re.findall(r"```yaml\n(teacher:\n.*?)```", text, re.S)
-    teachers = [HttpTeacherConfig(**yaml.safe_load(example)["teacher"]) for example in found]
-    assert [teacher.kind for teacher in teachers] == ["chat", "anthropic", "gemini", "chat"]
+    reads = TypeAdapter(TeacherConfig).validate_python
+    teachers = [reads(yaml.safe_load(example)["teacher"]) for example in found]
+    assert [t.kind for t in teachers] == ["chat", "anthropic", "gemini", "local", "chat"]
 
 
 @pytest.mark.parametrize("options", [(), ("damage", "praise")])
