@@ -6,6 +6,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -262,7 +263,10 @@ def test_the_model_is_kept_until_it_is_released(noise: Path, monkeypatch):
         broken.setattr("distilwhy.teachers.writer.AutoModelForCausalLM", None)
         again = asyncio.run(ask_all(teacher, prompts(2)))
         assert [reply.said for reply in again] == [reply.said for reply in first]
+        assert teacher._writer is not None
+        model = weakref.ref(teacher._writer._model)
         teacher.release()
+        assert model() is None
         with pytest.raises(TeacherError, match="cannot be loaded"):
             asyncio.run(ask_all(teacher, prompts(2)))
 

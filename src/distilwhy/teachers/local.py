@@ -111,7 +111,9 @@ class LocalTeacher:
 
     def release(self) -> None:
         """Let the model go, and the memory that it takes."""
-        self._writer = None
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
 
     async def _answer_all(self, writer: "Writer") -> None:
         while True:

@@ -81,7 +81,7 @@ class Writer:
             if not should_reduce_batch_size(error):
                 raise
         # Out of the handler: the error holds on to what filled the memory.
-        self._free()
+        _free()
         if len(openings) == 1:
             raise TeacherError(
                 f"there is no memory for one prompt of {len(openings[0].ids):,} tokens; take a "
@@ -90,6 +90,11 @@ class Writer:
         half = (len(openings) + 1) // 2
         self._shrink(half)
         return self.write(openings[:half]) + self.write(openings[half:])
+
+    def release(self) -> None:
+        """Let the model go, whoever still holds on to this."""
+        del self._model, self.prefix
+        _free()
 
     def _write(self, openings: Sequence[Opening]) -> list[Written]:
         prompts = [opening.ids for opening in openings]
@@ -127,11 +132,6 @@ class Writer:
         text = _decode(self._tokenizer, [ids[:count]])[0]
         found = [at for mark in self._config.stop if mark and (at := text.find(mark)) >= 0]
         return Written(text[: min(found, default=len(text))], count, bool(ends or stopped))
-
-    def _free(self) -> None:
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
     def _shrink(self, size: int) -> None:
         """Take fewer at a time from now on."""
@@ -234,6 +234,12 @@ class _Stops(StoppingCriteria):  # type: ignore[misc]
                     self.at.setdefault(row, length - self._start)
         ended = [self._halted.is_set() or row in self.at for row in range(len(input_ids))]
         return torch.tensor(ended, device=input_ids.device)
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _laid_out(row: list[int], known: int, longest: int, padding: int) -> list[int]:
