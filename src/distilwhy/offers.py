@@ -130,6 +130,8 @@ def _money(cost: Range) -> str:
 
 
 def _count(tokens: Range) -> str:
+    if tokens.low == tokens.high:
+        return f"{tokens.low:,.0f}"
     low, high = (f"{float(f'{end:.2g}'):,.0f}" for end in (tokens.low, tokens.high))
     return low if low == high else f"{low} to {high}"
 

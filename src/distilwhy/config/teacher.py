@@ -9,7 +9,7 @@ from distilwhy.config.strategy import StrategyConfig
 from distilwhy.config.strict import EachOnce, Strict
 
 NAME_IT = "name its environment variable in api_key_env"
-TEACHERS = ("chat", "completion", "anthropic", "gemini", "recorded")
+TEACHERS = ("chat", "completion", "anthropic", "gemini", "local", "recorded")
 _ADDRESSES = {
     "anthropic": "https://api.anthropic.com/v1",
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
@@ -49,6 +49,7 @@ class HttpTeacherConfig(StrategyConfig):
     stop: list[str] = ["\n\nQ:"]
     structured: bool = False
     extra: dict[str, Any] = {}
+    tokenizer: str | None = None
     concurrency: int = Field(default=8, gt=0)
     timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=5, ge=0)
@@ -127,12 +128,17 @@ class HttpTeacherConfig(StrategyConfig):
 
     @field_validator("samples")
     @classmethod
-    def _differing(cls, value: int, info: ValidationInfo) -> int:
-        if value > 1 and info.data.get("temperature") == 0:
-            raise ValueError(
-                "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
-            )
-        return value
+    def _samples(cls, value: int, info: ValidationInfo) -> int:
+        return _differing(value, info)
+
+
+def _differing(samples: int, info: ValidationInfo) -> int:
+    """Refuse several samples that cannot differ."""
+    if samples > 1 and info.data.get("temperature") == 0:
+        raise ValueError(
+            "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
+        )
+    return samples
 
 
 def _with_version(url: str, kind: object) -> str:
@@ -141,6 +147,34 @@ def _with_version(url: str, kind: object) -> str:
     if home is None or re.search(r"/v\d\w*$", url):
         return url
     return url + home[home.rindex("/") :]
+
+
+class LocalTeacherConfig(StrategyConfig):
+    """A causal language model of transformers, asked in this process: a local folder, or the name
+    of a model on the hub."""
+
+    kind: Literal["local"]
+    model: str
+    temperature: float = Field(default=0.0, ge=0)
+    max_tokens: int = Field(default=512, gt=0)
+    stop: list[str] = ["\n\nQ:"]
+    batch_size: int = Field(default=16, gt=0)
+    gate: GateConfig = GateConfig()
+    annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
+    samples: int = Field(default=1, gt=0)
+    explain_wrong: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _free(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "budget" in values:
+            raise ValueError("kind 'local' bills nobody, so there is no budget; take it out")
+        return values
+
+    @field_validator("samples")
+    @classmethod
+    def _samples(cls, value: int, info: ValidationInfo) -> int:
+        return _differing(value, info)
 
 
 class RecordedTeacherConfig(StrategyConfig):
@@ -171,4 +205,6 @@ class RecordedTeacherConfig(StrategyConfig):
         return self
 
 
-TeacherConfig = Annotated[HttpTeacherConfig | RecordedTeacherConfig, Discriminator("kind")]
+TeacherConfig = Annotated[
+    HttpTeacherConfig | LocalTeacherConfig | RecordedTeacherConfig, Discriminator("kind")
+]

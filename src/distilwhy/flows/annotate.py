@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from distilwhy.config import HttpTeacherConfig
+from distilwhy.config import HttpTeacherConfig, LocalTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.annotation import Annotation
 from distilwhy.core.cost import Budget, Prices
 from distilwhy.core.estimate import Estimate
@@ -29,6 +29,7 @@ from distilwhy.flows.survey import MEASURED, Survey, survey
 from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
 from distilwhy.students.processes import refuse_company
+from distilwhy.teachers.local import LocalTeacher
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def annotate(
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
             the first answers are no good, or nobody agrees; what was answered is kept.
         BudgetError: if what is left would not cover the worst case of the next call.
-        ConfigError: if there is a budget and no prices.
+        ConfigError: if there is a budget and no prices, or a teacher that bills nobody.
         RunError: if another process works in the run folder, or was started with this one.
     """
     refuse_company()
@@ -94,6 +95,8 @@ def annotate(
         try:
             work.do(limit, pilot)
         finally:
+            if isinstance(experiment.teacher, LocalTeacher):
+                experiment.teacher.release()
             if purse:
                 ledger.set_advance(purse.budget.out)
         return keeper.progress
@@ -150,7 +153,7 @@ class _Annotating:
 
     def _pass_gate(self, found: Survey, limit: int | None) -> None:
         teacher = self._experiment.config.teacher
-        if not isinstance(teacher, HttpTeacherConfig) or found.missing <= teacher.gate.rows:
+        if isinstance(teacher, RecordedTeacherConfig) or found.missing <= teacher.gate.rows:
             return
         rows = self._spread(teacher.gate.rows)
         made = self._keeper.made
@@ -203,6 +206,11 @@ def _limits(experiment: Experiment) -> Limits:
 def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -> Purse | None:
     """What may be spent, less all that was ever billed and all that a killed run may owe."""
     config = experiment.config
+    if budget is not None and isinstance(config.teacher, LocalTeacherConfig):
+        raise ConfigError(
+            f"{experiment.file}: teacher.kind 'local' bills nobody, so there is no budget to keep; "
+            "leave --budget out"
+        )
     if not isinstance(config.teacher, HttpTeacherConfig):
         return None
     if budget is None:

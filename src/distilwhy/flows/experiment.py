@@ -12,6 +12,7 @@ from distilwhy.config import (
     DataConfig,
     ExperimentConfig,
     HubConfig,
+    LocalTeacherConfig,
     RecordedTeacherConfig,
     Settings,
     check_config,
@@ -30,6 +31,7 @@ from distilwhy.store.records import HubSplit, Source
 from distilwhy.store.run import RunFolder, publish_text
 from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.http import HttpTeacher
+from distilwhy.teachers.local import LocalTeacher
 from distilwhy.teachers.recorded import RecordedTeacher
 
 
@@ -83,7 +85,26 @@ class Experiment:
             explained = [self.file.parent / name for name in config.explanations]
             told = config.strategy == "explain-label"
             return RecordedTeacher(said, config.samples, explained, config.samples if told else 1)
-        return HttpTeacher(config)
+        if isinstance(config, LocalTeacherConfig):
+            return LocalTeacher(config, self._find("teacher.model", config.model))
+        name = config.tokenizer
+        return HttpTeacher(config, self._find("teacher.tokenizer", name) if name else None)
+
+    def _find(self, key: str, name: str) -> str:
+        """The local folder of that name, beside the experiment file; else a name on the hub.
+
+        Raises:
+            ConfigError: if it can be no such name, and there is no folder.
+        """
+        folder = self.file.parent / Path(name).expanduser()
+        if folder.is_dir():
+            return str(folder)
+        if is_path(name):
+            raise ConfigError(
+                f"{self.file}: {key}: {name!r} is no folder; check the path (it is relative to "
+                "the experiment)"
+            )
+        return name
 
     @property
     def annotated(self) -> dict[SplitName, Sequence[Example]]:
@@ -132,6 +153,11 @@ class Experiment:
         """Keep the settings in the run folder."""
         heading = f"# {self.file.name} as it was read, with every default\n"
         publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
+
+
+def is_path(name: str) -> bool:
+    """Whether a model's name can only be a path, and not a name on the hub."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:

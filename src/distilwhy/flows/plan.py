@@ -10,7 +10,7 @@ from distilwhy.core.estimate import Estimate, as_money
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError
-from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.experiment import Experiment, is_path
 from distilwhy.flows.spending import Spending, spending
 from distilwhy.flows.survey import Survey, survey
 from distilwhy.flows.train import missing_students
@@ -90,8 +90,7 @@ def _survey(experiment: Experiment) -> Survey:
 
 def _check_student(config: Settings, file: Path) -> None:
     model = config.student.model
-    is_path = model.startswith((".", "/", "~")) or model.count("/") > 1
-    if is_path and not Path(model).expanduser().is_dir():
+    if is_path(model) and not Path(model).expanduser().is_dir():
         raise ConfigError(f"{file}: student.model: {model!r} is no folder; check the path")
 
 

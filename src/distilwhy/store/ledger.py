@@ -65,7 +65,8 @@ class Entry:
         key: Of ``call_key``.
         completion: What came back.
         example: The row that was asked about.
-        seconds: How long the try that was answered took; None where nobody timed it.
+        seconds: How long the try that was answered took, or its share of a batch; None where
+            nobody timed it.
         batch: Whether it came by a batch interface.
         at: When it was kept, in ISO 8601; filled in by the ledger.
     """

@@ -53,6 +53,9 @@ class RecordedTeacher:
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         return 0, 0
 
+    def count(self, prompts: Sequence[Prompt]) -> None:
+        return None
+
     async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
         said = self._recording(prompt).texts.get(prompt.example_id, [])
         if sample >= len(said):
