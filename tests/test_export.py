@@ -10,7 +10,6 @@ import pyarrow.parquet
 import pytest
 
 from distilwhy.core.exported import ExportedAnswer
-from distilwhy.core.prompt import render_prompt
 from distilwhy.errors import DataError, RunError
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.answers import iterate_rows
@@ -71,7 +70,7 @@ def test_each_answer_has_its_provenance(asked: Experiment, tmp_path: Path):
     row = rows["a0"]
     assert row.pop("seconds") > 0
     assert str(row.pop("answered_at")).endswith("+00:00")
-    messages = render_prompt(asked.inquiry.head, asked.splits.train[0]).messages
+    messages = asked.inquiry.prompt(asked.splits.train[0]).messages
     plain = json.dumps([[message.role, message.content] for message in messages])
     assert row == {
         "id": "a0",

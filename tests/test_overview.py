@@ -100,6 +100,21 @@ def test_votes_and_explanations_are_counted_too(opened, endpoint: Endpoint):
     assert "votes         praise 100%" in shown
 
 
+def test_labels_that_the_teacher_was_told_are_not_its_own(opened, endpoint: Endpoint):
+    why = "Message {}.\nThe right answer is damage. Why?"
+    endpoint.plays = {why.format(2): [says("So the answer is praise.")]}
+    experiment = opened({"teacher.strategy": "explain-label"})
+    annotate(experiment)
+    found = look_over(experiment)
+    assert found.tallies == tally_annotations(experiment)
+    assert found.tallies["train"].told == 9
+    assert found.labels == [LabelCount("damage", 1, 1)]
+    assert [p.problem for p in found.problems] == ["it was told that … is right, and answers …"]
+    rows = {row.example.id: row.annotation for row in iterate_rows(experiment)}
+    assert rows == experiment.read_annotations()
+    assert "told gold" in call("annotations", experiment.file).stdout
+
+
 def test_options_of_their_own_are_counted_by_place(write_experiment, endpoint: Endpoint):
     rows = [
         {"id": f"r{i}", "message": f"M{i}", "kind": f"x{i}", "o": [f"x{i}", "y"]} for i in "abc"

@@ -83,6 +83,7 @@ def _outcome_rows(tallies: list[Tally]) -> Iterator[tuple[str, list[str]]]:
         outcome: [tally.outcomes[outcome] for tally in tallies] for outcome in OUTCOMES
     }
     counts["not asked"] = [tally.rows - tally.asked for tally in tallies]
+    counts["told gold"] = [tally.told for tally in tallies]
     counts["no rationale"] = [tally.without_rationale for tally in tallies]
     for name, numbers in counts.items():
         if name == "ok" or any(numbers):

@@ -16,6 +16,7 @@ from distilwhy.students.processes import is_main
 if TYPE_CHECKING:
     from distilwhy.console import Progress
     from distilwhy.core.annotation import Outcome
+    from distilwhy.demo.job import Extent
     from distilwhy.flows.annotate import Agree
     from distilwhy.flows.experiment import Experiment
     from distilwhy.flows.listing import Filter
@@ -105,15 +106,21 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Every method and control, five seeds: an hour.")
     ] = False,
+    study: Annotated[
+        bool, typer.Option("--study", help="Three methods by number of rows, five seeds: an hour.")
+    ] = False,
     workers: Workers = None,
 ) -> None:
     """Run the whole job on a shipped task: no key, no network, a scripted teacher, CPU."""
+    if full and study:
+        raise typer.BadParameter("give --full or --study; the second goes on in the same folder")
     from distilwhy import console
     from distilwhy.demo.job import run_demo
 
+    extent: Extent = "full" if full else "study" if study else "short"
     with _interruptible(), console.Progress() as progress:
         findings, experiment = run_demo(
-            out, task=task, full=full, workers=workers, say=progress.say, watch=progress.watch()
+            out, task=task, extent=extent, workers=workers, say=progress.say, watch=progress.watch()
         )
     console.show_findings(findings, experiment)
     console.show_next_steps(experiment)
@@ -162,10 +169,9 @@ def plan(
     """Check everything and show one whole prompt, what will be done and its price; call nothing."""
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.plan import plan as make
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     if pilot:
         with _interruptible(), console.Progress() as progress:
             ask(experiment, watch=progress.annotation, budget=budget, pilot=pilot)
@@ -183,9 +189,8 @@ def annotate(
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
     from distilwhy.flows.evaluate import tally_annotations
-    from distilwhy.flows.experiment import open_experiment
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
         ask(experiment, limit, progress.annotation, agree=agree, budget=budget)
@@ -231,11 +236,10 @@ def annotations(
     """Show what the teacher answered: an overview, or rows; ask again, or export."""
     if retry and export:
         raise typer.BadParameter("give --retry or --export, not both")
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.listing import Filter
 
     outcomes = parse_outcomes(retry) if retry else ()
-    experiment, wanted = open_experiment(exp), Filter(problem, disagree, tuple(ids or ()))
+    experiment, wanted = _open(exp), Filter(problem, disagree, tuple(ids or ()))
     if outcomes:
         _retry(experiment, wanted, outcomes, budget, yes=yes)
     elif export:
@@ -304,10 +308,9 @@ def train(
     """Train the students that are not trained yet; a killed training goes on."""
     from distilwhy import console
     from distilwhy.flows.annotate import refuse_unreadable
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.train import train_students
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     refuse_unreadable(experiment)
     with _interruptible(), console.Progress() as progress:
         train_students(experiment, method, progress.training(), workers=workers)
@@ -318,9 +321,8 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
     """Score the trained students on the test rows, beside the teacher."""
     from distilwhy import console
     from distilwhy.flows.evaluate import evaluate as score
-    from distilwhy.flows.experiment import open_experiment
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         findings = score(experiment, progress.evaluation, workers=workers)
     console.show_findings(findings, experiment, as_json)
@@ -354,15 +356,22 @@ def _run(
     exp: Path, workers: int | None, budget: Decimal | None, *, yes: bool, as_json: bool, study: bool
 ) -> None:
     from distilwhy import console
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.run import run as do
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
         watch = progress.watch()
         findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
     console.show_findings(findings, experiment, as_json)
+
+
+def _open(exp: Path) -> "Experiment":
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.patience import while_silent
+
+    with while_silent(f"{exp}: going through its rows; many take a while the first time"):
+        return open_experiment(exp)
 
 
 def _agree(experiment: "Experiment", progress: "Progress", *, yes: bool) -> "Agree":
@@ -387,10 +396,9 @@ def report(
 def status(exp: ExperimentFile, as_json: AsJson = False) -> None:
     """Show rows by outcome, students trained, and scores."""
     from distilwhy import console
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.status import status as look
 
-    console.show_status(look(open_experiment(exp)), as_json)
+    console.show_status(look(_open(exp)), as_json)
 
 
 @app.command()

@@ -34,7 +34,7 @@ class ExportedAnswer:
         thinking: What a reasoning model thought before, where it says so apart.
         finish_reason: Why the reply ended, in the teacher's words.
         model: The model as the endpoint named it, or else as the experiment does.
-        prompt: The SHA-256 of the exact messages.
+        prompt: The SHA-256 of its messages, as a JSON array of ``[role, content]``.
         answered_at: When it was kept, in ISO 8601, UTC.
         seconds: How long the call took; None where nobody timed it.
         input_tokens: As the teacher counted them, if it did.

@@ -1,11 +1,10 @@
 """Every row that the teacher is asked about, with all that the ledger holds of it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from distilwhy.core.annotation import Annotation, parse_completion
-from distilwhy.core.consensus import join_samples
 from distilwhy.core.splits import SplitName
 from distilwhy.core.task import Example
 from distilwhy.flows.call import Call
@@ -56,11 +55,7 @@ def iterate_rows(experiment: Experiment) -> Iterator[Row]:
 
     A few hundred are held at a time.
     """
-    rows = (
-        (name, example)
-        for name in experiment.config.teacher.annotate
-        for example in experiment.splits.named(name)
-    )
+    rows = ((name, example) for name, rows in experiment.annotated.items() for example in rows)
     if not experiment.folder.ledger.is_file():
         yield from (Row(name, example) for name, example in rows)
         return
@@ -71,10 +66,7 @@ def iterate_rows(experiment: Experiment) -> Iterator[Row]:
             why = [explanations.about(example) for _, example in chunk]
             found = _look_up(ledger, [*(call for row in calls for call in row), *filter(None, why)])
             for (name, example), asked, asked_why in zip(chunk, calls, why, strict=True):
-                told = _read(experiment, example, asked, found)
-                reasons = _read(experiment, example, [asked_why] if asked_why else [], found)
-                joined = _join(experiment, example, told, reasons)
-                yield Row(name, example, told, reasons[0] if reasons else None, joined)
+                yield _row(experiment, name, example, asked, asked_why, found)
 
 
 class _InStep:
@@ -102,25 +94,27 @@ def _look_up(ledger: Ledger, calls: Iterable[Call]) -> dict[bytes, Entry]:
     return {entry.key: entry for entry in ledger.entries(call.key for call in calls)}
 
 
-def _read(
-    experiment: Experiment, example: Example, calls: Sequence[Call], found: dict[bytes, Entry]
-) -> tuple[Answer, ...]:
-    stop = experiment.config.teacher.stop
-    return tuple(
-        Answer(call, entry, parse_completion(experiment.task, example, entry.completion, stop))
-        for call in calls
+def _row(
+    experiment: Experiment,
+    split: SplitName,
+    example: Example,
+    asked: Sequence[Call],
+    asked_why: Call | None,
+    found: Mapping[bytes, Entry],
+) -> Row:
+    task, inquiry = experiment.task, experiment.inquiry
+    answers = tuple(
+        Answer(call, entry, inquiry.read_answer(example, entry.completion))
+        for call in asked
         if (entry := found.get(call.key)) is not None
     )
-
-
-def _join(
-    experiment: Experiment, example: Example, told: Sequence[Answer], reasons: Sequence[Answer]
-) -> Annotation | None:
-    if not told:
-        return None
-    answer = experiment.task.answer
-    joined = join_samples(answer, [said.annotation for said in told])
-    for said in reasons:
-        if answer.same(said.annotation.label, example.gold):
-            return replace(joined, explanation=said.annotation.rationale)
-    return joined
+    if not answers:
+        return Row(split, example)
+    joined = inquiry.join(example, [answer.annotation for answer in answers])
+    entry = found.get(asked_why.key) if asked_why else None
+    if asked_why is None or entry is None:
+        return Row(split, example, answers, None, joined)
+    why = parse_completion(task, example, entry.completion, experiment.config.teacher.stop)
+    if task.answer.same(why.label, example.gold):
+        joined = replace(joined, explanation=why.rationale)
+    return Row(split, example, answers, Answer(asked_why, entry, why), joined)

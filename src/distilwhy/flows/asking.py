@@ -158,8 +158,10 @@ class Asking:
                 if worst is None:
                     return None
                 started = time.monotonic()
-                said = await self._ask(call, worst)
-                seconds = time.monotonic() - started
+                reply = await self._ask(call, worst)
+                took = time.monotonic() - started
+                seconds = took if reply.seconds is None else reply.seconds
+            said = reply.said
             if isinstance(said, Completion):
                 return Heard(call, said, seconds)
             trouble = said
@@ -170,7 +172,7 @@ class Asking:
             )
         return Heard(call, Completion("", error=trouble.what), seconds)
 
-    async def _ask(self, call: Call, worst: Tokens) -> Completion | Trouble:
+    async def _ask(self, call: Call, worst: Tokens) -> Reply:
         reserved = self._purse.prices.of(worst) if self._purse else NOTHING
         try:
             await self._keep_pace(worst)
@@ -187,7 +189,7 @@ class Asking:
                 self._settle(reserved, NOTHING)
             raise
         self._count(reply, worst, reserved)
-        return reply.said
+        return reply
 
     def _count(self, reply: Reply, worst: Tokens, reserved: Decimal) -> None:
         """Settle a try, and learn from it how fast to ask."""

@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
-from distilwhy.config import HttpTeacherConfig
+from distilwhy.config import RecordedTeacherConfig
 from distilwhy.core.annotation import Completion
 from distilwhy.core.cost import Prices, Tokens
 from distilwhy.core.exported import ExportedAnswer, Vote
@@ -44,7 +44,7 @@ def list_answers(experiment: Experiment, rows: Iterable[Row]) -> Iterator[Export
     prices = experiment.config.prices
     exact = Prices(**prices.model_dump()) if prices else None
     teacher = experiment.config.teacher
-    model = teacher.model if isinstance(teacher, HttpTeacherConfig) else None
+    model = None if isinstance(teacher, RecordedTeacherConfig) else teacher.model
     for row in rows:
         for answer in row.answers:
             yield _export(row, answer, exact, model)

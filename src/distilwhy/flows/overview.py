@@ -5,14 +5,14 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
 from distilwhy.config import RecordedTeacherConfig
-from distilwhy.core.annotation import OUTCOMES, Annotation, Outcome
+from distilwhy.core.annotation import Annotation, Outcome
 from distilwhy.core.answer import letter
-from distilwhy.core.metrics import score
-from distilwhy.core.results import Tally
+from distilwhy.core.results import Tally, tally
 from distilwhy.core.splits import SplitName
 from distilwhy.core.task import Example
 from distilwhy.flows.answers import Answer, Row, iterate_rows
@@ -116,20 +116,17 @@ class Overview:
 
 def look_over(experiment: Experiment) -> Overview:
     """Read every answer that the ledger holds for these rows, one after the other."""
-    splits: dict[SplitName, _SplitCount] = {
-        name: _SplitCount(experiment) for name in experiment.config.teacher.annotate
+    counts = _Counts(experiment)
+    tallies = {
+        split: tally(experiment.task.answer, map(counts.add, rows))
+        for split, rows in groupby(iterate_rows(experiment), key=lambda row: row.split)
     }
-    answers, labels = _AnswerCount(), _LabelCount(experiment)
     is_recorded = isinstance(experiment.config.teacher, RecordedTeacherConfig)
-    for row in iterate_rows(experiment):
-        splits[row.split].add(row)
-        labels.add(row)
-        for answer in row.calls:
-            answers.add(row, answer)
+    answers, labels = counts.answers, counts.labels
     return Overview(
-        tallies={name: count.tally() for name, count in splits.items() if count.rows},
+        tallies=tallies,
         problems=sorted(answers.problems.values(), key=lambda problem: -problem.count),
-        explained=sum(count.explained for count in splits.values()),
+        explained=counts.explained,
         spending=spending(experiment),
         tokens=_count_tokens(experiment),
         models=dict(answers.models.most_common()),
@@ -142,39 +139,21 @@ def look_over(experiment: Experiment) -> Overview:
     )
 
 
-class _SplitCount:
-    """The rows of one split, counted."""
+class _Counts:
+    """What is counted beside the outcomes, as rows come by."""
 
     def __init__(self, experiment: Experiment) -> None:
-        self._same = experiment.task.answer.same
-        self._outcomes: Counter[Outcome] = Counter()
-        self._right: list[bool] = []
-        self._bare = 0
-        self._problem: tuple[str, str] | None = None
-        self.rows = self.explained = 0
+        self.answers = _AnswerCount()
+        self.labels = _LabelCount(experiment)
+        self.explained = 0
 
-    def add(self, row: Row) -> None:
-        self.rows += 1
-        found = row.annotation
-        if found is None:
-            return
-        self._outcomes[found.outcome] += 1
-        self._bare += found.outcome == "ok" and not found.rationale
-        self.explained += bool(found.explanation)
-        if row.example.gold is not None:
-            self._right.append(self._same(found.label, row.example.gold))
-        if found.outcome != "ok" and self._problem is None:
-            self._problem = row.example.id, found.problem
-
-    def tally(self) -> Tally:
-        return Tally(
-            rows=self.rows,
-            asked=self._outcomes.total(),
-            outcomes={outcome: self._outcomes[outcome] for outcome in OUTCOMES},
-            without_rationale=self._bare,
-            score=score([self._right]) if self._right else None,
-            problem=self._problem,
-        )
+    def add(self, row: Row) -> tuple[Example, Annotation | None]:
+        """Count a row, and give it as ``tally`` wants it."""
+        self.labels.add(row)
+        for answer in row.calls:
+            self.answers.add(row, answer)
+        self.explained += bool(row.annotation and row.annotation.explanation)
+        return row.example, row.annotation
 
 
 class _AnswerCount:
@@ -210,7 +189,8 @@ class _AnswerCount:
 
 
 class _LabelCount:
-    """The labels of rows that were asked about, and how sure the votes for them are."""
+    """The labels of rows that were asked about, and how sure the votes for them are. Labels that
+    the teacher was told are not its own."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.by_place = (
@@ -221,7 +201,7 @@ class _LabelCount:
         self._gold: Counter[str] = Counter()
 
     def add(self, row: Row) -> None:
-        if row.annotation is None:
+        if row.annotation is None or row.annotation.told:
             return
         if row.annotation.label is not None:
             self._teacher[self._name(row.example, row.annotation.label)] += 1

@@ -27,9 +27,13 @@ def open_recorded(config: RecordedTeacherConfig, base: Path) -> RecordedTeacher:
     """
     said = [base / name for name in config.completions]
     explained = [base / name for name in config.explanations]
+    more = "set teacher.samples to use more"
+    told = config.strategy == "explain-label"
     return RecordedTeacher(
-        read_recording(said, config.samples, "set teacher.samples to use more"),
-        read_recording(explained, 1, "keep one of them"),
+        read_recording(said, config.samples, more),
+        read_recording(explained, config.samples, more)
+        if told
+        else read_recording(explained, 1, "keep one of them"),
     )
 
 

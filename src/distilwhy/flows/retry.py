@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from distilwhy.core.annotation import Outcome
 from distilwhy.core.estimate import Estimate, Measured
+from distilwhy.core.prompt import Prompt
 from distilwhy.flows.answers import Answer, Row
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
-from distilwhy.flows.survey import MEASURED, estimate_calls
+from distilwhy.flows.survey import COUNTED, MEASURED, estimate_calls
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def find_again(experiment: Experiment, rows: Iterable[Row], outcomes: Collection
     ended: dict[bytes, Outcome] = {}
     answered: set[bytes] = set()
     known: list[Measured] = []
+    some: list[Prompt] = []
     sent = 0
     for row in rows:
         for answer in row.calls:
@@ -53,13 +55,15 @@ def find_again(experiment: Experiment, rows: Iterable[Row], outcomes: Collection
                 continue
             ended[key] = answer.annotation.outcome
             sent += answer.call.prompt.size
+            if len(some) < COUNTED:
+                some.append(answer.call.prompt)
             if answer.entry.completion.error is None:
                 answered.add(key)
     return Again(
         frozenset(ended),
         frozenset(answered),
         dict(Counter(ended.values())),
-        estimate_calls(experiment.inquiry, experiment.config, len(ended), sent, known),
+        estimate_calls(experiment.inquiry, experiment.config, len(ended), sent, known, some),
     )
 
 

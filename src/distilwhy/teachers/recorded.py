@@ -1,6 +1,6 @@
 """A teacher whose completions are already there, by row id."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -28,7 +28,7 @@ class RecordedTeacher:
 
     Args:
         answers: What it said when asked for answers.
-        explanations: What it said when asked to explain, one completion an id.
+        explanations: What it said when asked to explain.
     """
 
     name = "the recorded completions"
@@ -48,6 +48,9 @@ class RecordedTeacher:
 
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         return 0, 0
+
+    def count(self, prompts: Sequence[Prompt]) -> None:
+        return None
 
     async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
         said = self._recording(prompt).completions.get(prompt.example_id, [])
