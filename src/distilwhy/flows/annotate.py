@@ -4,25 +4,27 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
-from distilwhy.config import HttpTeacherConfig
+from distilwhy.config import HttpTeacherConfig, Settings
 from distilwhy.core.cost import Budget, Prices
 from distilwhy.core.estimate import Estimate
-from distilwhy.core.pace import Bucket
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Limits, Purse
 from distilwhy.flows.call import Call
+from distilwhy.flows.cluster import open_crew
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
 from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
 from distilwhy.flows.spending import add_up
 from distilwhy.flows.survey import Survey, survey
 from distilwhy.store.ledger import Ledger, open_ledger
+from distilwhy.store.shards import take_in_shards
 from distilwhy.students.processes import refuse_company
 
 
@@ -42,6 +44,8 @@ class Offer:
 
 
 Agree = Callable[[Offer], bool]
+Engine = Literal["asyncio", "ray"]
+Ask = Callable[[Iterator[Call]], None]
 
 
 def annotate(
@@ -52,6 +56,8 @@ def annotate(
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
     pilot: int | None = None,
+    engine: Engine = "asyncio",
+    workers: int | None = None,
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
@@ -67,12 +73,14 @@ def annotate(
             the first answers of the gate are there; False ends it.
         budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
         pilot: Ask about so many rows, spread over all, and about no others.
+        engine: Where to ask from: this process, or the workers of a Ray cluster.
+        workers: How many of those; None: one for every node.
 
     Raises:
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
             the first answers are no good, or nobody agrees; what was answered is kept.
         BudgetError: if what is left would not cover the worst case of the next call.
-        ConfigError: if there is a budget and no prices.
+        ConfigError: if there is a budget and no prices, or Ray is wanted and not installed.
         RunError: if another process works in the run folder, or was started with this one.
     """
     refuse_company()
@@ -83,33 +91,62 @@ def annotate(
         open_ledger(folder.ledger) as looked_up,
     ):
         experiment.write_resolved()
+        take_in_shards(folder.shards, ledger)
         purse = _open_purse(experiment, ledger, budget)
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
-        work = _Annotating(experiment, looked_up, keeper, purse, agree)
         try:
-            work.do(limit, pilot)
+            with _open_engine(engine, workers, experiment, keeper, purse) as (ask, askers):
+                _Annotating(experiment, looked_up, keeper, ask, askers, agree).do(limit, pilot)
         finally:
             if purse:
                 ledger.set_advance(purse.budget.out)
         return keeper.progress
 
 
+@contextmanager
+def _open_engine(
+    engine: Engine,
+    workers: int | None,
+    experiment: Experiment,
+    keeper: LedgerKeeper,
+    purse: Purse | None,
+) -> Iterator[tuple[Ask, int]]:
+    """What asks some calls and has them kept, and how many do so side by side."""
+    if engine == "ray":
+        with open_crew(experiment, keeper, purse, workers) as crew:
+            yield crew.ask, len(crew.workers)
+        return
+
+    def ask(calls: Iterator[Call]) -> None:
+        limits = Limits.of(experiment.config.teacher)
+        _run(Asking(experiment.teacher, calls, keeper, limits, purse).run())
+
+    yield ask, 1
+
+
 class _Annotating:
-    """One annotation, step by step."""
+    """One annotation, step by step.
+
+    Args:
+        ask: Asks some calls, and has them kept.
+        askers: How many do so side by side.
+    """
 
     def __init__(
         self,
         experiment: Experiment,
         ledger: Ledger,
         keeper: LedgerKeeper,
-        purse: Purse | None,
+        ask: Ask,
+        askers: int,
         agree: Agree,
     ) -> None:
         self._experiment = experiment
+        self._config = _side_by_side(experiment.config, askers)
         self._inquiry = experiment.inquiry
         self._ledger = ledger
         self._keeper = keeper
-        self._purse = purse
+        self._ask_all = ask
         self._agree = agree
 
     def do(self, limit: int | None, pilot: int | None) -> None:
@@ -127,7 +164,7 @@ class _Annotating:
             self._ask(self._inquiry.explanation_calls, limit)
 
     def _survey(self, list_calls: Callable[[], Iterator[Call]]) -> Survey:
-        found = survey(self._inquiry, self._experiment.config, self._ledger, list_calls())
+        found = survey(self._inquiry, self._config, self._ledger, list_calls())
         self._keeper.count_in(found.calls, found.answered)
         return found
 
@@ -135,9 +172,7 @@ class _Annotating:
         calls = self._keeper.missing(list_calls, self._ledger)
         if limit is not None:
             calls = islice(calls, max(0, limit - self._keeper.made))
-        limits = _limits(self._experiment)
-        asking = Asking(self._experiment.teacher, calls, self._keeper, limits, self._purse)
-        _run(asking.run())
+        self._ask_all(calls)
 
     def _warn_of_repaying(self, found: Survey) -> None:
         if found.estimate and found.repaid:
@@ -153,9 +188,7 @@ class _Annotating:
         sample = look_at(self._inquiry, self._ledger, rows)
         check(sample, teacher.gate)
         if self._keeper.made > made and (limit is None or self._keeper.made < limit):
-            left = survey(
-                self._inquiry, self._experiment.config, self._ledger, self._inquiry.answer_calls()
-            )
+            left = survey(self._inquiry, self._config, self._ledger, self._inquiry.answer_calls())
             if left.estimate:
                 self._agree_on(Offer(left.estimate, sample=sample))
 
@@ -171,12 +204,13 @@ class _Annotating:
         return spread(iter(self._inquiry.rows()), min(count, total), total)
 
 
-def _limits(experiment: Experiment) -> Limits:
-    config = experiment.config.teacher
-    if not isinstance(config, HttpTeacherConfig):
-        return Limits()
-    a_minute = config.requests_per_minute, config.tokens_per_minute
-    return Limits(*(Bucket(float(rate)) if rate else None for rate in a_minute))
+def _side_by_side(config: Settings, askers: int) -> Settings:
+    """The same with as much at once as so many have under way together."""
+    teacher = config.teacher
+    if not isinstance(teacher, HttpTeacherConfig):
+        return config
+    more = teacher.model_copy(update={"concurrency": teacher.concurrency * askers})
+    return config.model_copy(update={"teacher": more})
 
 
 def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -> Purse | None:

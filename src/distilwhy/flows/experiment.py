@@ -30,8 +30,8 @@ from distilwhy.store.records import (
 )
 from distilwhy.store.run import RunFolder, publish_text
 from distilwhy.teachers.base import Teacher
-from distilwhy.teachers.http import HttpTeacher
 from distilwhy.teachers.recorded import RecordedTeacher
+from distilwhy.teachers.replicas import reach
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Experiment:
             said = [self.file.parent / name for name in config.completions]
             explained = [self.file.parent / name for name in config.explanations]
             return RecordedTeacher(said, config.samples, explained)
-        return HttpTeacher(config)
+        return reach(config)
 
     @property
     def to_annotate(self) -> tuple[Example, ...]:
@@ -114,7 +114,8 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     """Read an experiment file and everything it names.
 
     Args:
-        base_url: Another address for the teacher's endpoint; answers are not keyed by it.
+        base_url: Another address for the teacher's endpoint, in the stead of all that the file
+            names; answers are not keyed by it.
 
     Raises:
         ConfigError: if the file says something that cannot be done.
@@ -123,7 +124,7 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     file = Path(path)
     config = read_config(file, ExperimentConfig)
     if base_url is not None:
-        changed = {**config.teacher.model_dump(), "base_url": base_url}
+        changed = {**config.teacher.model_dump(exclude={"replicas"}), "base_url": base_url}
         teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
         config = config.model_copy(update={"teacher": teacher})
     if isinstance(config.task, str):

@@ -2,6 +2,7 @@
 
     experiment.yaml         the resolved experiment
     ledger.sqlite           every answer of the teacher
+    shards/ID.parquet       those that a cluster brought, once more
     students/CELL/          a student, with training.json and training.jsonl beside its weights;
                             CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows
     logs/CELL/              what TensorBoard shows of its training, if it is asked to
@@ -45,6 +46,10 @@ class RunFolder:
     @property
     def ledger(self) -> Path:
         return self.path / "ledger.sqlite"
+
+    @property
+    def shards(self) -> Path:
+        return self.path / "shards"
 
     @property
     def results(self) -> Path:
@@ -126,12 +131,17 @@ class RunFolder:
             lock.release()
 
 
-def publish_text(path: Path, text: str) -> None:
+def publish_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(content)
     aside.replace(path)
+
+
+def publish_text(path: Path, text: str) -> None:
+    """``publish_bytes`` of a text in UTF-8."""
+    publish_bytes(path, text.encode())
 
 
 def publish_json(path: Path, value: object) -> None:
