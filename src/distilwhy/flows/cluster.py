@@ -190,13 +190,14 @@ class Crew:
 
     def _keep(self, load: _Load, harvest: Harvest) -> None:
         """Write down what came of a shard: in a file, and in the ledger."""
-        if harvest.entries or harvest.extras:
-            shard = write_shard(self._folder.shards, harvest.entries, harvest.extras)
-            self._keeper.keep_shard(harvest.entries, harvest.extras, shard)
+        entries, extras = harvest.entries, harvest.extras
+        shard = write_shard(self._folder.shards, entries, extras) if entries or extras else None
         if self._purse:
             self._purse.budget.settle(load.reserved, harvest.spent)
-        heard = {entry.key for entry in harvest.entries}
+        heard = {entry.key for entry in entries}
         self._again.extend(call for call in load.shard.calls if call.key not in heard)
+        if shard:
+            self._keeper.keep_shard(entries, extras, shard)
 
     def _lose(self, load: _Load) -> TeacherError | None:
         """Have the calls of a lost shard asked again; the first time may have been billed."""
