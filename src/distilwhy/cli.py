@@ -15,6 +15,7 @@ from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
     from distilwhy.console import Progress
+    from distilwhy.demo.job import Extent
     from distilwhy.flows.annotate import Agree
     from distilwhy.flows.experiment import Experiment
 
@@ -90,15 +91,21 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Every method and control, five seeds: an hour.")
     ] = False,
+    study: Annotated[
+        bool, typer.Option("--study", help="Three methods by number of rows, five seeds: an hour.")
+    ] = False,
     workers: Workers = None,
 ) -> None:
     """Run the whole job on a shipped task: no key, no network, a scripted teacher, CPU."""
+    if full and study:
+        raise typer.BadParameter("give --full or --study; the second goes on in the same folder")
     from distilwhy import console
     from distilwhy.demo.job import run_demo
 
+    extent: Extent = "full" if full else "study" if study else "short"
     with _interruptible(), console.Progress() as progress:
         findings, experiment = run_demo(
-            out, task=task, full=full, workers=workers, say=progress.say, watch=progress.watch()
+            out, task=task, extent=extent, workers=workers, say=progress.say, watch=progress.watch()
         )
     console.show_findings(findings, experiment)
     console.show_next_steps(experiment)

@@ -31,7 +31,7 @@ from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.metrics import Score
 from distilwhy.core.results import Prediction, Tally
-from distilwhy.offers import describe_estimate, describe_spending
+from distilwhy.offers import describe_estimate, describe_spending, describe_strategy
 from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
@@ -215,10 +215,12 @@ def show_findings(
         return
     console = _console()
     show_tallies(findings.teacher)
-    console.print()
     sizes = list(dict.fromkeys(found.rows for found in findings.methods))
     for rows in sizes:
+        console.print()
         _show_size(console, findings, rows, alone=len(sizes) == 1)
+    if findings.efficiency:
+        console.print()
     for found in findings.efficiency:
         _show_efficiency(console, found)
     if findings.methods and findings.methods[0].score.seeds == 1:
@@ -298,7 +300,7 @@ def show_tallies(tallies: Mapping[str, Tally]) -> None:
     seen = [what for what in _OUTCOMES if what == "ok" or any(c[what] for c in counts.values())]
     table = _table("Teacher's answers", "split", "rows", *seen, "accuracy")
     for name, tally in tallies.items():
-        unknown = "no gold" if tally.asked else ""
+        unknown = "told" if tally.told else "no gold" if tally.asked else ""
         accuracy = _share(tally.score) if tally.score else unknown
         shown = [str(counts[name][what]) for what in seen]
         table.add_row(name, str(tally.rows), *shown, accuracy)
@@ -308,6 +310,11 @@ def show_tallies(tallies: Mapping[str, Tally]) -> None:
         if tally.problem:
             row, problem = tally.problem
             console.print(escape(f"unread, e.g. {name} row {row}: {problem}"), soft_wrap=True)
+        if tally.told:
+            console.print(
+                f"{name}: the teacher was told the gold label of {tally.told:,} rows, so they say "
+                "nothing of its accuracy"
+            )
         if tally.without_rationale:
             console.print(f"{name}: {tally.without_rationale} answers came without a rationale")
 
@@ -353,6 +360,8 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         bare = found.without_gold[name]
         note = f", {bare} without gold" if bare else ""
         console.print(f"{name:<11}{count} rows{note}")
+    for line in describe_strategy(config.teacher, experiment.task, found.told):
+        console.print(line, soft_wrap=True)
     missing = found.calls - found.answered
     unknown = config.teacher.explain_wrong and missing
     more = ", and more where answers turn out wrong" if unknown else ""

@@ -11,6 +11,7 @@ from distilwhy.config.experiment import (
     TaskConfig,
 )
 from distilwhy.config.reading import Config, check_config, read_config, read_yaml
+from distilwhy.config.strategy import ExemplarsConfig, StrategyConfig
 from distilwhy.config.student import (
     LoraConfig,
     ScratchConfig,
@@ -31,6 +32,7 @@ __all__ = [
     "AnswerConfig",
     "Config",
     "DataConfig",
+    "ExemplarsConfig",
     "ExperimentConfig",
     "GateConfig",
     "HttpTeacherConfig",
@@ -42,6 +44,7 @@ __all__ = [
     "Settings",
     "SoftLabelsConfig",
     "SplitChoice",
+    "StrategyConfig",
     "StudentConfig",
     "StudyConfig",
     "TaskConfig",

@@ -1,10 +1,11 @@
 """The teacher section of an experiment file."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, ValidationInfo, field_validator, model_validator
 
+from distilwhy.config.strategy import StrategyConfig
 from distilwhy.config.strict import EachOnce, Strict
 
 NAME_IT = "name its environment variable in api_key_env"
@@ -35,7 +36,7 @@ class GateConfig(Strict):
     accuracy: float = Field(default=0.2, ge=0, le=1)
 
 
-class HttpTeacherConfig(Strict):
+class HttpTeacherConfig(StrategyConfig):
     """An endpoint: OpenAI-compatible, by chat or by plain completion; Anthropic's; Gemini's."""
 
     kind: Literal["chat", "completion", "anthropic", "gemini"]
@@ -156,7 +157,7 @@ def _with_version(url: str, kind: object) -> str:
     return url + home[home.rindex("/") :]
 
 
-class RecordedTeacherConfig(Strict):
+class RecordedTeacherConfig(StrategyConfig):
     """Completions that you already have: JSONL files with ``id`` and ``completion``."""
 
     kind: Literal["recorded"]
@@ -173,6 +174,15 @@ class RecordedTeacherConfig(Strict):
         if value and info.data.get("explanations") == []:
             raise ValueError("needs recorded explanations; name their files in explanations")
         return value
+
+    @model_validator(mode="after")
+    def _explained(self) -> Self:
+        if self.strategy == "explain-label" and not self.explanations:
+            raise ValueError(
+                "strategy 'explain-label' needs recorded explanations; name their files in "
+                "'explanations'"
+            )
+        return self
 
 
 TeacherConfig = Annotated[HttpTeacherConfig | RecordedTeacherConfig, Discriminator("kind")]

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Literal
 
+import numpy as np
+
 from distilwhy.config import HttpTeacherConfig, Settings
+from distilwhy.core.annotation import Annotation
 from distilwhy.core.cost import Budget, Prices
 from distilwhy.core.estimate import Estimate
 from distilwhy.core.task import Example
@@ -20,9 +23,11 @@ from distilwhy.flows.call import Call
 from distilwhy.flows.cluster import open_crew
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
+from distilwhy.flows.inquiry import Inquiry
 from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
 from distilwhy.flows.spending import add_up
-from distilwhy.flows.survey import Survey, survey
+from distilwhy.flows.survey import MEASURED, Survey, survey
+from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
 from distilwhy.store.shards import take_in_shards
 from distilwhy.students.processes import refuse_company
@@ -143,7 +148,7 @@ class _Annotating:
     ) -> None:
         self._experiment = experiment
         self._config = _side_by_side(experiment.config, askers)
-        self._inquiry = experiment.inquiry
+        self._inquiry, self._passed_by = _pass_by_answered(experiment, ledger)
         self._ledger = ledger
         self._keeper = keeper
         self._ask_all = ask
@@ -151,9 +156,9 @@ class _Annotating:
 
     def do(self, limit: int | None, pilot: int | None) -> None:
         """Ask for answers, then for explanations."""
-        answers = self._survey(self._inquiry.answer_calls)
+        answers = self._survey(self._inquiry.answer_calls, self._passed_by)
         if pilot is not None:
-            self._ask(lambda: iter(self._spread(pilot, answers)), limit)
+            self._ask(lambda: map(self._inquiry.answer_call, self._spread(pilot)), limit)
             return
         if answers.missing:
             self._warn_of_repaying(answers)
@@ -163,9 +168,9 @@ class _Annotating:
         if self._survey(self._inquiry.explanation_calls).missing:
             self._ask(self._inquiry.explanation_calls, limit)
 
-    def _survey(self, list_calls: Callable[[], Iterator[Call]]) -> Survey:
+    def _survey(self, list_calls: Callable[[], Iterator[Call]], passed_by: int = 0) -> Survey:
         found = survey(self._inquiry, self._config, self._ledger, list_calls())
-        self._keeper.count_in(found.calls, found.answered)
+        self._keeper.count_in(found.calls + passed_by, found.answered + passed_by)
         return found
 
     def _ask(self, list_calls: Callable[[], Iterator[Call]], limit: int | None) -> None:
@@ -182,7 +187,7 @@ class _Annotating:
         teacher = self._experiment.config.teacher
         if not isinstance(teacher, HttpTeacherConfig) or found.missing <= teacher.gate.rows:
             return
-        rows = self._spread_rows(teacher.gate.rows, found)
+        rows = self._spread(teacher.gate.rows)
         made = self._keeper.made
         self._ask(lambda: map(self._inquiry.answer_call, rows), limit)
         sample = look_at(self._inquiry, self._ledger, rows)
@@ -196,12 +201,28 @@ class _Annotating:
         if not self._agree(offer):
             raise TeacherError("not agreed to, so nothing more is asked; what was answered is kept")
 
-    def _spread(self, count: int, found: Survey) -> Sequence[Call]:
-        return [self._inquiry.answer_call(row) for row in self._spread_rows(count, found)]
+    def _spread(self, count: int) -> list[Example]:
+        return spread(list(self._experiment.annotated.values()), count)
 
-    def _spread_rows(self, count: int, found: Survey) -> list[Example]:
-        total = sum(1 for _ in self._inquiry.rows())
-        return spread(iter(self._inquiry.rows()), min(count, total), total)
+
+def _pass_by_answered(experiment: Experiment, ledger: Ledger) -> tuple[Inquiry, int]:
+    """What is asked about the rows that are not answered, and the calls of those left out.
+
+    A few that are answered stay, to tell by what the others will cost.
+    """
+    roll = experiment.roll()
+    wanted = roll.missing(ledger)
+    for missing in wanted.values():
+        missing[np.flatnonzero(~missing)[:MEASURED]] = True
+    rows = [pick(experiment.annotated[name], picked) for name, picked in wanted.items()]
+    stay = [roll.keys[name][picked] for name, picked in wanted.items()]
+    passed_by = _count_calls(list(roll.keys.values())) - _count_calls(stay)
+    return replace(experiment.inquiry, rows=lambda: chain(*rows)), passed_by
+
+
+def _count_calls(keys: list[np.ndarray]) -> int:
+    """Rows that are asked about in the same words share their calls."""
+    return len(np.unique(np.concatenate(keys))) if keys else 0
 
 
 def _side_by_side(config: Settings, askers: int) -> Settings:
@@ -250,13 +271,19 @@ def refuse_unreadable(experiment: Experiment) -> None:
     Raises:
         TeacherError: with the commonest outcome and a row that has it.
     """
-    annotations = list(experiment.read_annotations().values())
-    unread = [a for a in annotations if a.outcome != "ok"]
-    if len(unread) * 2 > len(annotations):
-        [(commonest, _)] = Counter(a.outcome for a in unread).most_common(1)
-        worst = next(a for a in unread if a.outcome == commonest)
+    outcomes: Counter[str] = Counter()
+    unread: dict[str, Annotation] = {}
+    for _, annotation in experiment.inquiry.iterate_annotations():
+        outcomes[annotation.outcome] += 1
+        if annotation.outcome != "ok":
+            unread.setdefault(annotation.outcome, annotation)
+    read = outcomes.pop("ok", 0)
+    if outcomes.total() > read:
+        [(commonest, _)] = outcomes.most_common(1)
+        worst = unread[commonest]
         raise TeacherError(
-            f"{len(unread)} of {len(annotations)} answers cannot be read, so nothing is trained; "
+            f"{outcomes.total()} of {outcomes.total() + read} answers cannot be read, so nothing "
+            "is trained; "
             f"row {worst.example_id!r} is {worst.outcome}: {worst.problem}; "
             "mend the prompt or the answer kind, or ask a better teacher"
         )

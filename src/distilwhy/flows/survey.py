@@ -56,7 +56,7 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
         every.extend(_short(call.key) for call in chunk)
         found.extend(map(_short, answered))
         sent += sum(call.prompt.size for call in missing)
-        first = [c.prompt for c in missing if not c.sample and not c.prompt.head.explains]
+        first = [c.prompt for c in missing if not c.sample and not c.again]
         rows = {prompt.example_id for prompt in first}
         repaid += len(ledger.known_examples(sorted(rows)))
         if len(known) < MEASURED:
@@ -65,7 +65,7 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
     teacher = config.teacher
     if not isinstance(teacher, HttpTeacherConfig):
         return Survey(count, done, 0, None)
-    replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.task.exemplars]
+    replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.exemplars]
     expected = estimate(
         count - done,
         sent,

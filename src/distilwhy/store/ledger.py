@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+
 from distilwhy.core.annotation import Completion
 from distilwhy.core.cost import NOTHING, Tokens
 from distilwhy.errors import RunError
@@ -37,6 +39,7 @@ CREATE TABLE IF NOT EXISTS completions (
     answered_at TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS examples ON completions (example);
+CREATE INDEX IF NOT EXISTS failures ON completions (key) WHERE error IS NOT NULL;
 CREATE TABLE IF NOT EXISTS extras (
     number INTEGER PRIMARY KEY,
     what TEXT NOT NULL,
@@ -140,6 +143,17 @@ class Ledger:
             for key, is_answer in self._connection.execute(query, chunk):
                 (answered if is_answer else failed).add(key)
         return answered, failed
+
+    def answered_heads(self) -> np.ndarray:
+        """The first eight bytes of every key that has an answer, as numbers, in order."""
+        heads, failed = (
+            np.fromiter((int.from_bytes(key[:8]) for (key,) in rows), np.uint64)
+            for rows in (
+                self._connection.execute(f"SELECT key FROM completions{which} ORDER BY key")
+                for which in ("", " WHERE error IS NOT NULL")
+            )
+        )
+        return np.delete(heads, np.searchsorted(heads, failed))
 
     def known_examples(self, examples: Sequence[str]) -> set[str]:
         """Those of some rows that were answered about in whatever words."""
