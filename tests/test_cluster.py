@@ -167,6 +167,14 @@ def test_what_was_answered_before_an_end_is_kept(opened, endpoint: Endpoint):
     assert annotate(opened(FAST)).from_ledger >= asked - 2 * CONCURRENCY
 
 
+def test_a_cluster_that_is_not_there_is_named(opened, monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    message = r"cannot be reached \(.*refused\); see that \$RAY_ADDRESS \(127\.0\.0\.1:9\) is its"
+    with pytest.raises(TeacherError, match=message):
+        over_cluster(opened())
+
+
 def test_no_cap_is_passed_by_workers_together(write_experiment, cluster):
     prices = (Decimal(1), Decimal("0.5"), Decimal(4))
     bank = Bank(prices, random.Random(0))

@@ -7,6 +7,7 @@ billed twice.
 
 import logging
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ MOST_LOSSES = 3
 STARTS_WITHIN_S = 600.0
 GREETS_EVERY_S = 0.1
 STOPS_WITHIN_S = 10.0
+KNOCKS_FOR_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -275,15 +277,22 @@ def _import_ray() -> ModuleType:
 
 
 def _connect(ray: ModuleType) -> None:
-    # A Ray that is started here tells nobody about it, unless that is wanted.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = os.environ.get("RAY_ADDRESS", "")
     try:
+        _knock(address)
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise TeacherError(
-            f"the Ray cluster cannot be reached ({_first_line(error)}); check $RAY_ADDRESS and "
-            "'ray status', or unset it to start Ray on this machine"
+            f"the Ray cluster cannot be reached ({_first_line(error)}); see that $RAY_ADDRESS "
+            f"({address or 'not set'}) is its head, or unset it to start Ray on this machine"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raise an OSError where nobody listens: Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=KNOCKS_FOR_S).close()
 
 
 def _places(ray: ModuleType, workers: int | None) -> list[Any]:
