@@ -135,10 +135,9 @@ def plan(
     """Check everything and show one whole prompt, what will be done and its price; call nothing."""
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.plan import plan as make
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     if pilot:
         with _interruptible(), console.Progress() as progress:
             ask(experiment, watch=progress.annotation, budget=budget, pilot=pilot)
@@ -164,9 +163,8 @@ def annotate(
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
     from distilwhy.flows.evaluate import tally_annotations
-    from distilwhy.flows.experiment import open_experiment
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
         ask(
@@ -190,10 +188,9 @@ def train(
     """Train the students that are not trained yet; a killed training goes on."""
     from distilwhy import console
     from distilwhy.flows.annotate import refuse_unreadable
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.train import train_students
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     refuse_unreadable(experiment)
     with _interruptible(), console.Progress() as progress:
         train_students(experiment, method, progress.training(), workers=workers)
@@ -204,9 +201,8 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
     """Score the trained students on the test rows, beside the teacher."""
     from distilwhy import console
     from distilwhy.flows.evaluate import evaluate as score
-    from distilwhy.flows.experiment import open_experiment
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         findings = score(experiment, progress.evaluation, workers=workers)
     console.show_findings(findings, experiment, as_json)
@@ -240,15 +236,22 @@ def _run(
     exp: Path, workers: int | None, budget: Decimal | None, *, yes: bool, as_json: bool, study: bool
 ) -> None:
     from distilwhy import console
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.run import run as do
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
         watch = progress.watch()
         findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
     console.show_findings(findings, experiment, as_json)
+
+
+def _open(exp: Path) -> "Experiment":
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.patience import while_silent
+
+    with while_silent(f"{exp}: going through its rows; many take a while the first time"):
+        return open_experiment(exp)
 
 
 def _agree(experiment: "Experiment", progress: "Progress", *, yes: bool) -> "Agree":
@@ -273,10 +276,9 @@ def report(
 def status(exp: ExperimentFile, as_json: AsJson = False) -> None:
     """Show rows by outcome, students trained, and scores."""
     from distilwhy import console
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.status import status as look
 
-    console.show_status(look(open_experiment(exp)), as_json)
+    console.show_status(look(_open(exp)), as_json)
 
 
 @app.command()
