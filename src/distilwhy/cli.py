@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -183,9 +183,17 @@ def annotate(
     exp: ExperimentFile,
     limit: Annotated[int | None, typer.Option(min=1, help="Make at most this many calls.")] = None,
     budget: Budget = None,
+    engine: Annotated[
+        Literal["asyncio", "ray"], typer.Option(help="Ask from here, or over a Ray cluster.")
+    ] = "asyncio",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of the cluster; by default one a node.")
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""
+    if workers and engine != "ray":
+        raise typer.BadParameter("--workers is for --engine ray")
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
     from distilwhy.flows.evaluate import tally_annotations
@@ -193,7 +201,15 @@ def annotate(
     experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
-        ask(experiment, limit, progress.annotation, agree=agree, budget=budget)
+        ask(
+            experiment,
+            limit,
+            progress.annotation,
+            agree=agree,
+            budget=budget,
+            engine=engine,
+            workers=workers,
+        )
     console.show_tallies(tally_annotations(experiment))
 
 

@@ -104,6 +104,7 @@ class Progress:
         rate = new / max(1e-6, time.monotonic() - self._started)
         note = f"{progress.from_ledger} from ledger"
         note += f", {progress.failed} failed" if progress.failed else ""
+        note += f", {progress.lost} lost with a worker and asked again" if progress.lost else ""
         note += f", {rate:.1f} calls/s" if new else ""
         self._move(progress.from_ledger + new, progress.total, note)
 

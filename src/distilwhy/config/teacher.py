@@ -41,6 +41,7 @@ class HttpTeacherConfig(StrategyConfig):
 
     kind: Literal["chat", "completion", "anthropic", "gemini"]
     base_url: str
+    replicas: Annotated[list[str], EachOnce] = []
     model: str
     api_key_env: str | None = None
     temperature: float | None = Field(default=0.0, ge=0)
@@ -70,11 +71,15 @@ class HttpTeacherConfig(StrategyConfig):
     @field_validator("base_url")
     @classmethod
     def _http(cls, value: str, info: ValidationInfo) -> str:
-        if not re.match(r"https?://[^/\s]+", value):
-            raise ValueError("must start with http:// or https://")
-        if re.match(r"https?://[^/]*@", value):
-            raise ValueError("must hold no user name or password; name a key in api_key_env")
-        return _with_version(value.rstrip("/"), info.data.get("kind"))
+        return _address(value, info.data.get("kind"))
+
+    @field_validator("replicas")
+    @classmethod
+    def _same(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        addresses = [_address(address, info.data.get("kind")) for address in value]
+        if info.data.get("base_url") in addresses:
+            raise ValueError("must not hold base_url again; name the further addresses alone")
+        return addresses
 
     @field_validator("api_key_env")
     @classmethod
@@ -139,6 +144,15 @@ def _differing(samples: int, info: ValidationInfo) -> int:
             "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
         )
     return samples
+
+
+def _address(value: str, kind: object) -> str:
+    """Where an endpoint is, as it is asked there."""
+    if not re.match(r"https?://[^/\s]+", value):
+        raise ValueError("must start with http:// or https://")
+    if re.match(r"https?://[^/]*@", value):
+        raise ValueError("must hold no user name or password; name a key in api_key_env")
+    return _with_version(value.rstrip("/"), kind)
 
 
 def _with_version(url: str, kind: object) -> str:

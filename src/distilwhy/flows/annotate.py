@@ -4,22 +4,28 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from distilwhy.config import HttpTeacherConfig, LocalTeacherConfig, RecordedTeacherConfig
+from distilwhy.config import (
+    HttpTeacherConfig,
+    LocalTeacherConfig,
+    RecordedTeacherConfig,
+    Settings,
+)
 from distilwhy.core.annotation import Annotation
 from distilwhy.core.cost import NOTHING, Budget, Prices
 from distilwhy.core.estimate import Estimate, as_money
-from distilwhy.core.pace import Bucket
 from distilwhy.core.task import Example
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Limits, Purse
 from distilwhy.flows.call import Call
+from distilwhy.flows.cluster import open_crew
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
 from distilwhy.flows.inquiry import Inquiry
@@ -29,6 +35,7 @@ from distilwhy.flows.spending import add_up
 from distilwhy.flows.survey import MEASURED, Survey, survey
 from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
+from distilwhy.store.shards import take_in_shards
 from distilwhy.students.processes import refuse_company
 from distilwhy.teachers.local import LocalTeacher
 
@@ -51,6 +58,8 @@ class Offer:
 
 
 Agree = Callable[[Offer], bool]
+Engine = Literal["asyncio", "ray"]
+Ask = Callable[[Iterator[Call]], None]
 
 
 def annotate(
@@ -62,6 +71,8 @@ def annotate(
     budget: Decimal | None = None,
     pilot: int | None = None,
     again: Again | None = None,
+    engine: Engine = "asyncio",
+    workers: int | None = None,
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
@@ -79,12 +90,15 @@ def annotate(
         pilot: Ask about so many rows, spread over all, and about no others.
         again: Forget these answers and ask for them again, and for no others. What they cost
             stays on the books.
+        engine: Where to ask from: this process, or the workers of a Ray cluster.
+        workers: How many of those; None: one for every node.
 
     Raises:
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
             the first answers are no good, or nobody agrees; what was answered is kept.
         BudgetError: if what is left would not cover the worst case of the next call.
-        ConfigError: if there is a budget and no prices, or a teacher that bills nobody.
+        ConfigError: if there is a budget and no prices, or a teacher that bills nobody; if Ray is
+            wanted and not installed.
         RunError: if another process works in the run folder, or was started with this one.
     """
     refuse_company()
@@ -95,14 +109,17 @@ def annotate(
         open_ledger(folder.ledger) as looked_up,
     ):
         experiment.write_resolved()
+        take_in_shards(folder.shards, ledger)
         purse = _open_purse(experiment, ledger, budget)
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
-        work = _Annotating(experiment, looked_up, keeper, purse, agree)
         try:
-            if again is not None:
-                work.do_again(again, limit)
-            else:
-                work.do(limit, pilot)
+            with _open_engine(engine, workers, experiment, keeper, purse) as (ask, askers):
+                work = _Annotating(experiment, looked_up, keeper, ask, askers, agree)
+                if again is None:
+                    work.do(limit, pilot)
+                else:
+                    _need_enough(again, purse)
+                    work.do_again(again, limit)
         finally:
             if isinstance(experiment.teacher, LocalTeacher):
                 experiment.teacher.release()
@@ -111,22 +128,50 @@ def annotate(
         return keeper.progress
 
 
+@contextmanager
+def _open_engine(
+    engine: Engine,
+    workers: int | None,
+    experiment: Experiment,
+    keeper: LedgerKeeper,
+    purse: Purse | None,
+) -> Iterator[tuple[Ask, int]]:
+    """What asks some calls and has them kept, and how many do so side by side."""
+    if engine == "ray":
+        with open_crew(experiment, keeper, purse, workers) as crew:
+            yield crew.ask, len(crew.workers)
+        return
+
+    def ask(calls: Iterator[Call]) -> None:
+        limits = Limits.of(experiment.config.teacher)
+        _run(Asking(experiment.teacher, calls, keeper, limits, purse).run())
+
+    yield ask, 1
+
+
 class _Annotating:
-    """One annotation, step by step."""
+    """One annotation, step by step.
+
+    Args:
+        ask: Asks some calls, and has them kept.
+        askers: How many do so side by side.
+    """
 
     def __init__(
         self,
         experiment: Experiment,
         ledger: Ledger,
         keeper: LedgerKeeper,
-        purse: Purse | None,
+        ask: Ask,
+        askers: int,
         agree: Agree,
     ) -> None:
         self._experiment = experiment
+        self._config = _side_by_side(experiment.config, askers)
         self._inquiry, self._passed_by = _pass_by_answered(experiment, ledger)
         self._ledger = ledger
         self._keeper = keeper
-        self._purse = purse
+        self._ask_all = ask
         self._agree = agree
 
     def do(self, limit: int | None, pilot: int | None) -> None:
@@ -147,26 +192,12 @@ class _Annotating:
         """Forget some answers, and ask for them again."""
         self._keeper.count_in(len(again.keys), 0)
         if again.estimate:
-            self._afford(again.estimate)
             self._agree_on(Offer(again.estimate, again=again))
         self._ledger.forget(again.answered, "asked again")
         self._ask(lambda: again.calls(self._experiment), limit)
 
-    def _afford(self, expected: Estimate) -> None:
-        """Refuse what the budget will not cover, before any answer is forgotten."""
-        if self._purse is None or expected.cost is None:
-            return
-        left = self._purse.budget.left
-        if expected.cost.low > left:
-            raise BudgetError(
-                f"asking again will cost {as_money(expected.cost.low)} or more, and of the budget "
-                f"of {self._purse.budget.cap} {self._purse.prices.currency} "
-                f"{as_money(max(left, NOTHING))} is left, so nothing is forgotten; raise "
-                "teacher.budget, or give --budget"
-            )
-
     def _survey(self, list_calls: Callable[[], Iterator[Call]], passed_by: int = 0) -> Survey:
-        found = survey(self._inquiry, self._experiment.config, self._ledger, list_calls())
+        found = survey(self._inquiry, self._config, self._ledger, list_calls())
         self._keeper.count_in(found.calls + passed_by, found.answered + passed_by)
         return found
 
@@ -174,9 +205,7 @@ class _Annotating:
         calls = self._keeper.missing(list_calls, self._ledger)
         if limit is not None:
             calls = islice(calls, max(0, limit - self._keeper.made))
-        limits = _limits(self._experiment)
-        asking = Asking(self._experiment.teacher, calls, self._keeper, limits, self._purse)
-        _run(asking.run())
+        self._ask_all(calls)
 
     def _warn_of_repaying(self, found: Survey) -> None:
         if found.estimate and found.repaid:
@@ -192,9 +221,7 @@ class _Annotating:
         sample = look_at(self._inquiry, self._ledger, rows)
         check(sample, teacher.gate)
         if self._keeper.made > made and (limit is None or self._keeper.made < limit):
-            left = survey(
-                self._inquiry, self._experiment.config, self._ledger, self._inquiry.answer_calls()
-            )
+            left = survey(self._inquiry, self._config, self._ledger, self._inquiry.answer_calls())
             if left.estimate:
                 self._agree_on(Offer(left.estimate, sample=sample))
 
@@ -226,12 +253,13 @@ def _count_calls(keys: list[np.ndarray]) -> int:
     return len(np.unique(np.concatenate(keys))) if keys else 0
 
 
-def _limits(experiment: Experiment) -> Limits:
-    config = experiment.config.teacher
-    if not isinstance(config, HttpTeacherConfig):
-        return Limits()
-    a_minute = config.requests_per_minute, config.tokens_per_minute
-    return Limits(*(Bucket(float(rate)) if rate else None for rate in a_minute))
+def _side_by_side(config: Settings, askers: int) -> Settings:
+    """The same with as much at once as so many have under way together."""
+    teacher = config.teacher
+    if not isinstance(teacher, HttpTeacherConfig):
+        return config
+    more = teacher.model_copy(update={"concurrency": teacher.concurrency * askers})
+    return config.model_copy(update={"teacher": more})
 
 
 def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -> Purse | None:
@@ -257,6 +285,19 @@ def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) 
     ledger.begin_run()
     spent = add_up(ledger, prices)
     return Purse(Budget(budget, spent.certain + spent.possible), prices, ledger.set_advance)
+
+
+def _need_enough(again: Again, purse: Purse | None) -> None:
+    """Refuse what the budget will not cover, before any answer is forgotten."""
+    cost = again.estimate.cost if again.estimate else None
+    if purse is None or cost is None or cost.low <= purse.budget.left:
+        return
+    left = as_money(max(purse.budget.left, NOTHING))
+    raise BudgetError(
+        f"asking again will cost {as_money(cost.low)} or more, and of the budget of "
+        f"{purse.budget.cap} {purse.prices.currency} {left} is left, so nothing is forgotten; "
+        "raise teacher.budget, or give --budget"
+    )
 
 
 def _run(asking: Coroutine[Any, Any, None]) -> None:

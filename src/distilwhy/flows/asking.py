@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, Self
 
+from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.annotation import Completion
 from distilwhy.core.cost import NOTHING, Budget, Prices, Tokens
 from distilwhy.core.pace import Bucket, Slots
@@ -66,6 +67,19 @@ class Purse:
             self._write_advance(advance)
         return True
 
+    def worst(self, teacher: Teacher, call: Call) -> tuple[Tokens, Decimal]:
+        """The most that a try can take, and what that costs."""
+        tokens = self.prices.dearest(*teacher.longest(call.prompt))
+        return tokens, self.prices.of(tokens)
+
+    def used_up(self, cost: Decimal) -> BudgetError:
+        """What to say when the next call, which may cost so much, cannot be afforded."""
+        return BudgetError(
+            f"the budget of {self.budget.cap} {self.prices.currency} is used up: "
+            f"{round(self.budget.settled, 4)} is spent, and the next call may cost "
+            f"{round(cost, 4)}; raise teacher.budget, or give --budget, to go on"
+        )
+
 
 @dataclass
 class Limits:
@@ -73,6 +87,14 @@ class Limits:
 
     requests: Bucket | None = None
     tokens: Bucket | None = None
+
+    @classmethod
+    def of(cls, config: TeacherConfig, askers: int = 1) -> Self:
+        """One asker's share of what a teacher section says."""
+        if not isinstance(config, HttpTeacherConfig):
+            return cls()
+        a_minute = config.requests_per_minute, config.tokens_per_minute
+        return cls(*(Bucket(rate / askers) if rate else None for rate in a_minute))
 
 
 class Asking:
@@ -135,7 +157,8 @@ class Asking:
                 await asyncio.gather(*workers, done, return_exceptions=True)
                 await self._hand_over()
         if self._short_of is not None:
-            self._raise_budget(self._short_of)
+            assert self._purse is not None
+            raise self._purse.used_up(self._short_of)
 
     async def _work(self) -> None:
         for call in self._calls:
@@ -258,8 +281,7 @@ class Asking:
         """The worst case of a call, once it is put aside; None where it never can be."""
         if self._purse is None:
             return Tokens(*self._teacher.longest(call.prompt)) if self._limits.tokens else Tokens()
-        worst = self._purse.prices.dearest(*self._teacher.longest(call.prompt))
-        cost = self._purse.prices.of(worst)
+        worst, cost = self._purse.worst(self._teacher, call)
         while self._short_of is None and not self._purse.reserve(cost):
             if not self._purse.budget.out:
                 self._short_of = cost
@@ -281,15 +303,6 @@ class Asking:
             await asyncio.sleep(wait)
         while (rest := self._rest_until - time.monotonic()) > 0:
             await asyncio.sleep(rest)
-
-    def _raise_budget(self, cost: Decimal) -> None:
-        assert self._purse is not None
-        budget, currency = self._purse.budget, self._purse.prices.currency
-        raise BudgetError(
-            f"the budget of {budget.cap} {currency} is used up: {round(budget.settled, 4)} is "
-            f"spent, and the next call may cost {round(cost, 4)}; raise teacher.budget, or give "
-            "--budget, to go on"
-        )
 
 
 def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:

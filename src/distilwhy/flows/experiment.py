@@ -31,8 +31,8 @@ from distilwhy.store.examples import open_examples, pick
 from distilwhy.store.records import HubSplit, Source
 from distilwhy.store.run import RunFolder, publish_text
 from distilwhy.teachers.base import Teacher
-from distilwhy.teachers.http import HttpTeacher
 from distilwhy.teachers.local import LocalTeacher
+from distilwhy.teachers.replicas import reach
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Experiment:
         if isinstance(config, LocalTeacherConfig):
             return LocalTeacher(config, self._find("teacher.model", config.model))
         name = config.tokenizer
-        return HttpTeacher(config, self._find("teacher.tokenizer", name) if name else None)
+        return reach(config, self._find("teacher.tokenizer", name) if name else None)
 
     def _find(self, key: str, name: str) -> str:
         """The local folder of that name, beside the experiment file; else a name on the hub.
@@ -161,7 +161,8 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     """Read an experiment file and everything it names.
 
     Args:
-        base_url: Another address for the teacher's endpoint; answers are not keyed by it.
+        base_url: Another address for the teacher's endpoint, in the stead of all that the file
+            names; answers are not keyed by it.
 
     Raises:
         ConfigError: if the file says something that cannot be done.
@@ -170,7 +171,7 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     file = Path(path)
     config = read_config(file, ExperimentConfig)
     if base_url is not None:
-        changed = {**config.teacher.model_dump(), "base_url": base_url}
+        changed = {**config.teacher.model_dump(exclude={"replicas"}), "base_url": base_url}
         teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
         config = config.model_copy(update={"teacher": teacher})
     if isinstance(config.task, str):

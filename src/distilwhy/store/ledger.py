@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS extras (
     at TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS advances (amount TEXT NOT NULL, ended INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS shards (id TEXT PRIMARY KEY);
 """
 _SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
 _COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
@@ -166,8 +167,14 @@ class Ledger:
             found.update(example for (example,) in self._connection.execute(query, chunk))
         return found
 
-    def put(self, entries: Iterable[Entry], extras: Iterable[Extra] = ()) -> None:
-        """Keep answers for good, all or none; a failed call may be replaced, an answer never."""
+    def put(
+        self, entries: Iterable[Entry], extras: Iterable[Extra] = (), shard: str | None = None
+    ) -> None:
+        """Keep answers for good, all or none; a failed call may be replaced, an answer never.
+
+        Args:
+            shard: The file that they stand in as well.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction():
             self._connection.executemany(
@@ -185,6 +192,12 @@ class Ledger:
                 " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
             )
+            if shard is not None:
+                self._connection.execute("INSERT OR IGNORE INTO shards VALUES (?)", (shard,))
+
+    def shards(self) -> set[str]:
+        """The files whose answers it has."""
+        return {shard for (shard,) in self._connection.execute("SELECT id FROM shards")}
 
     def forget(self, keys: Iterable[bytes], what: str) -> None:
         """Let answers be asked for again; what they cost stays counted as an extra."""
@@ -268,15 +281,15 @@ def _row(entry: Entry, now: str) -> tuple[object, ...]:
     said = entry.completion
     return (
         entry.key,
-        _storable(entry.example),
-        _storable(said.text),
-        _storable(said.finish_reason),
+        storable(entry.example),
+        storable(said.text),
+        storable(said.finish_reason),
         said.input_tokens,
         said.output_tokens,
-        None if said.error is None else _storable(said.error),
+        None if said.error is None else storable(said.error),
         said.cached_tokens,
-        _storable(said.thinking),
-        _storable(said.model),
+        storable(said.thinking),
+        storable(said.model),
         entry.batch,
         entry.seconds,
         now,
@@ -287,6 +300,6 @@ def _counts(tokens: Tokens) -> tuple[int, int, int, bool]:
     return tokens.input, tokens.output, tokens.cached, tokens.batch
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text with ``?`` for half a character: teachers do send them, and no file can hold them."""
     return text.encode(errors="replace").decode()
