@@ -160,6 +160,8 @@ def test_samples_are_a_line_each_with_the_votes_of_the_row(
 
 
 def test_an_earlier_export_is_replaced_and_nothing_else_is(asked: Experiment, tmp_path: Path):
+    (tmp_path / "out.jsonl").touch()
+    (tmp_path / "out").mkdir()
     for name in ("out.jsonl", "out.parquet", "out"):
         assert exported(asked, exported(asked, tmp_path / name)).exists()
     (tmp_path / "mine").mkdir()

@@ -40,7 +40,7 @@ def check_target(path: Path) -> None:
     if path.is_dir() != (path.suffix == ""):
         what = "folder" if path.is_dir() else "file"
         raise DataError(f"{path}: is a {what}; {_ELSEWHERE}")
-    is_empty = path.is_dir() and not any(path.iterdir())
+    is_empty = not any(path.iterdir()) if path.is_dir() else not path.stat().st_size
     if not is_empty and not _is_export(path):
         raise DataError(f"{path}: holds something else than exported annotations; {_ELSEWHERE}")
 
