@@ -199,7 +199,7 @@ def _read_object(task: Task, example: Example, text: str) -> tuple[str, str] | N
         raise Unreadable("more is said after the JSON object")
     fields = {name.strip().lower(): value for name, value in fields.items()}
     rationale, answer = _field(fields, "rationale"), _field(fields, "answer")
-    if answer not in task.answer.choices(example.options):
+    if answer not in task.answer.labels:
         answer = read_statement(task.answer, example.options, _visible(answer))
     return _reasons_alone(task, example, _visible(rationale), answer), answer
 
