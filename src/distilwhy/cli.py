@@ -253,15 +253,18 @@ def annotations(
     if retry and export:
         raise typer.BadParameter("give --retry or --export, not both")
     from distilwhy.flows.listing import Filter
+    from distilwhy.patience import while_silent
 
     outcomes = parse_outcomes(retry) if retry else ()
     experiment, wanted = _open(exp), Filter(problem, disagree, tuple(ids or ()))
     if outcomes:
         _retry(experiment, wanted, outcomes, budget, yes=yes)
-    elif export:
-        _export(experiment, wanted, export)
-    else:
-        _show_annotations(experiment, wanted, limit, as_json=as_json)
+        return
+    with _interruptible(), while_silent(f"{exp}: reading the answers; many take a while"):
+        if export:
+            _export(experiment, wanted, export)
+        else:
+            _show_annotations(experiment, wanted, limit, as_json=as_json)
 
 
 def _retry(
@@ -293,8 +296,7 @@ def _export(experiment: "Experiment", wanted: "Filter", target: Path) -> None:
     from distilwhy.flows.export import export as write
     from distilwhy.flows.listing import list_rows
 
-    with _interruptible():
-        count = write(experiment, list_rows(experiment, wanted), target)
+    count = write(experiment, list_rows(experiment, wanted), target)
     typer.echo(f"wrote {count:,} answers to {target}")
 
 
