@@ -144,6 +144,13 @@ def annotate(
     limit: Annotated[int | None, typer.Option(min=1, help="Make at most this many calls.")] = None,
     budget: Budget = None,
     yes: Yes = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait for batches; run again later.")
+    ] = False,
+    forget_batches: Annotated[
+        bool,
+        typer.Option("--forget-batches", help="Ask anew, and pay anew, what batches have."),
+    ] = False,
 ) -> None:
     """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""
     from distilwhy import console
@@ -154,7 +161,15 @@ def annotate(
     experiment = open_experiment(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
-        ask(experiment, limit, progress.annotation, agree=agree, budget=budget)
+        ask(
+            experiment,
+            limit,
+            progress.annotation,
+            agree=agree,
+            budget=budget,
+            wait=not no_wait,
+            forget_batches=forget_batches,
+        )
     console.show_tallies(tally_annotations(experiment))
 
 

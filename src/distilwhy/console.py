@@ -31,7 +31,7 @@ from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.metrics import Score
 from distilwhy.core.results import Prediction, Tally
-from distilwhy.offers import describe_estimate, describe_spending
+from distilwhy.offers import describe_batches, describe_estimate, describe_spending
 from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Progress:
         self._name = ""
         self._started = self._spoke = 0.0
         self._cells: dict[Cell, TaskID] = {}
+        self._batches = 0
 
     def __enter__(self) -> Self:
         if self._live:
@@ -99,13 +100,28 @@ class Progress:
     def annotation(self, progress: "keeper.Progress") -> None:
         """Watch the teacher being asked."""
         new = progress.answered + progress.failed
-        if new == 0:
+        if new == 0 and not progress.batches:
             self._begin("teacher", progress.total, progress.from_ledger)
-        rate = new / max(1e-6, time.monotonic() - self._started)
         note = f"{progress.from_ledger} from ledger"
         note += f", {progress.failed} failed" if progress.failed else ""
-        note += f", {rate:.1f} calls/s" if new else ""
-        self._move(progress.from_ledger + new, progress.total, note)
+        if progress.batches:
+            self._wait_for_batches(progress)
+            note += f", {progress.done_in_batches:,} done in batches"
+            note += f"; {progress.trouble}" if progress.trouble else ""
+        elif new:
+            rate = new / max(1e-6, time.monotonic() - self._started)
+            note += f", {rate:.1f} calls/s"
+        # Batches may still bring answers to what is asked no more.
+        self._move(min(progress.total, progress.from_ledger + new), progress.total, note)
+
+    def _wait_for_batches(self, progress: "keeper.Progress") -> None:
+        """Say, whenever there are more or fewer of them, that they can be left alone."""
+        if progress.batches != self._batches:
+            self._batches = progress.batches
+            self.say(
+                f"{describe_batches(progress.batches, progress.in_batches)} with the endpoint: "
+                "leave this waiting, or stop it and run the same command later"
+            )
 
     def training(self) -> "train.Watcher":
         """Watch students being trained."""
@@ -324,6 +340,9 @@ def show_status(found: "status.Status", as_json: bool) -> None:
     console = _console()
     console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
     show_tallies(found.teacher)
+    if found.under_way.batches:
+        waiting = describe_batches(found.under_way.batches, found.under_way.calls)
+        console.print(f"{waiting} with the endpoint: run 'annotate' to have their answers")
     scored = _accuracies(found.results)
     console.print()
     table = _table("Students", "method", "seed", "state", "validation", "test")
@@ -353,11 +372,13 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         note = f", {bare} without gold" if bare else ""
         console.print(f"{name:<11}{count} rows{note}")
     missing = found.calls - found.answered
-    unknown = config.teacher.explain_wrong and missing
+    missing -= found.under_way
+    waiting = f", {found.under_way} under way in batches" if found.under_way else ""
+    unknown = config.teacher.explain_wrong and (missing or waiting)
     more = ", and more where answers turn out wrong" if unknown else ""
     console.print(
         f"annotate   {found.calls} calls to {_teacher_name(config.teacher)}: "
-        f"{found.answered} answered, {missing} to make{more}",
+        f"{found.answered} answered{waiting}, {missing} to make{more}",
         soft_wrap=True,
     )
     currency = config.prices.currency if config.prices else ""

@@ -45,8 +45,9 @@ class Estimate:
         input: Tokens read, in all.
         output: Tokens written, in all.
         cost: In the currency of the prices; None without any.
-        seconds: Until all are answered; None where no call was ever timed.
+        seconds: Until all are answered; None where no call was ever timed, and for batches.
         source: Where the figures come from, in words.
+        batch: Whether they go by the batch interface.
     """
 
     calls: int
@@ -55,6 +56,7 @@ class Estimate:
     cost: Range | None
     seconds: Range | None
     source: str
+    batch: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def estimate(
     *,
     reply: float,
     longest: int | None,
+    batch: bool = False,
 ) -> Estimate:
     """What the missing calls will take.
 
@@ -88,6 +91,7 @@ def estimate(
         known: The answered calls.
         reply: The mean bytes of the replies that the prompt shows; 0 if it shows none.
         longest: The most tokens that a reply may have.
+        batch: Whether they go by the batch interface, at its price and in its own time.
     """
     if len(known) >= ENOUGH:
         density = _mean([call.input / call.sent for call in known])
@@ -100,8 +104,9 @@ def estimate(
     read, written = density.times(sent), length.times(calls)
     if longest is not None:
         written = Range(*(min(end, longest * calls) for end in (written.low, written.high)))
-    cost = None if prices is None else _cost(read, written, prices)
-    return Estimate(calls, read, written, cost, _time(calls, read, written, known, pace), source)
+    cost = None if prices is None else _cost(read, written, prices, batch)
+    seconds = None if batch else _time(calls, read, written, known, pace)
+    return Estimate(calls, read, written, cost, seconds, source, batch)
 
 
 def _guess(reply: float, longest: int | None) -> Range:
@@ -116,9 +121,9 @@ def _mean(values: Sequence[float]) -> Range:
     return Range(max(0.0, mean - reach), mean + reach)
 
 
-def _cost(read: Range, written: Range, prices: Prices) -> Range:
+def _cost(read: Range, written: Range, prices: Prices, batch: bool) -> Range:
     low, high = (
-        prices.of(Tokens(round(r), round(w)))
+        prices.of(Tokens(round(r), round(w), batch=batch))
         for r, w in ((read.low, written.low), (read.high, written.high))
     )
     return Range(float(low), float(high))

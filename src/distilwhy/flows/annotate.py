@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,6 +17,7 @@ from distilwhy.core.pace import Bucket
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Limits, Purse
+from distilwhy.flows.batching import Batching, forget
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
@@ -24,6 +26,7 @@ from distilwhy.flows.spending import add_up
 from distilwhy.flows.survey import Survey, survey
 from distilwhy.store.ledger import Ledger, open_ledger
 from distilwhy.students.processes import refuse_company
+from distilwhy.teachers.batch import BatchEndpoint
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def annotate(
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
     pilot: int | None = None,
+    wait: bool = True,
+    forget_batches: bool = False,
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
@@ -67,6 +72,9 @@ def annotate(
             the first answers of the gate are there; False ends it.
         budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
         pilot: Ask about so many rows, spread over all, and about no others.
+        wait: Wait for batches that are under way; else look at each once, hand over what is
+            missing, and come back.
+        forget_batches: Ask anew what batches have under way; it stays counted as spent.
 
     Raises:
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
@@ -83,9 +91,12 @@ def annotate(
         open_ledger(folder.ledger) as looked_up,
     ):
         experiment.write_resolved()
+        if forget_batches:
+            forget(ledger)
         purse = _open_purse(experiment, ledger, budget)
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
-        work = _Annotating(experiment, looked_up, keeper, purse, agree)
+        batching = _open_batching(experiment, ledger, keeper, purse)
+        work = _Annotating(experiment, looked_up, keeper, purse, agree, batching, wait=wait)
         try:
             work.do(limit, pilot)
         finally:
@@ -104,6 +115,9 @@ class _Annotating:
         keeper: LedgerKeeper,
         purse: Purse | None,
         agree: Agree,
+        batching: Batching | None,
+        *,
+        wait: bool,
     ) -> None:
         self._experiment = experiment
         self._inquiry = experiment.inquiry
@@ -111,6 +125,9 @@ class _Annotating:
         self._keeper = keeper
         self._purse = purse
         self._agree = agree
+        self._batching = batching
+        self._by_batch = getattr(experiment.config.teacher, "batch", False)
+        self._wait = wait
 
     def do(self, limit: int | None, pilot: int | None) -> None:
         """Ask for answers, then for explanations."""
@@ -121,15 +138,29 @@ class _Annotating:
         if answers.missing:
             self._warn_of_repaying(answers)
             self._pass_gate(answers, limit)
-            self._ask(self._inquiry.answer_calls, limit)
+        self._ask_all(self._inquiry.answer_calls, answers, limit)
         # Which rows need an explanation is known when the answers are there, and no sooner.
-        if self._survey(self._inquiry.explanation_calls).missing:
-            self._ask(self._inquiry.explanation_calls, limit)
+        if not self._keeper.progress.batches:
+            explanations = self._survey(self._inquiry.explanation_calls)
+            self._ask_all(self._inquiry.explanation_calls, explanations, limit)
 
     def _survey(self, list_calls: Callable[[], Iterator[Call]]) -> Survey:
         found = survey(self._inquiry, self._experiment.config, self._ledger, list_calls())
         self._keeper.count_in(found.calls, found.answered)
         return found
+
+    def _ask_all(
+        self, list_calls: Callable[[], Iterator[Call]], found: Survey, limit: int | None
+    ) -> None:
+        """Ask, or hand over, what is missing; what is under way in batches is waited for first."""
+        batching, by_batch = self._batching, self._by_batch
+        was_under_way = batching is not None and batching.is_under_way
+        if batching and (was_under_way or (by_batch and found.missing)):
+            missing = partial(self._keeper.missing, list_calls, self._ledger)
+            left = None if limit is None else max(0, limit - self._keeper.made)
+            _run(batching.run(missing if by_batch else None, left, wait=self._wait))
+        if not by_batch and (was_under_way or found.missing):
+            self._ask(list_calls, limit)
 
     def _ask(self, list_calls: Callable[[], Iterator[Call]], limit: int | None) -> None:
         calls = self._keeper.missing(list_calls, self._ledger)
@@ -169,6 +200,23 @@ class _Annotating:
     def _spread_rows(self, count: int, found: Survey) -> list[Example]:
         total = sum(1 for _ in self._inquiry.rows())
         return spread(iter(self._inquiry.rows()), min(count, total), total)
+
+
+def _open_batching(
+    experiment: Experiment, ledger: Ledger, keeper: LedgerKeeper, purse: Purse | None
+) -> Batching | None:
+    config, prices = experiment.config.teacher, experiment.config.prices
+    if not isinstance(config, HttpTeacherConfig):
+        return None
+    return Batching(
+        BatchEndpoint(config),
+        experiment.teacher,
+        keeper,
+        ledger,
+        experiment.folder.path / ".batch.jsonl",
+        Prices(**prices.model_dump()) if prices else None,
+        purse,
+    )
 
 
 def _limits(experiment: Experiment) -> Limits:

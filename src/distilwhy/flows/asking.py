@@ -66,6 +66,19 @@ class Purse:
             self._write_advance(advance)
         return True
 
+    def close(self) -> None:
+        """Write down that nothing is out any more."""
+        self.budget.advance = self.budget.out
+        self._write_advance(self.budget.out)
+
+    def short_of(self, cost: Decimal) -> BudgetError:
+        """What to raise where the next call may cost more than is left."""
+        return BudgetError(
+            f"the budget of {self.budget.cap} {self.prices.currency} is used up: "
+            f"{round(self.budget.settled, 4)} is spent, and the next call may cost "
+            f"{round(cost, 4)}; raise teacher.budget, or give --budget, to go on"
+        )
+
 
 @dataclass
 class Limits:
@@ -134,8 +147,8 @@ class Asking:
                     worker.cancel()
                 await asyncio.gather(*workers, done, return_exceptions=True)
                 await self._hand_over()
-        if self._short_of is not None:
-            self._raise_budget(self._short_of)
+        if self._purse and self._short_of is not None:
+            raise self._purse.short_of(self._short_of)
 
     async def _work(self) -> None:
         for call in self._calls:
@@ -152,7 +165,7 @@ class Asking:
         trouble, seconds = Trouble(""), 0.0
         for attempt in range(self._teacher.retries + 1):
             if attempt:
-                await asyncio.sleep(max(_pause(attempt), trouble.retry_after_s))
+                await asyncio.sleep(max(pause_before(attempt), trouble.retry_after_s))
             async with self._slot():
                 worst = await self._afford(call)
                 if worst is None:
@@ -204,16 +217,16 @@ class Asking:
                 self._settle(reserved, NOTHING)
             return
         self._slots.good()
-        used = _used(said)
-        if used is None:
+        counted = used(said)
+        if counted is None:
             if said.error is None and self._purse:
                 self._lose("answered without a count of tokens", worst, reserved)
             else:
                 self._settle(reserved, NOTHING)
             return
         if self._limits.tokens:
-            self._limits.tokens.correct(_expected(worst) - used.input - used.output)
-        self._settle(reserved, self._purse.prices.of(used) if self._purse else NOTHING)
+            self._limits.tokens.correct(_expected(worst) - counted.input - counted.output)
+        self._settle(reserved, self._purse.prices.of(counted) if self._purse else NOTHING)
 
     def _lose(self, what: str, worst: Tokens, reserved: Decimal) -> None:
         """Count tokens as spent that nobody can say were not."""
@@ -280,15 +293,6 @@ class Asking:
         while (rest := self._rest_until - time.monotonic()) > 0:
             await asyncio.sleep(rest)
 
-    def _raise_budget(self, cost: Decimal) -> None:
-        assert self._purse is not None
-        budget, currency = self._purse.budget, self._purse.prices.currency
-        raise BudgetError(
-            f"the budget of {budget.cap} {currency} is used up: {round(budget.settled, 4)} is "
-            f"spent, and the next call may cost {round(cost, 4)}; raise teacher.budget, or give "
-            "--budget, to go on"
-        )
-
 
 def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
     while waiting and most > 0:
@@ -298,7 +302,8 @@ def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
             most -= 1
 
 
-def _used(said: Completion) -> Tokens | None:
+def used(said: Completion) -> Tokens | None:
+    """The tokens that a teacher counted; None where it did not."""
     if said.input_tokens is None or said.output_tokens is None:
         return None
     return Tokens(said.input_tokens, said.output_tokens, said.cached_tokens)
@@ -309,7 +314,7 @@ def _expected(worst: Tokens) -> float:
     return worst.input / 4 + worst.output
 
 
-def _pause(attempt: int) -> float:
+def pause_before(attempt: int) -> float:
     """Seconds before the given try: doubling, with jitter, so that callers do not march in step."""
     longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempt - 1))
     return longest * random.uniform(0.5, 1.0)

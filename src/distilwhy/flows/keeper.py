@@ -1,13 +1,14 @@
 """Which calls are missing, and what becomes of the answers to them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from distilwhy.errors import TeacherError
 from distilwhy.flows.asking import Heard
 from distilwhy.flows.call import Call
+from distilwhy.store.batches import UnderWay
 from distilwhy.store.ledger import Entry, Extra, Ledger
 
 CHUNK = 500
@@ -23,12 +24,20 @@ class Progress:
         from_ledger: Those that were answered before it began.
         answered: Those answered since.
         failed: Those whose call failed for good.
+        batches: How many batches the endpoint has under way.
+        in_batches: The calls in them.
+        done_in_batches: Those of them that it says it has answered.
+        trouble: Why it cannot be asked how its batches are, just now; "" where it can.
     """
 
     total: int
     from_ledger: int
     answered: int = 0
     failed: int = 0
+    batches: int = 0
+    in_batches: int = 0
+    done_in_batches: int = 0
+    trouble: str = ""
 
 
 Watch = Callable[[Progress], None]
@@ -78,7 +87,8 @@ class LedgerKeeper:
                     yield call
 
     def _unanswered(self, calls: Iterator[Call], ledger: Ledger) -> Iterator[Call]:
-        """The calls that are neither answered nor under way, and have not failed in this run.
+        """The calls that are neither answered nor under way, here or in a batch, and have not
+        failed in this run.
 
         Looked up when they are needed and not before: of two calls with one key the second may
         be answered by then.
@@ -86,22 +96,42 @@ class LedgerKeeper:
         while chunk := list(islice(calls, CHUNK)):
             answered, failed = ledger.settled(call.key for call in chunk)
             self._failed_before |= failed - self._failed_now
+            batched = ledger.batched(call.key for call in chunk)
             for call in chunk:
-                if call.key not in answered | self._under_way | self._failed_now:
+                if call.key not in answered | batched | self._under_way | self._failed_now:
                     yield call
+
+    def release(self, keys: Iterable[bytes]) -> None:
+        """Calls that were missing are under way no more, or in a batch."""
+        self._under_way.difference_update(keys)
 
     async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
         """Keep answers in one transaction, then count them."""
-        await asyncio.to_thread(self._ledger.put, list(map(_entry, heard)), extras)
-        if not heard:
+        await self.keep_entries(list(map(_entry, heard)), extras)
+
+    async def keep_entries(self, entries: list[Entry], extras: list[Extra]) -> None:
+        """The same, whichever way they came."""
+        await asyncio.to_thread(self._ledger.put, entries, extras)
+        if not entries:
             return
-        self._under_way -= {answer.call.key for answer in heard}
-        failed = {a.call.key for a in heard if a.completion.error is not None}
+        self._under_way -= {entry.key for entry in entries}
+        failed = {entry.key for entry in entries if entry.completion.error is not None}
         self._failed_now |= failed
         self.progress = replace(
             self.progress,
-            answered=self.progress.answered + len(heard) - len(failed),
+            answered=self.progress.answered + len(entries) - len(failed),
             failed=self.progress.failed + len(failed),
+        )
+        self._watch(self.progress)
+
+    def tell(self, under_way: UnderWay, done: int, trouble: str) -> None:
+        """Say how batches get on."""
+        self.progress = replace(
+            self.progress,
+            batches=under_way.batches,
+            in_batches=under_way.calls,
+            done_in_batches=done,
+            trouble=trouble,
         )
         self._watch(self.progress)
 

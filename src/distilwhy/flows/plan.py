@@ -29,6 +29,7 @@ class Plan:
         calls: The calls of an annotation from nothing; explanations are among them as far as
             the answers tell yet which rows need one.
         answered: Those that the ledger holds.
+        under_way: Those that are in batches, and have no answer yet.
         repaid: The rows that were answered before in other words, or by another teacher, and
             are to be paid anew.
         estimate: What the missing calls will take; None where nothing is to be paid.
@@ -44,6 +45,7 @@ class Plan:
     prompt_id: str
     calls: int
     answered: int
+    under_way: int
     repaid: int
     estimate: Estimate | None
     spent: Spending | None
@@ -69,6 +71,7 @@ def plan(experiment: Experiment) -> Plan:
         prompt_id=first.id,
         calls=calls.calls,
         answered=calls.answered,
+        under_way=calls.under_way,
         repaid=calls.repaid,
         estimate=calls.estimate if calls.missing else None,
         spent=spending(experiment),

@@ -26,6 +26,7 @@ class Survey:
     Attributes:
         calls: All.
         answered: Those that the ledger holds.
+        under_way: Those that are in batches, and have no answer yet.
         repaid: The rows that were answered before in other words, or by another teacher, and
             would be paid anew.
         estimate: What the missing calls will take; None where there is nothing to pay.
@@ -33,13 +34,14 @@ class Survey:
 
     calls: int
     answered: int
+    under_way: int
     repaid: int
     estimate: Estimate | None
 
     @property
     def missing(self) -> int:
         """The calls to make."""
-        return self.calls - self.answered
+        return self.calls - self.answered - self.under_way
 
 
 def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[Call]) -> Survey:
@@ -47,35 +49,38 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
 
     It keeps eight bytes of each key, so that a million calls take a few megabytes.
     """
-    every, found = array("Q"), array("Q")
+    every, found, batched = array("Q"), array("Q"), array("Q")
     known: list[Measured] = []
     sent = repaid = 0
     while chunk := list(islice(calls, CHUNK)):
         answered = ledger.answered(call.key for call in chunk)
-        missing = [call for call in chunk if call.key not in answered]
+        waiting = ledger.batched(call.key for call in chunk)
+        missing = [call for call in chunk if call.key not in answered | waiting]
         every.extend(_short(call.key) for call in chunk)
         found.extend(map(_short, answered))
+        batched.extend(map(_short, waiting - answered))
         sent += sum(call.prompt.size for call in missing)
         first = [c.prompt for c in missing if not c.sample and not c.prompt.head.explains]
         rows = {prompt.example_id for prompt in first}
         repaid += len(ledger.known_examples(sorted(rows)))
         if len(known) < MEASURED:
             known += _measure(ledger, [call for call in chunk if call.key in answered])
-    count, done = len(np.unique(every)), len(np.unique(found))
+    count, done, sent_off = (len(np.unique(keys)) for keys in (every, found, batched))
     teacher = config.teacher
     if not isinstance(teacher, HttpTeacherConfig):
-        return Survey(count, done, 0, None)
+        return Survey(count, done, sent_off, 0, None)
     replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.task.exemplars]
     expected = estimate(
-        count - done,
+        count - done - sent_off,
         sent,
         known,
         Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute),
         Prices(**config.prices.model_dump()) if config.prices else None,
         reply=sum(replies) / len(replies) if replies else 0.0,
         longest=teacher.max_tokens,
+        batch=teacher.batch,
     )
-    return Survey(count, done, repaid, expected)
+    return Survey(count, done, sent_off, repaid, expected)
 
 
 def _short(key: bytes) -> int:

@@ -48,6 +48,23 @@ CREATE TABLE IF NOT EXISTS extras (
     at TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS advances (amount TEXT NOT NULL, ended INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    address TEXT NOT NULL,
+    file TEXT,
+    id TEXT,
+    made_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batched (
+    key BLOB PRIMARY KEY,
+    batch TEXT NOT NULL,
+    example TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS batched_by ON batched (batch);
 """
 _SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
 _COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
@@ -109,10 +126,10 @@ class Ledger:
         self._lock = threading.Lock()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and one at a time: threads share a connection's transaction."""
         with self._lock, self._connection:
-            yield
+            yield self._connection
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Completion]:
         """The completions of those ``keys`` that have one."""
@@ -140,6 +157,14 @@ class Ledger:
                 (answered if is_answer else failed).add(key)
         return answered, failed
 
+    def batched(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those of the ``keys`` that are under way in a batch."""
+        found: set[bytes] = set()
+        for chunk in _chunks(list(dict.fromkeys(keys))):
+            query = f"SELECT key FROM batched WHERE key IN ({_marks(chunk)})"
+            found.update(key for (key,) in self._connection.execute(query, chunk))
+        return found
+
     def known_examples(self, examples: Sequence[str]) -> set[str]:
         """Those of some rows that were answered about in whatever words."""
         found: set[str] = set()
@@ -152,9 +177,16 @@ class Ledger:
         return found
 
     def put(self, entries: Iterable[Entry], extras: Iterable[Extra] = ()) -> None:
-        """Keep answers for good, all or none; a failed call may be replaced, an answer never."""
+        """Keep answers for good, all or none; a failed call may be replaced, an answer never.
+
+        A call that is put is under way in a batch no longer.
+        """
+        entries = list(entries)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._transaction():
+        with self.transaction():
+            self._connection.executemany(
+                "DELETE FROM batched WHERE key = ?", [(entry.key,) for entry in entries]
+            )
             self._connection.executemany(
                 f"INSERT INTO completions ({_COLUMNS}) VALUES ({_marks(range(13))})"
                 " ON CONFLICT (key) DO UPDATE SET text = excluded.text,"
@@ -165,15 +197,11 @@ class Ledger:
                 " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
                 [_row(entry, now) for entry in entries],
             )
-            self._connection.executemany(
-                "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
-                " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
-            )
+            put_extras(self._connection, extras)
 
     def forget(self, keys: Iterable[bytes], what: str) -> None:
         """Let answers be asked for again; what they cost stays counted as an extra."""
-        with self._transaction():
+        with self.transaction():
             for chunk in _chunks(list(dict.fromkeys(keys))):
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 where = f"FROM completions WHERE key IN ({_marks(chunk)})"
@@ -187,11 +215,15 @@ class Ledger:
                 self._connection.execute(f"DELETE {where}", chunk)
 
     def billed(self) -> list[tuple[Tokens, bool]]:
-        """All that was ever billed, in sums that have one price, and whether each is certain."""
+        """All that was ever billed, in sums that have one price, and whether each is certain.
+
+        What batches have under way is among it, at its worst case: it may be billed by now.
+        """
         sums = "sum(ifnull(input_tokens, 0)), sum(ifnull(output_tokens, 0)), sum(cached_tokens)"
         query = (
             f"SELECT {sums}, batch, 1 FROM completions GROUP BY batch UNION ALL "
-            f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain"
+            f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain UNION ALL "
+            f"SELECT {sums}, 1, 0 FROM batched HAVING count(*)"
         )
         return [
             (Tokens(read, written, cached, bool(batch)), bool(certain))
@@ -205,12 +237,12 @@ class Ledger:
 
     def begin_run(self) -> None:
         """What an earlier run has out is a debt from now on: it was killed."""
-        with self._transaction():
+        with self.transaction():
             self._connection.execute("UPDATE advances SET ended = 1")
 
     def set_advance(self, amount: Decimal) -> None:
         """Write down, for good, what this run has out."""
-        with self._transaction():
+        with self.transaction():
             self._connection.execute("DELETE FROM advances WHERE NOT ended")
             if amount:
                 self._connection.execute("INSERT INTO advances VALUES (?, 0)", (str(amount),))
@@ -240,6 +272,16 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         connection.close()
 
 
+def put_extras(connection: sqlite3.Connection, extras: Iterable[Extra]) -> None:
+    """Keep what was billed beside the answers, as a part of a transaction."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    connection.executemany(
+        "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
+        " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
+    )
+
+
 def _chunks(items: list[object] | list[bytes] | list[str]) -> Iterator[list[object]]:
     for start in range(0, len(items), _CHUNK):
         yield list(items[start : start + _CHUNK])
@@ -253,15 +295,15 @@ def _row(entry: Entry, now: str) -> tuple[object, ...]:
     said = entry.completion
     return (
         entry.key,
-        _storable(entry.example),
-        _storable(said.text),
-        _storable(said.finish_reason),
+        storable(entry.example),
+        storable(said.text),
+        storable(said.finish_reason),
         said.input_tokens,
         said.output_tokens,
-        None if said.error is None else _storable(said.error),
+        None if said.error is None else storable(said.error),
         said.cached_tokens,
-        _storable(said.thinking),
-        _storable(said.model),
+        storable(said.thinking),
+        storable(said.model),
         entry.batch,
         entry.seconds,
         now,
@@ -272,6 +314,6 @@ def _counts(tokens: Tokens) -> tuple[int, int, int, bool]:
     return tokens.input, tokens.output, tokens.cached, tokens.batch
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text with ``?`` for half a character: teachers do send them, and no file can hold them."""
     return text.encode(errors="replace").decode()
