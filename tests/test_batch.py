@@ -166,6 +166,15 @@ def test_new_rows_go_in_a_batch_of_their_own(opened, server: BatchServer):
     assert [batch["request_counts"]["total"] for batch in server.batches.values()] == [20, 5]
 
 
+def test_other_words_are_paid_anew_and_what_is_under_way_is_kept(opened, server: BatchServer):
+    annotate(opened(), wait=False)
+    changed = {"task.instruction": "Sort it well."}
+    assert plan(opened(changed)).repaid == 20
+    assert annotate(opened(changed)).total == 20
+    assert len(server.batches) == 2
+    assert annotate(opened()) == Progress(total=20, from_ledger=20)
+
+
 def test_without_batches_what_is_under_way_is_waited_for(opened, server: BatchServer):
     server.ends = [End("expired", answered=0.5)]
     annotate(opened(), wait=False)
@@ -354,6 +363,7 @@ def test_what_cannot_go_on_says_why(opened, server: BatchServer, code: int, at: 
     assert annotate(opened({"teacher.batch": False}, 25)).answered == 25
     assert not set(server.asked.values()) - {1}
     assert len(server.asked) + len(server.direct) == 25
+    check_files(server)
 
 
 def test_an_endpoint_without_batches_is_asked_directly_once_it_is_told_to(opened, server):
@@ -503,28 +513,29 @@ def check_books(experiment: Experiment, server: BatchServer, rows: int) -> None:
     assert set(server.asked.values()) <= {1}
     assert len(server.asked) + len(set(server.direct)) == rows
     assert spent_of(experiment).certain + spent_of(experiment).possible >= server.bill
+    check_files(server)
+
+
+def check_files(server: BatchServer) -> None:
+    """No file was uploaded for nothing."""
     sent = {batch["input_file_id"] for batch in server.batches.values()}
     assert {i for i, (_, kind, _) in server.files.items() if kind == "batch"} == sent
 
 
-def test_a_kill_at_any_step_loses_nothing_and_pays_nothing_twice(opened, monkeypatch):
-    """Two batches, of which the first expires halfway and is made up for by a third."""
-    monkeypatch.setattr("distilwhy.flows.submission.MOST_REQUESTS", 4)
-    killed = True
-    step = 0
+def test_a_kill_at_any_step_loses_nothing_and_pays_nothing_twice(opened):
+    killed, step = True, 0
     while killed:
         step += 1
         with BatchServer() as server:
-            server.way, server.ends = (), [End("expired", answered=0.5), End()]
+            server.way = ("in_progress",)
             experiment = open_experiment(opened({"out": f"run-{step}"}, 6).file, server.url)
             killed = kill_at(step, experiment)
             annotate(experiment)
             check_books(experiment, server, 6)
             after = spent_of(experiment)
             assert (after.certain, after.possible) == (server.bill, 0)
-            handed_over = [batch["request_counts"]["total"] for batch in server.batches.values()]
-            assert sum(handed_over) == 6 + handed_over[0] // 2
-    assert step > 20
+            assert len(server.batches) == 1
+    assert step > 15
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -149,7 +149,7 @@ def annotate(
     ] = False,
     forget_batches: Annotated[
         bool,
-        typer.Option("--forget-batches", help="Ask anew, and pay anew, what batches have."),
+        typer.Option("--forget-batches", help="Give batches up: ask, and pay, their calls anew."),
     ] = False,
 ) -> None:
     """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""

@@ -66,6 +66,7 @@ class Progress:
         self._started = self._spoke = 0.0
         self._cells: dict[Cell, TaskID] = {}
         self._batches = 0
+        self._said = ""
 
     def __enter__(self) -> Self:
         if self._live:
@@ -106,7 +107,7 @@ class Progress:
         note += f", {progress.failed} failed" if progress.failed else ""
         if progress.batches:
             self._wait_for_batches(progress)
-            note += f", {progress.done_in_batches:,} done in batches"
+            note += f", {progress.done_in_batches:,} of {progress.in_batches:,} in batches done"
             note += f"; {progress.trouble}" if progress.trouble else ""
         elif new:
             rate = new / max(1e-6, time.monotonic() - self._started)
@@ -119,8 +120,8 @@ class Progress:
         if progress.batches != self._batches:
             self._batches = progress.batches
             self.say(
-                f"{describe_batches(progress.batches, progress.in_batches)} with the endpoint: "
-                "leave this waiting, or stop it and run the same command later"
+                f"{describe_batches(progress.batches, progress.in_batches)} with the endpoint, to "
+                "be answered within 24 h; the same command goes on from here at any time"
             )
 
     def training(self) -> "train.Watcher":
@@ -215,10 +216,11 @@ class Progress:
     def _move(self, done: int, total: int, note: str) -> None:
         assert self._task is not None
         self._bars.update(self._task, completed=done, total=total, note=escape(note))
-        now = time.monotonic()
-        if not self._live and (done == total or now - self._spoke > PLAIN_LINE_EVERY_S):
-            self._spoke = now
-            self.say(f"{self._name}: {done}/{total}  {note}")
+        now, line = time.monotonic(), f"{self._name}: {done}/{total}  {note}"
+        is_due = done == total or now - self._spoke > PLAIN_LINE_EVERY_S
+        if not self._live and is_due and line != self._said:
+            self._spoke, self._said = now, line
+            self.say(line)
 
 
 def show_findings(

@@ -62,7 +62,7 @@ class Batching:
         self._empty: list[str] = []
         self._done = 0
         self._trouble: Trouble | None = None
-        self._trouble_since = 0.0
+        self._well_at = 0.0
 
     @property
     def is_under_way(self) -> bool:
@@ -98,7 +98,7 @@ class Batching:
     async def _work(
         self, list_missing: ListMissing | None, limit: int | None, *, wait: bool
     ) -> None:
-        self._is_due, pause = True, FIRST_POLL_S
+        self._is_due, self._well_at, pause = True, time.monotonic(), FIRST_POLL_S
         while True:
             await self._collect()
             if list_missing and self._is_due and self._room.is_there:
@@ -125,8 +125,8 @@ class Batching:
     def _lose_patience(self, *, wait: bool) -> None:
         now = time.monotonic()
         if self._trouble is None:
-            self._trouble_since = now
-        elif not wait or now - self._trouble_since > LONGEST_TROUBLE_S:
+            self._well_at = now
+        elif not wait or now - self._well_at > LONGEST_TROUBLE_S:
             raise self._submission.unreachable(self._trouble)
 
     async def _collect(self) -> None:

@@ -135,7 +135,8 @@ class Submission:
     async def _clear_away(self, name: str) -> None:
         """Delete files that were uploaded for nothing, as far as the endpoint tells of them."""
         try:
-            for file in await self._insist(lambda again: self._endpoint.find_files(name)):
+            found = await self._endpoint.find_files(name)
+            for file in [] if isinstance(found, Trouble) else found:
                 await self._endpoint.delete(file)
         except TeacherError:
             return
@@ -181,6 +182,7 @@ class Submission:
         except TeacherError:
             # It is refused, so nothing has come of it. Of trouble nobody knows: it is looked for.
             self._book.end(name)
+            await self._clear_away(name)
             raise
         if isinstance(file, Trouble):
             raise self.unreachable(file)

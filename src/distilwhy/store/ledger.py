@@ -64,7 +64,8 @@ CREATE TABLE IF NOT EXISTS batched (
     output_tokens INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS batched_by ON batched (batch);
+CREATE INDEX IF NOT EXISTS batched_in ON batched (batch);
+CREATE INDEX IF NOT EXISTS batched_examples ON batched (example);
 """
 _SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
 _COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
@@ -166,14 +167,16 @@ class Ledger:
         return found
 
     def known_examples(self, examples: Sequence[str]) -> set[str]:
-        """Those of some rows that were answered about in whatever words."""
+        """Those of some rows that were asked about in whatever words, and answered or are under
+        way in a batch."""
         found: set[str] = set()
         for chunk in _chunks(list(examples)):
             query = (
-                "SELECT DISTINCT example FROM completions WHERE error IS NULL AND "
-                f"example IN ({_marks(chunk)})"
+                "SELECT example FROM completions WHERE error IS NULL AND "
+                f"example IN ({_marks(chunk)}) UNION "
+                f"SELECT example FROM batched WHERE example IN ({_marks(chunk)})"
             )
-            found.update(example for (example,) in self._connection.execute(query, chunk))
+            found.update(example for (example,) in self._connection.execute(query, chunk + chunk))
         return found
 
     def put(self, entries: Iterable[Entry], extras: Iterable[Extra] = ()) -> None:
