@@ -57,7 +57,7 @@ class BatchServer:
         ends: How the first batch ends, the second, and so on; the last again and again.
         plays: What becomes of requests in batches, by their question: the first time, the second,
             and so on, and after that an answer.
-        most_tokens: The requests that may wait at once; a batch beyond that fails.
+        most_waiting: The requests that may wait at once; a batch beyond that fails.
         fault: Called with each request's method and path, before it is done; what it returns is
             sent instead.
         lost: Called likewise, after it is done; where it is true, no reply is sent.
@@ -235,8 +235,8 @@ class BatchServer:
             return
         count = round(end.answered * len(lines))
         replies = [self._reply(line) for line in lines[:count]]
-        good = [r for r in replies if r["response"] and r["response"]["status_code"] == 200]
-        bad = [r for r in replies if r not in good]
+        good = [reply for reply in replies if _is_good(reply)]
+        bad = [reply for reply in replies if not _is_good(reply)]
         bad += [{**_head(line), "response": None, "error": LATE} for line in lines[count:]]
         batch["output_file_id"] = self._keep(batch, "output", good)
         batch["error_file_id"] = self._keep(batch, "error", bad)
@@ -277,6 +277,10 @@ class BatchServer:
         self.bill += share * (read * INPUT + written * OUTPUT) / 1_000_000
         usage = {"prompt_tokens": read, "completion_tokens": written}
         return {"id": "x", "model": body["model"], "choices": [choice], "usage": usage}
+
+
+def _is_good(reply: Body) -> bool:
+    return bool(reply["response"]) and reply["response"]["status_code"] == 200
 
 
 def _waits(batch: Body) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from batch_server import BatchServer, End, refused, troubled
+from distilwhy.console import Progress as ShownProgress
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.experiment import Experiment, open_experiment
@@ -18,7 +19,7 @@ from distilwhy.flows.keeper import Progress
 from distilwhy.flows.plan import plan
 from distilwhy.flows.spending import spending
 from distilwhy.flows.status import status
-from distilwhy.offers import describe_estimate
+from distilwhy.offers import describe_batches, describe_estimate
 from distilwhy.store.batches import UnderWay
 from distilwhy.store.ledger import Ledger
 
@@ -158,6 +159,27 @@ def test_it_need_not_be_waited_for(opened, server: BatchServer):
     assert len(server.batches) == 1
     assert status(opened()).under_way == UnderWay()
     assert spent_of(opened()).possible == 0
+
+
+def test_what_is_said_of_batches(opened, server: BatchServer, monkeypatch, capsys):
+    monkeypatch.setattr("distilwhy.flows.submission.MOST_REQUESTS", 15)
+    monkeypatch.setattr("distilwhy.console.PLAIN_LINE_EVERY_S", 0)
+    with ShownProgress() as progress:
+        annotate(opened(), watch=progress.annotation)
+    assert capsys.readouterr().err.splitlines() == [
+        "teacher: 0/20  0 from ledger",
+        "1 batch of 15 calls is with the endpoint, to be answered within 24 h; the same command "
+        "goes on from here at any time",
+        "teacher: 0/20  0 from ledger, 0 of 15 in batches done",
+        "2 batches of 20 calls are with the endpoint",
+        "teacher: 0/20  0 from ledger, 0 of 20 in batches done",
+        "1 batch of 5 calls is with the endpoint",
+        "teacher: 0/20  0 from ledger, 0 of 5 in batches done",
+        "teacher: 15/20  0 from ledger, 0 of 5 in batches done",
+        "teacher: 15/20  0 from ledger",
+        "teacher: 20/20  0 from ledger",
+    ]
+    assert describe_batches(2, 60_000) == "2 batches of 60,000 calls are"
 
 
 def test_new_rows_go_in_a_batch_of_their_own(opened, server: BatchServer):

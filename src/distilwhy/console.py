@@ -66,6 +66,7 @@ class Progress:
         self._started = self._spoke = 0.0
         self._cells: dict[Cell, TaskID] = {}
         self._batches = 0
+        self._has_waited = False
         self._said = ""
 
     def __enter__(self) -> Self:
@@ -105,24 +106,28 @@ class Progress:
             self._begin("teacher", progress.total, progress.from_ledger)
         note = f"{progress.from_ledger} from ledger"
         note += f", {progress.failed} failed" if progress.failed else ""
+        self._tell_batches(progress)
         if progress.batches:
-            self._wait_for_batches(progress)
             note += f", {progress.done_in_batches:,} of {progress.in_batches:,} in batches done"
             note += f"; {progress.trouble}" if progress.trouble else ""
-        elif new:
+        elif new and not self._has_waited:
             rate = new / max(1e-6, time.monotonic() - self._started)
             note += f", {rate:.1f} calls/s"
         # Batches may still bring answers to what is asked no more.
         self._move(min(progress.total, progress.from_ledger + new), progress.total, note)
 
-    def _wait_for_batches(self, progress: "keeper.Progress") -> None:
-        """Say, whenever there are more or fewer of them, that they can be left alone."""
-        if progress.batches != self._batches:
-            self._batches = progress.batches
-            self.say(
-                f"{describe_batches(progress.batches, progress.in_batches)} with the endpoint, to "
-                "be answered within 24 h; the same command goes on from here at any time"
-            )
+    def _tell_batches(self, progress: "keeper.Progress") -> None:
+        """Say how many batches there are, whenever that changes; at first, what that means."""
+        known, self._batches = self._batches, progress.batches
+        if progress.batches in (0, known):
+            return
+        self._has_waited = True
+        said = f"{describe_batches(progress.batches, progress.in_batches)} with the endpoint"
+        if not known:
+            # How long it takes has nothing to do with how fast calls were answered one by one.
+            self._begin("teacher", progress.total, progress.from_ledger)
+            said += ", to be answered within 24 h; the same command goes on from here at any time"
+        self.say(said)
 
     def training(self) -> "train.Watcher":
         """Watch students being trained."""

@@ -15,7 +15,7 @@ from distilwhy.flows.keeper import LedgerKeeper
 from distilwhy.flows.room import Room
 from distilwhy.flows.settling import Settling
 from distilwhy.flows.submission import Submission
-from distilwhy.store.batches import BatchBook, SentBatch
+from distilwhy.store.batches import BatchBook, SentBatch, UnderWay
 from distilwhy.store.ledger import Extra, Ledger
 from distilwhy.teachers.base import Teacher, Trouble
 from distilwhy.teachers.batch import BatchEndpoint, BatchState
@@ -156,6 +156,9 @@ class Batching:
             trouble = await self._endpoint.download(file, self._aside)
             if trouble:
                 return trouble
+            others = self._book.under_way()
+            others = UnderWay(others.batches - 1, others.calls - len(calls))
+            self._keeper.tell(others, self._done, "")
             await self._keep(settling)
         self._book.end(batch.name, settling.lost())
         self._is_due = True

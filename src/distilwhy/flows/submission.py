@@ -99,6 +99,7 @@ class Submission:
             if not planned:
                 break
             await self._send(planned)
+            self._keeper.tell(self._book.under_way(), 0, "")
             sent += len(planned)
             if self.short_of is not None:
                 break
