@@ -138,7 +138,11 @@ def test_large_calls_go_in_several_batches(opened, server: BatchServer, monkeypa
     assert all(len(content) < 4000 for content in files)
 
 
-def test_rows_with_one_and_the_same_prompt_share_a_call(opened, write_experiment, server):
+def test_rows_with_one_and_the_same_prompt_share_a_call(
+    opened, write_experiment, server, monkeypatch
+):
+    monkeypatch.setattr("distilwhy.flows.submission.MOST_REQUESTS", 4)
+    server.ends = [End("expired", answered=0), End()]
     rows = [*many(6), *({**row, "id": f"twin-{row['id']}"} for row in many(6))]
     path = write_experiment(SETTINGS, train=rows)
     assert annotate(open_experiment(path, server.url)).answered == 6
@@ -289,6 +293,16 @@ def test_requests_with_errors(opened, server: BatchServer):
     assert annotate(opened()) == Progress(total=20, from_ledger=18, answered=2)
 
 
+def test_a_few_that_always_fail_stand_in_nobodys_way(opened, server: BatchServer):
+    server.plays = {f"Message {i}.": [refused(503, "busy", "busy")] * 9 for i in range(4)}
+    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=16, failed=4)
+    assert len(server.batches) == 3
+    server.plays |= {f"Message {i}.": [refused(503, "busy", "busy")] * 9 for i in range(20, 25)}
+    with pytest.raises(TeacherError, match=r"no answer at all \(the last: completed, HTTP 503"):
+        annotate(opened(rows=25))
+    assert len(server.batches) == 5
+
+
 def test_an_account_that_is_empty_ends_it_when_the_rest_is_kept(opened, server: BatchServer):
     empty = refused(429, "You exceeded your current quota.", "insufficient_quota")
     server.plays = {f"Message {i}.": [empty] for i in range(5)}
@@ -404,12 +418,15 @@ def test_an_endpoint_without_batches_is_asked_directly_once_it_is_told_to(opened
         (500, "POST /v1/batches"),
         (429, "GET /v1/batches/batch_0"),
         (503, "GET /v1/files/file-batch_0-output/content"),
+        (500, "GET /v1/files/file-batch_0-error/content"),
     ],
 )
 def test_trouble_passes(opened, server: BatchServer, code: int, at: str):
     server.fault = fail_with(code, "busy", at=at, times=2)
-    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=20)
+    server.plays = {"Message 1.": [refused(400, "no")]}
+    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=19, failed=1)
     assert len(server.batches) == 1
+    assert set(server.asked.values()) == {1}
 
 
 @pytest.mark.parametrize("at", ["POST /v1/files", "POST /v1/batches", "GET /v1/batches/batch_0"])
@@ -424,6 +441,17 @@ def test_a_reply_that_is_lost_creates_nothing_twice(opened, server: BatchServer,
     assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=20)
     assert len(server.batches) == 1
     assert len([file for file in server.files.values() if file[1] == "batch"]) == 1
+
+
+def test_what_was_never_created_is_handed_over_anew(opened, server: BatchServer):
+    """Also where nothing can be deleted."""
+    server.fault = fail_with(500, "oops", at="POST /v1/batches")
+    with pytest.raises(TeacherError, match="is not answering: HTTP 500: oops"):
+        annotate(opened())
+    [file] = server.files
+    server.fault = fail_with(405, "no", at=f"DELETE /v1/files/{file}")
+    assert annotate(opened()).answered == 20
+    assert (server.count(f"DELETE /v1/files/{file}"), len(server.batches)) == (1, 1)
 
 
 def test_an_endpoint_that_drops_our_mark_is_searched_by_file(opened, server: BatchServer):

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from distilwhy.core.cost import Prices, Tokens
@@ -18,7 +18,9 @@ from distilwhy.flows.submission import Submission
 from distilwhy.store.batches import BatchBook, SentBatch, UnderWay
 from distilwhy.store.ledger import Extra, Ledger
 from distilwhy.teachers.base import Teacher, Trouble
-from distilwhy.teachers.batch import BatchEndpoint, BatchState
+from distilwhy.teachers.batch import BatchEndpoint
+from distilwhy.teachers.batch_state import BatchState
+from distilwhy.teachers.http import PATIENCE
 
 FIRST_POLL_S = 5.0
 LONGEST_POLL_S = 60.0
@@ -102,9 +104,9 @@ class Batching:
         while True:
             await self._collect()
             if list_missing and self._is_due and self._room.is_there:
-                self._end_if_in_vain()
                 pause, most = FIRST_POLL_S, 1 if self._room.is_scarce else None
-                sent = await self._submission.hand_over(list_missing(), limit, most)
+                missing = self._end_if_in_vain(list_missing())
+                sent = await self._submission.hand_over(missing, limit, most)
                 limit = None if limit is None else limit - sent
                 self._is_due = bool(most and sent)
             under_way = self._book.under_way()
@@ -115,12 +117,17 @@ class Batching:
             await asyncio.sleep(max(pause, self._trouble.retry_after_s if self._trouble else 0.0))
             pause = min(LONGEST_POLL_S, SLOWER * pause)
 
-    def _end_if_in_vain(self) -> None:
+    def _end_if_in_vain(self, missing: Iterator[Call]) -> Iterator[Call]:
+        """The missing calls, unless there are any and the latest batches brought nothing."""
+        first = next(missing, None)
+        if first is None:
+            return iter(())
         if len(self._empty) >= MOST_EMPTY:
             raise TeacherError(
                 f"the last {len(self._empty)} batches have brought no answer at all (the last: "
                 f"{self._empty[-1]}); check the teacher section, then run again to go on"
             )
+        return chain([first], missing)
 
     def _lose_patience(self, *, wait: bool) -> None:
         now = time.monotonic()
@@ -150,15 +157,16 @@ class Batching:
         """Keep the replies of a batch that has ended, and let go of calls that have none."""
         if state.answered and not state.output:
             return Trouble(f"the answers of batch {state.id} are not there yet")
-        calls = self._book.calls(batch.name)
-        settling = Settling(calls, state, self._tries, self._retries)
+        self._aside.unlink(missing_ok=True)
         for file in filter(None, (state.output, state.errors)):
-            trouble = await self._endpoint.download(file, self._aside)
-            if trouble:
+            if trouble := await self._endpoint.download(file, self._aside):
                 return trouble
-            others = self._book.under_way()
-            others = UnderWay(others.batches - 1, others.calls - len(calls))
-            self._keeper.tell(others, self._done, "")
+        calls = self._book.calls(batch.name)
+        all_under_way = self._book.under_way()
+        others = UnderWay(all_under_way.batches - 1, all_under_way.calls - len(calls))
+        self._keeper.tell(others, self._done, "")
+        settling = Settling(calls, state, self._tries, self._retries)
+        if state.output or state.errors:
             await self._keep(settling)
         self._book.end(batch.name, settling.lost())
         self._is_due = True
@@ -176,7 +184,9 @@ class Batching:
     def _judge(self, settling: Settling, state: BatchState) -> None:
         """Go on where another batch may have better luck."""
         reason = state.problem or settling.trouble or "no reason given"
-        self._empty = [] if settling.answers else [*self._empty, f"{state.status}, {reason}"]
+        # A few calls may fail again and again, and use up their tries.
+        is_in_vain = not settling.answers and not 0 < settling.tries < PATIENCE
+        self._empty = [*self._empty, f"{state.status}, {reason}"] if is_in_vain else []
         if settling.hopeless:
             raise settling.hopeless
         if state.status == "failed":

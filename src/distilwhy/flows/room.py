@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from distilwhy.teachers.batch import BatchState
+from distilwhy.teachers.batch_state import BatchState
 
 
 class Room:

@@ -9,7 +9,8 @@ from distilwhy.flows.asking import used
 from distilwhy.store.batches import BatchedCall
 from distilwhy.store.ledger import Entry, Extra
 from distilwhy.teachers.base import Trouble
-from distilwhy.teachers.batch import BatchState, Line
+from distilwhy.teachers.batch import Line
+from distilwhy.teachers.batch_state import BatchState
 
 
 class Settling:
@@ -17,11 +18,12 @@ class Settling:
 
     Args:
         open_calls: Its calls that have no answer yet.
-        tries: How often each call has met trouble; counted on here.
+        tries_of: How often each call has met trouble; counted on here.
         retries: How often a call is tried again after trouble.
 
     Attributes:
         answers: The calls that were answered.
+        tries: The calls that met trouble, and have one try less.
         trouble: Why one was not; "" where all were.
         hopeless: Why no other request can be answered either; None where they can.
     """
@@ -30,16 +32,17 @@ class Settling:
         self,
         open_calls: dict[bytes, BatchedCall],
         state: BatchState,
-        tries: Counter[bytes],
+        tries_of: Counter[bytes],
         retries: int,
     ) -> None:
         self.answers = 0
+        self.tries = 0
         self.trouble = ""
         self.hopeless: TeacherError | None = None
         self._open = open_calls
         # Of a batch that ran out of time no call is to blame.
         self._counts_tries = state.status == "completed"
-        self._tries = tries
+        self._tries_of = tries_of
         self._retries = retries
         self._lost: list[Extra] = []
         self._unreadable = 0
@@ -76,8 +79,9 @@ class Settling:
             self.hopeless, self.trouble = said, str(said)
         elif isinstance(said, Trouble):
             self.trouble = said.what
-            self._tries[call.key] += self._counts_tries
-            is_over = self._tries[call.key] > self._retries
+            self.tries += self._counts_tries
+            self._tries_of[call.key] += self._counts_tries
+            is_over = self._tries_of[call.key] > self._retries
             if is_over:
                 entries.append(_entry(call, Completion("", error=said.what)))
             if said.lost:

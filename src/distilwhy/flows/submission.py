@@ -23,7 +23,9 @@ from distilwhy.flows.spending import add_up
 from distilwhy.store.batches import BatchBook, BatchedCall, SentBatch
 from distilwhy.store.ledger import Ledger
 from distilwhy.teachers.base import Teacher, Trouble
-from distilwhy.teachers.batch import MOST_BYTES, MOST_REQUESTS, BatchEndpoint, BatchState
+from distilwhy.teachers.batch import MOST_BYTES, MOST_REQUESTS, BatchEndpoint
+from distilwhy.teachers.batch_state import BatchState
+from distilwhy.teachers.reply import LONGEST_RETRY_AFTER_S
 
 T = TypeVar("T")
 Step = Callable[[bool], Awaitable[T | Trouble]]
@@ -128,17 +130,18 @@ class Submission:
             if found is not None:
                 self._book.set_id(batch.name, found.id)
                 return
-            # Nor can it be created any more without its file, however late that request comes.
-            await self._insist(lambda again: self._endpoint.delete(file))
-        await self._clear_away(batch.name)
+            # Nor can it be created without its file any more, however late that request comes.
+        await self._clear_away(batch.name, file)
         self._book.end(batch.name)
 
-    async def _clear_away(self, name: str) -> None:
-        """Delete files that were uploaded for nothing, as far as the endpoint tells of them."""
+    async def _clear_away(self, name: str, file: str | None) -> None:
+        """Delete what was uploaded for nothing, as far as the endpoint lets us."""
         try:
-            found = await self._endpoint.find_files(name)
-            for file in [] if isinstance(found, Trouble) else found:
+            if file is not None:
                 await self._endpoint.delete(file)
+            found = await self._endpoint.find_files(name)
+            for left in [] if isinstance(found, Trouble) else found:
+                await self._endpoint.delete(left)
         except TeacherError:
             return
 
@@ -153,6 +156,7 @@ class Submission:
                     break
                 # Of two calls with one key the first may have gone with the batch before.
                 if self._ledger.batched([call.key]):
+                    self._keeper.release([call.key])
                     continue
                 worst = self._worst(call)
                 cost = self._prices.of(worst) if self._prices else NOTHING
@@ -175,19 +179,18 @@ class Submission:
         name = uuid4().hex
         self._book.plan(name, self._endpoint.address, planned)
         self._keeper.release(call.key for call in planned)
+        file: str | None = None
         try:
-            file = await self._try(lambda again: self._upload(name, again=again))
-            if isinstance(file, str):
-                self._book.set_file(name, file)
-                created = await self._try(lambda again: self._create(name, file, again=again))
+            file = await self._insist(lambda again: self._upload(name, again=again))
+            self._book.set_file(name, file)
+            created = await self._try(lambda again: self._create(name, file, again=again))
         except TeacherError:
-            # It is refused, so nothing has come of it. Of trouble nobody knows: it is looked for.
+            # It never was asked for, or is refused: nothing has come of it.
             self._book.end(name)
-            await self._clear_away(name)
+            await self._clear_away(name, file)
             raise
-        if isinstance(file, Trouble):
-            raise self.unreachable(file)
         if isinstance(created, Trouble):
+            # Something may have come of it: the next run looks for it.
             raise self.unreachable(created)
         self._book.set_id(name, created.id)
 
@@ -211,7 +214,7 @@ class Submission:
         """What comes of a step after all its tries."""
         found = await step(False)
         for attempt in range(1, self._teacher.retries + 1):
-            if not isinstance(found, Trouble):
+            if not isinstance(found, Trouble) or found.retry_after_s > LONGEST_RETRY_AFTER_S:
                 break
             await asyncio.sleep(max(pause_before(attempt), found.retry_after_s))
             found = await step(True)

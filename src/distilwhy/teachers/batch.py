@@ -14,6 +14,7 @@ from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
 from distilwhy.teachers.base import Trouble
+from distilwhy.teachers.batch_state import BatchState, read_state
 from distilwhy.teachers.http import WIRES, find_proxy, read_key
 from distilwhy.teachers.reply import ReplyReader, is_transient, retry_after
 
@@ -23,37 +24,7 @@ MOST_BYTES = 95_000_000
 WINDOW = "24h"
 PAGE = 100
 MARK = "distilwhy"
-_ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _ABSENT = frozenset({404, 405, 501})
-_CROWDED = "token_limit_exceeded"
-
-
-@dataclass(frozen=True)
-class BatchState:
-    """How a batch is, by the endpoint's word.
-
-    Attributes:
-        id: What the endpoint calls it.
-        status: ``validating``, ``in_progress``, ``finalizing``, ``cancelling``, or how it ended:
-            ``completed``, ``failed``, ``expired``, ``cancelled``.
-        answered: The requests that have a reply.
-        output: The file with the replies; None where there is none yet.
-        errors: The file with the requests that have no reply.
-        problem: Why the whole batch was turned down; "" where it was not.
-        crowded: Whether that was because too much is waiting already.
-    """
-
-    id: str
-    status: str
-    answered: int = 0
-    output: str | None = None
-    errors: str | None = None
-    problem: str = ""
-    crowded: bool = False
-
-    @property
-    def ended(self) -> bool:
-        return self.status in _ENDED
 
 
 @dataclass(frozen=True)
@@ -140,12 +111,12 @@ class BatchEndpoint:
             "metadata": {MARK: name},
         }
         found = await self._ask("POST", "/batches", json=order, awaited=file)
-        return found if isinstance(found, Trouble) else _state(found, self._reader)
+        return found if isinstance(found, Trouble) else read_state(found, self._reader.redact)
 
     async def look(self, identity: str) -> BatchState | Trouble:
         """How a batch is."""
         found = await self._ask("GET", f"/batches/{identity}")
-        return found if isinstance(found, Trouble) else _state(found, self._reader)
+        return found if isinstance(found, Trouble) else read_state(found, self._reader.redact)
 
     async def find(self, name: str, file: str) -> BatchState | Trouble | None:
         """The batch of this name, if it was ever created."""
@@ -156,7 +127,7 @@ class BatchEndpoint:
             mark = batch.get("metadata")
             is_named = isinstance(mark, dict) and mark.get(MARK) == name
             if is_named or batch.get("input_file_id") == file:
-                return _state(batch, self._reader)
+                return read_state(batch, self._reader.redact)
         return None
 
     async def find_files(self, name: str) -> list[str] | Trouble:
@@ -172,16 +143,17 @@ class BatchEndpoint:
         return found if isinstance(found, Trouble) else None
 
     async def download(self, file: str, into: Path) -> Trouble | None:
-        """Fetch a file whole."""
+        """Fetch a file, and add it to what was fetched before."""
         assert self._session is not None, "enter the endpoint before asking it"
         path = f"/files/{file}/content"
         try:
             async with self._session.get(self.address + path, proxy=self._proxy) as response:
                 if response.status != 200:
                     return self._judge(response, path, await response.read())
-                with into.open("wb") as out:
+                with into.open("ab") as out:
                     async for chunk in response.content.iter_chunked(2**20):
                         out.write(chunk)
+                    out.write(b"\n")
         except (TimeoutError, aiohttp.ClientError) as error:
             return self._missed(error)
         return None
@@ -301,29 +273,3 @@ def _object(content: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and ("id" in value or "data" in value) else None
-
-
-def _state(found: Mapping[str, Any], reader: ReplyReader) -> BatchState:
-    counts = found.get("request_counts")
-    problems = _problems(found.get("errors"))
-    return BatchState(
-        id=_id(found),
-        status=str(found.get("status")).lower(),
-        answered=int(counts.get("completed") or 0) if isinstance(counts, dict) else 0,
-        output=found.get("output_file_id") or None,
-        errors=found.get("error_file_id") or None,
-        problem=reader.redact(_in_words(problems[0]))[:300] if problems else "",
-        crowded=any(problem.get("code") == _CROWDED for problem in problems),
-    )
-
-
-def _problems(errors: object) -> list[Mapping[str, Any]]:
-    """What stands under ``errors``: mostly an object with a list in ``data``."""
-    listed = errors.get("data") if isinstance(errors, dict) else errors
-    found = listed if isinstance(listed, list) else [listed] if listed else []
-    return [e if isinstance(e, dict) else {"message": str(e)} for e in found]
-
-
-def _in_words(problem: Mapping[str, Any]) -> str:
-    where = f"line {problem['line']}: " if problem.get("line") else ""
-    return f"{where}{problem.get('message') or problem.get('code') or 'no reason given'}"
