@@ -44,6 +44,13 @@ def refused(status: int, message: str, code: str = "invalid_request_error") -> B
     return {"response": {"status_code": status, "request_id": "req", "body": body}, "error": None}
 
 
+def says(text: str) -> Body:
+    """An answer whose tokens are not counted."""
+    choice = {"index": 0, "finish_reason": "stop", "message": {"content": text}}
+    body = {"choices": [choice], "usage": None}
+    return {"response": {"status_code": 200, "request_id": "req", "body": body}, "error": None}
+
+
 def troubled(code: str, message: str) -> Body:
     """The reply to one request of a batch, where it never came to an answer."""
     return {"response": None, "error": {"code": code, "message": message}}
