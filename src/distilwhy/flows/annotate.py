@@ -63,7 +63,8 @@ def annotate(
     Rows whose call failed for good before are asked again; rows with an answer never are. Once
     all answers are asked for, the teacher is asked to explain the gold labels that it missed.
     An endpoint is first asked about the few rows of ``teacher.gate``, spread over all; the rest
-    are asked about if their answers are good enough.
+    are asked about if their answers are good enough. With ``teacher.batch`` the rest is handed
+    over in batches; what an earlier run handed over is fetched, and never handed over again.
 
     Args:
         limit: Ask no more calls than this.
