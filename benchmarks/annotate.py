@@ -1,27 +1,35 @@
-"""How fast a teacher is asked: rows a second beside the ideal, and beside a bare loop.
+"""How fast a teacher is asked, and what many rows take.
 
-python benchmarks/annotate.py [CONCURRENCY ...]
+python benchmarks/annotate.py pace [CONCURRENCY ...]
 
 A loopback server answers after 200 ms. The ideal is concurrency / latency; the bare loop posts the
 same bodies by the same client and reads the replies, and keeps nothing. Both ask in turns, three
 times each, and the medians are shown.
+
+python benchmarks/annotate.py rows [ROWS ...]
+
+A loopback server answers at once. Shown are the most memory that ``distilwhy annotate`` ever held,
+beside the same with the fewest rows; and how long it takes in a new process, from its start to its
+end, to find and ask the 100 rows whose answers were taken out of the ledger.
 """
 
 import asyncio
 import json
 import multiprocessing
+import os
+import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
-from distilwhy.core.prompt import render_prompt
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.experiment import Experiment, open_experiment
 from distilwhy.teachers.openai import CHAT
@@ -30,6 +38,11 @@ LATENCY_S = 0.2
 ROUNDS = 3
 SECONDS = 4
 LEVELS = (8, 64, 256, 1024)
+SIZES = (10_000, 100_000, 1_000_000)
+ASK = """
+from distilwhy.flows.annotate import annotate
+from distilwhy.flows.experiment import open_experiment
+"""
 EXPERIMENT = """
 task:
   instruction: Sort the message.
@@ -54,13 +67,12 @@ SAID = {
 }
 
 
-async def answer(request: web.Request) -> web.Response:
-    await request.read()
-    await asyncio.sleep(LATENCY_S)
-    return web.json_response(SAID)
+def serve(told: "multiprocessing.Queue[int]", latency: float) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.sleep(latency)
+        return web.json_response(SAID)
 
-
-def serve(told: "multiprocessing.Queue[int]") -> None:
     async def run() -> None:
         application = web.Application()
         application.router.add_post("/v1/chat/completions", answer)
@@ -74,9 +86,9 @@ def serve(told: "multiprocessing.Queue[int]") -> None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(latency: float) -> Iterator[str]:
     told: multiprocessing.Queue[int] = multiprocessing.Queue()
-    process = multiprocessing.Process(target=serve, args=(told,), daemon=True)
+    process = multiprocessing.Process(target=serve, args=(told, latency), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{told.get()}/v1"
@@ -84,23 +96,21 @@ def server() -> Iterator[str]:
         process.terminate()
 
 
-def write(folder: Path, url: str, concurrency: int, name: str) -> Experiment:
-    count = int(concurrency / LATENCY_S * SECONDS)
-    rows = [
-        {"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"}
-        for i in range(min(count, 8000))
-    ]
-    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+def write(folder: Path, url: str, concurrency: int, count: int, name: str) -> Path:
+    with (folder / "train.jsonl").open("w") as file:
+        for i in range(count):
+            row = {"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"}
+            file.write(json.dumps(row) + "\n")
     text = EXPERIMENT.replace("URL", url).replace("CONCURRENCY", str(concurrency))
     path = folder / f"{name}.yaml"
     path.write_text(text.replace("OUT", name))
-    return open_experiment(path)
+    return path
 
 
 def bare(experiment: Experiment, url: str, concurrency: int) -> float:
     """Rows a second of a loop that only posts and reads."""
-    config, head = experiment.config.teacher, experiment.inquiry.head
-    bodies = [CHAT.body(config, render_prompt(head, e)) for e in experiment.to_annotate]
+    config, inquiry = experiment.config.teacher, experiment.inquiry
+    bodies = [CHAT.body(config, inquiry.prompt(e)) for e in experiment.to_annotate()]
     waiting = iter(bodies)
 
     async def run() -> float:
@@ -126,14 +136,15 @@ def whole(experiment: Experiment) -> float:
     return made / (time.perf_counter() - started)
 
 
-def main() -> None:
-    levels = [int(level) for level in sys.argv[1:]] or LEVELS
+def measure_pace(levels: Sequence[int]) -> None:
     print("concurrency   ideal    bare   annotate   of ideal   of bare")
-    with server() as url, tempfile.TemporaryDirectory() as folder:
+    with server(LATENCY_S) as url, tempfile.TemporaryDirectory() as folder:
         for level in levels:
+            count = min(int(level / LATENCY_S * SECONDS), 8000)
             bares, wholes = [], []
             for turn in range(ROUNDS):
-                experiment = write(Path(folder), url, level, f"run-{level}-{turn}")
+                file = write(Path(folder), url, level, count, f"run-{level}-{turn}")
+                experiment = open_experiment(file)
                 bares.append(bare(experiment, url, level))
                 wholes.append(whole(experiment))
             ideal, loop, ours = level / LATENCY_S, *map(statistics.median, (bares, wholes))
@@ -142,6 +153,60 @@ def main() -> None:
                 f"   {ours / loop:7.0%}",
                 flush=True,
             )
+
+
+def measure_rows(sizes: Sequence[int]) -> None:
+    print("     rows   memory, MB   of the fewest   found again, s   of a bare start")
+    fewest = None
+    with server(0.0) as url, tempfile.TemporaryDirectory() as folder:
+        for size in sizes:
+            file = write(Path(folder), url, 128, size, f"run-{size}")
+            memory = peak([sys.executable, "-m", "distilwhy", "annotate", str(file), "--yes"])
+            fewest = fewest or memory
+            take_out(open_experiment(file), 100)
+            seconds, bare = (
+                time_to_end([sys.executable, "-c", code])
+                for code in (f"{ASK}annotate(open_experiment({str(file)!r}))", ASK)
+            )
+            print(
+                f"{size:9,}   {memory / 2**20:10.0f}   {memory / fewest:13.2f}   {seconds:14.1f}"
+                f"   {bare:15.1f}",
+                flush=True,
+            )
+
+
+def peak(command: list[str]) -> int:
+    """The most memory that a process held, in bytes."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_maxrss * 1024
+
+
+def time_to_end(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - started
+
+
+def take_out(experiment: Experiment, count: int) -> None:
+    """Take answers out of the ledger, spread over all."""
+    with sqlite3.connect(experiment.folder.ledger) as ledger:
+        ledger.execute(
+            "DELETE FROM completions WHERE number IN (SELECT number FROM completions"
+            " WHERE number % (SELECT count(*) / ? FROM completions) = 1 LIMIT ?)",
+            (count, count),
+        )
+    ledger.close()
+
+
+def main() -> None:
+    what, *numbers = sys.argv[1:] or [""]
+    if what in ("", "pace"):
+        measure_pace([int(number) for number in numbers] or LEVELS)
+    if what in ("", "rows"):
+        measure_rows([int(number) for number in numbers] or SIZES)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from rich.console import Console
 from distilwhy.board import Board
 from distilwhy.console import Progress
 from distilwhy.core.cell import Cell
+from distilwhy.flows import keeper
 from distilwhy.flows.forecast import Forecast
 from distilwhy.students.preflight import Preflight
 from distilwhy.students.training import Trained
@@ -70,3 +71,11 @@ def test_what_is_seen_of_a_study(
     assert "  step-by-step: about 5 min each\n" in said
     assert "finetune 90 rows seed 0: validation 13.8% at step 400, 100 s\n" in said
     assert ("13.8%  1 of 2 seeds" in said) is terminal
+
+
+def test_calls_that_are_lost_with_a_worker_are_told(capsys: pytest.CaptureFixture[str]):
+    with Progress() as progress:
+        progress.annotation(keeper.Progress(total=8, from_ledger=0))
+        progress.annotation(keeper.Progress(total=8, from_ledger=0, answered=8, lost=4))
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("teacher: 8/8  0 from ledger, 4 lost with a worker and asked again, ")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from distilwhy.core.curve import Point, find_efficiency, fit_curve
+from distilwhy.core.curve import Point, _draw_scores, find_efficiency, fit_curve
 from distilwhy.core.metrics import Score
 
 SIZES = (100, 300, 1000, 3000)
@@ -93,3 +93,12 @@ def test_the_band_covers_the_truth():
         last = fit_curve("m", drawn).fit[-1]
         held += last.low <= law(last.rows) <= last.high
     assert held >= 88
+
+
+def test_points_are_drawn_as_wide_as_their_intervals_to_either_side():
+    scores = [Score(0.5, 0.4, 0.8, 100), Score(0.98, 0.7, 1.0, 100)]
+    drawn = _draw_scores(scores, np.random.default_rng(3), 40_000)
+    ends = np.quantile(drawn, [0.025, 0.5, 0.975], axis=0)
+    assert ends[:, 0] == pytest.approx([0.4, 0.5, 0.8], abs=0.005)
+    assert ends[:, 1] == pytest.approx([0.7, 0.98, 1.0], abs=0.005)
+    assert drawn.max() <= 1.0

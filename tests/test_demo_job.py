@@ -49,6 +49,18 @@ def test_the_full_demo_adds_to_the_short_one():
         assert f"step-by-step against {control}: " in full.stdout
 
 
+def test_the_study_adds_to_the_short_one():
+    CliRunner().invoke(app, ["demo"])
+    study = CliRunner().invoke(app, ["demo", "--study"])
+    assert study.exit_code == 0, f"{study.output}{study.exception!r}"
+    assert "3 of 18 students are trained already" in study.stderr
+    for size in ("10", "20", "all"):
+        assert f"Test accuracy, {size} train rows" in study.stdout
+    both = CliRunner().invoke(app, ["demo", "--study", "--full"])
+    assert both.exit_code == 2
+    assert "give --full or --study" in both.stderr
+
+
 def test_the_written_experiment_is_one_that_a_user_may_edit(tmp_path: Path):
     file = job.write_job(tmp_path / "job", "helpdesk")
     experiment = yaml.safe_load(file.read_text())

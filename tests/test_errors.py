@@ -83,9 +83,10 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
         ({"teacher": DROP}, "teacher: is missing; add it"),
         ({"teacher.model": DROP}, "teacher.model: is missing; add it"),
         ({"teacher.kind": DROP},
-         "teacher.kind: must be one of chat, completion, anthropic, gemini, recorded"),
+         "teacher.kind: must be one of chat, completion, anthropic, gemini, local, recorded"),
         ({"teacher.kind": "openai"},
-         "teacher.kind: 'openai': must be one of chat, completion, anthropic, gemini, recorded"),
+         "teacher.kind: 'openai': must be one of chat, completion, anthropic, gemini, local, "
+         "recorded"),
         ({"task": 5}, "task: 5: must hold keys and values"),
         ({"teacher": [1]}, "teacher: [1]: must hold keys and values"),
         ({"data.train": 5}, "data.train: 5: input should be a valid string"),

@@ -1,4 +1,4 @@
-"""``kill -9`` at random moments, then ``run``: the same final state, and nothing paid twice."""
+"""``kill -9`` at random moments, then again: the same final state, and nothing paid twice."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,11 +25,17 @@ from routing import write_routing
 KILLS = 10
 ROWS = {"train": 160, "validation": 30, "test": 30}
 CONCURRENCY = 4
+SIZES = (0.5, 1.0)
+ELSEWHERE = (".lock", "ledger.sqlite", "roll.npz", "measured.json", "report/")
 STOPPED = "stopped; run the same command again to go on\n"
 
 
 def write_experiment(
-    folder: Path, base_url: str, family: str = "seq2seq", **training: object
+    folder: Path,
+    base_url: str,
+    family: str = "seq2seq",
+    sizes: Sequence[float] = (1.0,),
+    **training: object,
 ) -> Path:
     scratch = {"width": 32, "layers": 1, "feedforward": 64, "vocabulary": 800}
     return write_routing(
@@ -38,6 +44,7 @@ def write_experiment(
         {"base_url": base_url, "concurrency": CONCURRENCY},
         student={"family": family, "scratch": scratch, "decoder_layers": 1},
         training={"steps": 60, "batch_size": 8, "lr": 3e-3, "evaluate_every": 5, **training},
+        study={"train_rows": list(sizes)},
     )
 
 
@@ -123,7 +130,7 @@ def state_of(folder: Path) -> dict[str, object]:
     run, state = folder / "run", dict[str, object]()
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
-        if path.is_dir() or name.startswith((".lock", "ledger.sqlite", "measured.json", "report/")):
+        if path.is_dir() or name.startswith(ELSEWHERE):
             continue
         if path.name == "training.json" or path.parent.name == "predictions":
             state[name] = {**json.loads(path.read_text()), "seconds": None}
@@ -136,7 +143,7 @@ def test_killed_ten_times_ends_like_undisturbed(tmp_path: Path):
     random_moment = random.Random(20)
     log = tmp_path / "calls.jsonl"
     with ScriptedTeacher(latency_s=0.2, log=log) as teacher:
-        file = write_experiment(tmp_path / "killed", teacher.base_url, steps=150)
+        file = write_experiment(tmp_path / "killed", teacher.base_url, sizes=SIZES, steps=100)
         known = 0
         for _ in range(KILLS):
             moment = random_moment.uniform(0.0, 1.2)
@@ -159,15 +166,17 @@ def test_killed_ten_times_ends_like_undisturbed(tmp_path: Path):
 
             # Soon after a checkpoint was written the student is not yet trained, on any machine.
             moment = random_moment.uniform(0.0, 1.0 if round_ % 2 == 0 else 0.2)
-            kill_after(moment, "train", file, not_before=is_time)
+            kill_after(moment, "compare", file, not_before=is_time)
             checkpoints = checkpoints | checkpoints_of(file.parent)
-        finish("run", file)
+        finish("compare", file)
         calls_after = len(log.read_text().splitlines())
-        finish("run", file)
+        finish("compare", file)
         assert len(log.read_text().splitlines()) == calls_after, "a finished run asked again"
     with ScriptedTeacher() as teacher:
-        undisturbed = write_experiment(tmp_path / "undisturbed", teacher.base_url, steps=150)
-        finish("run", undisturbed)
+        undisturbed = write_experiment(
+            tmp_path / "undisturbed", teacher.base_url, sizes=SIZES, steps=100
+        )
+        finish("compare", undisturbed)
 
     assert len(paid) == sum(ROWS.values())
     assert sum(paid.values()) <= len(paid) + KILLS * CONCURRENCY

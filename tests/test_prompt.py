@@ -1,5 +1,8 @@
+import pytest
+
+from distilwhy.core.annotation import Completion, parse_completion
 from distilwhy.core.answer import Answer
-from distilwhy.core.prompt import Message, render_head, render_prompt
+from distilwhy.core.prompt import Message, ask_for_steps, render_head, render_prompt
 from distilwhy.core.task import Example, Exemplar, Task, Wording
 
 CHOICE = Task(
@@ -94,3 +97,52 @@ def test_an_explanation_of_an_equation():
         render_head(EQUATION, explains=True), Example("7", "Six sevens?", gold="6 * 7")
     )
     assert prompt.messages[-1].content == "Six sevens?\nThe right answer is 6 * 7. Why?"
+
+
+ZERO_SHOT = {
+    "labels": (TOLD, 'one of these: "yes", "no"'),
+    "options": (CHOICE, "the letter of the right option in brackets, and its text"),
+    "equation": (EQUATION, "an arithmetic expression of numbers, + - * / and brackets"),
+    "number": (
+        Task("", Wording("{{ question }}"), Answer("number")),
+        "a number in digits",
+    ),
+    "text": (Task("", Wording("{{ question }}"), Answer("text")), "the answer in a few words"),
+}
+
+
+@pytest.mark.parametrize("kind", ZERO_SHOT)
+def test_without_exemplars_the_instruction_says_how_to_reply(kind):
+    task, form = ZERO_SHOT[kind]
+    bare = ask_for_steps(task)
+    how = f'Think step by step. Then end with "So the answer is X.", where X is {form}.'
+    assert bare.instruction == (f"{task.instruction}\n\n{how}" if task.instruction else how)
+    prompt = render_prompt(render_head(bare), Example("7", "Well?"))
+    assert prompt.messages == (Message("system", bare.instruction), Message("user", "Well?"))
+
+
+def test_without_exemplars_and_with_a_schema_it_names_the_fields():
+    assert ask_for_steps(EQUATION, structured=True).instruction == (
+        'Think step by step in "rationale". Then give in "answer" an arithmetic expression of '
+        "numbers, + - * / and brackets."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "label"),
+    [
+        ("labels", "yes", "yes"),
+        ("labels", '"no"', "no"),
+        ("options", "(b) never", "never"),
+        ("options", "(b)", "never"),
+        ("equation", "(84 / 2) - 7", "84 / 2 - 7"),
+        ("number", "1,200", "1200"),
+        ("text", "the mall", "the mall"),
+    ],
+)
+def test_what_is_asked_for_without_exemplars_can_be_read(kind, said, label):
+    said = Completion(f"It is so.\nIt must be. So the answer is {said}.", "stop")
+    task = ask_for_steps(ZERO_SHOT[kind][0])
+    read = parse_completion(task, ROW if kind == "options" else Example("7", "Well?"), said)
+    assert (read.outcome, read.rationale) == ("ok", "It is so. It must be.")
+    assert task.answer.same(read.label, label)

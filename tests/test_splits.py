@@ -42,7 +42,7 @@ def test_both_parts_get_a_row(rows, share, sizes):
 def test_the_splits_by_name():
     splits = Splits((ROWS[0],), (ROWS[1],), (ROWS[2],))
     assert splits.named("validation") == (ROWS[1],)
-    assert splits.all() == tuple(ROWS[:3])
+    assert list(splits.all()) == ROWS[:3]
     check_splits(splits, FILES)
 
 

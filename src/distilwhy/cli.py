@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
     from distilwhy.console import Progress
+    from distilwhy.demo.job import Extent
     from distilwhy.flows.annotate import Agree
     from distilwhy.flows.experiment import Experiment
 
@@ -90,15 +91,21 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Every method and control, five seeds: an hour.")
     ] = False,
+    study: Annotated[
+        bool, typer.Option("--study", help="Three methods by number of rows, five seeds: an hour.")
+    ] = False,
     workers: Workers = None,
 ) -> None:
     """Run the whole job on a shipped task: no key, no network, a scripted teacher, CPU."""
+    if full and study:
+        raise typer.BadParameter("give --full or --study; the second goes on in the same folder")
     from distilwhy import console
     from distilwhy.demo.job import run_demo
 
+    extent: Extent = "full" if full else "study" if study else "short"
     with _interruptible(), console.Progress() as progress:
         findings, experiment = run_demo(
-            out, task=task, full=full, workers=workers, say=progress.say, watch=progress.watch()
+            out, task=task, extent=extent, workers=workers, say=progress.say, watch=progress.watch()
         )
     console.show_findings(findings, experiment)
     console.show_next_steps(experiment)
@@ -128,10 +135,9 @@ def plan(
     """Check everything and show one whole prompt, what will be done and its price; call nothing."""
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.plan import plan as make
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     if pilot:
         with _interruptible(), console.Progress() as progress:
             ask(experiment, watch=progress.annotation, budget=budget, pilot=pilot)
@@ -143,6 +149,12 @@ def annotate(
     exp: ExperimentFile,
     limit: Annotated[int | None, typer.Option(min=1, help="Make at most this many calls.")] = None,
     budget: Budget = None,
+    engine: Annotated[
+        Literal["asyncio", "ray"], typer.Option(help="Ask from here, or over a Ray cluster.")
+    ] = "asyncio",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of the cluster; by default one a node.")
+    ] = None,
     yes: Yes = False,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Do not wait for batches; run again later.")
@@ -153,12 +165,13 @@ def annotate(
     ] = False,
 ) -> None:
     """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""
+    if workers and engine != "ray":
+        raise typer.BadParameter("--workers is for --engine ray")
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
     from distilwhy.flows.evaluate import tally_annotations
-    from distilwhy.flows.experiment import open_experiment
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
         ask(
@@ -167,6 +180,8 @@ def annotate(
             progress.annotation,
             agree=agree,
             budget=budget,
+            engine=engine,
+            workers=workers,
             wait=not no_wait,
             forget_batches=forget_batches,
         )
@@ -182,10 +197,9 @@ def train(
     """Train the students that are not trained yet; a killed training goes on."""
     from distilwhy import console
     from distilwhy.flows.annotate import refuse_unreadable
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.train import train_students
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     refuse_unreadable(experiment)
     with _interruptible(), console.Progress() as progress:
         train_students(experiment, method, progress.training(), workers=workers)
@@ -196,9 +210,8 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
     """Score the trained students on the test rows, beside the teacher."""
     from distilwhy import console
     from distilwhy.flows.evaluate import evaluate as score
-    from distilwhy.flows.experiment import open_experiment
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         findings = score(experiment, progress.evaluation, workers=workers)
     console.show_findings(findings, experiment, as_json)
@@ -232,15 +245,22 @@ def _run(
     exp: Path, workers: int | None, budget: Decimal | None, *, yes: bool, as_json: bool, study: bool
 ) -> None:
     from distilwhy import console
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.run import run as do
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
         watch = progress.watch()
         findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
     console.show_findings(findings, experiment, as_json)
+
+
+def _open(exp: Path) -> "Experiment":
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.patience import while_silent
+
+    with while_silent(f"{exp}: going through its rows; many take a while the first time"):
+        return open_experiment(exp)
 
 
 def _agree(experiment: "Experiment", progress: "Progress", *, yes: bool) -> "Agree":
@@ -265,10 +285,9 @@ def report(
 def status(exp: ExperimentFile, as_json: AsJson = False) -> None:
     """Show rows by outcome, students trained, and scores."""
     from distilwhy import console
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.status import status as look
 
-    console.show_status(look(open_experiment(exp)), as_json)
+    console.show_status(look(_open(exp)), as_json)
 
 
 @app.command()

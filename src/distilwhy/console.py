@@ -31,7 +31,12 @@ from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.metrics import Score
 from distilwhy.core.results import Prediction, Tally
-from distilwhy.offers import describe_batches, describe_estimate, describe_spending
+from distilwhy.offers import (
+    describe_batches,
+    describe_estimate,
+    describe_spending,
+    describe_strategy,
+)
 from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
@@ -106,6 +111,7 @@ class Progress:
             self._begin("teacher", progress.total, progress.from_ledger)
         note = f"{progress.from_ledger} from ledger"
         note += f", {progress.failed} failed" if progress.failed else ""
+        note += f", {progress.lost} lost with a worker and asked again" if progress.lost else ""
         self._tell_batches(progress)
         if progress.batches:
             note += f", {progress.done_in_batches:,} of {progress.in_batches:,} in batches done"
@@ -237,10 +243,12 @@ def show_findings(
         return
     console = _console()
     show_tallies(findings.teacher)
-    console.print()
     sizes = list(dict.fromkeys(found.rows for found in findings.methods))
     for rows in sizes:
+        console.print()
         _show_size(console, findings, rows, alone=len(sizes) == 1)
+    if findings.efficiency:
+        console.print()
     for found in findings.efficiency:
         _show_efficiency(console, found)
     if findings.methods and findings.methods[0].score.seeds == 1:
@@ -320,7 +328,7 @@ def show_tallies(tallies: Mapping[str, Tally]) -> None:
     seen = [what for what in _OUTCOMES if what == "ok" or any(c[what] for c in counts.values())]
     table = _table("Teacher's answers", "split", "rows", *seen, "accuracy")
     for name, tally in tallies.items():
-        unknown = "no gold" if tally.asked else ""
+        unknown = "told" if tally.told else "no gold" if tally.asked else ""
         accuracy = _share(tally.score) if tally.score else unknown
         shown = [str(counts[name][what]) for what in seen]
         table.add_row(name, str(tally.rows), *shown, accuracy)
@@ -330,6 +338,11 @@ def show_tallies(tallies: Mapping[str, Tally]) -> None:
         if tally.problem:
             row, problem = tally.problem
             console.print(escape(f"unread, e.g. {name} row {row}: {problem}"), soft_wrap=True)
+        if tally.told:
+            console.print(
+                f"{name}: the teacher was told the gold label of {tally.told:,} rows, so they say "
+                "nothing of its accuracy"
+            )
         if tally.without_rationale:
             console.print(f"{name}: {tally.without_rationale} answers came without a rationale")
 
@@ -378,6 +391,8 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         bare = found.without_gold[name]
         note = f", {bare} without gold" if bare else ""
         console.print(f"{name:<11}{count} rows{note}")
+    for line in describe_strategy(config.teacher, experiment.task, found.told):
+        console.print(line, soft_wrap=True)
     missing = found.calls - found.answered
     missing -= found.under_way
     waiting = f", {found.under_way} under way in batches" if found.under_way else ""

@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager
 
 import typer
 
+from distilwhy.config import TeacherConfig
 from distilwhy.core.annotation import Annotation
 from distilwhy.core.estimate import Estimate, Range, as_money
+from distilwhy.core.task import Task
 from distilwhy.errors import BudgetError
 from distilwhy.flows.annotate import Agree, Offer
 from distilwhy.flows.gate import Sample
@@ -15,6 +17,7 @@ from distilwhy.flows.spending import Spending
 
 LABELS = 8
 LONGEST = 300
+_DRAWN = {"random": "drawn at random", "nearest": "the most similar, the nearest last"}
 
 
 def ask_person(
@@ -65,6 +68,25 @@ def describe_offer(offer: Offer, currency: str) -> Iterator[str]:
     yield f"to make: {describe_estimate(offer.estimate, currency)}"
 
 
+def describe_strategy(teacher: TeacherConfig, task: Task, told: int) -> Iterator[str]:
+    """How the teacher is asked, where that is not with all exemplars, line by line.
+
+    Args:
+        told: The rows whose gold label it is told.
+    """
+    if teacher.strategy == "zero-shot":
+        yield "strategy   zero-shot: no exemplars, only the word to think step by step"
+    if teacher.strategy == "explain-label":
+        others = "few-shot" if task.exemplars else "zero-shot"
+        yield (
+            f"strategy   explain-label: told the gold label of {told:,} train rows and asked why; "
+            f"about the others asked {others}"
+        )
+    draw, shown = teacher.exemplars.draw, min(teacher.exemplars.shown, len(task.exemplars))
+    if draw != "fixed":
+        yield f"exemplars  {shown} of {len(task.exemplars)} for each row, {_DRAWN[draw]}"
+
+
 def describe_estimate(found: Estimate, currency: str) -> str:
     """What calls will take, in one line."""
     parts = [f"{found.calls:,} calls"]
@@ -97,7 +119,8 @@ def describe_batches(batches: int, calls: int) -> str:
 
 def _describe_sample(sample: Sample) -> Iterator[str]:
     right = f", {sample.right} of {sample.known} with gold are right" if sample.known else ""
-    yield f"the first {sample.answered} answers: {sample.read} can be read{right}"
+    told = f"; {sample.told} were told their gold label" if sample.told else ""
+    yield f"the first {sample.answered} answers: {sample.read} can be read{right}{told}"
     most = list(sample.labels.items())[:LABELS]
     more = f", and {len(sample.labels) - LABELS} more" if len(sample.labels) > LABELS else ""
     yield "labels: " + ", ".join(f"{label} ({count})" for label, count in most) + more
@@ -117,6 +140,8 @@ def _money(cost: Range) -> str:
 
 
 def _count(tokens: Range) -> str:
+    if tokens.low == tokens.high:
+        return f"{tokens.low:,.0f}"
     low, high = (f"{float(f'{end:.2g}'):,.0f}" for end in (tokens.low, tokens.high))
     return low if low == high else f"{low} to {high}"
 

@@ -11,6 +11,7 @@ from distilwhy.config.experiment import (
     TaskConfig,
 )
 from distilwhy.config.reading import Config, check_config, read_config, read_yaml
+from distilwhy.config.strategy import ExemplarsConfig, StrategyConfig
 from distilwhy.config.student import (
     LoraConfig,
     ScratchConfig,
@@ -22,6 +23,7 @@ from distilwhy.config.student import (
 from distilwhy.config.teacher import (
     GateConfig,
     HttpTeacherConfig,
+    LocalTeacherConfig,
     RecordedTeacherConfig,
     SplitChoice,
     TeacherConfig,
@@ -31,10 +33,12 @@ __all__ = [
     "AnswerConfig",
     "Config",
     "DataConfig",
+    "ExemplarsConfig",
     "ExperimentConfig",
     "GateConfig",
     "HttpTeacherConfig",
     "HubConfig",
+    "LocalTeacherConfig",
     "LoraConfig",
     "PricesConfig",
     "RecordedTeacherConfig",
@@ -42,6 +46,7 @@ __all__ = [
     "Settings",
     "SoftLabelsConfig",
     "SplitChoice",
+    "StrategyConfig",
     "StudentConfig",
     "StudyConfig",
     "TaskConfig",

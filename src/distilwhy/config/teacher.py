@@ -1,14 +1,15 @@
 """The teacher section of an experiment file."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, ValidationInfo, field_validator, model_validator
 
+from distilwhy.config.strategy import StrategyConfig
 from distilwhy.config.strict import EachOnce, Strict
 
 NAME_IT = "name its environment variable in api_key_env"
-TEACHERS = ("chat", "completion", "anthropic", "gemini", "recorded")
+TEACHERS = ("chat", "completion", "anthropic", "gemini", "local", "recorded")
 _ADDRESSES = {
     "anthropic": "https://api.anthropic.com/v1",
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
@@ -35,11 +36,12 @@ class GateConfig(Strict):
     accuracy: float = Field(default=0.2, ge=0, le=1)
 
 
-class HttpTeacherConfig(Strict):
+class HttpTeacherConfig(StrategyConfig):
     """An endpoint: OpenAI-compatible, by chat or by plain completion; Anthropic's; Gemini's."""
 
     kind: Literal["chat", "completion", "anthropic", "gemini"]
     base_url: str
+    replicas: Annotated[list[str], EachOnce] = []
     model: str
     api_key_env: str | None = None
     temperature: float | None = Field(default=0.0, ge=0)
@@ -48,6 +50,7 @@ class HttpTeacherConfig(Strict):
     stop: list[str] = ["\n\nQ:"]
     structured: bool = False
     extra: dict[str, Any] = {}
+    tokenizer: str | None = None
     concurrency: int = Field(default=8, gt=0)
     timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=5, ge=0)
@@ -69,11 +72,15 @@ class HttpTeacherConfig(Strict):
     @field_validator("base_url")
     @classmethod
     def _http(cls, value: str, info: ValidationInfo) -> str:
-        if not re.match(r"https?://[^/\s]+", value):
-            raise ValueError("must start with http:// or https://")
-        if re.match(r"https?://[^/]*@", value):
-            raise ValueError("must hold no user name or password; name a key in api_key_env")
-        return _with_version(value.rstrip("/"), info.data.get("kind"))
+        return _address(value, info.data.get("kind"))
+
+    @field_validator("replicas")
+    @classmethod
+    def _same(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        addresses = [_address(address, info.data.get("kind")) for address in value]
+        if info.data.get("base_url") in addresses:
+            raise ValueError("must not hold base_url again; name the further addresses alone")
+        return addresses
 
     @field_validator("api_key_env")
     @classmethod
@@ -122,6 +129,8 @@ class HttpTeacherConfig(Strict):
         kind = info.data.get("kind")
         if value and kind not in ("chat", "completion"):
             raise ValueError(f"kind {kind!r} cannot be asked in batches here; leave it out")
+        if value and info.data.get("replicas"):
+            raise ValueError("goes to base_url alone; leave out replicas")
         if value and info.data.get("max_tokens", 0) is None:
             raise ValueError("needs teacher.max_tokens, to know what a batch may cost; set it")
         return value
@@ -137,12 +146,26 @@ class HttpTeacherConfig(Strict):
 
     @field_validator("samples")
     @classmethod
-    def _differing(cls, value: int, info: ValidationInfo) -> int:
-        if value > 1 and info.data.get("temperature") == 0:
-            raise ValueError(
-                "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
-            )
-        return value
+    def _samples(cls, value: int, info: ValidationInfo) -> int:
+        return _differing(value, info)
+
+
+def _differing(samples: int, info: ValidationInfo) -> int:
+    """Refuse several samples that cannot differ."""
+    if samples > 1 and info.data.get("temperature") == 0:
+        raise ValueError(
+            "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
+        )
+    return samples
+
+
+def _address(value: str, kind: object) -> str:
+    """Where an endpoint is, as it is asked there."""
+    if not re.match(r"https?://[^/\s]+", value):
+        raise ValueError("must start with http:// or https://")
+    if re.match(r"https?://[^/]*@", value):
+        raise ValueError("must hold no user name or password; name a key in api_key_env")
+    return _with_version(value.rstrip("/"), kind)
 
 
 def _with_version(url: str, kind: object) -> str:
@@ -153,7 +176,35 @@ def _with_version(url: str, kind: object) -> str:
     return url + home[home.rindex("/") :]
 
 
-class RecordedTeacherConfig(Strict):
+class LocalTeacherConfig(StrategyConfig):
+    """A causal language model of transformers, asked in this process: a local folder, or the name
+    of a model on the hub."""
+
+    kind: Literal["local"]
+    model: str
+    temperature: float = Field(default=0.0, ge=0)
+    max_tokens: int = Field(default=512, gt=0)
+    stop: list[str] = ["\n\nQ:"]
+    batch_size: int = Field(default=16, gt=0)
+    gate: GateConfig = GateConfig()
+    annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
+    samples: int = Field(default=1, gt=0)
+    explain_wrong: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _free(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "budget" in values:
+            raise ValueError("kind 'local' bills nobody, so there is no budget; take it out")
+        return values
+
+    @field_validator("samples")
+    @classmethod
+    def _samples(cls, value: int, info: ValidationInfo) -> int:
+        return _differing(value, info)
+
+
+class RecordedTeacherConfig(StrategyConfig):
     """Completions that you already have: JSONL files with ``id`` and ``completion``."""
 
     kind: Literal["recorded"]
@@ -171,5 +222,16 @@ class RecordedTeacherConfig(Strict):
             raise ValueError("needs recorded explanations; name their files in explanations")
         return value
 
+    @model_validator(mode="after")
+    def _explained(self) -> Self:
+        if self.strategy == "explain-label" and not self.explanations:
+            raise ValueError(
+                "strategy 'explain-label' needs recorded explanations; name their files in "
+                "'explanations'"
+            )
+        return self
 
-TeacherConfig = Annotated[HttpTeacherConfig | RecordedTeacherConfig, Discriminator("kind")]
+
+TeacherConfig = Annotated[
+    HttpTeacherConfig | LocalTeacherConfig | RecordedTeacherConfig, Discriminator("kind")
+]

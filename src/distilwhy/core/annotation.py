@@ -65,6 +65,8 @@ class Annotation:
         votes: Then also each label with its share of the readable answers, the largest first.
         explanation: The reasons for the gold label, where the teacher was asked for them
             because it disagreed; else "".
+        told: Whether the teacher was told the gold label before it answered, so that its label
+            says nothing about how good it is.
     """
 
     example_id: str
@@ -75,6 +77,7 @@ class Annotation:
     others: tuple[str, ...] = ()
     votes: tuple[tuple[str, float], ...] = ()
     explanation: str = ""
+    told: bool = False
 
     @property
     def rationales(self) -> tuple[str, ...]:

@@ -41,8 +41,8 @@ def select_rows(examples: Sequence[Example], rows: int | None, seed: int) -> lis
     """
     if rows is None or rows >= len(examples):
         return list(examples)
-    drawn = Random(f"rows:{seed}").sample(range(len(examples)), len(examples))[:rows]
-    return [examples[index] for index in sorted(drawn)]
+    drawn = set(Random(f"rows:{seed}").sample(range(len(examples)), len(examples))[:rows])
+    return [example for place, example in enumerate(examples) if place in drawn]
 
 
 def count_rows(sizes: Sequence[float | int], rows: int) -> list[int | None]:

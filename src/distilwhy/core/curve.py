@@ -17,6 +17,7 @@ _FEWEST_POINTS = 3
 _EXPONENTS = np.linspace(0.1, 2.0, 39)
 _STEPS = 40
 _SEED = 0
+_NORMAL_REACH = 1.96  # standard errors to either end of an interval of 95 %
 
 Floats = npt.NDArray[np.float64]
 
@@ -98,7 +99,7 @@ def fit_curve(method: str, points: Sequence[Point]) -> Curve:
     accuracy(n) = a − b · n^(−c), with b ≥ 0, a ≤ 1 and 0.1 ≤ c ≤ 2: the inverse power law of
     learning curves (Figueroa et al. 2012, *Predicting sample size required for classification
     performance*, equation 1), by least squares. Its band is of curves through 400 draws of the
-    points, each a normal one with the width of the point's own interval.
+    points, each from a normal to either side as wide as the point's own interval is there.
     """
     if len(points) < _FEWEST_POINTS:
         return Curve(method, tuple(points), ())
@@ -135,7 +136,7 @@ def _match(
     points: Sequence[Point], laws: Sequence[_Law], aim: Score
 ) -> tuple[int | None, int | None, int | None]:
     """The rows that it takes to get as far as another, whose score is no surer than our own."""
-    aims = np.random.default_rng(_SEED + 1).normal(aim.accuracy, _error(aim), len(laws))
+    aims = _draw_scores([aim], np.random.default_rng(_SEED + 1), len(laws))[:, 0]
     wanted = [law.rows_for(one) for law, one in zip(laws, aims, strict=True)]
     low, high = np.quantile(wanted, [0.025, 0.975], method="nearest")
 
@@ -146,34 +147,38 @@ def _match(
 
 
 def _measured_law(points: Sequence[Point]) -> _Law:
-    return _fit(points, np.array([point.score.accuracy for point in points]))
+    return _fit(points, np.array([[point.score.accuracy for point in points]]))[0]
 
 
 def _draw_laws(points: Sequence[Point]) -> list[_Law]:
     """Curves through draws of what might as well have been measured; always the same draws."""
-    means = np.array([point.score.accuracy for point in points])
-    errors = np.array([_error(point.score) for point in points])
-    drawn = np.random.default_rng(_SEED).normal(means, errors, (DRAWS, len(points)))
-    return [_fit(points, one) for one in drawn]
+    scores = [point.score for point in points]
+    return _fit(points, _draw_scores(scores, np.random.default_rng(_SEED), DRAWS))
 
 
-def _error(score: Score) -> float:
-    """A standard error as wide as the score's interval."""
-    return (score.high - score.low) / 2 / 1.96
+def _draw_scores(scores: Sequence[Score], random: np.random.Generator, draws: int) -> Floats:
+    """What else might be the truth, ``[draws, scores]``: 95 in 100 are within the interval, and
+    half of the others beyond either end of it."""
+    means, low, high = np.array([(s.accuracy, s.low, s.high) for s in scores]).T
+    normal = random.normal(size=(draws, len(scores)))
+    reach = np.where(normal > 0, high - means, means - low) / _NORMAL_REACH
+    return np.asarray(np.clip(means + normal * reach, 0.0, 1.0))
 
 
-def _fit(points: Sequence[Point], accuracies: Floats) -> _Law:
-    """Least squares over a and b at each of a grid of exponents."""
+def _fit(points: Sequence[Point], accuracies: Floats) -> list[_Law]:
+    """A law for each row of ``[draws, points]``: least squares over a and b at each of a grid of
+    exponents."""
     rows = np.array([point.rows for point in points], dtype=float)
-    best, least = _Law(float(accuracies.mean()), 0.0, 1.0), inf
+    middle = accuracies.mean(axis=1)
+    found = []
     for exponent in _EXPONENTS:
         shrunk = rows**-exponent
         spread = shrunk - shrunk.mean()
-        slope = float((spread * (accuracies - accuracies.mean())).sum() / (spread**2).sum())
-        drop = max(0.0, -slope)
-        top = min(1.0, float(accuracies.mean() + drop * shrunk.mean()))
-        law = _Law(top, drop, float(exponent))
-        error = float(((law.at(rows) - accuracies) ** 2).sum())
-        if error < least:
-            best, least = law, error
-    return best
+        drop = np.maximum(0.0, -(accuracies - middle[:, None]) @ spread / (spread @ spread))
+        top = np.minimum(1.0, middle + drop * shrunk.mean())
+        missed = np.square(top[:, None] - drop[:, None] * shrunk - accuracies).sum(axis=1)
+        found.append((missed, top, drop))
+    missed, top, drop = np.moveaxis(np.array(found), 1, 0)
+    best = missed.argmin(axis=0), np.arange(len(accuracies))
+    laws = zip(top[best], drop[best], _EXPONENTS[best[0]], strict=True)
+    return [_Law(*map(float, law)) for law in laws]

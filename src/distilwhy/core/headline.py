@@ -18,13 +18,14 @@ _BASELINES = {
 
 
 def write_headline(
-    comparisons: Sequence[Versus], accuracies: Mapping[str, float], seeds: int
+    comparisons: Sequence[Versus], accuracies: Mapping[str, float], seeds: int, told: int = 0
 ) -> str:
     """What the comparisons on all train rows say, in a few sentences.
 
     Args:
         accuracies: By method, its accuracy on all train rows.
         seeds: How many students each method has.
+        told: How many train rows the teacher was told the gold label of.
     """
     whole = {(v.method, v.baseline): v.comparison for v in comparisons if v.rows is None}
     pair = next((pair for pair in _TELLING if pair in whole), next(iter(whole), None))
@@ -49,6 +50,11 @@ def write_headline(
             said.append("Reasons that are blank or another row's do not do as well.")
         else:
             said.append("But the controls do not show that it is the reasons themselves.")
+    if told:
+        said.append(
+            f"The teacher was told the gold label of {told:,} train rows and gave the reasons: on "
+            "these its labels are gold."
+        )
     if seeds == 1:
         said.append("That is one seed: how much training itself varies is left out.")
     return " ".join(said)

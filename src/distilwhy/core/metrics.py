@@ -79,7 +79,7 @@ class Comparison:
         return f"{seen}; the study could have seen {100 * self.detectable:.1f}"
 
 
-def score(correct: Sequence[Sequence[bool]]) -> Score:
+def score(correct: Sequence[Sequence[int]]) -> Score:
     """The accuracy of one method, from whether each row was right, per seed.
 
     The interval is Wilson's (Wilson 1927, *Probable inference*). With several seeds it is for as

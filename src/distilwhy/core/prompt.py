@@ -1,16 +1,17 @@
-"""Few-shot chain-of-thought prompts, in the manner of the paper.
+"""Chain-of-thought prompts: few-shot in the manner of the paper, or zero-shot.
 
 Wei et al. 2022, *Chain-of-Thought Prompting*; Hsieh et al. 2023, section 3.1: an instruction,
-exemplars as input → rationale → answer, then the row.
+exemplars as input → rationale → answer, then the row. Kojima et al. 2022, *Large Language Models
+are Zero-Shot Reasoners*: no exemplars, and the word to think step by step.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Literal
 
-from distilwhy.core.answer import letter
+from distilwhy.core.answer import Answer, letter
 from distilwhy.core.task import Example, Exemplar, Task
 
 Role = Literal["system", "user", "assistant"]
@@ -111,6 +112,34 @@ def _question(example: Example, explains: bool) -> str:
     if explains:
         return f"{example.text}\nThe right answer is {_render_label(example)}. Why?"
     return example.text
+
+
+def ask_for_steps(task: Task, *, structured: bool = False) -> Task:
+    """The same task without exemplars, its instruction saying how to reply instead.
+
+    Where Kojima et al. ask a second time for the answer, the reply is to end with the sentence
+    that the exemplars would end with.
+
+    Args:
+        structured: The reply is to be a JSON object with a ``rationale`` and an ``answer``.
+    """
+    form = _describe_answer(task.answer)
+    if structured:
+        how = f'Think step by step in "rationale". Then give in "answer" {form}.'
+    else:
+        how = f'Think step by step. Then end with "{_SO.strip()} X.", where X is {form}.'
+    return replace(task, instruction=f"{task.instruction}\n\n{how}".strip(), exemplars=())
+
+
+def _describe_answer(answer: Answer) -> str:
+    if answer.labels:
+        return "one of these: " + ", ".join(f'"{label}"' for label in answer.labels)
+    return {
+        "choice": "the letter of the right option in brackets, and its text",
+        "number": "a number in digits",
+        "equation": "an arithmetic expression of numbers, + - * / and brackets",
+        "text": "the answer in a few words",
+    }[answer.kind]
 
 
 def render_reply(exemplar: Exemplar) -> str:

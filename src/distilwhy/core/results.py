@@ -39,9 +39,10 @@ class Tally:
         asked: Those with an annotation.
         outcomes: The number of rows of each outcome.
         without_rationale: Readable ones that give a label alone.
-        score: The teacher's accuracy over asked rows with gold, an unread answer being a wrong
-            one; None where no asked row has gold.
+        score: The teacher's accuracy over asked rows with gold that it was not told, an unread
+            answer being a wrong one; None where there is no such row.
         problem: An unread row's id and problem, to look at; None where all were read.
+        told: Asked rows whose gold label the teacher was told.
     """
 
     rows: int
@@ -50,6 +51,7 @@ class Tally:
     without_rationale: int
     score: Score | None
     problem: tuple[str, str] | None
+    told: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,25 +64,36 @@ class Versus:
     rows: int | None = None
 
 
-def tally(
-    answer: Answer, examples: Sequence[Example], annotations: Mapping[str, Annotation]
-) -> Tally:
-    """Count and score the annotations of a split."""
-    read = [annotations[example.id] for example in examples if example.id in annotations]
-    counts = Counter(annotation.outcome for annotation in read)
-    correct = [
-        answer.same(annotations[example.id].label, example.gold)
-        for example in examples
-        if example.gold is not None and example.id in annotations
-    ]
-    unread = [annotation for annotation in read if annotation.outcome != "ok"]
+def tally(answer: Answer, rows: Iterable[tuple[Example, Annotation | None]]) -> Tally:
+    """Count and score the annotations of a split, which need not fit into memory.
+
+    Args:
+        rows: Each with its annotation, if it has one.
+    """
+    outcomes: Counter[str] = Counter()
+    count = told = without_rationale = 0
+    right = bytearray()
+    problem: tuple[str, str] | None = None
+    for example, annotation in rows:
+        count += 1
+        if annotation is None:
+            continue
+        outcomes[annotation.outcome] += 1
+        told += annotation.told
+        if annotation.outcome != "ok":
+            problem = problem or (example.id, annotation.problem)
+        elif not annotation.rationale:
+            without_rationale += 1
+        if example.gold is not None and not annotation.told:
+            right.append(answer.same(annotation.label, example.gold))
     return Tally(
-        rows=len(examples),
-        asked=len(read),
-        outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
-        without_rationale=sum(a.outcome == "ok" and not a.rationale for a in read),
-        score=score([correct]) if correct else None,
-        problem=(unread[0].example_id, unread[0].problem) if unread else None,
+        rows=count,
+        asked=outcomes.total(),
+        outcomes={outcome: outcomes[outcome] for outcome in OUTCOMES},
+        without_rationale=without_rationale,
+        score=score([right]) if right else None,
+        problem=problem,
+        told=told,
     )
 
 

@@ -69,5 +69,13 @@ def review(
     return Review(settled, len(known), len(wrong), **counts)
 
 
+def hold_to_gold(answer: Answer, example: Example, annotation: Annotation) -> Annotation:
+    """What a teacher said that was told the gold label: another label makes it unreadable."""
+    if annotation.outcome != "ok" or answer.same(annotation.label, example.gold):
+        return annotation
+    problem = f"it was told that {example.gold!r} is right, and answers {annotation.label!r}"
+    return Annotation(example.id, "unparsed", problem=problem)
+
+
 def _readable(annotation: Annotation | None) -> bool:
     return annotation is not None and annotation.outcome == "ok"

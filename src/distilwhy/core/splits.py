@@ -1,8 +1,11 @@
 """Train, validation and test rows, and the checks that keep them apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import compress
+
+import numpy as np
 
 from distilwhy.core.task import Example
 from distilwhy.errors import DataError
@@ -10,40 +13,60 @@ from distilwhy.errors import DataError
 SplitName = str
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
+Files = Mapping[SplitName, str]
+
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows of an experiment. ``test`` may be empty; the others may not."""
+    """The rows of an experiment. ``test`` may be empty; the others may not.
 
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    test: tuple[Example, ...]
+    They need not be in memory: nothing here keeps more than a few bytes of each.
+    """
 
-    def named(self, name: SplitName) -> tuple[Example, ...]:
+    train: Sequence[Example]
+    validation: Sequence[Example]
+    test: Sequence[Example]
+
+    def named(self, name: SplitName) -> Sequence[Example]:
         """The rows of ``train``, ``validation`` or ``test``."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
-    def all(self) -> tuple[Example, ...]:
+    def all(self) -> Iterator[Example]:
         """Every row, split after split."""
-        return self.train + self.validation + self.test
+        return (example for name in SPLITS for example in self.named(name))
 
 
 def set_aside(
     examples: Sequence[Example], share: float
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Split a share off for validation: ``(train, validation)``, each in the given order.
+    """Split a share off for validation: ``(train, validation)``, each in the given order."""
+    chosen = choose_aside(examples, share)
+    return tuple(compress(examples, ~chosen)), tuple(compress(examples, chosen))
+
+
+def choose_aside(examples: Sequence[Example], share: float) -> np.ndarray:
+    """Which rows to set aside as that share: a boolean for each.
 
     Rows are ranked by a hash of their text, so the choice does not depend on their order, and
     hardly changes when rows are added.
     """
-    ranked = sorted(examples, key=lambda e: (sha256(e.text.encode()).digest(), e.id))
-    count = min(max(1, round(share * len(examples))), len(examples) - 1)
-    chosen = {e.id for e in ranked[:count]}
-    kept = tuple(e for e in examples if e.id not in chosen)
-    return kept, tuple(e for e in examples if e.id in chosen)
+    ranks = np.fromiter(map(_rank, examples), np.uint64)
+    count = min(max(1, round(share * len(ranks))), len(ranks) - 1)
+    last = np.partition(ranks, count - 1)[count - 1]
+    chosen: np.ndarray = ranks < last
+    # Rows with one text have one rank: of these the ids decide.
+    tied = np.flatnonzero(ranks == last)
+    if len(tied) > 1:
+        tied = np.array(sorted(tied, key=lambda place: examples[int(place)].id))
+    chosen[tied[: count - int(chosen.sum())]] = True
+    return chosen
 
 
-def check_splits(splits: Splits, files: Mapping[SplitName, str]) -> None:
+def _rank(example: Example) -> int:
+    return int.from_bytes(sha256(example.text.encode()).digest()[:8])
+
+
+def check_splits(splits: Splits, files: Files) -> None:
     """Refuse splits that no score could be trusted on.
 
     Args:
@@ -53,19 +76,41 @@ def check_splits(splits: Splits, files: Mapping[SplitName, str]) -> None:
         DataError: if an id stands twice, or a test row also stands in train or validation.
     """
     for name in ("train", "validation"):
-        if not splits.named(name):
+        if not len(splits.named(name)):
             raise DataError(f"{files[name]}: the {name} split is empty; give it rows")
+    _refuse_doubled(splits, files)
+    _refuse_shared(splits, files)
+
+
+def _refuse_doubled(splits: Splits, files: Files) -> None:
+    """Screen by hashes, for they are small; then see whether the rows do have the same id."""
+    hashes = np.fromiter((hash(example.id) for example in splits.all()), np.int64)
+    hashes.sort()
+    twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     seen: dict[str, SplitName] = {}
-    for name in SPLITS:
+    for name in SPLITS if twice else ():
         for example in splits.named(name):
             if example.id in seen:
                 raise DataError(
                     f"{files[name]}: id {example.id!r} stands twice (in {seen[example.id]} and "
                     f"in {name}); give each row its own id"
                 )
-            seen[example.id] = name
-    trained = {_content(e): (e.id, name) for name in SPLITS[:2] for e in splits.named(name)}
-    for example in splits.test:
+            if hash(example.id) in twice:
+                seen[example.id] = name
+
+
+def _refuse_shared(splits: Splits, files: Files) -> None:
+    """Screen by hashes, then see whether the rows do say the same."""
+    if not len(splits.test):
+        return
+    tested = {hash(_content(example)) for example in splits.test}
+    trained = {
+        _content(example): (example.id, name)
+        for name in SPLITS[:2]
+        for example in splits.named(name)
+        if hash(_content(example)) in tested
+    }
+    for example in splits.test if trained else ():
         if found := trained.get(_content(example)):
             raise DataError(
                 f"{files['test']}: test row {example.id!r} also stands in {found[1]} as "

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -29,6 +30,9 @@ METHODS_COMPARED = [
     "shuffled-rationales",
 ]
 SEEDS_COMPARED = [0, 1, 2, 3, 4]
+SIZES_COMPARED = [0.25, 0.5, 1.0]
+
+Extent = Literal["short", "full", "study"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def run_demo(
     out: Path,
     *,
     task: str,
-    full: bool,
+    extent: Extent,
     workers: int | None,
     say: Callable[[str], None],
     watch: Watch,
@@ -80,21 +84,22 @@ def run_demo(
 
     Args:
         task: One of ``JOBS``.
-        full: Every method and control with five seeds, on the same answers of the teacher.
+        extent: Three methods with one seed; every method and control with five; or three methods
+            with five on several numbers of rows. All on the same answers of the teacher.
         workers: How many students to train side by side; by default what the machine allows.
 
     Raises:
         DistilwhyError: whatever stops the job; what was done until then is kept.
     """
-    file = write_job(out, task, full=full)
+    file = write_job(out, task, extent)
     with ScriptedTeacher() as teacher:
         say(f"A scripted teacher (no language model) answers at {teacher.base_url}")
         experiment = open_experiment(file, base_url=teacher.base_url)
-        findings = run(experiment, watch, workers=workers)
+        findings = run(experiment, watch, workers=workers, study=extent == "study")
     return findings, experiment
 
 
-def write_job(out: Path, task: str, *, full: bool = False) -> Path:
+def write_job(out: Path, task: str, extent: Extent = "short") -> Path:
     """Write rows, task and experiment file into ``out``; give the experiment file.
 
     Raises:
@@ -108,13 +113,14 @@ def write_job(out: Path, task: str, *, full: bool = False) -> Path:
         publish_jsonl(out / f"{split}.jsonl", islice(rows, count))
     wording = files("distilwhy.demo").joinpath(f"{task}.yaml").read_text(encoding="utf-8")
     publish_text(out / f"{task}.yaml", wording)
-    file = out / ("full.yaml" if full else "experiment.yaml")
-    content = yaml.safe_dump(_experiment(task, job, full=full), sort_keys=False)
+    file = out / ("experiment.yaml" if extent == "short" else f"{extent}.yaml")
+    content = yaml.safe_dump(_experiment(task, job, extent), sort_keys=False)
     publish_text(file, _HEADING + content)
     return file
 
 
-def _experiment(task: str, job: Job, *, full: bool) -> dict[str, object]:
+def _experiment(task: str, job: Job, extent: Extent) -> dict[str, object]:
+    study = {"study": {"train_rows": SIZES_COMPARED}} if extent == "study" else {}
     return {
         "task": f"{task}.yaml",
         "data": {split: f"{split}.jsonl" for split in job.rows},
@@ -129,7 +135,8 @@ def _experiment(task: str, job: Job, *, full: bool) -> dict[str, object]:
             "scratch": {"width": 128, "layers": 2, "heads": 4, "feedforward": 256},
         },
         "training": job.training,
-        "methods": METHODS_COMPARED if full else METHODS_SHOWN,
-        "seeds": SEEDS_COMPARED if full else [0],
+        **study,
+        "methods": METHODS_COMPARED if extent == "full" else METHODS_SHOWN,
+        "seeds": [0] if extent == "short" else SEEDS_COMPARED,
         "out": "run",
     }

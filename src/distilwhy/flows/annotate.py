@@ -2,31 +2,44 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
+from typing import Any, Literal
 
-from distilwhy.config import HttpTeacherConfig
+import numpy as np
+
+from distilwhy.config import (
+    HttpTeacherConfig,
+    LocalTeacherConfig,
+    RecordedTeacherConfig,
+    Settings,
+)
+from distilwhy.core.annotation import Annotation
 from distilwhy.core.cost import Budget, Prices
 from distilwhy.core.estimate import Estimate
-from distilwhy.core.pace import Bucket
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Limits, Purse
 from distilwhy.flows.batching import Batching, forget
 from distilwhy.flows.call import Call
+from distilwhy.flows.cluster import open_crew
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
+from distilwhy.flows.inquiry import Inquiry
 from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
 from distilwhy.flows.spending import add_up
-from distilwhy.flows.survey import Survey, survey
+from distilwhy.flows.survey import MEASURED, Survey, survey
+from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
+from distilwhy.store.shards import take_in_shards
 from distilwhy.students.processes import refuse_company
 from distilwhy.teachers.batch import BatchEndpoint
+from distilwhy.teachers.local import LocalTeacher
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class Offer:
 
 
 Agree = Callable[[Offer], bool]
+Engine = Literal["asyncio", "ray"]
+Ask = Callable[[Iterator[Call]], None]
 
 
 def annotate(
@@ -55,6 +70,8 @@ def annotate(
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
     pilot: int | None = None,
+    engine: Engine = "asyncio",
+    workers: int | None = None,
     wait: bool = True,
     forget_batches: bool = False,
 ) -> Progress:
@@ -73,6 +90,8 @@ def annotate(
             the first answers of the gate are there; False ends it.
         budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
         pilot: Ask about so many rows, spread over all, and about no others.
+        engine: Where to ask from: this process, or the workers of a Ray cluster.
+        workers: How many of those; None: one for every node.
         wait: Wait for batches that are under way; else look at each once, hand over what is
             missing, and come back.
         forget_batches: Ask anew what batches have under way; it stays counted as spent.
@@ -81,7 +100,8 @@ def annotate(
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
             the first answers are no good, or nobody agrees; what was answered is kept.
         BudgetError: if what is left would not cover the worst case of the next call.
-        ConfigError: if there is a budget and no prices.
+        ConfigError: if there is a budget and no prices, or a teacher that bills nobody; if Ray is
+            wanted and not installed, or for batches.
         RunError: if another process works in the run folder, or was started with this one.
     """
     refuse_company()
@@ -92,39 +112,102 @@ def annotate(
         open_ledger(folder.ledger) as looked_up,
     ):
         experiment.write_resolved()
+        take_in_shards(folder.shards, ledger)
         if forget_batches:
             forget(ledger)
         purse = _open_purse(experiment, ledger, budget)
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
-        batching = _open_batching(experiment, ledger, keeper, purse)
-        work = _Annotating(experiment, looked_up, keeper, purse, agree, batching, wait=wait)
+        batching = _open_batching(experiment, ledger, keeper, purse, engine)
         try:
-            work.do(limit, pilot)
+            with _open_engine(engine, workers, experiment, keeper, purse) as (ask, askers):
+                work = _Annotating(
+                    experiment, looked_up, keeper, ask, askers, agree, batching, wait=wait
+                )
+                work.do(limit, pilot)
         finally:
+            if isinstance(experiment.teacher, LocalTeacher):
+                experiment.teacher.release()
             if purse:
                 ledger.set_advance(purse.budget.out)
         return keeper.progress
 
 
+@contextmanager
+def _open_engine(
+    engine: Engine,
+    workers: int | None,
+    experiment: Experiment,
+    keeper: LedgerKeeper,
+    purse: Purse | None,
+) -> Iterator[tuple[Ask, int]]:
+    """What asks some calls and has them kept, and how many do so side by side."""
+    if engine == "ray":
+        with open_crew(experiment, keeper, purse, workers) as crew:
+            yield crew.ask, len(crew.workers)
+        return
+
+    def ask(calls: Iterator[Call]) -> None:
+        limits = Limits.of(experiment.config.teacher)
+        _run(Asking(experiment.teacher, calls, keeper, limits, purse).run())
+
+    yield ask, 1
+
+
+def _open_batching(
+    experiment: Experiment,
+    ledger: Ledger,
+    keeper: LedgerKeeper,
+    purse: Purse | None,
+    engine: Engine,
+) -> Batching | None:
+    """What hands calls over in batches; None where the teacher is no endpoint."""
+    config, prices = experiment.config.teacher, experiment.config.prices
+    if not isinstance(config, HttpTeacherConfig):
+        return None
+    if config.batch and engine == "ray":
+        raise ConfigError(
+            f"{experiment.file}: teacher.batch hands calls over from one place; take it out, or "
+            "leave --engine ray out"
+        )
+    return Batching(
+        BatchEndpoint(config),
+        experiment.teacher,
+        keeper,
+        ledger,
+        experiment.folder.path / ".batch.jsonl",
+        Prices(**prices.model_dump()) if prices else None,
+        purse,
+    )
+
+
 class _Annotating:
-    """One annotation, step by step."""
+    """One annotation, step by step.
+
+    Args:
+        ask: Asks some calls, and has them kept.
+        askers: How many do so side by side.
+        batching: Hands some calls over in batches; None where no endpoint is asked.
+        wait: Whether to wait for batches.
+    """
 
     def __init__(
         self,
         experiment: Experiment,
         ledger: Ledger,
         keeper: LedgerKeeper,
-        purse: Purse | None,
+        ask: Ask,
+        askers: int,
         agree: Agree,
         batching: Batching | None,
         *,
         wait: bool,
     ) -> None:
         self._experiment = experiment
-        self._inquiry = experiment.inquiry
+        self._config = _side_by_side(experiment.config, askers)
+        self._inquiry, self._passed_by = _pass_by_answered(experiment, ledger)
         self._ledger = ledger
         self._keeper = keeper
-        self._purse = purse
+        self._ask_some = ask
         self._agree = agree
         self._batching = batching
         self._by_batch = getattr(experiment.config.teacher, "batch", False)
@@ -132,9 +215,9 @@ class _Annotating:
 
     def do(self, limit: int | None, pilot: int | None) -> None:
         """Ask for answers, then for explanations."""
-        answers = self._survey(self._inquiry.answer_calls)
+        answers = self._survey(self._inquiry.answer_calls, self._passed_by)
         if pilot is not None:
-            self._ask(lambda: iter(self._spread(pilot, answers)), limit)
+            self._ask(lambda: map(self._inquiry.answer_call, self._spread(pilot)), limit)
             return
         if answers.missing:
             self._warn_of_repaying(answers)
@@ -145,9 +228,9 @@ class _Annotating:
             explanations = self._survey(self._inquiry.explanation_calls)
             self._ask_all(self._inquiry.explanation_calls, explanations, limit)
 
-    def _survey(self, list_calls: Callable[[], Iterator[Call]]) -> Survey:
-        found = survey(self._inquiry, self._experiment.config, self._ledger, list_calls())
-        self._keeper.count_in(found.calls, found.answered)
+    def _survey(self, list_calls: Callable[[], Iterator[Call]], passed_by: int = 0) -> Survey:
+        found = survey(self._inquiry, self._config, self._ledger, list_calls())
+        self._keeper.count_in(found.calls + passed_by, found.answered + passed_by)
         return found
 
     def _ask_all(
@@ -167,9 +250,7 @@ class _Annotating:
         calls = self._keeper.missing(list_calls, self._ledger)
         if limit is not None:
             calls = islice(calls, max(0, limit - self._keeper.made))
-        limits = _limits(self._experiment)
-        asking = Asking(self._experiment.teacher, calls, self._keeper, limits, self._purse)
-        _run(asking.run())
+        self._ask_some(calls)
 
     def _warn_of_repaying(self, found: Survey) -> None:
         if found.estimate and found.repaid:
@@ -177,17 +258,15 @@ class _Annotating:
 
     def _pass_gate(self, found: Survey, limit: int | None) -> None:
         teacher = self._experiment.config.teacher
-        if not isinstance(teacher, HttpTeacherConfig) or found.missing <= teacher.gate.rows:
+        if isinstance(teacher, RecordedTeacherConfig) or found.missing <= teacher.gate.rows:
             return
-        rows = self._spread_rows(teacher.gate.rows, found)
+        rows = self._spread(teacher.gate.rows)
         made = self._keeper.made
         self._ask(lambda: map(self._inquiry.answer_call, rows), limit)
         sample = look_at(self._inquiry, self._ledger, rows)
         check(sample, teacher.gate)
         if self._keeper.made > made and (limit is None or self._keeper.made < limit):
-            left = survey(
-                self._inquiry, self._experiment.config, self._ledger, self._inquiry.answer_calls()
-            )
+            left = survey(self._inquiry, self._config, self._ledger, self._inquiry.answer_calls())
             if left.estimate:
                 self._agree_on(Offer(left.estimate, sample=sample))
 
@@ -195,42 +274,47 @@ class _Annotating:
         if not self._agree(offer):
             raise TeacherError("not agreed to, so nothing more is asked; what was answered is kept")
 
-    def _spread(self, count: int, found: Survey) -> Sequence[Call]:
-        return [self._inquiry.answer_call(row) for row in self._spread_rows(count, found)]
-
-    def _spread_rows(self, count: int, found: Survey) -> list[Example]:
-        total = sum(1 for _ in self._inquiry.rows())
-        return spread(iter(self._inquiry.rows()), min(count, total), total)
+    def _spread(self, count: int) -> list[Example]:
+        return spread(list(self._experiment.annotated.values()), count)
 
 
-def _open_batching(
-    experiment: Experiment, ledger: Ledger, keeper: LedgerKeeper, purse: Purse | None
-) -> Batching | None:
-    config, prices = experiment.config.teacher, experiment.config.prices
-    if not isinstance(config, HttpTeacherConfig):
-        return None
-    return Batching(
-        BatchEndpoint(config),
-        experiment.teacher,
-        keeper,
-        ledger,
-        experiment.folder.path / ".batch.jsonl",
-        Prices(**prices.model_dump()) if prices else None,
-        purse,
-    )
+def _pass_by_answered(experiment: Experiment, ledger: Ledger) -> tuple[Inquiry, int]:
+    """What is asked about the rows that are not answered, and the calls of those left out.
+
+    A few that are answered stay, to tell by what the others will cost.
+    """
+    roll = experiment.roll()
+    wanted = roll.missing(ledger)
+    for missing in wanted.values():
+        missing[np.flatnonzero(~missing)[:MEASURED]] = True
+    rows = [pick(experiment.annotated[name], picked) for name, picked in wanted.items()]
+    stay = [roll.keys[name][picked] for name, picked in wanted.items()]
+    passed_by = _count_calls(list(roll.keys.values())) - _count_calls(stay)
+    return replace(experiment.inquiry, rows=lambda: chain(*rows)), passed_by
 
 
-def _limits(experiment: Experiment) -> Limits:
-    config = experiment.config.teacher
-    if not isinstance(config, HttpTeacherConfig):
-        return Limits()
-    a_minute = config.requests_per_minute, config.tokens_per_minute
-    return Limits(*(Bucket(float(rate)) if rate else None for rate in a_minute))
+def _count_calls(keys: list[np.ndarray]) -> int:
+    """Rows that are asked about in the same words share their calls."""
+    return len(np.unique(np.concatenate(keys))) if keys else 0
+
+
+def _side_by_side(config: Settings, askers: int) -> Settings:
+    """The same with as much at once as so many have under way together."""
+    teacher = config.teacher
+    if not isinstance(teacher, HttpTeacherConfig):
+        return config
+    more = teacher.model_copy(update={"concurrency": teacher.concurrency * askers})
+    return config.model_copy(update={"teacher": more})
 
 
 def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -> Purse | None:
     """What may be spent, less all that was ever billed and all that a killed run may owe."""
     config = experiment.config
+    if budget is not None and isinstance(config.teacher, LocalTeacherConfig):
+        raise ConfigError(
+            f"{experiment.file}: teacher.kind 'local' bills nobody, so there is no budget to keep; "
+            "leave --budget out"
+        )
     if not isinstance(config.teacher, HttpTeacherConfig):
         return None
     if budget is None:
@@ -265,13 +349,19 @@ def refuse_unreadable(experiment: Experiment) -> None:
     Raises:
         TeacherError: with the commonest outcome and a row that has it.
     """
-    annotations = list(experiment.read_annotations().values())
-    unread = [a for a in annotations if a.outcome != "ok"]
-    if len(unread) * 2 > len(annotations):
-        [(commonest, _)] = Counter(a.outcome for a in unread).most_common(1)
-        worst = next(a for a in unread if a.outcome == commonest)
+    outcomes: Counter[str] = Counter()
+    unread: dict[str, Annotation] = {}
+    for _, annotation in experiment.inquiry.iterate_annotations():
+        outcomes[annotation.outcome] += 1
+        if annotation.outcome != "ok":
+            unread.setdefault(annotation.outcome, annotation)
+    read = outcomes.pop("ok", 0)
+    if outcomes.total() > read:
+        [(commonest, _)] = outcomes.most_common(1)
+        worst = unread[commonest]
         raise TeacherError(
-            f"{len(unread)} of {len(annotations)} answers cannot be read, so nothing is trained; "
+            f"{outcomes.total()} of {outcomes.total() + read} answers cannot be read, so nothing "
+            "is trained; "
             f"row {worst.example_id!r} is {worst.outcome}: {worst.problem}; "
             "mend the prompt or the answer kind, or ask a better teacher"
         )

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, Self
 
+from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.annotation import Completion
 from distilwhy.core.cost import NOTHING, Budget, Prices, Tokens
 from distilwhy.core.pace import Bucket, Slots
@@ -71,8 +72,13 @@ class Purse:
         self.budget.advance = self.budget.out
         self._write_advance(self.budget.out)
 
-    def short_of(self, cost: Decimal) -> BudgetError:
-        """What to raise where the next call may cost more than is left."""
+    def worst(self, teacher: Teacher, call: Call) -> tuple[Tokens, Decimal]:
+        """The most that a try can take, and what that costs."""
+        tokens = self.prices.dearest(*teacher.longest(call.prompt))
+        return tokens, self.prices.of(tokens)
+
+    def used_up(self, cost: Decimal) -> BudgetError:
+        """What to say when the next call, which may cost so much, cannot be afforded."""
         return BudgetError(
             f"the budget of {self.budget.cap} {self.prices.currency} is used up: "
             f"{round(self.budget.settled, 4)} is spent, and the next call may cost "
@@ -86,6 +92,14 @@ class Limits:
 
     requests: Bucket | None = None
     tokens: Bucket | None = None
+
+    @classmethod
+    def of(cls, config: TeacherConfig, askers: int = 1) -> Self:
+        """One asker's share of what a teacher section says."""
+        if not isinstance(config, HttpTeacherConfig):
+            return cls()
+        a_minute = config.requests_per_minute, config.tokens_per_minute
+        return cls(*(Bucket(rate / askers) if rate else None for rate in a_minute))
 
 
 class Asking:
@@ -147,8 +161,9 @@ class Asking:
                     worker.cancel()
                 await asyncio.gather(*workers, done, return_exceptions=True)
                 await self._hand_over()
-        if self._purse and self._short_of is not None:
-            raise self._purse.short_of(self._short_of)
+        if self._short_of is not None:
+            assert self._purse is not None
+            raise self._purse.used_up(self._short_of)
 
     async def _work(self) -> None:
         for call in self._calls:
@@ -171,8 +186,10 @@ class Asking:
                 if worst is None:
                     return None
                 started = time.monotonic()
-                said = await self._ask(call, worst)
-                seconds = time.monotonic() - started
+                reply = await self._ask(call, worst)
+                took = time.monotonic() - started
+                seconds = took if reply.seconds is None else reply.seconds
+            said = reply.said
             if isinstance(said, Completion):
                 return Heard(call, said, seconds)
             trouble = said
@@ -183,7 +200,7 @@ class Asking:
             )
         return Heard(call, Completion("", error=trouble.what), seconds)
 
-    async def _ask(self, call: Call, worst: Tokens) -> Completion | Trouble:
+    async def _ask(self, call: Call, worst: Tokens) -> Reply:
         reserved = self._purse.prices.of(worst) if self._purse else NOTHING
         try:
             await self._keep_pace(worst)
@@ -200,7 +217,7 @@ class Asking:
                 self._settle(reserved, NOTHING)
             raise
         self._count(reply, worst, reserved)
-        return reply.said
+        return reply
 
     def _count(self, reply: Reply, worst: Tokens, reserved: Decimal) -> None:
         """Settle a try, and learn from it how fast to ask."""
@@ -269,8 +286,7 @@ class Asking:
         """The worst case of a call, once it is put aside; None where it never can be."""
         if self._purse is None:
             return Tokens(*self._teacher.longest(call.prompt)) if self._limits.tokens else Tokens()
-        worst = self._purse.prices.dearest(*self._teacher.longest(call.prompt))
-        cost = self._purse.prices.of(worst)
+        worst, cost = self._purse.worst(self._teacher, call)
         while self._short_of is None and not self._purse.reserve(cost):
             if not self._purse.budget.out:
                 self._short_of = cost

@@ -95,7 +95,7 @@ class Batching:
         self._submission.count_budget()
         short_of = self._submission.short_of
         if self._purse and short_of is not None and not self.is_under_way:
-            raise self._purse.short_of(short_of)
+            raise self._purse.used_up(short_of)
 
     async def _work(
         self, list_missing: ListMissing | None, limit: int | None, *, wait: bool

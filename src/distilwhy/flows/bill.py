@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from distilwhy.config import HttpTeacherConfig
+from distilwhy.config import LocalTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.cost import Bill, Prices, Usage, settle
 from distilwhy.core.findings import MethodScore
 from distilwhy.flows.asking import used
@@ -36,9 +36,11 @@ def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
 
 
 def _pace(experiment: Experiment, entries: Sequence[Entry]) -> float | None:
-    """The rows a second that an endpoint answers, asked as it was: so many calls at once."""
+    """The rows a second that a teacher answers, asked as it was: so many calls at once."""
     seconds = [entry.seconds for entry in entries if entry.seconds]
-    if not seconds or not isinstance(experiment.config.teacher, HttpTeacherConfig):
+    teacher = experiment.config.teacher
+    if not seconds or isinstance(teacher, RecordedTeacherConfig):
         return None
-    calls = experiment.teacher.concurrency / fmean(seconds)
-    return calls / experiment.config.teacher.samples
+    # Of a batch each answer has its share of the time.
+    at_once = 1 if isinstance(teacher, LocalTeacherConfig) else teacher.concurrency
+    return at_once / fmean(seconds) / teacher.samples

@@ -13,8 +13,10 @@ class Call:
         key: The ledger's, for the answer.
         prompt: What is sent.
         sample: Which of several answers to the same prompt is wanted.
+        again: Whether it asks about a row that is asked about otherwise already.
     """
 
     key: bytes
     prompt: Prompt
     sample: int = 0
+    again: bool = False

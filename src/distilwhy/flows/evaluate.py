@@ -13,7 +13,6 @@ from distilwhy.core.findings import Confusion, Findings, How, MethodScore, Stude
 from distilwhy.core.headline import write_headline
 from distilwhy.core.method import METHODS
 from distilwhy.core.metrics import score
-from distilwhy.core.prompt import render_prompt
 from distilwhy.core.results import Tally, compare_with_baselines, judge, tally
 from distilwhy.core.splits import SPLITS
 from distilwhy.flows.bill import settle_bill
@@ -30,11 +29,10 @@ LABELS_SHOWN = 15
 
 def tally_annotations(experiment: Experiment) -> dict[str, Tally]:
     """The annotations of each split that is annotated, counted and scored."""
-    annotations = experiment.read_annotations()
     return {
-        name: tally(experiment.task.answer, experiment.splits.named(name), annotations)
-        for name in experiment.config.teacher.annotate
-        if experiment.splits.named(name)
+        name: tally(experiment.task.answer, experiment.inquiry.read(rows))
+        for name, rows in experiment.annotated.items()
+        if len(rows)
     }
 
 
@@ -80,6 +78,7 @@ def _find(
     correct: Mapping[Cell, Sequence[bool]],
 ) -> Findings:
     methods = _score_methods(experiment, answers, correct)
+    teacher = tally_annotations(experiment)
     comparisons = compare_with_baselines(correct)
     accuracies = {found.method: found.score.accuracy for found in methods if found.rows is None}
     finetune = next((m.score for m in methods if (m.method, m.rows) == ("finetune", None)), None)
@@ -89,8 +88,13 @@ def _find(
     ]
     return Findings(
         name=_name(experiment.file),
-        headline=write_headline(comparisons, accuracies, len(experiment.config.seeds)),
-        teacher=tally_annotations(experiment),
+        headline=write_headline(
+            comparisons,
+            accuracies,
+            len(experiment.config.seeds),
+            told=sum(found.told for found in teacher.values()),
+        ),
+        teacher=teacher,
         methods=methods,
         comparisons=comparisons,
         curves=curves,
@@ -183,7 +187,7 @@ def _confuse(experiment: Experiment, answers: Mapping[Cell, Answers]) -> list[Co
 
 
 def _tell_how(experiment: Experiment) -> How:
-    asked = experiment.to_annotate or experiment.splits.train
+    first = next(experiment.to_annotate(), experiment.splits.train[0])
     splits = {name: experiment.splits.named(name) for name in SPLITS}
     hashes = {name: _hash([asdict(e) for e in rows]) for name, rows in splits.items() if rows}
     said = {i: asdict(a) for i, a in sorted(experiment.read_annotations().items())}
@@ -194,7 +198,7 @@ def _tell_how(experiment: Experiment) -> How:
         versions=read_versions(),
         rows={name: len(rows) for name, rows in splits.items()},
         hashes={**hashes, "annotations": _hash(said)},
-        prompt=render_prompt(experiment.inquiry.head, asked[0]).as_text(),
+        prompt=experiment.inquiry.prompt(first).as_text(),
         settings=experiment.resolved(),
     )
 

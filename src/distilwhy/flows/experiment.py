@@ -1,16 +1,18 @@
 """An experiment file, opened: its task, its rows, its teacher and its run folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from distilwhy.config import (
     DataConfig,
     ExperimentConfig,
     HubConfig,
+    LocalTeacherConfig,
     RecordedTeacherConfig,
     Settings,
     check_config,
@@ -18,20 +20,19 @@ from distilwhy.config import (
 )
 from distilwhy.core.annotation import Annotation
 from distilwhy.core.method import METHODS, Method
-from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, set_aside
+from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choose_aside
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.flows.inquiry import Inquiry
+from distilwhy.flows.roll import Roll, call_roll, find_roll, is_stale, keep_roll, sign
 from distilwhy.flows.task import build_task, read_task
-from distilwhy.store.records import (
-    HubSplit,
-    Source,
-    read_examples,
-)
+from distilwhy.store.examples import open_examples, pick
+from distilwhy.store.records import HubSplit, Source
 from distilwhy.store.run import RunFolder, publish_text
 from distilwhy.teachers.base import Teacher
-from distilwhy.teachers.http import HttpTeacher
+from distilwhy.teachers.local import LocalTeacher
 from distilwhy.teachers.recorded import RecordedTeacher
+from distilwhy.teachers.replicas import reach
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class Experiment:
         folder: Where all that is done is kept.
         file: The file it was read from; paths in ``config`` are relative to it.
         sources: Where the rows of each split come from, for messages.
+        signature: Of all that the rows depend on; "" where that cannot be told.
+        aside: Which rows of the train file are set aside for validation, a boolean for each;
+            empty where none are.
+        known: What is known of the rows since they were last gone through.
 
     Raises:
         ConfigError: if a method cannot be trained on these rows.
@@ -57,11 +62,15 @@ class Experiment:
     folder: RunFolder
     file: Path = Path("experiment")
     sources: Mapping[SplitName, str] = field(default_factory=lambda: {n: n for n in SPLITS})
+    signature: str = ""
+    aside: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    known: Roll | None = None
 
     def __post_init__(self) -> None:
-        check_splits(self.splits, self.sources)
-        _need_gold(self)
-        _check_methods(self)
+        if self.known is None:
+            check_splits(self.splits, self.sources)
+            _need_gold(self)
+            _check_methods(self)
 
     @property
     def methods(self) -> list[Method]:
@@ -74,26 +83,62 @@ class Experiment:
         if isinstance(config, RecordedTeacherConfig):
             said = [self.file.parent / name for name in config.completions]
             explained = [self.file.parent / name for name in config.explanations]
-            return RecordedTeacher(said, config.samples, explained)
-        return HttpTeacher(config)
+            told = config.strategy == "explain-label"
+            return RecordedTeacher(said, config.samples, explained, config.samples if told else 1)
+        if isinstance(config, LocalTeacherConfig):
+            return LocalTeacher(config, self._find("teacher.model", config.model))
+        name = config.tokenizer
+        return reach(config, self._find("teacher.tokenizer", name) if name else None)
+
+    def _find(self, key: str, name: str) -> str:
+        """The local folder of that name, beside the experiment file; else a name on the hub.
+
+        Raises:
+            ConfigError: if it can be no such name, and there is no folder.
+        """
+        folder = self.file.parent / Path(name).expanduser()
+        if folder.is_dir():
+            return str(folder)
+        if is_path(name):
+            raise ConfigError(
+                f"{self.file}: {key}: {name!r} is no folder; check the path (it is relative to "
+                "the experiment)"
+            )
+        return name
 
     @property
-    def to_annotate(self) -> tuple[Example, ...]:
-        """The rows that the teacher is asked about, split after split."""
-        return tuple(e for name in self.config.teacher.annotate for e in self.splits.named(name))
+    def annotated(self) -> dict[SplitName, Sequence[Example]]:
+        """The rows that the teacher is asked about."""
+        return {name: self.splits.named(name) for name in self.config.teacher.annotate}
+
+    def to_annotate(self) -> Iterator[Example]:
+        """The same, one after the other."""
+        return (example for rows in self.annotated.values() for example in rows)
 
     @cached_property
     def inquiry(self) -> Inquiry:
         """What the teacher is asked about these rows."""
-        learnt = self.splits.train if "train" in self.config.teacher.annotate else ()
         return Inquiry(
             self.task,
             self.config.teacher,
             self.teacher,
-            rows=lambda: self.to_annotate,
-            train=lambda: learnt,
+            rows=self.to_annotate,
+            train=lambda: self.annotated.get("train", ()),
             ledger=self.folder.ledger,
         )
+
+    def roll(self) -> Roll:
+        """What the rows need, kept in the run folder so that they are gone through once."""
+        samples = range(self.config.teacher.samples)
+
+        def keys(example: Example) -> list[bytes]:
+            return [self.inquiry.answer_call(example, sample).key for sample in samples]
+
+        if self.known is not None and not is_stale(self.known, self.annotated, keys):
+            return self.known
+        roll = call_roll(self.aside, self.annotated, keys, len(samples))
+        keep_roll(self.folder, self.signature, roll)
+        return roll
 
     def read_annotations(self) -> dict[str, Annotation]:
         """Every annotation that the ledger holds for this experiment, by example id."""
@@ -110,11 +155,17 @@ class Experiment:
         publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
 
 
+def is_path(name: str) -> bool:
+    """Whether a model's name can only be a path, and not a name on the hub."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:
     """Read an experiment file and everything it names.
 
     Args:
-        base_url: Another address for the teacher's endpoint; answers are not keyed by it.
+        base_url: Another address for the teacher's endpoint, in the stead of all that the file
+            names; answers are not keyed by it.
 
     Raises:
         ConfigError: if the file says something that cannot be done.
@@ -123,38 +174,51 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     file = Path(path)
     config = read_config(file, ExperimentConfig)
     if base_url is not None:
-        changed = {**config.teacher.model_dump(), "base_url": base_url}
+        changed = {**config.teacher.model_dump(exclude={"replicas"}), "base_url": base_url}
         teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
         config = config.model_copy(update={"teacher": teacher})
     if isinstance(config.task, str):
         task = read_task(file.parent / config.task)
     else:
         task = build_task(config.task, file, "task.")
-    splits, sources = _read_splits(config.data, file.parent, task)
-    out = file.parent / (config.out or f"runs/{file.stem}")
-    return Experiment(config, task, splits, RunFolder(out), file, sources)
+    folder = RunFolder(file.parent / (config.out or f"runs/{file.stem}"))
+    sources = _find_sources(config.data, file.parent)
+    signature = sign(config, task, sources.values())
+    known = find_roll(folder, signature)
+    splits, aside = _open_splits(config.data, sources, task, known.aside if known else None)
+    names = {name: str(sources.get(name, "")) for name in SPLITS}
+    return Experiment(config, task, splits, folder, file, names, signature, aside, known)
 
 
-def _read_splits(data: DataConfig, base: Path, task: Task) -> tuple[Splits, dict[SplitName, str]]:
-    train_source = _source(data.train, base)
-    train: Sequence[Example] = read_examples(train_source, task)
-    sources = {"train": str(train_source), "validation": str(train_source), "test": ""}
-    if isinstance(data.validation, float):
-        if len(train) < 2:
-            raise DataError(
-                f"{train_source}: one row cannot be split into train and validation; give it more"
-            )
-        train, validation = set_aside(train, data.validation)
-    else:
-        source = _source(data.validation, base)
-        sources["validation"] = str(source)
-        validation = tuple(read_examples(source, task))
-    test: tuple[Example, ...] = ()
-    if data.test is not None:
-        source = _source(data.test, base)
-        sources["test"] = str(source)
-        test = tuple(read_examples(source, task))
-    return Splits(tuple(train), validation, test), sources
+def _find_sources(data: DataConfig, base: Path) -> dict[SplitName, Source]:
+    """Where the rows of each split are; those of train also where some are set aside."""
+    named = {"train": data.train, "validation": data.validation, "test": data.test}
+    return {
+        name: _source(data.train if isinstance(value, float) else value, base)
+        for name, value in named.items()
+        if value is not None
+    }
+
+
+def _open_splits(
+    data: DataConfig, sources: Mapping[SplitName, Source], task: Task, aside: np.ndarray | None
+) -> tuple[Splits, np.ndarray]:
+    """The rows of each split, and which of the train file are set aside.
+
+    Args:
+        aside: The same, where it is known.
+    """
+    train = open_examples(sources["train"], task)
+    test = open_examples(sources["test"], task) if "test" in sources else ()
+    if not isinstance(data.validation, float):
+        return Splits(train, open_examples(sources["validation"], task), test), np.zeros(0, bool)
+    if len(train) < 2:
+        raise DataError(
+            f"{sources['train']}: one row cannot be split into train and validation; give it more"
+        )
+    if aside is None:
+        aside = choose_aside(train, data.validation)
+    return Splits(pick(train, ~aside), pick(train, aside), test), aside
 
 
 def _source(value: str | HubConfig, base: Path) -> Source:
@@ -176,7 +240,13 @@ def _need_gold(experiment: Experiment) -> None:
 
 def _check_methods(experiment: Experiment) -> None:
     config = experiment.config
-    if config.training.wrong_rationales == "explain" and not config.teacher.explain_wrong:
+    if config.teacher.exemplars.draw != "fixed" and not experiment.task.exemplars:
+        raise ConfigError(
+            f"{experiment.file}: teacher.exemplars draws from the task's exemplars, and there are "
+            "none; write some, or leave it out"
+        )
+    explains = config.teacher.explain_wrong or config.teacher.strategy == "explain-label"
+    if config.training.wrong_rationales == "explain" and not explains:
         raise ConfigError(
             f"{experiment.file}: training.wrong_rationales is 'explain', and the teacher is not "
             "asked for explanations; set teacher.explain_wrong to true"

@@ -1,14 +1,17 @@
 """A few answers, looked at before all the others are paid for."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from distilwhy.config import GateConfig
 from distilwhy.core.annotation import Annotation
 from distilwhy.core.task import Example
 from distilwhy.errors import TeacherError
 from distilwhy.flows.inquiry import Inquiry
+from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger
 
 SHOWN = 3
@@ -21,11 +24,12 @@ class Sample:
     Attributes:
         answered: How many answers there are.
         read: How many of them can be read.
-        known: How many of the readable ones have a gold label.
+        known: How many of the readable ones have a gold label that the teacher was not told.
         right: How many of those are right.
         labels: The labels that were read, with how often.
         shown: Some of them whole.
         problem: What kept one from being read; "" where all can be.
+        told: How many rows the teacher was told the gold label of.
     """
 
     answered: int
@@ -35,12 +39,20 @@ class Sample:
     labels: dict[str, int]
     shown: list[Annotation]
     problem: str = ""
+    told: int = 0
 
 
-def spread(rows: Iterator[Example], count: int, total: int) -> list[Example]:
-    """As many rows as are wanted, evenly from the first to the last of them all."""
-    places = {place * total // count for place in range(count)} if total else set()
-    return [example for place, example in enumerate(rows) if place in places]
+def spread(splits: Sequence[Sequence[Example]], count: int) -> list[Example]:
+    """As many rows as are wanted, or as there are, evenly from the first to the last of all."""
+    ends = np.cumsum([len(rows) for rows in splits], dtype=int)
+    total = int(ends[-1]) if len(ends) else 0
+    picked = np.zeros(total, bool)
+    picked[[place * total // min(count, total) for place in range(min(count, total))]] = True
+    return [
+        example
+        for rows, end in zip(splits, ends, strict=True)
+        for example in pick(rows, picked[end - len(rows) : end])
+    ]
 
 
 def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample:
@@ -49,7 +61,7 @@ def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample
     annotations = [a for a in found.values() if a.outcome != "failed"]
     read = [a for a in annotations if a.outcome == "ok"]
     gold = {example.id: example.gold for example in rows if example.gold is not None}
-    known = [a for a in read if a.example_id in gold]
+    known = [a for a in read if a.example_id in gold and not a.told]
     return Sample(
         answered=len(annotations),
         read=len(read),
@@ -58,6 +70,7 @@ def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample
         labels=dict(Counter(a.label or "" for a in read).most_common()),
         shown=[a for a in read if a.rationale][:SHOWN],
         problem=next((a.problem for a in annotations if a.outcome != "ok"), ""),
+        told=sum(a.told for a in annotations),
     )
 
 

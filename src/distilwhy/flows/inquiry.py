@@ -6,11 +6,13 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from distilwhy.config import TeacherConfig
+from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.annotation import Annotation, Completion, parse_completion
 from distilwhy.core.consensus import join_samples
-from distilwhy.core.prompt import Head, render_head, render_prompt
-from distilwhy.core.task import Example, Task
+from distilwhy.core.prompt import Prompt
+from distilwhy.core.prompter import Prompter
+from distilwhy.core.review import hold_to_gold
+from distilwhy.core.task import Example, Exemplar, Task
 from distilwhy.flows.call import Call
 from distilwhy.store.ledger import Entry, Ledger, call_key, open_ledger
 from distilwhy.teachers.base import Teacher
@@ -40,14 +42,29 @@ class Inquiry:
     ledger: Path
 
     @cached_property
-    def head(self) -> Head:
-        """What stands before every question."""
-        return render_head(self.task)
+    def _prompter(self) -> Prompter:
+        config = self.config
+        structured = isinstance(config, HttpTeacherConfig) and config.structured
+        draw, count = config.exemplars.draw, config.exemplars.shown
+        return Prompter(self.task, config.strategy, draw, count, structured=structured)
 
     @cached_property
-    def explaining_head(self) -> Head:
-        """What stands before every question that gives the answer away."""
-        return render_head(self.task, explains=True)
+    def _learnt(self) -> frozenset[str]:
+        return frozenset(example.id for example in self.train())
+
+    @property
+    def exemplars(self) -> tuple[Exemplar, ...]:
+        """What prompts show some or all of."""
+        return self._prompter.task.exemplars
+
+    def tells(self, example: Example) -> bool:
+        """Whether the teacher is told a row's gold label from the first."""
+        strategy, known = self.config.strategy, example.gold is not None
+        return strategy == "explain-label" and known and example.id in self._learnt
+
+    def prompt(self, example: Example) -> Prompt:
+        """What asks about a row."""
+        return self._prompter.prompt(example, tells=self.tells(example))
 
     def answer_calls(self) -> Iterator[Call]:
         """The calls that ask for answers: as many samples of each row as are wanted.
@@ -61,7 +78,7 @@ class Inquiry:
 
     def answer_call(self, example: Example, sample: int = 0) -> Call:
         """The call that asks about a row for the first, second, … time."""
-        prompt = render_prompt(self.head, example)
+        prompt = self.prompt(example)
         return Call(call_key(self.teacher.request(prompt), sample), prompt, sample)
 
     def explanation_calls(self) -> Iterator[Call]:
@@ -78,14 +95,22 @@ class Inquiry:
 
     def iterate_annotations(self) -> Iterator[tuple[str, Annotation]]:
         """The same, one after the other."""
+        for example, annotation in self.read(self.rows()):
+            if annotation is not None:
+                yield example.id, annotation
+
+    def read(self, rows: Iterable[Example]) -> Iterator[tuple[Example, Annotation | None]]:
+        """Some of the rows, one after the other, each with its annotation if there is one."""
         if not self.ledger.is_file():
+            yield from ((example, None) for example in rows)
             return
-        learnt = {example.id for example in self.train()} if self.config.explain_wrong else set()
+        learnt = self._learnt if self.config.explain_wrong else frozenset()
         with open_ledger(self.ledger) as ledger:
-            for rows in _chunks(self.rows()):
-                answers = self.read_answers(ledger, rows)
-                explicable = [example for example in rows if example.id in learnt]
-                yield from (answers | self._read_explanations(ledger, explicable, answers)).items()
+            for chunk in _chunks(rows):
+                answers = self.read_answers(ledger, chunk)
+                explicable = [example for example in chunk if example.id in learnt]
+                answers |= self._read_explanations(ledger, explicable, answers)
+                yield from ((example, answers.get(example.id)) for example in chunk)
 
     def read_entries(self) -> list[Entry]:
         """Every reply that the ledger holds for these rows."""
@@ -96,8 +121,8 @@ class Inquiry:
             return [entry for entry in ledger.entries(keys) if entry.completion.error is None]
 
     def _explanation_call(self, example: Example) -> Call:
-        prompt = render_prompt(self.explaining_head, example)
-        return Call(call_key(self.teacher.request(prompt)), prompt)
+        prompt = self._prompter.prompt(example, tells=True)
+        return Call(call_key(self.teacher.request(prompt)), prompt, again=True)
 
     def _misjudged(
         self, rows: Iterable[Example], annotations: Mapping[str, Annotation]
@@ -113,14 +138,25 @@ class Inquiry:
 
     def read_answers(self, ledger: Ledger, rows: Sequence[Example]) -> dict[str, Annotation]:
         """The annotations of some rows, explanations aside, by example id."""
-        samples = range(self.config.samples)
-        keys = {e.id: [self.answer_call(e, sample).key for sample in samples] for e in rows}
+        keys = {example.id: self._answer_keys(example) for example in rows}
         found = ledger.get(key for row in keys.values() for key in row)
         return {
-            example.id: join_samples(self.task.answer, said)
+            example.id: self._join(example, said)
             for example in rows
-            if (said := [self._read(example, found[k]) for k in keys[example.id] if k in found])
+            if (said := [found[key] for key in keys[example.id] if key in found])
         }
+
+    def _answer_keys(self, example: Example) -> list[bytes]:
+        request = self.teacher.request(self.prompt(example))
+        return [call_key(request, sample) for sample in range(self.config.samples)]
+
+    def _join(self, example: Example, said: Sequence[Completion]) -> Annotation:
+        """The annotation of a row; votes among replies that were told what to say are none."""
+        answer, read = self.task.answer, [self._read(example, one) for one in said]
+        if not self.tells(example):
+            return join_samples(answer, read)
+        held = [hold_to_gold(answer, example, annotation) for annotation in read]
+        return replace(join_samples(answer, held), votes=(), told=True)
 
     def _read_explanations(
         self, ledger: Ledger, rows: Sequence[Example], answers: Mapping[str, Annotation]

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from distilwhy.config import HttpTeacherConfig, Settings
+from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig, Settings
 from distilwhy.core.estimate import Estimate, as_money
-from distilwhy.core.prompt import render_prompt
+from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError
-from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.experiment import Experiment, is_path
 from distilwhy.flows.spending import Spending, spending
 from distilwhy.flows.survey import Survey, survey
 from distilwhy.flows.train import missing_students
@@ -26,6 +26,7 @@ class Plan:
         without_gold: Of those, the ones that have no gold label.
         prompt: One whole prompt, as the teacher would see it.
         prompt_id: The row that it asks about.
+        told: The train rows whose gold label the teacher is told.
         calls: The calls of an annotation from nothing; explanations are among them as far as
             the answers tell yet which rows need one.
         answered: Those that the ledger holds.
@@ -43,6 +44,7 @@ class Plan:
     without_gold: dict[str, int]
     prompt: str
     prompt_id: str
+    told: int
     calls: int
     answered: int
     under_way: int
@@ -62,13 +64,14 @@ def plan(experiment: Experiment) -> Plan:
     """
     _check_student(experiment.config, experiment.file)
     calls = _survey(experiment)
-    first = experiment.to_annotate[0] if experiment.to_annotate else experiment.splits.train[0]
+    first = next(experiment.to_annotate(), experiment.splits.train[0])
     rows = {name: experiment.splits.named(name) for name in SPLITS}
     return Plan(
         rows={name: len(found) for name, found in rows.items()},
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
-        prompt=render_prompt(experiment.inquiry.head, first).as_text(),
+        prompt=experiment.inquiry.prompt(first).as_text(),
         prompt_id=first.id,
+        told=_count_told(experiment),
         calls=calls.calls,
         answered=calls.answered,
         under_way=calls.under_way,
@@ -90,8 +93,7 @@ def _survey(experiment: Experiment) -> Survey:
 
 def _check_student(config: Settings, file: Path) -> None:
     model = config.student.model
-    is_path = model.startswith((".", "/", "~")) or model.count("/") > 1
-    if is_path and not Path(model).expanduser().is_dir():
+    if is_path(model) and not Path(model).expanduser().is_dir():
         raise ConfigError(f"{file}: student.model: {model!r} is no folder; check the path")
 
 
@@ -102,15 +104,42 @@ def _warnings(experiment: Experiment) -> list[str]:
         name = teacher.api_key_env
         if name and not os.environ.get(name):
             warnings.append(f"${name} is not set: export your key under that name to annotate")
-    if teacher.explain_wrong and not _has_gold_to_explain(experiment):
+    if teacher.explain_wrong and not _count_known(experiment):
         warnings.append(
             "no annotated train row has a gold label: teacher.explain_wrong does nothing"
         )
+    if teacher.strategy == "explain-label" and not _count_known(experiment):
+        warnings.append(
+            "no annotated train row has a gold label, so teacher.strategy 'explain-label' has "
+            "nothing to tell"
+        )
     if not experiment.splits.test:
         warnings.append("there is no test split: students will be trained but not scored")
-    if not experiment.task.exemplars:
-        warnings.append("there are no exemplars: a teacher reasons better when shown how")
-    return warnings
+    return warnings + _warn_of_exemplars(experiment)
+
+
+def _warn_of_exemplars(experiment: Experiment) -> list[str]:
+    teacher, pool = experiment.config.teacher, experiment.task.exemplars
+    if isinstance(teacher, RecordedTeacherConfig):
+        return []
+    if teacher.strategy == "few-shot" and not pool:
+        return [
+            "there are no exemplars, so nothing shows the teacher how to answer; write some, or "
+            "set teacher.strategy to 'zero-shot'"
+        ]
+    if teacher.exemplars.draw != "fixed":
+        drawn = teacher.exemplars.shown
+        few = f"teacher.exemplars draws {drawn}, and there are {len(pool)}: every row is shown all"
+        return [few] if len(pool) <= drawn else []
+    shown = {fold_text(exemplar.example.text) for exemplar in experiment.inquiry.exemplars}
+    copies = [e.id for e in experiment.to_annotate() if shown and fold_text(e.text) in shown]
+    if not copies:
+        return []
+    rows = f"row {copies[0]!r}" + (f" and {len(copies) - 1} more" if copies[1:] else "")
+    return [
+        f"{rows}: an exemplar is the same, so the teacher is shown the answer; take it out of the "
+        "exemplars, or let teacher.exemplars draw them for each row"
+    ]
 
 
 def _warn_of_budget(experiment: Experiment, expected: Estimate | None) -> list[str]:
@@ -125,6 +154,12 @@ def _warn_of_budget(experiment: Experiment, expected: Estimate | None) -> list[s
     return [f"teacher.budget leaves {money}, and the missing calls cost {least} at the least"]
 
 
-def _has_gold_to_explain(experiment: Experiment) -> bool:
+def _count_told(experiment: Experiment) -> int:
+    told = experiment.config.teacher.strategy == "explain-label"
+    return _count_known(experiment) if told else 0
+
+
+def _count_known(experiment: Experiment) -> int:
+    """The annotated train rows with a gold label."""
     annotated = "train" in experiment.config.teacher.annotate
-    return annotated and any(e.gold is not None for e in experiment.splits.train)
+    return sum(e.gold is not None for e in experiment.splits.train) if annotated else 0

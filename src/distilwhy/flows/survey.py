@@ -1,22 +1,28 @@
 """What is there already, what is missing, and what that will take: before anything is asked."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from distilwhy.config import HttpTeacherConfig, Settings
+from distilwhy.config import (
+    HttpTeacherConfig,
+    LocalTeacherConfig,
+    RecordedTeacherConfig,
+    Settings,
+)
 from distilwhy.core.cost import Prices
-from distilwhy.core.estimate import Estimate, Measured, Pace, estimate
-from distilwhy.core.prompt import render_reply
+from distilwhy.core.estimate import Counted, Estimate, Measured, Pace, estimate
+from distilwhy.core.prompt import Prompt, render_reply
 from distilwhy.flows.call import Call
 from distilwhy.flows.inquiry import Inquiry
 from distilwhy.store.ledger import Ledger
 
 CHUNK = 500
 MEASURED = 500
+COUNTED = 2000
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
     """
     every, found, batched = array("Q"), array("Q"), array("Q")
     known: list[Measured] = []
+    some = _Some()
     sent = repaid = 0
     while chunk := list(islice(calls, CHUNK)):
         answered = ledger.answered(call.key for call in chunk)
@@ -60,27 +67,64 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
         found.extend(map(_short, answered))
         batched.extend(map(_short, waiting - answered))
         sent += sum(call.prompt.size for call in missing)
-        first = [c.prompt for c in missing if not c.sample and not c.prompt.head.explains]
+        some.add(call.prompt for call in missing)
+        first = [c.prompt for c in missing if not c.sample and not c.again]
         rows = {prompt.example_id for prompt in first}
         repaid += len(ledger.known_examples(sorted(rows)))
         if len(known) < MEASURED:
             known += _measure(ledger, [call for call in chunk if call.key in answered])
     count, done, sent_off = (len(np.unique(keys)) for keys in (every, found, batched))
     teacher = config.teacher
-    if not isinstance(teacher, HttpTeacherConfig):
+    if isinstance(teacher, RecordedTeacherConfig):
         return Survey(count, done, sent_off, 0, None)
-    replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.task.exemplars]
+    replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.exemplars]
     expected = estimate(
         count - done - sent_off,
         sent,
         known,
-        Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute),
+        _pace(teacher),
         Prices(**config.prices.model_dump()) if config.prices else None,
         reply=sum(replies) / len(replies) if replies else 0.0,
         longest=teacher.max_tokens,
-        batch=teacher.batch,
+        counted=_count(inquiry, teacher, some.prompts),
+        batch=isinstance(teacher, HttpTeacherConfig) and teacher.batch,
     )
     return Survey(count, done, sent_off, repaid, expected)
+
+
+class _Some:
+    """Of however many prompts up to ``COUNTED``, spread evenly over all."""
+
+    def __init__(self) -> None:
+        self.prompts: list[Prompt] = []
+        self._seen = 0
+        self._every = 1
+
+    def add(self, prompts: Iterable[Prompt]) -> None:
+        for prompt in prompts:
+            if self._seen % self._every == 0:
+                self.prompts.append(prompt)
+            if len(self.prompts) > COUNTED:
+                self.prompts, self._every = self.prompts[::2], 2 * self._every
+            self._seen += 1
+
+
+def _count(
+    inquiry: Inquiry, teacher: HttpTeacherConfig | LocalTeacherConfig, prompts: Sequence[Prompt]
+) -> Counted | None:
+    """The tokens of some prompts; None where the teacher has no tokenizer."""
+    tokens = inquiry.teacher.count(prompts) if prompts else None
+    if tokens is None:
+        return None
+    name = teacher.model if isinstance(teacher, LocalTeacherConfig) else teacher.tokenizer
+    return Counted(f"the tokenizer of {name}", [prompt.size for prompt in prompts], tokens)
+
+
+def _pace(teacher: HttpTeacherConfig | LocalTeacherConfig) -> Pace:
+    if isinstance(teacher, LocalTeacherConfig):
+        # What is known of each of its answers is the share of a batch's time.
+        return Pace(concurrency=1)
+    return Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute)
 
 
 def _short(key: bytes) -> int:

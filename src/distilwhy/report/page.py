@@ -49,7 +49,7 @@ def render_page(findings: Findings, cases: Iterable[Case]) -> str:
     script, style = _read("page.js"), _palette() + _read("page.css")
     page = _template().render(
         findings=findings,
-        headline=re.split(r"(?<=[.!?]) (?=[A-Z])", findings.headline),
+        headline=re.split(r"(?<=[.!?]) (?=[A-Z])", _unbroken(findings.headline)),
         dateline=_dateline(findings),
         verdicts=judge_all(findings.comparisons, findings.how.rows.get("train")),
         drawing=_draw(findings),
@@ -112,6 +112,11 @@ def _palette() -> str:
 def _hash(text: str) -> str:
     """By it the page's policy knows its own script and style, and lets no other in."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _unbroken(text: str) -> str:
+    """Text in which what stands in parentheses, such as an interval, stays on one line."""
+    return re.sub(r"\([^()]*\)", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def _dateline(findings: Findings) -> list[str]:

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+
 from distilwhy.core.annotation import Completion
 from distilwhy.core.cost import NOTHING, Tokens
 from distilwhy.errors import RunError
@@ -37,6 +39,7 @@ CREATE TABLE IF NOT EXISTS completions (
     answered_at TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS examples ON completions (example);
+CREATE INDEX IF NOT EXISTS failures ON completions (key) WHERE error IS NOT NULL;
 CREATE TABLE IF NOT EXISTS extras (
     number INTEGER PRIMARY KEY,
     what TEXT NOT NULL,
@@ -66,6 +69,7 @@ CREATE TABLE IF NOT EXISTS batched (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS batched_in ON batched (batch);
 CREATE INDEX IF NOT EXISTS batched_examples ON batched (example);
+CREATE TABLE IF NOT EXISTS shards (id TEXT PRIMARY KEY);
 """
 _SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
 _COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
@@ -80,7 +84,8 @@ class Entry:
         key: Of ``call_key``.
         completion: What came back.
         example: The row that was asked about.
-        seconds: How long the try that was answered took; None where nobody timed it.
+        seconds: How long the try that was answered took, or its share of a batch; None where
+            nobody timed it.
         batch: Whether it came by a batch interface.
         at: When it was kept, in ISO 8601; filled in by the ledger.
     """
@@ -166,6 +171,17 @@ class Ledger:
             found.update(key for (key,) in self._connection.execute(query, chunk))
         return found
 
+    def answered_heads(self) -> np.ndarray:
+        """The first eight bytes of every key that has an answer, as numbers, in order."""
+        heads, failed = (
+            np.fromiter((int.from_bytes(key[:8]) for (key,) in rows), np.uint64)
+            for rows in (
+                self._connection.execute(f"SELECT key FROM completions{which} ORDER BY key")
+                for which in ("", " WHERE error IS NOT NULL")
+            )
+        )
+        return np.delete(heads, np.searchsorted(heads, failed))
+
     def known_examples(self, examples: Sequence[str]) -> set[str]:
         """Those of some rows that were asked about in whatever words, and answered or are under
         way in a batch."""
@@ -179,10 +195,15 @@ class Ledger:
             found.update(example for (example,) in self._connection.execute(query, chunk + chunk))
         return found
 
-    def put(self, entries: Iterable[Entry], extras: Iterable[Extra] = ()) -> None:
+    def put(
+        self, entries: Iterable[Entry], extras: Iterable[Extra] = (), shard: str | None = None
+    ) -> None:
         """Keep answers for good, all or none; a failed call may be replaced, an answer never.
 
         A call that is put is under way in a batch no longer.
+
+        Args:
+            shard: The file that they stand in as well.
         """
         entries = list(entries)
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -201,6 +222,12 @@ class Ledger:
                 [_row(entry, now) for entry in entries],
             )
             put_extras(self._connection, extras)
+            if shard is not None:
+                self._connection.execute("INSERT OR IGNORE INTO shards VALUES (?)", (shard,))
+
+    def shards(self) -> set[str]:
+        """The files whose answers it has."""
+        return {shard for (shard,) in self._connection.execute("SELECT id FROM shards")}
 
     def forget(self, keys: Iterable[bytes], what: str) -> None:
         """Let answers be asked for again; what they cost stays counted as an extra."""

@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress, repeat
 from pathlib import Path
 
 import jinja2
@@ -14,6 +15,8 @@ from distilwhy.core.task import Example, Exemplar, Task, Wording
 from distilwhy.errors import ConfigError, DataError
 
 Row = Mapping[str, object]
+
+_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,9 @@ def read_examples(source: Source | str, task: Task) -> list[Example]:
             needs, has an answer outside the answer space, or an id stands twice.
     """
     source = Path(source) if isinstance(source, str) else source
-    reader = _Reader(task)
     examples: dict[str, Example] = {}
     places: dict[str, str] = {}
-    for row, where in read_rows(source):
-        example = reader.example(row, where)
+    for example, where in stream_examples(source, task):
         if example.id in examples:
             raise DataError(
                 f"{where}: id {example.id!r} already stands in row "
@@ -55,6 +56,22 @@ def read_examples(source: Source | str, task: Task) -> list[Example]:
     if not examples:
         raise DataError(f"{source}: has no rows; give it some")
     return list(examples.values())
+
+
+def stream_examples(
+    source: Source, task: Task, wanted: Iterable[object] = repeat(True)
+) -> Iterator[tuple[Example, str]]:
+    """The rows of a file or hub split one after the other, each with its place for messages.
+
+    Args:
+        wanted: For each row of the source whether it is; others cost next to nothing.
+
+    Raises:
+        DataError: as ``read_examples``, doubled ids aside.
+    """
+    reader = _Reader(task)
+    for row, where in read_rows(source, wanted):
+        yield reader.example(row, where), where
 
 
 def read_exemplars(rows: list[tuple[Row, str]], task: Task) -> tuple[Exemplar, ...]:
@@ -83,28 +100,30 @@ def read_exemplars(rows: list[tuple[Row, str]], task: Task) -> tuple[Exemplar, .
     return tuple(exemplars)
 
 
-def read_rows(source: Source) -> Iterator[tuple[Row, str]]:
-    """Every row as a mapping, with its place for messages: ``train.jsonl row 3``.
+def read_rows(source: Source, wanted: Iterable[object] = repeat(True)) -> Iterator[tuple[Row, str]]:
+    """Every row that is wanted as a mapping, with its place for messages: ``train.jsonl row 3``.
 
     Raises:
         DataError: if the source is missing, of an unknown format, or broken.
     """
     if isinstance(source, HubSplit):
-        return _hub_rows(source)
+        return compress(_hub_rows(source), wanted)
     if not source.is_file():
         raise DataError(
             f"{source}: no such file; check the path (it is relative to the experiment)"
         )
-    readers = {".jsonl": _jsonl_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
+    if source.suffix == ".jsonl":
+        return _jsonl_rows(source, wanted)
+    readers = {".csv": _csv_rows, ".parquet": _parquet_rows}
     if source.suffix not in readers:
         raise DataError(f"{source}: unknown format {source.suffix!r}; use .jsonl, .csv or .parquet")
-    return readers[source.suffix](source)
+    return compress(readers[source.suffix](source), wanted)
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[Row, str]]:
-    for number, line in enumerate(_lines(path, "utf-8-sig"), 1):
-        if not line.strip():
-            continue
+def _jsonl_rows(path: Path, wanted: Iterable[object]) -> Iterator[tuple[Row, str]]:
+    lines = enumerate(_lines(path, "utf-8-sig"), 1)
+    rows = ((number, line) for number, line in lines if not line.isspace())
+    for number, line in compress(rows, wanted):
         where = f"{path} row {number}"
         try:
             row = json.loads(line)
@@ -147,14 +166,14 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Row, str]]:
     from pyarrow.parquet import ParquetFile
 
     try:
-        batches = ParquetFile(path).iter_batches()
-        rows = [row for batch in batches for row in batch.to_pylist()]
+        batches = ParquetFile(path).iter_batches(batch_size=_BATCH)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        for number, row in enumerate(rows, 1):
+            yield row, f"{path} row {number}"
     except (ArrowException, OSError) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({_first_line(error)}); write it anew"
         ) from None
-    for number, row in enumerate(rows, 1):
-        yield row, f"{path} row {number}"
 
 
 def _hub_rows(source: HubSplit) -> Iterator[tuple[Row, str]]:

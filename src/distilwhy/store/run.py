@@ -2,6 +2,8 @@
 
     experiment.yaml         the resolved experiment
     ledger.sqlite           every answer of the teacher
+    shards/ID.parquet       those that a cluster brought, once more
+    roll.npz                which calls the rows need, so that they are not all read to find out
     students/CELL/          a student, with training.json and training.jsonl beside its weights;
                             CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows
     logs/CELL/              what TensorBoard shows of its training, if it is asked to
@@ -23,7 +25,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
@@ -32,6 +36,7 @@ from distilwhy.core.findings import Case, Findings
 from distilwhy.errors import RunError
 
 _MEASURED = ("seconds", "rows_per_second", "size")
+_SIGNATURE = "signature"
 SUMMARY = "training.json"
 LOG = "training.jsonl"
 
@@ -45,6 +50,14 @@ class RunFolder:
     @property
     def ledger(self) -> Path:
         return self.path / "ledger.sqlite"
+
+    @property
+    def shards(self) -> Path:
+        return self.path / "shards"
+
+    @property
+    def roll(self) -> Path:
+        return self.path / "roll.npz"
 
     @property
     def results(self) -> Path:
@@ -126,12 +139,17 @@ class RunFolder:
             lock.release()
 
 
-def publish_text(path: Path, text: str) -> None:
+def publish_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(content)
     aside.replace(path)
+
+
+def publish_text(path: Path, text: str) -> None:
+    """``publish_bytes`` of a text in UTF-8."""
+    publish_bytes(path, text.encode())
 
 
 def publish_json(path: Path, value: object) -> None:
@@ -142,6 +160,25 @@ def publish_json(path: Path, value: object) -> None:
 def publish_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """``publish_text`` of rows, one JSON object a line."""
     publish_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def publish_arrays(path: Path, signature: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays, signed, so that they are there whole or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with aside.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{_SIGNATURE: np.array(signature)}, **arrays)
+    aside.replace(path)
+
+
+def read_arrays(path: Path, signature: str) -> dict[str, np.ndarray] | None:
+    """The arrays at ``path``; None if there are none, or they are signed otherwise."""
+    try:
+        with np.load(path) as kept:
+            if str(kept[_SIGNATURE]) != signature:
+                return None
+            return {name: kept[name] for name in kept.files if name != _SIGNATURE}
+    except (OSError, ValueError, KeyError, BadZipFile, EOFError):
+        return None
 
 
 def publish_findings(folder: RunFolder, findings: Findings) -> None:

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from hashlib import sha256
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,8 @@ from distilwhy.teachers.base import Reply, Trouble
 from distilwhy.teachers.gemini import GEMINI
 from distilwhy.teachers.openai import CHAT, COMPLETION
 from distilwhy.teachers.reply import ReplyReader
-from distilwhy.teachers.wire import Wire
+from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
+from distilwhy.teachers.wire import Wire, turns
 
 PATIENCE = 5
 WIRES: Mapping[str, Wire] = {
@@ -39,12 +41,16 @@ class HttpTeacher:
 
     Entering it reads the key from the environment.
 
+    Args:
+        tokenizer: Where ``teacher.tokenizer`` is: a local folder, or a name on the hub.
+
     Raises:
         ConfigError: on entering, if the environment variable named for the key is not set.
     """
 
-    def __init__(self, config: HttpTeacherConfig) -> None:
+    def __init__(self, config: HttpTeacherConfig, tokenizer: str | None = None) -> None:
         self._config = config
+        self._tokenizer = tokenizer
         self._wire = WIRES[config.kind]
         self._reader = ReplyReader(config, self._wire, None)
         self._proxy: str | None = None
@@ -86,6 +92,9 @@ class HttpTeacher:
             )
         return len(_encode(self._wire.body(self._config, prompt))), self._config.max_tokens
 
+    def count(self, prompts: Sequence[Prompt]) -> list[int] | None:
+        return self._prompts.count(prompts) if self._prompts else None
+
     async def __aenter__(self) -> Self:
         key = read_key(self._config.api_key_env)
         self._reader = ReplyReader(self._config, self._wire, key)
@@ -122,6 +131,16 @@ class HttpTeacher:
             return Reply(Trouble(what, nobody=nobody, lost=not nobody))
         said = self._reader.read(response.status, response.headers, content)
         return Reply(said, self._wire.rest(response.headers))
+
+    @cached_property
+    def _prompts(self) -> PromptTokenizer | None:
+        if self._tokenizer is None:
+            return None
+        return PromptTokenizer(
+            open_tokenizer(self._tokenizer, "teacher.tokenizer"),
+            chats=self._config.kind != "completion",
+            turns=partial(turns, self._config),
+        )
 
 
 def _identity(config: HttpTeacherConfig, wire: Wire) -> str:

@@ -21,7 +21,8 @@ class RecordedTeacher:
     Args:
         files: The completions.
         samples: The most lines that an id may have there.
-        explanations: Further files, with one line an id: what is said when asked to explain.
+        explanations: Further files: what is said when asked to explain.
+        explained: The most lines that an id may have in those.
 
     Raises:
         TeacherError: if a file is missing, a line is broken, or an id has too many.
@@ -33,10 +34,16 @@ class RecordedTeacher:
     patience = None
 
     def __init__(
-        self, files: Sequence[Path], samples: int = 1, explanations: Sequence[Path] = ()
+        self,
+        files: Sequence[Path],
+        samples: int = 1,
+        explanations: Sequence[Path] = (),
+        explained: int = 1,
     ) -> None:
-        self._completions = _Recording(files, samples, "set teacher.samples to use more")
-        self._explanations = _Recording(explanations, 1, "keep one of them")
+        more = "set teacher.samples to use more"
+        fewer = more if explained > 1 else "keep one of them"
+        self._completions = _Recording(files, samples, more)
+        self._explanations = _Recording(explanations, explained, fewer)
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         name = "explanations" if prompt.head.explains else "content"
@@ -45,6 +52,9 @@ class RecordedTeacher:
 
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         return 0, 0
+
+    def count(self, prompts: Sequence[Prompt]) -> None:
+        return None
 
     async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
         said = self._recording(prompt).texts.get(prompt.example_id, [])
