@@ -503,12 +503,19 @@ def test_a_batch_elsewhere_is_not_asked_again_until_it_is_given_up(opened, serve
     ("changes", "message"),
     [
         ({"teacher.kind": "anthropic"}, "kind 'anthropic' cannot be asked in batches here"),
+        ({"teacher.replicas": ["http://b/v1"]}, "goes to base_url alone; leave out replicas"),
         ({"teacher.max_tokens": None}, "needs teacher.max_tokens, to know what a batch may cost"),
     ],
 )
 def test_settings_that_do_not_go_together(opened, changes, message):
     with pytest.raises(ConfigError, match=message):
         opened(changes)
+
+
+def test_batches_are_not_for_a_cluster(opened, server: BatchServer):
+    with pytest.raises(ConfigError, match="teacher.batch hands calls over from one place"):
+        annotate(opened(), engine="ray")
+    assert server.log == []
 
 
 def kill_at(step: int, experiment: Experiment, **arguments: object) -> bool:

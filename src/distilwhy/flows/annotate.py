@@ -25,7 +25,7 @@ from distilwhy.core.estimate import Estimate
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Limits, Purse
-from distilwhy.flows.batching import Batching, forget
+from distilwhy.flows.batching import Batching, forget, open_batching
 from distilwhy.flows.call import Call
 from distilwhy.flows.cluster import open_crew
 from distilwhy.flows.experiment import Experiment
@@ -38,7 +38,6 @@ from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
 from distilwhy.store.shards import take_in_shards
 from distilwhy.students.processes import refuse_company
-from distilwhy.teachers.batch import BatchEndpoint
 from distilwhy.teachers.local import LocalTeacher
 
 
@@ -117,7 +116,7 @@ def annotate(
             forget(ledger)
         purse = _open_purse(experiment, ledger, budget)
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
-        batching = _open_batching(experiment, ledger, keeper, purse, engine)
+        batching = open_batching(experiment, ledger, keeper, purse)
         try:
             with _open_engine(engine, workers, experiment, keeper, purse) as (ask, askers):
                 work = _Annotating(
@@ -142,6 +141,11 @@ def _open_engine(
 ) -> Iterator[tuple[Ask, int]]:
     """What asks some calls and has them kept, and how many do so side by side."""
     if engine == "ray":
+        if getattr(experiment.config.teacher, "batch", False):
+            raise ConfigError(
+                f"{experiment.file}: teacher.batch hands calls over from one place; take it out, "
+                "or leave --engine ray out"
+            )
         with open_crew(experiment, keeper, purse, workers) as crew:
             yield crew.ask, len(crew.workers)
         return
@@ -151,33 +155,6 @@ def _open_engine(
         _run(Asking(experiment.teacher, calls, keeper, limits, purse).run())
 
     yield ask, 1
-
-
-def _open_batching(
-    experiment: Experiment,
-    ledger: Ledger,
-    keeper: LedgerKeeper,
-    purse: Purse | None,
-    engine: Engine,
-) -> Batching | None:
-    """What hands calls over in batches; None where the teacher is no endpoint."""
-    config, prices = experiment.config.teacher, experiment.config.prices
-    if not isinstance(config, HttpTeacherConfig):
-        return None
-    if config.batch and engine == "ray":
-        raise ConfigError(
-            f"{experiment.file}: teacher.batch hands calls over from one place; take it out, or "
-            "leave --engine ray out"
-        )
-    return Batching(
-        BatchEndpoint(config),
-        experiment.teacher,
-        keeper,
-        ledger,
-        experiment.folder.path / ".batch.jsonl",
-        Prices(**prices.model_dump()) if prices else None,
-        purse,
-    )
 
 
 class _Annotating:

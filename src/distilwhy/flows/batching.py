@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
+from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import Prices, Tokens
 from distilwhy.errors import TeacherError
 from distilwhy.flows.asking import Purse
 from distilwhy.flows.call import Call
+from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.keeper import LedgerKeeper
 from distilwhy.flows.room import Room
 from distilwhy.flows.settling import Settling
@@ -206,6 +208,24 @@ class Batching:
                     f"({state.problem}); run again when other batches of the account have ended"
                 )
             self._submission.most_calls = largest // 2
+
+
+def open_batching(
+    experiment: Experiment, ledger: Ledger, keeper: LedgerKeeper, purse: Purse | None
+) -> Batching | None:
+    """What hands the calls of an experiment over; None where its teacher is no endpoint."""
+    config, prices = experiment.config.teacher, experiment.config.prices
+    if not isinstance(config, HttpTeacherConfig):
+        return None
+    return Batching(
+        BatchEndpoint(config),
+        experiment.teacher,
+        keeper,
+        ledger,
+        experiment.folder.path / ".batch.jsonl",
+        Prices(**prices.model_dump()) if prices else None,
+        purse,
+    )
 
 
 def forget(ledger: Ledger) -> None:
