@@ -513,7 +513,7 @@ def test_settings_that_do_not_go_together(opened, changes, message):
 
 
 def test_batches_are_not_for_a_cluster(opened, server: BatchServer):
-    with pytest.raises(ConfigError, match="teacher.batch hands calls over from one place"):
+    with pytest.raises(ConfigError, match=r"teacher\.batch hands calls over from one place"):
         annotate(opened(), engine="ray")
     assert server.log == []
 

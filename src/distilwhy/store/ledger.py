@@ -253,7 +253,7 @@ class Ledger:
         query = (
             f"SELECT {sums}, batch, 1 FROM completions GROUP BY batch UNION ALL "
             f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain UNION ALL "
-            f"SELECT {sums}, 1, 0 FROM batched HAVING count(*)"
+            f"SELECT {sums}, 1, 0 FROM batched GROUP BY NULL"
         )
         return [
             (Tokens(read, written, cached, bool(batch)), bool(certain))
