@@ -32,6 +32,7 @@ from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
 from distilwhy.flows.inquiry import Inquiry
 from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
+from distilwhy.flows.roll import count_calls
 from distilwhy.flows.spending import add_up
 from distilwhy.flows.survey import MEASURED, Survey, survey
 from distilwhy.store.examples import pick
@@ -266,13 +267,8 @@ def _pass_by_answered(experiment: Experiment, ledger: Ledger) -> tuple[Inquiry, 
         missing[np.flatnonzero(~missing)[:MEASURED]] = True
     rows = [pick(experiment.annotated[name], picked) for name, picked in wanted.items()]
     stay = [roll.keys[name][picked] for name, picked in wanted.items()]
-    passed_by = _count_calls(list(roll.keys.values())) - _count_calls(stay)
+    passed_by = count_calls(roll.keys.values()) - count_calls(stay)
     return replace(experiment.inquiry, rows=lambda: chain(*rows)), passed_by
-
-
-def _count_calls(keys: list[np.ndarray]) -> int:
-    """Rows that are asked about in the same words share their calls."""
-    return len(np.unique(np.concatenate(keys))) if keys else 0
 
 
 def _side_by_side(config: Settings, askers: int) -> Settings:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -212,7 +213,7 @@ def _open_splits(
     test = open_examples(sources["test"], task) if "test" in sources else ()
     if not isinstance(data.validation, float):
         return Splits(train, open_examples(sources["validation"], task), test), np.zeros(0, bool)
-    if len(train) < 2:
+    if len(list(islice(train, 2))) < 2:
         raise DataError(
             f"{sources['train']}: one row cannot be split into train and validation; give it more"
         )

@@ -18,7 +18,8 @@ from distilwhy.core.estimate import Counted, Estimate, Measured, Pace, estimate
 from distilwhy.core.prompt import Prompt, render_reply
 from distilwhy.flows.call import Call
 from distilwhy.flows.inquiry import Inquiry
-from distilwhy.store.ledger import Ledger
+from distilwhy.flows.roll import count_calls
+from distilwhy.store.ledger import Ledger, head_of
 
 CHUNK = 500
 MEASURED = 500
@@ -63,9 +64,9 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
         answered = ledger.answered(call.key for call in chunk)
         waiting = ledger.batched(call.key for call in chunk)
         missing = [call for call in chunk if call.key not in answered | waiting]
-        every.extend(_short(call.key) for call in chunk)
-        found.extend(map(_short, answered))
-        batched.extend(map(_short, waiting - answered))
+        every.extend(head_of(call.key) for call in chunk)
+        found.extend(map(head_of, answered))
+        batched.extend(map(head_of, waiting - answered))
         sent += sum(call.prompt.size for call in missing)
         some.add(call.prompt for call in missing)
         first = [c.prompt for c in missing if not c.sample and not c.again]
@@ -73,7 +74,9 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
         repaid += len(ledger.known_examples(sorted(rows)))
         if len(known) < MEASURED:
             known += _measure(ledger, [call for call in chunk if call.key in answered])
-    count, done, sent_off = (len(np.unique(keys)) for keys in (every, found, batched))
+    count, done, sent_off = (
+        count_calls([np.frombuffer(heads, np.uint64)]) for heads in (every, found, batched)
+    )
     teacher = config.teacher
     if isinstance(teacher, RecordedTeacherConfig):
         return Survey(count, done, sent_off, 0, None)
@@ -125,10 +128,6 @@ def _pace(teacher: HttpTeacherConfig | LocalTeacherConfig) -> Pace:
         # What is known of each of its answers is the share of a batch's time.
         return Pace(concurrency=1)
     return Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute)
-
-
-def _short(key: bytes) -> int:
-    return int.from_bytes(key[:8])
 
 
 def _measure(ledger: Ledger, calls: Sequence[Call]) -> list[Measured]:

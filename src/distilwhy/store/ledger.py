@@ -8,6 +8,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -124,6 +125,11 @@ def call_key(request: Mapping[str, object], sample: int = 0) -> bytes:
     return hashlib.sha256(canonical.encode()).digest()
 
 
+def head_of(key: bytes) -> int:
+    """The first eight bytes of a key: enough to tell a million calls apart."""
+    return int.from_bytes(key[:8])
+
+
 class Ledger:
     """The answers of a run, by call key. Open one with ``open_ledger``."""
 
@@ -173,14 +179,14 @@ class Ledger:
 
     def answered_heads(self) -> np.ndarray:
         """The first eight bytes of every key that has an answer, as numbers, in order."""
-        heads, failed = (
-            np.fromiter((int.from_bytes(key[:8]) for (key,) in rows), np.uint64)
-            for rows in (
-                self._connection.execute(f"SELECT key FROM completions{which} ORDER BY key")
-                for which in ("", " WHERE error IS NOT NULL")
-            )
-        )
-        return np.delete(heads, np.searchsorted(heads, failed))
+        failed = self._heads(" WHERE error IS NOT NULL")
+        every = self._heads("")
+        return np.delete(every, np.searchsorted(every, failed)) if len(failed) else every
+
+    def _heads(self, which: str) -> np.ndarray:
+        found = self._connection.execute(f"SELECT key FROM completions{which} ORDER BY key")
+        heads = array("Q", (head_of(key) for (key,) in found))
+        return np.frombuffer(heads, np.uint64)
 
     def known_examples(self, examples: Sequence[str]) -> set[str]:
         """Those of some rows that were asked about in whatever words, and answered or are under
