@@ -190,6 +190,13 @@ def annotate(
         int | None, typer.Option(min=1, help="Workers of the cluster; by default one a node.")
     ] = None,
     yes: Yes = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait for batches; run again later.")
+    ] = False,
+    forget_batches: Annotated[
+        bool,
+        typer.Option("--forget-batches", help="Give batches up: ask, and pay, their calls anew."),
+    ] = False,
 ) -> None:
     """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""
     if workers and engine != "ray":
@@ -209,6 +216,8 @@ def annotate(
             budget=budget,
             engine=engine,
             workers=workers,
+            wait=not no_wait,
+            forget_batches=forget_batches,
         )
     console.show_tallies(tally_annotations(experiment))
 

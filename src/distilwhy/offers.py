@@ -99,6 +99,8 @@ def describe_estimate(found: Estimate, currency: str) -> str:
     parts.append(f"{read} tokens to read and {written} to write ({found.source})")
     if found.seconds is not None:
         parts.append(_time(found.seconds))
+    if found.batch:
+        parts.append("in batches, each within 24 h")
     return ", ".join(parts)
 
 
@@ -107,7 +109,15 @@ def describe_spending(found: Spending, currency: str) -> str:
     certain = f"{as_money(found.certain)} {currency}"
     if not found.possible:
         return certain
-    return f"{certain}, and up to {as_money(found.possible)} for calls that were lost"
+    return (
+        f"{certain}, and up to {as_money(found.possible)} for calls that were lost or are under way"
+    )
+
+
+def describe_batches(batches: int, calls: int) -> str:
+    """How much is under way, up to the place where it is."""
+    which = "1 batch" if batches == 1 else f"{batches} batches"
+    return f"{which} of {calls:,} calls {'is' if batches == 1 else 'are'}"
 
 
 def _describe_sample(sample: Sample) -> Iterator[str]:

@@ -58,6 +58,7 @@ class HttpTeacherConfig(StrategyConfig):
     tokens_per_minute: float | None = Field(default=None, gt=0)
     budget: float | None = Field(default=None, gt=0)
     gate: GateConfig = GateConfig()
+    batch: bool = False
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: int = Field(default=1, gt=0)
     explain_wrong: bool = False
@@ -120,6 +121,18 @@ class HttpTeacherConfig(StrategyConfig):
             raise ValueError(
                 "kind 'completion' cannot ask for it; take kind 'chat', or leave it out"
             )
+        return value
+
+    @field_validator("batch")
+    @classmethod
+    def _by_file(cls, value: bool, info: ValidationInfo) -> bool:
+        kind = info.data.get("kind")
+        if value and kind not in ("chat", "completion"):
+            raise ValueError(f"kind {kind!r} cannot be asked in batches here; leave it out")
+        if value and info.data.get("replicas"):
+            raise ValueError("goes to base_url alone; leave out replicas")
+        if value and info.data.get("max_tokens", 0) is None:
+            raise ValueError("needs teacher.max_tokens, to know what a batch may cost; set it")
         return value
 
     @field_validator("extra")

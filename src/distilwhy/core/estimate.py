@@ -60,8 +60,9 @@ class Estimate:
         input: Tokens read, in all.
         output: Tokens written, in all.
         cost: In the currency of the prices; None without any.
-        seconds: Until all are answered; None where no call was ever timed.
+        seconds: Until all are answered; None where no call was ever timed, and for batches.
         source: Where the figures come from, in words.
+        batch: Whether they go by the batch interface.
     """
 
     calls: int
@@ -70,6 +71,7 @@ class Estimate:
     cost: Range | None
     seconds: Range | None
     source: str
+    batch: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def estimate(
     reply: float,
     longest: int | None,
     counted: Counted | None = None,
+    batch: bool = False,
 ) -> Estimate:
     """What the missing calls will take.
 
@@ -106,6 +109,7 @@ def estimate(
         reply: The mean bytes of the replies that the prompt shows; 0 if it shows none.
         longest: The most tokens that a reply may have.
         counted: Calls to make whose tokens were counted.
+        batch: Whether they go by the batch interface, at its price and in its own time.
     """
     if len(known) >= ENOUGH:
         density = _mean([call.input / call.sent for call in known])
@@ -123,8 +127,9 @@ def estimate(
         source = f"counted{some} by {counted.by}{known_by}"
     if longest is not None:
         written = Range(*(min(end, longest * calls) for end in (written.low, written.high)))
-    cost = None if prices is None else _cost(read, written, prices)
-    return Estimate(calls, read, written, cost, _time(calls, read, written, known, pace), source)
+    cost = None if prices is None else _cost(read, written, prices, batch)
+    seconds = None if batch else _time(calls, read, written, known, pace)
+    return Estimate(calls, read, written, cost, seconds, source, batch)
 
 
 def _extrapolate(counted: Counted, calls: int, sent: int) -> Range:
@@ -156,9 +161,9 @@ def _mean(values: Sequence[float]) -> Range:
     return Range(max(0.0, mean - reach), mean + reach)
 
 
-def _cost(read: Range, written: Range, prices: Prices) -> Range:
+def _cost(read: Range, written: Range, prices: Prices, batch: bool) -> Range:
     low, high = (
-        prices.of(Tokens(round(r), round(w)))
+        prices.of(Tokens(round(r), round(w), batch=batch))
         for r, w in ((read.low, written.low), (read.high, written.high))
     )
     return Range(float(low), float(high))

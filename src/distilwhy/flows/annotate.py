@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from itertools import chain, islice
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from distilwhy.core.estimate import Estimate, as_money
 from distilwhy.core.task import Example
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Limits, Purse
+from distilwhy.flows.batching import Batching, forget, open_batching
 from distilwhy.flows.call import Call
 from distilwhy.flows.cluster import open_crew
 from distilwhy.flows.experiment import Experiment
@@ -74,13 +76,16 @@ def annotate(
     again: Again | None = None,
     engine: Engine = "asyncio",
     workers: int | None = None,
+    wait: bool = True,
+    forget_batches: bool = False,
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
     Rows whose call failed for good before are asked again; rows with an answer never are. Once
     all answers are asked for, the teacher is asked to explain the gold labels that it missed.
     An endpoint is first asked about the few rows of ``teacher.gate``, spread over all; the rest
-    are asked about if their answers are good enough.
+    are asked about if their answers are good enough. With ``teacher.batch`` the rest is handed
+    over in batches; what an earlier run handed over is fetched, and never handed over again.
 
     Args:
         limit: Ask no more calls than this.
@@ -93,13 +98,16 @@ def annotate(
             stays on the books.
         engine: Where to ask from: this process, or the workers of a Ray cluster.
         workers: How many of those; None: one for every node.
+        wait: Wait for batches that are under way; else look at each once, hand over what is
+            missing, and come back.
+        forget_batches: Ask anew what batches have under way; it stays counted as spent.
 
     Raises:
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
             the first answers are no good, or nobody agrees; what was answered is kept.
         BudgetError: if what is left would not cover the worst case of the next call.
         ConfigError: if there is a budget and no prices, or a teacher that bills nobody; if Ray is
-            wanted and not installed.
+            wanted and not installed, or for batches.
         RunError: if another process works in the run folder, or was started with this one.
     """
     refuse_company()
@@ -111,11 +119,16 @@ def annotate(
     ):
         experiment.write_resolved()
         take_in_shards(folder.shards, ledger)
+        if forget_batches:
+            forget(ledger)
         purse = _open_purse(experiment, ledger, budget)
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
+        batching = open_batching(experiment, ledger, keeper, purse)
         try:
             with _open_engine(engine, workers, experiment, keeper, purse) as (ask, askers):
-                work = _Annotating(experiment, looked_up, keeper, ask, askers, agree)
+                work = _Annotating(
+                    experiment, looked_up, keeper, ask, askers, agree, batching, wait=wait
+                )
                 if again is None:
                     work.do(limit, pilot)
                 else:
@@ -139,6 +152,11 @@ def _open_engine(
 ) -> Iterator[tuple[Ask, int]]:
     """What asks some calls and has them kept, and how many do so side by side."""
     if engine == "ray":
+        if getattr(experiment.config.teacher, "batch", False):
+            raise ConfigError(
+                f"{experiment.file}: teacher.batch hands calls over from one place; take it out, "
+                "or leave --engine ray out"
+            )
         with open_crew(experiment, keeper, purse, workers) as crew:
             yield crew.ask, len(crew.workers)
         return
@@ -156,6 +174,8 @@ class _Annotating:
     Args:
         ask: Asks some calls, and has them kept.
         askers: How many do so side by side.
+        batching: Hands some calls over in batches; None where no endpoint is asked.
+        wait: Whether to wait for batches.
     """
 
     def __init__(
@@ -166,14 +186,20 @@ class _Annotating:
         ask: Ask,
         askers: int,
         agree: Agree,
+        batching: Batching | None,
+        *,
+        wait: bool,
     ) -> None:
         self._experiment = experiment
         self._config = _side_by_side(experiment.config, askers)
         self._inquiry, self._passed_by = _pass_by_answered(experiment, ledger)
         self._ledger = ledger
         self._keeper = keeper
-        self._ask_all = ask
+        self._ask_some = ask
         self._agree = agree
+        self._batching = batching
+        self._by_batch = getattr(experiment.config.teacher, "batch", False)
+        self._wait = wait
 
     def do(self, limit: int | None, pilot: int | None) -> None:
         """Ask for answers, then for explanations."""
@@ -184,10 +210,11 @@ class _Annotating:
         if answers.missing:
             self._warn_of_repaying(answers)
             self._pass_gate(answers, limit)
-            self._ask(self._inquiry.answer_calls, limit)
+        self._ask_all(self._inquiry.answer_calls, answers, limit)
         # Which rows need an explanation is known when the answers are there, and no sooner.
-        if self._survey(self._inquiry.explanation_calls).missing:
-            self._ask(self._inquiry.explanation_calls, limit)
+        if not self._keeper.progress.batches:
+            explanations = self._survey(self._inquiry.explanation_calls)
+            self._ask_all(self._inquiry.explanation_calls, explanations, limit)
 
     def do_again(self, again: Again, limit: int | None) -> None:
         """Forget some answers, and ask for them again."""
@@ -202,11 +229,24 @@ class _Annotating:
         self._keeper.count_in(found.calls + passed_by, found.answered + passed_by)
         return found
 
+    def _ask_all(
+        self, list_calls: Callable[[], Iterator[Call]], found: Survey, limit: int | None
+    ) -> None:
+        """Ask, or hand over, what is missing; what is under way in batches is waited for first."""
+        batching, by_batch = self._batching, self._by_batch
+        was_under_way = batching is not None and batching.is_under_way
+        if batching and (was_under_way or (by_batch and found.missing)):
+            missing = partial(self._keeper.missing, list_calls, self._ledger)
+            left = None if limit is None else max(0, limit - self._keeper.made)
+            _run(batching.run(missing if by_batch else None, left, wait=self._wait))
+        if not by_batch and (was_under_way or found.missing):
+            self._ask(list_calls, limit)
+
     def _ask(self, list_calls: Callable[[], Iterator[Call]], limit: int | None) -> None:
         calls = self._keeper.missing(list_calls, self._ledger)
         if limit is not None:
             calls = islice(calls, max(0, limit - self._keeper.made))
-        self._ask_all(calls)
+        self._ask_some(calls)
 
     def _warn_of_repaying(self, found: Survey) -> None:
         if found.estimate and found.repaid:

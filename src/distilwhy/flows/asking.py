@@ -67,6 +67,11 @@ class Purse:
             self._write_advance(advance)
         return True
 
+    def close(self) -> None:
+        """Write down that nothing is out any more."""
+        self.budget.advance = self.budget.out
+        self._write_advance(self.budget.out)
+
     def worst(self, teacher: Teacher, call: Call) -> tuple[Tokens, Decimal]:
         """The most that a try can take, and what that costs."""
         tokens = self.prices.dearest(*teacher.longest(call.prompt))
@@ -175,7 +180,7 @@ class Asking:
         trouble, seconds = Trouble(""), 0.0
         for attempt in range(self._teacher.retries + 1):
             if attempt:
-                await asyncio.sleep(max(_pause(attempt), trouble.retry_after_s))
+                await asyncio.sleep(max(pause_before(attempt), trouble.retry_after_s))
             async with self._slot():
                 worst = await self._afford(call)
                 if worst is None:
@@ -229,16 +234,16 @@ class Asking:
                 self._settle(reserved, NOTHING)
             return
         self._slots.good()
-        used = _used(said)
-        if used is None:
+        counted = used(said)
+        if counted is None:
             if said.error is None and self._purse:
                 self._lose("answered without a count of tokens", worst, reserved)
             else:
                 self._settle(reserved, NOTHING)
             return
         if self._limits.tokens:
-            self._limits.tokens.correct(_expected(worst) - used.input - used.output)
-        self._settle(reserved, self._purse.prices.of(used) if self._purse else NOTHING)
+            self._limits.tokens.correct(_expected(worst) - counted.input - counted.output)
+        self._settle(reserved, self._purse.prices.of(counted) if self._purse else NOTHING)
 
     def _lose(self, what: str, worst: Tokens, reserved: Decimal) -> None:
         """Count tokens as spent that nobody can say were not."""
@@ -313,7 +318,8 @@ def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
             most -= 1
 
 
-def _used(said: Completion) -> Tokens | None:
+def used(said: Completion) -> Tokens | None:
+    """The tokens that a teacher counted; None where it did not."""
     if said.input_tokens is None or said.output_tokens is None:
         return None
     return Tokens(said.input_tokens, said.output_tokens, said.cached_tokens)
@@ -324,7 +330,7 @@ def _expected(worst: Tokens) -> float:
     return worst.input / 4 + worst.output
 
 
-def _pause(attempt: int) -> float:
+def pause_before(attempt: int) -> float:
     """Seconds before the given try: doubling, with jitter, so that callers do not march in step."""
     longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempt - 1))
     return longest * random.uniform(0.5, 1.0)

@@ -1,11 +1,13 @@
 """What the teacher cost and what a student costs, from what was counted and measured."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from distilwhy.config import LocalTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.cost import Bill, Prices, Usage, settle
 from distilwhy.core.findings import MethodScore
+from distilwhy.flows.asking import used
 from distilwhy.flows.experiment import Experiment
 from distilwhy.store.ledger import Entry
 
@@ -16,13 +18,12 @@ SHOWN = "step-by-step"
 def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
     """The bill of an experiment; without prices in its file, of tokens and seconds alone."""
     entries = experiment.inquiry.read_entries()
-    completions = [entry.completion for entry in entries]
-    counted = [c for c in completions if c.input_tokens is not None and c.output_tokens is not None]
+    counted = [(entry, tokens) for entry in entries if (tokens := used(entry.completion))]
     shown = next((m for m in methods if (m.method, m.rows) == (SHOWN, None)), methods[0])
     usage = Usage(
-        calls=len(completions),
-        input_tokens=sum(c.input_tokens or 0 for c in counted),
-        output_tokens=sum(c.output_tokens or 0 for c in counted),
+        calls=len(entries),
+        input_tokens=sum(tokens.input for _, tokens in counted),
+        output_tokens=sum(tokens.output for _, tokens in counted),
         counted=len(counted),
         rows=len(experiment.read_annotations()),
         training_seconds=shown.students[0].seconds,
@@ -30,7 +31,8 @@ def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
         teacher_rows_per_second=_pace(experiment, entries),
     )
     prices = experiment.config.prices
-    return settle(usage, Prices(**prices.model_dump()) if prices else None)
+    paid = (replace(tokens, batch=entry.batch) for entry, tokens in counted)
+    return settle(usage, Prices(**prices.model_dump()) if prices else None, paid)
 
 
 def _pace(experiment: Experiment, entries: Sequence[Entry]) -> float | None:

@@ -1,7 +1,7 @@
 """Which calls are missing, and what becomes of the answers to them."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -9,6 +9,7 @@ from distilwhy.core.annotation import Completion
 from distilwhy.errors import TeacherError
 from distilwhy.flows.asking import Heard
 from distilwhy.flows.call import Call
+from distilwhy.store.batches import UnderWay
 from distilwhy.store.ledger import Entry, Extra, Ledger
 
 CHUNK = 500
@@ -25,6 +26,10 @@ class Progress:
         answered: Those answered since.
         failed: Those whose call failed for good.
         lost: Those that were under way on a worker that died, and are asked again.
+        batches: How many batches the endpoint has under way.
+        in_batches: The calls in them.
+        done_in_batches: Those of them that it says it has answered.
+        trouble: Why it cannot be asked how its batches are, just now; "" where it can.
     """
 
     total: int
@@ -32,6 +37,10 @@ class Progress:
     answered: int = 0
     failed: int = 0
     lost: int = 0
+    batches: int = 0
+    in_batches: int = 0
+    done_in_batches: int = 0
+    trouble: str = ""
 
 
 Watch = Callable[[Progress], None]
@@ -80,7 +89,8 @@ class LedgerKeeper:
                     yield call
 
     def _unanswered(self, calls: Iterator[Call], ledger: Ledger) -> Iterator[Call]:
-        """The calls that are neither answered nor under way, and have not failed in this run.
+        """The calls that are neither answered nor under way, here or in a batch, and have not
+        failed in this run.
 
         Looked up when they are needed and not before: of two calls with one key the second may
         be answered by then.
@@ -88,13 +98,23 @@ class LedgerKeeper:
         while chunk := list(islice(calls, CHUNK)):
             answered, failed = ledger.settled(call.key for call in chunk)
             self._failed_before |= failed - self._failed_now
+            batched = ledger.batched(call.key for call in chunk)
+            gone = answered | batched
             for call in chunk:
-                if call.key not in answered | self._under_way | self._failed_now:
+                # The larger sets are looked into one by one: joining them takes too long.
+                if not any(call.key in keys for keys in (gone, self._under_way, self._failed_now)):
                     yield call
+
+    def release(self, keys: Iterable[bytes]) -> None:
+        """Calls that were missing are under way no more, or in a batch."""
+        self._under_way.difference_update(keys)
 
     async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
         """Keep answers in one transaction, then count them."""
-        entries = list(map(entry, heard))
+        await self.keep_entries(list(map(entry, heard)), extras)
+
+    async def keep_entries(self, entries: list[Entry], extras: list[Extra]) -> None:
+        """The same, whichever way they came."""
         await asyncio.to_thread(self._ledger.put, entries, extras)
         self._count(entries)
 
@@ -119,6 +139,17 @@ class LedgerKeeper:
             self.progress,
             answered=self.progress.answered + len(entries) - len(failed),
             failed=self.progress.failed + len(failed),
+        )
+        self._watch(self.progress)
+
+    def tell(self, under_way: UnderWay, done: int, trouble: str) -> None:
+        """Say how batches get on."""
+        self.progress = replace(
+            self.progress,
+            batches=under_way.batches,
+            in_batches=under_way.calls,
+            done_in_batches=done,
+            trouble=trouble,
         )
         self._watch(self.progress)
 

@@ -30,6 +30,7 @@ class Plan:
         calls: The calls of an annotation from nothing; explanations are among them as far as
             the answers tell yet which rows need one.
         answered: Those that the ledger holds.
+        under_way: Those that are in batches, and have no answer yet.
         repaid: The rows that were answered before in other words, or by another teacher, and
             are to be paid anew.
         estimate: What the missing calls will take; None where nothing is to be paid.
@@ -46,6 +47,7 @@ class Plan:
     told: int
     calls: int
     answered: int
+    under_way: int
     repaid: int
     estimate: Estimate | None
     spent: Spending | None
@@ -72,6 +74,7 @@ def plan(experiment: Experiment) -> Plan:
         told=_count_told(experiment),
         calls=calls.calls,
         answered=calls.answered,
+        under_way=calls.under_way,
         repaid=calls.repaid,
         estimate=calls.estimate if calls.missing else None,
         spent=spending(experiment),

@@ -33,6 +33,7 @@ class Survey:
     Attributes:
         calls: All.
         answered: Those that the ledger holds.
+        under_way: Those that are in batches, and have no answer yet.
         repaid: The rows that were answered before in other words, or by another teacher, and
             would be paid anew.
         estimate: What the missing calls will take; None where there is nothing to pay.
@@ -40,13 +41,14 @@ class Survey:
 
     calls: int
     answered: int
+    under_way: int
     repaid: int
     estimate: Estimate | None
 
     @property
     def missing(self) -> int:
         """The calls to make."""
-        return self.calls - self.answered
+        return self.calls - self.answered - self.under_way
 
 
 def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[Call]) -> Survey:
@@ -54,15 +56,17 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
 
     It keeps eight bytes of each key, so that a million calls take a few megabytes.
     """
-    every, found = array("Q"), array("Q")
+    every, found, batched = array("Q"), array("Q"), array("Q")
     known: list[Measured] = []
     some = _Some()
     sent = repaid = 0
     while chunk := list(islice(calls, CHUNK)):
         answered = ledger.answered(call.key for call in chunk)
-        missing = [call for call in chunk if call.key not in answered]
+        waiting = ledger.batched(call.key for call in chunk)
+        missing = [call for call in chunk if call.key not in answered | waiting]
         every.extend(head_of(call.key) for call in chunk)
         found.extend(map(head_of, answered))
+        batched.extend(map(head_of, waiting - answered))
         sent += sum(call.prompt.size for call in missing)
         some.add(call.prompt for call in missing)
         first = [c.prompt for c in missing if not c.sample and not c.again]
@@ -70,9 +74,12 @@ def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[C
         repaid += len(ledger.known_examples(sorted(rows)))
         if len(known) < MEASURED:
             known += _measure(ledger, [call for call in chunk if call.key in answered])
-    count, done = (count_calls([np.frombuffer(heads, np.uint64)]) for heads in (every, found))
-    expected = estimate_calls(inquiry, config, count - done, sent, known, some.prompts)
-    return Survey(count, done, repaid if expected else 0, expected)
+    count, done, sent_off = (
+        count_calls([np.frombuffer(heads, np.uint64)]) for heads in (every, found, batched)
+    )
+    to_make = count - done - sent_off
+    expected = estimate_calls(inquiry, config, to_make, sent, known, some.prompts)
+    return Survey(count, done, sent_off, repaid if expected else 0, expected)
 
 
 def estimate_calls(
@@ -102,6 +109,7 @@ def estimate_calls(
         reply=sum(replies) / len(replies) if replies else 0.0,
         longest=teacher.max_tokens,
         counted=_count(inquiry, teacher, some),
+        batch=isinstance(teacher, HttpTeacherConfig) and teacher.batch,
     )
 
 

@@ -52,6 +52,24 @@ CREATE TABLE IF NOT EXISTS extras (
     at TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS advances (amount TEXT NOT NULL, ended INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    address TEXT NOT NULL,
+    file TEXT,
+    id TEXT,
+    made_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batched (
+    key BLOB PRIMARY KEY,
+    batch TEXT NOT NULL,
+    example TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS batched_in ON batched (batch);
+CREATE INDEX IF NOT EXISTS batched_examples ON batched (example);
 CREATE TABLE IF NOT EXISTS shards (id TEXT PRIMARY KEY);
 """
 _SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
@@ -120,10 +138,10 @@ class Ledger:
         self._lock = threading.Lock()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and one at a time: threads share a connection's transaction."""
         with self._lock, self._connection:
-            yield
+            yield self._connection
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Completion]:
         """The completions of those ``keys`` that have one."""
@@ -151,6 +169,14 @@ class Ledger:
                 (answered if is_answer else failed).add(key)
         return answered, failed
 
+    def batched(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those of the ``keys`` that are under way in a batch."""
+        found: set[bytes] = set()
+        for chunk in _chunks(list(dict.fromkeys(keys))):
+            query = f"SELECT key FROM batched WHERE key IN ({_marks(chunk)})"
+            found.update(key for (key,) in self._connection.execute(query, chunk))
+        return found
+
     def answered_heads(self) -> np.ndarray:
         """The first eight bytes of every key that has an answer, as numbers, in order."""
         failed = self._heads(" WHERE error IS NOT NULL")
@@ -163,14 +189,16 @@ class Ledger:
         return np.frombuffer(heads, np.uint64)
 
     def known_examples(self, examples: Sequence[str]) -> set[str]:
-        """Those of some rows that were answered about in whatever words."""
+        """Those of some rows that were asked about in whatever words, and answered or are under
+        way in a batch."""
         found: set[str] = set()
         for chunk in _chunks(list(examples)):
             query = (
-                "SELECT DISTINCT example FROM completions WHERE error IS NULL AND "
-                f"example IN ({_marks(chunk)})"
+                "SELECT example FROM completions WHERE error IS NULL AND "
+                f"example IN ({_marks(chunk)}) UNION "
+                f"SELECT example FROM batched WHERE example IN ({_marks(chunk)})"
             )
-            found.update(example for (example,) in self._connection.execute(query, chunk))
+            found.update(example for (example,) in self._connection.execute(query, chunk + chunk))
         return found
 
     def put(
@@ -178,11 +206,17 @@ class Ledger:
     ) -> None:
         """Keep answers for good, all or none; a failed call may be replaced, an answer never.
 
+        A call that is put is under way in a batch no longer.
+
         Args:
             shard: The file that they stand in as well.
         """
+        entries = list(entries)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._transaction():
+        with self.transaction():
+            self._connection.executemany(
+                "DELETE FROM batched WHERE key = ?", [(entry.key,) for entry in entries]
+            )
             self._connection.executemany(
                 f"INSERT INTO completions ({_COLUMNS}) VALUES ({_marks(range(13))})"
                 " ON CONFLICT (key) DO UPDATE SET text = excluded.text,"
@@ -193,11 +227,7 @@ class Ledger:
                 " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
                 [_row(entry, now) for entry in entries],
             )
-            self._connection.executemany(
-                "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
-                " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
-            )
+            put_extras(self._connection, extras)
             if shard is not None:
                 self._connection.execute("INSERT OR IGNORE INTO shards VALUES (?)", (shard,))
 
@@ -207,7 +237,7 @@ class Ledger:
 
     def forget(self, keys: Iterable[bytes], what: str) -> None:
         """Let answers be asked for again; what they cost stays counted as an extra."""
-        with self._transaction():
+        with self.transaction():
             for chunk in _chunks(list(dict.fromkeys(keys))):
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 where = f"FROM completions WHERE key IN ({_marks(chunk)})"
@@ -221,11 +251,15 @@ class Ledger:
                 self._connection.execute(f"DELETE {where}", chunk)
 
     def billed(self) -> list[tuple[Tokens, bool]]:
-        """All that was ever billed, in sums that have one price, and whether each is certain."""
+        """All that was ever billed, in sums that have one price, and whether each is certain.
+
+        What batches have under way is among it, at its worst case: it may be billed by now.
+        """
         sums = "sum(ifnull(input_tokens, 0)), sum(ifnull(output_tokens, 0)), sum(cached_tokens)"
         query = (
             f"SELECT {sums}, batch, 1 FROM completions GROUP BY batch UNION ALL "
-            f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain"
+            f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain UNION ALL "
+            f"SELECT {sums}, 1, 0 FROM batched GROUP BY NULL"
         )
         return [
             (Tokens(read, written, cached, bool(batch)), bool(certain))
@@ -239,12 +273,12 @@ class Ledger:
 
     def begin_run(self) -> None:
         """What an earlier run has out is a debt from now on: it was killed."""
-        with self._transaction():
+        with self.transaction():
             self._connection.execute("UPDATE advances SET ended = 1")
 
     def set_advance(self, amount: Decimal) -> None:
         """Write down, for good, what this run has out."""
-        with self._transaction():
+        with self.transaction():
             self._connection.execute("DELETE FROM advances WHERE NOT ended")
             if amount:
                 self._connection.execute("INSERT INTO advances VALUES (?, 0)", (str(amount),))
@@ -272,6 +306,16 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         yield Ledger(connection)
     finally:
         connection.close()
+
+
+def put_extras(connection: sqlite3.Connection, extras: Iterable[Extra]) -> None:
+    """Keep what was billed beside the answers, as a part of a transaction."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    connection.executemany(
+        "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
+        " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
+    )
 
 
 def _chunks(items: list[object] | list[bytes] | list[str]) -> Iterator[list[object]]:
