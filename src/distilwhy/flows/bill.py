@@ -14,7 +14,11 @@ SHOWN = "step-by-step"
 
 
 def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
-    """The bill of an experiment; without prices in its file, of tokens and seconds alone."""
+    """The bill of an experiment; without prices in its file, of tokens and seconds alone.
+
+    Args:
+        methods: Of the student that it is about.
+    """
     entries = experiment.inquiry.read_entries()
     completions = [entry.completion for entry in entries]
     counted = [c for c in completions if c.input_tokens is not None and c.output_tokens is not None]
