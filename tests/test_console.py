@@ -78,9 +78,9 @@ def test_students_are_told_apart_by_name(capsys: pytest.CaptureFixture[str]):
     board = board_of(cells)
     board.stand(cells[2], 0.25)
     _, head, _, *lines = draw(board)
-    assert head == "student method all rows"
-    assert lines == ["main finetune – 0 of 1 seeds", "b – 0 of 1 seeds",
-                     "small finetune 25.0% 1 of 1 seeds", "b – 0 of 1 seeds"]  # fmt: skip
+    assert head == "method all rows"
+    assert lines == ["main", "finetune – 0 of 1 seeds", "b – 0 of 1 seeds",
+                     "small", "finetune 25.0% 1 of 1 seeds", "b – 0 of 1 seeds"]  # fmt: skip
     with Progress() as progress:
         watcher = progress.training()
         watcher.begins(cells)

@@ -263,7 +263,7 @@ def test_every_student_is_told_of_by_name():
         assert f"step-by-step {student} 9" in scores
         assert f"step-by-step {student} all 4,000 0" in scores
     assert "What it cost, with the student main" in bill
-    assert "each method's first main student" in confusions
+    assert "each method's first student answered, those being of main." in confusions
     assert "These are the answers and reasons of the student main." in rows
     assert "2 students" in page.text
 

@@ -41,18 +41,14 @@ class Board:
 
     def __rich__(self) -> Group:
         sizes = list(dict.fromkeys(cell.rows for cell in self._cells))
-        lines = list(dict.fromkeys((cell.student, cell.method) for cell in self._cells))
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        if self.has_several:
-            table.add_column("student")
-        table.add_column("method")
+        table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
         for rows in sizes:
             table.add_column(_name_size(rows), justify="right", no_wrap=True)
-        for place, (student, method) in enumerate(lines):
-            is_first = not place or lines[place - 1][0] != student
-            named = [student or MAIN if is_first else ""] if self.has_several else []
-            told = [self._tell(student, method, rows) for rows in sizes]
-            table.add_row(*named, method, *told)
+        for student in dict.fromkeys(cell.student for cell in self._cells):
+            if self.has_several:
+                table.add_row(Text(student or MAIN, style="bold"))
+            for method in dict.fromkeys(cell.method for cell in self._cells):
+                table.add_row(method, *(self._tell(student, method, rows) for rows in sizes))
         return Group("", Text("Accuracy on validation so far", style="bold"), table)
 
     def _tell(self, student: str, method: str, rows: int | None) -> Text:

@@ -242,14 +242,17 @@ def _show_student(console: Console, scores: Findings, who: str) -> None:
 
 
 def _show_side_by_side(console: Console, scores: Findings) -> None:
-    """Which student to ship: all of them on the most train rows, the best first."""
+    """Which student to ship: those on the most train rows that all were taught on, the best
+    first."""
     rows = method_rows(scores)
+    sizes = list(dict.fromkeys(row.rows for row in rows))
+    size = max(sizes, key=lambda size: len({row.student for row in rows if row.rows == size}))
     table = _table(
-        f"Students side by side, {rows[0].rows} train rows",
+        f"Students side by side, {size} train rows",
         *("student", "method", "accuracy", "95 % interval", "parameters", "size", "rows/s"),
     )
-    table.columns[1].justify = "left"
-    for row in (row for row in rows if row.rows == rows[0].rows):
+    table.collapse_padding, table.pad_edge = True, False
+    for row in (row for row in rows if row.rows == size):
         measured = row.parameters, row.size, row.speed
         table.add_row(row.student, row.method, row.accuracy, row.interval, *measured)
     console.print(table)
@@ -498,7 +501,8 @@ def _share(score: Score) -> str:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+        names = index == 0 or column == "method"
+        table.add_column(column, justify="left" if names else "right", no_wrap=True)
     return table
 
 
