@@ -56,14 +56,14 @@ def write_headline(
             said.append("Reasons that are blank or another row's do not do as well.")
         else:
             said.append("But the controls do not show that it is the reasons themselves.")
+    if len(students) > 1:
+        others = " and ".join(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
+        said.append(f"All this is of the student {students[0] or MAIN}; {others} may differ.")
     if told:
         said.append(
             f"The teacher was told the gold label of {told:,} train rows and gave the reasons: on "
             "these its labels are gold."
         )
-    if len(students) > 1:
-        others = " and ".join(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
-        said.append(f"All this is of the student {students[0] or MAIN}; {others} may differ.")
     if seeds == 1:
         said.append("That is one seed: how much training itself varies is left out.")
     return " ".join(said)

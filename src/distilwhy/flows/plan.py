@@ -69,6 +69,8 @@ def plan(experiment: Experiment) -> Plan:
     calls = _survey(experiment)
     first = next(experiment.to_annotate(), experiment.splits.train[0])
     rows = {name: experiment.splits.named(name) for name in SPLITS}
+    cells, study = list_cells(experiment), list_cells(experiment, study=True)
+    missing = missing_students(experiment, {*cells, *study})
     return Plan(
         rows={name: len(found) for name, found in rows.items()},
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
@@ -80,10 +82,10 @@ def plan(experiment: Experiment) -> Plan:
         repaid=calls.repaid,
         estimate=calls.estimate if calls.missing else None,
         spent=spending(experiment),
-        students=len(list_cells(experiment)),
-        to_train=[cell.name for cell in missing_students(experiment)],
-        compared=len(list_cells(experiment, study=True)),
-        to_compare=[cell.name for cell in missing_students(experiment, study=True)],
+        students=len(cells),
+        to_train=[cell.name for cell in cells if cell in missing],
+        compared=len(study),
+        to_compare=[cell.name for cell in study if cell in missing],
         warnings=_warnings(experiment) + _warn_of_budget(experiment, calls.estimate),
     )
 

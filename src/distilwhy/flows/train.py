@@ -1,7 +1,7 @@
 """Train the students of an experiment that are not trained yet."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from distilwhy.flows.lesson import (
     Lessons,
     build_student,
     count_written,
-    list_cells,
     list_waves,
 )
 from distilwhy.flows.pool import count_workers, open_pool
@@ -110,8 +109,8 @@ def train_students(
         wait_for_all()
 
 
-def missing_students(experiment: Experiment, *, study: bool = False) -> list[Cell]:
-    """The students that ``train_students`` would train now.
+def missing_students(experiment: Experiment, cells: Iterable[Cell]) -> list[Cell]:
+    """Those of the students that ``train_students`` would train now.
 
     Raises:
         ConfigError: if it would not begin, as a tracker is not installed.
@@ -120,7 +119,7 @@ def missing_students(experiment: Experiment, *, study: bool = False) -> list[Cel
     lessons = Lessons(experiment)
     return [
         cell
-        for cell in list_cells(experiment, study=study)
+        for cell in cells
         if experiment.folder.training(cell) is None
         or not is_trained(experiment.folder, lessons.of(cell))
     ]
