@@ -9,6 +9,7 @@ from rich.console import Console
 from distilwhy.board import Board
 from distilwhy.console import Progress
 from distilwhy.core.cell import Cell
+from distilwhy.flows import keeper
 from distilwhy.flows.forecast import Forecast
 from distilwhy.students.preflight import Preflight
 from distilwhy.students.training import Trained
@@ -92,3 +93,11 @@ def test_students_are_told_apart_by_name(capsys: pytest.CaptureFixture[str]):
     assert "main: 1.2 M parameters, about 1.0 GiB of 8.0\nsmall: 1.2 M parameters" in said
     assert "  main by finetune: about 9 s each\n" in said
     assert "  small by finetune, b: about 5 s each\n" in said
+
+
+def test_calls_that_are_lost_with_a_worker_are_told(capsys: pytest.CaptureFixture[str]):
+    with Progress() as progress:
+        progress.annotation(keeper.Progress(total=8, from_ledger=0))
+        progress.annotation(keeper.Progress(total=8, from_ledger=0, answered=8, lost=4))
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("teacher: 8/8  0 from ledger, 4 lost with a worker and asked again, ")

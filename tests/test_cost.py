@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from distilwhy.core.cost import Prices, Usage, settle
+from distilwhy.core.cost import Prices, Tokens, Usage, settle
 
 USAGE = Usage(
     calls=1000, input_tokens=400_000, output_tokens=100_000, counted=1000, rows=1000,
     training_seconds=1800, student_rows_per_second=100,
 )  # fmt: skip
+TOKENS = [Tokens(400, 100)] * 1000
 PRICES = Prices("USD", input=0.5, output=2.0, machine_hour=1.0)
 
 
 def test_a_bill_by_hand():
     """0.2 + 0.2 for the answers; half an hour of training; 1/360,000 for a row of the student."""
-    bill = settle(USAGE, PRICES)
+    bill = settle(USAGE, PRICES, TOKENS)
     assert bill.spent == pytest.approx(0.4)
     assert bill.teacher_per_1000 == pytest.approx(0.4)
     assert bill.student_per_1000 == pytest.approx(1000 / 360_000)
@@ -27,20 +28,27 @@ def test_a_bill_by_hand():
 
 def test_calls_whose_tokens_were_not_counted_cost_as_the_others():
     half = replace(USAGE, counted=500, input_tokens=200_000, output_tokens=50_000)
-    assert settle(half, PRICES).spent == pytest.approx(0.4)
+    assert settle(half, PRICES, TOKENS[:500]).spent == pytest.approx(0.4)
 
 
 def test_several_answers_a_row_are_paid_for():
-    assert settle(replace(USAGE, rows=250), PRICES).teacher_per_1000 == pytest.approx(1.6)
+    assert settle(replace(USAGE, rows=250), PRICES, TOKENS).teacher_per_1000 == pytest.approx(1.6)
+
+
+def test_batches_and_cached_tokens_are_paid_at_their_own_price():
+    """0.2 at half the price, and 0.2 less a quarter, as half of what was read is free."""
+    prices = Prices("USD", input=0.5, output=2.0, cached_input=0.0)
+    tokens = [Tokens(400, 100, batch=True)] * 500 + [Tokens(400, 100, 200)] * 500
+    assert settle(USAGE, prices, tokens).spent == pytest.approx(0.1 + 0.15)
 
 
 def test_a_student_that_is_dearer_never_pays():
     slow = replace(USAGE, student_rows_per_second=0.1)
-    assert settle(slow, PRICES).break_even is None
+    assert settle(slow, PRICES, TOKENS).break_even is None
 
 
 @pytest.mark.parametrize(("usage", "prices"), [(USAGE, None), (replace(USAGE, counted=0), PRICES)])
 def test_what_is_not_known_is_not_made_up(usage: Usage, prices: Prices | None):
-    bill = settle(usage, prices)
+    bill = settle(usage, prices, TOKENS)
     assert (bill.spent, bill.teacher_per_1000, bill.break_even) == (None, None, None)
     assert bill.usage == usage

@@ -26,7 +26,7 @@ WHICH = "its options, 'opts', must be a list of two or more; found"
 OUTSIDE = "in 'kind' is outside the answer space; it must be"
 SAME = "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
 RECORDED = {"kind": "recorded", "completions": ["said.jsonl"]}
-COMPLETION = "must be a JSON object with 'id' and 'completion'; mend the line"
+COMPLETION = "must have 'id' and either 'completion' or 'rationale' and 'label'; mend the row"
 EXEMPLAR = {"message": "m", "kind": "damage", "rationale": "r"}
 WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
 
@@ -108,9 +108,10 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
         ({"teacher": DROP}, "teacher: is missing; add it"),
         ({"teacher.model": DROP}, "teacher.model: is missing; add it"),
         ({"teacher.kind": DROP},
-         "teacher.kind: must be one of chat, completion, anthropic, gemini, recorded"),
+         "teacher.kind: must be one of chat, completion, anthropic, gemini, local, recorded"),
         ({"teacher.kind": "openai"},
-         "teacher.kind: 'openai': must be one of chat, completion, anthropic, gemini, recorded"),
+         "teacher.kind: 'openai': must be one of chat, completion, anthropic, gemini, local, "
+         "recorded"),
         ({"task": 5}, "task: 5: must hold keys and values"),
         ({"teacher": [1]}, "teacher: [1]: must hold keys and values"),
         ({"data.train": 5}, "data.train: 5: input should be a valid string"),
@@ -373,9 +374,13 @@ def test_a_test_split_without_a_gold_field(write_experiment):
     ("completions", "message"),
     [
         (None, f": {UNREAD}"),
-        ("nonsense\n", f" row 1: {COMPLETION}"),
+        ("nonsense\n", " row 1: is no JSON (Expecting value); mend the line"),
         ('{"id": "a0"}\n', f" row 1: {COMPLETION}"),
-        ("[" * 100_000, f" row 1: {COMPLETION}"),
+        ('{"id": "a0", "label": "damage"}\n', f" row 1: {COMPLETION}"),
+        ('{"completion": "x"}\n', " row 1: has no 'id'; give it that of its row"),
+        ("[" * 100_000, " row 1: is no JSON (maximum recursion depth exceeded while decoding a "
+         "JSON array from a unicode string); mend the line"),
+        ('{"id": "a0", "rationale": 5, "label": "x"}\n', " row 1: its 'rationale' is no text: 5"),
         ('{"id": "a0", "completion": 5}\n', " row 1: its 'completion' is no text: 5"),
         ('{"id": "a0", "completion": "x"}\n\n{"id": "a0", "completion": "y"}\n',
          " row 3: id 'a0' has a line already; set teacher.samples to use more"),

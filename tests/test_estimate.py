@@ -3,7 +3,7 @@
 import pytest
 
 from distilwhy.core.cost import Prices
-from distilwhy.core.estimate import Measured, Pace, Range, as_money, estimate
+from distilwhy.core.estimate import Counted, Measured, Pace, Range, as_money, estimate
 
 PRICES = Prices("USD", input=2.0, output=10.0)
 PACE = Pace(concurrency=10)
@@ -42,6 +42,33 @@ def test_the_truth_is_within_the_range_of_a_pilot():
     rest = sum(replies) - sum(replies[::10])
     assert found.output.low <= rest <= found.output.high
     assert found.output.high - found.output.low < 0.2 * rest
+
+
+def test_what_a_tokenizer_counted_is_what_is_read():
+    counted = Counted("a tokenizer", [400, 440, 480], [110, 118, 131])
+    known = [Measured(400, 7, 20, 2.0)] * 10
+    found = estimate(3, 1320, known, PACE, PRICES, reply=0.0, longest=512, counted=counted)
+    assert found.input == Range(359.0, 359.0)
+    assert found.cost is not None
+    assert found.cost.low == pytest.approx((359 * 2 + 60 * 10) / 1e6)
+    assert found.source == "counted by a tokenizer, replies measured on 10 answers"
+    few = estimate(3, 1320, [], PACE, None, reply=0.0, longest=512, counted=counted)
+    assert few.source == "counted by a tokenizer"
+
+
+def test_the_truth_is_within_the_range_of_what_was_counted():
+    """A head of 900 tokens that takes 2,000 bytes, and questions of a token for four bytes, more
+    or less."""
+    sizes = [2_000 + 40 * (i % 17) for i in range(1700)]
+    tokens = [900 + (size - 2_000) // 4 + (37 * i) % 7 for i, size in enumerate(sizes)]
+    some = Counted("a tokenizer", sizes[::20], tokens[::20])
+    found = estimate(1700, sum(sizes), [], PACE, None, reply=0.0, longest=None, counted=some)
+    assert found.input.low < sum(tokens) < found.input.high
+    assert found.input.high - found.input.low < 0.002 * sum(tokens)
+    assert found.source == "counted on 85 prompts by a tokenizer"
+    alike = Counted("a tokenizer", [400] * 3, [100] * 3)
+    same = estimate(9, 3600, [], PACE, None, reply=0.0, longest=None, counted=alike)
+    assert same.input == Range(900.0, 900.0)
 
 
 @pytest.mark.parametrize(

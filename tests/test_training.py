@@ -11,6 +11,7 @@ from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.task import Example, Task, Wording
 from distilwhy.errors import StudentError
+from distilwhy.hardware import choose_precision
 from distilwhy.students.batches import BatchOrder, split
 from distilwhy.students.build import build_network
 from distilwhy.students.network import (
@@ -24,7 +25,6 @@ from distilwhy.students.network import (
     target_losses,
 )
 from distilwhy.students.objective import Losses, Objective, agreement, staged_factor
-from distilwhy.students.precision import choose_precision
 from distilwhy.students.student import Student
 from distilwhy.students.training import Report, accuracy, learning_rate, train
 

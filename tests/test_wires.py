@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
-from distilwhy.config import HttpTeacherConfig
+from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.annotation import Annotation, Completion, parse_completion
 from distilwhy.core.answer import Answer
 from distilwhy.core.prompt import Head, Message, Prompt, render_reply, structure_reply
@@ -743,7 +744,7 @@ def test_where_an_endpoint_is(kind, given, expected):
         ({"kind": "anthropic", "extra": {"stop_sequences": ["."]}},
          "extra: must not hold 'stop_sequences'; set teacher.stop"),
         ({"kind": "claude"}, "kind: 'claude': must be one of chat, completion, anthropic, gemini, "
-         "recorded"),
+         "local, recorded"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_teacher(write_experiment, changes, message):
@@ -768,8 +769,12 @@ def test_the_budget_holds_by_whatever_name_the_limit_goes(endpoint: Endpoint, wr
 def test_the_examples_of_the_docs_are_what_they_should_be():
     text = (Path(__file__).parents[1] / "docs" / "teachers.md").read_text(encoding="utf-8")
     found = re.findall(r"```yaml\n(teacher:\n.*?)```", text, re.S)
-    teachers = [HttpTeacherConfig(**yaml.safe_load(example)["teacher"]) for example in found]
-    assert [teacher.kind for teacher in teachers] == ["chat", "anthropic", "gemini", "chat"]
+    reads = TypeAdapter(TeacherConfig).validate_python
+    rest = {"kind": "completion", "base_url": "https://x", "model": "m"}
+    written = [yaml.safe_load(example)["teacher"] for example in found]
+    teachers = [reads(part if "kind" in part else {**rest, **part}) for part in written]
+    kinds = ["completion", "chat", "anthropic", "gemini", "local", "chat"]
+    assert [t.kind for t in teachers] == kinds
 
 
 @pytest.mark.parametrize("options", [(), ("damage", "praise")])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from distilwhy.config import (
         HttpTeacherConfig,
+        LocalTeacherConfig,
         RecordedTeacherConfig,
         ScratchConfig,
         Settings,
@@ -57,6 +58,7 @@ _HOMES = {
     "core.task": ("Example", "Exemplar", "Task"),
     "config": (
         "HttpTeacherConfig",
+        "LocalTeacherConfig",
         "RecordedTeacherConfig",
         "ScratchConfig",
         "Settings",
@@ -101,6 +103,7 @@ __all__ = [
     "Head",
     "HttpTeacherConfig",
     "HubSplit",
+    "LocalTeacherConfig",
     "Message",
     "Method",
     "MethodScore",

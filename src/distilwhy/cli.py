@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,9 +15,11 @@ from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
     from distilwhy.console import Progress
+    from distilwhy.core.annotation import Outcome
     from distilwhy.demo.job import Extent
     from distilwhy.flows.annotate import Agree
     from distilwhy.flows.experiment import Experiment
+    from distilwhy.flows.listing import Filter
 
 app = typer.Typer(
     name="distilwhy",
@@ -39,6 +41,19 @@ def parse_budget(text: str) -> Decimal:
     if not amount >= 0 or not amount.is_finite():
         raise typer.BadParameter(f"{text!r} is no amount of money, such as 2.50")
     return amount
+
+
+def parse_outcomes(text: str) -> "tuple[Outcome, ...]":
+    """Names of outcomes, typed with commas between them. An answer that is ``ok`` is paid for and
+    good: it is asked for again by nobody."""
+    from distilwhy.core.annotation import OUTCOMES
+
+    bad = tuple(outcome for outcome in OUTCOMES if outcome != "ok")
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in bad:
+            raise typer.BadParameter(f"--retry {name!r}: must be among {', '.join(bad)}")
+    return tuple(outcome for outcome in bad if outcome in names)
 
 
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXP.yaml", help="The experiment file.")]
@@ -74,13 +89,13 @@ def main() -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(again: str = "run the same command again") -> Iterator[None]:
     """Ctrl-C ends a command in good order."""
     try:
         yield
     except KeyboardInterrupt:
         if is_main():
-            typer.echo("\nstopped; run the same command again to go on", err=True)
+            typer.echo(f"\nstopped; {again} to go on", err=True)
         raise typer.Exit(130) from None
 
 
@@ -123,6 +138,25 @@ def init(
     typer.echo(f"next: distilwhy plan {directory / 'experiment.yaml'}")
 
 
+@app.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="One dataset of it, such as datasets/cqa.")
+    ],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    llm: Annotated[str, typer.Option(help="Whose answers: palm, or gpt for GPT-NeoX.")] = "palm",
+) -> None:
+    """Make an experiment of the rows and answers in the paper's own repository."""
+    from distilwhy.flows.paper import import_paper
+
+    found = import_paper(source, directory, llm)
+    for split, count in found.rows.items():
+        typer.echo(f"{split:<11}{count:,} rows")
+    for why, count in found.left_out.items():
+        typer.echo(f"left out   {count:,} {why}")
+    typer.echo(f"next: distilwhy plan {found.file}")
+
+
 @app.command()
 def plan(
     exp: ExperimentFile,
@@ -135,10 +169,9 @@ def plan(
     """Check everything and show one whole prompt, what will be done and its price; call nothing."""
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.plan import plan as make
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     if pilot:
         with _interruptible(), console.Progress() as progress:
             ask(experiment, watch=progress.annotation, budget=budget, pilot=pilot)
@@ -150,19 +183,147 @@ def annotate(
     exp: ExperimentFile,
     limit: Annotated[int | None, typer.Option(min=1, help="Make at most this many calls.")] = None,
     budget: Budget = None,
+    engine: Annotated[
+        Literal["asyncio", "ray"], typer.Option(help="Ask from here, or over a Ray cluster.")
+    ] = "asyncio",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of the cluster; by default one a node.")
+    ] = None,
     yes: Yes = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait for batches; run again later.")
+    ] = False,
+    forget_batches: Annotated[
+        bool,
+        typer.Option("--forget-batches", help="Give batches up: ask, and pay, their calls anew."),
+    ] = False,
 ) -> None:
     """Ask the teacher about the rows it has not answered. Ctrl-C and run again: goes on."""
+    if workers and engine != "ray":
+        raise typer.BadParameter("--workers is for --engine ray")
     from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
     from distilwhy.flows.evaluate import tally_annotations
-    from distilwhy.flows.experiment import open_experiment
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
-        ask(experiment, limit, progress.annotation, agree=agree, budget=budget)
+        ask(
+            experiment,
+            limit,
+            progress.annotation,
+            agree=agree,
+            budget=budget,
+            engine=engine,
+            workers=workers,
+            wait=not no_wait,
+            forget_batches=forget_batches,
+        )
     console.show_tallies(tally_annotations(experiment))
+
+
+@app.command()
+def annotations(
+    exp: ExperimentFile,
+    problem: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="List rows with this outcome, or these words in a problem; any: all problems.",
+        ),
+    ] = None,
+    disagree: Annotated[
+        bool, typer.Option("--disagree", help="List rows whose label is not the gold one.")
+    ] = False,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--id", metavar="ID", help="Show this row whole; may be repeated."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="List at most this many rows.")] = 20,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUTCOMES",
+            help="Forget answers that ended so, such as failed,truncated; ask again for those.",
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Write answers, with where they come from: .jsonl, .parquet, or a dataset folder.",
+        ),
+    ] = None,
+    budget: Budget = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the teacher answered: an overview, or rows; ask again, or export."""
+    if retry and export:
+        raise typer.BadParameter("give --retry or --export, not both")
+    from distilwhy.flows.listing import Filter
+    from distilwhy.patience import while_silent
+
+    outcomes = parse_outcomes(retry) if retry else ()
+    experiment, wanted = _open(exp), Filter(problem, disagree, tuple(ids or ()))
+    if outcomes:
+        _retry(experiment, wanted, outcomes, budget, yes=yes)
+        return
+    with _interruptible(), while_silent(f"{exp}: reading the answers; many take a while"):
+        if export:
+            _export(experiment, wanted, export)
+        else:
+            _show_annotations(experiment, wanted, limit, as_json=as_json)
+
+
+def _retry(
+    experiment: "Experiment",
+    wanted: "Filter",
+    outcomes: "tuple[Outcome, ...]",
+    budget: Decimal | None,
+    *,
+    yes: bool,
+) -> None:
+    from distilwhy import annotations as shown
+    from distilwhy import console
+    from distilwhy.flows.annotate import annotate as ask
+    from distilwhy.flows.evaluate import tally_annotations
+    from distilwhy.flows.listing import list_rows
+    from distilwhy.flows.retry import find_again
+
+    again = find_again(experiment, list_rows(experiment, wanted), outcomes)
+    if not again.keys:
+        typer.echo(f"no answer is {' or '.join(outcomes)}; nothing to ask again")
+        return
+    with _interruptible("run 'distilwhy annotate'"), console.Progress() as progress:
+        agree = _agree(experiment, progress, yes=yes)
+        ask(experiment, watch=progress.annotation, agree=agree, budget=budget, again=again)
+    shown.show_outcomes(tally_annotations(experiment))
+
+
+def _export(experiment: "Experiment", wanted: "Filter", target: Path) -> None:
+    from distilwhy.flows.export import export as write
+    from distilwhy.flows.listing import list_rows
+
+    count = write(experiment, list_rows(experiment, wanted), target)
+    typer.echo(f"wrote {count:,} answers to {target}")
+
+
+def _show_annotations(
+    experiment: "Experiment", wanted: "Filter", limit: int, *, as_json: bool
+) -> None:
+    from distilwhy import annotations as shown
+    from distilwhy.flows.export import list_answers
+    from distilwhy.flows.listing import list_rows
+    from distilwhy.flows.overview import look_over
+
+    prices = experiment.config.prices
+    if wanted.is_empty:
+        shown.show_overview(look_over(experiment), prices.currency if prices else "", as_json)
+    elif as_json:
+        shown.print_answers(list_answers(experiment, list_rows(experiment, wanted)))
+    else:
+        shown.show_rows(list_rows(experiment, wanted), limit, whole=bool(wanted.ids))
 
 
 @app.command()
@@ -174,10 +335,9 @@ def train(
     """Train the students that are not trained yet; a killed training goes on."""
     from distilwhy import console
     from distilwhy.flows.annotate import refuse_unreadable
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.train import train_students
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     refuse_unreadable(experiment)
     with _interruptible(), console.Progress() as progress:
         train_students(experiment, method, progress.training(), workers=workers)
@@ -188,9 +348,8 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
     """Score the trained students on the test rows, beside the teacher."""
     from distilwhy import console
     from distilwhy.flows.evaluate import evaluate as score
-    from distilwhy.flows.experiment import open_experiment
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         findings = score(experiment, progress.evaluation, workers=workers)
     console.show_findings(findings, experiment, as_json)
@@ -224,15 +383,22 @@ def _run(
     exp: Path, workers: int | None, budget: Decimal | None, *, yes: bool, as_json: bool, study: bool
 ) -> None:
     from distilwhy import console
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.run import run as do
 
-    experiment = open_experiment(exp)
+    experiment = _open(exp)
     with _interruptible(), console.Progress() as progress:
         agree = _agree(experiment, progress, yes=yes)
         watch = progress.watch()
         findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
     console.show_findings(findings, experiment, as_json)
+
+
+def _open(exp: Path) -> "Experiment":
+    from distilwhy.flows.experiment import open_experiment
+    from distilwhy.patience import while_silent
+
+    with while_silent(f"{exp}: going through its rows; many take a while the first time"):
+        return open_experiment(exp)
 
 
 def _agree(experiment: "Experiment", progress: "Progress", *, yes: bool) -> "Agree":
@@ -257,10 +423,9 @@ def report(
 def status(exp: ExperimentFile, as_json: AsJson = False) -> None:
     """Show rows by outcome, students trained, and scores."""
     from distilwhy import console
-    from distilwhy.flows.experiment import open_experiment
     from distilwhy.flows.status import status as look
 
-    console.show_status(look(open_experiment(exp)), as_json)
+    console.show_status(look(_open(exp)), as_json)
 
 
 @app.command()

@@ -31,7 +31,12 @@ from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.metrics import Score
 from distilwhy.core.results import Prediction, Tally
-from distilwhy.offers import describe_estimate, describe_spending, describe_strategy
+from distilwhy.offers import (
+    describe_batches,
+    describe_estimate,
+    describe_spending,
+    describe_strategy,
+)
 from distilwhy.report.scores import method_rows
 from distilwhy.students.processes import is_main
 
@@ -66,6 +71,9 @@ class Progress:
         self._name = ""
         self._started = self._spoke = 0.0
         self._cells: dict[Cell, TaskID] = {}
+        self._batches = 0
+        self._has_waited = False
+        self._said = ""
 
     def __enter__(self) -> Self:
         if self._live:
@@ -100,13 +108,33 @@ class Progress:
     def annotation(self, progress: "keeper.Progress") -> None:
         """Watch the teacher being asked."""
         new = progress.answered + progress.failed
-        if new == 0:
+        if new == 0 and not progress.batches:
             self._begin("teacher", progress.total, progress.from_ledger)
-        rate = new / max(1e-6, time.monotonic() - self._started)
         note = f"{progress.from_ledger} from ledger"
         note += f", {progress.failed} failed" if progress.failed else ""
-        note += f", {rate:.1f} calls/s" if new else ""
-        self._move(progress.from_ledger + new, progress.total, note)
+        note += f", {progress.lost} lost with a worker and asked again" if progress.lost else ""
+        self._tell_batches(progress)
+        if progress.batches:
+            note += f", {progress.done_in_batches:,} of {progress.in_batches:,} in batches done"
+            note += f"; {progress.trouble}" if progress.trouble else ""
+        elif new and not self._has_waited:
+            rate = new / max(1e-6, time.monotonic() - self._started)
+            note += f", {rate:.1f} calls/s"
+        # Batches may still bring answers to what is asked no more.
+        self._move(min(progress.total, progress.from_ledger + new), progress.total, note)
+
+    def _tell_batches(self, progress: "keeper.Progress") -> None:
+        """Say how many batches there are, whenever that changes; at first, what that means."""
+        known, self._batches = self._batches, progress.batches
+        if progress.batches in (0, known):
+            return
+        self._has_waited = True
+        said = f"{describe_batches(progress.batches, progress.in_batches)} with the endpoint"
+        if not known:
+            # How long it takes has nothing to do with how fast calls were answered one by one.
+            self._begin("teacher", progress.total, progress.from_ledger)
+            said += ", to be answered within 24 h; the same command goes on from here at any time"
+        self.say(said)
 
     def training(self) -> "train.Watcher":
         """Watch students being trained."""
@@ -202,10 +230,11 @@ class Progress:
     def _move(self, done: int, total: int, note: str) -> None:
         assert self._task is not None
         self._bars.update(self._task, completed=done, total=total, note=escape(note))
-        now = time.monotonic()
-        if not self._live and (done == total or now - self._spoke > PLAIN_LINE_EVERY_S):
-            self._spoke = now
-            self.say(f"{self._name}: {done}/{total}  {note}")
+        now, line = time.monotonic(), f"{self._name}: {done}/{total}  {note}"
+        is_due = done == total or now - self._spoke > PLAIN_LINE_EVERY_S
+        if not self._live and is_due and line != self._said:
+            self._spoke, self._said = now, line
+            self.say(line)
 
 
 def show_findings(
@@ -213,7 +242,7 @@ def show_findings(
 ) -> None:
     """The score table, the comparisons and where they stand."""
     if as_json:
-        _print_json(findings.as_json())
+        print_json(findings.as_json())
         return
     console = _console()
     show_tallies(findings.teacher)
@@ -354,11 +383,14 @@ def _counts(tally: Tally) -> dict[str, int]:
 def show_status(found: "status.Status", as_json: bool) -> None:
     """How far an experiment is."""
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return
     console = _console()
     console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
     show_tallies(found.teacher)
+    if found.under_way.batches:
+        waiting = describe_batches(found.under_way.batches, found.under_way.calls)
+        console.print(f"{waiting} with the endpoint: run 'annotate' to have their answers")
     scored = _accuracies(found.results)
     console.print()
     several = any(student.student for student in found.students)
@@ -380,7 +412,7 @@ def show_status(found: "status.Status", as_json: bool) -> None:
 def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: bool) -> None:
     """What will be done, with one whole prompt."""
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return
     console, config = _console(), experiment.config
     console.rule(f"one whole prompt, for row {escape(found.prompt_id)}", style="dim")
@@ -393,11 +425,13 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
     for line in describe_strategy(config.teacher, experiment.task, found.told):
         console.print(line, soft_wrap=True)
     missing = found.calls - found.answered
-    unknown = config.teacher.explain_wrong and missing
+    missing -= found.under_way
+    waiting = f", {found.under_way} under way in batches" if found.under_way else ""
+    unknown = config.teacher.explain_wrong and (missing or waiting)
     more = ", and more where answers turn out wrong" if unknown else ""
     console.print(
         f"annotate   {found.calls} calls to {_teacher_name(config.teacher)}: "
-        f"{found.answered} answered, {missing} to make{more}",
+        f"{found.answered} answered{waiting}, {missing} to make{more}",
         soft_wrap=True,
     )
     currency = config.prices.currency if config.prices else ""
@@ -511,5 +545,6 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=120)
 
 
-def _print_json(value: object) -> None:
-    print_line(json.dumps(value, indent=2, ensure_ascii=False))
+def print_json(value: object) -> None:
+    """A value on standard output; amounts of money as numbers."""
+    print_line(json.dumps(value, indent=2, ensure_ascii=False, default=float))

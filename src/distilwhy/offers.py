@@ -65,6 +65,9 @@ def describe_offer(offer: Offer, currency: str) -> Iterator[str]:
         )
     if offer.sample:
         yield from _describe_sample(offer.sample)
+    if offer.again:
+        ended = ", ".join(f"{count:,} {what}" for what, count in offer.again.outcomes.items())
+        yield f"to be forgotten and asked for again: {ended}"
     yield f"to make: {describe_estimate(offer.estimate, currency)}"
 
 
@@ -96,6 +99,8 @@ def describe_estimate(found: Estimate, currency: str) -> str:
     parts.append(f"{read} tokens to read and {written} to write ({found.source})")
     if found.seconds is not None:
         parts.append(_time(found.seconds))
+    if found.batch:
+        parts.append("in batches, each within 24 h")
     return ", ".join(parts)
 
 
@@ -104,7 +109,15 @@ def describe_spending(found: Spending, currency: str) -> str:
     certain = f"{as_money(found.certain)} {currency}"
     if not found.possible:
         return certain
-    return f"{certain}, and up to {as_money(found.possible)} for calls that were lost"
+    return (
+        f"{certain}, and up to {as_money(found.possible)} for calls that were lost or are under way"
+    )
+
+
+def describe_batches(batches: int, calls: int) -> str:
+    """How much is under way, up to the place where it is."""
+    which = "1 batch" if batches == 1 else f"{batches} batches"
+    return f"{which} of {calls:,} calls {'is' if batches == 1 else 'are'}"
 
 
 def _describe_sample(sample: Sample) -> Iterator[str]:
@@ -130,6 +143,8 @@ def _money(cost: Range) -> str:
 
 
 def _count(tokens: Range) -> str:
+    if tokens.low == tokens.high:
+        return f"{tokens.low:,.0f}"
     low, high = (f"{float(f'{end:.2g}'):,.0f}" for end in (tokens.low, tokens.high))
     return low if low == high else f"{low} to {high}"
 

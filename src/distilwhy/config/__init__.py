@@ -23,6 +23,7 @@ from distilwhy.config.student import (
 from distilwhy.config.teacher import (
     GateConfig,
     HttpTeacherConfig,
+    LocalTeacherConfig,
     RecordedTeacherConfig,
     SplitChoice,
     TeacherConfig,
@@ -37,6 +38,7 @@ __all__ = [
     "GateConfig",
     "HttpTeacherConfig",
     "HubConfig",
+    "LocalTeacherConfig",
     "LoraConfig",
     "PricesConfig",
     "RecordedTeacherConfig",

@@ -9,7 +9,7 @@ from distilwhy.config.strategy import StrategyConfig
 from distilwhy.config.strict import EachOnce, Strict
 
 NAME_IT = "name its environment variable in api_key_env"
-TEACHERS = ("chat", "completion", "anthropic", "gemini", "recorded")
+TEACHERS = ("chat", "completion", "anthropic", "gemini", "local", "recorded")
 _ADDRESSES = {
     "anthropic": "https://api.anthropic.com/v1",
     "gemini": "https://generativelanguage.googleapis.com/v1beta",
@@ -41,6 +41,7 @@ class HttpTeacherConfig(StrategyConfig):
 
     kind: Literal["chat", "completion", "anthropic", "gemini"]
     base_url: str
+    replicas: Annotated[list[str], EachOnce] = []
     model: str
     api_key_env: str | None = None
     temperature: float | None = Field(default=0.0, ge=0)
@@ -49,6 +50,7 @@ class HttpTeacherConfig(StrategyConfig):
     stop: list[str] = ["\n\nQ:"]
     structured: bool = False
     extra: dict[str, Any] = {}
+    tokenizer: str | None = None
     concurrency: int = Field(default=8, gt=0)
     timeout: float = Field(default=120.0, gt=0)
     retries: int = Field(default=5, ge=0)
@@ -56,6 +58,7 @@ class HttpTeacherConfig(StrategyConfig):
     tokens_per_minute: float | None = Field(default=None, gt=0)
     budget: float | None = Field(default=None, gt=0)
     gate: GateConfig = GateConfig()
+    batch: bool = False
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: int = Field(default=1, gt=0)
     explain_wrong: bool = False
@@ -69,11 +72,15 @@ class HttpTeacherConfig(StrategyConfig):
     @field_validator("base_url")
     @classmethod
     def _http(cls, value: str, info: ValidationInfo) -> str:
-        if not re.match(r"https?://[^/\s]+", value):
-            raise ValueError("must start with http:// or https://")
-        if re.match(r"https?://[^/]*@", value):
-            raise ValueError("must hold no user name or password; name a key in api_key_env")
-        return _with_version(value.rstrip("/"), info.data.get("kind"))
+        return _address(value, info.data.get("kind"))
+
+    @field_validator("replicas")
+    @classmethod
+    def _same(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        addresses = [_address(address, info.data.get("kind")) for address in value]
+        if info.data.get("base_url") in addresses:
+            raise ValueError("must not hold base_url again; name the further addresses alone")
+        return addresses
 
     @field_validator("api_key_env")
     @classmethod
@@ -116,6 +123,18 @@ class HttpTeacherConfig(StrategyConfig):
             )
         return value
 
+    @field_validator("batch")
+    @classmethod
+    def _by_file(cls, value: bool, info: ValidationInfo) -> bool:
+        kind = info.data.get("kind")
+        if value and kind not in ("chat", "completion"):
+            raise ValueError(f"kind {kind!r} cannot be asked in batches here; leave it out")
+        if value and info.data.get("replicas"):
+            raise ValueError("goes to base_url alone; leave out replicas")
+        if value and info.data.get("max_tokens", 0) is None:
+            raise ValueError("needs teacher.max_tokens, to know what a batch may cost; set it")
+        return value
+
     @field_validator("extra")
     @classmethod
     def _not_twice(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -127,12 +146,26 @@ class HttpTeacherConfig(StrategyConfig):
 
     @field_validator("samples")
     @classmethod
-    def _differing(cls, value: int, info: ValidationInfo) -> int:
-        if value > 1 and info.data.get("temperature") == 0:
-            raise ValueError(
-                "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
-            )
-        return value
+    def _samples(cls, value: int, info: ValidationInfo) -> int:
+        return _differing(value, info)
+
+
+def _differing(samples: int, info: ValidationInfo) -> int:
+    """Refuse several samples that cannot differ."""
+    if samples > 1 and info.data.get("temperature") == 0:
+        raise ValueError(
+            "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
+        )
+    return samples
+
+
+def _address(value: str, kind: object) -> str:
+    """Where an endpoint is, as it is asked there."""
+    if not re.match(r"https?://[^/\s]+", value):
+        raise ValueError("must start with http:// or https://")
+    if re.match(r"https?://[^/]*@", value):
+        raise ValueError("must hold no user name or password; name a key in api_key_env")
+    return _with_version(value.rstrip("/"), kind)
 
 
 def _with_version(url: str, kind: object) -> str:
@@ -143,8 +176,37 @@ def _with_version(url: str, kind: object) -> str:
     return url + home[home.rindex("/") :]
 
 
+class LocalTeacherConfig(StrategyConfig):
+    """A causal language model of transformers, asked in this process: a local folder, or the name
+    of a model on the hub."""
+
+    kind: Literal["local"]
+    model: str
+    temperature: float = Field(default=0.0, ge=0)
+    max_tokens: int = Field(default=512, gt=0)
+    stop: list[str] = ["\n\nQ:"]
+    batch_size: int = Field(default=16, gt=0)
+    gate: GateConfig = GateConfig()
+    annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
+    samples: int = Field(default=1, gt=0)
+    explain_wrong: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _free(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "budget" in values:
+            raise ValueError("kind 'local' bills nobody, so there is no budget; take it out")
+        return values
+
+    @field_validator("samples")
+    @classmethod
+    def _samples(cls, value: int, info: ValidationInfo) -> int:
+        return _differing(value, info)
+
+
 class RecordedTeacherConfig(StrategyConfig):
-    """Completions that you already have: JSONL files with ``id`` and ``completion``."""
+    """Answers that you already have: files with ``id`` and ``completion``, or with ``id``,
+    ``rationale`` and ``label``."""
 
     kind: Literal["recorded"]
     completions: list[str] = Field(min_length=1)
@@ -171,4 +233,6 @@ class RecordedTeacherConfig(StrategyConfig):
         return self
 
 
-TeacherConfig = Annotated[HttpTeacherConfig | RecordedTeacherConfig, Discriminator("kind")]
+TeacherConfig = Annotated[
+    HttpTeacherConfig | LocalTeacherConfig | RecordedTeacherConfig, Discriminator("kind")
+]

@@ -1,5 +1,6 @@
 """What a teacher costs, what a student costs, and when the one has paid for the other."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -154,12 +155,16 @@ class Bill:
     break_even: int | None = None
 
 
-def settle(usage: Usage, prices: Prices | None) -> Bill:
-    """The bill of a study. Calls whose tokens were not counted are taken as the others' mean."""
+def settle(usage: Usage, prices: Prices | None, tokens: Iterable[Tokens]) -> Bill:
+    """The bill of a study. Calls whose tokens were not counted are taken as the others' mean.
+
+    Args:
+        tokens: Of the calls whose tokens were counted.
+    """
     if prices is None or not usage.counted or not usage.rows:
         return Bill(usage, prices)
-    counted = usage.input_tokens * prices.input + usage.output_tokens * prices.output
-    spent = counted / 1e6 / usage.counted * usage.calls
+    counted = float(sum(map(prices.of, tokens), NOTHING))
+    spent = counted / usage.counted * usage.calls
     hour = prices.machine_hour / 3600
     teacher_row = spent / usage.rows
     student_row = hour / usage.student_rows_per_second if usage.student_rows_per_second else 0.0

@@ -151,14 +151,13 @@ def _match(
 
 
 def _measured_law(points: Sequence[Point]) -> _Law:
-    return _fit(points, np.array([point.score.accuracy for point in points]))
+    return _fit(points, np.array([[point.score.accuracy for point in points]]))[0]
 
 
 def _draw_laws(points: Sequence[Point]) -> list[_Law]:
     """Curves through draws of what might as well have been measured; always the same draws."""
     scores = [point.score for point in points]
-    drawn = _draw_scores(scores, np.random.default_rng(_SEED), DRAWS)
-    return [_fit(points, one) for one in drawn]
+    return _fit(points, _draw_scores(scores, np.random.default_rng(_SEED), DRAWS))
 
 
 def _draw_scores(scores: Sequence[Score], random: np.random.Generator, draws: int) -> Floats:
@@ -170,18 +169,20 @@ def _draw_scores(scores: Sequence[Score], random: np.random.Generator, draws: in
     return np.asarray(np.clip(means + normal * reach, 0.0, 1.0))
 
 
-def _fit(points: Sequence[Point], accuracies: Floats) -> _Law:
-    """Least squares over a and b at each of a grid of exponents."""
+def _fit(points: Sequence[Point], accuracies: Floats) -> list[_Law]:
+    """A law for each row of ``[draws, points]``: least squares over a and b at each of a grid of
+    exponents."""
     rows = np.array([point.rows for point in points], dtype=float)
-    best, least = _Law(float(accuracies.mean()), 0.0, 1.0), inf
+    middle = accuracies.mean(axis=1)
+    found = []
     for exponent in _EXPONENTS:
         shrunk = rows**-exponent
         spread = shrunk - shrunk.mean()
-        slope = float((spread * (accuracies - accuracies.mean())).sum() / (spread**2).sum())
-        drop = max(0.0, -slope)
-        top = min(1.0, float(accuracies.mean() + drop * shrunk.mean()))
-        law = _Law(top, drop, float(exponent))
-        error = float(((law.at(rows) - accuracies) ** 2).sum())
-        if error < least:
-            best, least = law, error
-    return best
+        drop = np.maximum(0.0, -(accuracies - middle[:, None]) @ spread / (spread @ spread))
+        top = np.minimum(1.0, middle + drop * shrunk.mean())
+        missed = np.square(top[:, None] - drop[:, None] * shrunk - accuracies).sum(axis=1)
+        found.append((missed, top, drop))
+    missed, top, drop = np.moveaxis(np.array(found), 1, 0)
+    best = missed.argmin(axis=0), np.arange(len(accuracies))
+    laws = zip(top[best], drop[best], _EXPONENTS[best[0]], strict=True)
+    return [_Law(*map(float, law)) for law in laws]

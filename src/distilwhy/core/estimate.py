@@ -37,6 +37,21 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Prompts whose tokens a tokenizer counted: all that are to be sent, or some, spread over all.
+
+    Attributes:
+        by: The tokenizer, in words.
+        sent: The bytes of each.
+        tokens: The tokens of each.
+    """
+
+    by: str
+    sent: Sequence[int]
+    tokens: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What so many calls will take.
 
@@ -45,8 +60,9 @@ class Estimate:
         input: Tokens read, in all.
         output: Tokens written, in all.
         cost: In the currency of the prices; None without any.
-        seconds: Until all are answered; None where no call was ever timed.
+        seconds: Until all are answered; None where no call was ever timed, and for batches.
         source: Where the figures come from, in words.
+        batch: Whether they go by the batch interface.
     """
 
     calls: int
@@ -55,6 +71,7 @@ class Estimate:
     cost: Range | None
     seconds: Range | None
     source: str
+    batch: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,12 +92,15 @@ def estimate(
     *,
     reply: float,
     longest: int | None,
+    counted: Counted | None = None,
+    batch: bool = False,
 ) -> Estimate:
     """What the missing calls will take.
 
     With five answered calls or more the rest is taken to be like them: tokens a byte and tokens
     a reply, with the 95 % interval of their means. With fewer, a token is four bytes, give or
-    take 30 %, and a reply is half to twice as long as the exemplars' replies.
+    take 30 %, and a reply is half to twice as long as the exemplars' replies. Where a tokenizer
+    counted the prompts, what is read is what it counted.
 
     Args:
         calls: The calls to make.
@@ -88,6 +108,8 @@ def estimate(
         known: The answered calls.
         reply: The mean bytes of the replies that the prompt shows; 0 if it shows none.
         longest: The most tokens that a reply may have.
+        counted: Calls to make whose tokens were counted.
+        batch: Whether they go by the batch interface, at its price and in its own time.
     """
     if len(known) >= ENOUGH:
         density = _mean([call.input / call.sent for call in known])
@@ -98,10 +120,33 @@ def estimate(
         length = _guess(reply, longest)
         source = f"at {BYTES_A_TOKEN:g} bytes a token"
     read, written = density.times(sent), length.times(calls)
+    if counted is not None and counted.tokens:
+        read = _extrapolate(counted, calls, sent)
+        some = f" on {len(counted.tokens):,} prompts" if len(counted.tokens) < calls else ""
+        known_by = f", replies {source}" if len(known) >= ENOUGH else ""
+        source = f"counted{some} by {counted.by}{known_by}"
     if longest is not None:
         written = Range(*(min(end, longest * calls) for end in (written.low, written.high)))
-    cost = None if prices is None else _cost(read, written, prices)
-    return Estimate(calls, read, written, cost, _time(calls, read, written, known, pace), source)
+    cost = None if prices is None else _cost(read, written, prices, batch)
+    seconds = None if batch else _time(calls, read, written, known, pace)
+    return Estimate(calls, read, written, cost, seconds, source, batch)
+
+
+def _extrapolate(counted: Counted, calls: int, sent: int) -> Range:
+    """What all prompts have, at the tokens a byte by which those that were counted differ, with
+    its 95 % interval: the regression estimator (Cochran 1977, *Sampling Techniques*, chapter 7).
+    """
+    count, mean = len(counted.tokens), fmean(counted.tokens)
+    if count >= calls:
+        return Range(mean * calls, mean * calls)
+    centre = fmean(counted.sent)
+    both = [(b - centre, t - mean) for b, t in zip(counted.sent, counted.tokens, strict=True)]
+    differences = sum(x * x for x, _ in both)
+    slope = sum(x * y for x, y in both) / differences if differences else 0.0
+    missed = sum((y - slope * x) ** 2 for x, y in both) / max(1, count - 2)
+    total = calls * mean + slope * (sent - calls * centre)
+    reach = Z * calls * sqrt(missed * (1 - count / calls) / count)
+    return Range(total - reach, total + reach)
 
 
 def _guess(reply: float, longest: int | None) -> Range:
@@ -116,9 +161,9 @@ def _mean(values: Sequence[float]) -> Range:
     return Range(max(0.0, mean - reach), mean + reach)
 
 
-def _cost(read: Range, written: Range, prices: Prices) -> Range:
+def _cost(read: Range, written: Range, prices: Prices, batch: bool) -> Range:
     low, high = (
-        prices.of(Tokens(round(r), round(w)))
+        prices.of(Tokens(round(r), round(w), batch=batch))
         for r, w in ((read.low, written.low), (read.high, written.high))
     )
     return Range(float(low), float(high))

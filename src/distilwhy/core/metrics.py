@@ -91,11 +91,11 @@ def score(correct: Sequence[Sequence[int]]) -> Score:
     Args:
         correct: ``[seeds][rows]``, the same rows in the same order for every seed.
     """
-    table = np.asarray(correct, dtype=float)
+    table = np.asarray(correct, dtype=np.uint8)
     seeds, rows = table.shape
     mean, doubt = float(table.mean()), float(stats.norm.ppf(UPPER)) ** 2 / rows
     if seeds > 1:
-        found = _estimate(table, 1.0, 0.0)
+        found = _estimate(table.astype(float), 1.0, 0.0)
         doubt = found.reach(UPPER) ** 2 / (found.mean * (1 - found.mean))
     low, high = _wilson(mean, doubt)
     return Score(mean, max(0.0, low), min(1.0, high), rows, seeds)

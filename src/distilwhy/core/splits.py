@@ -1,5 +1,6 @@
 """Train, validation and test rows, and the checks that keep them apart."""
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -50,7 +51,7 @@ def choose_aside(examples: Sequence[Example], share: float) -> np.ndarray:
     Rows are ranked by a hash of their text, so the choice does not depend on their order, and
     hardly changes when rows are added.
     """
-    ranks = np.fromiter(map(_rank, examples), np.uint64)
+    ranks = np.array(array("Q", map(_rank, examples)))
     count = min(max(1, round(share * len(ranks))), len(ranks) - 1)
     last = np.partition(ranks, count - 1)[count - 1]
     chosen: np.ndarray = ranks < last
@@ -84,7 +85,7 @@ def check_splits(splits: Splits, files: Files) -> None:
 
 def _refuse_doubled(splits: Splits, files: Files) -> None:
     """Screen by hashes, for they are small; then see whether the rows do have the same id."""
-    hashes = np.fromiter((hash(example.id) for example in splits.all()), np.int64)
+    hashes = np.array(array("q", (hash(example.id) for example in splits.all())))
     hashes.sort()
     twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     seen: dict[str, SplitName] = {}

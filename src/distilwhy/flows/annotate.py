@@ -4,31 +4,43 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from distilwhy.config import HttpTeacherConfig
+from distilwhy.config import (
+    HttpTeacherConfig,
+    LocalTeacherConfig,
+    RecordedTeacherConfig,
+    Settings,
+)
 from distilwhy.core.annotation import Annotation
-from distilwhy.core.cost import Budget, Prices
-from distilwhy.core.estimate import Estimate
-from distilwhy.core.pace import Bucket
+from distilwhy.core.cost import NOTHING, Budget, Prices
+from distilwhy.core.estimate import Estimate, as_money
 from distilwhy.core.task import Example
-from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.flows.asking import Asking, Limits, Purse
+from distilwhy.flows.batching import Batching, forget, open_batching
 from distilwhy.flows.call import Call
+from distilwhy.flows.cluster import open_crew
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
 from distilwhy.flows.inquiry import Inquiry
 from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
+from distilwhy.flows.retry import Again
+from distilwhy.flows.roll import count_calls
 from distilwhy.flows.spending import add_up
 from distilwhy.flows.survey import MEASURED, Survey, survey
 from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
+from distilwhy.store.shards import take_in_shards
 from distilwhy.students.processes import refuse_company
+from distilwhy.teachers.local import LocalTeacher
 
 
 @dataclass(frozen=True)
@@ -39,14 +51,18 @@ class Offer:
         estimate: What it will take.
         repaid: The rows that were answered before in other words, or by another teacher.
         sample: What the first answers are like; None before there are any.
+        again: Answers that will be forgotten and asked for again; None where there are none.
     """
 
     estimate: Estimate
     repaid: int = 0
     sample: Sample | None = None
+    again: Again | None = None
 
 
 Agree = Callable[[Offer], bool]
+Engine = Literal["asyncio", "ray"]
+Ask = Callable[[Iterator[Call]], None]
 
 
 def annotate(
@@ -57,13 +73,19 @@ def annotate(
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
     pilot: int | None = None,
+    again: Again | None = None,
+    engine: Engine = "asyncio",
+    workers: int | None = None,
+    wait: bool = True,
+    forget_batches: bool = False,
 ) -> Progress:
     """Ask what is missing, keep every answer, and say how it went.
 
     Rows whose call failed for good before are asked again; rows with an answer never are. Once
     all answers are asked for, the teacher is asked to explain the gold labels that it missed.
     An endpoint is first asked about the few rows of ``teacher.gate``, spread over all; the rest
-    are asked about if their answers are good enough.
+    are asked about if their answers are good enough. With ``teacher.batch`` the rest is handed
+    over in batches; what an earlier run handed over is fetched, and never handed over again.
 
     Args:
         limit: Ask no more calls than this.
@@ -72,12 +94,20 @@ def annotate(
             the first answers of the gate are there; False ends it.
         budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
         pilot: Ask about so many rows, spread over all, and about no others.
+        again: Forget these answers and ask for them again, and for no others. What they cost
+            stays on the books.
+        engine: Where to ask from: this process, or the workers of a Ray cluster.
+        workers: How many of those; None: one for every node.
+        wait: Wait for batches that are under way; else look at each once, hand over what is
+            missing, and come back.
+        forget_batches: Ask anew what batches have under way; it stays counted as spent.
 
     Raises:
         TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
             the first answers are no good, or nobody agrees; what was answered is kept.
         BudgetError: if what is left would not cover the worst case of the next call.
-        ConfigError: if there is a budget and no prices.
+        ConfigError: if there is a budget and no prices, or a teacher that bills nobody; if Ray is
+            wanted and not installed, or for batches.
         RunError: if another process works in the run folder, or was started with this one.
     """
     refuse_company()
@@ -88,34 +118,88 @@ def annotate(
         open_ledger(folder.ledger) as looked_up,
     ):
         experiment.write_resolved()
+        take_in_shards(folder.shards, ledger)
+        if forget_batches:
+            forget(ledger)
         purse = _open_purse(experiment, ledger, budget)
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
-        work = _Annotating(experiment, looked_up, keeper, purse, agree)
+        batching = open_batching(experiment, ledger, keeper, purse)
         try:
-            work.do(limit, pilot)
+            with _open_engine(engine, workers, experiment, keeper, purse) as (ask, askers):
+                work = _Annotating(
+                    experiment, looked_up, keeper, ask, askers, agree, batching, wait=wait
+                )
+                if again is None:
+                    work.do(limit, pilot)
+                else:
+                    _need_enough(again, purse)
+                    work.do_again(again, limit)
         finally:
+            if isinstance(experiment.teacher, LocalTeacher):
+                experiment.teacher.release()
             if purse:
                 ledger.set_advance(purse.budget.out)
         return keeper.progress
 
 
+@contextmanager
+def _open_engine(
+    engine: Engine,
+    workers: int | None,
+    experiment: Experiment,
+    keeper: LedgerKeeper,
+    purse: Purse | None,
+) -> Iterator[tuple[Ask, int]]:
+    """What asks some calls and has them kept, and how many do so side by side."""
+    if engine == "ray":
+        if getattr(experiment.config.teacher, "batch", False):
+            raise ConfigError(
+                f"{experiment.file}: teacher.batch hands calls over from one place; take it out, "
+                "or leave --engine ray out"
+            )
+        with open_crew(experiment, keeper, purse, workers) as crew:
+            yield crew.ask, len(crew.workers)
+        return
+
+    def ask(calls: Iterator[Call]) -> None:
+        limits = Limits.of(experiment.config.teacher)
+        _run(Asking(experiment.teacher, calls, keeper, limits, purse).run())
+
+    yield ask, 1
+
+
 class _Annotating:
-    """One annotation, step by step."""
+    """One annotation, step by step.
+
+    Args:
+        ask: Asks some calls, and has them kept.
+        askers: How many do so side by side.
+        batching: Hands some calls over in batches; None where no endpoint is asked.
+        wait: Whether to wait for batches.
+    """
 
     def __init__(
         self,
         experiment: Experiment,
         ledger: Ledger,
         keeper: LedgerKeeper,
-        purse: Purse | None,
+        ask: Ask,
+        askers: int,
         agree: Agree,
+        batching: Batching | None,
+        *,
+        wait: bool,
     ) -> None:
         self._experiment = experiment
+        self._config = _side_by_side(experiment.config, askers)
         self._inquiry, self._passed_by = _pass_by_answered(experiment, ledger)
         self._ledger = ledger
         self._keeper = keeper
-        self._purse = purse
+        self._ask_some = ask
         self._agree = agree
+        self._batching = batching
+        self._by_batch = getattr(experiment.config.teacher, "batch", False)
+        self._wait = wait
 
     def do(self, limit: int | None, pilot: int | None) -> None:
         """Ask for answers, then for explanations."""
@@ -126,23 +210,43 @@ class _Annotating:
         if answers.missing:
             self._warn_of_repaying(answers)
             self._pass_gate(answers, limit)
-            self._ask(self._inquiry.answer_calls, limit)
+        self._ask_all(self._inquiry.answer_calls, answers, limit)
         # Which rows need an explanation is known when the answers are there, and no sooner.
-        if self._survey(self._inquiry.explanation_calls).missing:
-            self._ask(self._inquiry.explanation_calls, limit)
+        if not self._keeper.progress.batches:
+            explanations = self._survey(self._inquiry.explanation_calls)
+            self._ask_all(self._inquiry.explanation_calls, explanations, limit)
+
+    def do_again(self, again: Again, limit: int | None) -> None:
+        """Forget some answers, and ask for them again."""
+        self._keeper.count_in(len(again.keys), 0)
+        if again.estimate:
+            self._agree_on(Offer(again.estimate, again=again))
+        self._ledger.forget(again.answered, "asked again")
+        self._ask(lambda: again.calls(self._experiment), limit)
 
     def _survey(self, list_calls: Callable[[], Iterator[Call]], passed_by: int = 0) -> Survey:
-        found = survey(self._inquiry, self._experiment.config, self._ledger, list_calls())
+        found = survey(self._inquiry, self._config, self._ledger, list_calls())
         self._keeper.count_in(found.calls + passed_by, found.answered + passed_by)
         return found
+
+    def _ask_all(
+        self, list_calls: Callable[[], Iterator[Call]], found: Survey, limit: int | None
+    ) -> None:
+        """Ask, or hand over, what is missing; what is under way in batches is waited for first."""
+        batching, by_batch = self._batching, self._by_batch
+        was_under_way = batching is not None and batching.is_under_way
+        if batching and (was_under_way or (by_batch and found.missing)):
+            missing = partial(self._keeper.missing, list_calls, self._ledger)
+            left = None if limit is None else max(0, limit - self._keeper.made)
+            _run(batching.run(missing if by_batch else None, left, wait=self._wait))
+        if not by_batch and (was_under_way or found.missing):
+            self._ask(list_calls, limit)
 
     def _ask(self, list_calls: Callable[[], Iterator[Call]], limit: int | None) -> None:
         calls = self._keeper.missing(list_calls, self._ledger)
         if limit is not None:
             calls = islice(calls, max(0, limit - self._keeper.made))
-        limits = _limits(self._experiment)
-        asking = Asking(self._experiment.teacher, calls, self._keeper, limits, self._purse)
-        _run(asking.run())
+        self._ask_some(calls)
 
     def _warn_of_repaying(self, found: Survey) -> None:
         if found.estimate and found.repaid:
@@ -150,7 +254,7 @@ class _Annotating:
 
     def _pass_gate(self, found: Survey, limit: int | None) -> None:
         teacher = self._experiment.config.teacher
-        if not isinstance(teacher, HttpTeacherConfig) or found.missing <= teacher.gate.rows:
+        if isinstance(teacher, RecordedTeacherConfig) or found.missing <= teacher.gate.rows:
             return
         rows = self._spread(teacher.gate.rows)
         made = self._keeper.made
@@ -158,9 +262,7 @@ class _Annotating:
         sample = look_at(self._inquiry, self._ledger, rows)
         check(sample, teacher.gate)
         if self._keeper.made > made and (limit is None or self._keeper.made < limit):
-            left = survey(
-                self._inquiry, self._experiment.config, self._ledger, self._inquiry.answer_calls()
-            )
+            left = survey(self._inquiry, self._config, self._ledger, self._inquiry.answer_calls())
             if left.estimate:
                 self._agree_on(Offer(left.estimate, sample=sample))
 
@@ -183,26 +285,27 @@ def _pass_by_answered(experiment: Experiment, ledger: Ledger) -> tuple[Inquiry, 
         missing[np.flatnonzero(~missing)[:MEASURED]] = True
     rows = [pick(experiment.annotated[name], picked) for name, picked in wanted.items()]
     stay = [roll.keys[name][picked] for name, picked in wanted.items()]
-    passed_by = _count_calls(list(roll.keys.values())) - _count_calls(stay)
+    passed_by = count_calls(roll.keys.values()) - count_calls(stay)
     return replace(experiment.inquiry, rows=lambda: chain(*rows)), passed_by
 
 
-def _count_calls(keys: list[np.ndarray]) -> int:
-    """Rows that are asked about in the same words share their calls."""
-    return len(np.unique(np.concatenate(keys))) if keys else 0
-
-
-def _limits(experiment: Experiment) -> Limits:
-    config = experiment.config.teacher
-    if not isinstance(config, HttpTeacherConfig):
-        return Limits()
-    a_minute = config.requests_per_minute, config.tokens_per_minute
-    return Limits(*(Bucket(float(rate)) if rate else None for rate in a_minute))
+def _side_by_side(config: Settings, askers: int) -> Settings:
+    """The same with as much at once as so many have under way together."""
+    teacher = config.teacher
+    if not isinstance(teacher, HttpTeacherConfig):
+        return config
+    more = teacher.model_copy(update={"concurrency": teacher.concurrency * askers})
+    return config.model_copy(update={"teacher": more})
 
 
 def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -> Purse | None:
     """What may be spent, less all that was ever billed and all that a killed run may owe."""
     config = experiment.config
+    if budget is not None and isinstance(config.teacher, LocalTeacherConfig):
+        raise ConfigError(
+            f"{experiment.file}: teacher.kind 'local' bills nobody, so there is no budget to keep; "
+            "leave --budget out"
+        )
     if not isinstance(config.teacher, HttpTeacherConfig):
         return None
     if budget is None:
@@ -218,6 +321,19 @@ def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) 
     ledger.begin_run()
     spent = add_up(ledger, prices)
     return Purse(Budget(budget, spent.certain + spent.possible), prices, ledger.set_advance)
+
+
+def _need_enough(again: Again, purse: Purse | None) -> None:
+    """Refuse what the budget will not cover, before any answer is forgotten."""
+    cost = again.estimate.cost if again.estimate else None
+    if purse is None or cost is None or cost.low <= purse.budget.left:
+        return
+    left = as_money(max(purse.budget.left, NOTHING))
+    raise BudgetError(
+        f"asking again will cost {as_money(cost.low)} or more, and of the budget of "
+        f"{purse.budget.cap} {purse.prices.currency} {left} is left, so nothing is forgotten; "
+        "raise teacher.budget, or give --budget"
+    )
 
 
 def _run(asking: Coroutine[Any, Any, None]) -> None:

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, Self
 
+from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.annotation import Completion
 from distilwhy.core.cost import NOTHING, Budget, Prices, Tokens
 from distilwhy.core.pace import Bucket, Slots
@@ -66,6 +67,24 @@ class Purse:
             self._write_advance(advance)
         return True
 
+    def close(self) -> None:
+        """Write down that nothing is out any more."""
+        self.budget.advance = self.budget.out
+        self._write_advance(self.budget.out)
+
+    def worst(self, teacher: Teacher, call: Call) -> tuple[Tokens, Decimal]:
+        """The most that a try can take, and what that costs."""
+        tokens = self.prices.dearest(*teacher.longest(call.prompt))
+        return tokens, self.prices.of(tokens)
+
+    def used_up(self, cost: Decimal) -> BudgetError:
+        """What to say when the next call, which may cost so much, cannot be afforded."""
+        return BudgetError(
+            f"the budget of {self.budget.cap} {self.prices.currency} is used up: "
+            f"{round(self.budget.settled, 4)} is spent, and the next call may cost "
+            f"{round(cost, 4)}; raise teacher.budget, or give --budget, to go on"
+        )
+
 
 @dataclass
 class Limits:
@@ -73,6 +92,14 @@ class Limits:
 
     requests: Bucket | None = None
     tokens: Bucket | None = None
+
+    @classmethod
+    def of(cls, config: TeacherConfig, askers: int = 1) -> Self:
+        """One asker's share of what a teacher section says."""
+        if not isinstance(config, HttpTeacherConfig):
+            return cls()
+        a_minute = config.requests_per_minute, config.tokens_per_minute
+        return cls(*(Bucket(rate / askers) if rate else None for rate in a_minute))
 
 
 class Asking:
@@ -135,7 +162,8 @@ class Asking:
                 await asyncio.gather(*workers, done, return_exceptions=True)
                 await self._hand_over()
         if self._short_of is not None:
-            self._raise_budget(self._short_of)
+            assert self._purse is not None
+            raise self._purse.used_up(self._short_of)
 
     async def _work(self) -> None:
         for call in self._calls:
@@ -152,14 +180,16 @@ class Asking:
         trouble, seconds = Trouble(""), 0.0
         for attempt in range(self._teacher.retries + 1):
             if attempt:
-                await asyncio.sleep(max(_pause(attempt), trouble.retry_after_s))
+                await asyncio.sleep(max(pause_before(attempt), trouble.retry_after_s))
             async with self._slot():
                 worst = await self._afford(call)
                 if worst is None:
                     return None
                 started = time.monotonic()
-                said = await self._ask(call, worst)
-                seconds = time.monotonic() - started
+                reply = await self._ask(call, worst)
+                took = time.monotonic() - started
+                seconds = took if reply.seconds is None else reply.seconds
+            said = reply.said
             if isinstance(said, Completion):
                 return Heard(call, said, seconds)
             trouble = said
@@ -170,7 +200,7 @@ class Asking:
             )
         return Heard(call, Completion("", error=trouble.what), seconds)
 
-    async def _ask(self, call: Call, worst: Tokens) -> Completion | Trouble:
+    async def _ask(self, call: Call, worst: Tokens) -> Reply:
         reserved = self._purse.prices.of(worst) if self._purse else NOTHING
         try:
             await self._keep_pace(worst)
@@ -187,7 +217,7 @@ class Asking:
                 self._settle(reserved, NOTHING)
             raise
         self._count(reply, worst, reserved)
-        return reply.said
+        return reply
 
     def _count(self, reply: Reply, worst: Tokens, reserved: Decimal) -> None:
         """Settle a try, and learn from it how fast to ask."""
@@ -204,16 +234,16 @@ class Asking:
                 self._settle(reserved, NOTHING)
             return
         self._slots.good()
-        used = _used(said)
-        if used is None:
+        counted = used(said)
+        if counted is None:
             if said.error is None and self._purse:
                 self._lose("answered without a count of tokens", worst, reserved)
             else:
                 self._settle(reserved, NOTHING)
             return
         if self._limits.tokens:
-            self._limits.tokens.correct(_expected(worst) - used.input - used.output)
-        self._settle(reserved, self._purse.prices.of(used) if self._purse else NOTHING)
+            self._limits.tokens.correct(_expected(worst) - counted.input - counted.output)
+        self._settle(reserved, self._purse.prices.of(counted) if self._purse else NOTHING)
 
     def _lose(self, what: str, worst: Tokens, reserved: Decimal) -> None:
         """Count tokens as spent that nobody can say were not."""
@@ -256,8 +286,7 @@ class Asking:
         """The worst case of a call, once it is put aside; None where it never can be."""
         if self._purse is None:
             return Tokens(*self._teacher.longest(call.prompt)) if self._limits.tokens else Tokens()
-        worst = self._purse.prices.dearest(*self._teacher.longest(call.prompt))
-        cost = self._purse.prices.of(worst)
+        worst, cost = self._purse.worst(self._teacher, call)
         while self._short_of is None and not self._purse.reserve(cost):
             if not self._purse.budget.out:
                 self._short_of = cost
@@ -280,15 +309,6 @@ class Asking:
         while (rest := self._rest_until - time.monotonic()) > 0:
             await asyncio.sleep(rest)
 
-    def _raise_budget(self, cost: Decimal) -> None:
-        assert self._purse is not None
-        budget, currency = self._purse.budget, self._purse.prices.currency
-        raise BudgetError(
-            f"the budget of {budget.cap} {currency} is used up: {round(budget.settled, 4)} is "
-            f"spent, and the next call may cost {round(cost, 4)}; raise teacher.budget, or give "
-            "--budget, to go on"
-        )
-
 
 def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
     while waiting and most > 0:
@@ -298,7 +318,8 @@ def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
             most -= 1
 
 
-def _used(said: Completion) -> Tokens | None:
+def used(said: Completion) -> Tokens | None:
+    """The tokens that a teacher counted; None where it did not."""
     if said.input_tokens is None or said.output_tokens is None:
         return None
     return Tokens(said.input_tokens, said.output_tokens, said.cached_tokens)
@@ -309,7 +330,7 @@ def _expected(worst: Tokens) -> float:
     return worst.input / 4 + worst.output
 
 
-def _pause(attempt: int) -> float:
+def pause_before(attempt: int) -> float:
     """Seconds before the given try: doubling, with jitter, so that callers do not march in step."""
     longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempt - 1))
     return longest * random.uniform(0.5, 1.0)

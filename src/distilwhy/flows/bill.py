@@ -1,11 +1,13 @@
 """What the teacher cost and what a student costs, from what was counted and measured."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
-from distilwhy.config import HttpTeacherConfig
+from distilwhy.config import LocalTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.cost import Bill, Prices, Usage, settle
 from distilwhy.core.findings import MethodScore
+from distilwhy.flows.asking import used
 from distilwhy.flows.experiment import Experiment
 from distilwhy.store.ledger import Entry
 
@@ -20,13 +22,12 @@ def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
         methods: Of the student that it is about.
     """
     entries = experiment.inquiry.read_entries()
-    completions = [entry.completion for entry in entries]
-    counted = [c for c in completions if c.input_tokens is not None and c.output_tokens is not None]
+    counted = [(entry, tokens) for entry in entries if (tokens := used(entry.completion))]
     shown = next((m for m in methods if (m.method, m.rows) == (SHOWN, None)), methods[0])
     usage = Usage(
-        calls=len(completions),
-        input_tokens=sum(c.input_tokens or 0 for c in counted),
-        output_tokens=sum(c.output_tokens or 0 for c in counted),
+        calls=len(entries),
+        input_tokens=sum(tokens.input for _, tokens in counted),
+        output_tokens=sum(tokens.output for _, tokens in counted),
         counted=len(counted),
         rows=len(experiment.read_annotations()),
         training_seconds=shown.students[0].seconds,
@@ -34,13 +35,16 @@ def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
         teacher_rows_per_second=_pace(experiment, entries),
     )
     prices = experiment.config.prices
-    return settle(usage, Prices(**prices.model_dump()) if prices else None)
+    paid = (replace(tokens, batch=entry.batch) for entry, tokens in counted)
+    return settle(usage, Prices(**prices.model_dump()) if prices else None, paid)
 
 
 def _pace(experiment: Experiment, entries: Sequence[Entry]) -> float | None:
-    """The rows a second that an endpoint answers, asked as it was: so many calls at once."""
+    """The rows a second that a teacher answers, asked as it was: so many calls at once."""
     seconds = [entry.seconds for entry in entries if entry.seconds]
-    if not seconds or not isinstance(experiment.config.teacher, HttpTeacherConfig):
+    teacher = experiment.config.teacher
+    if not seconds or isinstance(teacher, RecordedTeacherConfig):
         return None
-    calls = experiment.teacher.concurrency / fmean(seconds)
-    return calls / experiment.config.teacher.samples
+    # Of a batch each answer has its share of the time.
+    at_once = 1 if isinstance(teacher, LocalTeacherConfig) else teacher.concurrency
+    return at_once / fmean(seconds) / teacher.samples

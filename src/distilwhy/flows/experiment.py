@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from distilwhy.config import (
     DataConfig,
     ExperimentConfig,
     HubConfig,
+    LocalTeacherConfig,
     RecordedTeacherConfig,
     Settings,
     check_config,
@@ -23,14 +25,15 @@ from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choos
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.flows.inquiry import Inquiry
+from distilwhy.flows.recording import open_recorded
 from distilwhy.flows.roll import Roll, call_roll, find_roll, is_stale, keep_roll, sign
 from distilwhy.flows.task import build_task, read_task
 from distilwhy.store.examples import open_examples, pick
 from distilwhy.store.records import HubSplit, Source
 from distilwhy.store.run import RunFolder, publish_text
 from distilwhy.teachers.base import Teacher
-from distilwhy.teachers.http import HttpTeacher
-from distilwhy.teachers.recorded import RecordedTeacher
+from distilwhy.teachers.local import LocalTeacher
+from distilwhy.teachers.replicas import reach
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,27 @@ class Experiment:
         """The teacher; for an endpoint with a key, the key must be in the environment."""
         config = self.config.teacher
         if isinstance(config, RecordedTeacherConfig):
-            said = [self.file.parent / name for name in config.completions]
-            explained = [self.file.parent / name for name in config.explanations]
-            told = config.strategy == "explain-label"
-            return RecordedTeacher(said, config.samples, explained, config.samples if told else 1)
-        return HttpTeacher(config)
+            return open_recorded(config, self.file.parent)
+        if isinstance(config, LocalTeacherConfig):
+            return LocalTeacher(config, self._find("teacher.model", config.model))
+        name = config.tokenizer
+        return reach(config, self._find("teacher.tokenizer", name) if name else None)
+
+    def _find(self, key: str, name: str) -> str:
+        """The local folder of that name, beside the experiment file; else a name on the hub.
+
+        Raises:
+            ConfigError: if it can be no such name, and there is no folder.
+        """
+        folder = self.file.parent / Path(name).expanduser()
+        if folder.is_dir():
+            return str(folder)
+        if is_path(name):
+            raise ConfigError(
+                f"{self.file}: {key}: {name!r} is no folder; check the path (it is relative to "
+                "the experiment)"
+            )
+        return name
 
     @property
     def annotated(self) -> dict[SplitName, Sequence[Example]]:
@@ -134,11 +153,17 @@ class Experiment:
         publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
 
 
+def is_path(name: str) -> bool:
+    """Whether a model's name can only be a path, and not a name on the hub."""
+    return name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:
     """Read an experiment file and everything it names.
 
     Args:
-        base_url: Another address for the teacher's endpoint; answers are not keyed by it.
+        base_url: Another address for the teacher's endpoint, in the stead of all that the file
+            names; answers are not keyed by it.
 
     Raises:
         ConfigError: if the file says something that cannot be done.
@@ -147,7 +172,7 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     file = Path(path)
     config = read_config(file, ExperimentConfig)
     if base_url is not None:
-        changed = {**config.teacher.model_dump(), "base_url": base_url}
+        changed = {**config.teacher.model_dump(exclude={"replicas"}), "base_url": base_url}
         teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
         config = config.model_copy(update={"teacher": teacher})
     if isinstance(config.task, str):
@@ -185,7 +210,7 @@ def _open_splits(
     test = open_examples(sources["test"], task) if "test" in sources else ()
     if not isinstance(data.validation, float):
         return Splits(train, open_examples(sources["validation"], task), test), np.zeros(0, bool)
-    if len(train) < 2:
+    if len(list(islice(train, 2))) < 2:
         raise DataError(
             f"{sources['train']}: one row cannot be split into train and validation; give it more"
         )

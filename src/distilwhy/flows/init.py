@@ -15,11 +15,20 @@ def init(directory: Path) -> list[Path]:
     Raises:
         ConfigError: if the folder has something in it.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(f"{directory}: is not empty; name a new folder, so that nothing is lost")
+    need_new(directory)
     starter = files("distilwhy").joinpath("starter")
     written = []
     for name in FILES:
         publish_text(directory / name, starter.joinpath(name).read_text(encoding="utf-8"))
         written.append(directory / name)
     return written
+
+
+def need_new(directory: Path) -> None:
+    """Refuse a place where something stands.
+
+    Raises:
+        ConfigError: if so.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigError(f"{directory}: is not empty; name a new folder, so that nothing is lost")

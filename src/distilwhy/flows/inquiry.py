@@ -141,7 +141,7 @@ class Inquiry:
         keys = {example.id: self._answer_keys(example) for example in rows}
         found = ledger.get(key for row in keys.values() for key in row)
         return {
-            example.id: self._join(example, said)
+            example.id: self.join(example, [self.read_answer(example, one) for one in said])
             for example in rows
             if (said := [found[key] for key in keys[example.id] if key in found])
         }
@@ -150,13 +150,15 @@ class Inquiry:
         request = self.teacher.request(self.prompt(example))
         return [call_key(request, sample) for sample in range(self.config.samples)]
 
-    def _join(self, example: Example, said: Sequence[Completion]) -> Annotation:
+    def read_answer(self, example: Example, completion: Completion) -> Annotation:
+        """One answer, read alone; where the teacher was told the gold label it must keep to it."""
+        read = self._read(example, completion)
+        return hold_to_gold(self.task.answer, example, read) if self.tells(example) else read
+
+    def join(self, example: Example, read: Sequence[Annotation]) -> Annotation:
         """The annotation of a row; votes among replies that were told what to say are none."""
-        answer, read = self.task.answer, [self._read(example, one) for one in said]
-        if not self.tells(example):
-            return join_samples(answer, read)
-        held = [hold_to_gold(answer, example, annotation) for annotation in read]
-        return replace(join_samples(answer, held), votes=(), told=True)
+        joined = join_samples(self.task.answer, read)
+        return replace(joined, votes=(), told=True) if self.tells(example) else joined
 
     def _read_explanations(
         self, ledger: Ledger, rows: Sequence[Example], answers: Mapping[str, Annotation]

@@ -10,7 +10,7 @@ from distilwhy.core.estimate import Estimate, as_money
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError
-from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.experiment import Experiment, is_path
 from distilwhy.flows.lesson import list_cells
 from distilwhy.flows.spending import Spending, spending
 from distilwhy.flows.survey import Survey, survey
@@ -31,6 +31,7 @@ class Plan:
         calls: The calls of an annotation from nothing; explanations are among them as far as
             the answers tell yet which rows need one.
         answered: Those that the ledger holds.
+        under_way: Those that are in batches, and have no answer yet.
         repaid: The rows that were answered before in other words, or by another teacher, and
             are to be paid anew.
         estimate: What the missing calls will take; None where nothing is to be paid.
@@ -49,6 +50,7 @@ class Plan:
     told: int
     calls: int
     answered: int
+    under_way: int
     repaid: int
     estimate: Estimate | None
     spent: Spending | None
@@ -79,6 +81,7 @@ def plan(experiment: Experiment) -> Plan:
         told=_count_told(experiment),
         calls=calls.calls,
         answered=calls.answered,
+        under_way=calls.under_way,
         repaid=calls.repaid,
         estimate=calls.estimate if calls.missing else None,
         spent=spending(experiment),
@@ -100,8 +103,7 @@ def _survey(experiment: Experiment) -> Survey:
 def _check_students(config: Settings, file: Path) -> None:
     for name, student in config.students.items():
         model, key = student.model, f"study.students.{name}" if name else "student"
-        is_path = model.startswith((".", "/", "~")) or model.count("/") > 1
-        if is_path and not Path(model).expanduser().is_dir():
+        if is_path(model) and not Path(model).expanduser().is_dir():
             raise ConfigError(f"{file}: {key}.model: {model!r} is no folder; check the path")
 
 

@@ -5,6 +5,7 @@ folder, eight bytes a call, and holds as long as the experiment and the files th
 """
 
 import hashlib
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 from distilwhy.config import ExperimentConfig
 from distilwhy.core.splits import SplitName
 from distilwhy.core.task import Example, Task
-from distilwhy.store.ledger import Ledger
+from distilwhy.store.ledger import Ledger, head_of
 from distilwhy.store.records import HubSplit, Source
 from distilwhy.store.run import RunFolder, publish_arrays, read_arrays
 
@@ -56,10 +57,17 @@ def call_roll(
         keys: Of a row's calls, one for each sample.
     """
     heads = {
-        name: np.fromiter((_head(key) for e in rows for key in keys(e)), np.uint64)
+        name: array("Q", (head_of(key) for e in rows for key in keys(e)))
         for name, rows in splits.items()
     }
-    return Roll(aside, {name: found.reshape(-1, samples) for name, found in heads.items()})
+    return Roll(aside, {n: np.array(found).reshape(-1, samples) for n, found in heads.items()})
+
+
+def count_calls(heads: Iterable[np.ndarray]) -> int:
+    """How many calls these keys are of: rows asked about in the same words share theirs."""
+    every = np.concatenate([np.empty(0, np.uint64), *(found.ravel() for found in heads)])
+    every.sort()
+    return int(np.count_nonzero(every[1:] != every[:-1])) + (len(every) > 0)
 
 
 def sign(config: ExperimentConfig, task: Task, sources: Iterable[Source]) -> str:
@@ -91,14 +99,10 @@ def is_stale(roll: Roll, splits: Mapping[SplitName, Iterable[Example]], keys: Ke
     """Whether the first rows are asked about in other words by now, as by another version."""
     firsts = {name: next(iter(rows), None) for name, rows in splits.items()}
     return any(
-        [_head(key) for key in keys(example)] != roll.keys[name][0].tolist()
+        [head_of(key) for key in keys(example)] != roll.keys[name][0].tolist()
         for name, example in firsts.items()
         if example is not None
     )
-
-
-def _head(key: bytes) -> int:
-    return int.from_bytes(key[:8])
 
 
 def _among(heads: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from distilwhy.core.results import Tally
 from distilwhy.flows.evaluate import tally_annotations
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.lesson import list_cells
+from distilwhy.store.batches import BatchBook, UnderWay
+from distilwhy.store.ledger import open_ledger
 from distilwhy.store.run import read_json
 
 
@@ -31,10 +33,12 @@ class StudentStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Rows by outcome for each split, students, and the results if there are any."""
+    """Rows by outcome for each split, what batches have under way, students, and the results if
+    there are any."""
 
     folder: str
     teacher: dict[str, Tally]
+    under_way: UnderWay
     students: list[StudentStatus]
     results: dict[str, Any] | None
 
@@ -46,9 +50,17 @@ def status(experiment: Experiment) -> Status:
     return Status(
         str(experiment.folder.path),
         tally_annotations(experiment),
+        _under_way(experiment),
         [_student(experiment, cell) for cell in cells],
         read_json(experiment.folder.results),
     )
+
+
+def _under_way(experiment: Experiment) -> UnderWay:
+    if not experiment.folder.ledger.is_file():
+        return UnderWay()
+    with open_ledger(experiment.folder.ledger) as ledger:
+        return BatchBook(ledger).under_way()
 
 
 def _student(experiment: Experiment, cell: Cell) -> StudentStatus:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,25 @@ CREATE TABLE IF NOT EXISTS extras (
     at TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS advances (amount TEXT NOT NULL, ended INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS batches (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    address TEXT NOT NULL,
+    file TEXT,
+    id TEXT,
+    made_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batched (
+    key BLOB PRIMARY KEY,
+    batch TEXT NOT NULL,
+    example TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS batched_in ON batched (batch);
+CREATE INDEX IF NOT EXISTS batched_examples ON batched (example);
+CREATE TABLE IF NOT EXISTS shards (id TEXT PRIMARY KEY);
 """
 _SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
 _COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
@@ -65,7 +85,8 @@ class Entry:
         key: Of ``call_key``.
         completion: What came back.
         example: The row that was asked about.
-        seconds: How long the try that was answered took; None where nobody timed it.
+        seconds: How long the try that was answered took, or its share of a batch; None where
+            nobody timed it.
         batch: Whether it came by a batch interface.
         at: When it was kept, in ISO 8601; filled in by the ledger.
     """
@@ -104,6 +125,11 @@ def call_key(request: Mapping[str, object], sample: int = 0) -> bytes:
     return hashlib.sha256(canonical.encode()).digest()
 
 
+def head_of(key: bytes) -> int:
+    """The first eight bytes of a key: enough to tell a million calls apart."""
+    return int.from_bytes(key[:8])
+
+
 class Ledger:
     """The answers of a run, by call key. Open one with ``open_ledger``."""
 
@@ -112,10 +138,10 @@ class Ledger:
         self._lock = threading.Lock()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and one at a time: threads share a connection's transaction."""
         with self._lock, self._connection:
-            yield
+            yield self._connection
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Completion]:
         """The completions of those ``keys`` that have one."""
@@ -143,32 +169,54 @@ class Ledger:
                 (answered if is_answer else failed).add(key)
         return answered, failed
 
+    def batched(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those of the ``keys`` that are under way in a batch."""
+        found: set[bytes] = set()
+        for chunk in _chunks(list(dict.fromkeys(keys))):
+            query = f"SELECT key FROM batched WHERE key IN ({_marks(chunk)})"
+            found.update(key for (key,) in self._connection.execute(query, chunk))
+        return found
+
     def answered_heads(self) -> np.ndarray:
         """The first eight bytes of every key that has an answer, as numbers, in order."""
-        heads, failed = (
-            np.fromiter((int.from_bytes(key[:8]) for (key,) in rows), np.uint64)
-            for rows in (
-                self._connection.execute(f"SELECT key FROM completions{which} ORDER BY key")
-                for which in ("", " WHERE error IS NOT NULL")
-            )
-        )
-        return np.delete(heads, np.searchsorted(heads, failed))
+        failed = self._heads(" WHERE error IS NOT NULL")
+        every = self._heads("")
+        return np.delete(every, np.searchsorted(every, failed)) if len(failed) else every
+
+    def _heads(self, which: str) -> np.ndarray:
+        found = self._connection.execute(f"SELECT key FROM completions{which} ORDER BY key")
+        heads = array("Q", (head_of(key) for (key,) in found))
+        return np.frombuffer(heads, np.uint64)
 
     def known_examples(self, examples: Sequence[str]) -> set[str]:
-        """Those of some rows that were answered about in whatever words."""
+        """Those of some rows that were asked about in whatever words, and answered or are under
+        way in a batch."""
         found: set[str] = set()
         for chunk in _chunks(list(examples)):
             query = (
-                "SELECT DISTINCT example FROM completions WHERE error IS NULL AND "
-                f"example IN ({_marks(chunk)})"
+                "SELECT example FROM completions WHERE error IS NULL AND "
+                f"example IN ({_marks(chunk)}) UNION "
+                f"SELECT example FROM batched WHERE example IN ({_marks(chunk)})"
             )
-            found.update(example for (example,) in self._connection.execute(query, chunk))
+            found.update(example for (example,) in self._connection.execute(query, chunk + chunk))
         return found
 
-    def put(self, entries: Iterable[Entry], extras: Iterable[Extra] = ()) -> None:
-        """Keep answers for good, all or none; a failed call may be replaced, an answer never."""
+    def put(
+        self, entries: Iterable[Entry], extras: Iterable[Extra] = (), shard: str | None = None
+    ) -> None:
+        """Keep answers for good, all or none; a failed call may be replaced, an answer never.
+
+        A call that is put is under way in a batch no longer.
+
+        Args:
+            shard: The file that they stand in as well.
+        """
+        entries = list(entries)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._transaction():
+        with self.transaction():
+            self._connection.executemany(
+                "DELETE FROM batched WHERE key = ?", [(entry.key,) for entry in entries]
+            )
             self._connection.executemany(
                 f"INSERT INTO completions ({_COLUMNS}) VALUES ({_marks(range(13))})"
                 " ON CONFLICT (key) DO UPDATE SET text = excluded.text,"
@@ -179,15 +227,17 @@ class Ledger:
                 " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
                 [_row(entry, now) for entry in entries],
             )
-            self._connection.executemany(
-                "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
-                " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
-            )
+            put_extras(self._connection, extras)
+            if shard is not None:
+                self._connection.execute("INSERT OR IGNORE INTO shards VALUES (?)", (shard,))
+
+    def shards(self) -> set[str]:
+        """The files whose answers it has."""
+        return {shard for (shard,) in self._connection.execute("SELECT id FROM shards")}
 
     def forget(self, keys: Iterable[bytes], what: str) -> None:
         """Let answers be asked for again; what they cost stays counted as an extra."""
-        with self._transaction():
+        with self.transaction():
             for chunk in _chunks(list(dict.fromkeys(keys))):
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 where = f"FROM completions WHERE key IN ({_marks(chunk)})"
@@ -201,11 +251,15 @@ class Ledger:
                 self._connection.execute(f"DELETE {where}", chunk)
 
     def billed(self) -> list[tuple[Tokens, bool]]:
-        """All that was ever billed, in sums that have one price, and whether each is certain."""
+        """All that was ever billed, in sums that have one price, and whether each is certain.
+
+        What batches have under way is among it, at its worst case: it may be billed by now.
+        """
         sums = "sum(ifnull(input_tokens, 0)), sum(ifnull(output_tokens, 0)), sum(cached_tokens)"
         query = (
             f"SELECT {sums}, batch, 1 FROM completions GROUP BY batch UNION ALL "
-            f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain"
+            f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain UNION ALL "
+            f"SELECT {sums}, 1, 0 FROM batched GROUP BY NULL"
         )
         return [
             (Tokens(read, written, cached, bool(batch)), bool(certain))
@@ -219,12 +273,12 @@ class Ledger:
 
     def begin_run(self) -> None:
         """What an earlier run has out is a debt from now on: it was killed."""
-        with self._transaction():
+        with self.transaction():
             self._connection.execute("UPDATE advances SET ended = 1")
 
     def set_advance(self, amount: Decimal) -> None:
         """Write down, for good, what this run has out."""
-        with self._transaction():
+        with self.transaction():
             self._connection.execute("DELETE FROM advances WHERE NOT ended")
             if amount:
                 self._connection.execute("INSERT INTO advances VALUES (?, 0)", (str(amount),))
@@ -254,6 +308,16 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         connection.close()
 
 
+def put_extras(connection: sqlite3.Connection, extras: Iterable[Extra]) -> None:
+    """Keep what was billed beside the answers, as a part of a transaction."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    connection.executemany(
+        "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
+        " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
+    )
+
+
 def _chunks(items: list[object] | list[bytes] | list[str]) -> Iterator[list[object]]:
     for start in range(0, len(items), _CHUNK):
         yield list(items[start : start + _CHUNK])
@@ -267,15 +331,15 @@ def _row(entry: Entry, now: str) -> tuple[object, ...]:
     said = entry.completion
     return (
         entry.key,
-        _storable(entry.example),
-        _storable(said.text),
-        _storable(said.finish_reason),
+        storable(entry.example),
+        storable(said.text),
+        storable(said.finish_reason),
         said.input_tokens,
         said.output_tokens,
-        None if said.error is None else _storable(said.error),
+        None if said.error is None else storable(said.error),
         said.cached_tokens,
-        _storable(said.thinking),
-        _storable(said.model),
+        storable(said.thinking),
+        storable(said.model),
         entry.batch,
         entry.seconds,
         now,
@@ -286,6 +350,6 @@ def _counts(tokens: Tokens) -> tuple[int, int, int, bool]:
     return tokens.input, tokens.output, tokens.cached, tokens.batch
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Text with ``?`` for half a character: teachers do send them, and no file can hold them."""
     return text.encode(errors="replace").decode()

@@ -2,6 +2,7 @@
 
     experiment.yaml         the resolved experiment
     ledger.sqlite           every answer of the teacher
+    shards/ID.parquet       those that a cluster brought, once more
     roll.npz                which calls the rows need, so that they are not all read to find out
     students/CELL/          a student, with training.json and training.jsonl beside its weights;
                             CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows;
@@ -50,6 +51,10 @@ class RunFolder:
     @property
     def ledger(self) -> Path:
         return self.path / "ledger.sqlite"
+
+    @property
+    def shards(self) -> Path:
+        return self.path / "shards"
 
     @property
     def roll(self) -> Path:
@@ -135,12 +140,17 @@ class RunFolder:
             lock.release()
 
 
-def publish_text(path: Path, text: str) -> None:
+def publish_bytes(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(content)
     aside.replace(path)
+
+
+def publish_text(path: Path, text: str) -> None:
+    """``publish_bytes`` of a text in UTF-8."""
+    publish_bytes(path, text.encode())
 
 
 def publish_json(path: Path, value: object) -> None:

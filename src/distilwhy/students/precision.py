@@ -1,16 +1,12 @@
 """What a training computes in, and where."""
 
-from typing import Any
-
-import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
 from distilwhy.errors import StudentError
+from distilwhy.hardware import choose_precision
 from distilwhy.students.processes import join_processes
-
-CPU_BF16_WIDTH = 384
 
 
 def open_accelerator(wanted: str, width: int) -> tuple[str, Accelerator]:
@@ -40,21 +36,3 @@ def open_accelerator(wanted: str, width: int) -> tuple[str, Accelerator]:
             "fsdp_version to 2 in accelerate's config, or by 'accelerate launch --fsdp_version 2'"
         )
     return precision, accelerator
-
-
-def choose_precision(wanted: str, device: torch.device, width: int) -> str:
-    """``fp32``, ``bf16`` or ``fp16``: as wanted, or for ``auto`` bf16 where the hardware
-    computes in it.
-
-    On a CPU only models of some width gain from it (see ``benchmarks/precision.py``).
-
-    Args:
-        width: The model's hidden size.
-    """
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    native = found.get("avx512_bf16") or found.get("amx_bf16")
-    return "bf16" if device.type == "cpu" and native and width >= CPU_BF16_WIDTH else "fp32"

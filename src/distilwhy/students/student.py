@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-import torch
-
 from distilwhy.config import StudentConfig
 from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS, TargetTask
 from distilwhy.core.results import Prediction
 from distilwhy.core.task import Example, Task, Wording
 from distilwhy.errors import StudentError
+from distilwhy.hardware import choose_device
 from distilwhy.students.build import family_of, load_network
 from distilwhy.students.network import Brief, Network, Written
 
@@ -116,7 +115,7 @@ class Student:
                 "name a folder under a run's students/"
             ) from error
         network = load_network(path, family, brief)
-        network.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        network.to(device or choose_device()).eval()
         return cls(network)
 
     def _write(

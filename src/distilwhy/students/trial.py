@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from distilwhy.config import TrainingConfig
+from distilwhy.hardware import choose_precision
 from distilwhy.students.network import DrawnRow, Network, move
 from distilwhy.students.objective import Losses, Objective
-from distilwhy.students.precision import choose_precision
 from distilwhy.students.processes import join_processes
 
 

@@ -1,6 +1,6 @@
 """What a teacher is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -35,10 +35,12 @@ class Reply:
     Attributes:
         said: The completion; one with an error where the request is refused for good.
         rest_s: How long the endpoint has nothing left to give to anyone, by its own word.
+        seconds: A row's share of the time of a batch; None: all the time that it took is its own.
     """
 
     said: Completion | Trouble
     rest_s: float = 0.0
+    seconds: float | None = None
 
 
 class Teacher(Protocol):
@@ -70,6 +72,14 @@ class Teacher(Protocol):
 
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         """The most tokens that a try can read and write."""
+        ...
+
+    def count(self, prompts: Sequence[Prompt]) -> list[int] | None:
+        """How many tokens it reads in each prompt; None where it has no tokenizer to tell.
+
+        Raises:
+            ConfigError: if the tokenizer cannot be loaded.
+        """
         ...
 
     async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:

@@ -1,49 +1,45 @@
-"""A teacher whose completions are already in a file, by row id."""
+"""A teacher whose completions are already there, by row id."""
 
-import json
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Prompt
-from distilwhy.errors import TeacherError
 from distilwhy.teachers.base import Reply
 
 
-class RecordedTeacher:
-    """Answers from JSONL files with an ``id`` and a ``completion`` a line.
+@dataclass(frozen=True)
+class Recording:
+    """What was said.
 
-    The k-th line with an id, file after file, is the k-th sample of that row.
+    Attributes:
+        completions: Of each id, in order: its samples.
+        content: A digest of all of it.
+    """
+
+    content: str
+    completions: Mapping[str, list[Completion]] = field(default_factory=dict)
+
+
+class RecordedTeacher:
+    """Answers from a recording: the k-th completion of an id is the k-th sample of that row.
 
     Args:
-        files: The completions.
-        samples: The most lines that an id may have there.
-        explanations: Further files: what is said when asked to explain.
-        explained: The most lines that an id may have in those.
-
-    Raises:
-        TeacherError: if a file is missing, a line is broken, or an id has too many.
+        answers: What it said when asked for answers.
+        explanations: What it said when asked to explain.
     """
 
     name = "the recorded completions"
-    concurrency = 1
+    # What is under way at once is kept in one transaction.
+    concurrency = 256
     retries = 0
     patience = None
 
-    def __init__(
-        self,
-        files: Sequence[Path],
-        samples: int = 1,
-        explanations: Sequence[Path] = (),
-        explained: int = 1,
-    ) -> None:
-        more = "set teacher.samples to use more"
-        fewer = more if explained > 1 else "keep one of them"
-        self._completions = _Recording(files, samples, more)
-        self._explanations = _Recording(explanations, explained, fewer)
+    def __init__(self, answers: Recording, explanations: Recording) -> None:
+        self._answers = answers
+        self._explanations = explanations
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         name = "explanations" if prompt.head.explains else "content"
@@ -53,13 +49,16 @@ class RecordedTeacher:
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         return 0, 0
 
+    def count(self, prompts: Sequence[Prompt]) -> None:
+        return None
+
     async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
-        said = self._recording(prompt).texts.get(prompt.example_id, [])
+        said = self._recording(prompt).completions.get(prompt.example_id, [])
         if sample >= len(said):
             what = "explanations" if prompt.head.explains else "completions"
             count = f"only {len(said)}" if said else "none"
             return Reply(Completion("", error=f"the recorded {what} have {count} for this id"))
-        return Reply(Completion(said[sample]))
+        return Reply(said[sample])
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,46 +71,5 @@ class RecordedTeacher:
     ) -> None:
         return None
 
-    def _recording(self, prompt: Prompt) -> "_Recording":
-        return self._explanations if prompt.head.explains else self._completions
-
-
-class _Recording:
-    """What some files hold: the texts of each id in order, and a digest of all of it."""
-
-    def __init__(self, files: Sequence[Path], most: int, remedy: str) -> None:
-        self.texts: dict[str, list[str]] = {}
-        self._most = most
-        self._remedy = remedy
-        digest = sha256()
-        for path in files:
-            digest.update(self._read(path))
-        self.content = digest.hexdigest()
-
-    def _read(self, path: Path) -> bytes:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise TeacherError(
-                f"{path}: cannot be read ({error.strerror}); check the path"
-            ) from None
-        for number, line in enumerate(content.splitlines(), 1):
-            if line.strip():
-                self._keep(line, f"{path} row {number}")
-        return content
-
-    def _keep(self, line: bytes, where: str) -> None:
-        try:
-            row = json.loads(line)
-            identity, text = str(row["id"]), row["completion"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise TeacherError(
-                f"{where}: must be a JSON object with 'id' and 'completion'; mend the line"
-            ) from None
-        if not isinstance(text, str):
-            raise TeacherError(f"{where}: its 'completion' is no text: {text!r}")
-        texts = self.texts.setdefault(identity, [])
-        if len(texts) == self._most:
-            lines = "a line" if self._most == 1 else f"{self._most} lines"
-            raise TeacherError(f"{where}: id {identity!r} has {lines} already; {self._remedy}")
-        texts.append(text)
+    def _recording(self, prompt: Prompt) -> Recording:
+        return self._explanations if prompt.head.explains else self._answers

@@ -1,0 +1,66 @@
+"""The accuracy of one pass over the source for both targets, beside that of the paper's two.
+
+python benchmarks/two_passes.py [FOLDER]
+
+``step-by-step`` with five seeds on the shipped task, trained either way. The students of one pass
+are those of ``distilwhy demo``, and are not trained again in a folder that has them.
+"""
+
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from distilwhy.core.metrics import compare, score
+from distilwhy.core.results import judge
+from distilwhy.demo.job import write_job
+from distilwhy.demo.scripted import ScriptedTeacher
+from distilwhy.flows.exam import list_exams, take_all
+from distilwhy.flows.experiment import Experiment, open_experiment
+from distilwhy.flows.run import run
+
+SEEDS = [0, 1, 2, 3, 4]
+
+
+def write(folder: Path, name: str, **training: object) -> Path:
+    settings = yaml.safe_load(write_job(folder, "helpdesk").read_text())
+    settings |= {"methods": ["step-by-step"], "seeds": SEEDS, "out": name}
+    settings["training"] |= training
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(settings, sort_keys=False))
+    return file
+
+
+def judge_all(experiment: Experiment) -> list[list[bool]]:
+    """Whether each test row is right, for every seed."""
+    exams = {e.cell.seed: e for e in list_exams(experiment) if e.cell.method == "step-by-step"}
+    chosen = [exams[seed] for seed in SEEDS]
+    answers = take_all(experiment.folder, chosen, 1, lambda done, students: None)
+    answer = experiment.task.answer
+    return [judge(answer, exam.examples, answers[exam.cell].predictions) for exam in chosen]
+
+
+def show(name: str, right: Sequence[Sequence[bool]]) -> None:
+    found = score(right)
+    seeds = "  ".join(f"{statistics.mean(seed):.1%}" for seed in right)
+    print(f"{name:10}  {found.accuracy:6.1%}   {found.low:.1%} to {found.high:.1%}   {seeds}")
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo-run")
+    right = {}
+    with ScriptedTeacher() as teacher:
+        for name, out, two_passes in (("one pass", "run", False), ("two passes", "two", True)):
+            file = write(folder, out, two_passes=two_passes)
+            experiment = open_experiment(file, base_url=teacher.base_url)
+            run(experiment, workers=None)
+            right[name] = judge_all(experiment)
+            show(name, right[name])
+    difference = compare(right["two passes"], right["one pass"])
+    print(f"two passes against one: {difference.words}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Where models compute, and in what."""
+
+from typing import Any
+
+import torch
+
+CPU_BF16_WIDTH = 384
+
+
+def choose_device() -> torch.device:
+    """A GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(wanted: str, device: torch.device, width: int) -> str:
+    """``fp32``, ``bf16`` or ``fp16``: as wanted, or for ``auto`` bf16 where the hardware
+    computes in it.
+
+    On a CPU only models of some width gain from it (see ``benchmarks/precision.py``).
+
+    Args:
+        width: The model's hidden size.
+    """
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    native = found.get("avx512_bf16") or found.get("amx_bf16")
+    return "bf16" if device.type == "cpu" and native and width >= CPU_BF16_WIDTH else "fp32"

@@ -1,0 +1,125 @@
+"""Which batches an endpoint has under way, in the ledger's file.
+
+A batch is written down before anything of it is sent, and its calls are under way from then until
+they are answered or the batch has ended. A call is in one batch at the most.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from distilwhy.core.cost import Tokens
+from distilwhy.store.ledger import Extra, Ledger, put_extras, storable
+
+_BATCH = "name, address, file, id, made_at"
+_CALL = "key, example, input_tokens, output_tokens, cached_tokens"
+
+
+@dataclass(frozen=True)
+class SentBatch:
+    """A batch that was sent, or is about to be.
+
+    Attributes:
+        name: Ours.
+        address: Of the endpoint.
+        file: What the endpoint calls its file; None where it is not known to be there.
+        id: What the endpoint calls it; None where it is not known to have been created.
+        made_at: In ISO 8601.
+    """
+
+    name: str
+    address: str
+    file: str | None
+    id: str | None
+    made_at: str
+
+
+@dataclass(frozen=True)
+class BatchedCall:
+    """A call in a batch, and the most that it can be billed for."""
+
+    key: bytes
+    example: str
+    worst: Tokens
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """How many batches are with an endpoint, and how many calls of theirs have no answer yet."""
+
+    batches: int = 0
+    calls: int = 0
+
+
+class BatchBook:
+    """The batches of a ledger that have not ended."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def plan(self, name: str, address: str, calls: Sequence[BatchedCall]) -> SentBatch:
+        """Write a batch down before it is sent.
+
+        Raises:
+            sqlite3.IntegrityError: if one of its calls is under way already.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = [
+            (name, c.key, storable(c.example), c.worst.input, c.worst.output, c.worst.cached)
+            for c in calls
+        ]
+        with self._ledger.transaction() as connection:
+            connection.execute(
+                "INSERT INTO batches (name, address, made_at) VALUES (?, ?, ?)",
+                (name, address, now),
+            )
+            connection.executemany(
+                f"INSERT INTO batched (batch, {_CALL}) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
+        return SentBatch(name, address, None, None, now)
+
+    def set_file(self, name: str, file: str) -> None:
+        """Its file is at the endpoint."""
+        with self._ledger.transaction() as connection:
+            connection.execute("UPDATE batches SET file = ? WHERE name = ?", (file, name))
+
+    def set_id(self, name: str, identity: str) -> None:
+        """It is created."""
+        with self._ledger.transaction() as connection:
+            connection.execute("UPDATE batches SET id = ? WHERE name = ?", (identity, name))
+
+    def all(self) -> list[SentBatch]:
+        """Every one, in the order in which they were written down."""
+        with self._ledger.transaction() as connection:
+            rows = connection.execute(f"SELECT {_BATCH} FROM batches ORDER BY number").fetchall()
+        return [SentBatch(*row) for row in rows]
+
+    def calls(self, name: str) -> dict[bytes, BatchedCall]:
+        """The calls of a batch that have no answer yet, by key."""
+        query = f"SELECT {_CALL} FROM batched WHERE batch = ?"
+        with self._ledger.transaction() as connection:
+            rows = connection.execute(query, (name,)).fetchall()
+        return {
+            key: BatchedCall(key, example, Tokens(read, written, cached, batch=True))
+            for key, example, read, written, cached in rows
+        }
+
+    def count(self, name: str) -> int:
+        """How many calls of a batch have no answer yet."""
+        query = "SELECT count(*) FROM batched WHERE batch = ?"
+        with self._ledger.transaction() as connection:
+            return int(connection.execute(query, (name,)).fetchone()[0])
+
+    def end(self, name: str, extras: Iterable[Extra] = ()) -> None:
+        """It is over: its calls without an answer are under way no more."""
+        with self._ledger.transaction() as connection:
+            put_extras(connection, extras)
+            connection.execute("DELETE FROM batched WHERE batch = ?", (name,))
+            connection.execute("DELETE FROM batches WHERE name = ?", (name,))
+
+    def under_way(self) -> UnderWay:
+        """How much is with the endpoint."""
+        with self._ledger.transaction() as connection:
+            (batches,) = connection.execute("SELECT count(*) FROM batches").fetchone()
+            (calls,) = connection.execute("SELECT count(*) FROM batched").fetchone()
+        return UnderWay(batches, calls)

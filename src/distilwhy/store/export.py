@@ -1,0 +1,177 @@
+"""Answers as JSONL, as Parquet, or as a dataset folder of ``datasets``: written row by row."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distilwhy.core.exported import ExportedAnswer
+from distilwhy.errors import DataError, RunError
+from distilwhy.store.run import publish_folder
+
+if TYPE_CHECKING:
+    import pyarrow
+
+CHUNK = 1000
+MARK = "distilwhy.json"
+
+_COLUMNS = [field.name for field in fields(ExportedAnswer)]
+_ELSEWHERE = "name another file or folder, or move it away"
+
+
+def check_target(path: Path) -> None:
+    """Refuse a target of an unknown format, and one where something else stands.
+
+    Raises:
+        DataError: if so.
+    """
+    if path.suffix not in ("", ".jsonl", ".parquet"):
+        raise DataError(
+            f"{path}: unknown format {path.suffix!r}; use .jsonl, .parquet, or a folder's name "
+            "without a dot"
+        )
+    if not path.exists():
+        return
+    if path.is_dir() != (path.suffix == ""):
+        what = "folder" if path.is_dir() else "file"
+        raise DataError(f"{path}: is a {what}; {_ELSEWHERE}")
+    is_empty = not any(path.iterdir()) if path.is_dir() else not path.stat().st_size
+    if not is_empty and not _is_export(path):
+        raise DataError(f"{path}: holds something else than exported annotations; {_ELSEWHERE}")
+
+
+def _is_export(path: Path) -> bool:
+    """Whether an earlier export stands here."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_schema
+
+    if path.is_dir():
+        return (path / MARK).is_file()
+    try:
+        if path.suffix == ".parquet":
+            return list(read_schema(path).names) == _COLUMNS
+        with path.open(encoding="utf-8") as lines:
+            return list(json.loads(lines.readline())) == _COLUMNS
+    except (ArrowException, OSError, ValueError, TypeError):
+        return False
+
+
+def write_answers(path: Path, answers: Iterable[ExportedAnswer]) -> int:
+    """Write answers aside, move them into place whole, and give their number.
+
+    Args:
+        path: One that ``check_target`` lets pass.
+
+    Raises:
+        RunError: if the place cannot be written.
+    """
+    writers = {".jsonl": _write_jsonl, ".parquet": _write_parquet, "": _write_dataset}
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        count = writers[path.suffix](aside, answers)
+        if path.suffix:
+            aside.replace(path)
+        else:
+            publish_folder(aside, path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror}); check the place") from error
+    finally:
+        _remove(aside)
+    return count
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        path.unlink()
+
+
+def _write_jsonl(path: Path, answers: Iterable[ExportedAnswer]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as lines:
+        for answer in answers:
+            lines.write(json.dumps(_as_row(answer), ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _write_parquet(path: Path, answers: Iterable[ExportedAnswer]) -> int:
+    from pyarrow import RecordBatch
+    from pyarrow.parquet import ParquetWriter
+
+    count, schema = 0, _schema()
+    with ParquetWriter(path, schema) as writer:
+        for chunk in _chunks(answers):
+            writer.write_batch(RecordBatch.from_pylist(list(map(_as_row, chunk)), schema))
+            count += len(chunk)
+    return count
+
+
+def _write_dataset(path: Path, answers: Iterable[ExportedAnswer]) -> int:
+    """By way of Parquet, so that ``datasets`` maps the rows from the disk."""
+    from datasets import Dataset, DatasetDict
+
+    work = path / "parts"
+    work.mkdir(parents=True)
+    counts, splits = {}, {}
+    with _without_bars():
+        for split, rows in groupby(answers, key=lambda answer: answer.split):
+            part = work / f"{split}.parquet"
+            counts[split] = _write_parquet(part, rows)
+            splits[split] = Dataset.from_parquet(str(part), split=split, cache_dir=str(work))
+        DatasetDict(splits).save_to_disk(path)
+    del splits
+    shutil.rmtree(work)
+    mark = {"written by": "distilwhy annotations --export", "rows": counts}
+    (path / MARK).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
+    return sum(counts.values())
+
+
+def _as_row(answer: ExportedAnswer) -> dict[str, object]:
+    """What ``asdict`` gives, in a tenth of its time."""
+    return {**vars(answer), "votes": [vars(vote) for vote in answer.votes]}
+
+
+def _chunks(answers: Iterable[ExportedAnswer]) -> Iterator[list[ExportedAnswer]]:
+    waiting = iter(answers)
+    while chunk := list(islice(waiting, CHUNK)):
+        yield chunk
+
+
+def _schema() -> "pyarrow.Schema":
+    import pyarrow as pa
+
+    text, number, count = pa.string(), pa.float64(), pa.int64()
+    votes = pa.list_(pa.struct([("label", text), ("share", number)]))
+    others = {
+        "sample": count,
+        "options": pa.list_(text),
+        "votes": votes,
+        "seconds": number,
+        "input_tokens": count,
+        "output_tokens": count,
+        "cached_tokens": count,
+        "cost": number,
+    }
+    return pa.schema([(name, others.get(name, text)) for name in _COLUMNS])
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep ``datasets`` from drawing bars."""
+    import datasets
+
+    were_off = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not were_off:
+            datasets.enable_progress_bars()
