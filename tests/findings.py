@@ -106,6 +106,18 @@ def make_findings(
     )
 
 
+def add_student(findings: Findings, name: str) -> Findings:
+    """The same study with one student more, that does as well as the first."""
+    first = findings.of("")
+    return replace(
+        findings,
+        methods=[*findings.methods, *(replace(m, student=name) for m in first.methods)],
+        comparisons=[*findings.comparisons, *(replace(v, student=name) for v in first.comparisons)],
+        curves=[*findings.curves, *(replace(c, student=name) for c in first.curves)],
+        efficiency=[*findings.efficiency, *(replace(e, student=name) for e in first.efficiency)],
+    )
+
+
 def make_cases(count: int, methods: Sequence[str] = tuple(LAWS)) -> Iterator[Case]:
     """Test rows with what was said about each."""
     rng = Random(11)

@@ -1,6 +1,7 @@
 """The cells of a study, and the rows that each is taught."""
 
 from distilwhy.core.cell import Cell, count_rows, select_rows
+from distilwhy.core.method import METHODS
 from distilwhy.core.task import Example
 
 ROWS = [Example(str(i), str(i)) for i in range(50)]
@@ -28,3 +29,11 @@ def test_sizes_are_shares_or_counts():
 def test_names():
     assert Cell("finetune", 2).name == "finetune-seed2"
     assert Cell("finetune", 2, 40).name == "finetune-n40-seed2"
+    assert Cell("finetune", 2, 40, "small").name == "small-finetune-n40-seed2"
+    assert Cell("finetune", 2, 40, "small").label == "small finetune 40 rows seed 2"
+
+
+def test_no_two_cells_have_one_name():
+    """As no method's name is the end of another's after a dash."""
+    for one in METHODS:
+        assert not [other for other in METHODS if other.endswith(f"-{one}")]

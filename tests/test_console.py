@@ -59,8 +59,9 @@ def test_what_is_seen_of_a_study(
     with Progress() as progress:
         watcher = progress.training()
         watcher.begins(CELLS)
-        watcher.fits(Preflight(1_233_792, 1_233_792, 2**30, 8 * 2**30))
-        each = {"finetune": 104.0, "label-distill": 118.0, "step-by-step": 290.0}
+        watcher.fits("", Preflight(1_233_792, 1_233_792, 2**30, 8 * 2**30))
+        seconds = {"finetune": 104.0, "label-distill": 118.0, "step-by-step": 290.0}
+        each = {("", method): taken for method, taken in seconds.items()}
         watcher.plans(Forecast(9, 2, 600, each, 720.0))
         watcher.ends(Cell("finetune", 0, 90), TRAINED)
         watcher.stands(Cell("finetune", 0, 90), 0.1375)
@@ -71,6 +72,27 @@ def test_what_is_seen_of_a_study(
     assert "  step-by-step: about 5 min each\n" in said
     assert "finetune 90 rows seed 0: validation 13.8% at step 400, 100 s\n" in said
     assert ("13.8%  1 of 2 seeds" in said) is terminal
+
+
+def test_students_are_told_apart_by_name(capsys: pytest.CaptureFixture[str]):
+    cells = [Cell(m, 0, None, student) for student in ("", "small") for m in ("finetune", "b")]
+    board = board_of(cells)
+    board.stand(cells[2], 0.25)
+    _, head, _, *lines = draw(board)
+    assert head == "method all rows"
+    assert lines == ["main", "finetune – 0 of 1 seeds", "b – 0 of 1 seeds",
+                     "small", "finetune 25.0% 1 of 1 seeds", "b – 0 of 1 seeds"]  # fmt: skip
+    with Progress() as progress:
+        watcher = progress.training()
+        watcher.begins(cells)
+        for student in ("", "small"):
+            watcher.fits(student, Preflight(1_233_792, 1_233_792, 2**30, 8 * 2**30))
+        each = {("", "finetune"): 9.0, ("small", "finetune"): 5.0, ("small", "b"): 5.0}
+        watcher.plans(Forecast(4, 2, 600, each, 12.0))
+    said = capsys.readouterr().err
+    assert "main: 1.2 M parameters, about 1.0 GiB of 8.0\nsmall: 1.2 M parameters" in said
+    assert "  main by finetune: about 9 s each\n" in said
+    assert "  small by finetune, b: about 5 s each\n" in said
 
 
 def test_calls_that_are_lost_with_a_worker_are_told(capsys: pytest.CaptureFixture[str]):

@@ -1,5 +1,7 @@
 """How long training is said to take, against how long it then takes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from distilwhy.core.method import Target, TrainingRow
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.experiment import open_experiment
 from distilwhy.flows.forecast import Forecast, add_up
+from distilwhy.flows.pool import DoAll, _do_here
 from distilwhy.flows.train import Watcher, train_students
 from distilwhy.students import timing
 from distilwhy.students.network import DrawnRow
@@ -131,7 +134,8 @@ def test_each_kind_of_method_is_timed_once(write_experiment: WriteExperiment, ma
     found = foretell(file)
     assert len(made_up) == 3
     assert {"step-by-step", "blank-rationales"} < set(made_up)
-    assert found.each == dict(zip(methods, (10.0, 10.0, 30.0, 30.0), strict=True))
+    each = dict(zip(methods, (10.0, 10.0, 30.0, 30.0), strict=True))
+    assert found.each == {("", method): seconds for method, seconds in each.items()}
     assert (found.trainings, found.seconds) == (8, 160.0)
 
 
@@ -141,4 +145,37 @@ def test_the_whole_is_told_once_with_every_learning_rate(write_experiment: Write
     changes = {"methods": ["finetune"], "seeds": [0, 1, 2], "data.test": DROP}
     training = {"steps": 7, "lr": [1e-3, 2e-3, 3e-3]}
     found = foretell(write_experiment({**changes, "training": training}))
-    assert found == Forecast(5, 1, 7, {"finetune": 10.0}, 50.0)
+    assert found == Forecast(5, 1, 7, {("", "finetune"): 10.0}, 50.0)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_students_are_trained_as_many_side_by_side_as_fit_of_each(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    """Of the first one fits, of the others two: these share their pool, and are trained first."""
+    small = {"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}}
+    students = {name: {"family": name} for name in ("causal", "encoder")}
+    study = {"students": students}
+    changes = {"methods": ["finetune"], "data.test": DROP, "student": small, "study": study}
+    counts = iter([1, 2, 2])
+    opened: list[int] = []
+
+    @contextmanager
+    def open_pool(workers: int) -> Iterator[DoAll]:
+        opened.append(workers)
+        yield _do_here
+
+    monkeypatch.setattr("distilwhy.flows.train.count_workers", lambda *_: next(counts))
+    monkeypatch.setattr("distilwhy.flows.train.open_pool", open_pool)
+    told: list[Forecast] = []
+    watcher = Watcher(plans=told.append)
+    train_students(open_experiment(write_experiment(changes)), watcher=watcher, study=True)
+    assert opened == [2, 1]
+    assert [(found.workers, found.trainings, found.seconds) for found in told] == [
+        (2, 2, 10.0),
+        (1, 1, 10.0),
+    ]
+    assert [list(found.each) for found in told] == [
+        [("causal", "finetune"), ("encoder", "finetune")],
+        [("", "finetune")],
+    ]

@@ -63,3 +63,11 @@ def test_gold_alone():
 def test_fewer_rows_than_all_are_no_answer():
     assert "is not known" in headline(("step-by-step", "label-distill", HELPED), rows=100)
     assert "is not known" in write_headline([], {}, 5)
+
+
+def test_it_is_said_which_student_it_is_of():
+    versus = [Versus("step-by-step", "label-distill", HELPED)]
+    said = write_headline(versus, ACCURACIES, 5, students=["", "small", "wide"])
+    assert said.endswith("All this is of the student main; small and wide may differ.")
+    said = write_headline(versus, ACCURACIES, 5, students=["wide", "a", "b", "c"])
+    assert said.endswith("All this is of the student wide; 3 others may differ.")

@@ -22,7 +22,7 @@ from distilwhy.report.palette import DARK, LIGHT
 from distilwhy.report.summary import render_summary
 from distilwhy.report.verdicts import judge_all
 from distilwhy.report.words import duration, large, money, percent, points
-from findings import make_bill, make_cases, make_comparison, make_findings
+from findings import add_student, make_bill, make_cases, make_comparison, make_findings
 
 HOSTILE = (
     "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> & \"'\u2028 ü 日本 🎈"
@@ -240,6 +240,54 @@ def test_two_sizes_are_joined_without_a_fit():
     assert "two sizes are too few to fit a curve" in squeeze(page.sections["curve"])
 
 
+def test_every_student_is_told_of_by_name():
+    findings = add_student(make_findings(THREE), "minilm")
+    page = Page(render_page(findings, make_cases(3, THREE)))
+    verdict, curve, scores, bill, confusions, rows = (
+        squeeze(page.sections[name])
+        for name in ("verdict", "curve", "scores", "bill", "confusions", "rows")
+    )
+    titles = [
+        f"{student}, on {size} train rows"
+        for size in ("all 4,000", "1,000", "500")
+        for student in ("main", "minilm")
+    ]
+    places = [verdict.index(title) for title in titles]
+    assert places == sorted(places)
+    assert verdict.count("against") == len(findings.comparisons)
+    assert "on as many train rows, of whichever student" in verdict
+    assert ["h3", "minilm"] in page.headings
+    assert curve.count("What rows are worth to main") == 1
+    assert curve.count("What rows are worth to minilm") == 1
+    for student in ("main", "minilm"):
+        assert f"step-by-step {student} 9" in scores
+        assert f"step-by-step {student} all 4,000 0" in scores
+    assert "What it cost, with the student main" in bill
+    assert "each method's first student answered, those being of main." in confusions
+    assert "These are the answers and reasons of the student main." in rows
+    assert "2 students" in page.text
+
+
+def test_students_have_the_same_scale():
+    """The second is far worse, and its drawing starts as high as that of the first."""
+    findings = add_student(make_findings(THREE, sizes=(4000,)), "minilm")
+    bad = replace(findings.methods[-1].score, accuracy=0.2, low=0.1, high=0.3)
+    findings = replace(
+        findings, methods=[*findings.methods[:-1], replace(findings.methods[-1], score=bad)]
+    )
+    curve = squeeze(Page(render_page(findings, [])).sections["curve"])
+    assert curve.count(" 20% 40% 60% 80% 100% Accuracy") == 4
+    alone = squeeze(Page(render_page(findings.of(""), [])).sections["curve"])
+    assert " 20% " not in alone
+
+
+def test_one_student_has_no_name():
+    findings = make_findings(THREE)
+    assert "main" not in Page(render_page(findings, [])).text
+    assert "main" not in render_summary(findings)
+    assert "main" in Page(render_page(add_student(findings, "minilm"), [])).text
+
+
 def test_one_seed_has_no_list_of_seeds():
     findings = make_findings(THREE, seeds=1)
     page = Page(render_page(findings, []))
@@ -291,7 +339,8 @@ def test_rows_come_in_chunks_in_their_order():
 def test_bars_share_a_scale_that_holds_zero():
     findings = make_findings()
     verdicts = judge_all(findings.comparisons, 4000)
-    assert [group.rows for group in verdicts.groups] == ["all 4,000", "1,000", "500"]
+    titles = [f"On {rows} train rows" for rows in ("all 4,000", "1,000", "500")]
+    assert [group.title for group in verdicts.groups] == titles
     assert [tick.label for tick in verdicts.ticks] == [
         "−8", "−6", "−4", "−2", "0", "+2", "+4", "+6", "+8", "+10",
     ]  # fmt: skip
@@ -347,6 +396,12 @@ def test_figures_are_written_for_slides_and_for_tables(tmp_path):
     assert kinds["fitted"] > kinds["beyond"] > 27
 
 
+def test_every_named_student_has_figures_of_its_own(tmp_path):
+    findings = add_student(make_findings(THREE, sizes=(1000,)), "minilm")
+    names = [path.stem for path in write_figures(findings, tmp_path) if path.suffix == ".csv"]
+    assert names == ["accuracy", "differences", "accuracy-minilm", "differences-minilm"]
+
+
 def test_figures_without_a_study(tmp_path):
     findings = replace(make_findings(THREE, sizes=(1000,)), comparisons=[])
     assert [path.name for path in write_figures(findings, tmp_path)] == [
@@ -381,6 +436,16 @@ def test_the_summary_is_markdown_with_the_numbers():
     assert text.count(" against ") == len(findings.comparisons)
     assert "after 5,910 rows" in text
     assert findings.how.hashes["train"] in text
+
+
+def test_the_summary_tells_students_apart():
+    findings = add_student(make_findings(THREE), "minilm")
+    text = render_summary(findings)
+    _, rows = read_markdown(text)
+    assert rows == [10] * (2 + len(findings.methods))
+    assert "| minilm | step-by-step | all 4,000 |" in text
+    assert "minilm, on all 4,000 train rows:" in text
+    assert "- minilm label-distill: It gets as far as" in text
 
 
 def test_a_hostile_name_stays_in_the_summarys_heading():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from distilwhy.report.page import render_page
-from findings import make_cases, make_findings
+from findings import add_student, make_cases, make_findings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -271,6 +271,19 @@ def test_axe_finds_nothing(browser, address, size, scheme):
     tab.page.click("[data-method='finetune']")
     found = axe.Axe().run(tab.page)
     assert found.violations_count == 0, found.generate_report()
+    assert tab.said == []
+    tab.context.close()
+
+
+def test_axe_finds_nothing_where_there_are_several_students(browser, tmp_path):
+    path = tmp_path / "students.html"
+    findings = add_student(make_findings(("finetune", "step-by-step")), "minilm-l6-v2")
+    path.write_text(render_page(findings, make_cases(3)), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), PHONE)
+    tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    found = axe.Axe().run(tab.page)
+    assert found.violations_count == 0, found.generate_report()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert tab.said == []
     tab.context.close()
 

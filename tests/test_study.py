@@ -1,7 +1,8 @@
-"""Students over several numbers of train rows, seeds and learning rates; students that are told
+"""Several students, numbers of train rows, seeds and learning rates; students that are told
 the teacher's reasons; and what is done about reasons for wrong labels."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -20,12 +22,14 @@ from distilwhy.core.task import Example
 from distilwhy.demo.helpdesk import solve
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import DataError, StudentError
+from distilwhy.flows.annotate import annotate
 from distilwhy.flows.evaluate import evaluate
 from distilwhy.flows.experiment import open_experiment
 from distilwhy.flows.lesson import Lessons
 from distilwhy.flows.predict import predict
 from distilwhy.flows.train import train_students
 from distilwhy.store.run import publish_jsonl, read_json
+from distilwhy.students.build import family_of
 from distilwhy.students.student import Student
 from distilwhy.students.training import Trained
 from routing import write_routing
@@ -135,6 +139,138 @@ def test_methods_with_one_seed_are_taught_the_same_rows(compared: tuple[Path, Re
     assert sources("step-by-step", 0) <= sources("finetune", 0) < sources("finetune", 0, ALL)
     assert sources("finetune", 0) != sources("finetune", 1)
     assert sources("finetune", 0, ALL) == sources("finetune", 1, ALL)
+
+
+# --- several students
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """``train`` for one student; then ``compare`` with one of another family beside it, on half the
+    rows and on all."""
+    with ScriptedTeacher() as teacher:
+        file = write_routing(
+            tmp_path_factory.mktemp("students"),
+            ROWS,
+            {"base_url": teacher.base_url},
+            student=STUDENT,
+            training=TRAINING,
+            methods=PAIR,
+        )
+        annotate(open_experiment(file))
+        train_students(open_experiment(file))
+        study = {"train_rows": [0.5, 1.0], "students": BERT}
+        file.write_text(file.read_text() + yaml.safe_dump({"study": study}))
+        return file, call("compare", file)
+
+
+BERT = {"bert": {"family": "encoder", "scratch": {"width": 32}, "decoder_layers": 1}}
+NAMED = [Cell(m, 0, rows, s) for s in ("", "bert") for rows in (HALF, ALL) for m in PAIR]
+
+
+def test_compare_trains_every_cell_of_every_student(named: tuple[Path, Result]):
+    file, said = named
+    assert "2 of 8 students are trained already" in said.stderr
+    assert "6 to train" in said.stderr
+    found = {path.name for path in (file.parent / "run/students").iterdir()}
+    assert found == {cell.name for cell in NAMED}
+    assert "bert-step-by-step-n30-seed0" in found
+    for cell in NAMED:
+        student = Student.load(file.parent / "run/students" / cell.name, "cpu")
+        assert family_of(student.network) == ("encoder" if cell.student else "seq2seq")
+        shape = student.brief.limits.scratch
+        assert (shape.width, shape.layers) == ((32 if cell.student else 16), 1)
+
+
+def test_the_results_tell_students_apart(named: tuple[Path, Result]):
+    file, said = named
+    results = read_json(file.parent / "run/results.json") or {}
+    found = {(m["student"], m["method"], m["rows"]) for m in results["methods"]}
+    assert found == {(cell.student, cell.method, cell.rows) for cell in NAMED}
+    assert {(v["student"], v["rows"]) for v in results["comparisons"]} == {
+        (student, rows) for student in ("", "bert") for rows in (HALF, ALL)
+    }
+    assert [(c["student"], c["method"]) for c in results["curves"]] == [
+        (student, method) for student in ("", "bert") for method in PAIR
+    ]
+    assert "All this is of the student main; bert may differ." in results["headline"]
+    titles = [line for line in said.stdout.splitlines() if line.startswith("Test accuracy")]
+    assert [title.strip() for title in titles] == [
+        f"Test accuracy of {student}, {rows} train rows"
+        for student in ("main", "bert")
+        for rows in (30, "all")
+    ]
+    beside = said.stdout.split("Students side by side, all 60 train rows")[1].splitlines()
+    rows = [line.split()[:2] for line in beside if " MB " in line]
+    assert sorted(rows) == sorted([s, m] for s in ("main", "bert") for m in PAIR)
+    page = (file.parent / "run/report/report.html").read_text()
+    assert "bert, on all 60 train rows" in page
+    assert (file.parent / "run/report/curve-bert.csv").is_file()
+
+
+def test_rows_and_confusions_are_those_of_the_first_student(named: tuple[Path, Result]):
+    file, _ = named
+    kept = read_json(file.parent / "run/predictions/finetune-seed0.json") or {}
+    first = {row["example_id"]: row["label"] for row in kept["predictions"]}
+    lines = (file.parent / "run/cases.jsonl").read_text().splitlines()
+    cases = [json.loads(line) for line in lines]
+    assert {case["id"]: case["answers"]["finetune"] for case in cases} == first
+    results = read_json(file.parent / "run/results.json") or {}
+    assert [confusion["method"] for confusion in results["confusions"]] == PAIR
+    asked = (file.parent / "run/predictions").glob("*.explained.json")
+    assert [path.name for path in asked] == ["step-by-step-seed0.explained.json"]
+
+
+def test_a_study_of_students_goes_on_cell_by_cell(named: tuple[Path, Result]):
+    file, _ = named
+    before = list_written(file)
+    gone = "bert-finetune-n30-seed0"
+    shutil.rmtree(file.parent / "run/students" / gone)
+    planned = CliRunner().invoke(app, ["plan", str(file)]).stdout
+    assert "train      2 students" in planned
+    assert "compare    8 students (main, bert; train rows 0.5, 1.0): 1 to train" in planned
+    train_students(open_experiment(file), study=True)
+    after = list_written(file)
+    assert {p for p in after if after[p] != before.get(p)} == {p for p in before if gone in p}
+    assert "2 of 2 students are trained already" in call("train", file).stderr
+
+
+def test_the_status_of_students_is_told_by_name(named: tuple[Path, Result]):
+    file, _ = named
+    said = CliRunner().invoke(app, ["status", str(file)]).stdout.split("Students")[1]
+    lines = [line.split()[:3] for line in said.splitlines() if line.rstrip().endswith("%")]
+    assert lines == [[s, m, "0"] for s in ("main", "bert") for m in PAIR]
+
+
+def test_a_name_decides_nothing(named: tuple[Path, Result], tmp_path: Path):
+    """A student is the same whether it is named or stands in the ``student`` section."""
+    file, _ = named
+    one = Lessons(open_experiment(file)).of(Cell("step-by-step", 0, ALL, "bert"))
+    config = yaml.safe_load(file.read_text())
+    config["student"] = {"scratch": {**STUDENT["scratch"], "width": 32}}
+    config["student"] |= {"family": "encoder", "decoder_layers": 1}
+    del config["study"]
+    other = file.with_name("other.yaml")
+    other.write_text(yaml.safe_dump(config))
+    same = Lessons(open_experiment(other)).of(Cell("step-by-step", 0))
+    assert one.student == same.student
+    assert one.fingerprint == same.fingerprint
+
+
+def test_a_named_student_that_does_not_fit_is_named(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    file = write_experiment(
+        {
+            "methods": ["finetune"],
+            "student": STUDENT,
+            "study": {"students": {"wide": {"scratch": {"width": 32}}}},
+        }
+    )
+    memory = iter([2**40, 1])
+    monkeypatch.setattr("distilwhy.students.preflight.read_available", lambda: next(memory))
+    with pytest.raises(StudentError, match=r"^study\.students\.wide: training takes about"):
+        train_students(open_experiment(file), study=True)
 
 
 # --- several learning rates

@@ -1,4 +1,4 @@
-"""How a study gets on: method by train rows, as students are trained."""
+"""How a study gets on: student and method by train rows, as students are trained."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from distilwhy.core.cell import Cell
+from distilwhy.core.cell import MAIN, Cell
 
 
 class Board:
@@ -34,17 +34,26 @@ class Board:
         """Whether there is anything to compare."""
         return len(self._cells) > 1
 
+    @property
+    def has_several(self) -> bool:
+        """Whether students must be told apart by name."""
+        return any(cell.student for cell in self._cells)
+
     def __rich__(self) -> Group:
         sizes = list(dict.fromkeys(cell.rows for cell in self._cells))
         table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
         for rows in sizes:
             table.add_column(_name_size(rows), justify="right", no_wrap=True)
-        for method in dict.fromkeys(cell.method for cell in self._cells):
-            table.add_row(method, *(self._tell(method, rows) for rows in sizes))
+        for student in dict.fromkeys(cell.student for cell in self._cells):
+            if self.has_several:
+                table.add_row(Text(student or MAIN, style="bold"))
+            for method in dict.fromkeys(cell.method for cell in self._cells):
+                table.add_row(method, *(self._tell(student, method, rows) for rows in sizes))
         return Group("", Text("Accuracy on validation so far", style="bold"), table)
 
-    def _tell(self, method: str, rows: int | None) -> Text:
-        cells = [c for c in self._cells if (c.method, c.rows) == (method, rows)]
+    def _tell(self, student: str, method: str, rows: int | None) -> Text:
+        wanted = student, method, rows
+        cells = [c for c in self._cells if (c.student, c.method, c.rows) == wanted]
         found = [self._accuracies[cell] for cell in cells if cell in self._accuracies]
         mean = f"{fmean(found):.1%}" if found else "–"
         seeds = f"  {len(found)} of {len(cells)} seeds"

@@ -375,7 +375,7 @@ def compare(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """The same on every number of train rows that 'study' names."""
+    """The same for every student and number of rows that 'study' names."""
     _run(exp, workers, budget, yes=yes, as_json=as_json, study=True)
 
 

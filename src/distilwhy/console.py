@@ -26,7 +26,7 @@ from rich.table import Table
 
 from distilwhy.board import Board
 from distilwhy.core.annotation import OUTCOMES
-from distilwhy.core.cell import Cell
+from distilwhy.core.cell import MAIN, Cell
 from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.metrics import Score
@@ -37,6 +37,7 @@ from distilwhy.offers import (
     describe_spending,
     describe_strategy,
 )
+from distilwhy.report.scores import method_rows
 from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
@@ -162,12 +163,13 @@ class Progress:
             self._begin("test rows", students, 0)
         self._move(done, students, "students asked")
 
-    def _fits(self, preflight: "Preflight") -> None:
+    def _fits(self, student: str, preflight: "Preflight") -> None:
         trained = ""
         if preflight.trainable < preflight.parameters:
             trained = f", {preflight.trainable / 1e6:.1f} M trained"
+        who = (student or MAIN) if self._board.has_several else "a student"
         self.say(
-            f"a student: {preflight.parameters / 1e6:.1f} M parameters{trained}, about "
+            f"{who}: {preflight.parameters / 1e6:.1f} M parameters{trained}, about "
             f"{preflight.memory / 2**30:.1f} GiB of {preflight.available / 2**30:.1f}"
         )
         self._begin("timing a few steps", None, 0)
@@ -177,11 +179,12 @@ class Progress:
             f"{forecast.trainings} to train, {forecast.workers} at a time, {forecast.steps} steps "
             f"each: {_duration(forecast.seconds)}"
         )
-        alike: dict[str, list[str]] = {}
-        for method, seconds in forecast.each.items():
-            alike.setdefault(_duration(seconds), []).append(method)
-        for duration, methods in alike.items():
-            self.say(f"  {', '.join(methods)}: {duration} each")
+        alike: dict[tuple[str, str], list[str]] = {}
+        for (student, method), seconds in forecast.each.items():
+            alike.setdefault((student, _duration(seconds)), []).append(method)
+        for (student, duration), methods in alike.items():
+            who = f"{student or MAIN} by " if self._board.has_several else ""
+            self.say(f"  {who}{', '.join(methods)}: {duration} each")
         self._begin("students", forecast.trainings, 0)
 
     def _ticks(self, cell: Cell, step: int, steps: int) -> None:
@@ -243,25 +246,50 @@ def show_findings(
         return
     console = _console()
     show_tallies(findings.teacher)
-    sizes = list(dict.fromkeys(found.rows for found in findings.methods))
-    for rows in sizes:
+    for student in findings.students:
+        _show_student(console, findings.of(student), findings.call(student))
+    if len(findings.students) > 1:
         console.print()
-        _show_size(console, findings, rows, alone=len(sizes) == 1)
-    if findings.efficiency:
-        console.print()
-    for found in findings.efficiency:
-        _show_efficiency(console, found)
+        _show_side_by_side(console, findings)
     if findings.methods and findings.methods[0].score.seeds == 1:
         console.print("One seed each: the intervals leave out how much training itself varies.")
     console.print(f"\nreport:  {experiment.folder.page}", soft_wrap=True)
 
 
-def _show_size(console: Console, scores: Findings, rows: int | None, *, alone: bool) -> None:
-    """The table and the comparisons at one number of train rows."""
-    size = "" if alone else f", {'all' if rows is None else f'{rows:,}'} train rows"
+def _show_student(console: Console, scores: Findings, who: str) -> None:
+    """What was found of one student, on each number of train rows; ``who`` names it."""
+    sizes = list(dict.fromkeys(found.rows for found in scores.methods))
+    title = f"Test accuracy of {who}" if who else "Test accuracy"
+    for rows in sizes:
+        console.print()
+        size = f", {'all' if rows is None else f'{rows:,}'} train rows" if len(sizes) > 1 else ""
+        _show_size(console, scores, rows, title + size)
+    if scores.efficiency:
+        console.print()
+    for found in scores.efficiency:
+        _show_efficiency(console, found, who)
+
+
+def _show_side_by_side(console: Console, scores: Findings) -> None:
+    """Which student to ship: those on the most train rows that all were taught on, the best
+    first."""
+    rows = method_rows(scores)
+    sizes = list(dict.fromkeys(row.rows for row in rows))
+    size = max(sizes, key=lambda size: len({row.student for row in rows if row.rows == size}))
     table = _table(
-        f"Test accuracy{size}", "method", "accuracy", "95 % interval", "seeds", "each seed"
+        f"Students side by side, {size} train rows",
+        *("student", "method", "accuracy", "95 % interval", "parameters", "size", "rows/s"),
     )
+    table.collapse_padding, table.pad_edge = True, False
+    for row in (row for row in rows if row.rows == size):
+        measured = row.parameters, row.size, row.speed
+        table.add_row(row.student, row.method, row.accuracy, row.interval, *measured)
+    console.print(table)
+
+
+def _show_size(console: Console, scores: Findings, rows: int | None, title: str) -> None:
+    """The table and the comparisons at one number of train rows."""
+    table = _table(title, "method", "accuracy", "95 % interval", "seeds", "each seed")
     if (teacher := scores.teacher.get("test")) and teacher.score:
         table.add_row("teacher", *_score_cells(teacher.score), "", "")
     chosen = [found for found in scores.methods if found.rows == rows]
@@ -298,18 +326,18 @@ def _show_wrong(console: Console, methods: Sequence[MethodScore]) -> None:
         )
 
 
-def _show_efficiency(console: Console, found: Efficiency) -> None:
+def _show_efficiency(console: Console, found: Efficiency, who: str) -> None:
     """What more rows would bring a method, and how many it takes to match fine-tuning."""
-    gain = found.gain
+    gain, method = found.gain, f"{who} {found.method}".lstrip()
     points = [f"{100 * share:+.1f}" for share in (gain.accuracy, gain.low, gain.high)]
     console.print(
-        f"{found.method}: {found.more:,} rows more than {found.rows:,} are expected to bring "
+        f"{method}: {found.more:,} rows more than {found.rows:,} are expected to bring "
         f"{points[0]} points ({points[1]} to {points[2]})"
     )
     if found.matches:
         rows, low, high = (f"{n:,}" if n else "more than twice as many" for n in found.matches)
         console.print(
-            f"{found.method}: as good as finetune on all rows from {rows} rows ({low} to {high})"
+            f"{method}: as good as finetune on all rows from {rows} rows ({low} to {high})"
         )
 
 
@@ -365,15 +393,18 @@ def show_status(found: "status.Status", as_json: bool) -> None:
         console.print(f"{waiting} with the endpoint: run 'annotate' to have their answers")
     scored = _accuracies(found.results)
     console.print()
-    table = _table("Students", "method", "seed", "state", "validation", "test")
+    several = any(student.student for student in found.students)
+    named = ["student"] if several else []
+    table = _table("Students", *named, "method", "seed", "state", "validation", "test")
     for student in found.students:
         validation = student.validation_accuracy
         table.add_row(
+            *([student.student or MAIN] if several else []),
             student.method,
             str(student.seed),
             student.state,
             "" if validation is None else f"{validation:.1%}",
-            scored.get((student.method, student.seed), ""),
+            scored.get((student.student, student.method, student.seed), ""),
         )
     console.print(table)
 
@@ -421,6 +452,14 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         f"{len(found.to_train)} to train",
         soft_wrap=True,
     )
+    if config.study.students or config.study.train_rows != [1.0]:
+        sizes = ", ".join(str(size) for size in config.study.train_rows)
+        names = ", ".join([MAIN, *config.study.students]) if config.study.students else ""
+        console.print(
+            f"compare    {found.compared} students ({names + '; ' if names else ''}train rows "
+            f"{sizes}): {len(found.to_compare)} to train",
+            soft_wrap=True,
+        )
     console.print(escape(f"run folder {experiment.folder.path}"), soft_wrap=True)
     for warning in found.warnings:
         console.print(escape(f"warning: {warning}"), style="yellow", soft_wrap=True)
@@ -459,11 +498,15 @@ def _teacher_name(teacher: object) -> str:
     return str(getattr(teacher, "model", None) or "the recorded completions")
 
 
-def _accuracies(results: Mapping[str, object] | None) -> dict[tuple[str, int], str]:
+def _accuracies(results: Mapping[str, object] | None) -> dict[tuple[str, str, int], str]:
     methods = results["methods"] if results else []
     assert isinstance(methods, list)
     return {
-        (method["method"], student["seed"]): f"{student['score']['accuracy']:.1%}"
+        (
+            method.get("student", ""),
+            method["method"],
+            student["seed"],
+        ): f"{student['score']['accuracy']:.1%}"
         for method in methods
         if method["rows"] is None
         for student in method["students"]
@@ -492,7 +535,8 @@ def _share(score: Score) -> str:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+        names = index == 0 or column == "method"
+        table.add_column(column, justify="left" if names else "right", no_wrap=True)
     return table
 
 

@@ -4,16 +4,21 @@ Everything a user may type stands here and beside, with its default. Paths are r
 file that they stand in.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from distilwhy.config.strict import EachOnce, Strict
+from distilwhy.config.strict import EachOnce, Strict, overlay
 from distilwhy.config.student import StudentConfig, TrainingConfig
 from distilwhy.config.teacher import TeacherConfig
 from distilwhy.config.words import unknown
 from distilwhy.core.answer import Kind
+from distilwhy.core.cell import MAIN
 from distilwhy.core.method import METHODS
+
+_STUDENT_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 
 class AnswerConfig(Strict):
@@ -62,9 +67,12 @@ class StudyConfig(Strict):
     """What ``compare`` varies beside methods and seeds.
 
     A float in ``train_rows`` is a share of the train rows, a whole number a count of them.
+    ``students`` are studied beside that of the ``student`` section, by name; in a file each says
+    what differs from that section, here it is whole.
     """
 
     train_rows: Annotated[list[float | int], EachOnce] = Field(default=[1.0], min_length=1)
+    students: dict[str, StudentConfig] = {}
 
     @field_validator("train_rows")
     @classmethod
@@ -73,6 +81,19 @@ class StudyConfig(Strict):
             if not (0 < size <= 1 if isinstance(size, float) else size >= 2):
                 raise ValueError(
                     f"{size!r}: must be a share above 0.0 and up to 1.0, or a count of rows from 2"
+                )
+        return value
+
+    @field_validator("students", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        for name in value if isinstance(value, Mapping) else ():
+            if name == MAIN:
+                raise ValueError(f"{MAIN!r} is that of the 'student' section; take another name")
+            if not isinstance(name, str) or not _STUDENT_NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} cannot name a folder: take small letters and digits, with '-', '_' "
+                    "or '.' between them, such as 'minilm'"
                 )
         return value
 
@@ -109,6 +130,37 @@ class Settings(Strict):
             if name not in METHODS:
                 raise ValueError(unknown("method", name, list(METHODS)))
         return value
+
+    @field_validator("study", mode="before")
+    @classmethod
+    def _whole_students(cls, value: object, info: ValidationInfo) -> object:
+        """Lay what is written of each named student over the ``student`` section."""
+        if not isinstance(value, Mapping) or "student" not in info.data:
+            return value
+        named = value.get("students")
+        if not isinstance(named, Mapping):
+            return value
+        base = info.data["student"].model_dump()
+        return {**value, "students": {n: overlay(base, differs) for n, differs in named.items()}}
+
+    @field_validator("study")
+    @classmethod
+    def _no_twins(cls, value: StudyConfig, info: ValidationInfo) -> StudyConfig:
+        known = {MAIN: info.data.get("student")}
+        for name, student in value.students.items():
+            twin = next((other for other, one in known.items() if one == student), None)
+            if twin is not None:
+                other = "'student' itself" if twin == MAIN else repr(twin)
+                raise ValueError(
+                    f"students {name!r} is the same as {other}; say what differs, or take it out"
+                )
+            known[name] = student
+        return value
+
+    @property
+    def students(self) -> dict[str, StudentConfig]:
+        """Every student of the study by name, "" being that of the ``student`` section."""
+        return {"": self.student, **self.study.students}
 
 
 class ExperimentConfig(Settings):

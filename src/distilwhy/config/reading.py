@@ -95,7 +95,7 @@ def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
     if first["type"].startswith("union_tag"):
         value = f"{given['kind']!r}: " if isinstance(given, dict) and "kind" in given else ""
         return f"{key}.kind: {value}must be one of {', '.join(TEACHERS)}"
-    if first["type"].startswith("model_"):
+    if first["type"].startswith(("model_", "dict_")):
         return f"{key}: {given!r}: must hold keys and values"
     message = str(first["msg"]).removeprefix("Value error, ").replace(" after validation", "")
     hint = "; put it in quotes" if isinstance(given, bool) and "string" in message else ""
@@ -112,22 +112,30 @@ def _is_branch(part: str | int) -> bool:
 
 def _siblings(kind: type[BaseModel], path: list[str | int]) -> list[str]:
     """The keys that may stand where the last of ``path`` stands."""
-    kinds: list[type[BaseModel]] = [kind]
+    arms: list[Any] = [kind]
     for part in path[:-1]:
-        fields = [
-            k.model_fields[part] for k in kinds if isinstance(part, str) and part in k.model_fields
-        ]
-        kinds = [model for field in fields for model in _models(field.annotation)]
+        arms = [inner for arm in arms for inner in _within(arm, part)]
     # Of two arms, the one that has the key is not the one that it was written for.
-    strangers = [k for k in kinds if path[-1] not in k.model_fields]
-    return sorted({name for k in strangers for name in k.model_fields})
+    strangers = [k.model_fields for k in arms if _is_model(k) and path[-1] not in k.model_fields]
+    return sorted({name for fields in strangers for name in fields})
 
 
-def _models(annotation: object) -> list[type[BaseModel]]:
+def _within(arm: Any, part: str | int) -> list[Any]:
+    """What may stand under a key of a mapping, or of a model."""
+    if get_origin(arm) is dict:
+        return _arms(get_args(arm)[1])
+    fields = arm.model_fields if _is_model(arm) else {}
+    return _arms(fields[part].annotation) if part in fields else []
+
+
+def _arms(annotation: object) -> list[object]:
     if get_origin(annotation) in (Union, UnionType, Annotated, list):
-        return [model for part in get_args(annotation) for model in _models(part)]
-    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return [annotation] if is_model else []  # type: ignore[list-item]
+        return [arm for part in get_args(annotation) for arm in _arms(part)]
+    return [annotation]
+
+
+def _is_model(arm: object) -> bool:
+    return isinstance(arm, type) and issubclass(arm, BaseModel)
 
 
 def _unknown_key(name: str, known: list[str]) -> str:

@@ -1,5 +1,6 @@
 """What every section of an experiment file has in common."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -14,6 +15,13 @@ def each_once(value: list[Any]) -> list[Any]:
 
 
 EachOnce = AfterValidator(each_once)
+
+
+def overlay(base: Any, differs: Any) -> Any:
+    """What ``base`` is with some of its keys otherwise; in mappings within it alike."""
+    if not isinstance(base, Mapping) or not isinstance(differs, Mapping):
+        return differs
+    return {**base, **{key: overlay(base.get(key), value) for key, value in differs.items()}}
 
 
 class Strict(BaseModel):

@@ -6,6 +6,9 @@ from random import Random
 
 from distilwhy.core.task import Example
 
+# What the student of the ``student`` section is called beside others.
+MAIN = "main"
+
 
 @dataclass(frozen=True, order=True)
 class Cell:
@@ -15,23 +18,27 @@ class Cell:
         method: The name of its method.
         seed: Draws its weights, its batches and its rows.
         rows: On how many train rows; None for all of them.
+        student: Which of the study's students, by name; "" is that of the ``student`` section.
     """
 
     method: str
     seed: int
     rows: int | None = None
+    student: str = ""
 
     @property
     def name(self) -> str:
         """Its name in the run folder."""
+        student = f"{self.student}-" if self.student else ""
         part = "" if self.rows is None else f"-n{self.rows}"
-        return f"{self.method}{part}-seed{self.seed}"
+        return f"{student}{self.method}{part}-seed{self.seed}"
 
     @property
     def label(self) -> str:
         """Its name for people."""
+        student = f"{self.student} " if self.student else ""
         part = "" if self.rows is None else f" {self.rows} rows"
-        return f"{self.method}{part} seed {self.seed}"
+        return f"{student}{self.method}{part} seed {self.seed}"
 
 
 def select_rows(examples: Sequence[Example], rows: int | None, seed: int) -> list[Example]:

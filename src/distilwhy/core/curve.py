@@ -42,7 +42,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Curve:
-    """Accuracy over train rows for one method.
+    """Accuracy over train rows for one method of one student.
 
     Attributes:
         points: What was measured.
@@ -53,6 +53,7 @@ class Curve:
     method: str
     points: Sequence[Point]
     fit: Sequence[Band]
+    student: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Efficiency:
     matches: tuple[int | None, int | None, int | None] | None
     more: int
     gain: Band
+    student: str = ""
 
 
 class _Law(NamedTuple):
@@ -93,7 +95,7 @@ class _Law(NamedTuple):
         return float((self.drop / (self.top - accuracy)) ** (1 / self.exponent))
 
 
-def fit_curve(method: str, points: Sequence[Point]) -> Curve:
+def fit_curve(method: str, points: Sequence[Point], student: str = "") -> Curve:
     """A curve through what was measured, with what is uncertain about it.
 
     accuracy(n) = a − b · n^(−c), with b ≥ 0, a ≤ 1 and 0.1 ≤ c ≤ 2: the inverse power law of
@@ -102,19 +104,21 @@ def fit_curve(method: str, points: Sequence[Point]) -> Curve:
     points, each from a normal to either side as wide as the point's own interval is there.
     """
     if len(points) < _FEWEST_POINTS:
-        return Curve(method, tuple(points), ())
+        return Curve(method, tuple(points), (), student)
     rows = np.geomspace(points[0].rows, BEYOND * points[-1].rows, _STEPS)
     drawn = np.array([law.at(rows) for law in _draw_laws(points)])
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     found = zip(rows, _measured_law(points).at(rows), low, high, strict=True)
-    return Curve(method, tuple(points), tuple(Band(round(n), *map(float, b)) for n, *b in found))
+    fit = tuple(Band(round(n), *map(float, b)) for n, *b in found)
+    return Curve(method, tuple(points), fit, student)
 
 
 def find_efficiency(curve: Curve, finetune: Score | None) -> Efficiency | None:
     """What more rows would bring, and how many it takes to match ``finetune`` on all of them.
 
     Args:
-        finetune: Its score on all train rows, where the curve is of another method.
+        finetune: The same student's score on all train rows, where the curve is of another
+            method.
 
     Returns:
         None where the curve has too few points to be fitted.
@@ -129,7 +133,7 @@ def find_efficiency(curve: Curve, finetune: Score | None) -> Efficiency | None:
     low, high = np.quantile([gain(law) for law in laws], [0.025, 0.975])
     more = Band(most + MORE_ROWS, gain(_measured_law(curve.points)), float(low), float(high))
     matches = None if finetune is None else _match(curve.points, laws, finetune)
-    return Efficiency(curve.method, most, matches, MORE_ROWS, more)
+    return Efficiency(curve.method, most, matches, MORE_ROWS, more, curve.student)
 
 
 def _match(

@@ -5,9 +5,10 @@ own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
+from distilwhy.core.cell import MAIN
 from distilwhy.core.cost import Bill
 from distilwhy.core.curve import Curve, Efficiency
 from distilwhy.core.metrics import Score
@@ -47,6 +48,8 @@ class MethodScore:
     Attributes:
         rows: How many train rows; None for all of them.
         wrong_rationales: What was done about rationales for wrong labels, for its first seed.
+        students: Those of its seeds.
+        student: Which of the study's students they are; "" is that of the ``student`` section.
     """
 
     method: str
@@ -54,6 +57,7 @@ class MethodScore:
     score: Score
     wrong_rationales: Mapping[str, int]
     students: Sequence[StudentScore]
+    student: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,11 +125,13 @@ class How:
 class Findings:
     """What a study found.
 
+    Headline, bill, confusions and the rows to look at are about one student: the first.
+
     Attributes:
         name: Of the experiment.
         headline: The answer to the question whether the reasons helped, in a sentence or two.
         teacher: By split, its answers counted and scored.
-        methods: Every method at every number of train rows.
+        methods: Every student's every method at every number of train rows.
         comparisons: Every pair that is compared, at every number of train rows.
         curves: Accuracy over train rows, for every method that was trained on several numbers.
         efficiency: What more rows would bring, where there are curves.
@@ -143,6 +149,26 @@ class Findings:
     bill: Bill
     confusions: Sequence[Confusion]
     how: How
+
+    @property
+    def students(self) -> list[str]:
+        """The students by name, that of the ``student`` section, "", the first if it is there."""
+        return list(dict.fromkeys(found.student for found in self.methods))
+
+    def call(self, student: str) -> str:
+        """A student's name for people; "" where there is but the one of the ``student`` section,
+        which needs none."""
+        return student or MAIN if any(self.students) else ""
+
+    def of(self, student: str) -> Self:
+        """What was found of one student."""
+        return replace(
+            self,
+            methods=[found for found in self.methods if found.student == student],
+            comparisons=[found for found in self.comparisons if found.student == student],
+            curves=[found for found in self.curves if found.student == student],
+            efficiency=[found for found in self.efficiency if found.student == student],
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values, with a verdict beside each comparison."""

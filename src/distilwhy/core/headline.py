@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from distilwhy.core.cell import MAIN
 from distilwhy.core.results import Versus
 
 # In which order a pair answers the question whether the reasons helped.
@@ -18,14 +19,19 @@ _BASELINES = {
 
 
 def write_headline(
-    comparisons: Sequence[Versus], accuracies: Mapping[str, float], seeds: int, told: int = 0
+    comparisons: Sequence[Versus],
+    accuracies: Mapping[str, float],
+    seeds: int,
+    told: int = 0,
+    students: Sequence[str] = ("",),
 ) -> str:
-    """What the comparisons on all train rows say, in a few sentences.
+    """What the comparisons of one student on all train rows say, in a few sentences.
 
     Args:
         accuracies: By method, its accuracy on all train rows.
-        seeds: How many students each method has.
+        seeds: How many seeds each method was trained with.
         told: How many train rows the teacher was told the gold label of.
+        students: The names of all students; the first is the one that is spoken of.
     """
     whole = {(v.method, v.baseline): v.comparison for v in comparisons if v.rows is None}
     pair = next((pair for pair in _TELLING if pair in whole), next(iter(whole), None))
@@ -50,6 +56,9 @@ def write_headline(
             said.append("Reasons that are blank or another row's do not do as well.")
         else:
             said.append("But the controls do not show that it is the reasons themselves.")
+    if len(students) > 1:
+        others = " and ".join(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
+        said.append(f"All this is of the student {students[0] or MAIN}; {others} may differ.")
     if told:
         said.append(
             f"The teacher was told the gold label of {told:,} train rows and gave the reasons: on "

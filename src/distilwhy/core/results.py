@@ -56,12 +56,14 @@ class Tally:
 
 @dataclass(frozen=True)
 class Versus:
-    """One method against another, both taught on the same number of rows; None: on all."""
+    """One method against another, both taught to one student on the same number of rows; None:
+    on all."""
 
     method: str
     baseline: str
     comparison: Comparison
     rows: int | None = None
+    student: str = ""
 
 
 def tally(answer: Answer, rows: Iterable[tuple[Example, Annotation | None]]) -> Tally:
@@ -111,23 +113,30 @@ def judge(
 def compare_with_baselines(correct: Mapping[Cell, Sequence[bool]]) -> list[Versus]:
     """Every method that learns the teacher's rationales against those that it should beat.
 
-    Each pair is compared over the seeds that both have. The comparisons at one number of train
-    rows are a family: their p values are adjusted together.
+    Each pair is compared over the seeds that both have, within one student. The comparisons at
+    one number of train rows are a family, whatever their student: their p values are adjusted
+    together.
 
     Args:
-        correct: For each student, whether each test row was right.
+        correct: For each cell, whether each test row was right.
     """
     found: list[Versus] = []
     for rows in dict.fromkeys(cell.rows for cell in correct):
         here = {cell: right for cell, right in correct.items() if cell.rows == rows}
-        tables = [(pair, _tables(here, *pair)) for pair in _pairs(here)]
-        made = [(pair, compare(*both)) for pair, both in tables if both]
-        family = adjust([comparison for _, comparison in made])
-        found += [
-            Versus(*pair, comparison, rows)
-            for (pair, _), comparison in zip(made, family, strict=True)
+        made = [
+            one for name in dict.fromkeys(c.student for c in here) for one in _compare(here, name)
         ]
+        family = adjust([one.comparison for one in made])
+        found += [replace(one, comparison=c) for one, c in zip(made, family, strict=True)]
     return found
+
+
+def _compare(correct: Mapping[Cell, Sequence[bool]], student: str) -> list[Versus]:
+    """Every comparison of one student on one number of train rows, none of them adjusted."""
+    own = {cell: right for cell, right in correct.items() if cell.student == student}
+    tables = [(pair, _tables(own, *pair)) for pair in _pairs(own)]
+    rows = next(iter(own)).rows
+    return [Versus(*pair, compare(*both), rows, student) for pair, both in tables if both]
 
 
 def _tables(

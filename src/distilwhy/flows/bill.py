@@ -16,7 +16,11 @@ SHOWN = "step-by-step"
 
 
 def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
-    """The bill of an experiment; without prices in its file, of tokens and seconds alone."""
+    """The bill of an experiment; without prices in its file, of tokens and seconds alone.
+
+    Args:
+        methods: Of the student that it is about.
+    """
     entries = experiment.inquiry.read_entries()
     counted = [(entry, tokens) for entry in entries if (tokens := used(entry.completion))]
     shown = next((m for m in methods if (m.method, m.rows) == (SHOWN, None)), methods[0])

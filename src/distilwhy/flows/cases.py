@@ -25,7 +25,7 @@ def list_cases(
         cell.method: dict(zip(answers[cell].predictions, correct[cell], strict=True))
         for cell in firsts
     }
-    reasons = _explain(experiment, exams, right)
+    reasons = _explain(experiment, [exam for exam in exams if exam.cell in firsts], right)
     cases = []
     for example in experiment.splits.test:
         annotation = annotations.get(example.id)

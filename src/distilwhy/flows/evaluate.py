@@ -80,26 +80,29 @@ def _find(
     methods = _score_methods(experiment, answers, correct)
     teacher = tally_annotations(experiment)
     comparisons = compare_with_baselines(correct)
-    accuracies = {found.method: found.score.accuracy for found in methods if found.rows is None}
-    finetune = next((m.score for m in methods if (m.method, m.rows) == ("finetune", None)), None)
+    students = list(dict.fromkeys(found.student for found in methods))
+    first = [found for found in methods if found.student == students[0]]
+    finetune = {m.student: m.score for m in methods if (m.method, m.rows) == ("finetune", None)}
     curves = _fit_curves(experiment, methods)
     efficiency = [
-        find_efficiency(curve, finetune if curve.method != "finetune" else None) for curve in curves
+        find_efficiency(curve, finetune.get(curve.student) if curve.method != "finetune" else None)
+        for curve in curves
     ]
     return Findings(
         name=_name(experiment.file),
         headline=write_headline(
-            comparisons,
-            accuracies,
+            [versus for versus in comparisons if versus.student == students[0]],
+            {found.method: found.score.accuracy for found in first if found.rows is None},
             len(experiment.config.seeds),
             told=sum(found.told for found in teacher.values()),
+            students=students,
         ),
         teacher=teacher,
         methods=methods,
         comparisons=comparisons,
         curves=curves,
         efficiency=[found for found in efficiency if found is not None],
-        bill=settle_bill(experiment, methods),
+        bill=settle_bill(experiment, first),
         confusions=_confuse(experiment, answers),
         how=_tell_how(experiment),
     )
@@ -115,11 +118,11 @@ def _score_methods(
     answers: Mapping[Cell, Answers],
     correct: Mapping[Cell, Sequence[bool]],
 ) -> list[MethodScore]:
-    groups: dict[tuple[str, int | None], list[Cell]] = {}
+    groups: dict[tuple[str, str, int | None], list[Cell]] = {}
     for cell in correct:
-        groups.setdefault((cell.method, cell.rows), []).append(cell)
+        groups.setdefault((cell.student, cell.method, cell.rows), []).append(cell)
     scores = []
-    for (method, rows), cells in groups.items():
+    for (student, method, rows), cells in groups.items():
         summary = experiment.folder.training(cells[0]) or {}
         scores.append(
             MethodScore(
@@ -128,6 +131,7 @@ def _score_methods(
                 score([correct[cell] for cell in cells]),
                 summary.get("wrong_rationales", {}),
                 [_score_student(experiment, c, answers[c], correct[c]) for c in cells],
+                student,
             )
         )
     return scores
@@ -152,14 +156,16 @@ def _score_student(
 
 
 def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[Curve]:
-    """A curve for each method that was trained on several numbers of rows."""
+    """A curve for each student's methods that were trained on several numbers of rows."""
     whole = len(experiment.splits.train)
-    curves = []
-    for name in dict.fromkeys(found.method for found in methods):
-        points = [Point(m.rows or whole, m.score) for m in methods if m.method == name]
-        if len(points) > 1:
-            curves.append(fit_curve(name, sorted(points, key=lambda point: point.rows)))
-    return curves
+    found: dict[tuple[str, str], list[Point]] = {}
+    for m in methods:
+        found.setdefault((m.student, m.method), []).append(Point(m.rows or whole, m.score))
+    return [
+        fit_curve(method, sorted(points, key=lambda point: point.rows), student)
+        for (student, method), points in found.items()
+        if len(points) > 1
+    ]
 
 
 def _confuse(experiment: Experiment, answers: Mapping[Cell, Answers]) -> list[Confusion]:

@@ -130,9 +130,13 @@ def explain(folder: RunFolder, exam: Exam, ids: Sequence[str]) -> dict[str, str]
 
 
 def pick_firsts(answers: Mapping[Cell, Answers]) -> dict[Cell, Answers]:
-    """The answers of each method's first student on all rows, or on the most there are."""
+    """The answers of the first of the students: those of each method's first seed on all rows,
+    or on the most there are."""
     best: dict[str, Cell] = {}
+    student = next(iter(answers)).student
     for cell in answers:
+        if cell.student != student:
+            continue
         kept = best.get(cell.method)
         if kept is None or _extent(cell) > _extent(kept):
             best[cell.method] = cell

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from heapq import heapreplace
 from statistics import fmean
 
+from distilwhy.core.cell import Cell
 from distilwhy.core.method import METHODS
 from distilwhy.flows.lesson import Lesson, build_student, count_written
 from distilwhy.flows.pool import DoAll, Tell
 
-Kind = tuple[str, str]
+Kind = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,14 @@ class Forecast:
         trainings: How many times one is to be trained.
         workers: How many side by side.
         steps: Of each training.
-        each: About how many seconds one training takes, by method.
+        each: About how many seconds one training takes, by student and method.
         seconds: About how many all of them take.
     """
 
     trainings: int
     workers: int
     steps: int
-    each: dict[str, float]
+    each: dict[tuple[str, str], float]
     seconds: float
 
 
@@ -41,8 +42,8 @@ def forecast(waves: Sequence[Sequence[Lesson]], workers: int, do: DoAll) -> Fore
     """
     lessons = [lesson for wave in waves for lesson in wave]
     found = _time_kinds(lessons, workers, do)
-    each = {name: found[_kind(name)] for name in dict.fromkeys(n.cell.method for n in lessons)}
-    whole = [[len(n.training.rates) * each[n.cell.method] for n in wave] for wave in waves]
+    each = {(n.cell.student, n.cell.method): found[_kind(n.cell)] for n in lessons}
+    whole = [[len(n.training.rates) * found[_kind(n.cell)] for n in wave] for wave in waves]
     return Forecast(
         trainings=sum(len(lesson.training.rates) for lesson in lessons),
         workers=workers,
@@ -66,14 +67,14 @@ def time_lesson(lesson: Lesson, tell: Tell) -> None:
 
     student = build_student(lesson)
     seconds = estimate_seconds(student, lesson.rows, lesson.validation, lesson.training)
-    tell(_kind(lesson.cell.method), seconds)
+    tell(_kind(lesson.cell), seconds)
 
 
 def _time_kinds(lessons: Sequence[Lesson], workers: int, do: DoAll) -> dict[Kind, float]:
     """The seconds of a training of each kind: of the lesson with most to read and write."""
     longest: dict[Kind, Lesson] = {}
     for lesson in sorted(lessons, key=count_written):
-        longest[_kind(lesson.cell.method)] = lesson
+        longest[_kind(lesson.cell)] = lesson
     # No worker is idle, as none will be: a core is slower beside one that works.
     chosen, busy = list(longest.values()), min(workers, len(lessons))
     jobs = [(chosen[index % len(chosen)],) for index in range(max(len(chosen), busy))]
@@ -82,8 +83,8 @@ def _time_kinds(lessons: Sequence[Lesson], workers: int, do: DoAll) -> dict[Kind
     return {kind: fmean(seconds) for kind, seconds in found.items()}
 
 
-def _kind(name: str) -> Kind:
-    """What a method's time depends on."""
-    method = METHODS[name]
+def _kind(cell: Cell) -> Kind:
+    """What the time of a training depends on: the student, and something of its method."""
+    method = METHODS[cell.method]
     some = method.rationales if method.rationales in ("none", "blank") else "some"
-    return some, method.place
+    return cell.student, some, method.place

@@ -54,8 +54,10 @@ class Lesson:
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of all of it."""
+        cell = self.cell
         decides = {
-            "cell": asdict(self.cell),
+            # By which name a student is studied decides nothing.
+            "cell": {"method": cell.method, "seed": cell.seed, "rows": cell.rows},
             "answer": asdict(self.task.answer),
             "student": self.student.model_dump(mode="json"),
             "training": self.training.model_dump(mode="json", exclude={"report_to"}),
@@ -95,7 +97,7 @@ class Lessons:
         return Lesson(
             cell,
             self._experiment.task,
-            config.student,
+            config.students[cell.student],
             self._training(cell),
             render_training_rows(method, examples, reviewed.annotations, teaching),
             self._references(cell),
@@ -168,10 +170,13 @@ def list_cells(experiment: Experiment, *, study: bool = False) -> list[Cell]:
     """The students of an experiment, or of its study: the first seed of each before the rest."""
     config = experiment.config
     sizes: list[int | None] = [None]
+    names = [""]
     if study:
         sizes = count_rows(config.study.train_rows, len(experiment.splits.train))
+        names = list(config.students)
     return [
-        Cell(method, seed, rows)
+        Cell(method, seed, rows, name)
+        for name in names
         for rows in sizes
         for seed in config.seeds
         for method in config.methods

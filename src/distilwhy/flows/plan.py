@@ -11,6 +11,7 @@ from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError
 from distilwhy.flows.experiment import Experiment, is_path
+from distilwhy.flows.lesson import list_cells
 from distilwhy.flows.spending import Spending, spending
 from distilwhy.flows.survey import Survey, survey
 from distilwhy.flows.train import missing_students
@@ -37,6 +38,8 @@ class Plan:
         spent: What was billed already; None where the experiment has no prices.
         students: How many students the experiment has.
         to_train: Those that would be trained, by name.
+        compared: How many students its study has, for ``compare``.
+        to_compare: Those that ``compare`` would train, by name.
         warnings: What will stand in the way, in words.
     """
 
@@ -53,6 +56,8 @@ class Plan:
     spent: Spending | None
     students: int
     to_train: list[str]
+    compared: int
+    to_compare: list[str]
     warnings: list[str]
 
 
@@ -62,10 +67,12 @@ def plan(experiment: Experiment) -> Plan:
     Raises:
         ConfigError: if the student's folder is missing.
     """
-    _check_student(experiment.config, experiment.file)
+    _check_students(experiment.config, experiment.file)
     calls = _survey(experiment)
     first = next(experiment.to_annotate(), experiment.splits.train[0])
     rows = {name: experiment.splits.named(name) for name in SPLITS}
+    cells, study = list_cells(experiment), list_cells(experiment, study=True)
+    missing = missing_students(experiment, {*cells, *study})
     return Plan(
         rows={name: len(found) for name, found in rows.items()},
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
@@ -78,8 +85,10 @@ def plan(experiment: Experiment) -> Plan:
         repaid=calls.repaid,
         estimate=calls.estimate if calls.missing else None,
         spent=spending(experiment),
-        students=len(experiment.config.methods) * len(experiment.config.seeds),
-        to_train=[cell.name for cell in missing_students(experiment)],
+        students=len(cells),
+        to_train=[cell.name for cell in cells if cell in missing],
+        compared=len(study),
+        to_compare=[cell.name for cell in study if cell in missing],
         warnings=_warnings(experiment) + _warn_of_budget(experiment, calls.estimate),
     )
 
@@ -91,10 +100,11 @@ def _survey(experiment: Experiment) -> Survey:
         return survey(inquiry, experiment.config, opened, calls)
 
 
-def _check_student(config: Settings, file: Path) -> None:
-    model = config.student.model
-    if is_path(model) and not Path(model).expanduser().is_dir():
-        raise ConfigError(f"{file}: student.model: {model!r} is no folder; check the path")
+def _check_students(config: Settings, file: Path) -> None:
+    for name, student in config.students.items():
+        model, key = student.model, f"study.students.{name}" if name else "student"
+        if is_path(model) and not Path(model).expanduser().is_dir():
+            raise ConfigError(f"{file}: {key}.model: {model!r} is no folder; check the path")
 
 
 def _warnings(experiment: Experiment) -> list[str]:

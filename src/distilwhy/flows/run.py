@@ -36,7 +36,7 @@ def run(
     Args:
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
-        study: Train the cells of the study, on all its numbers of rows.
+        study: Train the cells of the study: all its students on all its numbers of rows.
         agree: As for ``annotate``.
         budget: As for ``annotate``.
 

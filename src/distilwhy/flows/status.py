@@ -15,13 +15,15 @@ from distilwhy.store.run import read_json
 
 @dataclass(frozen=True)
 class StudentStatus:
-    """One student of the experiment.
+    """One student of the experiment, or of its study.
 
     Attributes:
+        student: Its name in the study; "" is that of the ``student`` section.
         state: ``trained``, ``unfinished`` (a checkpoint waits) or ``not trained``.
         validation_accuracy: Of the weights that were kept; None unless trained.
     """
 
+    student: str
     method: str
     seed: int
     rows: int | None
@@ -42,12 +44,14 @@ class Status:
 
 
 def status(experiment: Experiment) -> Status:
-    """How far the experiment is."""
+    """How far the experiment is, and its study as far as all rows are trained on."""
+    study = [cell for cell in list_cells(experiment, study=True) if cell.rows is None]
+    cells = dict.fromkeys([*list_cells(experiment), *study])
     return Status(
         str(experiment.folder.path),
         tally_annotations(experiment),
         _under_way(experiment),
-        [_student(experiment, cell) for cell in list_cells(experiment)],
+        [_student(experiment, cell) for cell in cells],
         read_json(experiment.folder.results),
     )
 
@@ -60,7 +64,7 @@ def _under_way(experiment: Experiment) -> UnderWay:
 
 
 def _student(experiment: Experiment, cell: Cell) -> StudentStatus:
-    which = cell.method, cell.seed, cell.rows
+    which = cell.student, cell.method, cell.seed, cell.rows
     summary = experiment.folder.training(cell)
     if summary is not None:
         return StudentStatus(*which, "trained", summary["validation_accuracy"])

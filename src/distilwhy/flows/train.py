@@ -1,7 +1,7 @@
 """Train the students of an experiment that are not trained yet."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from distilwhy.flows.lesson import (
     Lessons,
     build_student,
     count_written,
-    list_cells,
     list_waves,
 )
 from distilwhy.flows.pool import count_workers, open_pool
@@ -45,8 +44,11 @@ class Watcher:
     Attributes:
         begins: Before all else: the students that are to stand in the end.
         finds: Then: how many of them stand trained already, and how many they are.
-        fits: Before training: the size of the largest student, and the memory that it takes.
-        plans: After that, when a little was tried: how long all trainings take.
+        fits: Before training, for each student of the study by name: its size, and the memory
+            that the largest of its trainings takes.
+        plans: After that, when a little was tried: how long all trainings take. Where not as many
+            of each student fit side by side, the smaller are trained first, and of the larger it
+            is told when their turn comes.
         ticks: After a step of a student: the steps done and to do.
         reports: After an evaluation.
         ends: After a training, with its summary.
@@ -55,7 +57,7 @@ class Watcher:
 
     begins: Callable[[Sequence[Cell]], None] = lambda cells: None
     finds: Callable[[int, int], None] = lambda standing, students: None
-    fits: Callable[["Preflight"], None] = lambda preflight: None
+    fits: Callable[[str, "Preflight"], None] = lambda student, preflight: None
     plans: Callable[[Forecast], None] = lambda forecast: None
     ticks: Callable[[Cell, int, int], None] = lambda cell, step, steps: None
     reports: Callable[[Cell, "Report"], None] = lambda cell, report: None
@@ -81,7 +83,7 @@ def train_students(
         watcher: Told by the main process alone.
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
-        study: Train the cells of the study, on all its numbers of rows.
+        study: Train the cells of the study: all its students on all its numbers of rows.
 
     Raises:
         ConfigError: if the method is not in the experiment, or a tracker is not installed.
@@ -107,8 +109,8 @@ def train_students(
         wait_for_all()
 
 
-def missing_students(experiment: Experiment, *, study: bool = False) -> list[Cell]:
-    """The students that ``train_students`` would train now.
+def missing_students(experiment: Experiment, cells: Iterable[Cell]) -> list[Cell]:
+    """Those of the students that ``train_students`` would train now.
 
     Raises:
         ConfigError: if it would not begin, as a tracker is not installed.
@@ -117,7 +119,7 @@ def missing_students(experiment: Experiment, *, study: bool = False) -> list[Cel
     lessons = Lessons(experiment)
     return [
         cell
-        for cell in list_cells(experiment, study=study)
+        for cell in cells
         if experiment.folder.training(cell) is None
         or not is_trained(experiment.folder, lessons.of(cell))
     ]
@@ -147,21 +149,35 @@ def _train_all(
     def hear(what: str, *told: Any) -> None:
         getattr(watcher, what)(*told)
 
-    preflight = _check_all([lesson for wave in waves for lesson in wave])
-    count = count_workers(workers, preflight.memory)
-    watcher.fits(preflight)
-    with open_pool(count) as do:
-        watcher.plans(forecast(waves, count, do))
-        for index, wave in enumerate(waves):
-            if index:
-                # The learning rates have been found by now.
-                wave = _sift(experiment, [lesson.cell for lesson in wave], watcher)
-            do(train_cell, [(experiment.folder, lesson) for lesson in wave], hear)
-            wait_for_all()
+    for count, some in _share_out(waves, workers, watcher).items():
+        with open_pool(count) as do:
+            watcher.plans(forecast(some, count, do))
+            for index, wave in enumerate(some):
+                if index:
+                    # The learning rates have been found by now.
+                    wave = _sift(experiment, [lesson.cell for lesson in wave], watcher)
+                do(train_cell, [(experiment.folder, lesson) for lesson in wave], hear)
+                wait_for_all()
+
+
+def _share_out(
+    waves: list[list[Lesson]], workers: int | None, watcher: Watcher
+) -> dict[int, list[list[Lesson]]]:
+    """The same waves by how many trainings fit side by side, the most first: that depends on the
+    student."""
+    counts: dict[str, int] = {}
+    for name in dict.fromkeys(lesson.cell.student for wave in waves for lesson in wave):
+        preflight = _check_all([n for wave in waves for n in wave if n.cell.student == name])
+        watcher.fits(name, preflight)
+        counts[name] = count_workers(workers, preflight.memory)
+    return {
+        count: [[n for n in wave if counts[n.cell.student] == count] for wave in waves]
+        for count in sorted(set(counts.values()), reverse=True)
+    }
 
 
 def _check_all(lessons: Sequence[Lesson]) -> "Preflight":
-    """What the student with most to read and write takes: the others take no more."""
+    """What the training with most to read and write takes: the student's others take no more."""
     from distilwhy.students.preflight import check_fit
 
     for lesson in lessons:
@@ -171,7 +187,11 @@ def _check_all(lessons: Sequence[Lesson]) -> "Preflight":
                 "gold labels"
             )
     most = max(lessons, key=count_written)
-    return check_fit(build_student(most).network, most.rows, most.training)
+    try:
+        return check_fit(build_student(most).network, most.rows, most.training)
+    except StudentError as error:
+        name = most.cell.student
+        raise StudentError(f"study.students.{name}: {error}" if name else str(error)) from error
 
 
 def train_cell(folder: RunFolder, lesson: Lesson, tell: Callable[..., None]) -> None:

@@ -36,11 +36,13 @@ class Sheet:
         colours: By their names in the palette.
         width: Of the plot itself, in pixels.
         title: Of a drawing that stands alone, with a key and a paper of its own.
+        extent: The least and the largest accuracy, where drawings are seen beside one another.
     """
 
     colours: Mapping[str, str] = field(default_factory=lambda: LIGHT)
     width: int = 640
     title: str = ""
+    extent: tuple[float, float] | None = None
 
 
 def draw_svg(chart: Chart) -> str:
@@ -57,7 +59,7 @@ def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> C
     most = max(mark.rows or 0 for mark in marks)
     x = alt.X("rows:Q", title="Train rows").scale(type="log", nice=False, padding=14)
     x = x.axis(values=sorted({*sizes, most}), format=",d", grid=False)
-    y = alt.Y("accuracy:Q", title="Accuracy").scale(zero=False)
+    y = alt.Y("accuracy:Q", title="Accuracy").scale(_accuracies(sheet))
     y = y.axis(format="%", tickCount=6, grid=True)
     low, high = alt.Y("low:Q"), alt.Y2("high")
     fitted, beyond = _data(marks, "fitted"), _data(marks, "beyond")
@@ -83,7 +85,8 @@ def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
     """The accuracy of each method with its interval, each of its seeds, and the teacher's."""
     names = list(_looks(marks))
     y = alt.Y("method:N", title=None, sort=names).axis(ticks=False, domain=False, offset=6)
-    x = alt.X("accuracy:Q", title="Accuracy").scale(zero=False).axis(format="%", tickCount=5)
+    x = alt.X("accuracy:Q", title="Accuracy").scale(_accuracies(sheet))
+    x = x.axis(format="%", tickCount=5)
     low, high = alt.X("low:Q"), alt.X2("high")
     measured, seeds = _data(marks, "measured"), _data(marks, "seed")
     colour = _colour(marks, sheet).legend(None)
@@ -113,6 +116,12 @@ def difference_chart(comparisons: Sequence[Versus], sheet: Sheet) -> Chart:
     layered = alt.layer(*layers, data=data)
     layered = layered.properties(width=sheet.width, height=alt.Step(ROW_HEIGHT))
     return _style(layered.facet(row=row).resolve_scale(y="independent"), sheet)
+
+
+def _accuracies(sheet: Sheet) -> alt.Scale:
+    if sheet.extent is None:
+        return alt.Scale(zero=False)
+    return alt.Scale(zero=False, nice=True, domain=list(sheet.extent))
 
 
 def _data(marks: Iterable[Mark], kind: str) -> alt.InlineData:

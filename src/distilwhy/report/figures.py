@@ -34,14 +34,15 @@ def write_figures(findings: Findings, folder: Path) -> list[Path]:
     """Write each figure as PNG, SVG and CSV.
 
     ``curve`` where the study has several numbers of train rows, ``accuracy`` on the most of
-    them, and ``differences`` where methods were compared.
+    them, and ``differences`` where methods were compared; for each student that the study names
+    the same with its name, as ``curve-small``.
 
     Returns:
         The files, each there whole or not at all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for figure in _figures(findings):
+    for figure in (f for student in findings.students for f in _figures(findings, student)):
         for ending, content in _files(figure).items():
             path = folder / f"{figure.name}.{ending}"
             aside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -59,24 +60,26 @@ def _files(figure: Figure) -> dict[str, bytes]:
     }
 
 
-def _figures(findings: Findings) -> list[Figure]:
-    teacher = teacher_score(findings)
+def _figures(whole: Findings, student: str) -> list[Figure]:
+    findings, teacher = whole.of(student), teacher_score(whole)
+    ending = f"-{student}" if student else ""
+    name = ", ".join(part for part in (whole.name, whole.call(student)) if part)
     accuracies = accuracy_marks(on_most_rows(findings.methods), teacher)
-    title = f"{findings.name}: accuracy"
+    title = f"{name}: accuracy"
     figures = []
     if findings.curves:
         marks = curve_marks(findings.curves)
         chart = curve_chart(marks, teacher, Sheet(title=title))
-        figures.append(Figure("curve", chart, [_mark_record(mark) for mark in marks]))
+        figures.append(Figure(f"curve{ending}", chart, [_mark_record(mark) for mark in marks]))
     if accuracies:
         chart = accuracy_chart(accuracies, Sheet(title=title))
-        figures.append(Figure("accuracy", chart, [_mark_record(mark) for mark in accuracies]))
-    if findings.comparisons:
-        chart = difference_chart(
-            findings.comparisons, Sheet(title=f"{findings.name}: who beat whom")
+        figures.append(
+            Figure(f"accuracy{ending}", chart, [_mark_record(mark) for mark in accuracies])
         )
+    if findings.comparisons:
+        chart = difference_chart(findings.comparisons, Sheet(title=f"{name}: who beat whom"))
         records = [_versus_record(one) for one in findings.comparisons]
-        figures.append(Figure("differences", chart, records))
+        figures.append(Figure(f"differences{ending}", chart, records))
     return figures
 
 

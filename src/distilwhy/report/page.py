@@ -3,7 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.resources import files
 from itertools import groupby
@@ -12,12 +12,20 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from distilwhy.core.annotation import OUTCOMES
+from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Case, Confusion, Findings
 from distilwhy.report import words
 from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
 from distilwhy.report.cases import CHUNK, dump_json, pack_cases
 from distilwhy.report.charts import IN_PAGE, Sheet, accuracy_chart, curve_chart, draw_svg
-from distilwhy.report.marks import TEACHER, accuracy_marks, curve_marks, on_most_rows, teacher_score
+from distilwhy.report.marks import (
+    TEACHER,
+    Mark,
+    accuracy_marks,
+    curve_marks,
+    on_most_rows,
+    teacher_score,
+)
 from distilwhy.report.palette import DARK, LIGHT, OUTLINES, look
 from distilwhy.report.scores import method_rows, teacher_rows
 from distilwhy.report.sentences import efficiency_sentences, seeds, wrong_rationales
@@ -39,6 +47,21 @@ class Drawing:
     narrow: Markup
 
 
+@dataclass(frozen=True)
+class View:
+    """What is drawn of one student.
+
+    Attributes:
+        student: Its name, where there are several.
+        key: Every method that has a curve, with its accuracy on the most rows, the best first.
+    """
+
+    student: str
+    drawing: Drawing
+    key: Sequence[tuple[str, str]]
+    efficiency: Sequence[Efficiency]
+
+
 def render_page(findings: Findings, cases: Iterable[Case]) -> str:
     """The report of a study.
 
@@ -52,15 +75,15 @@ def render_page(findings: Findings, cases: Iterable[Case]) -> str:
         headline=re.split(r"(?<=[.!?]) (?=[A-Z])", _unbroken(findings.headline)),
         dateline=_dateline(findings),
         verdicts=judge_all(findings.comparisons, findings.how.rows.get("train")),
-        drawing=_draw(findings),
-        key=_key(findings),
+        shown=findings.call(findings.students[0]),
+        views=_views(findings),
         fitted=any(curve.fit for curve in findings.curves),
         teacher_row=teacher_rows(findings),
         scores=[(n, list(rows)) for n, rows in groupby(method_rows(findings), lambda r: r.rows)],
         confusions=_confusions(findings),
         bill_lines=bill_lines(findings.bill),
         missing=missing(findings.bill),
-        wrong_rationales=wrong_rationales(on_most_rows(findings.methods)),
+        wrong_rationales=wrong_rationales(on_most_rows(findings.of(findings.students[0]).methods)),
         seeds=seeds(findings),
         about=Markup(dump_json(_about(who))),
         chunks=[Markup(chunk) for chunk in pack_cases(cases, who)],
@@ -121,8 +144,10 @@ def _unbroken(text: str) -> str:
 
 def _dateline(findings: Findings) -> list[str]:
     rows, methods = findings.how.rows, {found.method for found in findings.methods}
+    students = len(findings.students)
     return [
         findings.how.started[:10],
+        *([words.counted(students, "student")] if students > 1 else []),
         words.counted(len(methods), "method"),
         words.counted(len(seeds(findings)), "seed"),
         *(
@@ -133,16 +158,35 @@ def _dateline(findings: Findings) -> list[str]:
     ]
 
 
-def _draw(findings: Findings) -> Drawing:
-    """The curves, or without any the accuracies, in the page's own colours."""
+def _views(findings: Findings) -> list[View]:
+    """Each student's drawing and what belongs to it; all of them have the same scale."""
+    all_own = [findings.of(student) for student in findings.students]
     teacher = teacher_score(findings)
+    reach = [(mark.low, mark.high) for own in all_own for mark in _marks(own)]
+    reach += [(teacher.low, teacher.high)] if teacher else []
+    extent = (min(low for low, _ in reach), max(high for _, high in reach))
+    sheet = Sheet(IN_PAGE, extent=extent if len(all_own) > 1 else None)
+    return [
+        View(findings.call(own.students[0]), _draw(own, sheet), _key(own), own.efficiency)
+        for own in all_own
+    ]
+
+
+def _marks(findings: Findings) -> list[Mark]:
+    """The curves, or without any the accuracies."""
     if findings.curves:
-        marks = curve_marks(findings.curves)
-        charts = [curve_chart(marks, teacher, Sheet(IN_PAGE, width)) for width in (WIDE, NARROW)]
-    else:
-        marks = accuracy_marks(on_most_rows(findings.methods), teacher)
-        sheets = [Sheet(IN_PAGE, width - NAMES) for width in (WIDE, NARROW)]
-        charts = [accuracy_chart(marks, sheet) for sheet in sheets]
+        return curve_marks(findings.curves)
+    return accuracy_marks(on_most_rows(findings.methods), teacher_score(findings))
+
+
+def _draw(findings: Findings, sheet: Sheet) -> Drawing:
+    """What its marks say, in the page's own colours."""
+    marks, teacher, charts = _marks(findings), teacher_score(findings), []
+    for width in (WIDE, NARROW):
+        if findings.curves:
+            charts.append(curve_chart(marks, teacher, replace(sheet, width=width)))
+        else:
+            charts.append(accuracy_chart(marks, replace(sheet, width=width - NAMES)))
     wide, narrow = (Markup(draw_svg(chart)) for chart in charts)
     return Drawing(wide, narrow)
 

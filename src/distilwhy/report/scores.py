@@ -22,6 +22,7 @@ class ScoreRow:
     """A method on a number of train rows, or the teacher, in words; "" where nothing is known.
 
     Attributes:
+        student: The student's name, where there are several.
         rows: How many train rows, or "" for the teacher.
         each: The accuracy of each seed in percent, where there are several.
         note: What must be known before it is deployed.
@@ -38,6 +39,7 @@ class ScoreRow:
     speed: str = ""
     training: str = ""
     note: str = ""
+    student: str = ""
 
 
 def teacher_rows(findings: Findings) -> list[ScoreRow]:
@@ -47,17 +49,19 @@ def teacher_rows(findings: Findings) -> list[ScoreRow]:
 
 
 def method_rows(findings: Findings) -> list[ScoreRow]:
-    """Every method: on the most train rows first, and there the best first."""
+    """Every student's every method: on the most train rows first, and there the best first."""
     whole = findings.how.rows.get("train")
     found = sorted(findings.methods, key=lambda one: (-_extent(one.rows), -one.score.accuracy))
-    return [_score_row(one, train_rows(one.rows, whole)) for one in found]
+    return [
+        _score_row(one, train_rows(one.rows, whole), findings.call(one.student)) for one in found
+    ]
 
 
 def _extent(rows: int | None) -> float:
     return float("inf") if rows is None else rows
 
 
-def _score_row(found: MethodScore, rows: str) -> ScoreRow:
+def _score_row(found: MethodScore, rows: str, student: str) -> ScoreRow:
     students = found.students
     several = len(students) > 1
     calls = max((student.teacher_calls for student in students), default=0)
@@ -74,4 +78,5 @@ def _score_row(found: MethodScore, rows: str) -> ScoreRow:
         speed=large(mean(student.rows_per_second for student in students)),
         training=duration(mean(student.seconds for student in students)),
         note=note,
+        student=student,
     )

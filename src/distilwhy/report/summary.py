@@ -26,7 +26,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 def render_summary(findings: Findings) -> str:
     """Headline, scores, comparisons, what rows are worth, the bill, and how it was done."""
-    methods = method_rows(findings)
+    methods, shown = method_rows(findings), findings.call(findings.students[0])
     parts = [
         f"# {_plain(findings.name)}",
         _plain(findings.headline),
@@ -34,7 +34,7 @@ def render_summary(findings: Findings) -> str:
         *dict.fromkeys(f"{row.method} {row.note}." for row in methods if row.note),
         *_comparisons(findings),
         *_efficiency(findings),
-        "## What it cost",
+        f"## What it cost{f', with the student {shown}' if shown else ''}",
         _list(map(_bill_line, bill_lines(findings.bill))),
         missing(findings.bill),
         "## How it was done",
@@ -43,8 +43,11 @@ def render_summary(findings: Findings) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(rows: Iterable[ScoreRow]) -> str:
-    lines = [_COLUMNS, ["---", *["---:"] * (len(_COLUMNS) - 1)], *map(_cells, rows)]
+def _table(rows: Sequence[ScoreRow]) -> str:
+    lines = [[*_COLUMNS], ["---", *["---:"] * (len(_COLUMNS) - 1)], *map(_cells, rows)]
+    if any(row.student for row in rows):
+        names = ["Student", "---", *(row.student for row in rows)]
+        lines = [[name, *line] for name, line in zip(names, lines, strict=True)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -66,7 +69,7 @@ def _comparisons(findings: Findings) -> list[str]:
     verdicts = judge_all(findings.comparisons, findings.how.rows.get("train"))
     parts = ["## Comparisons"] if verdicts.groups else []
     for group in verdicts.groups:
-        parts.append(f"On {group.rows} train rows:")
+        parts.append(f"{group.title}:")
         parts.append(
             _list(
                 f"{one.method} against {one.baseline}: **{one.verdict}**{one.words}, "
@@ -74,12 +77,18 @@ def _comparisons(findings: Findings) -> list[str]:
                 for one in group.verdicts
             )
         )
-    note = "Intervals are 95 %; p is adjusted for all comparisons of the study (Holm 1979)."
+    note = (
+        "Intervals are 95 %; p is adjusted for all comparisons on as many train rows (Holm 1979)."
+    )
     return [*parts, note] if parts else []
 
 
 def _efficiency(findings: Findings) -> list[str]:
-    told = [f"{one.method}: {' '.join(efficiency_sentences(one))}" for one in findings.efficiency]
+    told = [
+        f"{f'{findings.call(one.student)} {one.method}'.lstrip()}: "
+        f"{' '.join(efficiency_sentences(one))}"
+        for one in findings.efficiency
+    ]
     return ["## What rows are worth", _list(told)] if told else []
 
 

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import ceil, floor
 
+from distilwhy.core.cell import MAIN
 from distilwhy.core.results import Versus
 from distilwhy.report.words import probability, train_rows
 
@@ -41,15 +43,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class VerdictGroup:
-    """The comparisons on one number of train rows."""
+    """The comparisons of one student on one number of train rows, and what they are called."""
 
-    rows: str
+    title: str
     verdicts: Sequence[Verdict]
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All comparisons, those on the most train rows first, and the scale of their bars."""
+    """All comparisons, those on the most train rows first and there student by student, and the
+    scale of their bars."""
 
     groups: Sequence[VerdictGroup]
     ticks: Sequence[Tick]
@@ -64,13 +67,14 @@ def judge_all(comparisons: Sequence[Versus], whole: int | None) -> Verdicts:
     """
     scale = _Scale.around(comparisons)
     sizes = sorted({one.rows for one in comparisons}, key=_extent, reverse=True)
-    groups = [
-        VerdictGroup(
-            train_rows(size, whole),
-            [_verdict(one, scale) for one in comparisons if one.rows == size],
-        )
-        for size in sizes
-    ]
+    students = list(dict.fromkeys(one.student for one in comparisons))
+    groups = []
+    for size, student in product(sizes, students):
+        group = [one for one in comparisons if (one.student, one.rows) == (student, size)]
+        if group:
+            on = f"{student or MAIN}, on" if any(students) else "On"
+            title = f"{on} {train_rows(size, whole)} train rows"
+            groups.append(VerdictGroup(title, [_verdict(one, scale) for one in group]))
     return Verdicts(groups, scale.ticks, scale.place(0))
 
 

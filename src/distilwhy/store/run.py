@@ -5,7 +5,8 @@
     shards/ID.parquet       those that a cluster brought, once more
     roll.npz                which calls the rows need, so that they are not all read to find out
     students/CELL/          a student, with training.json and training.jsonl beside its weights;
-                            CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows
+                            CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows;
+                            before it stands STUDENT- if the study names the student
     logs/CELL/              what TensorBoard shows of its training, if it is asked to
     predictions/CELL.json   what it answered to the test rows
     predictions/CELL.explained.json  its reasons for rows on which methods differ
