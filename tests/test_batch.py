@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 
 from batch_server import BatchServer, End, refused, says, troubled
-from distilwhy.console import Progress as ShownProgress
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.experiment import Experiment, open_experiment
@@ -20,6 +19,7 @@ from distilwhy.flows.plan import plan
 from distilwhy.flows.spending import spending
 from distilwhy.flows.status import status
 from distilwhy.offers import describe_batches, describe_estimate
+from distilwhy.progress import Progress as ShownProgress
 from distilwhy.store.batches import UnderWay
 from distilwhy.store.ledger import Ledger
 
@@ -167,7 +167,7 @@ def test_it_need_not_be_waited_for(opened, server: BatchServer):
 
 def test_what_is_said_of_batches(opened, server: BatchServer, monkeypatch, capsys):
     monkeypatch.setattr("distilwhy.flows.submission.MOST_REQUESTS", 15)
-    monkeypatch.setattr("distilwhy.console.PLAIN_LINE_EVERY_S", 0)
+    monkeypatch.setattr("distilwhy.progress.PLAIN_LINE_EVERY_S", 0)
     with ShownProgress() as progress:
         annotate(opened(), watch=progress.annotation)
     assert capsys.readouterr().err.splitlines() == [

@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from distilwhy.board import Board
-from distilwhy.console import Progress
 from distilwhy.core.cell import Cell
 from distilwhy.flows import keeper
 from distilwhy.flows.forecast import Forecast
+from distilwhy.progress import Progress
 from distilwhy.students.preflight import Preflight
 from distilwhy.students.training import Trained
 

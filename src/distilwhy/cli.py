@@ -14,12 +14,12 @@ from distilwhy.errors import DistilwhyError
 from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
-    from distilwhy.console import Progress
     from distilwhy.core.annotation import Outcome
     from distilwhy.demo.job import Extent
     from distilwhy.flows.annotate import Agree
     from distilwhy.flows.experiment import Experiment
     from distilwhy.flows.listing import Filter
+    from distilwhy.progress import Progress
 
 app = typer.Typer(
     name="distilwhy",
@@ -99,6 +99,15 @@ def _interruptible(again: str = "run the same command again") -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+@contextmanager
+def _watched(again: str = "run the same command again") -> Iterator["Progress"]:
+    """The same, and a person is shown how it gets on."""
+    from distilwhy.progress import Progress
+
+    with _interruptible(again), Progress() as progress:
+        yield progress
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where to put the run.")] = Path("demo-run"),
@@ -118,7 +127,7 @@ def demo(
     from distilwhy.demo.job import run_demo
 
     extent: Extent = "full" if full else "study" if study else "short"
-    with _interruptible(), console.Progress() as progress:
+    with _watched() as progress:
         findings, experiment = run_demo(
             out, task=task, extent=extent, workers=workers, say=progress.say, watch=progress.watch()
         )
@@ -173,7 +182,7 @@ def plan(
 
     experiment = _open(exp)
     if pilot:
-        with _interruptible(), console.Progress() as progress:
+        with _watched() as progress:
             ask(experiment, watch=progress.annotation, budget=budget, pilot=pilot)
     console.show_plan(make(experiment), experiment, as_json)
 
@@ -206,7 +215,7 @@ def annotate(
     from distilwhy.flows.evaluate import tally_annotations
 
     experiment = _open(exp)
-    with _interruptible(), console.Progress() as progress:
+    with _watched() as progress:
         agree = _agree(experiment, progress, yes=yes)
         ask(
             experiment,
@@ -285,7 +294,6 @@ def _retry(
     yes: bool,
 ) -> None:
     from distilwhy import annotations as shown
-    from distilwhy import console
     from distilwhy.flows.annotate import annotate as ask
     from distilwhy.flows.evaluate import tally_annotations
     from distilwhy.flows.listing import list_rows
@@ -295,7 +303,7 @@ def _retry(
     if not again.keys:
         typer.echo(f"no answer is {' or '.join(outcomes)}; nothing to ask again")
         return
-    with _interruptible("run 'distilwhy annotate'"), console.Progress() as progress:
+    with _watched("run 'distilwhy annotate'") as progress:
         agree = _agree(experiment, progress, yes=yes)
         ask(experiment, watch=progress.annotation, agree=agree, budget=budget, again=again)
     shown.show_outcomes(tally_annotations(experiment))
@@ -333,13 +341,12 @@ def train(
     workers: Workers = None,
 ) -> None:
     """Train the students that are not trained yet; a killed training goes on."""
-    from distilwhy import console
     from distilwhy.flows.annotate import refuse_unreadable
     from distilwhy.flows.train import train_students
 
     experiment = _open(exp)
     refuse_unreadable(experiment)
-    with _interruptible(), console.Progress() as progress:
+    with _watched() as progress:
         train_students(experiment, method, progress.training(), workers=workers)
 
 
@@ -350,7 +357,7 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
     from distilwhy.flows.evaluate import evaluate as score
 
     experiment = _open(exp)
-    with _interruptible(), console.Progress() as progress:
+    with _watched() as progress:
         findings = score(experiment, progress.evaluation, workers=workers)
     console.show_findings(findings, experiment, as_json)
 
@@ -386,7 +393,7 @@ def _run(
     from distilwhy.flows.run import run as do
 
     experiment = _open(exp)
-    with _interruptible(), console.Progress() as progress:
+    with _watched() as progress:
         agree = _agree(experiment, progress, yes=yes)
         watch = progress.watch()
         findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
