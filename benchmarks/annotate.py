@@ -36,7 +36,7 @@ from distilwhy.teachers.openai import CHAT
 
 LATENCY_S = 0.2
 ROUNDS = 3
-SECONDS = 4
+SECONDS = 12
 LEVELS = (8, 64, 256, 1024)
 SIZES = (10_000, 100_000, 1_000_000)
 ASK = """
@@ -140,7 +140,7 @@ def measure_pace(levels: Sequence[int]) -> None:
     print("concurrency   ideal    bare   annotate   of ideal   of bare")
     with server(LATENCY_S) as url, tempfile.TemporaryDirectory() as folder:
         for level in levels:
-            count = min(int(level / LATENCY_S * SECONDS), 8000)
+            count = min(int(level / LATENCY_S * SECONDS), 40_000)
             bares, wholes = [], []
             for turn in range(ROUNDS):
                 file = write(Path(folder), url, level, count, f"run-{level}-{turn}")
