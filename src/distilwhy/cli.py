@@ -43,7 +43,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; every deliberate error becomes one line and exit status 1."""
     # Threads of torch that wait by spinning stall one another where cores are few: forward and
-    # backward each have a team of their own. See docs/training.md.
+    # backward each have a team of their own. See docs/students.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Else every process of several warns that this batch happened to need all the weights.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
