@@ -245,10 +245,24 @@ def test_a_node_that_is_killed_costs_its_shard_and_no_more(opened, endpoint: End
     priced = {"prices": {"input": 1.0, "output": 1.0}, "teacher.budget": 5.0}
     experiment = opened(priced)
     [node] = cluster.worker_nodes
-    switch = when(
-        lambda: len(endpoint.asked) >= 3 * SHARD,
-        lambda: cluster.remove_node(node, allow_graceful=False),
-    )
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    dying = threading.Event()
+
+    async def holds(request: web.Request) -> web.StreamResponse:
+        while dying.is_set():
+            await asyncio.sleep(0.005)
+        return await reply(request)
+
+    def kill() -> None:
+        """Else all may be answered before a node on a busy machine is dead."""
+        dying.set()
+        workers = raylet.children(recursive=True)
+        cluster.remove_node(node, allow_graceful=False)
+        psutil.wait_procs(workers, timeout=60)
+        dying.clear()
+
+    endpoint.otherwise = [holds]
+    switch = when(lambda: len(endpoint.asked) >= 3 * SHARD, kill)
     progress = over_cluster(experiment)
     switch.join()
     assert replace(progress, lost=0) == Progress(ROWS, from_ledger=0, answered=ROWS)
