@@ -139,7 +139,7 @@ def test_answered_rows_are_not_even_worded_again(opened, endpoint: Endpoint, wor
 
 
 def test_missing_rows_alone_are_worded(opened, monkeypatch, worded: list[str]):
-    monkeypatch.setattr("distilwhy.flows.annotate.MEASURED", 0)
+    monkeypatch.setattr("distilwhy.flows.survey.MEASURED", 0)
     annotate(opened(), limit=21)
     answered = opened().read_annotations()
     again = opened()

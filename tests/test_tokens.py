@@ -201,7 +201,7 @@ def test_of_many_rows_some_are_counted(opened, monkeypatch):
     experiment = opened()
     found = plan(experiment).estimate
     assert found is not None
-    assert found.source == "counted on 12 prompts by the tokenizer of tokens"
+    assert found.source == "counted on 20 prompts by the tokenizer of tokens"
     assert found.input.low < truth(experiment) < found.input.high
     assert found.input.high - found.input.low < 0.01 * truth(experiment)
 

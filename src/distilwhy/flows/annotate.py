@@ -33,9 +33,16 @@ from distilwhy.flows.gate import Sample, check, look_at, spread
 from distilwhy.flows.inquiry import Inquiry
 from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
 from distilwhy.flows.retry import Again
-from distilwhy.flows.roll import count_calls
+from distilwhy.flows.roll import Standing
 from distilwhy.flows.spending import add_up
-from distilwhy.flows.survey import MEASURED, Survey, survey
+from distilwhy.flows.survey import (
+    Basis,
+    Survey,
+    estimate_calls,
+    measure,
+    survey_answers,
+    survey_explanations,
+)
 from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
 from distilwhy.store.shards import take_in_shards
@@ -192,7 +199,8 @@ class _Annotating:
     ) -> None:
         self._experiment = experiment
         self._config = _side_by_side(experiment.config, askers)
-        self._inquiry, self._passed_by = _pass_by_answered(experiment, ledger)
+        self._standing = experiment.roll().stand(ledger)
+        self._inquiry = _pass_by_answered(experiment, self._standing)
         self._ledger = ledger
         self._keeper = keeper
         self._ask_some = ask
@@ -203,7 +211,8 @@ class _Annotating:
 
     def do(self, limit: int | None, pilot: int | None) -> None:
         """Ask for answers, then for explanations."""
-        answers = self._survey(self._inquiry.answer_calls, self._passed_by)
+        answers = survey_answers(self._experiment, self._standing, self._ledger)
+        self._keeper.count_in(answers.calls, answers.answered)
         if pilot is not None:
             self._ask(lambda: map(self._inquiry.answer_call, self._spread(pilot)), limit)
             return
@@ -213,7 +222,8 @@ class _Annotating:
         self._ask_all(self._inquiry.answer_calls, answers, limit)
         # Which rows need an explanation is known when the answers are there, and no sooner.
         if not self._keeper.progress.batches:
-            explanations = self._survey(self._inquiry.explanation_calls)
+            explanations = survey_explanations(self._inquiry, self._ledger)
+            self._keeper.count_in(explanations.calls, explanations.answered)
             self._ask_all(self._inquiry.explanation_calls, explanations, limit)
 
     def do_again(self, again: Again, limit: int | None) -> None:
@@ -223,11 +233,6 @@ class _Annotating:
             self._agree_on(Offer(again.estimate, again=again))
         self._ledger.forget(again.answered, "asked again")
         self._ask(lambda: again.calls(self._experiment), limit)
-
-    def _survey(self, list_calls: Callable[[], Iterator[Call]], passed_by: int = 0) -> Survey:
-        found = survey(self._inquiry, self._config, self._ledger, list_calls())
-        self._keeper.count_in(found.calls + passed_by, found.answered + passed_by)
-        return found
 
     def _ask_all(
         self, list_calls: Callable[[], Iterator[Call]], found: Survey, limit: int | None
@@ -249,22 +254,34 @@ class _Annotating:
         self._ask_some(calls)
 
     def _warn_of_repaying(self, found: Survey) -> None:
-        if found.estimate and found.repaid:
-            self._agree_on(Offer(found.estimate, found.repaid))
+        expected = self._estimate(found.missing, found.basis) if found.repaid else None
+        if expected:
+            self._agree_on(Offer(expected, found.repaid))
 
     def _pass_gate(self, found: Survey, limit: int | None) -> None:
         teacher = self._experiment.config.teacher
         if isinstance(teacher, RecordedTeacherConfig) or found.missing <= teacher.gate.rows:
             return
         rows = self._spread(teacher.gate.rows)
+        calls = {call.key: call for call in map(self._inquiry.answer_call, rows)}
+        known = self._ledger.answered(calls)
         made = self._keeper.made
-        self._ask(lambda: map(self._inquiry.answer_call, rows), limit)
+        self._ask(lambda: iter(calls.values()), limit)
         sample = look_at(self._inquiry, self._ledger, rows)
         check(sample, teacher.gate)
         if self._keeper.made > made and (limit is None or self._keeper.made < limit):
-            left = survey(self._inquiry, self._config, self._ledger, self._inquiry.answer_calls())
-            if left.estimate:
-                self._agree_on(Offer(left.estimate, sample=sample))
+            new = [calls[key] for key in self._ledger.answered(calls) - known]
+            left = found.missing - len(new)
+            basis = replace(
+                found.basis,
+                sent=found.basis.sent * left / found.missing,
+                known=[*found.basis.known, *measure(self._ledger, new)],
+            )
+            if expected := self._estimate(left, basis):
+                self._agree_on(Offer(expected, sample=sample))
+
+    def _estimate(self, calls: int, basis: Basis) -> Estimate | None:
+        return estimate_calls(self._inquiry, self._config, calls, basis)
 
     def _agree_on(self, offer: Offer) -> None:
         if not self._agree(offer):
@@ -274,19 +291,13 @@ class _Annotating:
         return spread(list(self._experiment.annotated.values()), count)
 
 
-def _pass_by_answered(experiment: Experiment, ledger: Ledger) -> tuple[Inquiry, int]:
-    """What is asked about the rows that are not answered, and the calls of those left out.
-
-    A few that are answered stay, to tell by what the others will cost.
-    """
-    roll = experiment.roll()
-    wanted = roll.missing(ledger)
-    for missing in wanted.values():
-        missing[np.flatnonzero(~missing)[:MEASURED]] = True
-    rows = [pick(experiment.annotated[name], picked) for name, picked in wanted.items()]
-    stay = [roll.keys[name][picked] for name, picked in wanted.items()]
-    passed_by = count_calls(roll.keys.values()) - count_calls(stay)
-    return replace(experiment.inquiry, rows=lambda: chain(*rows)), passed_by
+def _pass_by_answered(experiment: Experiment, standing: Standing) -> Inquiry:
+    """What is asked about the rows that are not answered."""
+    rows = [
+        pick(experiment.annotated[name], np.logical_not(np.all(answered, axis=1)))
+        for name, answered in standing.is_answered.items()
+    ]
+    return replace(experiment.inquiry, rows=lambda: chain(*rows))
 
 
 def _side_by_side(config: Settings, askers: int) -> Settings:

@@ -1,11 +1,12 @@
 """Many calls at once: paced, tried again, and within a budget."""
 
 import asyncio
+import gc
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, Self
@@ -22,6 +23,7 @@ from distilwhy.teachers.base import Reply, Teacher, Trouble
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 LONGEST_REST_S = 300.0
+YOUNG = 100_000
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,10 @@ class Asking:
             TeacherError: if the teacher cannot be asked any more; what was answered is kept.
             BudgetError: if what is left would not cover the worst case of the next call.
         """
+        with _rare_collections():
+            await self._run()
+
+    async def _run(self) -> None:
         async with self._teacher:
             workers = [asyncio.create_task(self._work()) for _ in range(self._teacher.concurrency)]
             done = asyncio.gather(*workers)
@@ -181,7 +187,8 @@ class Asking:
         for attempt in range(self._teacher.retries + 1):
             if attempt:
                 await asyncio.sleep(max(pause_before(attempt), trouble.retry_after_s))
-            async with self._slot():
+            await self._take_slot()
+            try:
                 worst = await self._afford(call)
                 if worst is None:
                     return None
@@ -189,6 +196,8 @@ class Asking:
                 reply = await self._ask(call, worst)
                 took = time.monotonic() - started
                 seconds = took if reply.seconds is None else reply.seconds
+            finally:
+                self._leave_slot()
             said = reply.said
             if isinstance(said, Completion):
                 return Heard(call, said, seconds)
@@ -268,19 +277,17 @@ class Asking:
                 self._purse.budget.settle(reserved, cost)
             _wake(self._poor, len(self._poor))
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """A place among the calls that may be under way."""
+    async def _take_slot(self) -> None:
+        """Wait for a place among the calls that may be under way."""
         while self._under_way >= self._slots.count:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             await turn
         self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            _wake(self._waiting, self._slots.count - self._under_way)
+
+    def _leave_slot(self) -> None:
+        self._under_way -= 1
+        _wake(self._waiting, self._slots.count - self._under_way)
 
     async def _afford(self, call: Call) -> Tokens | None:
         """The worst case of a call, once it is put aside; None where it never can be."""
@@ -308,6 +315,20 @@ class Asking:
             await asyncio.sleep(wait)
         while (rest := self._rest_until - time.monotonic()) > 0:
             await asyncio.sleep(rest)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage in cycles less often: a thousand calls under way are tens of thousands of
+    objects, none of them garbage, and going through them takes as long as asking does."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(YOUNG, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:

@@ -24,6 +24,7 @@ from distilwhy.core.method import METHODS, Method
 from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choose_aside
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.flows.call import Call
 from distilwhy.flows.inquiry import Inquiry
 from distilwhy.flows.recording import open_recorded
 from distilwhy.flows.roll import Roll, call_roll, find_roll, is_stale, keep_roll, sign
@@ -126,16 +127,18 @@ class Experiment:
         )
 
     def roll(self) -> Roll:
-        """What the rows need, kept in the run folder so that they are gone through once."""
+        """What the rows need, kept in the run folder, if there is one, so that they are gone
+        through once."""
         samples = range(self.config.teacher.samples)
 
-        def keys(example: Example) -> list[bytes]:
-            return [self.inquiry.answer_call(example, sample).key for sample in samples]
+        def calls(example: Example) -> list[Call]:
+            return [self.inquiry.answer_call(example, sample) for sample in samples]
 
-        if self.known is not None and not is_stale(self.known, self.annotated, keys):
+        if self.known is not None and not is_stale(self.known, self.annotated, calls):
             return self.known
-        roll = call_roll(self.aside, self.annotated, keys, len(samples))
-        keep_roll(self.folder, self.signature, roll)
+        roll = call_roll(self.aside, self.annotated, calls, len(samples))
+        if self.folder.path.is_dir():
+            keep_roll(self.folder, self.signature, roll)
         return roll
 
     def read_annotations(self) -> dict[str, Annotation]:
@@ -182,7 +185,7 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     folder = RunFolder(file.parent / (config.out or f"runs/{file.stem}"))
     sources = _find_sources(config.data, file.parent)
     signature = sign(config, task, sources.values())
-    known = find_roll(folder, signature)
+    known = find_roll(folder, signature, config.teacher.annotate)
     splits, aside = _open_splits(config.data, sources, task, known.aside if known else None)
     names = {name: str(sources.get(name, "")) for name in SPLITS}
     return Experiment(config, task, splits, folder, file, names, signature, aside, known)

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig, Settings
@@ -13,7 +12,13 @@ from distilwhy.errors import ConfigError
 from distilwhy.flows.experiment import Experiment, is_path
 from distilwhy.flows.lesson import list_cells
 from distilwhy.flows.spending import Spending, spending
-from distilwhy.flows.survey import Survey, survey
+from distilwhy.flows.survey import (
+    Survey,
+    both,
+    estimate_calls,
+    survey_answers,
+    survey_explanations,
+)
 from distilwhy.flows.train import missing_students
 from distilwhy.store.ledger import open_ledger
 
@@ -69,6 +74,9 @@ def plan(experiment: Experiment) -> Plan:
     """
     _check_students(experiment.config, experiment.file)
     calls = _survey(experiment)
+    expected = None
+    if calls.missing:
+        expected = estimate_calls(experiment.inquiry, experiment.config, calls.missing, calls.basis)
     first = next(experiment.to_annotate(), experiment.splits.train[0])
     rows = {name: experiment.splits.named(name) for name in SPLITS}
     cells, study = list_cells(experiment), list_cells(experiment, study=True)
@@ -82,22 +90,23 @@ def plan(experiment: Experiment) -> Plan:
         calls=calls.calls,
         answered=calls.answered,
         under_way=calls.under_way,
-        repaid=calls.repaid,
-        estimate=calls.estimate if calls.missing else None,
+        repaid=calls.repaid if expected else 0,
+        estimate=expected,
         spent=spending(experiment),
         students=len(cells),
         to_train=[cell.name for cell in cells if cell in missing],
         compared=len(study),
         to_compare=[cell.name for cell in study if cell in missing],
-        warnings=_warnings(experiment) + _warn_of_budget(experiment, calls.estimate),
+        warnings=_warnings(experiment) + _warn_of_budget(experiment, expected),
     )
 
 
 def _survey(experiment: Experiment) -> Survey:
-    inquiry, ledger = experiment.inquiry, experiment.folder.ledger
-    calls = chain(inquiry.answer_calls(), inquiry.explanation_calls())
+    ledger = experiment.folder.ledger
     with open_ledger(ledger if ledger.is_file() else Path(":memory:")) as opened:
-        return survey(inquiry, experiment.config, opened, calls)
+        standing = experiment.roll().stand(opened)
+        answers = survey_answers(experiment, standing, opened)
+        return both(answers, survey_explanations(experiment.inquiry, opened))
 
 
 def _check_students(config: Settings, file: Path) -> None:

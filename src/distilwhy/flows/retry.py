@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from distilwhy.core.annotation import Outcome
 from distilwhy.core.estimate import Estimate, Measured
-from distilwhy.core.prompt import Prompt
 from distilwhy.flows.answers import Answer, Row
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
-from distilwhy.flows.survey import COUNTED, MEASURED, estimate_calls
+from distilwhy.flows.survey import MEASURED, Basis, Some, estimate_calls
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def find_again(experiment: Experiment, rows: Iterable[Row], outcomes: Collection
     ended: dict[bytes, Outcome] = {}
     answered: set[bytes] = set()
     known: list[Measured] = []
-    some: list[Prompt] = []
+    some = Some()
     sent = 0
     for row in rows:
         for answer in row.calls:
@@ -55,15 +54,15 @@ def find_again(experiment: Experiment, rows: Iterable[Row], outcomes: Collection
                 continue
             ended[key] = answer.annotation.outcome
             sent += answer.call.prompt.size
-            if len(some) < COUNTED:
-                some.append(answer.call.prompt)
+            some.add([answer.call.prompt])
             if answer.entry.completion.error is None:
                 answered.add(key)
+    basis = Basis(sent, some.prompts, known)
     return Again(
         frozenset(ended),
         frozenset(answered),
         dict(Counter(ended.values())),
-        estimate_calls(experiment.inquiry, experiment.config, len(ended), sent, known, some),
+        estimate_calls(experiment.inquiry, experiment.config, len(ended), basis),
     )
 
 

@@ -1,9 +1,9 @@
 """What is there already, what is missing, and what that will take: before anything is asked."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from distilwhy.core.cost import Prices
 from distilwhy.core.estimate import Counted, Estimate, Measured, Pace, estimate
 from distilwhy.core.prompt import Prompt, render_reply
 from distilwhy.flows.call import Call
+from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.inquiry import Inquiry
-from distilwhy.flows.roll import count_calls
+from distilwhy.flows.roll import Standing, count_distinct, thin
+from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, head_of
 
 CHUNK = 500
@@ -27,23 +29,38 @@ COUNTED = 2000
 
 
 @dataclass(frozen=True)
+class Basis:
+    """What the estimate of some calls is made from.
+
+    Attributes:
+        sent: The bytes of them all.
+        some: Some of their prompts, to count the tokens of.
+        known: Answered calls like them.
+    """
+
+    sent: float
+    some: Sequence[Prompt]
+    known: Sequence[Measured]
+
+
+@dataclass(frozen=True)
 class Survey:
-    """Calls, each but once, and what the missing ones will take.
+    """Calls, each but once.
 
     Attributes:
         calls: All.
         answered: Those that the ledger holds.
         under_way: Those that are in batches, and have no answer yet.
         repaid: The rows that were answered before in other words, or by another teacher, and
-            would be paid anew.
-        estimate: What the missing calls will take; None where there is nothing to pay.
+            are missing now.
+        basis: To tell what the missing ones will take.
     """
 
     calls: int
     answered: int
     under_way: int
     repaid: int
-    estimate: Estimate | None
+    basis: Basis
 
     @property
     def missing(self) -> int:
@@ -51,69 +68,68 @@ class Survey:
         return self.calls - self.answered - self.under_way
 
 
-def survey(inquiry: Inquiry, config: Settings, ledger: Ledger, calls: Iterator[Call]) -> Survey:
-    """Look through calls without making any.
+def survey_answers(experiment: Experiment, standing: Standing, ledger: Ledger) -> Survey:
+    """Look at the calls that ask for answers, most of them by what the roll says of them."""
+    missing = standing.is_missing
+    sizes = standing.roll.sizes
+    sent = sum(int(sizes[name] @ calls.sum(axis=1)) for name, calls in missing.items())
+    counted = thin({n: np.any(calls, axis=1) for n, calls in missing.items()}, COUNTED)
+    measured = thin({n: calls[:, 0] for n, calls in standing.is_answered.items()}, MEASURED)
+    some: list[Prompt] = []
+    answered: list[Call] = []
+    for name, rows in experiment.annotated.items():
+        picked = counted[name] | measured[name]
+        for example, is_counted in zip(pick(rows, picked), counted[name][picked], strict=True):
+            call = experiment.inquiry.answer_call(example)
+            if is_counted:
+                some.append(call.prompt)
+            answered.append(call)
+    return Survey(
+        standing.calls,
+        standing.answered,
+        standing.under_way,
+        _count_repaid(experiment, standing, ledger),
+        Basis(sent, some, measure(ledger, answered)),
+    )
 
-    It keeps eight bytes of each key, so that a million calls take a few megabytes.
-    """
+
+def survey_explanations(inquiry: Inquiry, ledger: Ledger) -> Survey:
+    """Look at the calls that ask for explanations, as far as the answers call for any yet."""
     every, found, batched = array("Q"), array("Q"), array("Q")
     known: list[Measured] = []
-    some = _Some()
-    sent = repaid = 0
+    some = Some()
+    sent = 0
+    calls = inquiry.explanation_calls()
     while chunk := list(islice(calls, CHUNK)):
         answered = ledger.answered(call.key for call in chunk)
-        waiting = ledger.batched(call.key for call in chunk)
-        missing = [call for call in chunk if call.key not in answered | waiting]
+        waiting = ledger.batched(call.key for call in chunk) - answered
+        missing = [call.prompt for call in chunk if call.key not in answered | waiting]
         every.extend(head_of(call.key) for call in chunk)
         found.extend(map(head_of, answered))
-        batched.extend(map(head_of, waiting - answered))
-        sent += sum(call.prompt.size for call in missing)
-        some.add(call.prompt for call in missing)
-        first = [c.prompt for c in missing if not c.sample and not c.again]
-        rows = {prompt.example_id for prompt in first}
-        repaid += len(ledger.known_examples(sorted(rows)))
+        batched.extend(map(head_of, waiting))
+        sent += sum(prompt.size for prompt in missing)
+        some.add(missing)
         if len(known) < MEASURED:
-            known += _measure(ledger, [call for call in chunk if call.key in answered])
+            known += measure(ledger, chunk)
     count, done, sent_off = (
-        count_calls([np.frombuffer(heads, np.uint64)]) for heads in (every, found, batched)
+        count_distinct([np.frombuffer(heads, np.uint64)]) for heads in (every, found, batched)
     )
-    to_make = count - done - sent_off
-    expected = estimate_calls(inquiry, config, to_make, sent, known, some.prompts)
-    return Survey(count, done, sent_off, repaid if expected else 0, expected)
+    return Survey(count, done, sent_off, 0, Basis(sent, some.prompts, known))
 
 
-def estimate_calls(
-    inquiry: Inquiry,
-    config: Settings,
-    calls: int,
-    sent: int,
-    known: Sequence[Measured],
-    some: Sequence[Prompt],
-) -> Estimate | None:
-    """What so many calls, of so many bytes, will take; None where there is nothing to pay.
-
-    Args:
-        known: Answered calls like them.
-        some: Some of their prompts, to count the tokens of.
-    """
-    teacher = config.teacher
-    if isinstance(teacher, RecordedTeacherConfig):
-        return None
-    replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.exemplars]
-    return estimate(
-        calls,
-        sent,
-        known,
-        _pace(teacher),
-        Prices(**config.prices.model_dump()) if config.prices else None,
-        reply=sum(replies) / len(replies) if replies else 0.0,
-        longest=teacher.max_tokens,
-        counted=_count(inquiry, teacher, some),
-        batch=isinstance(teacher, HttpTeacherConfig) and teacher.batch,
+def both(one: Survey, other: Survey) -> Survey:
+    """Two surveys as one."""
+    a, b = one.basis, other.basis
+    return Survey(
+        one.calls + other.calls,
+        one.answered + other.answered,
+        one.under_way + other.under_way,
+        one.repaid + other.repaid,
+        Basis(a.sent + b.sent, [*a.some, *b.some], [*a.known, *b.known]),
     )
 
 
-class _Some:
+class Some:
     """Of however many prompts up to ``COUNTED``, spread evenly over all."""
 
     def __init__(self) -> None:
@@ -122,12 +138,53 @@ class _Some:
         self._every = 1
 
     def add(self, prompts: Iterable[Prompt]) -> None:
+        """Take in some more."""
         for prompt in prompts:
             if self._seen % self._every == 0:
                 self.prompts.append(prompt)
             if len(self.prompts) > COUNTED:
                 self.prompts, self._every = self.prompts[::2], 2 * self._every
             self._seen += 1
+
+
+def measure(ledger: Ledger, calls: Sequence[Call]) -> list[Measured]:
+    """Those of some calls that are answered, and whose tokens were counted."""
+    sizes = {call.key: call.prompt.size for call in calls}
+    return [
+        Measured(sizes[entry.key], said.input_tokens, said.output_tokens, entry.seconds)
+        for entry in ledger.entries(sizes)
+        if (said := entry.completion).input_tokens is not None and said.output_tokens is not None
+    ]
+
+
+def estimate_calls(inquiry: Inquiry, config: Settings, calls: int, basis: Basis) -> Estimate | None:
+    """What so many calls will take; None where there is nothing to pay."""
+    teacher = config.teacher
+    if isinstance(teacher, RecordedTeacherConfig):
+        return None
+    replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.exemplars]
+    return estimate(
+        calls,
+        round(basis.sent),
+        basis.known,
+        _pace(teacher),
+        Prices(**config.prices.model_dump()) if config.prices else None,
+        reply=sum(replies) / len(replies) if replies else 0.0,
+        longest=teacher.max_tokens,
+        counted=_count(inquiry, teacher, basis.some),
+        batch=isinstance(teacher, HttpTeacherConfig) and teacher.batch,
+    )
+
+
+def _count_repaid(experiment: Experiment, standing: Standing, ledger: Ledger) -> int:
+    if not standing.has_others:
+        return 0
+    firsts = {name: calls[:, 0] for name, calls in standing.is_missing.items()}
+    rows = chain(*(pick(rows, firsts[name]) for name, rows in experiment.annotated.items()))
+    repaid = 0
+    while chunk := list(islice(rows, CHUNK)):
+        repaid += len(ledger.known_examples([example.id for example in chunk]))
+    return repaid
 
 
 def _count(
@@ -146,13 +203,3 @@ def _pace(teacher: HttpTeacherConfig | LocalTeacherConfig) -> Pace:
         # What is known of each of its answers is the share of a batch's time.
         return Pace(concurrency=1)
     return Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute)
-
-
-def _measure(ledger: Ledger, calls: Sequence[Call]) -> list[Measured]:
-    """The calls whose tokens were counted."""
-    sizes = {call.key: call.prompt.size for call in calls}
-    return [
-        Measured(sizes[entry.key], said.input_tokens, said.output_tokens, entry.seconds)
-        for entry in ledger.entries(sizes)
-        if (said := entry.completion).input_tokens is not None and said.output_tokens is not None
-    ]

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -75,6 +77,9 @@ CREATE TABLE IF NOT EXISTS shards (id TEXT PRIMARY KEY);
 _SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
 _COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
 _CHUNK = 500
+_CANONICAL = json.JSONEncoder(sort_keys=True)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ def call_key(request: Mapping[str, object], sample: int = 0) -> bytes:
         request: The teacher's kind and model, the messages, the sampling parameters.
         sample: Which of several answers to the same request.
     """
-    canonical = json.dumps({"request": request, "sample": sample}, sort_keys=True)
+    canonical = _CANONICAL.encode({"request": request, "sample": sample})
     return hashlib.sha256(canonical.encode()).digest()
 
 
@@ -179,12 +184,16 @@ class Ledger:
 
     def answered_heads(self) -> np.ndarray:
         """The first eight bytes of every key that has an answer, as numbers, in order."""
-        failed = self._heads(" WHERE error IS NOT NULL")
-        every = self._heads("")
+        failed = self._heads("completions WHERE error IS NOT NULL")
+        every = self._heads("completions")
         return np.delete(every, np.searchsorted(every, failed)) if len(failed) else every
 
+    def batched_heads(self) -> np.ndarray:
+        """The same of every key that is under way in a batch."""
+        return self._heads("batched")
+
     def _heads(self, which: str) -> np.ndarray:
-        found = self._connection.execute(f"SELECT key FROM completions{which} ORDER BY key")
+        found = self._connection.execute(f"SELECT key FROM {which} ORDER BY key")
         heads = array("Q", (head_of(key) for (key,) in found))
         return np.frombuffer(heads, np.uint64)
 
@@ -211,22 +220,26 @@ class Ledger:
         Args:
             shard: The file that they stand in as well.
         """
+        # One statement for many rows: after each, a thread waits its turn to run Python again.
         entries = list(entries)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self.transaction():
-            self._connection.executemany(
-                "DELETE FROM batched WHERE key = ?", [(entry.key,) for entry in entries]
-            )
-            self._connection.executemany(
-                f"INSERT INTO completions ({_COLUMNS}) VALUES ({_marks(range(13))})"
-                " ON CONFLICT (key) DO UPDATE SET text = excluded.text,"
-                " finish_reason = excluded.finish_reason, input_tokens = excluded.input_tokens,"
-                " output_tokens = excluded.output_tokens, error = excluded.error,"
-                " cached_tokens = excluded.cached_tokens, thinking = excluded.thinking,"
-                " model = excluded.model, batch = excluded.batch, seconds = excluded.seconds,"
-                " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
-                [_row(entry, now) for entry in entries],
-            )
+            for chunk in _chunks([entry.key for entry in entries]):
+                where = f"WHERE key IN ({_marks(chunk)})"
+                self._connection.execute(f"DELETE FROM batched {where}", chunk)
+            for some in _chunks([_row(entry, now) for entry in entries]):
+                rows = ",".join([f"({_marks(range(13))})"] * len(some))
+                self._connection.execute(
+                    f"INSERT INTO completions ({_COLUMNS}) VALUES {rows}"
+                    " ON CONFLICT (key) DO UPDATE SET text = excluded.text,"
+                    " finish_reason = excluded.finish_reason,"
+                    " input_tokens = excluded.input_tokens,"
+                    " output_tokens = excluded.output_tokens, error = excluded.error,"
+                    " cached_tokens = excluded.cached_tokens, thinking = excluded.thinking,"
+                    " model = excluded.model, batch = excluded.batch, seconds = excluded.seconds,"
+                    " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
+                    list(chain.from_iterable(some)),
+                )
             put_extras(self._connection, extras)
             if shard is not None:
                 self._connection.execute("INSERT OR IGNORE INTO shards VALUES (?)", (shard,))
@@ -318,7 +331,7 @@ def put_extras(connection: sqlite3.Connection, extras: Iterable[Extra]) -> None:
     )
 
 
-def _chunks(items: list[object] | list[bytes] | list[str]) -> Iterator[list[object]]:
+def _chunks(items: Sequence[T]) -> Iterator[list[T]]:
     for start in range(0, len(items), _CHUNK):
         yield list(items[start : start + _CHUNK])
 

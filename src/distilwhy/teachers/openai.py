@@ -54,7 +54,7 @@ def _read_chat(reply: Any) -> Completion | None:
     refusal = message.get("refusal")
     if found and isinstance(refusal, str) and not text:
         found = replace(found, text=refusal, finish_reason="refusal")
-    if found and isinstance(thinking, str):
+    if found and thinking and isinstance(thinking, str):
         found = replace(found, thinking=thinking)
     return found
 
