@@ -10,8 +10,9 @@ import pytest
 
 from distilwhy.core.annotation import Annotation
 from distilwhy.errors import TeacherError
-from distilwhy.flows.annotate import annotate, refuse_unreadable
+from distilwhy.flows.annotate import annotate
 from distilwhy.flows.experiment import Experiment, open_experiment
+from distilwhy.flows.gate import refuse_unreadable
 from distilwhy.flows.keeper import Progress
 from distilwhy.flows.plan import plan
 from distilwhy.store.ledger import open_ledger

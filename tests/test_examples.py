@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from distilwhy.flows.annotate import annotate, refuse_unreadable
+from distilwhy.flows.annotate import annotate
 from distilwhy.flows.evaluate import tally_annotations
 from distilwhy.flows.experiment import Experiment, open_experiment
+from distilwhy.flows.gate import refuse_unreadable
 from distilwhy.flows.plan import plan
 from distilwhy.store.run import RunFolder
 

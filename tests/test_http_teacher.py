@@ -13,10 +13,11 @@ from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.annotation import Completion
 from distilwhy.core.prompt import Head, Message, Prompt
 from distilwhy.errors import TeacherError
-from distilwhy.flows.annotate import annotate, refuse_unreadable
+from distilwhy.flows.annotate import annotate
 from distilwhy.flows.asking import Asking, Heard
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import open_experiment
+from distilwhy.flows.gate import refuse_unreadable
 from distilwhy.store.ledger import Extra
 from distilwhy.teachers.http import HttpTeacher
 from endpoint import (

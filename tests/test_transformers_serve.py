@@ -15,9 +15,10 @@ import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from distilwhy.errors import TeacherError
-from distilwhy.flows.annotate import annotate, refuse_unreadable
+from distilwhy.flows.annotate import annotate
 from distilwhy.flows.evaluate import tally_annotations
 from distilwhy.flows.experiment import open_experiment
+from distilwhy.flows.gate import refuse_unreadable
 from distilwhy.store.run import publish_jsonl
 from distilwhy.students.seq2seq import train_tokenizer
 

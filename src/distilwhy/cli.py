@@ -309,7 +309,7 @@ def train(
     workers: Workers = None,
 ) -> None:
     """Train the students that are not trained yet; a killed training goes on."""
-    from distilwhy.flows.annotate import refuse_unreadable
+    from distilwhy.flows.gate import refuse_unreadable
     from distilwhy.flows.train import train_students
 
     experiment = _open(exp)

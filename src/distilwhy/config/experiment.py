@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from distilwhy.config.strict import EachOnce, Strict, overlay
 from distilwhy.config.student import StudentConfig, TrainingConfig
-from distilwhy.config.teacher import TeacherConfig
+from distilwhy.config.teacher import HttpTeacherConfig, TeacherConfig
 from distilwhy.config.words import unknown
 from distilwhy.core.answer import Kind
 from distilwhy.core.cell import MAIN
@@ -161,6 +161,11 @@ class Settings(Strict):
     def students(self) -> dict[str, StudentConfig]:
         """Every student of the study by name, "" being that of the ``student`` section."""
         return {"": self.student, **self.study.students}
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether calls are handed over in batches."""
+        return isinstance(self.teacher, HttpTeacherConfig) and self.teacher.batch
 
 
 class ExperimentConfig(Settings):

@@ -1,7 +1,6 @@
 """Ask the teacher about every row that the ledger does not answer yet."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,16 +14,13 @@ import numpy as np
 
 from distilwhy.config import (
     HttpTeacherConfig,
-    LocalTeacherConfig,
     RecordedTeacherConfig,
     Settings,
 )
-from distilwhy.core.annotation import Annotation
-from distilwhy.core.cost import NOTHING, Budget, Prices
-from distilwhy.core.estimate import Estimate, as_money
+from distilwhy.core.estimate import Estimate
 from distilwhy.core.task import Example
-from distilwhy.errors import BudgetError, ConfigError, TeacherError
-from distilwhy.flows.asking import Asking, Limits, Purse
+from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.flows.asking import Asking, Limits
 from distilwhy.flows.batching import Batching, forget, open_batching
 from distilwhy.flows.call import Call
 from distilwhy.flows.cluster import open_crew
@@ -32,9 +28,9 @@ from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import Sample, check, look_at, spread
 from distilwhy.flows.inquiry import Inquiry
 from distilwhy.flows.keeper import LedgerKeeper, Progress, Watch
+from distilwhy.flows.purse import Purse, need_enough, open_purse
 from distilwhy.flows.retry import Again
 from distilwhy.flows.roll import Standing
-from distilwhy.flows.spending import add_up
 from distilwhy.flows.survey import (
     Basis,
     Survey,
@@ -128,7 +124,7 @@ def annotate(
         take_in_shards(folder.shards, ledger)
         if forget_batches:
             forget(ledger)
-        purse = _open_purse(experiment, ledger, budget)
+        purse = open_purse(experiment, ledger, budget)
         keeper = LedgerKeeper(ledger, watch, experiment.teacher.patience)
         batching = open_batching(experiment, ledger, keeper, purse)
         try:
@@ -139,7 +135,7 @@ def annotate(
                 if again is None:
                     work.do(limit, pilot)
                 else:
-                    _need_enough(again, purse)
+                    need_enough(again, purse)
                     work.do_again(again, limit)
         finally:
             if isinstance(experiment.teacher, LocalTeacher):
@@ -159,7 +155,7 @@ def _open_engine(
 ) -> Iterator[tuple[Ask, int]]:
     """What asks some calls and has them kept, and how many do so side by side."""
     if engine == "ray":
-        if getattr(experiment.config.teacher, "batch", False):
+        if experiment.config.by_batch:
             raise ConfigError(
                 f"{experiment.file}: teacher.batch hands calls over from one place; take it out, "
                 "or leave --engine ray out"
@@ -206,7 +202,7 @@ class _Annotating:
         self._ask_some = ask
         self._agree = agree
         self._batching = batching
-        self._by_batch = getattr(experiment.config.teacher, "batch", False)
+        self._by_batch = experiment.config.by_batch
         self._wait = wait
 
     def do(self, limit: int | None, pilot: int | None) -> None:
@@ -309,44 +305,6 @@ def _side_by_side(config: Settings, askers: int) -> Settings:
     return config.model_copy(update={"teacher": more})
 
 
-def _open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -> Purse | None:
-    """What may be spent, less all that was ever billed and all that a killed run may owe."""
-    config = experiment.config
-    if budget is not None and isinstance(config.teacher, LocalTeacherConfig):
-        raise ConfigError(
-            f"{experiment.file}: teacher.kind 'local' bills nobody, so there is no budget to keep; "
-            "leave --budget out"
-        )
-    if not isinstance(config.teacher, HttpTeacherConfig):
-        return None
-    if budget is None:
-        budget = None if config.teacher.budget is None else Decimal(str(config.teacher.budget))
-    if budget is None:
-        return None
-    if config.prices is None:
-        raise ConfigError(
-            f"{experiment.file}: a budget of {budget} needs prices to be kept; "
-            "write what a million tokens cost under 'prices'"
-        )
-    prices = Prices(**config.prices.model_dump())
-    ledger.begin_run()
-    spent = add_up(ledger, prices)
-    return Purse(Budget(budget, spent.certain + spent.possible), prices, ledger.set_advance)
-
-
-def _need_enough(again: Again, purse: Purse | None) -> None:
-    """Refuse what the budget will not cover, before any answer is forgotten."""
-    cost = again.estimate.cost if again.estimate else None
-    if purse is None or cost is None or cost.low <= purse.budget.left:
-        return
-    left = as_money(max(purse.budget.left, NOTHING))
-    raise BudgetError(
-        f"asking again will cost {as_money(cost.low)} or more, and of the budget of "
-        f"{purse.budget.cap} {purse.prices.currency} {left} is left, so nothing is forgotten; "
-        "raise teacher.budget, or give --budget"
-    )
-
-
 def _run(asking: Coroutine[Any, Any, None]) -> None:
     """Run to the end, in a thread of its own where a loop runs already, as in a notebook."""
     try:
@@ -356,27 +314,3 @@ def _run(asking: Coroutine[Any, Any, None]) -> None:
         return
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, asking).result()
-
-
-def refuse_unreadable(experiment: Experiment) -> None:
-    """Stop before training when more than half of what the teacher said cannot be read.
-
-    Raises:
-        TeacherError: with the commonest outcome and a row that has it.
-    """
-    outcomes: Counter[str] = Counter()
-    unread: dict[str, Annotation] = {}
-    for _, annotation in experiment.inquiry.iterate_annotations():
-        outcomes[annotation.outcome] += 1
-        if annotation.outcome != "ok":
-            unread.setdefault(annotation.outcome, annotation)
-    read = outcomes.pop("ok", 0)
-    if outcomes.total() > read:
-        [(commonest, _)] = outcomes.most_common(1)
-        worst = unread[commonest]
-        raise TeacherError(
-            f"{outcomes.total()} of {outcomes.total() + read} answers cannot be read, so nothing "
-            "is trained; "
-            f"row {worst.example_id!r} is {worst.outcome}: {worst.problem}; "
-            "mend the prompt or the answer kind, or ask a better teacher"
-        )

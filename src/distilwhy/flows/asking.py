@@ -5,7 +5,7 @@ import gc
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,10 +13,11 @@ from typing import Protocol, Self
 
 from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.annotation import Completion
-from distilwhy.core.cost import NOTHING, Budget, Prices, Tokens
+from distilwhy.core.cost import NOTHING, Tokens
 from distilwhy.core.pace import Bucket, Slots
-from distilwhy.errors import BudgetError, TeacherError
+from distilwhy.errors import TeacherError
 from distilwhy.flows.call import Call
+from distilwhy.flows.purse import Purse
 from distilwhy.store.ledger import Extra
 from distilwhy.teachers.base import Reply, Teacher, Trouble
 
@@ -45,47 +46,6 @@ class Keeper(Protocol):
     async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
         """Keep it for good before coming back."""
         ...
-
-
-class Purse:
-    """A budget, what things cost, and where it is written down what is out.
-
-    Args:
-        write_advance: Keeps, for good, what a run that is killed may owe.
-    """
-
-    def __init__(
-        self, budget: Budget, prices: Prices, write_advance: Callable[[Decimal], None]
-    ) -> None:
-        self.budget = budget
-        self.prices = prices
-        self._write_advance = write_advance
-
-    def reserve(self, worst: Decimal) -> bool:
-        """Put the worst case aside and write it down, if there is as much left."""
-        if not self.budget.reserve(worst):
-            return False
-        if (advance := self.budget.raise_advance()) is not None:
-            self._write_advance(advance)
-        return True
-
-    def close(self) -> None:
-        """Write down that nothing is out any more."""
-        self.budget.advance = self.budget.out
-        self._write_advance(self.budget.out)
-
-    def worst(self, teacher: Teacher, call: Call) -> tuple[Tokens, Decimal]:
-        """The most that a try can take, and what that costs."""
-        tokens = self.prices.dearest(*teacher.longest(call.prompt))
-        return tokens, self.prices.of(tokens)
-
-    def used_up(self, cost: Decimal) -> BudgetError:
-        """What to say when the next call, which may cost so much, cannot be afforded."""
-        return BudgetError(
-            f"the budget of {self.budget.cap} {self.prices.currency} is used up: "
-            f"{round(self.budget.settled, 4)} is spent, and the next call may cost "
-            f"{round(cost, 4)}; raise teacher.budget, or give --budget, to go on"
-        )
 
 
 @dataclass

@@ -5,21 +5,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from pathlib import Path
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import Prices, Tokens
 from distilwhy.errors import TeacherError
-from distilwhy.flows.asking import Purse
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.keeper import LedgerKeeper
+from distilwhy.flows.purse import Purse
 from distilwhy.flows.room import Room
 from distilwhy.flows.settling import Settling
-from distilwhy.flows.submission import Submission
+from distilwhy.flows.submission import Means, Submission
 from distilwhy.store.batches import BatchBook, SentBatch, UnderWay
 from distilwhy.store.ledger import Extra, Ledger
-from distilwhy.teachers.base import Teacher, Trouble
+from distilwhy.teachers.base import Trouble
 from distilwhy.teachers.batch import BatchEndpoint
 from distilwhy.teachers.batch_state import BatchState
 from distilwhy.teachers.http import PATIENCE
@@ -35,31 +34,16 @@ ListMissing = Callable[[], Iterator[Call]]
 
 
 class Batching:
-    """Hands calls over to an endpoint in batches, looks how they get on, and keeps their answers.
+    """Hands calls over in batches, looks how they get on, and keeps their answers."""
 
-    Args:
-        ledger: Where batches and answers are written down.
-        aside: A file that it may write what is sent and fetched to.
-        purse: None: whatever it costs.
-    """
-
-    def __init__(
-        self,
-        endpoint: BatchEndpoint,
-        teacher: Teacher,
-        keeper: LedgerKeeper,
-        ledger: Ledger,
-        aside: Path,
-        prices: Prices | None,
-        purse: Purse | None,
-    ) -> None:
-        self._endpoint = endpoint
-        self._retries = teacher.retries
-        self._keeper = keeper
-        self._book = BatchBook(ledger)
-        self._aside = aside
-        self._purse = purse
-        self._submission = Submission(endpoint, teacher, keeper, ledger, aside, prices, purse)
+    def __init__(self, means: Means) -> None:
+        self._endpoint = means.endpoint
+        self._retries = means.teacher.retries
+        self._keeper = means.keeper
+        self._book = BatchBook(means.ledger)
+        self._aside = means.aside
+        self._purse = means.purse
+        self._submission = Submission(means)
         self._is_due = False
         self._room = Room()
         self._tries: Counter[bytes] = Counter()
@@ -217,7 +201,7 @@ def open_batching(
     config, prices = experiment.config.teacher, experiment.config.prices
     if not isinstance(config, HttpTeacherConfig):
         return None
-    return Batching(
+    means = Means(
         BatchEndpoint(config),
         experiment.teacher,
         keeper,
@@ -226,6 +210,7 @@ def open_batching(
         Prices(**prices.model_dump()) if prices else None,
         purse,
     )
+    return Batching(means)
 
 
 def forget(ledger: Ledger) -> None:

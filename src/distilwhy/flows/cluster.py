@@ -22,10 +22,10 @@ from distilwhy import __version__
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import NOTHING, Tokens
 from distilwhy.errors import ConfigError, DistilwhyError, TeacherError
-from distilwhy.flows.asking import Purse
 from distilwhy.flows.call import Call
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.keeper import LedgerKeeper
+from distilwhy.flows.purse import Purse
 from distilwhy.flows.worker import Harvest, Shard, Worker
 from distilwhy.store.ledger import Extra
 from distilwhy.store.shards import write_shard

@@ -1,4 +1,4 @@
-"""A few answers, looked at before all the others are paid for."""
+"""Answers looked at before the others are paid for, and before anything is trained on them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from distilwhy.config import GateConfig
 from distilwhy.core.annotation import Annotation
 from distilwhy.core.task import Example
 from distilwhy.errors import TeacherError
+from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.inquiry import Inquiry
 from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger
@@ -91,4 +92,28 @@ def check(sample: Sample, gate: GateConfig) -> None:
             f"only {sample.right} of the first {sample.known} answers with a gold label are "
             "right, so no more are asked for; mend the prompt, ask a better teacher, or lower "
             "teacher.gate.accuracy"
+        )
+
+
+def refuse_unreadable(experiment: Experiment) -> None:
+    """Stop before training when more than half of what the teacher said cannot be read.
+
+    Raises:
+        TeacherError: with the commonest outcome and a row that has it.
+    """
+    outcomes: Counter[str] = Counter()
+    unread: dict[str, Annotation] = {}
+    for _, annotation in experiment.inquiry.iterate_annotations():
+        outcomes[annotation.outcome] += 1
+        if annotation.outcome != "ok":
+            unread.setdefault(annotation.outcome, annotation)
+    read = outcomes.pop("ok", 0)
+    if outcomes.total() > read:
+        [(commonest, _)] = outcomes.most_common(1)
+        worst = unread[commonest]
+        raise TeacherError(
+            f"{outcomes.total()} of {outcomes.total() + read} answers cannot be read, so nothing "
+            "is trained; "
+            f"row {worst.example_id!r} is {worst.outcome}: {worst.problem}; "
+            "mend the prompt or the answer kind, or ask a better teacher"
         )

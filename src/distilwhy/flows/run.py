@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from distilwhy.core.findings import Findings
 from distilwhy.flows import keeper
-from distilwhy.flows.annotate import Agree, annotate, refuse_unreadable
+from distilwhy.flows.annotate import Agree, annotate
 from distilwhy.flows.evaluate import evaluate
 from distilwhy.flows.experiment import Experiment
+from distilwhy.flows.gate import refuse_unreadable
 from distilwhy.flows.train import Watcher, train_students
 from distilwhy.students.tracking import check_trackers
 

@@ -7,7 +7,7 @@ found again by the name that it bears.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count, islice
 from pathlib import Path
@@ -16,9 +16,10 @@ from uuid import uuid4
 
 from distilwhy.core.cost import NOTHING, Prices, Tokens
 from distilwhy.errors import TeacherError
-from distilwhy.flows.asking import Purse, pause_before
+from distilwhy.flows.asking import pause_before
 from distilwhy.flows.call import Call
 from distilwhy.flows.keeper import LedgerKeeper
+from distilwhy.flows.purse import Purse
 from distilwhy.flows.spending import add_up
 from distilwhy.store.batches import BatchBook, BatchedCall, SentBatch
 from distilwhy.store.ledger import Ledger
@@ -31,39 +32,44 @@ T = TypeVar("T")
 Step = Callable[[bool], Awaitable[T | Trouble]]
 
 
+@dataclass(frozen=True)
+class Means:
+    """What batches are handed over and fetched with.
+
+    Attributes:
+        ledger: Where batches and answers are written down.
+        aside: A file to write what is sent and fetched to.
+        purse: None: whatever it costs.
+    """
+
+    endpoint: BatchEndpoint
+    teacher: Teacher
+    keeper: LedgerKeeper
+    ledger: Ledger
+    aside: Path
+    prices: Prices | None
+    purse: Purse | None
+
+
 class Submission:
     """Hands calls over in batches.
-
-    Args:
-        ledger: Where batches are written down.
-        aside: A file that it may write what is sent to.
-        purse: None: whatever it costs.
 
     Attributes:
         most_calls: The most that a batch may hold.
         short_of: What the next call may cost, where the purse does not allow it.
     """
 
-    def __init__(
-        self,
-        endpoint: BatchEndpoint,
-        teacher: Teacher,
-        keeper: LedgerKeeper,
-        ledger: Ledger,
-        aside: Path,
-        prices: Prices | None,
-        purse: Purse | None,
-    ) -> None:
+    def __init__(self, means: Means) -> None:
         self.most_calls = MOST_REQUESTS
         self.short_of: Decimal | None = None
-        self._endpoint = endpoint
-        self._teacher = teacher
-        self._keeper = keeper
-        self._ledger = ledger
-        self._book = BatchBook(ledger)
-        self._aside = aside
-        self._prices = prices
-        self._purse = purse
+        self._endpoint = means.endpoint
+        self._teacher = means.teacher
+        self._keeper = means.keeper
+        self._ledger = means.ledger
+        self._book = BatchBook(means.ledger)
+        self._aside = means.aside
+        self._prices = means.prices
+        self._purse = means.purse
 
     async def recover(self) -> None:
         """Find out what became of batches that a killed run was about to create.

@@ -172,7 +172,7 @@ def estimate_calls(inquiry: Inquiry, config: Settings, calls: int, basis: Basis)
         reply=sum(replies) / len(replies) if replies else 0.0,
         longest=teacher.max_tokens,
         counted=_count(inquiry, teacher, basis.some),
-        batch=isinstance(teacher, HttpTeacherConfig) and teacher.batch,
+        batch=config.by_batch,
     )
 
 

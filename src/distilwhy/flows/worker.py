@@ -9,9 +9,10 @@ from distilwhy import __version__
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import NOTHING, Budget, Prices
 from distilwhy.errors import BudgetError, DistilwhyError
-from distilwhy.flows.asking import Asking, Heard, Limits, Purse
+from distilwhy.flows.asking import Asking, Heard, Limits
 from distilwhy.flows.call import Call
 from distilwhy.flows.keeper import Patience, entry
+from distilwhy.flows.purse import Purse
 from distilwhy.store.ledger import Entry, Extra
 from distilwhy.teachers.replicas import reach
 
