@@ -1,10 +1,13 @@
 """What a teacher is asked, and what it has said."""
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.annotation import Annotation, Completion, parse_completion
@@ -49,8 +52,15 @@ class Inquiry:
         return Prompter(self.task, config.strategy, draw, count, structured=structured)
 
     @cached_property
-    def _learnt(self) -> frozenset[str]:
-        return frozenset(example.id for example in self.train())
+    def _learnt(self) -> np.ndarray:
+        """Hashes of the ids of ``train``, in order: the ids themselves need not fit into memory."""
+        hashes = np.array(array("q", (hash(example.id) for example in self.train())))
+        hashes.sort()
+        return hashes
+
+    def _is_learnt(self, example: Example) -> bool:
+        place = np.searchsorted(self._learnt, hash(example.id))
+        return hash(example.id) in self._learnt[place : place + 1]
 
     @property
     def exemplars(self) -> tuple[Exemplar, ...]:
@@ -60,7 +70,7 @@ class Inquiry:
     def tells(self, example: Example) -> bool:
         """Whether the teacher is told a row's gold label from the first."""
         strategy, known = self.config.strategy, example.gold is not None
-        return strategy == "explain-label" and known and example.id in self._learnt
+        return strategy == "explain-label" and known and self._is_learnt(example)
 
     def prompt(self, example: Example) -> Prompt:
         """What asks about a row."""
@@ -104,12 +114,12 @@ class Inquiry:
         if not self.ledger.is_file():
             yield from ((example, None) for example in rows)
             return
-        learnt = self._learnt if self.config.explain_wrong else frozenset()
         with open_ledger(self.ledger) as ledger:
             for chunk in _chunks(rows):
                 answers = self.read_answers(ledger, chunk)
-                explicable = [example for example in chunk if example.id in learnt]
-                answers |= self._read_explanations(ledger, explicable, answers)
+                if self.config.explain_wrong:
+                    learnt = list(filter(self._is_learnt, chunk))
+                    answers |= self._read_explanations(ledger, learnt, answers)
                 yield from ((example, answers.get(example.id)) for example in chunk)
 
     def read_entries(self) -> list[Entry]:
