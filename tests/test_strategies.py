@@ -247,6 +247,16 @@ def test_a_teacher_that_does_not_keep_to_gold_is_stopped_by_the_gate(opened, end
     assert len(endpoint.asked) == 16
 
 
+def test_a_student_that_reads_reasons_is_no_good_where_they_are_told(opened):
+    told = {**TELLS, "methods": ["rationale-input", "step-by-step"]}
+    assert plan(opened(told)).warnings == [
+        "method 'rationale-input' learns to read reasons of a teacher told the gold label, "
+        "and will be given others when it answers; take it out of 'methods', or ask by another "
+        "teacher.strategy"
+    ]
+    assert plan(opened(TELLS)).warnings == []
+
+
 def test_telling_what_was_explained_already_costs_nothing_and_the_rest_is_said_to_be_paid_anew(
     opened, endpoint: Endpoint
 ):

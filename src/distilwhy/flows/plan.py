@@ -132,6 +132,13 @@ def _warnings(experiment: Experiment) -> list[str]:
             "no annotated train row has a gold label, so teacher.strategy 'explain-label' has "
             "nothing to tell"
         )
+    reads = [method.name for method in experiment.methods if method.asks_teacher]
+    if teacher.strategy == "explain-label" and reads:
+        warnings.append(
+            f"method {reads[0]!r} learns to read reasons of a teacher told the gold label, "
+            "and will be given others when it answers; take it out of 'methods', or ask by another "
+            "teacher.strategy"
+        )
     if not experiment.splits.test:
         warnings.append("there is no test split: students will be trained but not scored")
     return warnings + _warn_of_exemplars(experiment)
