@@ -48,10 +48,11 @@ class Person:
 
 def test_the_first_rows_are_spread_over_all():
     rows = [Example(str(i), "x") for i in range(100)]
-    assert [row.id for row in spread([rows], 4)] == ["0", "25", "50", "75"]
-    assert [row.id for row in spread([rows[:30], [], rows[30:]], 4)] == ["0", "25", "50", "75"]
-    assert spread([rows[:2], rows[2:3]], 5) == rows[:3]
-    assert spread([rows[:0]], 4) == spread([], 4) == []
+    assert [row.id for row in spread({"train": rows}, 4)] == ["0", "25", "50", "75"]
+    apart = {"train": rows[:30], "validation": rows[:0], "test": rows[30:]}
+    assert [row.id for row in spread(apart, 4)] == ["0", "25", "50", "75"]
+    assert spread({"train": rows[:2], "test": rows[2:3]}, 5) == rows[:3]
+    assert spread({"train": rows[:0]}, 4) == spread({}, 4) == []
 
 
 def test_the_rest_is_asked_for_when_someone_agrees(opened, endpoint: Endpoint):

@@ -229,7 +229,7 @@ def test_the_gate_counts_no_told_row_as_right(opened, endpoint: Endpoint):
 
     annotate(experiment, agree=agree)
     [offer] = offers
-    asked = spread(list(experiment.annotated.values()), 16)
+    asked = spread(experiment.annotated, 16)
     untold = sum(not experiment.inquiry.tells(row) for row in asked)
     assert offer.sample is not None
     assert (offer.sample.told, offer.sample.known) == (16 - offer.sample.known, untold)

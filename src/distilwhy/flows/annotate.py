@@ -284,7 +284,7 @@ class _Annotating:
             raise TeacherError("not agreed to, so nothing more is asked; what was answered is kept")
 
     def _spread(self, count: int) -> list[Example]:
-        return spread(list(self._experiment.annotated.values()), count)
+        return spread(self._experiment.annotated, count)
 
 
 def _pass_by_answered(experiment: Experiment, standing: Standing) -> Inquiry:

@@ -1,17 +1,19 @@
 """Answers looked at before the others are paid for, and before anything is trained on them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from distilwhy.config import GateConfig
 from distilwhy.core.annotation import Annotation
+from distilwhy.core.splits import SplitName
 from distilwhy.core.task import Example
 from distilwhy.errors import TeacherError
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.inquiry import Inquiry
+from distilwhy.flows.roll import thin
 from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger
 
@@ -43,17 +45,10 @@ class Sample:
     told: int = 0
 
 
-def spread(splits: Sequence[Sequence[Example]], count: int) -> list[Example]:
+def spread(splits: Mapping[SplitName, Sequence[Example]], count: int) -> list[Example]:
     """As many rows as are wanted, or as there are, evenly from the first to the last of all."""
-    ends = np.cumsum([len(rows) for rows in splits], dtype=int)
-    total = int(ends[-1]) if len(ends) else 0
-    picked = np.zeros(total, bool)
-    picked[[place * total // min(count, total) for place in range(min(count, total))]] = True
-    return [
-        example
-        for rows, end in zip(splits, ends, strict=True)
-        for example in pick(rows, picked[end - len(rows) : end])
-    ]
+    picked = thin({name: np.ones(len(rows), bool) for name, rows in splits.items()}, count)
+    return [example for name, rows in splits.items() for example in pick(rows, picked[name])]
 
 
 def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample:

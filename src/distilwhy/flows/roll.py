@@ -119,8 +119,8 @@ def thin(picked: Picked, most: int) -> dict[SplitName, np.ndarray]:
     count = min(most, len(places))
     few = np.zeros(len(every), bool)
     few[places[np.arange(count) * len(places) // max(1, count)]] = True
-    ends = np.cumsum([len(rows) for rows in picked.values()])
-    return dict(zip(picked, np.split(few, ends[:-1]), strict=True))
+    ends = np.cumsum([len(rows) for rows in picked.values()], dtype=int)
+    return dict(zip(picked, np.split(few, ends), strict=False))
 
 
 def count_distinct(heads: Iterable[np.ndarray]) -> int:
