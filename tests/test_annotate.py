@@ -1,6 +1,7 @@
 """Rows are asked about once, and what was answered is never lost."""
 
 import asyncio
+import gc
 import json
 import threading
 import time
@@ -53,6 +54,17 @@ def test_it_works_where_a_loop_runs_already(opened, endpoint: Endpoint):
         return annotate(opened())
 
     assert asyncio.run(notebook_cell()).answered == 10
+
+
+def test_garbage_is_collected_as_before_when_it_ends(opened, endpoint: Endpoint):
+    before = gc.get_threshold(), gc.get_freeze_count()
+    seldom: list[int] = []
+    annotate(opened(), watch=lambda progress: seldom.append(gc.get_threshold()[0]))
+    assert max(seldom) > before[0][0]
+    endpoint.plays["Message 3."] = [fails(401)]
+    with pytest.raises(TeacherError, match="refuses the key"):
+        annotate(opened({"task.instruction": "Sort."}))
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
 
 
 def test_only_what_is_missing_is_asked_again(opened, endpoint: Endpoint):
