@@ -131,6 +131,13 @@ def test_rows_with_one_and_the_same_prompt_share_a_call(opened, endpoint: Endpoi
     assert found["a3"].rationale == found["twin-a3"].rationale == "Why."
 
 
+def test_rows_that_share_a_call_are_estimated_once(opened):
+    twins = [{**row, "id": f"b{row['id']}"} for row in many(10)]
+    one, both = (plan(opened(train=rows)).estimate for rows in (many(10), [*many(10), *twins]))
+    assert one is not None
+    assert (one.calls, one) == (10, both)
+
+
 def test_splits_that_are_left_out_are_not_asked_about(write_experiment, endpoint: Endpoint):
     path = write_experiment({**SETTINGS, "teacher.annotate": ["train"]}, train=many(10))
     assert annotate(open_experiment(path, endpoint.url)).total == 9

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 import numpy as np
@@ -73,24 +73,28 @@ def survey_answers(experiment: Experiment, standing: Standing, ledger: Ledger) -
     missing = standing.is_missing
     sizes = standing.roll.sizes
     sent = sum(int(sizes[name] @ calls.sum(axis=1)) for name, calls in missing.items())
+    sharing = sum(int(calls.sum()) for calls in missing.values())
     counted = thin({n: np.any(calls, axis=1) for n, calls in missing.items()}, COUNTED)
     measured = thin({n: calls[:, 0] for n, calls in standing.is_answered.items()}, MEASURED)
     some: list[Prompt] = []
-    answered: list[Call] = []
+    looked_at: list[Call] = []
     for name, rows in experiment.annotated.items():
         picked = counted[name] | measured[name]
         for example, is_counted in zip(pick(rows, picked), counted[name][picked], strict=True):
             call = experiment.inquiry.answer_call(example)
             if is_counted:
                 some.append(call.prompt)
-            answered.append(call)
-    return Survey(
+            looked_at.append(call)
+    found = Survey(
         standing.calls,
         standing.answered,
         standing.under_way,
         _count_repaid(experiment, standing, ledger),
-        Basis(sent, some, measure(ledger, answered)),
+        Basis(sent, some, measure(ledger, looked_at)),
     )
+    # Rows that are asked about in the same words are asked about once.
+    sent_once = sent * found.missing / max(1, sharing)
+    return replace(found, basis=replace(found.basis, sent=sent_once))
 
 
 def survey_explanations(inquiry: Inquiry, ledger: Ledger) -> Survey:
