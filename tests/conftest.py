@@ -2,6 +2,7 @@
 
 import copy
 import json
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from endpoint import Endpoint
 
 Rows = Sequence[Mapping[str, object]] | str
 WriteExperiment = Callable[..., Path]
+
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DROP = object()
 EXPERIMENT: dict[str, object] = {
