@@ -280,7 +280,7 @@ class Asking:
 @contextmanager
 def _rare_collections() -> Iterator[None]:
     """Look for garbage in cycles less often: a thousand calls under way are tens of thousands of
-    objects, none of them garbage, and going through them takes as long as asking does."""
+    objects, none of them garbage, and going through them again and again takes long."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(YOUNG, *before[1:])

@@ -8,6 +8,7 @@ import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -50,9 +51,7 @@ class Roll:
         is_batched = {
             name: _among(keys, batched) & ~is_answered[name] for name, keys in self.keys.items()
         }
-        standing = Standing(self, is_answered, is_batched, has_others=False)
-        has_others = len(answered) > standing.answered or len(batched) > standing.under_way
-        return Standing(self, is_answered, is_batched, has_others)
+        return Standing(self, is_answered, is_batched, len(answered) + len(batched))
 
 
 @dataclass(frozen=True)
@@ -63,28 +62,33 @@ class Standing:
         roll: The calls.
         is_answered: For each split ``(rows, samples)`` booleans.
         is_under_way: The same: whether a call is in a batch, and has no answer yet.
-        has_others: Whether the ledger holds answers to other calls, or batches of them.
+        known: How many calls the ledger answers or has in batches, these and others.
     """
 
     roll: Roll
     is_answered: Picked
     is_under_way: Picked
-    has_others: bool
+    known: int
 
     @property
     def calls(self) -> int:
         """How many calls there are: rows asked about in the same words share theirs."""
         return count_distinct(self.roll.keys.values())
 
-    @property
+    @cached_property
     def answered(self) -> int:
         """How many of them have an answer."""
         return count_distinct(k[self.is_answered[name]] for name, k in self.roll.keys.items())
 
-    @property
+    @cached_property
     def under_way(self) -> int:
         """How many are in batches."""
         return count_distinct(k[self.is_under_way[name]] for name, k in self.roll.keys.items())
+
+    @property
+    def has_others(self) -> bool:
+        """Whether the ledger holds answers to other calls, or has others in batches."""
+        return self.known > self.answered + self.under_way
 
     @property
     def is_missing(self) -> dict[SplitName, np.ndarray]:
