@@ -131,6 +131,14 @@ def test_rows_with_one_and_the_same_prompt_share_a_call(opened, endpoint: Endpoi
     assert found["a3"].rationale == found["twin-a3"].rationale == "Why."
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_prompt_that_many_rows_share_is_asked_once(opened, endpoint: Endpoint, concurrency):
+    rows = [{"id": f"a{i}", "message": f"Message {i % 60}.", "kind": "damage"} for i in range(240)]
+    progress = annotate(opened({"teacher.concurrency": concurrency}, train=rows))
+    assert progress == Progress(total=60, from_ledger=0, answered=60)
+    assert len(endpoint.asked) == 60
+
+
 def test_rows_that_share_a_call_are_estimated_once(opened):
     twins = [{**row, "id": f"b{row['id']}"} for row in many(10)]
     one, both = (plan(opened(train=rows)).estimate for rows in (many(10), [*many(10), *twins]))

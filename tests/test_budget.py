@@ -82,8 +82,10 @@ def prices_of(bank: Bank) -> dict[str, object]:
     return {"currency": "EUR", "input": price, "cached_input": cached, "output": output}
 
 
-def rows(count: int) -> list[dict[str, object]]:
-    return [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(count)]
+def rows(count: int, messages: int | None = None) -> list[dict[str, object]]:
+    """Rows with so many different messages; None: each with its own."""
+    said = [f"Message {i % (messages or count)}." for i in range(count)]
+    return [{"id": f"a{i}", "message": text, "kind": "damage"} for i, text in enumerate(said)]
 
 
 def decimals(rng: random.Random) -> Decimal:
@@ -104,7 +106,7 @@ def spent_of(experiment: Experiment) -> Decimal:
 
 @pytest.mark.usefixtures("short_pauses")
 def test_no_cap_is_ever_passed_and_the_books_agree(write_experiment, tmp_path: Path):
-    """Random prices, caps, concurrency, samples, latency, troubles and truncation."""
+    """Random prices, caps, concurrency, samples, latency, troubles, truncation and twins."""
     reached = 0
     for number in range(CONFIGURATIONS):
         rng = random.Random(number)
@@ -114,7 +116,7 @@ def test_no_cap_is_ever_passed_and_the_books_agree(write_experiment, tmp_path: P
         most = rng.randint(1, 400)
         # The prompt of these rows is some 500 bytes.
         a_call = (500 * max(bank.prices[:2]) + most * bank.prices[2]) / 1_000_000
-        cap = float(round(a_call * rng.randint(1, 40) + Decimal("0.000001"), 6))
+        cap = float(round(a_call * rng.randint(1, 20) + Decimal("0.000001"), 6))
         changes = {
             "methods": ["step-by-step"],
             "data.test": None,
@@ -127,7 +129,8 @@ def test_no_cap_is_ever_passed_and_the_books_agree(write_experiment, tmp_path: P
             "teacher.budget": cap,
             "teacher.gate": {"rows": rng.choice([0, 8]), "readable": 0.0},
         }
-        path = write_experiment(changes, train=rows(rng.randint(4, 40)))
+        count = rng.randint(4, 40)
+        path = write_experiment(changes, train=rows(count, rng.choice([None, count // 3 + 1])))
         with serve(bank) as server:
             experiment = open_experiment(path, f"{server.url}/v1")
             try:
@@ -169,7 +172,8 @@ def test_a_run_that_ran_out_goes_on_when_the_budget_is_raised(write_experiment):
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_what_may_have_been_billed_counts_as_spent(write_experiment):
+@pytest.mark.parametrize("budget", [0.01, None])
+def test_what_may_have_been_billed_counts_as_spent(write_experiment, budget):
     """A reply that never came may have been answered, and billed, all the same."""
 
     async def stall(request: web.Request) -> web.Response:
@@ -183,7 +187,7 @@ def test_what_may_have_been_billed_counts_as_spent(write_experiment):
         "data.test": None,
         "prices": {"input": 1.0, "output": 1.0},
         "teacher.max_tokens": 100,
-        "teacher.budget": 0.01,
+        "teacher.budget": budget,
         "teacher.timeout": 0.02,
         "teacher.retries": 1,
         "teacher.concurrency": 1,

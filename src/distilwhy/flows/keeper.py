@@ -62,6 +62,7 @@ class LedgerKeeper:
         self._failed_before: set[bytes] = set()
         self._failed_now: set[bytes] = set()
         self._under_way: set[bytes] = set()
+        self._settled_since: set[bytes] = set()
 
     @property
     def made(self) -> int:
@@ -93,21 +94,26 @@ class LedgerKeeper:
         failed in this run.
 
         Looked up when they are needed and not before: of two calls with one key the second may
-        be answered by then.
+        be answered by then. What is answered after it was looked up is remembered until the next
+        look.
         """
         while chunk := list(islice(calls, CHUNK)):
+            self._settled_since.clear()
             answered, failed = ledger.settled(call.key for call in chunk)
             self._failed_before |= failed - self._failed_now
             batched = ledger.batched(call.key for call in chunk)
             gone = answered | batched
             for call in chunk:
                 # The larger sets are looked into one by one: joining them takes too long.
-                if not any(call.key in keys for keys in (gone, self._under_way, self._failed_now)):
+                known = gone, self._under_way, self._settled_since, self._failed_now
+                if not any(call.key in keys for keys in known):
                     yield call
 
     def release(self, keys: Iterable[bytes]) -> None:
         """Calls that were missing are under way no more, or in a batch."""
-        self._under_way.difference_update(keys)
+        released = set(keys)
+        self._settled_since |= released
+        self._under_way -= released
 
     async def keep(self, heard: list[Heard], extras: list[Extra]) -> None:
         """Keep answers in one transaction, then count them."""
@@ -132,7 +138,7 @@ class LedgerKeeper:
     def _count(self, entries: list[Entry]) -> None:
         if not entries:
             return
-        self._under_way -= {entry.key for entry in entries}
+        self.release(entry.key for entry in entries)
         failed = {entry.key for entry in entries if entry.completion.error is not None}
         self._failed_now |= failed
         self.progress = replace(

@@ -14,6 +14,8 @@ from distilwhy.flows.spending import add_up
 from distilwhy.store.ledger import Ledger
 from distilwhy.teachers.base import Teacher
 
+UNBOUNDED = Decimal("Infinity")
+
 
 class Purse:
     """A budget, what things cost, and where it is written down what is out.
@@ -57,7 +59,14 @@ class Purse:
 
 
 def open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -> Purse | None:
-    """What may be spent, less all that was ever billed and all that a killed run may owe."""
+    """What may be spent, less all that was ever billed and all that a killed run may owe.
+
+    Without a budget there is no end to it, and what is lost on the way is counted all the same.
+
+    Returns:
+        None where nothing is billed, or nobody can tell how much: without prices, or without a
+        bound on what a call may write.
+    """
     config = experiment.config
     if budget is not None and isinstance(config.teacher, LocalTeacherConfig):
         raise ConfigError(
@@ -68,7 +77,7 @@ def open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -
         return None
     if budget is None:
         budget = None if config.teacher.budget is None else Decimal(str(config.teacher.budget))
-    if budget is None:
+    if budget is None and (config.prices is None or config.teacher.max_tokens is None):
         return None
     if config.prices is None:
         raise ConfigError(
@@ -78,7 +87,8 @@ def open_purse(experiment: Experiment, ledger: Ledger, budget: Decimal | None) -
     prices = Prices(**config.prices.model_dump())
     ledger.begin_run()
     spent = add_up(ledger, prices)
-    return Purse(Budget(budget, spent.certain + spent.possible), prices, ledger.set_advance)
+    cap = UNBOUNDED if budget is None else budget
+    return Purse(Budget(cap, spent.certain + spent.possible), prices, ledger.set_advance)
 
 
 def need_enough(again: Again, purse: Purse | None) -> None:

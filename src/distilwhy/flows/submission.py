@@ -160,10 +160,6 @@ class Submission:
                 call = next(calls, None)
                 if call is None:
                     break
-                # Of two calls with one key the first may have gone with the batch before.
-                if self._ledger.batched([call.key]):
-                    self._keeper.release([call.key])
-                    continue
                 worst = self._worst(call)
                 cost = self._prices.of(worst) if self._prices else NOTHING
                 if left is not None and cost > left:
