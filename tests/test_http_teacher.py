@@ -88,9 +88,14 @@ def test_a_plain_completion(endpoint: Endpoint):
 
 
 def test_what_is_not_wanted_is_not_sent_and_extras_are(endpoint: Endpoint):
-    settings = {"temperature": None, "max_tokens": None, "stop": [], "extra": {"seed": 3, "n": 1}}
+    settings = {
+        "temperature": None,
+        "max_tokens": None,
+        "stop": [],
+        "extra": {"seed": 3, "top_k": 1},
+    }
     ask(endpoint.url, "hello", **settings)
-    assert sorted(endpoint.asked[0]) == ["messages", "model", "n", "seed"]
+    assert sorted(endpoint.asked[0]) == ["messages", "model", "seed", "top_k"]
 
 
 def test_the_key_is_sent(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch):
@@ -193,18 +198,32 @@ def test_a_row_that_fails_alone_does_so_too_where_nothing_else_is_asked(endpoint
     assert ask(endpoint.url, "bad") == [Completion("", error="HTTP 500: poison")]
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_key_that_is_refused_ends_it_after_one_request(endpoint: Endpoint, status, monkeypatch):
-    endpoint.otherwise = [fails(status, f"wrong key {KEY}")]
+def test_a_key_that_is_refused_ends_it_after_one_request(endpoint: Endpoint, monkeypatch):
+    endpoint.otherwise = [fails(401, f"wrong key {KEY}")]
     monkeypatch.setenv("MY_KEY", KEY)
     with pytest.raises(TeacherError) as caught:
         ask(endpoint.url, "hello", api_key_env="MY_KEY")
     assert str(caught.value) == (
-        f"{endpoint.url} refuses the key (HTTP {status}: wrong key ***); check the key in $MY_KEY"
+        f"{endpoint.url} refuses the key (HTTP 401: wrong key ***); check the key in $MY_KEY"
     )
     with pytest.raises(TeacherError, match=r"; name its key in teacher\.api_key_env$"):
         ask(endpoint.url, "hello")
     assert len(endpoint.asked) == 2
+
+
+def test_a_row_that_is_forbidden_fails_alone(write_experiment, endpoint: Endpoint):
+    endpoint.plays["Message 0."] = [fails(403, "flagged by moderation")]
+    experiment = open_experiment(write_experiment(EXPERIMENT, train=many(12)), endpoint.url)
+    assert annotate(experiment).failed == 1
+    assert experiment.read_annotations()["a0"].problem == "HTTP 403: flagged by moderation"
+    assert annotate(experiment).failed == 1
+
+
+def test_a_key_that_nothing_is_allowed_with_ends_it(write_experiment, endpoint: Endpoint):
+    endpoint.otherwise = [fails(403, "no access")]
+    experiment = open_experiment(write_experiment(EXPERIMENT, train=many(12)), endpoint.url)
+    with pytest.raises(TeacherError, match=r"calls have all failed \(HTTP 403: no access\)"):
+        annotate(experiment)
 
 
 def test_a_model_that_is_not_there_ends_it_after_one_request(endpoint: Endpoint):
@@ -367,7 +386,7 @@ def test_the_key_is_written_nowhere(endpoint: Endpoint, write_experiment, monkey
     annotations = experiment.read_annotations()
     assert annotations["a0"].rationale == "You sent ***."
     assert annotations["a1"].problem == "HTTP 400: bad key ***"
-    endpoint.plays = {f"Message {i}.": [fails(403, f"bad key {KEY}")] for i in range(12)}
+    endpoint.plays = {f"Message {i}.": [fails(401, f"bad key {KEY}")] for i in range(12)}
     with pytest.raises(TeacherError) as caught:
         annotate(experiment)
     assert "bad key ***" in str(caught.value)

@@ -6,7 +6,7 @@ from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.experiment import Experiment, open_experiment
 from distilwhy.flows.keeper import Progress
-from endpoint import Endpoint, stalls
+from endpoint import Endpoint, fails, stalls
 
 DEAD = "http://127.0.0.1:9/v1"
 
@@ -51,6 +51,15 @@ def test_a_dead_one_is_left_alone(opened, endpoint: Endpoint):
     assert len(endpoint.asked) == 40
 
 
+@pytest.mark.parametrize("status", [500, 502])
+def test_one_that_fails_at_once_does_not_draw_all_calls(opened, endpoint: Endpoint, status):
+    endpoint.otherwise = [stalls(0.05)]
+    with Endpoint() as broken:
+        broken.otherwise = [fails(status)]
+        assert annotate(opened(endpoint.url, broken.url)) == Progress(40, 0, answered=40)
+        assert len(broken.asked) < 10
+
+
 @pytest.mark.usefixtures("endpoint")
 def test_where_all_are_dead_it_ends(opened):
     with pytest.raises(TeacherError, match=r"http://127.0.0.1:9/v1 \(and 1 more\) is not answer"):
@@ -68,6 +77,9 @@ def test_another_address_takes_the_place_of_all(opened, endpoint: Endpoint):
         ([DEAD + "/"], "must not hold base_url again; name the further addresses alone"),
         (["localhost:8000"], "must start with http:// or https://"),
         (["http://me:secret@there/v1"], "must hold no user name or password"),
+        (["http://a..b/v1"], "is no address; write it like http://localhost:8000/v1"),
+        (["http://[::1/v1"], "is no address; write it like http://localhost:8000/v1"),
+        (["http://a:99999/v1"], "is no address; write it like http://localhost:8000/v1"),
         (["http://a/v1", "http://a/v1"], "'http://a/v1' stands twice; name each once"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, ValidationInfo, field_validator, model_validator
 
@@ -23,6 +24,15 @@ _SET_ELSEWHERE = {
     "stop": "stop",
     "stop_sequences": "stop",
     "stopSequences": "stop",
+    "n": "samples",
+    "best_of": "samples",
+    "candidateCount": "samples",
+    "max_output_tokens": "max_tokens",
+}
+# A stream is not read, and Gemini takes what stands in this name beside what is sent.
+_REFUSED = {
+    "stream": "leave it out: replies are read whole",
+    "generation_config": "write it 'generationConfig'",
 }
 
 SplitChoice = Literal["train", "validation", "test"]
@@ -142,6 +152,8 @@ class HttpTeacherConfig(StrategyConfig):
         for name in [*value, *(within if isinstance(within, dict) else ())]:
             if name in _SET_ELSEWHERE:
                 raise ValueError(f"must not hold {name!r}; set teacher.{_SET_ELSEWHERE[name]}")
+            if name in _REFUSED:
+                raise ValueError(f"must not hold {name!r}; {_REFUSED[name]}")
         return value
 
     @field_validator("samples")
@@ -165,6 +177,11 @@ def _address(value: str, kind: object) -> str:
         raise ValueError("must start with http:// or https://")
     if re.match(r"https?://[^/]*@", value):
         raise ValueError("must hold no user name or password; name a key in api_key_env")
+    try:
+        parts = urlsplit(value)
+        _ = parts.port, str(parts.hostname).encode("idna")
+    except ValueError:
+        raise ValueError("is no address; write it like http://localhost:8000/v1") from None
     return _with_version(value.rstrip("/"), kind)
 
 

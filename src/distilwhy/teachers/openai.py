@@ -11,7 +11,7 @@ from distilwhy.core.prompt import Prompt
 from distilwhy.teachers.wire import Body, Wire, count, schema, turns, with_extra
 
 _THINKING = ("reasoning_content", "reasoning")
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:(\d+)ms)?")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 
 
 def _headers(key: str | None) -> dict[str, str]:
@@ -50,6 +50,8 @@ def _read_chat(reply: Any) -> Completion | None:
     content = message.get("content") if choice.get("finish_reason") else message["content"]
     text = _joined(content)
     thinking = next((message[name] for name in _THINKING if message.get(name)), "")
+    if not thinking and isinstance(content, list):
+        thinking = _joined(content, "thinking")
     found = _read(reply, choice, text)
     refusal = message.get("refusal")
     if found and isinstance(refusal, str) and not text:
@@ -67,6 +69,9 @@ def _read_completion(reply: Any) -> Completion | None:
 def _read(reply: Any, choice: Any, text: object) -> Completion | None:
     if text is not None and not isinstance(text, str):
         return None
+    # A router says of a provider behind it that it failed with an answer of its own that is none.
+    if choice.get("error") or choice.get("finish_reason") == "error":
+        return None
     counted = reply.get("usage")
     usage = counted if isinstance(counted, dict) else {}
     details = usage.get("prompt_tokens_details")
@@ -75,17 +80,26 @@ def _read(reply: Any, choice: Any, text: object) -> Completion | None:
         text=text or "",
         finish_reason=str(choice.get("finish_reason") or ""),
         input_tokens=count(usage.get("prompt_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
+        output_tokens=_output(usage),
         cached_tokens=count(cached) or 0,
         model=str(reply.get("model") or ""),
     )
 
 
-def _joined(content: object) -> object:
+def _output(usage: Mapping[str, object]) -> int | None:
+    """All that was written: some endpoints count thinking in their total alone."""
+    written, read = count(usage.get("completion_tokens")), count(usage.get("prompt_tokens"))
+    total = count(usage.get("total_tokens"))
+    if written is None or read is None or total is None:
+        return written
+    return max(written, total - read)
+
+
+def _joined(content: object, kind: str = "text") -> object:
     """The text of a content given as a list of parts; other content as it is."""
     if not isinstance(content, list):
         return content
-    return "".join(part["text"] for part in content if part.get("type") == "text")
+    return "".join(str(_joined(part[kind])) for part in content if part.get("type") == kind)
 
 
 def _rest(headers: Mapping[str, str]) -> float:

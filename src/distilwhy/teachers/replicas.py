@@ -13,6 +13,7 @@ from distilwhy.teachers.base import Reply, Teacher, Trouble
 from distilwhy.teachers.http import HttpTeacher
 
 LEFT_ALONE_S = 30.0
+LEFT_IN_TROUBLE_S = 1.0
 
 
 def reach(config: HttpTeacherConfig, tokenizer: str | None = None) -> Teacher:
@@ -43,8 +44,10 @@ class _Server:
 class Replicas:
     """Asks whichever has least to do.
 
-    One where nobody listens is left alone for half a minute, as long as there is another, so that
-    the next try of a call goes elsewhere. Answers have the same key whichever gave them.
+    One where nobody listens is left alone for half a minute, and one in other trouble for a second
+    or as long as it asks, as long as there is another: so the next try of a call goes elsewhere,
+    and one that fails at once does not have least to do. Answers have the same key whichever gave
+    them.
     """
 
     def __init__(self, teachers: list[HttpTeacher]) -> None:
@@ -86,8 +89,9 @@ class Replicas:
             reply = await server.teacher.ask(prompt, sample)
         finally:
             server.under_way -= 1
-        if isinstance(reply.said, Trouble) and reply.said.nobody:
-            server.down_until = time.monotonic() + LEFT_ALONE_S
+        if isinstance(said := reply.said, Trouble):
+            pause = LEFT_ALONE_S if said.nobody else max(LEFT_IN_TROUBLE_S, said.retry_after_s)
+            server.down_until = time.monotonic() + pause
         return reply
 
     async def __aenter__(self) -> Self:

@@ -62,7 +62,8 @@ class ReplyReader:
             TeacherError: if none can have.
         """
         where = self._config.base_url
-        if status in (401, 403) or _WRONG_KEY in content:
+        # Not where it is 403: some say so of what one row holds.
+        if status == 401 or _WRONG_KEY in content:
             name = self._config.api_key_env
             advice = f"check the key in ${name}" if name else "name its key in teacher.api_key_env"
             raise TeacherError(f"{where} refuses the key ({what}); {advice}")
@@ -92,9 +93,12 @@ class ReplyReader:
 
     def _completion(self, content: bytes) -> Completion | None:
         try:
-            return self._wire.read(json.loads(content))
+            found = self._wire.read(json.loads(content))
         except _MISREAD:
             return None
+        if found and found.cached_tokens > (found.input_tokens or 0):
+            return replace(found, cached_tokens=found.input_tokens or 0)
+        return found
 
     def _retry_after(self, headers: Mapping[str, str], content: bytes) -> float:
         seconds = max(retry_after(headers), self._pause(content))
