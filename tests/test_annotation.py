@@ -56,6 +56,43 @@ def test_a_made_up_next_question_is_cut_off(made_up, stop):
     assert choose(reply + made_up, stop=stop) == expected
 
 
+SUM = Example("7", "She has 5 apples and buys 3. How many apples has she?")
+
+
+def add(text: str) -> Annotation:
+    return parse_completion(Task("", Wording("{{ q }}"), Answer("number")), SUM, Completion(text))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        f"I repeat it.\nProblem: {SUM.text}\nSolution: 5 + 3 = 8.\n",
+        f"Sure.\n\n**Question:** {SUM.text}\n",
+        "Step 1.\nInput: 5 apples and 3.\n",
+        f"Well.\n### Problem 1:\n{SUM.text}\n",
+    ],
+)
+def test_the_rows_own_question_asked_again_is_not_cut_off(again):
+    assert add(f"{again}The answer is 8.").label == "8"
+    assert add(f"The answer is 9.\n{again}The answer is 8.").label == "9"
+
+
+def test_another_question_is_made_up_even_before_an_answer():
+    for question in ("He has 5 pears. How many has he?", "She has 6 apples and buys 3."):
+        assert add(f"They add up.\n\nQuestion: {question}\nThe answer is 5.").label is None
+        assert add(f"5 + 3\n8\n\nQuestion: {question}\nThe answer is 5.").label == "8"
+
+
+@pytest.mark.parametrize("must", ["must be", "should be", "would be", "will be", "has to be"])
+def test_what_the_answer_must_be_is_its_answer_where_no_other_is(must):
+    reply = f"People shop there. So the answer {must} (b) mall."
+    assert choose(reply) == Annotation("7", "ok", "People shop there.", "mall")
+    assert choose(f"The answer is (a) park. The answer {must} (b) mall.").label == "park"
+    assert choose(f"The answer {must} one letter.\n\nB").label == "mall"
+    assert choose(f"If she swam, the answer {must} (b) mall.").outcome == "unparsed"
+    assert read("text", f"The answer {must} in English.").outcome == "unparsed"
+
+
 def test_a_stop_text_of_the_task_is_obeyed():
     reply = "So the answer is (b) mall.\n--\nThe answer is (a) park."
     assert choose(reply, stop=("\n--",)).label == "mall"

@@ -4,11 +4,12 @@ Reading is tolerant of what real teachers do, and never guesses: where two readi
 possible it says so, and the row trains nothing.
 
 1. Thinking between ``<think>`` tags, and markdown emphasis, are taken away.
-2. The text is cut where a made-up next question starts.
+2. The text is cut where a made-up next question starts. The row's own, asked over again before
+   there is an answer, is not made up.
 3. What is left may be a JSON object with a ``rationale`` and an ``answer``. Else:
 4. The answer is what follows the last "the answer is", "Answer:", ``####`` or ``\\boxed``;
    a teacher that answers twice has corrected itself. Failing all of these, a last line that
-   is an answer and nothing else.
+   is an answer and nothing else; failing that, but not for text, "the answer must be".
 5. The rationale is what stands before it.
 """
 
@@ -104,12 +105,13 @@ _NEXT_QUESTION = re.compile(
     r"\s*\d*\s*[:.)]",
     re.I,
 )
+_WORD = re.compile(r"\w+")
 _QUALITY = r"(?:final|correct|best|right|short|closest|(?:most\s+)?likely|most\s+\w+)\s+"
 _CUE = re.compile(
     r"(?:\b(?P<so>so|therefore|thus|hence|finally),?\s+)?(?:"
     rf"(?<![\w-])(?:(?:the|my|our|its)\s+)?(?:{_QUALITY}){{0,3}}(?:answer|ans)(?:\s+(?:choice|option))?"
     r"(?:\s+(?:to|for)\s+(?:this|the|that)\s+(?:\w+\s+)?(?:question|problem))?"
-    r"\s*(?:is\b\s*:?|[:=])"
+    r"\s*(?:is\b\s*:?|(?P<must>(?:must|should|would|will|has to) be\b)|[:=])"
     rf"|(?<![\w-])(?:(?:the|my|our)\s+)?{_QUALITY}(?:option|choice)\s*(?:is\b\s*:?|:)"
     r"|^[#\s]*(?:final\s+|correct\s+)?answer[\s#]*$"
     r"|<answer>|(?P<hashes>^\#{4}(?!\#)|(?<=\s)\#{4}(?!\#))|(?P<box>\\boxed|\\fbox)"
@@ -121,6 +123,7 @@ _SUPPOSED = re.compile(
     r"(?:that\s+|if\s+|whether\s+)?|\b(?:if|whether|unless|suppose|assuming)\s+(?:that\s+)?)$",
     re.I,
 )
+_ON_CONDITION = re.compile(r"\b(?:if|unless|otherwise|were|suppose|assuming)\b[^.!?\n]*$", re.I)
 _TAKEN_BACK = re.compile(
     r"(?:^|[.!?\n(—]|\s-\s)\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:it|that|the)\b"
     r"|hold on|actually|correction\b|scratch that|on second thought"
@@ -168,7 +171,7 @@ def parse_completion(
     if finish in _REFUSED:
         return Annotation(example.id, "refused", problem=f"finish: {completion.finish_reason}")
     shown = _visible(completion.text)
-    body = _cut(shown, stop)
+    body = _cut(shown, stop, example.text)
     # Where more follows than is read, it was not the answer that the limit cut.
     cut_short = finish in _CUT_SHORT and len(body) == len(shown)
     try:
@@ -228,10 +231,14 @@ def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[
     if not body:
         raise Unreadable("the reply is empty")
     cues = [cue for cue in _CUE.finditer(body) if _is_cue(task, example, body, cue)]
-    if not cues:
-        return _read_last_line(task, example, body, cut_short=cut_short)
-    cue = cues[-1]
-    if not cue["so"] and _SUPPOSED.search(body[: cue.start()]):
+    stated = [cue for cue in cues if not cue["must"]]
+    if not stated:
+        if bare := _read_last_line(task, example, body, cut_short=cut_short):
+            return bare
+        if not cues:
+            raise Unreadable("no answer is stated")
+    cue = (stated or cues)[-1]
+    if _is_supposed(body[: cue.start()], cue):
         raise Unreadable(f"the answer is only supposed: {body[cue.start() :][:60]!r}")
     payload, end = _payload(body, cue)
     if _TAKEN_BACK.search(payload, 1) or _TAKEN_BACK.search(body[end:]):
@@ -239,8 +246,15 @@ def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[
     if cut_short and not cue["box"] and not _COMPLETE.search(body[cue.end() :].strip()):
         raise Unreadable("the reply may have been cut within its answer")
     label = read_statement(task.answer, example.options, payload)
-    start = _opening_of_statement(task, example, body, cues, label)
-    return _tidy(body[:start]), label
+    told = cues[: cues.index(cue) + 1]
+    return _tidy(body[: _opening_of_statement(task, example, body, told, label)]), label
+
+
+def _is_supposed(before: str, cue: re.Match[str]) -> bool:
+    """Whether an answer is one that the teacher does not think right, or right only in a case."""
+    if cue["must"] and _ON_CONDITION.search(before):
+        return True
+    return not cue["so"] and _SUPPOSED.search(before) is not None
 
 
 def _visible(text: str) -> str:
@@ -271,19 +285,47 @@ def _without_thinking(text: str) -> str:
     return "".join(shown) + ("" if thinking else text[at:])
 
 
-def _cut(text: str, stop: Sequence[str]) -> str:
+def _cut(text: str, stop: Sequence[str], own: str = "") -> str:
+    """A text up to the first stop text or made-up question.
+
+    Args:
+        own: The row's input. A reply may ask it over again before it answers.
+    """
     ends = [at for mark in stop if mark and (at := text.find(mark)) > 0]
-    if made_up := _NEXT_QUESTION.search(text):
-        ends.append(made_up.start())
+    answer = next((cue for cue in _CUE.finditer(text) if not cue["must"]), None)
+    for question in _NEXT_QUESTION.finditer(text):
+        answered = answer is not None and answer.start() < question.start()
+        if answered or not _asks_again(text[question.end() :], own):
+            ends.append(question.start())
+            break
     return text[: min(ends)].strip() if ends else text
 
 
+def _asks_again(text: str, own: str) -> bool:
+    """Whether a first line is the row's own question: all its numbers, and nearly all its words."""
+    words = _WORD.findall(text.lstrip().split("\n", 1)[0].lower())
+    foreign = set(words).difference(_WORD.findall(own.lower()))
+    strange = sum(word in foreign for word in words)
+    return strange < len(words) / 5 and not any(word[0].isdigit() for word in foreign)
+
+
 def _is_cue(task: Task, example: Example, body: str, cue: re.Match[str]) -> bool:
-    """``####`` is a cue where an answer follows; elsewhere it is a heading."""
-    if not cue["hashes"]:
-        return True
+    """``####`` and "the answer must be" are cues where an answer follows.
+
+    Elsewhere they are a heading, and what is asked of an answer.
+    """
     line = body[cue.end() : cue.end() + _LONGEST_LABEL].split("\n", 1)[0]
-    return whole_statement(task.answer, example.options, line) is not None
+    if cue["hashes"]:
+        return whole_statement(task.answer, example.options, line) is not None
+    return not cue["must"] or (task.answer.kind != "text" and _can_read(task, example, line))
+
+
+def _can_read(task: Task, example: Example, text: str) -> bool:
+    try:
+        read_statement(task.answer, example.options, text)
+    except Unreadable:
+        return False
+    return True
 
 
 def _payload(body: str, cue: re.Match[str]) -> tuple[str, int]:
@@ -341,12 +383,14 @@ def _tidy(text: str) -> str:
     return " ".join(_CLOSING.sub("", _OPENING.sub("", text.strip())).split())
 
 
-def _read_last_line(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[str, str]:
-    """A reply without a cue: its last line must be an answer, whole and alone."""
+def _read_last_line(
+    task: Task, example: Example, body: str, *, cut_short: bool
+) -> tuple[str, str] | None:
+    """A reply without a cue: its last line, if that is an answer, whole and alone."""
     before, _, last = body.rpartition("\n")
     label = whole_statement(task.answer, example.options, last.strip("#$ "))
     if label is None or (_LIST_MARK.fullmatch(last) and _LIST_MARK.search(before)):
-        raise Unreadable("no answer is stated")
+        return None
     if cut_short and not _COMPLETE.search(last):
         raise Unreadable("the reply may have been cut within its answer")
     return _tidy(before), label
