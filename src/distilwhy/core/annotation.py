@@ -130,12 +130,14 @@ _TAKEN_BACK = re.compile(
     r"|let me (?:re|double|correct|fix)|i made an? (?:mistake|error)|i was wrong|(?:i|my) apolog)",
     re.I,
 )
+_ASKED = re.compile(r"(?:[^.!?\n]|\.(?=\w))*\?\W*(?:no|not|nope|wrong|wait|hmm?|maybe)\b", re.I)
 _NO_ANSWER = re.compile(r"\W*(?:explanation|reason(?:ing|s)?|rationale|because|note)\b", re.I)
 _OPENING = re.compile(
     r"^(?:A|assistant|rationale|reason(?:ing|s)?|explanation|thought|analysis)\s*:\s*", re.I
 )
 _CLOSING = re.compile(r"(?:(?:^|\s)[-$*#>]+|[#*`,;:]+|\$\$|\\[\[(]|[\s(<])+$")
 _COMPLETE = re.compile(r"\n|[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
+_COMPLETE_TEXT = re.compile(r"\n")  # a text may go on after a full stop, as "Mr." does
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\n])\W*$")
 _LIST_MARK = re.compile(r"^\s*\d{1,2}[.)](?=\s|$)", re.M)
 _REFUSAL = re.compile(
@@ -203,7 +205,8 @@ def _read_object(task: Task, example: Example, text: str) -> tuple[str, str] | N
     fields = {name.strip().lower(): value for name, value in fields.items()}
     rationale, answer = _field(fields, "rationale"), _field(fields, "answer")
     if answer not in task.answer.labels:
-        answer = read_statement(task.answer, example.options, _visible(answer))
+        stated = _without_cue(_visible(answer))
+        answer = read_statement(task.answer, example.options, stated, alone=True)
     return _reasons_alone(task, example, _visible(rationale), answer), answer
 
 
@@ -216,6 +219,16 @@ def _field(fields: dict[str, object], name: str) -> str:
     if not isinstance(value, str | None):
         raise Unreadable(f"the {name!r} of the JSON object is no text")
     return value or ""
+
+
+def _without_cue(text: str) -> str:
+    """``Paris`` of ``Answer: Paris``, which a field named so need not say."""
+    at = 0
+    while cue := _CUE.match(text, at):
+        at = cue.end()
+        if cue["box"]:
+            return _payload(text, cue)[0]
+    return text[at:]
 
 
 def _reasons_alone(task: Task, example: Example, text: str, label: str) -> str:
@@ -241,9 +254,11 @@ def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[
     if _is_supposed(body[: cue.start()], cue):
         raise Unreadable(f"the answer is only supposed: {body[cue.start() :][:60]!r}")
     payload, end = _payload(body, cue)
-    if _TAKEN_BACK.search(payload, 1) or _TAKEN_BACK.search(body[end:]):
+    taken_back = _TAKEN_BACK.search(payload, 1) or _TAKEN_BACK.search(body[end:])
+    if taken_back or _ASKED.match(payload):
         raise Unreadable("the answer is taken back")
-    if cut_short and not cue["box"] and not _COMPLETE.search(body[cue.end() :].strip()):
+    complete = _COMPLETE_TEXT if task.answer.kind == "text" else _COMPLETE
+    if cut_short and not cue["box"] and not complete.search(body[cue.end() :].strip()):
         raise Unreadable("the reply may have been cut within its answer")
     label = read_statement(task.answer, example.options, payload)
     told = cues[: cues.index(cue) + 1]
