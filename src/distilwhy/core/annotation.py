@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from distilwhy.core.answer import Unreadable
+from distilwhy.core.shown import bare, visible
 from distilwhy.core.statement import read_statement, whole_statement
 from distilwhy.core.task import Example, Task
 
@@ -87,19 +88,8 @@ class Annotation:
 
 
 _LONGEST_LABEL = 200
+_LONGEST_QUESTION = 5000
 
-_TAG = re.compile(r"<(/?)think(?:ing)?>", re.I)
-_MARKUP = (
-    (re.compile(r"^\s*```\w*\s*$", re.M), ""),
-    (re.compile(r"</?(?:b|strong|i|em|u)>", re.I), ""),
-    (re.compile(r"~~[^~\n]{1,300}~~"), ""),
-    (re.compile(r"(?<![\w)])(\*\*|__)(?=\S)(.{1,500}?)(?<=\S)\1(?!\d)"), r"\2"),
-    (re.compile(r"(?<![\w)*])\*(?=[^\s*])([^*\n]{1,300}?)(?<=\S)\*(?![\w*])"), r"\1"),
-    (re.compile(r"(?<!\w)_(?=\S)([^_\n]{1,300}?)(?<=\S)_(?!\w)"), r"\1"),
-    (re.compile(r"`([^`\n]{1,300})`"), r"\1"),
-)
-_WIDE = str.maketrans("：（），．；！？＝。", ":(),.;!?=.")
-_END = re.compile(r"<\|[\w ]+\|>|<｜[^｜\n]+｜>|</s>|<eos>|<end_of_turn>|\[/?INST\]")
 _NEXT_QUESTION = re.compile(
     r"\n\s*(?:#+\s*)?(?:Q|Question|Input|Problem|Example|Exercise|Instruction|Human|User)"
     r"\s*\d*\s*[:.)]",
@@ -172,12 +162,12 @@ def parse_completion(
     finish = completion.finish_reason.lower()
     if finish in _REFUSED:
         return Annotation(example.id, "refused", problem=f"finish: {completion.finish_reason}")
-    shown = _visible(completion.text)
+    shown = visible(completion.text)
     body = _cut(shown, stop, example.text)
     # Where more follows than is read, it was not the answer that the limit cut.
     cut_short = finish in _CUT_SHORT and len(body) == len(shown)
     try:
-        found = _read_object(task, example, _cut(_bare(completion.text), stop))
+        found = _read_object(task, example, _cut(bare(completion.text), stop))
         rationale, label = found or _read(task, example, body, cut_short=cut_short)
     except Unreadable as error:
         return Annotation(example.id, _outcome(finish, shown), problem=str(error))
@@ -205,9 +195,9 @@ def _read_object(task: Task, example: Example, text: str) -> tuple[str, str] | N
     fields = {name.strip().lower(): value for name, value in fields.items()}
     rationale, answer = _field(fields, "rationale"), _field(fields, "answer")
     if answer not in task.answer.labels:
-        stated = _without_cue(_visible(answer))
+        stated = _without_cue(visible(answer))
         answer = read_statement(task.answer, example.options, stated, alone=True)
-    return _reasons_alone(task, example, _visible(rationale), answer), answer
+    return _reasons_alone(task, example, visible(rationale), answer), answer
 
 
 def _field(fields: dict[str, object], name: str) -> str:
@@ -246,8 +236,8 @@ def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[
     cues = [cue for cue in _CUE.finditer(body) if _is_cue(task, example, body, cue)]
     stated = [cue for cue in cues if not cue["must"]]
     if not stated:
-        if bare := _read_last_line(task, example, body, cut_short=cut_short):
-            return bare
+        if last := _read_last_line(task, example, body, cut_short=cut_short):
+            return last
         if not cues:
             raise Unreadable("no answer is stated")
     cue = (stated or cues)[-1]
@@ -272,34 +262,6 @@ def _is_supposed(before: str, cue: re.Match[str]) -> bool:
     return not cue["so"] and _SUPPOSED.search(before) is not None
 
 
-def _visible(text: str) -> str:
-    """What a reader is shown: no thinking, no emphasis, nothing past an end-of-text token."""
-    shown = _bare(text).translate(_WIDE)
-    for pattern, plain in _MARKUP:
-        shown = pattern.sub(plain, shown)
-    return shown.strip()
-
-
-def _bare(text: str) -> str:
-    """A text without thinking and without what follows an end-of-text token."""
-    shown = _without_thinking(text).strip()
-    end = _END.search(shown, 1)
-    return shown[: end.start()] if end else shown
-
-
-def _without_thinking(text: str) -> str:
-    """Text outside ``<think>`` tags; an opening or a closing tag alone counts as well."""
-    shown: list[str] = []
-    at, thinking = 0, False
-    for tag in _TAG.finditer(text):
-        if tag[1] and not thinking:
-            shown = []
-        elif not thinking:
-            shown.append(text[at : tag.start()])
-        at, thinking = tag.end(), not tag[1]
-    return "".join(shown) + ("" if thinking else text[at:])
-
-
 def _cut(text: str, stop: Sequence[str], own: str = "") -> str:
     """A text up to the first stop text or made-up question.
 
@@ -307,13 +269,18 @@ def _cut(text: str, stop: Sequence[str], own: str = "") -> str:
         own: The row's input. A reply may ask it over again before it answers.
     """
     ends = [at for mark in stop if mark and (at := text.find(mark)) > 0]
-    answer = next((cue for cue in _CUE.finditer(text) if not cue["must"]), None)
+    at = 0
     for question in _NEXT_QUESTION.finditer(text):
-        answered = answer is not None and answer.start() < question.start()
-        if answered or not _asks_again(text[question.end() :], own):
+        asked = text[question.end() : question.end() + _LONGEST_QUESTION]
+        if not _asks_again(asked, own) or _answers(text[at : question.start()]):
             ends.append(question.start())
             break
+        at = question.end()
     return text[: min(ends)].strip() if ends else text
+
+
+def _answers(text: str) -> bool:
+    return any(not cue["must"] for cue in _CUE.finditer(text))
 
 
 def _asks_again(text: str, own: str) -> bool:
