@@ -44,6 +44,8 @@ def test_text_is_read_as_it_stands(text, label):
         ("! This is the capital.", "Paris"),
         (", because it is the capital.", "Paris"),
         (", since it is the capital.", "Paris"),
+        (", I think.", "Paris"),
+        (" Inc. Its founder is dead.", "Paris Inc"),
         (" because it is the capital.", "Paris"),
         (" since 1990.", "Paris since 1990"),
         (", Texas, U.S. It is small.", "Paris, Texas, U.S"),
@@ -69,6 +71,11 @@ def test_a_refusal_is_no_text_that_answers(refusal):
     assert read("text", json.dumps({"rationale": "", "answer": refusal})).outcome == "unparsed"
 
 
+@pytest.mark.parametrize("text", ["as follows:\nParis", "one of these:\n- Paris"])
+def test_a_text_that_is_only_announced_is_none(text):
+    assert read("text", f"The answer is {text}").outcome == "unparsed"
+
+
 @pytest.mark.parametrize("text", ["Mr. Smi", "Paris.", "Paris. It is"])
 def test_a_text_that_may_go_on_is_truncated(text):
     assert read("text", f"The answer is {text}", finish="length").outcome == "truncated"
@@ -77,6 +84,7 @@ def test_a_text_that_may_go_on_is_truncated(text):
 
 def test_an_answer_that_is_asked_and_denied_is_none():
     assert choose("The answer is (b) mall? No, they are closed.").outcome == "unparsed"
+    assert choose("The answer is (b) mall. Hmm, no. It is (a) park.").outcome == "unparsed"
     assert choose("The answer is (b) mall. Could it be a park? No.").label == "mall"
     assert read("number", "The answer is 5.5? No, 6.").outcome == "unparsed"
     assert read("text", "The answer is Paris? No, London.").outcome == "unparsed"

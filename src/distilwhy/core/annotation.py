@@ -115,7 +115,8 @@ _SUPPOSED = re.compile(
 )
 _ON_CONDITION = re.compile(r"\b(?:if|unless|otherwise|were|suppose|assuming)\b[^.!?\n]*$", re.I)
 _TAKEN_BACK = re.compile(
-    r"(?:^|[.!?\n(—]|\s-\s)\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:it|that|the)\b"
+    r"(?:^|[.!?\n(—]|\s-\s)\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:(?:it|that|the)\b|[\d($])"
+    r"|(?:hmm+|oh),? no\b"
     r"|hold on|actually|correction\b|scratch that|on second thought"
     r"|let me (?:re|double|correct|fix)|i made an? (?:mistake|error)|i was wrong|(?:i|my) apolog)",
     re.I,

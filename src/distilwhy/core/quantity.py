@@ -19,9 +19,9 @@ _TIMES = re.compile(r"(?<=[\d)])(?!(?<=(?<![\d.,])0)[xX])\s*[xX]\s*(?=[\d(.])") 
 _MINUS = re.compile(r"(?<![\w-])(?<!\d\s)(?:minus|negative)\s+(?=[\d.])", re.I)
 _NEGATIVE = re.compile(r"(?<![\w-])negative\b", re.I)
 _BECAUSE = re.compile(r"\b(?:because|since|as|given)\b", re.I)
-_SENTENCE = re.compile(r"\D*\d.*?(?:[.!?](?=\s|$)|;|$)")
+_SENTENCE = re.compile(r"\D*\d.*?(?:[.!?](?=\s|$)(?!\s*=)|;|$)")
 _START = re.compile(rf"(?<![\w.,])(?:^\s*[-−–]\s?|[-−–])?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
-_RANGE = re.compile(r"\d\s*[–—]\s*\d|\d-\d")
+_RANGE = re.compile(r"\d\s*[–—]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]", re.I)
 _SEVERAL = re.compile(r"\d[^=]*(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
 _WORDS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|half|third|quarter|twice|double"
@@ -35,7 +35,9 @@ _HEDGE = re.compile(
 _ORNAMENT = r"(?:q?quad|underline|color|therefore|implies|[rR]ightarrow|degree|checkmark|l?dots)\b"
 # What stands before a number and makes it another: √5, |-5|, log 5, f(5), the square of 5.
 _FUNCTION = re.compile(
-    rf"(?:[√∛∜±∓≠|^]|\\(?!{_ORNAMENT})[a-z]+[\w^{{}}]*|\b[a-z](?=\()|\b(?:square|cube|root)\s+of"
+    rf"(?:[√∛∜±∓≠|^]|[\w)]\s*[*/+]|\\(?!{_ORNAMENT})[a-z]+[\w^{{}}]*|\b[a-z](?=\()"
+    r"|\b(?:square|cube|root|reciprocal|inverse|opposite|absolute\s+value)\s+of"
+    r"|\b(?:hundred|thousand|[mbtr]+illion|dozen)(?:\s+and)?"
     r"|\b(?:log|ln|lg|exp|sqrt|abs|sin|cos|tan)(?:[\d_^]\w*)?)[\s({\[]*$",
     re.I,
 )
@@ -50,10 +52,10 @@ _MORE = re.compile(
 )
 # What follows a number and makes it another: 5a, 5π, $5 M, 5 squared, 3 tenths, 5 below zero.
 _CHANGED = re.compile(
-    r"^(?:[abeijkmnoqruxyz]|bn|mn)\b|^\s*[πϖ∞√]"
-    r"|^\s+(?:(?-i:[KMBT]|MM|[xyzni])|bn|mn|mln|mio|mil|bln)\b"
+    r"^(?:[abeijkmnoqruxyz]|bn|mn)\b|^[!₀-₉]|^\W*(?:[πϖ∞√]|(?:pi|sin|cos|ln|sqrt)\b)"
+    r"|^\s+(?:(?-i:[KMBTk]|MM|[xyzni])|bn|mn|mln|mio|mil|bln)\b"
     rf"|^\s*\\(?!{_ORNAMENT})[a-z]"
-    r"|^\W*(?:squared|cubed|factorial|plus|grand|gross)\b|^-(?:something|odd)\b"
+    r"|^\W*(?:squared|cubed|factorial|repeating|recurring|plus|grand|gross)\b|^-(?:something|odd)\b"
     rf"|^\W*(?:halves|(?:{_PART})s)\b|^\W*(?:half|{_PART})\W*(?:of\b|$)"
     r"|\bbelow zero\b|\bat (?:the )?(?:most|least|maximum|minimum)\b",
     re.I,
@@ -117,7 +119,7 @@ def _plain(text: str) -> str:
     plain = plain[: reason.start()] if reason else plain
     if _SEVERAL.search(plain):
         raise Unreadable(f"the answer has several equations: {text[:60]!r}")
-    return plain.strip("{} ")
+    return plain.strip("{} ").rstrip(".!?; ")
 
 
 def _side(text: str) -> Equation | None:
@@ -132,7 +134,7 @@ def _side(text: str) -> Equation | None:
 
 def _leading(text: str) -> Equation:
     """The equation that ``text`` opens with, if only a unit or a remark follows."""
-    equation, rest = parse_leading_equation(text.rstrip(".!?; "))
+    equation, rest = parse_leading_equation(text.rstrip(".; "))
     percent = rest.lstrip().startswith("%") and not isinstance(equation, Number)
     if percent or _MORE.search(rest) or _CHANGED.search(rest):
         raise Unreadable(f"only part of the answer can be read: {text[:60]!r}")

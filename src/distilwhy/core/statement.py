@@ -20,6 +20,7 @@ _LATEX = (
     (_FRACTION, r"((\1)/(\2))"),
     (re.compile(r"\\(?:left|right|displaystyle|[!()\[\]])|\$\$"), ""),
     (re.compile(r"\\[,;: ]"), " "),
+    (re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})(?![a-z])"), "°"),
     (re.compile(r"\\(?:times|cdot)(?![a-z])"), "*"),
     (re.compile(r"\\div(?![a-z])"), "/"),
     (re.compile(r"\\([%$&#_{}])"), r"\1"),
@@ -32,10 +33,11 @@ _ADVERB = re.compile(
 )
 _FEW_WORDS = 10
 _REMARK = re.compile(
-    r",\s+(?:because|since)\b|\s+because\b(?! of\b)"
+    r",\s+(?:because|since|I (?:think|believe|guess))\b|\s+because\b(?! of\b)"
     # After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
     r"|(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
-    r"|[.!][\"'”’)]*\s+(?=(?:It|He|She|They|This|That|These|Those|The|We|I|You|There)\s)"
+    r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|This|That|These|Those|The|We|I|You|There|His|Her"
+    r"|Their)\s)"
 )
 _DECLINES = re.compile(
     r"^\W*(?:(?:i['’]?m (?:so |very )?sorry|i am sorry|sorry|unfortunately|but)\W+)*(?:as an ai\b"
@@ -79,6 +81,8 @@ def _read_text(answer: Answer, text: str) -> str:
     label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip("."))
     if label is None:
         raise Unreadable("the answer is empty")
+    if label.endswith(":") or label.lower() in ("as follows", "the following"):
+        raise Unreadable(f"the answer is only announced: {label[:60]!r}")
     if _DECLINES.match(label):
         raise Unreadable(f"the answer is a refusal: {label[:60]!r}")
     return label
