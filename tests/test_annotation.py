@@ -21,10 +21,73 @@ from reading import OPTIONS, STOP, choose, read
         ("Answer:\nParis", "Paris"),
         ("\\boxed{Paris}", "Paris"),
         ("The answer is Paris.<|im_end|>", "Paris"),
+        ('The answer is "Paris."', "Paris"),
+        ("\\boxed{\\text{Paris}}", "Paris"),
+        ("The answer is J. R. R. Tolkien.", "J. R. R. Tolkien"),
+        ("The answer is Mr. Smith of St. Louis.", "Mr. Smith of St. Louis"),
+        ("The answer is Prof. Snape.", "Prof. Snape"),
+        ("The answer is because of the rain.", "because of the rain"),
+        ('The answer is "Wait here. It rains."', "Wait here. It rains"),
+        ("The answer is I'm sorry to hear that.", "I'm sorry to hear that"),
     ],
 )
 def test_text_is_read_as_it_stands(text, label):
     assert read("text", text).label == label
+
+
+@pytest.mark.parametrize(
+    ("remark", "label"),
+    [
+        (". It is the capital of France.", "Paris"),
+        (". France is governed from there.", "Paris"),
+        ('". It is the capital.', "Paris"),
+        ("! This is the capital.", "Paris"),
+        (", because it is the capital.", "Paris"),
+        (", since it is the capital.", "Paris"),
+        (", I think.", "Paris"),
+        (" Inc. Its founder is dead.", "Paris Inc"),
+        (" because it is the capital.", "Paris"),
+        (" since 1990.", "Paris since 1990"),
+        (", Texas, U.S. It is small.", "Paris, Texas, U.S"),
+        (" and nine more towns that all have the same name. They are small.",
+         "Paris and nine more towns that all have the same name. They are small"),
+    ],
+)  # fmt: skip
+def test_a_remark_after_a_few_words_is_no_part_of_the_text(remark, label):
+    assert read("text", f"The answer is Paris{remark}").label == label
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "I cannot help with that.",
+        "I'm sorry, but I can't answer this.",
+        "as an AI, I do not know",
+        "I am unable to say.",
+    ],
+)
+def test_a_refusal_is_no_text_that_answers(refusal):
+    assert read("text", f"The answer is {refusal}").outcome == "unparsed"
+    assert read("text", json.dumps({"rationale": "", "answer": refusal})).outcome == "unparsed"
+
+
+@pytest.mark.parametrize("text", ["as follows:\nParis", "one of these:\n- Paris"])
+def test_a_text_that_is_only_announced_is_none(text):
+    assert read("text", f"The answer is {text}").outcome == "unparsed"
+
+
+@pytest.mark.parametrize("text", ["Mr. Smi", "Paris.", "Paris. It is"])
+def test_a_text_that_may_go_on_is_truncated(text):
+    assert read("text", f"The answer is {text}", finish="length").outcome == "truncated"
+    assert read("text", f"The answer is {text}\n\nIt", finish="length").outcome == "ok"
+
+
+def test_an_answer_that_is_asked_and_denied_is_none():
+    assert choose("The answer is (b) mall? No, they are closed.").outcome == "unparsed"
+    assert choose("The answer is (b) mall. Hmm, no. It is (a) park.").outcome == "unparsed"
+    assert choose("The answer is (b) mall. Could it be a park? No.").label == "mall"
+    assert read("number", "The answer is 5.5? No, 6.").outcome == "unparsed"
+    assert read("text", "The answer is Paris? No, London.").outcome == "unparsed"
 
 
 @pytest.mark.parametrize("text", ["Paris", "I like it.\nParis", "The answer is", "#### Paris"])
@@ -54,6 +117,43 @@ def test_a_made_up_next_question_is_cut_off(made_up, stop):
     reply = "People shop there. So the answer is (b) mall."
     expected = Annotation("7", "ok", "People shop there.", "mall")
     assert choose(reply + made_up, stop=stop) == expected
+
+
+SUM = Example("7", "She has 5 apples and buys 3. How many apples has she?")
+
+
+def add(text: str) -> Annotation:
+    return parse_completion(Task("", Wording("{{ q }}"), Answer("number")), SUM, Completion(text))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        f"I repeat it.\nProblem: {SUM.text}\nSolution: 5 + 3 = 8.\n",
+        f"Sure.\n\n**Question:** {SUM.text}\n",
+        "Step 1.\nInput: 5 apples and 3.\n",
+        f"Well.\n### Problem 1:\n{SUM.text}\n",
+    ],
+)
+def test_the_rows_own_question_asked_again_is_not_cut_off(again):
+    assert add(f"{again}The answer is 8.").label == "8"
+    assert add(f"The answer is 9.\n{again}The answer is 8.").label == "9"
+
+
+def test_another_question_is_made_up_even_before_an_answer():
+    for question in ("He has 5 pears. How many has he?", "She has 6 apples and buys 3."):
+        assert add(f"They add up.\n\nQuestion: {question}\nThe answer is 5.").label is None
+        assert add(f"5 + 3\n8\n\nQuestion: {question}\nThe answer is 5.").label == "8"
+
+
+@pytest.mark.parametrize("must", ["must be", "should be", "would be", "will be", "has to be"])
+def test_what_the_answer_must_be_is_its_answer_where_no_other_is(must):
+    reply = f"People shop there. So the answer {must} (b) mall."
+    assert choose(reply) == Annotation("7", "ok", "People shop there.", "mall")
+    assert choose(f"The answer is (a) park. The answer {must} (b) mall.").label == "park"
+    assert choose(f"The answer {must} one letter.\n\nB").label == "mall"
+    assert choose(f"If she swam, the answer {must} (b) mall.").outcome == "unparsed"
+    assert read("text", f"The answer {must} in English.").outcome == "unparsed"
 
 
 def test_a_stop_text_of_the_task_is_obeyed():
@@ -321,7 +421,11 @@ def test_a_json_object_beside_an_answer_is_no_reply_of_that_form():
         ("number", "true", None),
         ("equation", '"6 * 7"', "6 * 7"),
         ("equation", '"six * 7"', None),
+        ("number", '"\\\\boxed{7}"', "7"),
         ("text", '"Paris."', "Paris"),
+        ("text", '"Answer: Paris"', "Paris"),
+        ("text", '"The answer is \\\\boxed{Paris}."', "Paris"),
+        ("text", '"Paris. It is in France."', "Paris. It is in France"),
         ("text", '""', None),
     ],
 )

@@ -129,6 +129,8 @@ def test_a_choice_is_read_however_it_is_put(text):
         ("The answer is not park.", "negation"),
         ("The answer is not (a) park but (b) mall.", "negation"),
         ("The answer is neither park.", "negation"),
+        ("The answer is hardly park.", "negation"),
+        ("The answer is park for walks and mall for shops.", "more than one choice"),
         ("The answer is none of the above.", "negation"),
         ("The answer is anything except park.", "negation"),
         ("The answer is that park is not it.", "negation"),

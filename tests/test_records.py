@@ -66,6 +66,40 @@ def test_a_csv_cell_may_hold_lines_and_commas(tmp_path):
     assert [e.text for e in read_examples(path, SIMPLE)] == ["One, two\nthree", "Next"]
 
 
+def test_a_csv_cell_may_be_long(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"text\n{'x' * 200_000}\n", encoding="utf-8")
+    assert [len(e.text) for e in read_examples(path, SIMPLE)] == [200_000]
+
+
+def bad_utf8() -> pyarrow.Array:
+    offsets, data = b"\0\0\0\0\1\0\0\0\2\0\0\0", b"a\xff"
+    buffers = [None, pyarrow.py_buffer(offsets), pyarrow.py_buffer(data)]
+    return pyarrow.Array.from_buffers(pyarrow.string(), 2, buffers)
+
+
+@pytest.mark.parametrize(
+    "column", [bad_utf8(), pyarrow.array([0, 2**60], pyarrow.timestamp("ms"))], ids=["text", "time"]
+)
+def test_a_parquet_value_that_cannot_be_read(tmp_path, column):
+    path = tmp_path / "rows.parquet"
+    table = pyarrow.table({"text": ["First", "Second"], "other": column})
+    pyarrow.parquet.write_table(table, path, row_group_size=1)
+    with pytest.raises(DataError) as caught:
+        read_examples(path, SIMPLE)
+    assert str(caught.value).startswith(f"{path} row 2, in row group 1: a value cannot be read (")
+    assert str(caught.value).endswith("; mend the row")
+
+
+def test_bytes_of_parquet_are_text_where_they_are_utf8(tmp_path):
+    row = {"text": "é".encode(), "label": b"yes", "image": {"bytes": b"\xff"}}
+    path = write_parquet(tmp_path / "rows.parquet", [row])
+    assert read_examples(path, SIMPLE) == [Example("rows-1", "é", (), "yes")]
+    for broken in ({"text": b"\xff"}, {"text": "a", "label": b"\xff"}):
+        with pytest.raises(DataError, match=r"rows\.parquet row 1: "):
+            read_examples(write_parquet(tmp_path / "rows.parquet", [broken]), SIMPLE)
+
+
 def test_parquet(tmp_path):
     assert read_examples(write_parquet(tmp_path / "rows.parquet", ROWS), SIMPLE) == EXAMPLES
 
@@ -114,7 +148,10 @@ def test_options_in_a_csv_cell_are_json_and_the_template_gets_the_list(tmp_path)
 
 @pytest.mark.parametrize(
     ("kind", "gold", "canonical"),
-    [("number", 42.0, "42"), ("number", "1,234", "1234"), ("equation", "(84/2)", "84 / 2")],
+    [
+        *[("number", 42.0, "42"), ("number", "1,234", "1234"), ("equation", "(84/2)", "84 / 2")],
+        *[("number", 1e-07, "0.0000001"), ("equation", 1e16, "1" + "0" * 16)],
+    ],
 )
 def test_gold_is_brought_into_canonical_form(tmp_path, kind, gold, canonical):
     task = Task("", Wording("{{ q }}", gold="gold"), Answer(kind))
@@ -200,10 +237,11 @@ def test_exemplars_have_a_label_and_reasons_on_one_line():
         ("r.jsonl", b'{"text": "\\ud83d"}\n', " row 1: is no JSON ("),
         ("r.csv", b"id,text\n1,a,b\n", " row 1: its cells do not match the header line; mend"),
         ("r.csv", b"id,text\n1\n", " row 1: its cells do not match the header line; mend"),
-        ("r.csv", b"text\n" + b"x" * 200_000, " row 1: is no CSV (field larger than field limit"),
+        ("r.csv", b'text\n"' + b"x" * 10_000_001,
+         " row 1: is no CSV (field larger than field limit (10000000), is a quote never closed?)"),
         ("r.parquet", b"PAR1 not", "cannot be read as Parquet ("),
     ],
-)
+)  # fmt: skip
 def test_a_file_that_cannot_be_read(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
@@ -237,6 +275,31 @@ def test_a_row_that_the_template_cannot_take(tmp_path, template, reason):
         read_examples(path, Task("", Wording(template), LABELS))
     assert str(caught.value).startswith(f"{path} row 1: ")
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ text }}", "its input is empty (text is null); fill its fields or leave the row out"),
+        ("{{ text.strip() }}", "'None' has no attribute 'strip') (text is null); the row's fields"),
+        ("{{ text | length }}", "has no len()) (text is null); mend it, or the row"),
+    ],
+)
+def test_a_null_is_never_worded(tmp_path, template, reason):
+    path = write_jsonl(tmp_path / "rows.jsonl", [{"text": None, "label": None}])
+    with pytest.raises(DataError) as caught:
+        read_examples(path, Task("", Wording(template), LABELS))
+    assert reason in str(caught.value)
+    [example] = read_examples(path, Task("", Wording("So: {{ text }}"), LABELS))
+    assert example.text == "So:"
+
+
+@pytest.mark.parametrize("options", ["[" * 100_000, [None, "park"]], ids=["nested", "null"])
+def test_options_that_are_none(tmp_path, options):
+    path = write_jsonl(tmp_path / "rows.jsonl", [{"q": "Where?", "o": options}])
+    with pytest.raises(DataError, match="row 1: its options, 'o', ") as caught:
+        read_examples(path, Task("", Wording("{{ q }}", options="o"), Answer("choice")))
+    assert len(str(caught.value)) < 500 + len(str(path))
 
 
 @pytest.mark.parametrize("template", ["{{ text", "{% if %}", "{{ text | nofilter }}"])

@@ -25,6 +25,7 @@ from distilwhy.store.ledger import call_key
 from distilwhy.teachers.anthropic import ANTHROPIC
 from distilwhy.teachers.gemini import GEMINI
 from distilwhy.teachers.http import WIRES, HttpTeacher
+from distilwhy.teachers.wire import count
 from endpoint import Endpoint, says, sends
 from test_http_teacher import KEY, ask
 
@@ -604,6 +605,19 @@ KEY_HEADERS = {
     "anthropic": {"x-api-key": KEY, "anthropic-version": "2023-06-01"},
     "gemini": {"x-goog-api-key": KEY},
 }
+
+
+@pytest.mark.parametrize("value", [5, 5.0])
+def test_a_count_of_tokens(value):
+    assert count(value) == 5
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, False, -1, 5.5, 1e30, float("inf"), float("nan"), "5", None, [5]],
+)
+def test_what_is_no_count_of_tokens(value):
+    assert count(value) is None
 
 
 def test_every_kind_is_tested():

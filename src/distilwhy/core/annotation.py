@@ -4,11 +4,12 @@ Reading is tolerant of what real teachers do, and never guesses: where two readi
 possible it says so, and the row trains nothing.
 
 1. Thinking between ``<think>`` tags, and markdown emphasis, are taken away.
-2. The text is cut where a made-up next question starts.
+2. The text is cut where a made-up next question starts. The row's own, asked over again before
+   there is an answer, is not made up.
 3. What is left may be a JSON object with a ``rationale`` and an ``answer``. Else:
 4. The answer is what follows the last "the answer is", "Answer:", ``####`` or ``\\boxed``;
    a teacher that answers twice has corrected itself. Failing all of these, a last line that
-   is an answer and nothing else.
+   is an answer and nothing else; failing that, but not for text, "the answer must be".
 5. The rationale is what stands before it.
 """
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from distilwhy.core.answer import Unreadable
+from distilwhy.core.shown import bare, visible
 from distilwhy.core.statement import read_statement, whole_statement
 from distilwhy.core.task import Example, Task
 
@@ -86,30 +88,20 @@ class Annotation:
 
 
 _LONGEST_LABEL = 200
+_LONGEST_QUESTION = 5000
 
-_TAG = re.compile(r"<(/?)think(?:ing)?>", re.I)
-_MARKUP = (
-    (re.compile(r"^\s*```\w*\s*$", re.M), ""),
-    (re.compile(r"</?(?:b|strong|i|em|u)>", re.I), ""),
-    (re.compile(r"~~[^~\n]{1,300}~~"), ""),
-    (re.compile(r"(?<![\w)])(\*\*|__)(?=\S)(.{1,500}?)(?<=\S)\1(?!\d)"), r"\2"),
-    (re.compile(r"(?<![\w)*])\*(?=[^\s*])([^*\n]{1,300}?)(?<=\S)\*(?![\w*])"), r"\1"),
-    (re.compile(r"(?<!\w)_(?=\S)([^_\n]{1,300}?)(?<=\S)_(?!\w)"), r"\1"),
-    (re.compile(r"`([^`\n]{1,300})`"), r"\1"),
-)
-_WIDE = str.maketrans("：（），．；！？＝。", ":(),.;!?=.")
-_END = re.compile(r"<\|[\w ]+\|>|<｜[^｜\n]+｜>|</s>|<eos>|<end_of_turn>|\[/?INST\]")
 _NEXT_QUESTION = re.compile(
     r"\n\s*(?:#+\s*)?(?:Q|Question|Input|Problem|Example|Exercise|Instruction|Human|User)"
     r"\s*\d*\s*[:.)]",
     re.I,
 )
+_WORD = re.compile(r"\w+")
 _QUALITY = r"(?:final|correct|best|right|short|closest|(?:most\s+)?likely|most\s+\w+)\s+"
 _CUE = re.compile(
     r"(?:\b(?P<so>so|therefore|thus|hence|finally),?\s+)?(?:"
     rf"(?<![\w-])(?:(?:the|my|our|its)\s+)?(?:{_QUALITY}){{0,3}}(?:answer|ans)(?:\s+(?:choice|option))?"
     r"(?:\s+(?:to|for)\s+(?:this|the|that)\s+(?:\w+\s+)?(?:question|problem))?"
-    r"\s*(?:is\b\s*:?|[:=])"
+    r"\s*(?:is\b\s*:?|(?P<must>(?:must|should|would|will|has to) be\b)|[:=])"
     rf"|(?<![\w-])(?:(?:the|my|our)\s+)?{_QUALITY}(?:option|choice)\s*(?:is\b\s*:?|:)"
     r"|^[#\s]*(?:final\s+|correct\s+)?answer[\s#]*$"
     r"|<answer>|(?P<hashes>^\#{4}(?!\#)|(?<=\s)\#{4}(?!\#))|(?P<box>\\boxed|\\fbox)"
@@ -121,18 +113,22 @@ _SUPPOSED = re.compile(
     r"(?:that\s+|if\s+|whether\s+)?|\b(?:if|whether|unless|suppose|assuming)\s+(?:that\s+)?)$",
     re.I,
 )
+_ON_CONDITION = re.compile(r"\b(?:if|unless|otherwise|were|suppose|assuming)\b[^.!?\n]*$", re.I)
 _TAKEN_BACK = re.compile(
-    r"(?:^|[.!?\n(—]|\s-\s)\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:it|that|the)\b"
+    r"(?:^|[.!?\n(—]|\s-\s)\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:(?:it|that|the)\b|[\d($])"
+    r"|(?:hmm+|oh),? no\b"
     r"|hold on|actually|correction\b|scratch that|on second thought"
     r"|let me (?:re|double|correct|fix)|i made an? (?:mistake|error)|i was wrong|(?:i|my) apolog)",
     re.I,
 )
+_ASKED = re.compile(r"(?:[^.!?\n]|\.(?=\w))*\?\W*(?:no|not|nope|wrong|wait|hmm?|maybe)\b", re.I)
 _NO_ANSWER = re.compile(r"\W*(?:explanation|reason(?:ing|s)?|rationale|because|note)\b", re.I)
 _OPENING = re.compile(
     r"^(?:A|assistant|rationale|reason(?:ing|s)?|explanation|thought|analysis)\s*:\s*", re.I
 )
 _CLOSING = re.compile(r"(?:(?:^|\s)[-$*#>]+|[#*`,;:]+|\$\$|\\[\[(]|[\s(<])+$")
 _COMPLETE = re.compile(r"\n|[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
+_COMPLETE_TEXT = re.compile(r"\n")  # a text may go on after a full stop, as "Mr." does
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\n])\W*$")
 _LIST_MARK = re.compile(r"^\s*\d{1,2}[.)](?=\s|$)", re.M)
 _REFUSAL = re.compile(
@@ -167,12 +163,12 @@ def parse_completion(
     finish = completion.finish_reason.lower()
     if finish in _REFUSED:
         return Annotation(example.id, "refused", problem=f"finish: {completion.finish_reason}")
-    shown = _visible(completion.text)
-    body = _cut(shown, stop)
+    shown = visible(completion.text)
+    body = _cut(shown, stop, example.text)
     # Where more follows than is read, it was not the answer that the limit cut.
     cut_short = finish in _CUT_SHORT and len(body) == len(shown)
     try:
-        found = _read_object(task, example, _cut(_bare(completion.text), stop))
+        found = _read_object(task, example, _cut(bare(completion.text), stop))
         rationale, label = found or _read(task, example, body, cut_short=cut_short)
     except Unreadable as error:
         return Annotation(example.id, _outcome(finish, shown), problem=str(error))
@@ -200,8 +196,9 @@ def _read_object(task: Task, example: Example, text: str) -> tuple[str, str] | N
     fields = {name.strip().lower(): value for name, value in fields.items()}
     rationale, answer = _field(fields, "rationale"), _field(fields, "answer")
     if answer not in task.answer.labels:
-        answer = read_statement(task.answer, example.options, _visible(answer))
-    return _reasons_alone(task, example, _visible(rationale), answer), answer
+        stated = _without_cue(visible(answer))
+        answer = read_statement(task.answer, example.options, stated, alone=True)
+    return _reasons_alone(task, example, visible(rationale), answer), answer
 
 
 def _field(fields: dict[str, object], name: str) -> str:
@@ -213,6 +210,16 @@ def _field(fields: dict[str, object], name: str) -> str:
     if not isinstance(value, str | None):
         raise Unreadable(f"the {name!r} of the JSON object is no text")
     return value or ""
+
+
+def _without_cue(text: str) -> str:
+    """``Paris`` of ``Answer: Paris``, which a field named so need not say."""
+    at = 0
+    while cue := _CUE.match(text, at):
+        at = cue.end()
+        if cue["box"]:
+            return _payload(text, cue)[0]
+    return text[at:]
 
 
 def _reasons_alone(task: Task, example: Example, text: str, label: str) -> str:
@@ -228,62 +235,80 @@ def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[
     if not body:
         raise Unreadable("the reply is empty")
     cues = [cue for cue in _CUE.finditer(body) if _is_cue(task, example, body, cue)]
-    if not cues:
-        return _read_last_line(task, example, body, cut_short=cut_short)
-    cue = cues[-1]
-    if not cue["so"] and _SUPPOSED.search(body[: cue.start()]):
+    stated = [cue for cue in cues if not cue["must"]]
+    if not stated:
+        if last := _read_last_line(task, example, body, cut_short=cut_short):
+            return last
+        if not cues:
+            raise Unreadable("no answer is stated")
+    cue = (stated or cues)[-1]
+    if _is_supposed(body[: cue.start()], cue):
         raise Unreadable(f"the answer is only supposed: {body[cue.start() :][:60]!r}")
     payload, end = _payload(body, cue)
-    if _TAKEN_BACK.search(payload, 1) or _TAKEN_BACK.search(body[end:]):
+    taken_back = _TAKEN_BACK.search(payload, 1) or _TAKEN_BACK.search(body[end:])
+    if taken_back or _ASKED.match(payload):
         raise Unreadable("the answer is taken back")
-    if cut_short and not cue["box"] and not _COMPLETE.search(body[cue.end() :].strip()):
+    complete = _COMPLETE_TEXT if task.answer.kind == "text" else _COMPLETE
+    if cut_short and not cue["box"] and not complete.search(body[cue.end() :].strip()):
         raise Unreadable("the reply may have been cut within its answer")
     label = read_statement(task.answer, example.options, payload)
-    start = _opening_of_statement(task, example, body, cues, label)
-    return _tidy(body[:start]), label
+    told = cues[: cues.index(cue) + 1]
+    return _tidy(body[: _opening_of_statement(task, example, body, told, label)]), label
 
 
-def _visible(text: str) -> str:
-    """What a reader is shown: no thinking, no emphasis, nothing past an end-of-text token."""
-    shown = _bare(text).translate(_WIDE)
-    for pattern, plain in _MARKUP:
-        shown = pattern.sub(plain, shown)
-    return shown.strip()
+def _is_supposed(before: str, cue: re.Match[str]) -> bool:
+    """Whether an answer is one that the teacher does not think right, or right only in a case."""
+    if cue["must"] and _ON_CONDITION.search(before):
+        return True
+    return not cue["so"] and _SUPPOSED.search(before) is not None
 
 
-def _bare(text: str) -> str:
-    """A text without thinking and without what follows an end-of-text token."""
-    shown = _without_thinking(text).strip()
-    end = _END.search(shown, 1)
-    return shown[: end.start()] if end else shown
+def _cut(text: str, stop: Sequence[str], own: str = "") -> str:
+    """A text up to the first stop text or made-up question.
 
-
-def _without_thinking(text: str) -> str:
-    """Text outside ``<think>`` tags; an opening or a closing tag alone counts as well."""
-    shown: list[str] = []
-    at, thinking = 0, False
-    for tag in _TAG.finditer(text):
-        if tag[1] and not thinking:
-            shown = []
-        elif not thinking:
-            shown.append(text[at : tag.start()])
-        at, thinking = tag.end(), not tag[1]
-    return "".join(shown) + ("" if thinking else text[at:])
-
-
-def _cut(text: str, stop: Sequence[str]) -> str:
+    Args:
+        own: The row's input. A reply may ask it over again before it answers.
+    """
     ends = [at for mark in stop if mark and (at := text.find(mark)) > 0]
-    if made_up := _NEXT_QUESTION.search(text):
-        ends.append(made_up.start())
+    at = 0
+    for question in _NEXT_QUESTION.finditer(text):
+        asked = text[question.end() : question.end() + _LONGEST_QUESTION]
+        if not _asks_again(asked, own) or _answers(text[at : question.start()]):
+            ends.append(question.start())
+            break
+        at = question.end()
     return text[: min(ends)].strip() if ends else text
 
 
+def _answers(text: str) -> bool:
+    return any(not cue["must"] for cue in _CUE.finditer(text))
+
+
+def _asks_again(text: str, own: str) -> bool:
+    """Whether a first line is the row's own question: all its numbers, and nearly all its words."""
+    words = _WORD.findall(text.lstrip().split("\n", 1)[0].lower())
+    foreign = set(words).difference(_WORD.findall(own.lower()))
+    strange = sum(word in foreign for word in words)
+    return strange < len(words) / 5 and not any(word[0].isdigit() for word in foreign)
+
+
 def _is_cue(task: Task, example: Example, body: str, cue: re.Match[str]) -> bool:
-    """``####`` is a cue where an answer follows; elsewhere it is a heading."""
-    if not cue["hashes"]:
-        return True
+    """``####`` and "the answer must be" are cues where an answer follows.
+
+    Elsewhere they are a heading, and what is asked of an answer.
+    """
     line = body[cue.end() : cue.end() + _LONGEST_LABEL].split("\n", 1)[0]
-    return whole_statement(task.answer, example.options, line) is not None
+    if cue["hashes"]:
+        return whole_statement(task.answer, example.options, line) is not None
+    return not cue["must"] or (task.answer.kind != "text" and _can_read(task, example, line))
+
+
+def _can_read(task: Task, example: Example, text: str) -> bool:
+    try:
+        read_statement(task.answer, example.options, text)
+    except Unreadable:
+        return False
+    return True
 
 
 def _payload(body: str, cue: re.Match[str]) -> tuple[str, int]:
@@ -341,12 +366,14 @@ def _tidy(text: str) -> str:
     return " ".join(_CLOSING.sub("", _OPENING.sub("", text.strip())).split())
 
 
-def _read_last_line(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[str, str]:
-    """A reply without a cue: its last line must be an answer, whole and alone."""
+def _read_last_line(
+    task: Task, example: Example, body: str, *, cut_short: bool
+) -> tuple[str, str] | None:
+    """A reply without a cue: its last line, if that is an answer, whole and alone."""
     before, _, last = body.rpartition("\n")
     label = whole_statement(task.answer, example.options, last.strip("#$ "))
     if label is None or (_LIST_MARK.fullmatch(last) and _LIST_MARK.search(before)):
-        raise Unreadable("no answer is stated")
+        return None
     if cut_short and not _COMPLETE.search(last):
         raise Unreadable("the reply may have been cut within its answer")
     return _tidy(before), label

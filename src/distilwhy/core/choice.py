@@ -19,7 +19,8 @@ _BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
 _AFTER = re.compile(r"[\w+#]|[-']\w|[.,/:]\d")
 _LABELS_ITS_TEXT = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
 _NEGATED = re.compile(
-    r"\b(?:not|no|neither|none|never|cannot|except|unlike|unclear|unknown|ambiguous|depends)\b"
+    r"\b(?:not|no|neither|none|never|cannot|except|unlike|unclear|unknown|ambiguous|depends"
+    r"|hardly|barely|scarcely)\b"
     r"|n't\b|\b(?:rather than|instead of)\b",
     re.I,
 )
@@ -31,6 +32,7 @@ _FILLER = re.compile(
 )
 _SEVERAL = re.compile(r"\b(?:either|both|between|any of|all of|one of)\b", re.I)
 _DENIED = re.compile(r"\s+(?:\w+\s+){0,2}(?:not|\w+n't|wrong|incorrect)\b", re.I)
+_FOR_ONE = re.compile(r"\W*for\b[^.!?,;]*\b(?:and|but)\s+(?:\w+ly\s+)?")
 _TURN = re.compile(
     r"[.!?](?:\s|$)|\b(?:not|because|since|as|for|so|which|while|whereas|unlike|given)\b"
     r"|\b(?:rather than|instead of|due to)\b",
@@ -131,7 +133,8 @@ def _names_another(line: str, first: Mention, others: list[Mention]) -> bool:
     """Whether another choice stands beside the first, not in an aside such as ``, not …``."""
     at = first.end
     for other in others:
-        if _TURN.search(line[at : other.start]):
+        between = line[at : other.start]
+        if _TURN.search(between) and not _FOR_ONE.fullmatch(between):
             return False
         if other.choice != first.choice:
             return True

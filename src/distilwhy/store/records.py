@@ -4,19 +4,27 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import compress, repeat
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jinja2
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 
 from distilwhy.core.answer import letter
 from distilwhy.core.task import Example, Exemplar, Task, Wording
 from distilwhy.errors import ConfigError, DataError
 
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+
 Row = Mapping[str, object]
 
 _BATCH = 1000
+_LONGEST_CELL = 10_000_000
+_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,7 @@ def _jsonl_rows(path: Path, wanted: Iterable[object]) -> Iterator[tuple[Row, str
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:
+    csv.field_size_limit(_LONGEST_CELL)
     rows = csv.DictReader(_lines(path, "utf-8-sig", newline=""))
     number = 0
     try:
@@ -150,7 +159,10 @@ def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:
                 )
             yield dict(row), f"{path} row {number}"
     except csv.Error as error:
-        raise DataError(f"{path} row {number + 1}: is no CSV ({error}); mend the row") from None
+        hint = ", is a quote never closed?" if "limit" in str(error) else ""
+        raise DataError(
+            f"{path} row {number + 1}: is no CSV ({error}{hint}); mend the row"
+        ) from None
 
 
 def _lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[str]:
@@ -165,15 +177,45 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Row, str]]:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
+    number = group = 0
     try:
-        batches = ParquetFile(path).iter_batches(batch_size=_BATCH)
-        rows = (row for batch in batches for row in batch.to_pylist())
-        for number, row in enumerate(rows, 1):
-            yield row, f"{path} row {number}"
+        file = ParquetFile(path)
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(_BATCH, row_groups=[group]):
+                for row in _unpacked(batch):
+                    number += 1
+                    yield row, f"{path} row {number}"
     except (ArrowException, OSError) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({_first_line(error)}); write it anew"
         ) from None
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"{path} row {number + 1}, in row group {group}: a value cannot be read "
+            f"({_first_line(error)}); mend the row"
+        ) from None
+
+
+def _unpacked(batch: "RecordBatch") -> Iterator[dict[str, object]]:
+    """The rows of a batch; where one cannot be read, one by one up to it."""
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):
+        rows = (row for at in range(len(batch)) for row in batch.slice(at, 1).to_pylist())
+    binary = any("binary" in str(kind) for kind in batch.schema.types)
+    yield from map(_decoded, rows) if binary else rows
+
+
+def _decoded(value: Any) -> Any:
+    """A value with its bytes as text, where they are UTF-8."""
+    if isinstance(value, dict):
+        return {name: _decoded(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_decoded(inner) for inner in value]
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value
 
 
 def _hub_rows(source: HubSplit) -> Iterator[tuple[Row, str]]:
@@ -204,16 +246,24 @@ def _lettered(options: list[str]) -> str:
     return "\n".join(f"({letter(i)}) {option}" for i, option in enumerate(options))
 
 
+def _worded(value: object) -> object:
+    """What is written for a value in the input: nothing for null, as for an empty CSV cell."""
+    if isinstance(value, bytes):
+        raise ValueError("a value is no UTF-8 text")
+    return "" if value is None else value
+
+
 class _Reader:
     """Words rows as one task says."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         environment = SandboxedEnvironment(
-            undefined=jinja2.StrictUndefined, keep_trailing_newline=False
+            undefined=jinja2.StrictUndefined, keep_trailing_newline=False, finalize=_worded
         )
         environment.filters["lettered"] = _lettered
         try:
+            self.needed = find_undeclared_variables(environment.parse(task.wording.template))
             self.template = environment.from_string(task.wording.template)
         except jinja2.TemplateSyntaxError as error:
             raise ConfigError(
@@ -238,17 +288,25 @@ class _Reader:
         except jinja2.UndefinedError as error:
             fields = ", ".join(sorted(map(str, row)))
             raise DataError(
-                f"{where}: the input template cannot be filled ({error.message}); "
-                f"the row's fields are {fields}"
+                f"{where}: the input template cannot be filled ({error.message})"
+                f"{self._nulls(row)}; the row's fields are {fields}"
             ) from None
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
             raise DataError(
-                f"{where}: the input template cannot be filled ({_first_line(error)}); "
-                "mend it, or the row"
+                f"{where}: the input template cannot be filled ({_first_line(error)})"
+                f"{self._nulls(row)}; mend it, or the row"
             ) from None
         if not text:
-            raise DataError(f"{where}: its input is empty; fill its fields or leave the row out")
+            raise DataError(
+                f"{where}: its input is empty{self._nulls(row)}; fill its fields or leave the row "
+                "out"
+            )
         return text
+
+    def _nulls(self, row: Row) -> str:
+        """Which fields of the input are null: `` (question is null)``; "" if none is."""
+        nulls = sorted(name for name in self.needed if name in row and row[name] is None)
+        return f" ({', '.join(nulls)} is null)" if nulls else ""
 
     def _options(self, row: Row, where: str, wording: Wording) -> tuple[str, ...]:
         if wording.options is None:
@@ -257,12 +315,18 @@ class _Reader:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 value = None
         if not isinstance(value, list) or len(value) < 2:
+            found = repr(_field(row, wording.options))
             raise DataError(
                 f"{where}: its options, {wording.options!r}, must be a list of two or more; "
-                f"found {_field(row, wording.options)!r}"
+                f"found {found if len(found) <= _SHOWN else found[:_SHOWN] + '…'}"
+            )
+        if any(option is None or isinstance(option, bytes) for option in value):
+            raise DataError(
+                f"{where}: its options, {wording.options!r}, have one that is null or no UTF-8 "
+                "text; write a text there"
             )
         return tuple(str(option) for option in value)
 
@@ -271,10 +335,11 @@ class _Reader:
         value = _field(row, field) if field else None
         if value is None or value == "":
             return None
-        text, answer = str(value), self.task.answer
+        answer = self.task.answer
+        text = _digits(value) if answer.kind in ("number", "equation") else str(value)
         letters = {letter(i): option for i, option in enumerate(options)}
         label = answer.canonical(text, options) or letters.get(text.strip().lower())
-        if label is None:
+        if label is None or isinstance(value, bytes):
             space = answer.choices(options)
             expected = f"one of {', '.join(space)}" if space else f"of kind {answer.kind}"
             raise DataError(
@@ -282,6 +347,11 @@ class _Reader:
                 f"it must be {expected}"
             )
         return label
+
+
+def _digits(value: object) -> str:
+    """A value as text, a float such as 1e-07 in plain digits."""
+    return format(Decimal(repr(float(value))), "f") if isinstance(value, float) else str(value)
 
 
 def _field(row: Row, path: str) -> object:

@@ -69,5 +69,9 @@ def with_extra(body: Body, extra: Mapping[str, Any]) -> Body:
 
 
 def count(value: object) -> int | None:
-    """A count of tokens, if it can be one."""
-    return value if isinstance(value, int) and 0 <= value < 2**63 else None
+    """A count of tokens, if it can be one: ``5``, or as some write it ``5.0``."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < 2**63 else None
