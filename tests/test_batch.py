@@ -380,7 +380,7 @@ def fail_with(code: int, message: str, *, at: str, times: int = 99):
 @pytest.mark.parametrize(
     ("code", "at", "message"),
     [
-        (401, "POST /v1/files", "refuses the key (HTTP 401: no); name its key in"),
+        (401, "POST /v1/files", "refuses the key (HTTP 401: no); put it in an"),
         (401, "GET /v1/batches/batch_0", "refuses the key (HTTP 401: no)"),
         (404, "POST /v1/files", "has no batch interface (HTTP 404: no); take teacher.batch out"),
         (405, "POST /v1/batches", "has no batch interface (HTTP 405: no); take teacher.batch out"),

@@ -258,3 +258,12 @@ def test_fixed_labels(labels, text, label):
     annotation = read("choice", text, labels=labels)
     assert annotation.label == label
     assert annotation.outcome == ("ok" if label else "unparsed")
+
+
+@pytest.mark.parametrize(
+    ("said", "choice"),
+    [("park", "park"), ("the park", "the park"), ("The Park", None), ("May", "May"), ("MAY", None)],
+)
+def test_choices_that_are_alike_are_told_apart_to_the_letter(said: str, choice: str | None):
+    options = ("park", "the park", "May", "may")
+    assert read("choice", f"So the answer is {said}.", options).label == choice

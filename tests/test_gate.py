@@ -72,9 +72,13 @@ def test_nothing_more_is_asked_for_when_nobody_agrees(opened, endpoint: Endpoint
     with pytest.raises(TeacherError, match="not agreed to"):
         annotate(opened(), agree=Person(False))
     assert len(endpoint.asked) == 16
-    nobody = Person()
-    assert annotate(opened(), agree=nobody).from_ledger == 16
-    assert len(endpoint.asked) == 60
+    with pytest.raises(TeacherError, match="not agreed to"):
+        annotate(opened(), agree=Person(False))
+    assert len(endpoint.asked) == 16
+    person = Person(True)
+    assert annotate(opened(), agree=person).from_ledger == 16
+    assert (len(endpoint.asked), person.offers[0].estimate.calls) == (60, 44)
+    assert annotate(opened(rows=80), agree=Person(True)).answered == 20
 
 
 def test_answers_that_cannot_be_read_end_it(opened, endpoint: Endpoint):

@@ -206,7 +206,7 @@ def test_a_key_that_is_refused_ends_it_after_one_request(endpoint: Endpoint, mon
     assert str(caught.value) == (
         f"{endpoint.url} refuses the key (HTTP 401: wrong key ***); check the key in $MY_KEY"
     )
-    with pytest.raises(TeacherError, match=r"; name its key in teacher\.api_key_env$"):
+    with pytest.raises(TeacherError, match=r"and name that in teacher\.api_key_env$"):
         ask(endpoint.url, "hello")
     assert len(endpoint.asked) == 2
 

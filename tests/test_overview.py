@@ -188,3 +188,19 @@ def test_the_plan_with_what_was_spent_as_json(opened):
     annotate(opened())
     found = json.loads(call("plan", opened().file, "--json").stdout)
     assert found["spent"] == {"certain": pytest.approx(0.018), "possible": 0.0}
+
+
+def test_labels_that_are_equal_are_counted_as_gold_has_them(write_experiment, endpoint: Endpoint):
+    endpoint.otherwise = [says("So the answer is 7 * 12.", usage=USAGE)]
+    task = {"task.answer": {"kind": "equation"}, "task.exemplars": []}
+    rows = [{"id": f"a{i}", "message": f"Message {i}.", "kind": "12 * 7"} for i in range(4)]
+    changes = {**task, "data.test": None, "data.validation": 0.25}
+    experiment = open_experiment(write_experiment(changes, train=rows), endpoint.url)
+    annotate(experiment)
+    assert look_over(experiment).labels == [LabelCount("12 * 7", 4, 4)]
+
+
+def test_a_split_that_was_not_asked_about_is_not_said_to_have_no_gold(opened):
+    experiment = opened()
+    annotate(experiment, limit=1)
+    assert "no gold" not in call("annotations", experiment.file).output

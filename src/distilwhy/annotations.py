@@ -90,7 +90,11 @@ def _outcome_rows(tallies: list[Tally]) -> Iterator[tuple[str, list[str]]]:
             yield name, [f"{number:,}" for number in numbers]
     if any(tally.score for tally in tallies):
         scores = [tally.score for tally in tallies]
-        yield "agrees with gold", [f"{s.accuracy:.1%}" if s else "no gold" for s in scores]
+        none = ["no gold" if tally.asked else "" for tally in tallies]
+        yield (
+            "agrees with gold",
+            [f"{s.accuracy:.1%}" if s else why for s, why in zip(scores, none, strict=True)],
+        )
         yield (
             "  95 % interval",
             [f"{s.low:.1%} to {s.high:.1%}" if s else "" for s in scores],

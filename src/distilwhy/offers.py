@@ -110,7 +110,8 @@ def describe_spending(found: Spending, currency: str) -> str:
     if not found.possible:
         return certain
     return (
-        f"{certain}, and up to {as_money(found.possible)} for calls that were lost or are under way"
+        f"{certain}, and up to {as_money(found.possible)} for calls that were lost, are under way "
+        "or came without a count of tokens"
     )
 
 

@@ -6,9 +6,9 @@ file that they stand in.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from distilwhy.config.strict import EachOnce, Strict, overlay
 from distilwhy.config.student import StudentConfig, TrainingConfig
@@ -156,6 +156,15 @@ class Settings(Strict):
                 )
             known[name] = student
         return value
+
+    @model_validator(mode="after")
+    def _priced(self) -> Self:
+        if isinstance(self.teacher, HttpTeacherConfig) and self.teacher.budget and not self.prices:
+            raise ValueError(
+                f"teacher.budget {self.teacher.budget:g} needs prices to be kept; write what a "
+                "million tokens cost under 'prices'"
+            )
+        return self
 
     @property
     def students(self) -> dict[str, StudentConfig]:

@@ -161,10 +161,16 @@ def _find_texts(line: str, choices: tuple[str, ...]) -> list[_Hit]:
             end = at + len(bare)
             if all(free[at:end]) and _stands_alone(low, at, end):
                 free[at:end] = [False] * len(bare)
-                exact = {c for c in by_text[bare] if line[at:end] in c}
-                hits.append(_Hit(frozenset(exact or by_text[bare]), at, end, False))
+                hits.append(_Hit(_written(line[:end], by_text[bare]), at, end, False))
             at = low.find(bare, end)
     return hits
+
+
+def _written(line: str, alike: set[str]) -> frozenset[str]:
+    """Those of some choices, alike but for capitals and articles, that a line ends with to the
+    letter, ``the park`` before ``park``; all of them where it ends with none."""
+    exact = [choice for choice in alike if line.endswith(_flat(choice).strip(_ENDS))]
+    return frozenset([max(exact, key=len)] if exact else alike)
 
 
 def _stands_alone(low: str, start: int, end: int) -> bool:

@@ -265,7 +265,9 @@ class _Annotating:
         self._ask(lambda: iter(calls.values()), limit)
         sample = look_at(self._inquiry, self._ledger, rows)
         check(sample, teacher.gate)
-        if self._keeper.made > made and (limit is None or self._keeper.made < limit):
+        # Where they were answered before, and nothing else was, nobody has agreed yet.
+        is_open = self._keeper.made > made or 0 < len(known) == found.answered
+        if is_open and (limit is None or self._keeper.made < limit):
             new = [calls[key] for key in self._ledger.answered(calls) - known]
             left = found.missing - len(new)
             basis = replace(

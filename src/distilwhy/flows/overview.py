@@ -193,9 +193,8 @@ class _LabelCount:
     the teacher was told are not its own."""
 
     def __init__(self, experiment: Experiment) -> None:
-        self.by_place = (
-            experiment.task.answer.kind == "choice" and not experiment.task.answer.labels
-        )
+        self._answer = experiment.task.answer
+        self.by_place = self._answer.kind == "choice" and not self._answer.labels
         self.shares = array("d")
         self._teacher: Counter[str] = Counter()
         self._gold: Counter[str] = Counter()
@@ -218,7 +217,9 @@ class _LabelCount:
         return sorted(found, key=lambda count: (-count.teacher, -count.gold))
 
     def _name(self, example: Example, label: str) -> str:
-        """The label; an option that each row has others of, by its place."""
+        """The label, as gold has it; an option that each row has others of, by its place."""
+        if self._answer.same(label, example.gold):
+            label = str(example.gold)
         if self.by_place and label in example.options:
             return f"({letter(example.options.index(label))})"
         return label

@@ -65,7 +65,8 @@ class ReplyReader:
         # Not where it is 403: some say so of what one row holds.
         if status == 401 or _WRONG_KEY in content:
             name = self._config.api_key_env
-            advice = f"check the key in ${name}" if name else "name its key in teacher.api_key_env"
+            unnamed = "put it in an environment variable, and name that in teacher.api_key_env"
+            advice = f"check the key in ${name}" if name else unnamed
             raise TeacherError(f"{where} refuses the key ({what}); {advice}")
         if status == 402 or any(mark in content for mark in _UNPAID):
             raise TeacherError(f"{where} wants to be paid ({what}); top the account up")
