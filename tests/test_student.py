@@ -33,7 +33,9 @@ from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tok
 
 TEXTS = ["The router drops 42 calls a day.", "A camera, 7 years old; naïve café.", "Line Desk"] * 3
 TINY = ScratchConfig(width=16, layers=1, heads=2, feedforward=32, vocabulary=400)
-LIMITS = StudentConfig(scratch=TINY, max_label_tokens=12, max_rationale_tokens=16)
+LIMITS = StudentConfig(
+    scratch=TINY, max_input_tokens=64, max_label_tokens=12, max_rationale_tokens=16
+)
 CHOICE = Task("", Wording("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks", "Accounts")))
 TEXT = Task("", Wording("{{ x }}"), Answer("text"))
 
@@ -122,6 +124,50 @@ def test_a_choice_that_is_longer_than_labels_may_be_is_not_cut(method: str, fami
     student = Student(build_network(brief(task, method, limits), TEXTS, 0).eval())
     found = student.predict([Example(str(i), text) for i, text in enumerate(TEXTS)])
     assert {prediction.label for prediction in found} <= set(labels)
+
+
+SPLIT = ("not_entailment", "front-end", "C++", "don't know", "U.S.", "<=50K", "the router")
+
+
+@pytest.mark.parametrize("method", ["finetune", "rationale-then-label", "label-then-rationale"])
+def test_a_choice_is_known_whatever_its_tokenizer_makes_of_it(tmp_path: Path, method: str):
+    """WordPiece gives ``not _ entailment`` back for ``not_entailment``, or [UNK] for C++."""
+    task = Task("", Wording("{{ x }}"), Answer("choice", SPLIT))
+    limits = LIMITS.model_copy(update={"model": str(save_bert(tmp_path)), "family": "seq2seq"})
+    network = build_network(brief(task, method, limits), [], 0).eval()
+    assert isinstance(network, Seq2SeqNetwork)
+    spelling, place = network._spelling, METHODS[method]
+    menu = spelling.menu(place, SPLIT)
+    assert list(menu.choices.values()) == list(SPLIT)
+    for ids, choice in menu.choices.items():
+        before = [*spelling.lead, *spelling.label] if place.place == "before" else []
+        assert spelling.read("label", place, [*before, *ids], menu.choices).label == choice
+    found = Student(network).predict([Example(str(i), text) for i, text in enumerate(TEXTS)])
+    assert {prediction.label for prediction in found} <= set(SPLIT)
+
+
+def test_choices_that_are_written_alike_are_refused(tmp_path: Path):
+    labels = Task("", Wording("{{ x }}"), Answer("choice", ("½", "¼")))
+    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    save_bert(tmp_path)
+    with pytest.raises(StudentError, match="'½' and '¼' cannot be told apart by this model's tok"):
+        pretrained(tmp_path, labels, family="seq2seq")
+    student = pretrained(tmp_path, own, family="seq2seq")
+    with pytest.raises(StudentError, match="'½' and '¼' cannot be told apart by this model's tok"):
+        student.predict([Example("1", "the router", ("½", "¼"))])
+    [found] = student.predict([Example("1", "the router", ("Calls", "calls"))])
+    assert found.label == "Calls"
+
+
+def test_options_of_several_lines_are_written_whole():
+    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    examples = [Example(str(i), text, ("a\nb", "b\nc")) for i, text in enumerate(TEXTS)]
+    found = scratch(own, "label-then-rationale").predict(examples)
+    assert {prediction.label for prediction in found} <= {"a\nb", "b\nc"}
+    limits = LIMITS.model_copy(update={"family": "causal"})
+    student = Student(build_network(brief(own, "label-then-rationale", limits), TEXTS, 0).eval())
+    with pytest.raises(StudentError, match=r"'a\\nb' holds what ends a label .* on one line"):
+        student.predict(examples)
 
 
 def test_predictions_do_not_depend_on_their_company():

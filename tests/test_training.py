@@ -237,6 +237,22 @@ def test_truncation_is_counted_and_keeps_the_end():
     assert found["input"].cut == found["label"].cut == 0
 
 
+def test_labels_that_are_choices_are_learnt_whole():
+    labels = tuple(f"the very same beginning, and then {end}" for end in ("one", "two"))
+    task = Task("", Wording("{{ x }}"), Answer("choice", labels))
+    for family in ("seq2seq", "causal"):
+        limits = LIMITS.model_copy(update={"family": family, "max_label_tokens": 3})
+        network = build_network(Brief(task, METHODS["finetune"], limits), labels, 0)
+        lengths = Lengths(limits)
+        rows = [
+            network.encode(TrainingRow("x", (Target("label", one),)), lengths) for one in labels
+        ]
+        first, second = (row.variants[0][0].ids for row in rows)
+        assert first != second
+        assert lengths.truncation()["label"].cut == 0
+        assert lengths.truncation()["label"].longest > 3
+
+
 def bare_rows(lengths: list[int], variants: int = 1) -> list[EncodedRow]:
     def targets(index: int) -> tuple[EncodedTarget, ...]:
         return (EncodedTarget("label", [0], [index]),)

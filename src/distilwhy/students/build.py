@@ -142,7 +142,7 @@ def _scratch(brief: Brief, texts: Iterable[str]) -> Network:
             f"{config.scratch.heads} heads"
         )
     if config.family == "causal":
-        return CausalNetwork(*scratch_causal(config, texts), brief)
+        return CausalNetwork(*scratch_causal(config, texts, brief.task.answer.labels), brief)
     if config.family == "encoder":
         return EncoderNetwork(*scratch_encoder(brief, texts), brief)
     return Seq2SeqNetwork(*scratch_seq2seq(config, texts), brief)

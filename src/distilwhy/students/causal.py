@@ -66,7 +66,8 @@ class CausalNetwork(Network):
         self._spelling = spell_by_words(tokenizer)
         self._openings = _openings(tokenizer, self._spelling)
         head, self._tail = _template_lengths(tokenizer)
-        _check_room(model, self._spelling, brief.limits, head + self._tail)
+        self._spelling.menu(brief.method, brief.task.answer.labels)
+        _check_room(model, self._spelling, brief, head + self._tail)
 
     def encode(self, row: TrainingRow, lengths: Lengths) -> EncodedRow:
         tasks = TASKS if self.brief.two_passes else TASKS[:1]
@@ -119,7 +120,7 @@ class CausalNetwork(Network):
         return EncodedTarget(
             target.task,
             self._opening(target.task),
-            self._spelling.spell(target, lengths),
+            self._spelling.spell(target, lengths, is_choice=self.brief.chooses),
             target.weight,
             target.temperature,
             TASKS.index(target.task) if self.brief.two_passes else 0,
@@ -216,8 +217,13 @@ def load_causal(folder: str | Path, config: StudentConfig | None) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
-def scratch_causal(config: StudentConfig, texts: Iterable[str]) -> tuple[Any, Any]:
+def scratch_causal(
+    config: StudentConfig, texts: Iterable[str], labels: Sequence[str] = ()
+) -> tuple[Any, Any]:
     """A small Llama-shaped model, and a tokenizer trained on ``texts``.
+
+    Args:
+        labels: Those that are written whole, however long.
 
     Raises:
         StudentError: if that shape is none of a Llama's, or adapters are asked for.
@@ -238,7 +244,7 @@ def scratch_causal(config: StudentConfig, texts: Iterable[str]) -> tuple[Any, An
             intermediate_size=shape.feedforward,
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.heads,
-            max_position_embeddings=_positions(spell_by_words(tokenizer), config),
+            max_position_embeddings=_positions(spell_by_words(tokenizer), config, labels),
             attention_dropout=shape.dropout,
             tie_word_embeddings=True,
             pad_token_id=tokenizer.pad_token_id,
@@ -302,22 +308,27 @@ def _template_lengths(tokenizer: Any) -> tuple[int, int]:
     return len(_ids(tokenizer, before)), len(_ids(tokenizer, after))
 
 
-def _positions(spelling: Spelling, limits: StudentConfig) -> int:
-    """The most tokens that a prompt and what is written after it may have."""
+def _positions(spelling: Spelling, limits: StudentConfig, labels: Sequence[str] = ()) -> int:
+    """The most tokens that a prompt and what is written after it may have.
+
+    Args:
+        labels: Those that are written whole.
+    """
     markers = len(spelling.label) + len(spelling.rationale)
-    written = limits.max_label_tokens + limits.max_rationale_tokens + 1
-    return limits.max_input_tokens + markers + written
+    label = max([limits.max_label_tokens, *(len(spelling.ids(label)) for label in labels)])
+    return limits.max_input_tokens + markers + label + limits.max_rationale_tokens + 1
 
 
-def _check_room(model: Any, spelling: Spelling, limits: StudentConfig, template: int) -> None:
+def _check_room(model: Any, spelling: Spelling, brief: Brief, template: int) -> None:
     """See to it that template, source and targets fit."""
+    limits, labels = brief.limits, brief.task.answer.labels
     if template >= limits.max_input_tokens:
         raise StudentError(
             f"student.max_input_tokens {limits.max_input_tokens} has no room for a text beside "
             f"the {template} tokens of the model's chat template; raise it"
         )
     most = getattr(model.config, "max_position_embeddings", None)
-    over = _positions(spelling, limits) - most if isinstance(most, int) and most > 0 else 0
+    over = _positions(spelling, limits, labels) - most if isinstance(most, int) and most > 0 else 0
     if over > 0:
         raise StudentError(
             f"student.max_input_tokens {limits.max_input_tokens} and what is written after the "

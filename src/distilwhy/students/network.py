@@ -15,9 +15,11 @@ import torch
 from torch.nn import functional
 
 from distilwhy.config import StudentConfig
+from distilwhy.core.answer import fold
 from distilwhy.core.method import Method, Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example, Task
-from distilwhy.students.constrain import Trie, build_trie, find
+from distilwhy.errors import StudentError
+from distilwhy.students.constrain import Choices, Menu, build_trie, find
 
 IGNORED = -100
 PREFIXES: dict[TargetTask, str] = {"label": "predict: ", "rationale": "explain: "}
@@ -39,6 +41,11 @@ class Brief:
     method: Method
     limits: StudentConfig
     two_passes: bool = False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it answers with one of some choices."""
+        return self.task.answer.kind == "choice"
 
     def source(self, text: str, task: TargetTask) -> str:
         """What is read to do a task for a text."""
@@ -111,13 +118,15 @@ class Lengths:
     """Counts the texts that are cut, part by part: ``input``, ``label``, ``rationale``."""
 
     limits: StudentConfig
-    found: dict[str, list[int]] = field(default_factory=dict)
+    found: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
 
-    def cut(self, part: str, ids: list[int], end: int = 0) -> list[int]:
-        """The first ids that fit, the last ``end`` of them kept."""
+    def cut(self, part: str, ids: list[int], end: int = 0, *, is_choice: bool = False) -> list[int]:
+        """The first ids that fit, the last ``end`` of them kept; all those of a choice, which
+        would be none any more."""
         limit = self.limit(part)
-        self.found.setdefault(part, []).append(len(ids))
-        if len(ids) <= limit:
+        is_cut = len(ids) > limit and not is_choice
+        self.found.setdefault(part, []).append((len(ids), is_cut))
+        if not is_cut:
             return ids
         return ids[: limit - end] + (ids[-end:] if end else [])
 
@@ -128,7 +137,10 @@ class Lengths:
         """What was cut of each part that was seen."""
         return {
             part: Truncation(
-                sum(n > self.limit(part) for n in many), len(many), max(many), self.limit(part)
+                sum(is_cut for _, is_cut in many),
+                len(many),
+                max(length for length, _ in many),
+                self.limit(part),
             )
             for part, many in self.found.items()
         }
@@ -370,9 +382,14 @@ class Spelling:
         found = self.tokenizer(self.space + text, add_special_tokens=False, verbose=False)
         return list(found.input_ids) if text else []
 
-    def spell(self, target: Target, lengths: Lengths) -> list[int]:
-        """All the ids that a student writes for a target."""
-        part = lengths.cut(target.task, self.ids(target.text))
+    def spell(self, target: Target, lengths: Lengths, *, is_choice: bool = False) -> list[int]:
+        """All the ids that a student writes for a target.
+
+        Args:
+            is_choice: Whether its labels are choices.
+        """
+        is_choice = is_choice and target.task == "label"
+        part = lengths.cut(target.task, self.ids(target.text), is_choice=is_choice)
         if target.before is not None:
             before = lengths.cut("rationale", self.ids(target.before))
             return [*self.lead, *before, *self.label, *part, self.end]
@@ -381,25 +398,58 @@ class Spelling:
             return [*self.lead, *part, *self.rationale, *after, self.end]
         return [*self.lead, *part, self.end]
 
-    def trie(self, choices: Sequence[str], lead: list[int], end: int) -> Trie:
-        """The choices as a tree of ids, each after ``lead`` and ended by ``end``."""
-        return build_trie([[*lead, *self.ids(choice), end] for choice in choices])
+    def menu(self, method: Method, choices: Sequence[str]) -> Menu:
+        """How a student of a method writes each of some choices.
 
-    def read(self, task: TargetTask, method: Method, ids: Sequence[int]) -> Written:
-        """What was written, taken apart."""
+        Raises:
+            StudentError: if two are written alike, or one holds what ends a label.
+        """
+        lead = [] if method.place == "before" else self.lead
+        end = self.rationale[0] if method.place == "after" else self.end
+        found: dict[tuple[int, ...], str] = {}
+        for choice in choices:
+            ids = self.ids(choice)
+            twin = found.setdefault((*lead, *ids), choice)
+            if fold(twin) != fold(choice):
+                raise StudentError(
+                    f"the choices {twin!r} and {choice!r} cannot be told apart by this model's "
+                    "tokenizer; word them otherwise, or take another student.model"
+                )
+            if end in ids or self.end in ids:
+                raise StudentError(
+                    f"the choice {choice!r} holds what ends a label for a student trained by "
+                    f"{method.name!r}; word it otherwise, on one line"
+                )
+        return Menu(found, build_trie([[*ids, end] for ids in found]))
+
+    def read(
+        self, task: TargetTask, method: Method, ids: Sequence[int], choices: Choices | None = None
+    ) -> Written:
+        """What was written, taken apart.
+
+        Args:
+            choices: What the label may be; None where it may be anything.
+        """
         if method.place == "before":
             begun = find(ids, self.label)
             if begun is None:
                 return Written(rationale=self._text(ids))
             said = ids[: begun - len(self.label)]
-            return Written(self._text(ids[begun:]), self._text(said))
+            return Written(self._label(ids[begun:], choices), self._text(said))
         if method.place == "after":
             begun = find(ids, self.rationale)
             said = ids[: begun - len(self.rationale)] if begun is not None else ids
             reasons = self._text(ids[begun:]) if begun is not None else ""
-            return Written(self._text(said).split("\n")[0], reasons)
-        text = self._text(ids)
-        return Written(text, "") if task == "label" else Written("", text)
+            label = self._label(said, choices)
+            return Written(label if choices else label.split("\n")[0], reasons)
+        if task == "label":
+            return Written(self._label(ids, choices))
+        return Written(rationale=self._text(ids))
+
+    def _label(self, ids: Sequence[int], choices: Choices | None) -> str:
+        """A label; a choice is known by its ids, as a tokenizer may lose some of its text."""
+        known = choices.get(tuple(ids)) if choices else None
+        return self._text(ids) if known is None else known
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()

@@ -97,6 +97,7 @@ class Seq2SeqNetwork(Network):
         label, rationale = tokenizer.convert_tokens_to_ids([LABEL_TOKEN, RATIONALE_TOKEN])
         lead = _lead(tokenizer, self._start)
         self._spelling = Spelling(tokenizer, lead, "", [int(label)], [int(rationale)])
+        self._spelling.menu(brief.method, brief.task.answer.labels)
 
     @property
     def shape(self) -> Shape:
@@ -114,7 +115,7 @@ class Seq2SeqNetwork(Network):
                 EncodedTarget(
                     target.task,
                     [self._opens(target.task)],
-                    self._spelling.spell(target, lengths),
+                    self._spelling.spell(target, lengths, is_choice=self.brief.chooses),
                     target.weight,
                     target.temperature,
                     tasks.index(target.task) if self.brief.two_passes else 0,
