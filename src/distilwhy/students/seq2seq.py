@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
@@ -37,9 +36,9 @@ from distilwhy.students.network import (
     Lengths,
     Network,
     Shape,
-    Spelling,
     TaskOutput,
     Written,
+    check_positions,
     foretelling,
     pad,
     pooled_logits,
@@ -48,6 +47,8 @@ from distilwhy.students.network import (
     targets_of,
     temperatures,
 )
+from distilwhy.students.pretrained import Pretrained
+from distilwhy.students.spelling import Spelling, longest_label
 from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
 from distilwhy.students.writing import write
 
@@ -98,6 +99,7 @@ class Seq2SeqNetwork(Network):
         lead = _lead(tokenizer, self._start)
         self._spelling = Spelling(tokenizer, lead, "", [int(label)], [int(rationale)])
         self._spelling.menu(brief.method, brief.task.answer.labels)
+        _check_room(model, self._spelling, brief)
 
     @property
     def shape(self) -> Shape:
@@ -239,29 +241,44 @@ def _make_ready(model: Any, tokenizer: Any, limits: StudentConfig) -> None:
     )
 
 
-def load_seq2seq(folder: str | Path) -> Any:
+def _check_room(model: Any, spelling: Spelling, brief: Brief) -> None:
+    """See to it that both halves have positions for what they read."""
+    limits = brief.limits
+    wanted = limits.max_input_tokens
+    check_positions(model.get_encoder(), wanted, f"student.max_input_tokens is {wanted}")
+    label = longest_label(spelling, limits, brief.task.answer.labels)
+    rationale = limits.max_rationale_tokens if brief.method.writes_rationales else 0
+    in_one = brief.method.place in ("before", "after")
+    longest = label + 1 + rationale if in_one else max(label, rationale)
+    # What opens the decoder is read too; the end is not.
+    wanted = 1 + len(spelling.lead) + longest
+    said = f"what {brief.method.name!r} writes may be {wanted} tokens long"
+    check_positions(model.get_decoder(), wanted, f"{said} (student.max_rationale_tokens)")
+
+
+def load_seq2seq(found: Pretrained) -> Any:
     """A pretrained or saved encoder–decoder."""
-    return AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
+    return found.model(AutoModelForSeq2SeqLM)
 
 
-def warm_start(folder: str | Path, tokenizer: Any, config: StudentConfig) -> Any:
+def warm_start(found: Pretrained, tokenizer: Any, config: StudentConfig) -> Any:
     """A pretrained encoder with a decoder, fresh or copied from it (Rothe, Narayan & Severyn
     2020, *Leveraging Pre-trained Checkpoints for Sequence Generation Tasks*).
 
     A copied decoder is the encoder's own layers with fresh cross-attention; a fresh one takes
     only the embeddings, and has ``student.decoder_layers`` layers.
     """
-    encoder = AutoModel.from_pretrained(folder, dtype=torch.float32)
+    encoder = found.model(AutoModel)
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
-    shape = AutoConfig.from_pretrained(folder)
+    shape = found.config()
     shape.is_decoder = shape.add_cross_attention = True
     shape.tie_word_embeddings = True
     if config.decoder == "copied":
-        decoder = AutoModelForCausalLM.from_pretrained(folder, config=shape, dtype=torch.float32)
+        decoder = found.model(AutoModelForCausalLM, shape)
     else:
         shape.num_hidden_layers = config.decoder_layers
-        decoder = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+        decoder = found.fresh(AutoModelForCausalLM, shape)
         copied = encoder.get_input_embeddings().weight.detach().clone()
         decoder.get_input_embeddings().weight.data = copied
         decoder.tie_weights()

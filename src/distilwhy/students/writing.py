@@ -9,7 +9,8 @@ from transformers import LogitsProcessorList
 from distilwhy.core.method import TargetTask
 from distilwhy.core.task import Example
 from distilwhy.students.constrain import Constrained, Menu
-from distilwhy.students.network import Brief, Spelling, Written
+from distilwhy.students.network import Brief, Written
+from distilwhy.students.spelling import Spelling
 
 
 @torch.inference_mode()
