@@ -136,6 +136,8 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
         ({"methods": ["zzz"]}, f"methods: unknown method 'zzz'; it must be one of {METHODS}"),
         ({"methods": ["finetune", "finetune"]},
          "methods: 'finetune' stands twice; name each once"),
+        ({"seeds": [0, -1]}, "seeds.1: -1: input should be greater than or equal to 0"),
+        ({"seeds": [2**31]}, "seeds.0: 2147483648: input should be less than 2147483648"),
         ({"seeds": [1, 1]}, "seeds: 1 stands twice; name each once"),
         ({"teacher.annotate": ["train", "train"]},
          "teacher.annotate: 'train' stands twice; name each once"),
