@@ -161,6 +161,15 @@ def test_choices_that_are_written_alike_are_refused(tmp_path: Path):
     assert found.label == "Calls"
 
 
+@pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
+def test_a_row_without_options_of_its_own_is_refused(family: str):
+    own = Task("", Wording("{{ x }}", options="among"), Answer("choice"))
+    limits = LIMITS.model_copy(update={"family": family})
+    student = Student(build_network(brief(own, "finetune", limits), TEXTS, 0).eval())
+    with pytest.raises(StudentError, match=r"'text' has none; give --file .* the field 'among'"):
+        student.predict([Example("1", "x", ("a", "b")), Example("text", "x")])
+
+
 def test_options_of_several_lines_are_written_whole():
     own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
     examples = [Example(str(i), text, ("a\nb", "b\nc")) for i, text in enumerate(TEXTS)]

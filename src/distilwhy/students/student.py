@@ -50,7 +50,8 @@ class Student:
             explain: Ask for the rationale too; that costs a second, longer decoding.
 
         Raises:
-            StudentError: if it is to explain and was taught no rationales.
+            StudentError: if it is to explain and was taught no rationales, or an example has
+                no options to choose among.
         """
         answers = self._write("label", examples, batch_size)
         rationales = self.explain(examples, batch_size=batch_size) if explain else None
@@ -118,10 +119,24 @@ class Student:
         network.to(device or choose_device()).eval()
         return cls(network)
 
+    def _check_options(self, examples: Sequence[Example]) -> None:
+        """See to it that there is something to choose among."""
+        task = self.brief.task
+        if not self.brief.chooses or task.answer.labels:
+            return
+        bare = next((example.id for example in examples if not example.options), None)
+        if bare is not None:
+            raise StudentError(
+                f"this student chooses among a row's own options, and {bare!r} has none; give "
+                f"--file with rows that have the field {task.wording.options!r}, or from Python "
+                "an Example with its options"
+            )
+
     def _write(
         self, task: TargetTask, examples: Sequence[Example], batch_size: int
     ) -> list[Written]:
         """What the network writes for each example, like lengths decoded together."""
+        self._check_options(examples)
         order = sorted(range(len(examples)), key=lambda i: len(examples[i].text))
         written = [Written()] * len(examples)
         for start in range(0, len(order), batch_size):
