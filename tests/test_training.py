@@ -2,6 +2,7 @@
 
 from math import log
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -131,6 +132,28 @@ def test_the_papers_prefixes_name_the_task_before_the_source():
     read = [decode(ids, skip_special_tokens=True).strip() for ids in row.sources]
     assert read == ["predict: 0 of apple", "explain: 0 of apple"]
     assert len({tuple(target.opening) for target in row.variants[0]}) == 1
+
+
+@pytest.mark.parametrize("family", ["seq2seq", "causal"])
+@pytest.mark.parametrize("method", ["rationale-then-label", "label-then-rationale"])
+def test_one_sequence_is_asked_for_as_it_was_learnt(family: str, method: str):
+    limits = LIMITS.model_copy(update={"family": family})
+    brief = Brief(TASK, METHODS[method], limits, two_passes=True)
+    student = Student(build_network(brief, ["predict: explain: 1 of plum"], 0).eval())
+    told = {"before": "it is"} if method == "rationale-then-label" else {"after": "it is"}
+    [row] = encode(student, [TrainingRow("plum", (Target("label", "blue", **told),))])
+    learnt = row.sources[row.variants[0][0].source]
+    asked: list[list[int]] = []
+    ask = student.network.model.generate
+
+    def listen(**given: Any) -> Any:
+        asked.append(given["input_ids"][0].tolist())
+        return ask(**given)
+
+    student.network.model.generate = listen
+    student.predict([Example("1", "plum")], explain=True)
+    assert len(asked) == 2
+    assert all(ids[: len(learnt)] == learnt for ids in asked)
 
 
 def test_a_row_without_a_rationale_adds_its_label_alone():

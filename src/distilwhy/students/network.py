@@ -46,8 +46,10 @@ class Brief:
         return self.task.answer.kind == "choice"
 
     def source(self, text: str, task: TargetTask) -> str:
-        """What is read to do a task for a text."""
-        return PREFIXES[task] + text if self.two_passes else text
+        """What is read to do a task for a text; one sequence for both is the label's."""
+        if not self.two_passes:
+            return text
+        return PREFIXES[task if self.method.place == "apart" else "label"] + text
 
 
 @dataclass(frozen=True)
