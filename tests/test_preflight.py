@@ -362,3 +362,22 @@ def test_a_model_is_looked_for_beside_the_experiment(
     assert lesson.student.model == "./bert"
     assert build_student(lesson).network.width == 16
     assert replace(lesson, model="").fingerprint == lesson.fingerprint
+
+
+def test_a_test_row_that_cannot_be_asked_about_stops_a_training(write_experiment: WriteExperiment):
+    def rows(name: str, options: list[str]) -> list[dict[str, object]]:
+        return [
+            {"id": f"{name}{i}", "message": "m", "kind": options[0], "among": options}
+            for i in range(8)
+        ]
+
+    changes = {
+        "task.answer": {"kind": "choice", "options": "among"},
+        "task.exemplars": [],
+        "methods": ["finetune"],
+        "student": {"family": "encoder", "scratch": {"width": 16}, "max_input_tokens": 32},
+    }
+    long = rows("t", ["a " * 40, "b"])
+    file = write_experiment(changes, train=rows("a", ["a", "b"]), test=long)
+    with pytest.raises(StudentError, match=r"^row 't0': its options are \d+ tokens long"):
+        train_students(open_experiment(file))

@@ -20,7 +20,9 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
 )
+from typer.testing import CliRunner
 
+from distilwhy.cli import app
 from distilwhy.config import ScratchConfig, StudentConfig
 from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS
@@ -368,6 +370,33 @@ def test_an_error_without_words_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("distilwhy.students.pretrained.AutoConfig.from_pretrained", fail)
     with pytest.raises(StudentError, match=r"cannot be loaded \(RuntimeError\)"):
         pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
+def test_rows_are_asked_about_without_their_gold_and_long_ones_counted(family: str, tmp_path: Path):
+    task = Task("", Wording("{{ x }}", gold="y"), CHOICE.answer)
+    limits = LIMITS.model_copy(update={"family": family, "max_input_tokens": 20})
+    saved = Student(build_network(brief(task, "finetune", limits), TEXTS, 0).eval())
+    (tmp_path / "student").mkdir()
+    saved.save(tmp_path / "student")
+    rows = [{"x": "short", "y": "no such label"}, {"x": "A long one. " * 20}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["predict", str(tmp_path / "student"), "--file", str(tmp_path / "rows.jsonl")]
+    result = CliRunner().invoke(app, command)
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["rows-1", "rows-2"]
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith("1 of 2 inputs are longer than the 20 tokens that the student reads, ")
+    assert "longer" not in CliRunner().invoke(app, [*command[:2], "short"]).stderr
+
+
+def test_a_row_with_options_that_do_not_go_is_named():
+    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    limits = LIMITS.model_copy(update={"family": "encoder"})
+    student = Student(build_network(brief(own, "finetune", limits), TEXTS, 0).eval())
+    rows = [Example("fine", "x", ("a", "b")), Example("much", "x", ("router " * 90, "b"))]
+    for ask in (student.predict, student.network.check_rows):
+        with pytest.raises(StudentError, match=r"^row 'much': its options are \d+ tokens long"):
+            ask(rows)
 
 
 def test_a_folder_without_a_student_is_refused(tmp_path: Path):

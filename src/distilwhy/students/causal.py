@@ -67,8 +67,9 @@ class CausalNetwork(Network):
         self._spelling = spell_by_words(tokenizer)
         self._openings = _openings(tokenizer, self._spelling)
         head, self._tail = _template_lengths(tokenizer)
-        self._spelling.menu(brief.method, brief.task.answer.labels)
-        _check_room(model, self._spelling, brief, head + self._tail)
+        _check_template(brief.limits, head + self._tail)
+        _check_room(model, self._spelling, brief.limits, ())
+        self.check_choices(brief.task.answer.labels)
 
     def encode(self, row: TrainingRow, lengths: Lengths) -> EncodedRow:
         tasks = TASKS if self.brief.two_passes else TASKS[:1]
@@ -98,9 +99,18 @@ class CausalNetwork(Network):
             for targets, logits in zip(batch.targets, self._logits(batch), strict=True)
         ]
 
+    def sources(
+        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
+    ) -> list[list[int]]:
+        return [self._source(example.text, task, lengths) for example in examples]
+
+    def check_choices(self, choices: Sequence[str]) -> None:
+        self._spelling.menu(self.brief.method, choices)
+        _check_room(self.model, self._spelling, self.brief.limits, choices)
+
     def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
-        lengths, opening = Lengths(self.brief.limits), self._opening(task)
-        prompts = [[*self._source(e.text, task, lengths), *opening] for e in examples]
+        sources = self.sources(task, examples, Lengths(self.brief.limits))
+        prompts = [[*source, *self._opening(task)] for source in sources]
         ids = pad(prompts, int(self.tokenizer.pad_token_id), left=True).to(self.device)
         mask = pad([[1] * len(prompt) for prompt in prompts], 0, left=True).to(self.device)
         inputs = {"input_ids": ids, "attention_mask": mask}
@@ -302,14 +312,19 @@ def _positions(spelling: Spelling, limits: StudentConfig, labels: Sequence[str] 
     return limits.max_input_tokens + markers + written
 
 
-def _check_room(model: Any, spelling: Spelling, brief: Brief, template: int) -> None:
-    """See to it that template, source and targets fit."""
-    limits, labels = brief.limits, brief.task.answer.labels
+def _check_template(limits: StudentConfig, template: int) -> None:
+    """See to it that there is room for a text within the template."""
     if template >= limits.max_input_tokens:
         raise StudentError(
             f"student.max_input_tokens {limits.max_input_tokens} has no room for a text beside "
             f"the {template} tokens of the model's chat template; raise it"
         )
+
+
+def _check_room(
+    model: Any, spelling: Spelling, limits: StudentConfig, labels: Sequence[str]
+) -> None:
+    """See to it that the source and what is written after it fit."""
     most = getattr(model.config, "max_position_embeddings", None)
     over = _positions(spelling, limits, labels) - most if isinstance(most, int) and most > 0 else 0
     if over > 0:

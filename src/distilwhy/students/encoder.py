@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, BertConf
 from distilwhy.core.method import Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.students.encoder_batch import TASKS, Batch, TargetBatch, build_batch, lay_out
+from distilwhy.students.encoder_batch import TASKS, Batch, Source, TargetBatch, build_batch, lay_out
 from distilwhy.students.label_head import (
     OptionHead,
     classify_vectors,
@@ -35,6 +35,7 @@ from distilwhy.students.network import (
     TaskOutput,
     Written,
     check_positions,
+    naming,
     pad,
     pooled_logits,
     target_losses,
@@ -129,6 +130,14 @@ class EncoderNetwork(Network):
         seen = self._see(batch.source, batch.parts)
         return [self._output(targets, seen) for targets in batch.targets]
 
+    def sources(
+        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
+    ) -> list[list[int]]:
+        return [source for source, _ in self._sources(examples, lengths)]
+
+    def check_choices(self, choices: Sequence[str]) -> None:
+        self._options(choices)
+
     @torch.inference_mode()
     def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
         if task == "rationale" and not self.keeps_decoder:
@@ -178,7 +187,14 @@ class EncoderNetwork(Network):
         """A row's own options as ids, each with its end; none where the labels are fixed."""
         if not self._has_options:
             return ()
-        return tuple([*self._ids(option), self._end] for option in options)
+        found = tuple([*self._ids(option), self._end] for option in options)
+        length, limit = sum(map(len, found)), self.brief.limits.max_input_tokens
+        if length + 2 > limit:
+            raise StudentError(
+                f"its options are {length} tokens long, which leaves no room for its text; raise "
+                f"student.max_input_tokens, which is {limit}"
+            )
+        return found
 
     def _source(
         self, text: str, task: TargetTask, options: Sequence[list[int]], lengths: Lengths
@@ -186,12 +202,6 @@ class EncoderNetwork(Network):
         """A text as ids, cut so that its options fit behind it."""
         ids = self.tokenizer(self.brief.source(text, task), verbose=False).input_ids
         offered = [token for option in options for token in option]
-        limit = lengths.limit("input")
-        if len(offered) + 2 > limit:
-            raise StudentError(
-                f"the options of a row are {len(offered)} tokens long, which leaves no room for "
-                f"its text; raise student.max_input_tokens, which is {limit}"
-            )
         # The options stand first here alone: what is cut is what stands before the end.
         return lengths.cut("input", [*offered, *ids], end=1)[len(offered) :]
 
@@ -266,13 +276,17 @@ class EncoderNetwork(Network):
 
     def _read(self, examples: Sequence[Example]) -> _Seen:
         """One pass over what is asked."""
-        sources = []
-        for example in examples:
-            options = self._options(example.options)
-            lengths = Lengths(self.brief.limits)
-            sources.append((self._source(example.text, "label", options, lengths), options))
+        sources = self._sources(examples, Lengths(self.brief.limits))
         source, parts = lay_out(sources, int(self.tokenizer.pad_token_id))
         return self._see(source.to(self.device), parts.to(self.device))
+
+    def _sources(self, examples: Sequence[Example], lengths: Lengths) -> list[Source]:
+        found = []
+        for example in examples:
+            with naming(example):
+                options = self._options(example.options)
+            found.append((self._source(example.text, "label", options, lengths), options))
+        return found
 
     def _reason(self, seen: _Seen) -> tuple[torch.Tensor, list[str]]:
         """A rationale for each source, and the head's logits for having written it."""

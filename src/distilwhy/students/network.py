@@ -5,7 +5,7 @@ into what it writes. The training loop and ``Student`` know no more of it than t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -272,6 +272,26 @@ class Network(torch.nn.Module, ABC):
         """The losses of a batch, for each task that has targets in it."""
 
     @abstractmethod
+    def sources(
+        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
+    ) -> list[list[int]]:
+        """What is read of the text of each example, cut to the student's lengths."""
+
+    @abstractmethod
+    def check_choices(self, choices: Sequence[str]) -> None:
+        """See to it that a row can have these choices.
+
+        Raises:
+            StudentError: if there is no room for them, or they cannot be told apart.
+        """
+
+    def check_rows(self, examples: Iterable[Example]) -> None:
+        """The same for the own options of each row, which is named where it cannot."""
+        for example in examples:
+            with naming(example):
+                self.check_choices(example.options)
+
+    @abstractmethod
     def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
         """What the student writes for each example, by greedy decoding.
 
@@ -284,6 +304,15 @@ class Network(torch.nn.Module, ABC):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the weights and the tokenizer, so that plain ``transformers`` loads them."""
+
+
+@contextmanager
+def naming(example: Example) -> Iterator[None]:
+    """Within it what is wrong with a row is said with its id."""
+    try:
+        yield
+    except StudentError as error:
+        raise StudentError(f"row {example.id!r}: {error}") from error
 
 
 def targets_of(row: TrainingRow) -> list[tuple[Target, ...]]:

@@ -98,8 +98,8 @@ class Seq2SeqNetwork(Network):
         label, rationale = tokenizer.convert_tokens_to_ids([LABEL_TOKEN, RATIONALE_TOKEN])
         lead = _lead(tokenizer, self._start)
         self._spelling = Spelling(tokenizer, lead, "", [int(label)], [int(rationale)])
-        self._spelling.menu(brief.method, brief.task.answer.labels)
-        _check_room(model, self._spelling, brief)
+        _check_room(model, self._spelling, brief, brief.limits.max_label_tokens)
+        self.check_choices(brief.task.answer.labels)
 
     @property
     def shape(self) -> Shape:
@@ -166,14 +166,24 @@ class Seq2SeqNetwork(Network):
             pooled_logits(logits, targets.labels) if self.pools else None,
         )
 
+    def sources(
+        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
+    ) -> list[list[int]]:
+        found = [self._source(example.text, task) for example in examples]
+        return [lengths.cut("input", ids, end=1) for ids in found]
+
+    def check_choices(self, choices: Sequence[str]) -> None:
+        self._spelling.menu(self.brief.method, choices)
+        label = longest_label(self._spelling, self.brief.limits, choices)
+        if label > self.brief.limits.max_label_tokens:
+            _check_room(self.model, self._spelling, self.brief, label)
+
     def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
-        cap = self.brief.limits.max_input_tokens
-        sources = [self._source(example.text, task) for example in examples]
-        cut = [[*ids[: cap - 1], ids[-1]] if len(ids) > cap else ids for ids in sources]
+        sources = self.sources(task, examples, Lengths(self.brief.limits))
         opening = torch.full((len(examples), 1), self._opens(task), device=self.device)
         inputs = {
-            "input_ids": pad(cut, int(self.tokenizer.pad_token_id)).to(self.device),
-            "attention_mask": pad([[1] * len(ids) for ids in cut], 0).to(self.device),
+            "input_ids": pad(sources, int(self.tokenizer.pad_token_id)).to(self.device),
+            "attention_mask": pad([[1] * len(ids) for ids in sources], 0).to(self.device),
             "decoder_input_ids": opening,
         }
         written = write(self.model, self._spelling, self.brief, task, examples, inputs, 1)
@@ -241,12 +251,12 @@ def _make_ready(model: Any, tokenizer: Any, limits: StudentConfig) -> None:
     )
 
 
-def _check_room(model: Any, spelling: Spelling, brief: Brief) -> None:
-    """See to it that both halves have positions for what they read."""
+def _check_room(model: Any, spelling: Spelling, brief: Brief, label: int) -> None:
+    """See to it that both halves have positions for what they read, labels of so many tokens
+    among it."""
     limits = brief.limits
     wanted = limits.max_input_tokens
     check_positions(model.get_encoder(), wanted, f"student.max_input_tokens is {wanted}")
-    label = longest_label(spelling, limits, brief.task.answer.labels)
     rationale = limits.max_rationale_tokens if brief.method.writes_rationales else 0
     in_one = brief.method.place in ("before", "after")
     longest = label + 1 + rationale if in_one else max(label, rationale)

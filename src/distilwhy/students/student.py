@@ -14,7 +14,7 @@ from distilwhy.core.task import Example, Task, Wording
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_device
 from distilwhy.students.build import family_of, load_network
-from distilwhy.students.network import Brief, Network, Written
+from distilwhy.students.network import Brief, Lengths, Network, Truncation, Written
 
 CARD = "distilwhy.json"
 
@@ -77,6 +77,12 @@ class Student:
                 "rationales to write; ask one that was trained by 'step-by-step'"
             )
         return [found.rationale for found in self._write("rationale", examples, batch_size)]
+
+    def truncation(self, examples: Sequence[Example]) -> Truncation:
+        """How many of the examples, one or more, are longer than the student reads."""
+        lengths = Lengths(self.brief.limits)
+        self.network.sources("label", examples, lengths)
+        return lengths.truncation()["input"]
 
     def save(self, folder: Path) -> None:
         """Write one folder that ``Student.load`` and plain ``transformers`` both load."""

@@ -9,7 +9,7 @@ from transformers import LogitsProcessorList
 from distilwhy.core.method import TargetTask
 from distilwhy.core.task import Example
 from distilwhy.students.constrain import Constrained, Menu
-from distilwhy.students.network import Brief, Written
+from distilwhy.students.network import Brief, Written, naming
 from distilwhy.students.spelling import Spelling
 
 
@@ -76,10 +76,12 @@ def _menus(spelling: Spelling, brief: Brief, examples: Sequence[Example]) -> lis
         return [None] * len(examples)
     labels = brief.task.answer.labels
     shared = spelling.menu(brief.method, labels) if labels else None
-    return [
-        spelling.menu(brief.method, example.options) if example.options else shared
-        for example in examples
-    ]
+    found = []
+    for example in examples:
+        with naming(example):
+            own = spelling.menu(brief.method, example.options) if example.options else shared
+        found.append(own)
+    return found
 
 
 def _longest_label(brief: Brief, menus: Sequence[Menu | None]) -> int:
