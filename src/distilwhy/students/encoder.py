@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, BertConf
 from distilwhy.core.method import Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.students.encoder_batch import TASKS, Batch, Source, TargetBatch, build_batch, lay_out
+from distilwhy.students.encoder_batch import Batch, Source, build_batch, lay_out
 from distilwhy.students.label_head import (
     OptionHead,
     classify_vectors,
@@ -44,6 +44,7 @@ from distilwhy.students.network import (
 from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.rationale_decoder import RationaleDecoder, build_decoder
 from distilwhy.students.settings import check_chooses
+from distilwhy.students.target_batch import TASKS, TargetBatch
 from distilwhy.students.tokenizer import LABEL_TOKEN, train_tokenizer
 
 _HEAD, _DECODER = "head.safetensors", "decoder.safetensors"

@@ -181,7 +181,6 @@ class Shape:
 
     width: int
     layers: int
-    heads: int
     vocabulary: int
 
 
@@ -217,8 +216,7 @@ def read_shape(config: Any) -> Shape:
 
     layers = first("encoder_layers", "num_hidden_layers")
     layers += first("decoder_layers", "num_decoder_layers")
-    heads = first("num_attention_heads") or 1
-    return Shape(first("hidden_size"), layers, heads, first("vocab_size"))
+    return Shape(first("hidden_size"), layers, first("vocab_size"))
 
 
 class Network(torch.nn.Module, ABC):
@@ -374,15 +372,14 @@ def target_losses(
 
     Args:
         logits: ``[positions, vocabulary]``: of the positions that have a label, target after
-            target; or ``[targets, length, vocabulary]``.
+            target.
         labels: ``[targets, length]``; -100 counts for nothing.
         temperatures: ``[targets]``: what logits are divided by; None: by 1.
 
     Returns:
         ``[targets]``.
     """
-    real = labels != IGNORED
-    told = (logits[real] if logits.dim() == 3 else logits).float()
+    real, told = labels != IGNORED, logits.float()
     if temperatures is not None:
         told = told / temperatures[:, None].expand_as(labels)[real][:, None]
     tokens = functional.cross_entropy(told, labels[real], reduction="none")
@@ -394,7 +391,7 @@ def pooled_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Logits averaged over the positions of each target.
 
     Args:
-        logits: ``[positions, vocabulary]`` or ``[targets, length, vocabulary]``, as above.
+        logits: ``[positions, vocabulary]``, as above, or ``[targets, length, vocabulary]``.
         labels: ``[targets, length]``; positions of -100 count for nothing.
 
     Returns:

@@ -45,38 +45,14 @@ from distilwhy.students.network import (
     read_shape,
     target_losses,
     targets_of,
-    temperatures,
 )
 from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.spelling import Spelling, longest_label
+from distilwhy.students.target_batch import TASKS, TargetBatch, gather_targets
 from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
 from distilwhy.students.writing import write
 
-_TASKS: tuple[TargetTask, ...] = ("label", "rationale")
 _SPACED_POINT = re.compile(r"(?<=\d)\s*\.\s+(?=\d)")
-
-
-@dataclass(frozen=True)
-class TargetBatch:
-    """The targets of one task in a batch.
-
-    Attributes:
-        task: Whose targets they are.
-        rows: ``[targets]``: the row of the batch that each belongs to.
-        sources: ``[targets]``: the source that each is written for.
-        inputs: ``[targets, length]``: what the decoder reads.
-        labels: ``[targets, length]``: what it is to write; -100 where there is nothing.
-        weights: ``[targets]``: the share of each in the loss.
-        temperatures: ``[targets]``: what its logits are divided by; None: by 1.
-    """
-
-    task: TargetTask
-    rows: torch.Tensor
-    sources: torch.Tensor
-    inputs: torch.Tensor
-    labels: torch.Tensor
-    weights: torch.Tensor
-    temperatures: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -110,7 +86,7 @@ class Seq2SeqNetwork(Network):
         return replace(decoder, layers=encoder.layers + decoder.layers)
 
     def encode(self, row: TrainingRow, lengths: Lengths) -> EncodedRow:
-        tasks = _TASKS if self.brief.two_passes else _TASKS[:1]
+        tasks = TASKS if self.brief.two_passes else TASKS[:1]
         sources = [self._source(row.source, task) for task in tasks]
         variants = tuple(
             tuple(
@@ -130,19 +106,10 @@ class Seq2SeqNetwork(Network):
 
     def collate(self, rows: Sequence[DrawnRow]) -> Batch:
         filler = int(self.tokenizer.pad_token_id)
-        sources: list[list[int]] = []
-        found: dict[TargetTask, list[tuple[int, int, EncodedTarget]]] = {t: [] for t in _TASKS}
-        for index, drawn in enumerate(rows):
-            places: dict[int, int] = {}
-            for target in drawn.targets:
-                if target.source not in places:
-                    places[target.source] = len(sources)
-                    sources.append(drawn.row.sources[target.source])
-                found[target.task].append((index, places[target.source], target))
+        found, targets = gather_targets(rows, filler)
+        sources = [drawn.row.sources[which] for drawn, which in found]
         return Batch(
-            pad(sources, filler),
-            pad([[1] * len(source) for source in sources], 0),
-            tuple(_target_batch(task, many, filler) for task, many in found.items() if many),
+            pad(sources, filler), pad([[1] * len(source) for source in sources], 0), targets
         )
 
     def forward(self, batch: Batch) -> list[TaskOutput]:
@@ -203,21 +170,6 @@ class Seq2SeqNetwork(Network):
         if task == "label" or self.brief.two_passes or self.brief.method.place != "apart":
             return self._start
         return self._spelling.rationale[0]
-
-
-def _target_batch(
-    task: TargetTask, found: Sequence[tuple[int, int, EncodedTarget]], filler: int
-) -> TargetBatch:
-    targets = [target for _, _, target in found]
-    return TargetBatch(
-        task,
-        torch.tensor([row for row, _, _ in found]),
-        torch.tensor([source for _, source, _ in found]),
-        pad([[*target.opening, *target.ids[:-1]] for target in targets], filler),
-        pad([target.ids for target in targets], IGNORED),
-        torch.tensor([target.weight for target in targets]),
-        temperatures(targets),
-    )
 
 
 def _lead(tokenizer: Any, start: int) -> list[int]:
