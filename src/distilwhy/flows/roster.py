@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from distilwhy.core.method import METHODS
 from distilwhy.errors import StudentError
 from distilwhy.flows.experiment import Experiment
 from distilwhy.students.settings import SCRATCH, check_settings
@@ -38,9 +37,11 @@ def _check(experiment: Experiment, name: str, *, fetch: bool) -> str:
 
         if not fetch and not is_at_hand(model):
             return model
-        for method in experiment.config.methods:
-            two_passes = experiment.config.training.two_passes
-            check_model(Brief(experiment.task, METHODS[method], student, two_passes), model)
+        two_passes = experiment.config.training.two_passes
+        # What there must be room for depends on no more of a method.
+        kinds = {(m.place, m.writes_rationales): m for m in experiment.methods}
+        for method in kinds.values():
+            check_model(Brief(experiment.task, method, student, two_passes), model)
     except StudentError as error:
         raise StudentError(f"study.students.{name}: {error}" if name else str(error)) from error
     return ""
