@@ -17,8 +17,9 @@ from distilwhy.config import StudentConfig
 from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS
 from distilwhy.core.task import Task, Wording
-from distilwhy.students.network import Brief, move
-from distilwhy.students.seq2seq import Batch, Seq2SeqNetwork, TargetBatch
+from distilwhy.students.network import IGNORED, Brief, move
+from distilwhy.students.seq2seq import Batch, Seq2SeqNetwork
+from distilwhy.students.target_batch import TargetBatch
 from distilwhy.students.tokenizer import train_tokenizer
 
 ROUNDS = 5
@@ -45,10 +46,10 @@ def make_batch() -> Batch:
     def ids(length: int) -> torch.Tensor:
         return torch.randint(5, 300, (ROWS, length))
 
-    rows, ones = torch.arange(ROWS), torch.ones(ROWS)
-    label = TargetBatch("label", rows, rows, ids(LABEL), ids(LABEL), ones, None)
+    rows, ones, none = torch.arange(ROWS), torch.ones(ROWS), torch.full((ROWS,), IGNORED)
+    label = TargetBatch("label", rows, rows, none, ids(LABEL), ids(LABEL), ones, None)
     long = ids(RATIONALE)
-    rationale = TargetBatch("rationale", rows, rows, long, long, ones, None)
+    rationale = TargetBatch("rationale", rows, rows, none, long, long, ones, None)
     source = ids(SOURCE)
     return Batch(source, torch.ones_like(source), (label, rationale))
 

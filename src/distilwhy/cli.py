@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -420,7 +421,7 @@ def predict(
     from distilwhy.flows.predict import predict as ask
 
     with _interruptible():
-        predictions = ask(student, text, file, explain=explain)
+        predictions = ask(student, text, file, explain=explain, say=partial(typer.echo, err=True))
     if text is not None and output is None:
         console.show_prediction(predictions[0])
     else:

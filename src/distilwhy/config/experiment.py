@@ -18,6 +18,8 @@ from distilwhy.core.answer import Kind
 from distilwhy.core.cell import MAIN
 from distilwhy.core.method import METHODS
 
+# What dropout draws from holds a seed and a step side by side.
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _STUDENT_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 
@@ -120,7 +122,7 @@ class Settings(Strict):
     methods: Annotated[list[str], EachOnce] = Field(
         default=["finetune", "label-distill", "step-by-step"], min_length=1
     )
-    seeds: Annotated[list[int], EachOnce] = Field(default=[0], min_length=1)
+    seeds: Annotated[list[Seed], EachOnce] = Field(default=[0], min_length=1)
     out: str | None = None
 
     @field_validator("methods")

@@ -32,6 +32,7 @@ from distilwhy.flows.task import build_task, read_task
 from distilwhy.store.examples import open_examples, pick
 from distilwhy.store.records import HubSplit, Source
 from distilwhy.store.run import RunFolder, publish_text
+from distilwhy.students.settings import SCRATCH
 from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.local import LocalTeacher
 from distilwhy.teachers.replicas import reach
@@ -89,6 +90,19 @@ class Experiment:
         name = config.tokenizer
         return reach(config, self._find("teacher.tokenizer", name) if name else None)
 
+    def find_student(self, name: str) -> str:
+        """Where the model of a student of the study is: in a folder, or on the hub.
+
+        Args:
+            name: Of the student, "" being that of the ``student`` section.
+
+        Raises:
+            ConfigError: if it can only be in a folder, and there is none.
+        """
+        model = self.config.students[name].model
+        key = f"study.students.{name}" if name else "student"
+        return model if model == SCRATCH else self._find(f"{key}.model", model)
+
     def _find(self, key: str, name: str) -> str:
         """The local folder of that name, beside the experiment file; else a name on the hub.
 
@@ -98,7 +112,7 @@ class Experiment:
         folder = self.file.parent / Path(name).expanduser()
         if folder.is_dir():
             return str(folder)
-        if is_path(name):
+        if _is_path(name):
             raise ConfigError(
                 f"{self.file}: {key}: {name!r} is no folder; check the path (it is relative to "
                 "the experiment)"
@@ -156,7 +170,7 @@ class Experiment:
         publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
 
 
-def is_path(name: str) -> bool:
+def _is_path(name: str) -> bool:
     """Whether a model's name can only be a path, and not a name on the hub."""
     return name.startswith((".", "/", "~")) or name.count("/") > 1
 

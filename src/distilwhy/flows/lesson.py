@@ -35,6 +35,7 @@ class Lesson:
         cell: Which student.
         task: What it answers.
         student: Its shape and lengths.
+        model: Where its model is; for what it is taught, the name in ``student`` counts.
         training: How it is trained; ``training.rates`` are the learning rates to try.
         rows: What it trains on.
         validation: What its weights are chosen by.
@@ -45,6 +46,7 @@ class Lesson:
     cell: Cell
     task: Task
     student: StudentConfig
+    model: str
     training: TrainingConfig
     rows: list[TrainingRow]
     validation: list[Example]
@@ -98,6 +100,7 @@ class Lessons:
             cell,
             self._experiment.task,
             config.students[cell.student],
+            self._experiment.find_student(cell.student),
             self._training(cell),
             render_training_rows(method, examples, reviewed.annotations, teaching),
             self._references(cell),
@@ -163,7 +166,7 @@ def build_student(lesson: Lesson) -> "Student":
 
     method = METHODS[lesson.cell.method]
     brief = Brief(lesson.task, method, lesson.student, lesson.training.two_passes)
-    return Student(build_network(brief, lesson.texts, lesson.cell.seed))
+    return Student(build_network(brief, lesson.texts, lesson.cell.seed, lesson.model))
 
 
 def list_cells(experiment: Experiment, *, study: bool = False) -> list[Cell]:

@@ -4,13 +4,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig, Settings
+from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.estimate import Estimate, as_money
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
-from distilwhy.errors import ConfigError
-from distilwhy.flows.experiment import Experiment, is_path
+from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.lesson import list_cells
+from distilwhy.flows.roster import check_students
 from distilwhy.flows.spending import Spending, spending
 from distilwhy.flows.survey import (
     Survey,
@@ -70,9 +70,10 @@ def plan(experiment: Experiment) -> Plan:
     """Check an experiment and say what it will do; ask and train nothing.
 
     Raises:
-        ConfigError: if the student's folder is missing.
+        ConfigError: if a student's folder is missing.
+        StudentError: if a student cannot be made.
     """
-    _check_students(experiment.config, experiment.file)
+    unseen = check_students(experiment, experiment.config.students, fetch=False)
     calls = _survey(experiment)
     expected = None
     if calls.missing:
@@ -97,7 +98,15 @@ def plan(experiment: Experiment) -> Plan:
         to_train=[cell.name for cell in cells if cell in missing],
         compared=len(study),
         to_compare=[cell.name for cell in study if cell in missing],
-        warnings=_warnings(experiment) + _warn_of_budget(experiment, expected),
+        warnings=[
+            *_warnings(experiment),
+            *_warn_of_budget(experiment, expected),
+            *(
+                f"{model!r} is not on this machine: whether a student can be made of it is told "
+                "when 'run' has fetched its config and its tokenizer, before it asks the teacher"
+                for model in unseen
+            ),
+        ],
     )
 
 
@@ -107,13 +116,6 @@ def _survey(experiment: Experiment) -> Survey:
         standing = experiment.roll().stand(opened)
         answers = survey_answers(experiment, standing, opened)
         return both(answers, survey_explanations(experiment.inquiry, opened))
-
-
-def _check_students(config: Settings, file: Path) -> None:
-    for name, student in config.students.items():
-        model, key = student.model, f"study.students.{name}" if name else "student"
-        if is_path(model) and not Path(model).expanduser().is_dir():
-            raise ConfigError(f"{file}: {key}.model: {model!r} is no folder; check the path")
 
 
 def _warnings(experiment: Experiment) -> list[str]:

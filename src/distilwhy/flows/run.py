@@ -10,6 +10,8 @@ from distilwhy.flows.annotate import Agree, annotate
 from distilwhy.flows.evaluate import evaluate
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.gate import refuse_unreadable
+from distilwhy.flows.lesson import list_cells
+from distilwhy.flows.roster import check_students
 from distilwhy.flows.train import Watcher, train_students
 from distilwhy.students.tracking import check_trackers
 
@@ -46,7 +48,15 @@ def run(
     """
     watch = watch or Watch()
     check_trackers(experiment.config.training.report_to)
+    _check_untrained(experiment, study=study)
     annotate(experiment, watch=watch.annotation, agree=agree, budget=budget)
     refuse_unreadable(experiment)
     train_students(experiment, watcher=watch.training, workers=workers, study=study)
     return evaluate(experiment, watch.evaluation, workers=workers)
+
+
+def _check_untrained(experiment: Experiment, *, study: bool) -> None:
+    """Look at the students of which some do not stand yet."""
+    cells = list_cells(experiment, study=study)
+    missing = [cell.student for cell in cells if experiment.folder.training(cell) is None]
+    check_students(experiment, dict.fromkeys(missing), fetch=True)

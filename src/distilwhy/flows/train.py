@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distilwhy.core.cell import Cell
+from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError, StudentError
 from distilwhy.flows.experiment import Experiment
 from distilwhy.flows.forecast import Forecast, forecast
@@ -149,7 +150,7 @@ def _train_all(
     def hear(what: str, *told: Any) -> None:
         getattr(watcher, what)(*told)
 
-    for count, some in _share_out(waves, workers, watcher).items():
+    for count, some in _share_out(experiment, waves, workers, watcher).items():
         with open_pool(count) as do:
             watcher.plans(forecast(some, count, do))
             for index, wave in enumerate(some):
@@ -161,13 +162,14 @@ def _train_all(
 
 
 def _share_out(
-    waves: list[list[Lesson]], workers: int | None, watcher: Watcher
+    experiment: Experiment, waves: list[list[Lesson]], workers: int | None, watcher: Watcher
 ) -> dict[int, list[list[Lesson]]]:
     """The same waves by how many trainings fit side by side, the most first: that depends on the
     student."""
     counts: dict[str, int] = {}
     for name in dict.fromkeys(lesson.cell.student for wave in waves for lesson in wave):
-        preflight = _check_all([n for wave in waves for n in wave if n.cell.student == name])
+        own = [lesson for wave in waves for lesson in wave if lesson.cell.student == name]
+        preflight = _check_all(experiment, own)
         watcher.fits(name, preflight)
         counts[name] = count_workers(workers, preflight.memory)
     return {
@@ -176,8 +178,9 @@ def _share_out(
     }
 
 
-def _check_all(lessons: Sequence[Lesson]) -> "Preflight":
-    """What the training with most to read and write takes: the student's others take no more."""
+def _check_all(experiment: Experiment, lessons: Sequence[Lesson]) -> "Preflight":
+    """What the training with most to read and write takes: the student's others take no more.
+    Rows that the student could not learn from, or be asked about, stop it."""
     from distilwhy.students.preflight import check_fit
 
     for lesson in lessons:
@@ -188,7 +191,11 @@ def _check_all(lessons: Sequence[Lesson]) -> "Preflight":
             )
     most = max(lessons, key=count_written)
     try:
-        return check_fit(build_student(most).network, most.rows, most.training)
+        network = build_student(most).network
+        if experiment.task.wording.options:
+            for split in SPLITS:
+                network.check_rows(experiment.splits.named(split))
+        return check_fit(network, most.rows, most.training)
     except StudentError as error:
         name = most.cell.student
         raise StudentError(f"study.students.{name}: {error}" if name else str(error)) from error

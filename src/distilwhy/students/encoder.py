@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, BertConf
 from distilwhy.core.method import Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.students.encoder_batch import TASKS, Batch, TargetBatch, build_batch, lay_out
+from distilwhy.students.encoder_batch import Batch, Source, build_batch, lay_out
 from distilwhy.students.label_head import (
     OptionHead,
     classify_vectors,
@@ -34,12 +34,17 @@ from distilwhy.students.network import (
     Network,
     TaskOutput,
     Written,
+    check_positions,
+    naming,
     pad,
     pooled_logits,
     target_losses,
     targets_of,
 )
+from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.rationale_decoder import RationaleDecoder, build_decoder
+from distilwhy.students.settings import check_chooses
+from distilwhy.students.target_batch import TASKS, TargetBatch
 from distilwhy.students.tokenizer import LABEL_TOKEN, train_tokenizer
 
 _HEAD, _DECODER = "head.safetensors", "decoder.safetensors"
@@ -87,7 +92,8 @@ class EncoderNetwork(Network):
     """
 
     def __init__(self, model: Any, tokenizer: Any, brief: Brief, trained: bool = False) -> None:
-        _check_lengths(model, brief)
+        wanted = brief.limits.max_input_tokens
+        check_positions(model.base_model, wanted, f"student.max_input_tokens is {wanted}")
         super().__init__(model, tokenizer, brief)
         self.keeps_decoder = brief.method.place == "before"
         self._has_options = not brief.task.answer.labels
@@ -124,6 +130,14 @@ class EncoderNetwork(Network):
     def forward(self, batch: Batch) -> list[TaskOutput]:
         seen = self._see(batch.source, batch.parts)
         return [self._output(targets, seen) for targets in batch.targets]
+
+    def sources(
+        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
+    ) -> list[list[int]]:
+        return [source for source, _ in self._sources(examples, lengths)]
+
+    def check_choices(self, choices: Sequence[str]) -> None:
+        self._options(choices)
 
     @torch.inference_mode()
     def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
@@ -174,7 +188,14 @@ class EncoderNetwork(Network):
         """A row's own options as ids, each with its end; none where the labels are fixed."""
         if not self._has_options:
             return ()
-        return tuple([*self._ids(option), self._end] for option in options)
+        found = tuple([*self._ids(option), self._end] for option in options)
+        length, limit = sum(map(len, found)), self.brief.limits.max_input_tokens
+        if length + 2 > limit:
+            raise StudentError(
+                f"its options are {length} tokens long, which leaves no room for its text; raise "
+                f"student.max_input_tokens, which is {limit}"
+            )
+        return found
 
     def _source(
         self, text: str, task: TargetTask, options: Sequence[list[int]], lengths: Lengths
@@ -182,12 +203,6 @@ class EncoderNetwork(Network):
         """A text as ids, cut so that its options fit behind it."""
         ids = self.tokenizer(self.brief.source(text, task), verbose=False).input_ids
         offered = [token for option in options for token in option]
-        limit = lengths.limit("input")
-        if len(offered) + 2 > limit:
-            raise StudentError(
-                f"the options of a row are {len(offered)} tokens long, which leaves no room for "
-                f"its text; raise student.max_input_tokens, which is {limit}"
-            )
         # The options stand first here alone: what is cut is what stands before the end.
         return lengths.cut("input", [*offered, *ids], end=1)[len(offered) :]
 
@@ -262,13 +277,17 @@ class EncoderNetwork(Network):
 
     def _read(self, examples: Sequence[Example]) -> _Seen:
         """One pass over what is asked."""
-        sources = []
-        for example in examples:
-            options = self._options(example.options)
-            lengths = Lengths(self.brief.limits)
-            sources.append((self._source(example.text, "label", options, lengths), options))
+        sources = self._sources(examples, Lengths(self.brief.limits))
         source, parts = lay_out(sources, int(self.tokenizer.pad_token_id))
         return self._see(source.to(self.device), parts.to(self.device))
+
+    def _sources(self, examples: Sequence[Example], lengths: Lengths) -> list[Source]:
+        found = []
+        for example in examples:
+            with naming(example):
+                options = self._options(example.options)
+            found.append((self._source(example.text, "label", options, lengths), options))
+        return found
 
     def _reason(self, seen: _Seen) -> tuple[torch.Tensor, list[str]]:
         """A rationale for each source, and the head's logits for having written it."""
@@ -287,7 +306,7 @@ class EncoderNetwork(Network):
         return logits, texts
 
 
-def load_encoder(folder: str | Path, brief: Brief) -> Any:
+def load_encoder(found: Pretrained, brief: Brief) -> Any:
     """A pretrained or saved encoder, with a head of its own where the labels are fixed.
 
     Raises:
@@ -295,15 +314,8 @@ def load_encoder(folder: str | Path, brief: Brief) -> Any:
     """
     labels = _fixed_labels(brief)
     if not labels:
-        return _without_pooler(AutoModel.from_pretrained(folder, dtype=torch.float32))
-    return AutoModelForSequenceClassification.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        # A model that was made for other labels has its head replaced.
-        ignore_mismatched_sizes=True,
-    )
+        return _without_pooler(found.model(AutoModel))
+    return found.classifier(labels)
 
 
 def scratch_encoder(brief: Brief, texts: Iterable[str]) -> tuple[Any, Any]:
@@ -363,24 +375,5 @@ def _either(first: int | None, second: int | None) -> int:
 
 
 def _fixed_labels(brief: Brief) -> tuple[str, ...]:
-    answer = brief.task.answer
-    if answer.kind != "choice":
-        raise StudentError(
-            f"a student of the family encoder chooses among labels and cannot write a "
-            f"{answer.kind}; set student.family to seq2seq or causal"
-        )
-    return answer.labels
-
-
-def _check_lengths(model: Any, brief: Brief) -> None:
-    """Refuse a length for which the model has no positions."""
-    wanted = brief.limits.max_input_tokens
-    for name, part in model.base_model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(part, torch.nn.Embedding):
-            # RoBERTa counts its positions from behind the one of padding.
-            found = part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
-            if wanted > found:
-                raise StudentError(
-                    f"student.max_input_tokens is {wanted}, and {model.config.model_type} has "
-                    f"positions for {found}; lower it"
-                )
+    check_chooses(brief.task.answer)
+    return brief.task.answer.labels

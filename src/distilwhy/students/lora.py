@@ -14,13 +14,14 @@ from transformers.pytorch_utils import Conv1D
 
 from distilwhy.config import LoraConfig
 from distilwhy.errors import StudentError
+from distilwhy.students.pretrained import Pretrained
 
 _ADAPTER, _INSIDE = "lora_", "base_model."
 
 
-def load_adapted(folder: str | Path, lora: LoraConfig) -> Any:
+def load_adapted(found: Pretrained, lora: LoraConfig) -> Any:
     """A pretrained decoder with fresh adapters on all its linear layers but the last; they alone
-    are trained.
+    are trained. An outline has none.
 
     Raises:
         StudentError: if what adapters need is not there.
@@ -29,14 +30,18 @@ def load_adapted(folder: str | Path, lora: LoraConfig) -> Any:
         raise StudentError(
             "student.lora needs peft, which is missing; pip install 'distilwhy[lora]'"
         )
+    if lora.quantize == "4bit":
+        _check_quantized()
+    if found.is_outline:
+        return found.model(AutoModelForCausalLM)
     import peft
 
     if lora.quantize == "4bit":
         model = peft.prepare_model_for_kbit_training(
-            _load_quantized(folder), use_gradient_checkpointing=False
+            _load_quantized(found.place), use_gradient_checkpointing=False
         )
     else:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        model = found.model(AutoModelForCausalLM)
     adapters = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=lora.rank,
@@ -80,7 +85,7 @@ def _adapt(model: Any, adapters: Any) -> Any:
         return peft.get_peft_model(model, adapters)
 
 
-def _load_quantized(folder: str | Path) -> Any:
+def _check_quantized() -> None:
     if not torch.cuda.is_available():
         raise StudentError("student.lora.quantize '4bit' needs a CUDA GPU; set it to 'none'")
     if find_spec("bitsandbytes") is None:
@@ -88,6 +93,9 @@ def _load_quantized(folder: str | Path) -> Any:
             "student.lora.quantize '4bit' needs bitsandbytes, which is missing; "
             "pip install bitsandbytes, or set it to 'none'"
         )
+
+
+def _load_quantized(folder: str | Path) -> Any:
     shrunk = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -95,7 +103,10 @@ def _load_quantized(folder: str | Path) -> Any:
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
     return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.bfloat16, quantization_config=shrunk
+        folder,
+        dtype=torch.bfloat16,
+        quantization_config=shrunk,
+        trust_remote_code=False,
     )
 
 

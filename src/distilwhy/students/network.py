@@ -5,7 +5,7 @@ into what it writes. The training loop and ``Student`` know no more of it than t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch.nn import functional
 from distilwhy.config import StudentConfig
 from distilwhy.core.method import Method, Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example, Task
-from distilwhy.students.constrain import Trie, build_trie, find
+from distilwhy.errors import StudentError
 
 IGNORED = -100
 PREFIXES: dict[TargetTask, str] = {"label": "predict: ", "rationale": "explain: "}
@@ -40,9 +40,16 @@ class Brief:
     limits: StudentConfig
     two_passes: bool = False
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it answers with one of some choices."""
+        return self.task.answer.kind == "choice"
+
     def source(self, text: str, task: TargetTask) -> str:
-        """What is read to do a task for a text."""
-        return PREFIXES[task] + text if self.two_passes else text
+        """What is read to do a task for a text; one sequence for both is the label's."""
+        if not self.two_passes:
+            return text
+        return PREFIXES[task if self.method.place == "apart" else "label"] + text
 
 
 @dataclass(frozen=True)
@@ -111,13 +118,15 @@ class Lengths:
     """Counts the texts that are cut, part by part: ``input``, ``label``, ``rationale``."""
 
     limits: StudentConfig
-    found: dict[str, list[int]] = field(default_factory=dict)
+    found: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
 
-    def cut(self, part: str, ids: list[int], end: int = 0) -> list[int]:
-        """The first ids that fit, the last ``end`` of them kept."""
+    def cut(self, part: str, ids: list[int], end: int = 0, *, is_choice: bool = False) -> list[int]:
+        """The first ids that fit, the last ``end`` of them kept; all those of a choice, which
+        would be none any more."""
         limit = self.limit(part)
-        self.found.setdefault(part, []).append(len(ids))
-        if len(ids) <= limit:
+        is_cut = len(ids) > limit and not is_choice
+        self.found.setdefault(part, []).append((len(ids), is_cut))
+        if not is_cut:
             return ids
         return ids[: limit - end] + (ids[-end:] if end else [])
 
@@ -128,7 +137,10 @@ class Lengths:
         """What was cut of each part that was seen."""
         return {
             part: Truncation(
-                sum(n > self.limit(part) for n in many), len(many), max(many), self.limit(part)
+                sum(is_cut for _, is_cut in many),
+                len(many),
+                max(length for length, _ in many),
+                self.limit(part),
             )
             for part, many in self.found.items()
         }
@@ -169,8 +181,30 @@ class Shape:
 
     width: int
     layers: int
-    heads: int
     vocabulary: int
+
+
+def check_positions(half: Any, wanted: int, said: str) -> None:
+    """See to it that an encoder or a decoder has positions for what it is to read.
+
+    Args:
+        wanted: For how many tokens.
+        said: Which settings ask for them.
+
+    Raises:
+        StudentError: if it has fewer; many models count positions relatively, and have no end.
+    """
+    for name, part in half.named_modules():
+        is_table = name.endswith(("position_embeddings", "embed_positions"))
+        if not is_table or not isinstance(part, torch.nn.Embedding):
+            continue
+        # RoBERTa counts from behind the one of padding, BART from an offset of its own.
+        skipped = 0 if part.padding_idx is None else part.padding_idx + 1
+        found = part.num_embeddings - skipped - int(getattr(part, "offset", 0))
+        if wanted > found:
+            raise StudentError(
+                f"{said}, and {half.config.model_type} has positions for {found}; lower it"
+            )
 
 
 def read_shape(config: Any) -> Shape:
@@ -182,8 +216,7 @@ def read_shape(config: Any) -> Shape:
 
     layers = first("encoder_layers", "num_hidden_layers")
     layers += first("decoder_layers", "num_decoder_layers")
-    heads = first("num_attention_heads") or 1
-    return Shape(first("hidden_size"), layers, heads, first("vocab_size"))
+    return Shape(first("hidden_size"), layers, first("vocab_size"))
 
 
 class Network(torch.nn.Module, ABC):
@@ -237,6 +270,26 @@ class Network(torch.nn.Module, ABC):
         """The losses of a batch, for each task that has targets in it."""
 
     @abstractmethod
+    def sources(
+        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
+    ) -> list[list[int]]:
+        """What is read of the text of each example, cut to the student's lengths."""
+
+    @abstractmethod
+    def check_choices(self, choices: Sequence[str]) -> None:
+        """See to it that a row can have these choices.
+
+        Raises:
+            StudentError: if there is no room for them, or they cannot be told apart.
+        """
+
+    def check_rows(self, examples: Iterable[Example]) -> None:
+        """The same for the own options of each row, which is named where it cannot."""
+        for example in examples:
+            with naming(example):
+                self.check_choices(example.options)
+
+    @abstractmethod
     def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
         """What the student writes for each example, by greedy decoding.
 
@@ -249,6 +302,15 @@ class Network(torch.nn.Module, ABC):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the weights and the tokenizer, so that plain ``transformers`` loads them."""
+
+
+@contextmanager
+def naming(example: Example) -> Iterator[None]:
+    """Within it what is wrong with a row is said with its id."""
+    try:
+        yield
+    except StudentError as error:
+        raise StudentError(f"row {example.id!r}: {error}") from error
 
 
 def targets_of(row: TrainingRow) -> list[tuple[Target, ...]]:
@@ -310,15 +372,14 @@ def target_losses(
 
     Args:
         logits: ``[positions, vocabulary]``: of the positions that have a label, target after
-            target; or ``[targets, length, vocabulary]``.
+            target.
         labels: ``[targets, length]``; -100 counts for nothing.
         temperatures: ``[targets]``: what logits are divided by; None: by 1.
 
     Returns:
         ``[targets]``.
     """
-    real = labels != IGNORED
-    told = (logits[real] if logits.dim() == 3 else logits).float()
+    real, told = labels != IGNORED, logits.float()
     if temperatures is not None:
         told = told / temperatures[:, None].expand_as(labels)[real][:, None]
     tokens = functional.cross_entropy(told, labels[real], reduction="none")
@@ -330,7 +391,7 @@ def pooled_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Logits averaged over the positions of each target.
 
     Args:
-        logits: ``[positions, vocabulary]`` or ``[targets, length, vocabulary]``, as above.
+        logits: ``[positions, vocabulary]``, as above, or ``[targets, length, vocabulary]``.
         labels: ``[targets, length]``; positions of -100 count for nothing.
 
     Returns:
@@ -341,65 +402,3 @@ def pooled_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     owners = torch.arange(len(labels), device=labels.device)[:, None].expand_as(labels)[real]
     sums = torch.zeros(len(labels), told.shape[1], device=told.device)
     return sums.index_add(0, owners, told) / real.sum(dim=1, keepdim=True).clamp(min=1)
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """How a network that writes token by token spells labels, rationales and both in one.
-
-    Attributes:
-        tokenizer: Its tokenizer.
-        lead: What stands before every text that it writes.
-        space: What stands before a text that follows a marker.
-        label: The ids that say: the label follows.
-        rationale: The ids that say: the rationale follows.
-    """
-
-    tokenizer: Any
-    lead: list[int]
-    space: str
-    label: list[int]
-    rationale: list[int]
-
-    @property
-    def end(self) -> int:
-        return int(self.tokenizer.eos_token_id)
-
-    def ids(self, text: str) -> list[int]:
-        """A text as ids, without what opens and ends a sequence."""
-        found = self.tokenizer(self.space + text, add_special_tokens=False, verbose=False)
-        return list(found.input_ids) if text else []
-
-    def spell(self, target: Target, lengths: Lengths) -> list[int]:
-        """All the ids that a student writes for a target."""
-        part = lengths.cut(target.task, self.ids(target.text))
-        if target.before is not None:
-            before = lengths.cut("rationale", self.ids(target.before))
-            return [*self.lead, *before, *self.label, *part, self.end]
-        if target.after is not None:
-            after = lengths.cut("rationale", self.ids(target.after))
-            return [*self.lead, *part, *self.rationale, *after, self.end]
-        return [*self.lead, *part, self.end]
-
-    def trie(self, choices: Sequence[str], lead: list[int], end: int) -> Trie:
-        """The choices as a tree of ids, each after ``lead`` and ended by ``end``."""
-        return build_trie([[*lead, *self.ids(choice), end] for choice in choices])
-
-    def read(self, task: TargetTask, method: Method, ids: Sequence[int]) -> Written:
-        """What was written, taken apart."""
-        if method.place == "before":
-            begun = find(ids, self.label)
-            if begun is None:
-                return Written(rationale=self._text(ids))
-            said = ids[: begun - len(self.label)]
-            return Written(self._text(ids[begun:]), self._text(said))
-        if method.place == "after":
-            begun = find(ids, self.rationale)
-            said = ids[: begun - len(self.rationale)] if begun is not None else ids
-            reasons = self._text(ids[begun:]) if begun is not None else ""
-            return Written(self._text(said).split("\n")[0], reasons)
-        text = self._text(ids)
-        return Written(text, "") if task == "label" else Written("", text)
-
-    def _text(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
@@ -37,45 +36,23 @@ from distilwhy.students.network import (
     Lengths,
     Network,
     Shape,
-    Spelling,
     TaskOutput,
     Written,
+    check_positions,
     foretelling,
     pad,
     pooled_logits,
     read_shape,
     target_losses,
     targets_of,
-    temperatures,
 )
+from distilwhy.students.pretrained import Pretrained
+from distilwhy.students.spelling import Spelling, longest_label
+from distilwhy.students.target_batch import TASKS, TargetBatch, gather_targets
 from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
 from distilwhy.students.writing import write
 
-_TASKS: tuple[TargetTask, ...] = ("label", "rationale")
 _SPACED_POINT = re.compile(r"(?<=\d)\s*\.\s+(?=\d)")
-
-
-@dataclass(frozen=True)
-class TargetBatch:
-    """The targets of one task in a batch.
-
-    Attributes:
-        task: Whose targets they are.
-        rows: ``[targets]``: the row of the batch that each belongs to.
-        sources: ``[targets]``: the source that each is written for.
-        inputs: ``[targets, length]``: what the decoder reads.
-        labels: ``[targets, length]``: what it is to write; -100 where there is nothing.
-        weights: ``[targets]``: the share of each in the loss.
-        temperatures: ``[targets]``: what its logits are divided by; None: by 1.
-    """
-
-    task: TargetTask
-    rows: torch.Tensor
-    sources: torch.Tensor
-    inputs: torch.Tensor
-    labels: torch.Tensor
-    weights: torch.Tensor
-    temperatures: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -97,6 +74,8 @@ class Seq2SeqNetwork(Network):
         label, rationale = tokenizer.convert_tokens_to_ids([LABEL_TOKEN, RATIONALE_TOKEN])
         lead = _lead(tokenizer, self._start)
         self._spelling = Spelling(tokenizer, lead, "", [int(label)], [int(rationale)])
+        _check_room(model, self._spelling, brief, brief.limits.max_label_tokens)
+        self.check_choices(brief.task.answer.labels)
 
     @property
     def shape(self) -> Shape:
@@ -107,14 +86,14 @@ class Seq2SeqNetwork(Network):
         return replace(decoder, layers=encoder.layers + decoder.layers)
 
     def encode(self, row: TrainingRow, lengths: Lengths) -> EncodedRow:
-        tasks = _TASKS if self.brief.two_passes else _TASKS[:1]
+        tasks = TASKS if self.brief.two_passes else TASKS[:1]
         sources = [self._source(row.source, task) for task in tasks]
         variants = tuple(
             tuple(
                 EncodedTarget(
                     target.task,
                     [self._opens(target.task)],
-                    self._spelling.spell(target, lengths),
+                    self._spelling.spell(target, lengths, is_choice=self.brief.chooses),
                     target.weight,
                     target.temperature,
                     tasks.index(target.task) if self.brief.two_passes else 0,
@@ -127,19 +106,10 @@ class Seq2SeqNetwork(Network):
 
     def collate(self, rows: Sequence[DrawnRow]) -> Batch:
         filler = int(self.tokenizer.pad_token_id)
-        sources: list[list[int]] = []
-        found: dict[TargetTask, list[tuple[int, int, EncodedTarget]]] = {t: [] for t in _TASKS}
-        for index, drawn in enumerate(rows):
-            places: dict[int, int] = {}
-            for target in drawn.targets:
-                if target.source not in places:
-                    places[target.source] = len(sources)
-                    sources.append(drawn.row.sources[target.source])
-                found[target.task].append((index, places[target.source], target))
+        found, targets = gather_targets(rows, filler)
+        sources = [drawn.row.sources[which] for drawn, which in found]
         return Batch(
-            pad(sources, filler),
-            pad([[1] * len(source) for source in sources], 0),
-            tuple(_target_batch(task, many, filler) for task, many in found.items() if many),
+            pad(sources, filler), pad([[1] * len(source) for source in sources], 0), targets
         )
 
     def forward(self, batch: Batch) -> list[TaskOutput]:
@@ -163,14 +133,24 @@ class Seq2SeqNetwork(Network):
             pooled_logits(logits, targets.labels) if self.pools else None,
         )
 
+    def sources(
+        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
+    ) -> list[list[int]]:
+        found = [self._source(example.text, task) for example in examples]
+        return [lengths.cut("input", ids, end=1) for ids in found]
+
+    def check_choices(self, choices: Sequence[str]) -> None:
+        self._spelling.menu(self.brief.method, choices)
+        label = longest_label(self._spelling, self.brief.limits, choices)
+        if label > self.brief.limits.max_label_tokens:
+            _check_room(self.model, self._spelling, self.brief, label)
+
     def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
-        cap = self.brief.limits.max_input_tokens
-        sources = [self._source(example.text, task) for example in examples]
-        cut = [[*ids[: cap - 1], ids[-1]] if len(ids) > cap else ids for ids in sources]
+        sources = self.sources(task, examples, Lengths(self.brief.limits))
         opening = torch.full((len(examples), 1), self._opens(task), device=self.device)
         inputs = {
-            "input_ids": pad(cut, int(self.tokenizer.pad_token_id)).to(self.device),
-            "attention_mask": pad([[1] * len(ids) for ids in cut], 0).to(self.device),
+            "input_ids": pad(sources, int(self.tokenizer.pad_token_id)).to(self.device),
+            "attention_mask": pad([[1] * len(ids) for ids in sources], 0).to(self.device),
             "decoder_input_ids": opening,
         }
         written = write(self.model, self._spelling, self.brief, task, examples, inputs, 1)
@@ -190,21 +170,6 @@ class Seq2SeqNetwork(Network):
         if task == "label" or self.brief.two_passes or self.brief.method.place != "apart":
             return self._start
         return self._spelling.rationale[0]
-
-
-def _target_batch(
-    task: TargetTask, found: Sequence[tuple[int, int, EncodedTarget]], filler: int
-) -> TargetBatch:
-    targets = [target for _, _, target in found]
-    return TargetBatch(
-        task,
-        torch.tensor([row for row, _, _ in found]),
-        torch.tensor([source for _, source, _ in found]),
-        pad([[*target.opening, *target.ids[:-1]] for target in targets], filler),
-        pad([target.ids for target in targets], IGNORED),
-        torch.tensor([target.weight for target in targets]),
-        temperatures(targets),
-    )
 
 
 def _lead(tokenizer: Any, start: int) -> list[int]:
@@ -238,29 +203,44 @@ def _make_ready(model: Any, tokenizer: Any, limits: StudentConfig) -> None:
     )
 
 
-def load_seq2seq(folder: str | Path) -> Any:
+def _check_room(model: Any, spelling: Spelling, brief: Brief, label: int) -> None:
+    """See to it that both halves have positions for what they read, labels of so many tokens
+    among it."""
+    limits = brief.limits
+    wanted = limits.max_input_tokens
+    check_positions(model.get_encoder(), wanted, f"student.max_input_tokens is {wanted}")
+    rationale = limits.max_rationale_tokens if brief.method.writes_rationales else 0
+    in_one = brief.method.place in ("before", "after")
+    longest = label + 1 + rationale if in_one else max(label, rationale)
+    # What opens the decoder is read too; the end is not.
+    wanted = 1 + len(spelling.lead) + longest
+    said = f"what {brief.method.name!r} writes may be {wanted} tokens long"
+    check_positions(model.get_decoder(), wanted, f"{said} (student.max_rationale_tokens)")
+
+
+def load_seq2seq(found: Pretrained) -> Any:
     """A pretrained or saved encoder–decoder."""
-    return AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32)
+    return found.model(AutoModelForSeq2SeqLM)
 
 
-def warm_start(folder: str | Path, tokenizer: Any, config: StudentConfig) -> Any:
+def warm_start(found: Pretrained, tokenizer: Any, config: StudentConfig) -> Any:
     """A pretrained encoder with a decoder, fresh or copied from it (Rothe, Narayan & Severyn
     2020, *Leveraging Pre-trained Checkpoints for Sequence Generation Tasks*).
 
     A copied decoder is the encoder's own layers with fresh cross-attention; a fresh one takes
     only the embeddings, and has ``student.decoder_layers`` layers.
     """
-    encoder = AutoModel.from_pretrained(folder, dtype=torch.float32)
+    encoder = found.model(AutoModel)
     if hasattr(encoder, "pooler"):
         encoder.pooler = None
-    shape = AutoConfig.from_pretrained(folder)
+    shape = found.config()
     shape.is_decoder = shape.add_cross_attention = True
     shape.tie_word_embeddings = True
     if config.decoder == "copied":
-        decoder = AutoModelForCausalLM.from_pretrained(folder, config=shape, dtype=torch.float32)
+        decoder = found.model(AutoModelForCausalLM, shape)
     else:
         shape.num_hidden_layers = config.decoder_layers
-        decoder = AutoModelForCausalLM.from_config(shape, dtype=torch.float32)
+        decoder = found.fresh(AutoModelForCausalLM, shape)
         copied = encoder.get_input_embeddings().weight.detach().clone()
         decoder.get_input_embeddings().weight.data = copied
         decoder.tie_weights()

@@ -14,7 +14,7 @@ from distilwhy.core.task import Example, Task, Wording
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_device
 from distilwhy.students.build import family_of, load_network
-from distilwhy.students.network import Brief, Network, Written
+from distilwhy.students.network import Brief, Lengths, Network, Truncation, Written
 
 CARD = "distilwhy.json"
 
@@ -50,7 +50,8 @@ class Student:
             explain: Ask for the rationale too; that costs a second, longer decoding.
 
         Raises:
-            StudentError: if it is to explain and was taught no rationales.
+            StudentError: if it is to explain and was taught no rationales, or an example has
+                no options to choose among.
         """
         answers = self._write("label", examples, batch_size)
         rationales = self.explain(examples, batch_size=batch_size) if explain else None
@@ -76,6 +77,12 @@ class Student:
                 "rationales to write; ask one that was trained by 'step-by-step'"
             )
         return [found.rationale for found in self._write("rationale", examples, batch_size)]
+
+    def truncation(self, examples: Sequence[Example]) -> Truncation:
+        """How many of the examples, one or more, are longer than the student reads."""
+        lengths = Lengths(self.brief.limits)
+        self.network.sources("label", examples, lengths)
+        return lengths.truncation()["input"]
 
     def save(self, folder: Path) -> None:
         """Write one folder that ``Student.load`` and plain ``transformers`` both load."""
@@ -118,10 +125,24 @@ class Student:
         network.to(device or choose_device()).eval()
         return cls(network)
 
+    def _check_options(self, examples: Sequence[Example]) -> None:
+        """See to it that there is something to choose among."""
+        task = self.brief.task
+        if not self.brief.chooses or task.answer.labels:
+            return
+        bare = next((example.id for example in examples if not example.options), None)
+        if bare is not None:
+            raise StudentError(
+                f"this student chooses among a row's own options, and {bare!r} has none; give "
+                f"--file with rows that have the field {task.wording.options!r}, or from Python "
+                "an Example with its options"
+            )
+
     def _write(
         self, task: TargetTask, examples: Sequence[Example], batch_size: int
     ) -> list[Written]:
         """What the network writes for each example, like lengths decoded together."""
+        self._check_options(examples)
         order = sorted(range(len(examples)), key=lambda i: len(examples[i].text))
         written = [Written()] * len(examples)
         for start in range(0, len(order), batch_size):

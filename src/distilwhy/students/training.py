@@ -157,11 +157,6 @@ def train(
     )
 
 
-def accuracy(student: Student, examples: Sequence[Example]) -> float:
-    """The share of examples whose ``gold`` the student answers."""
-    return _count_right(student, examples) / len(examples)
-
-
 def _count_right(student: Student, examples: Sequence[Example]) -> int:
     predictions = student.predict(examples)
     same = student.brief.task.answer.same

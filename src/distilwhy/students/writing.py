@@ -8,8 +8,9 @@ from transformers import LogitsProcessorList
 
 from distilwhy.core.method import TargetTask
 from distilwhy.core.task import Example
-from distilwhy.students.constrain import Constrained, Trie
-from distilwhy.students.network import Brief, Spelling, Written
+from distilwhy.students.constrain import Constrained, Menu
+from distilwhy.students.network import Brief, Written, naming
+from distilwhy.students.spelling import Spelling
 
 
 @torch.inference_mode()
@@ -31,21 +32,19 @@ def write(
     limits = brief.limits
     stops = [spelling.end]
     longest = len(spelling.lead) + 1
-    tries: list[Trie | None] = [None] * len(examples)
+    menus: list[Menu | None] = [None] * len(examples)
     marker: list[int] = []
     if task == "label" or brief.method.place in ("before", "after"):
-        lead, end = spelling.lead, spelling.end
-        longest += _longest_label(spelling, brief, examples)
+        menus = _menus(spelling, brief, examples)
+        longest += _longest_label(brief, menus)
         if brief.method.place == "before":
-            lead, marker = [], spelling.label
+            marker = spelling.label
             longest += limits.max_rationale_tokens + len(marker)
-        elif brief.method.place == "after":
-            end = spelling.rationale[0]
-            if task == "label":
-                stops.append(end)
-        tries = _tries(spelling, brief, examples, lead, end)
+        elif brief.method.place == "after" and task == "label":
+            stops.append(spelling.rationale[0])
     if task == "rationale" and brief.method.place != "before":
         longest += limits.max_rationale_tokens + len(spelling.rationale)
+    tries = [menu.trie if menu else None for menu in menus]
     ids = model.generate(
         **inputs,
         logits_processor=LogitsProcessorList(
@@ -56,7 +55,11 @@ def write(
         max_new_tokens=longest,
         do_sample=False,
     )
-    return [spelling.read(task, brief.method, _until(row[start:].tolist(), stops)) for row in ids]
+    written = [_until(row[start:].tolist(), stops) for row in ids]
+    return [
+        spelling.read(task, brief.method, one, menu.choices if menu else None)
+        for one, menu in zip(written, menus, strict=True)
+    ]
 
 
 def _until(ids: list[int], stops: Sequence[int]) -> list[int]:
@@ -67,22 +70,21 @@ def _until(ids: list[int], stops: Sequence[int]) -> list[int]:
     return ids
 
 
-def _tries(
-    spelling: Spelling, brief: Brief, examples: Sequence[Example], lead: list[int], end: int
-) -> list[Trie | None]:
+def _menus(spelling: Spelling, brief: Brief, examples: Sequence[Example]) -> list[Menu | None]:
     """What each row's label may be; None where that is not a choice."""
-    answer = brief.task.answer
-    if answer.kind != "choice":
+    if not brief.chooses:
         return [None] * len(examples)
-    shared = spelling.trie(answer.labels, lead, end) if answer.labels else None
-    return [
-        spelling.trie(example.options, lead, end) if example.options else shared
-        for example in examples
-    ]
+    labels = brief.task.answer.labels
+    shared = spelling.menu(brief.method, labels) if labels else None
+    found = []
+    for example in examples:
+        with naming(example):
+            own = spelling.menu(brief.method, example.options) if example.options else shared
+        found.append(own)
+    return found
 
 
-def _longest_label(spelling: Spelling, brief: Brief, examples: Sequence[Example]) -> int:
+def _longest_label(brief: Brief, menus: Sequence[Menu | None]) -> int:
     """The most ids that a label may have; a choice is written whole, or it would be none."""
-    answer = brief.task.answer
-    choices = {choice for example in examples for choice in answer.choices(example.options)}
-    return max([brief.limits.max_label_tokens, *(len(spelling.ids(c)) for c in choices)])
+    choices = [ids for menu in menus if menu for ids in menu.choices]
+    return max([brief.limits.max_label_tokens, *map(len, choices)])
