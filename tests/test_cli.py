@@ -1,6 +1,7 @@
 """The command line, as a user meets it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,10 @@ from routing import TASK, write_routing
 
 ROOT = Path(__file__).parent.parent
 ROWS = {"train": 60, "validation": 12, "test": 12}
+TINY = {
+    "student": {"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}},
+    "training": {"steps": 4, "batch_size": 8, "evaluate_every": 2},
+}
 
 
 def call(*arguments: object, fails: bool = False) -> Result:
@@ -35,8 +40,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tmp_path_factory.mktemp("cli"),
             ROWS,
             {"base_url": teacher.base_url},
-            student={"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}},
-            training={"steps": 4, "batch_size": 8, "evaluate_every": 2},
+            **TINY,
         )
         first = call("run", file)
     assert "teacher: 84/84" in first.stderr
@@ -106,6 +110,25 @@ def test_predict_a_file(done: Path, tmp_path: Path):
     assert all(set(line) == {"id", "label"} for line in lines)
     printed = call("predict", student, "--file", done.parent / "test.jsonl").stdout
     assert [json.loads(line) for line in printed.splitlines()] == lines
+
+
+def test_predict_writes_over_nobodys_rows(done: Path, tmp_path: Path):
+    rows = shutil.copy(done.parent / "test.jsonl", tmp_path)
+    before = Path(rows).read_bytes()
+    for output, why in [(rows, "holds the rows themselves"), (tmp_path / "out.csv", "as JSONL")]:
+        result = call("predict", "student", "--file", rows, "-o", output, fails=True)
+        assert result.exit_code == 2
+        assert why in " ".join(result.output.split())
+    assert Path(rows).read_bytes() == before
+
+
+def test_a_run_without_test_rows_trains_and_scores_nothing(tmp_path: Path):
+    with ScriptedTeacher() as teacher:
+        rows = {"train": 20, "validation": 4}
+        file = write_routing(tmp_path, rows, {"base_url": teacher.base_url}, **TINY)
+        result = call("run", file)
+    assert "trained" in result.stdout
+    assert "there are no test rows, so no student is scored" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["text", "--file", "rows.jsonl"]])

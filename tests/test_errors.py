@@ -19,7 +19,7 @@ EITHER = (
 )
 NO_KEY = "never write a key here; name its environment variable in api_key_env"
 A_NAME = "must be the NAME of an environment variable, in capitals, never the key itself"
-MISSING = "no such file; check the path (it is relative to the experiment)"
+MISSING = "no such file; check the path"
 UNREAD = "cannot be read (No such file or directory); check the path"
 OPTIONS = {"task.answer": {"kind": "choice", "options": "opts"}, "task.exemplars": []}
 WHICH = "its options, 'opts', must be a list of two or more; found"

@@ -366,7 +366,15 @@ def _run(
         agree = _agree(experiment, progress, yes=yes)
         watch = progress.watch()
         findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
-    console.show_findings(findings, experiment, as_json)
+    if findings:
+        console.show_findings(findings, experiment, as_json)
+        return
+    from distilwhy.flows.status import status as look
+
+    console.show_status(look(experiment), as_json)
+    typer.echo(
+        "there are no test rows, so no student is scored; set data.test to have that", err=True
+    )
 
 
 def _open(exp: Path) -> "Experiment":
@@ -417,6 +425,10 @@ def predict(
     """Ask a student: about one text, or about every row of a file."""
     if (text is None) == (file is None):
         raise typer.BadParameter("give one input text, or --file with rows")
+    if output and output.suffix != ".jsonl":
+        raise typer.BadParameter(f"answers are written as JSONL, and {output} ends otherwise")
+    if output and file and output.resolve() == file.resolve():
+        raise typer.BadParameter(f"{output} holds the rows themselves; name another file")
     from distilwhy import console
     from distilwhy.flows.predict import predict as ask
 

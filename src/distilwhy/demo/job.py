@@ -96,6 +96,7 @@ def run_demo(
         say(f"A scripted teacher (no language model) answers at {teacher.base_url}")
         experiment = open_experiment(file, base_url=teacher.base_url)
         findings = run(experiment, watch, workers=workers, study=extent == "study")
+        assert findings is not None, "the shipped tasks have test rows"
     return findings, experiment
 
 

@@ -33,7 +33,7 @@ def run(
     study: bool = False,
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
-) -> Findings:
+) -> Findings | None:
     """Annotate, train and evaluate; each step picks up where an earlier run left it.
 
     Args:
@@ -42,6 +42,9 @@ def run(
         study: Train the cells of the study: all its students on all its numbers of rows.
         agree: As for ``annotate``.
         budget: As for ``annotate``.
+
+    Returns:
+        None where there are no test rows, so that nothing is scored.
 
     Raises:
         DistilwhyError: whatever stops a step; what was done until then is kept.
@@ -52,6 +55,8 @@ def run(
     annotate(experiment, watch=watch.annotation, agree=agree, budget=budget)
     refuse_unreadable(experiment)
     train_students(experiment, watcher=watch.training, workers=workers, study=study)
+    if not experiment.splits.test:
+        return None
     return evaluate(experiment, watch.evaluation, workers=workers)
 
 

@@ -117,9 +117,7 @@ def read_rows(source: Source, wanted: Iterable[object] = repeat(True)) -> Iterat
     if isinstance(source, HubSplit):
         return compress(_hub_rows(source), wanted)
     if not source.is_file():
-        raise DataError(
-            f"{source}: no such file; check the path (it is relative to the experiment)"
-        )
+        raise DataError(f"{source}: no such file; check the path")
     if source.suffix == ".jsonl":
         return _jsonl_rows(source, wanted)
     readers = {".csv": _csv_rows, ".parquet": _parquet_rows}
