@@ -25,6 +25,7 @@ from distilwhy.offers import (
     describe_strategy,
 )
 from distilwhy.report.scores import method_rows
+from distilwhy.report.sentences import left_out
 
 if TYPE_CHECKING:
     from distilwhy.flows import experiment, plan, status
@@ -48,6 +49,8 @@ def show_findings(
         _show_side_by_side(console, findings)
     if findings.methods and findings.methods[0].score.seeds == 1:
         console.print("One seed each: the intervals leave out how much training itself varies.")
+    if said := left_out(findings):
+        console.print(f"\n{said}", style="yellow", soft_wrap=True)
     console.print(f"\nreport:  {experiment.folder.page}", soft_wrap=True)
 
 

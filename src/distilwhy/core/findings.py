@@ -137,6 +137,8 @@ class Findings:
         efficiency: What more rows would bring, where there are curves.
         bill: What was spent and saved, as far as prices are known.
         confusions: For a choice among fixed labels: one for each method shown.
+        outdated: How many trained students are left out, as the experiment or its annotations
+            have changed since.
     """
 
     name: str
@@ -149,6 +151,7 @@ class Findings:
     bill: Bill
     confusions: Sequence[Confusion]
     how: How
+    outdated: int = 0
 
     @property
     def students(self) -> list[str]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from distilwhy.core.cell import Cell
@@ -45,7 +45,8 @@ def evaluate(
     """Score every trained student of the experiment and of its study.
 
     Writes ``results.json``, ``measured.json``, ``cases.jsonl`` and the report in the run folder.
-    A student that stands scored is not asked again.
+    A student that stands scored is not asked again; one that was trained on something else than
+    it would be trained on now is left out.
 
     Args:
         watch: Called after a student was asked, with how many were and how many are to be.
@@ -53,18 +54,18 @@ def evaluate(
 
     Raises:
         ConfigError: if there are no test rows.
-        RunError: if no student is trained, or another process works in the run folder, or was
+        RunError: if no student is trained, or all are out of date; if another process works in the run folder, or was
             started with this one.
     """
     refuse_company()
     with experiment.folder.lock():
-        exams = list_exams(experiment)
+        exams, outdated = list_exams(experiment)
         answers = take_all(experiment.folder, exams, workers, watch)
         correct = {
             exam.cell: judge(experiment.task.answer, exam.examples, answers[exam.cell].predictions)
             for exam in exams
         }
-        findings = _find(experiment, answers, correct)
+        findings = replace(_find(experiment, answers, correct), outdated=outdated)
         cases = list_cases(experiment, exams, answers, correct)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))
         publish_findings(experiment.folder, findings)

@@ -12,7 +12,7 @@ from distilwhy.core.results import Prediction
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, RunError
 from distilwhy.flows.experiment import Experiment
-from distilwhy.flows.lesson import list_cells
+from distilwhy.flows.lesson import list_cells, sift_trained
 from distilwhy.flows.pool import count_workers, open_pool
 from distilwhy.store.run import RunFolder, publish_json, read_json
 
@@ -41,30 +41,34 @@ class Answers:
     rows_per_second: float
 
 
-def list_exams(experiment: Experiment) -> list[Exam]:
+def list_exams(experiment: Experiment) -> tuple[list[Exam], int]:
     """The trained students of the experiment and its study, each with the test rows as it reads
-    them.
+    them; and how many more there are that are out of date.
 
     Raises:
         ConfigError: if there are no test rows.
-        RunError: if no student is trained.
+        RunError: if no student is trained, or none on what it would be trained on now.
     """
     if not experiment.splits.test:
         raise ConfigError(f"{experiment.file}: there are no test rows to score; set data.test")
     annotations = experiment.read_annotations()
     exams = []
     cells = [*list_cells(experiment, study=True), *list_cells(experiment)]
-    for cell in dict.fromkeys(cells):
-        if trained := experiment.folder.training(cell):
-            method = METHODS[cell.method]
-            examples = [
-                replace(e, text=render_source(method, e, annotations.get(e.id)))
-                for e in experiment.splits.test
-            ]
-            exams.append(Exam(cell, examples, _fingerprint(experiment, trained, examples)))
+    current, outdated = sift_trained(experiment, dict.fromkeys(cells))
+    for cell in current:
+        method = METHODS[cell.method]
+        examples = [
+            replace(e, text=render_source(method, e, annotations.get(e.id)))
+            for e in experiment.splits.test
+        ]
+        trained = experiment.folder.training(cell) or {}
+        exams.append(Exam(cell, examples, _fingerprint(experiment, trained, examples)))
     if not exams:
-        raise RunError(f"{experiment.folder.path}: no student is trained yet; run 'train' first")
-    return exams
+        others = f" ({len(outdated)} out of date)" if outdated else ""
+        raise RunError(
+            f"{experiment.folder.path}: no student is trained yet{others}; run 'train' first"
+        )
+    return exams, len(outdated)
 
 
 def take_all(

@@ -36,6 +36,17 @@ def wrong_rationales(methods: Sequence[MethodScore]) -> str:
     )
 
 
+def left_out(findings: Findings) -> str:
+    """What was not scored although it is trained; "" where all was."""
+    if not findings.outdated:
+        return ""
+    return (
+        f"Out of date and left out: {counted(findings.outdated, 'trained student')}, as the "
+        "experiment or its annotations have changed since. 'run' brings them up to date, and "
+        "'compare' those of a study."
+    )
+
+
 def seeds(findings: Findings) -> list[int]:
     """Every seed that a student was trained with."""
     return sorted({student.seed for found in findings.methods for student in found.students})
