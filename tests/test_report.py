@@ -255,7 +255,7 @@ def test_every_student_is_told_of_by_name():
     places = [verdict.index(title) for title in titles]
     assert places == sorted(places)
     assert verdict.count("against") == len(findings.comparisons)
-    assert "on as many train rows, of whichever student" in verdict
+    assert "p is adjusted for all comparisons of the study" in verdict
     assert ["h3", "minilm"] in page.headings
     assert curve.count("What rows are worth to main") == 1
     assert curve.count("What rows are worth to minilm") == 1

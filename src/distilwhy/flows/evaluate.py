@@ -54,8 +54,8 @@ def evaluate(
 
     Raises:
         ConfigError: if there are no test rows.
-        RunError: if no student is trained, or all are out of date; if another process works in the run folder, or was
-            started with this one.
+        RunError: if no student is trained, or all are out of date; if another process works in
+            the run folder, or was started with this one.
     """
     refuse_company()
     with experiment.folder.lock():

@@ -78,9 +78,7 @@ def _comparisons(findings: Findings) -> list[str]:
                 for one in group.verdicts
             )
         )
-    note = (
-        "Intervals are 95 %; p is adjusted for all comparisons on as many train rows (Holm 1979)."
-    )
+    note = "Intervals are 95 %; p is adjusted for all comparisons of the study (Holm 1979)."
     return [*parts, note] if parts else []
 
 
