@@ -21,7 +21,7 @@ from distilwhy.report.page import render_page
 from distilwhy.report.palette import DARK, LIGHT
 from distilwhy.report.summary import render_summary
 from distilwhy.report.verdicts import judge_all
-from distilwhy.report.words import duration, large, money, percent, points
+from distilwhy.report.words import duration, large, money, percent, points, probability
 from findings import add_student, make_bill, make_cases, make_comparison, make_findings
 
 HOSTILE = (
@@ -469,7 +469,12 @@ def test_the_summary_of_little_is_short():
     [
         (percent, 0.9056, "90.6%"),
         (points, -0.0123, "−1.2"),
+        (points, -0.0001, "+0.0"),
+        (probability, 0.04996, "p = 0.04996"),
+        (probability, 0.0504, "p = 0.050"),
         (large, 60_506_880, "60.5 M"),
+        (large, 999.6, "1.00 k"),
+        (large, 999_999, "1.00 M"),
         (large, 6.4, "6.4"),
         (large, 1530, "1.53 k"),
         (duration, 3.2, "3.20 s"),
