@@ -316,6 +316,21 @@ def test_a_student_that_is_always_right_can_be_drawn():
     assert "100.0%" in render_page(replace(findings, methods=methods, teacher={}), [])
 
 
+def test_who_answered_are_the_methods_of_the_first_student():
+    findings = make_findings(("finetune", "step-by-step"))
+    others = replace(make_findings(("label-distill",)), teacher=findings.teacher)
+    more = [replace(found, student="small") for found in others.methods]
+    page = Page(render_page(replace(findings, methods=[*findings.methods, *more]), []))
+    assert json.loads(page.scripts[0])["who"] == ["finetune", "step-by-step", "teacher"]
+
+
+def test_a_teacher_that_was_not_asked_said_nothing():
+    case = next(make_cases(1, THREE))
+    unasked = replace(case, teacher=None, right={name: case.right[name] for name in THREE})
+    [packed] = pack_cases([unasked], [*THREE, "teacher"])
+    assert not [said for said in json.loads(packed)[0][4] if 3 in said[2]]
+
+
 def test_rows_are_packed_with_each_answer_once():
     case = replace(
         next(make_cases(1, THREE)),

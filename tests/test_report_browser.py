@@ -36,9 +36,19 @@ def browser():
 
 @pytest.fixture(scope="module")
 def cases():
-    first, *others = make_cases(ROWS)
+    first, second, third, *others = make_cases(ROWS)
     hostile = replace(first, id="wronged", text=SCRIPT, teacher_rationale=SCRIPT)
-    return [hostile, *others]
+    right = {name: own for name, own in second.right.items() if name != "teacher"}
+    unasked = replace(second, id="unasked", teacher=None, teacher_rationale="", right=right)
+    same = replace(
+        third,
+        id="same in other words",
+        gold="2 + 3",
+        teacher="3 + 2",
+        answers=dict.fromkeys(third.answers, "2 + 3"),
+        right=dict.fromkeys(third.right, True),
+    )
+    return [hostile, unasked, same, *others]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +107,13 @@ def test_a_script_in_a_row_is_text(tab):
 
 def test_what_rows_are_shown_can_be_chosen(tab, cases):
     def right(case, name):
-        return case.right[name]
+        return case.right.get(name)
+
+    def differ(case, name):
+        return case.answers[name] != case.teacher and not (right(case, name) and taught(case))
+
+    def taught(case):
+        return right(case, "teacher")
 
     students = list(cases[0].answers)
     one, other = "step-by-step", "finetune"
@@ -106,9 +122,9 @@ def test_what_rows_are_shown_can_be_chosen(tab, cases):
         "lost": [c for c in cases if right(c, other) and not right(c, one)],
         "wrong": [c for c in cases if not right(c, one)],
         "none": [c for c in cases if not any(right(c, name) for name in students)],
-        "differ": [c for c in cases if c.answers[one] != c.teacher],
-        "misled": [c for c in cases if right(c, one) and not right(c, "teacher")],
-        "unread": [c for c in cases if c.teacher is None],
+        "differ": [c for c in cases if taught(c) is not None and differ(c, one)],
+        "misled": [c for c in cases if right(c, one) and taught(c) is False],
+        "unread": [c for c in cases if taught(c) is not None and c.teacher is None],
         "all": cases,
     }
     assert wanted["won"]
@@ -125,8 +141,12 @@ def test_any_student_can_be_set_beside_any_other(tab, cases):
     tab.page.select_option("#beside", label="teacher")
     shown = tab.page.locator("#which option:checked").inner_text()
     assert shown == "teacher right, label-distill wrong"
-    some = [c for c in cases if c.right["teacher"] and not c.right["label-distill"]]
+    some = [c for c in cases if c.right.get("teacher") and not c.right["label-distill"]]
     tab.expect_found(f"{len(some)} of {ROWS} rows")
+    tab.expect_ids(some)
+    tab.page.select_option("#which", "won")
+    some = [c for c in cases if c.right.get("teacher") is False and c.right["label-distill"]]
+    tab.expect_found(f"{len(some)} of {ROWS} rows" if some else "No row is like that.")
     tab.expect_ids(some)
 
 

@@ -81,7 +81,7 @@ class Case:
 
     Attributes:
         answers: By method, what its first student answered; None where that is no answer.
-        right: By method, whether that is gold; ``teacher`` among them.
+        right: By method, whether that is gold; ``teacher`` among them if it was asked.
         teacher: The teacher's label; None where it could not be read or was not asked.
         teacher_rationale: Its reasons.
         student_rationale: Those of ``step-by-step``'s first student, where it can give any.

@@ -209,9 +209,10 @@ def _shade(number: int, row: Sequence[int]) -> str:
 
 
 def _who(findings: Findings) -> list[str]:
-    """Everyone who answered the test rows: the methods, then the teacher if it was asked."""
+    """Everyone who answered the test rows: the first student's methods, then the teacher if it
+    was asked."""
     test = findings.teacher.get("test")
-    methods = dict.fromkeys(found.method for found in findings.methods)
+    methods = dict.fromkeys(found.method for found in findings.of(findings.students[0]).methods)
     return [*methods, *([TEACHER] if test and test.asked else [])]
 
 
