@@ -47,11 +47,19 @@ def show_findings(
     if len(findings.students) > 1:
         console.print()
         _show_side_by_side(console, findings)
-    if findings.methods and findings.methods[0].score.seeds == 1:
-        console.print("One seed each: the intervals leave out how much training itself varies.")
+    if single := _tell_single(findings.methods):
+        console.print(f"{single}: the intervals leave out how much training itself varies.")
     if said := left_out(findings):
         console.print(f"\n{said}", style="yellow", soft_wrap=True)
-    console.print(f"\nreport:  {experiment.folder.page}", soft_wrap=True)
+    console.print(f"\nreport:  {escape(str(experiment.folder.page))}", soft_wrap=True)
+
+
+def _tell_single(methods: Sequence[MethodScore]) -> str:
+    """Which methods have one seed alone; "" where none has."""
+    single = dict.fromkeys(found.method for found in methods if found.score.seeds == 1)
+    if single and all(found.score.seeds == 1 for found in methods):
+        return "One seed each"
+    return f"One seed of {', '.join(single)}" if single else ""
 
 
 def _show_student(console: Console, scores: Findings, who: str) -> None:
@@ -228,7 +236,7 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
     unknown = config.teacher.explain_wrong and (missing or waiting)
     more = ", and more where answers turn out wrong" if unknown else ""
     console.print(
-        f"annotate   {found.calls} calls to {_teacher_name(config.teacher)}: "
+        f"annotate   {found.calls} calls to {escape(_teacher_name(config.teacher))}: "
         f"{found.answered} answered{waiting}, {missing} to make{more}",
         soft_wrap=True,
     )
