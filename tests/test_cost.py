@@ -35,6 +35,14 @@ def test_several_answers_a_row_are_paid_for():
     assert settle(replace(USAGE, rows=250), PRICES, TOKENS).teacher_per_1000 == pytest.approx(1.6)
 
 
+def test_explanations_are_spent_but_are_no_price_of_a_row():
+    """Where the teacher is deployed it gives answers alone: 0.4 for 1,000 of them."""
+    usage = replace(USAGE, calls=1250, explanations=250, counted=1250)
+    bill = settle(usage, PRICES, TOKENS, TOKENS[:250])
+    assert bill.spent == pytest.approx(0.5)
+    assert bill.teacher_per_1000 == pytest.approx(0.4)
+
+
 def test_batches_and_cached_tokens_are_paid_at_their_own_price():
     """0.2 at half the price, and 0.2 less a quarter, as half of what was read is free."""
     prices = Prices("USD", input=0.5, output=2.0, cached_input=0.0)

@@ -142,6 +142,25 @@ def test_methods_with_one_seed_are_taught_the_same_rows(compared: tuple[Path, Re
     assert sources("finetune", 0, ALL) == sources("finetune", 1, ALL)
 
 
+def test_a_study_on_fewer_rows_than_all_is_told_on_the_most(compared: tuple[Path, Result]):
+    file = compared[0]
+    experiment = open_experiment(file)
+    few = file.with_name("few.yaml")
+    settings = yaml.safe_load(file.read_text()) | {
+        "study": {"train_rows": [20, HALF]},
+        "out": "few",
+    }
+    few.write_text(yaml.safe_dump(settings))
+    shutil.copytree(experiment.folder.path, file.parent / "few")
+    for name in PAIR:
+        for seed in (0, 1):
+            shutil.rmtree(file.parent / "few/students" / Cell(name, seed).name)
+    findings = evaluate(open_experiment(few))
+    assert findings.headline.startswith("Taught on 30 rows: against fine-tuning on gold labels, no")
+    taught = training_of(file, Cell("step-by-step", 0, HALF))
+    assert findings.bill.usage.training_seconds == taught["seconds"]
+
+
 @pytest.fixture
 def edited(compared: tuple[Path, Result], tmp_path: Path) -> Path:
     """The same study, with another learning rate in its file than its students were trained

@@ -93,8 +93,7 @@ def _find(
         name=_name(experiment.file),
         headline=write_headline(
             [versus for versus in comparisons if versus.student == students[0]],
-            {found.method: found.score.accuracy for found in first if found.rows is None},
-            len(experiment.config.seeds),
+            first,
             told=sum(found.told for found in teacher.values()),
             students=students,
         ),

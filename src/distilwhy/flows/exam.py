@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from distilwhy.core.cell import Cell
+from distilwhy.core.cell import Cell, extent
 from distilwhy.core.method import METHODS, render_source
 from distilwhy.core.results import Prediction
 from distilwhy.core.task import Example
@@ -142,13 +142,9 @@ def pick_firsts(answers: Mapping[Cell, Answers]) -> dict[Cell, Answers]:
         if cell.student != student:
             continue
         kept = best.get(cell.method)
-        if kept is None or _extent(cell) > _extent(kept):
+        if kept is None or extent(cell.rows) > extent(kept.rows):
             best[cell.method] = cell
     return {cell: answers[cell] for cell in best.values()}
-
-
-def _extent(cell: Cell) -> float:
-    return float("inf") if cell.rows is None else cell.rows
 
 
 def _is_taken(folder: RunFolder, exam: Exam) -> bool:
