@@ -22,7 +22,14 @@ from distilwhy.report.palette import DARK, LIGHT
 from distilwhy.report.summary import render_summary
 from distilwhy.report.verdicts import judge_all
 from distilwhy.report.words import duration, large, money, percent, points, probability
-from findings import add_student, make_bill, make_cases, make_comparison, make_findings
+from findings import (
+    add_student,
+    make_bill,
+    make_cases,
+    make_comparison,
+    make_findings,
+    open_answers,
+)
 
 HOSTILE = (
     "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> & \"'\u2028 ü 日本 🎈"
@@ -314,6 +321,23 @@ def test_a_student_that_is_always_right_can_be_drawn():
     perfect = replace(findings.methods[0].score, accuracy=1.0, low=1.0, high=1.0)
     methods = [replace(findings.methods[0], score=perfect)]
     assert "100.0%" in render_page(replace(findings, methods=methods, teacher={}), [])
+
+
+def test_open_answers_are_broken_down_by_method():
+    page = Page(render_page(open_answers(make_findings(THREE, sizes=(1000,))), []))
+    answers = squeeze(page.sections["answers"])
+    assert "confusions" not in page.sections
+    assert "step-by-step 1,350 120 30" in answers
+    assert answers.index("step-by-step") < answers.index("finetune")
+    assert answers.count("Gold Answered Rows 84 / 2 84 * 2 31") == len(THREE)
+
+
+def test_options_are_said_to_be_places():
+    findings = make_findings(THREE, sizes=(1000,))
+    assert "by their place" not in Page(render_page(findings, [])).text
+    confusions = [replace(one, by_place=True) for one in findings.confusions]
+    told = Page(render_page(replace(findings, confusions=confusions), [])).sections["confusions"]
+    assert "by their place among a row's options" in told
 
 
 def test_who_answered_are_the_methods_of_the_first_student():

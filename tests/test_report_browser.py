@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from distilwhy.report.page import render_page
-from findings import add_student, make_cases, make_findings
+from findings import add_student, make_cases, make_findings, open_answers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -305,6 +305,34 @@ def test_axe_finds_nothing_where_there_are_several_students(browser, tmp_path):
     assert found.violations_count == 0, found.generate_report()
     assert tab.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert tab.said == []
+    tab.context.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing_in_open_answers(browser, tmp_path, size, scheme):
+    path = tmp_path / "open.html"
+    findings = open_answers(make_findings(("finetune", "step-by-step")))
+    path.write_text(render_page(findings, make_cases(3)), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), size, scheme)
+    tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    found = axe.Axe().run(tab.page)
+    assert found.violations_count == 0, found.generate_report()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    assert tab.said == []
+    tab.context.close()
+
+
+def test_long_labels_leave_room_for_what_they_head(browser, tmp_path):
+    findings = make_findings(("finetune",), sizes=(1000,))
+    [confusion] = findings.confusions
+    labels = [f"{name} {'and whatever else belongs to it ' * 4}" for name in confusion.labels]
+    findings = replace(findings, confusions=[replace(confusion, labels=labels)])
+    path = tmp_path / "labels.html"
+    path.write_text(render_page(findings, []), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), PHONE)
+    head = tab.page.locator(".confusion tbody th").first.bounding_box()
+    assert head["width"] <= 0.4 * PHONE["width"] + 1
     tab.context.close()
 
 
