@@ -4,6 +4,7 @@ import re
 import shutil
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -320,6 +321,19 @@ def test_axe_finds_nothing_in_open_answers(browser, tmp_path, size, scheme):
     assert found.violations_count == 0, found.generate_report()
     assert tab.page.evaluate("document.documentElement.scrollWidth") == size["width"]
     assert tab.said == []
+    tab.context.close()
+
+
+def test_many_sizes_keep_apart_on_a_phone(browser, tmp_path):
+    sizes = (100, 200, 300, 500, 700, 1000, 2000, 3000, 4000)
+    path = tmp_path / "sizes.html"
+    path.write_text(render_page(make_findings(("finetune",), sizes), []), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), PHONE)
+    labels = tab.page.locator("#curve .narrow text", has_text=re.compile(r"^[\d,]+$")).all()
+    shown = [label for label in labels if label.get_attribute("opacity") != "0"]
+    boxes = sorted((box["x"], box["width"]) for label in shown if (box := label.bounding_box()))
+    assert len(boxes) >= 4
+    assert all(left + width + 4 <= right for (left, width), (right, _) in pairwise(boxes))
     tab.context.close()
 
 
