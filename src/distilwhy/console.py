@@ -25,7 +25,7 @@ from distilwhy.offers import (
     describe_strategy,
 )
 from distilwhy.report.scores import method_rows
-from distilwhy.report.sentences import left_out
+from distilwhy.report.sentences import DONE, left_out
 
 if TYPE_CHECKING:
     from distilwhy.flows import experiment, plan, status
@@ -120,12 +120,7 @@ def _show_wrong(console: Console, methods: Sequence[MethodScore]) -> None:
     """What was done about reasons for wrong labels: the same for every method that has any."""
     counts = next((found.wrong_rationales for found in methods if found.wrong_rationales), None)
     if counts and counts["wrong"]:
-        done = {
-            "explained": "explained anew",
-            "unreasoned": "taught without their reasons",
-            "dropped": "left out",
-        }
-        said = [f"{counts[key]} {what}" for key, what in done.items() if counts[key]]
+        said = [f"{counts[key]} {what}" for key, what in DONE.items() if counts[key]]
         console.print(
             f"{counts['wrong']} of {counts['known']} train rows with gold had reasons for a wrong "
             f"label: {', '.join(said) or 'kept'}"
@@ -141,10 +136,16 @@ def _show_efficiency(console: Console, found: Efficiency, who: str) -> None:
         f"{points[0]} points ({points[1]} to {points[2]})"
     )
     if found.matches:
-        rows, low, high = (f"{n:,}" if n else "more than twice as many" for n in found.matches)
+        rows, low, high = (_count_rows(n, found.fewest) for n in found.matches)
         console.print(
             f"{method}: as good as finetune on all rows from {rows} rows ({low} to {high})"
         )
+
+
+def _count_rows(rows: int | None, fewest: int) -> str:
+    if rows is None:
+        return "more than twice as many"
+    return f"{rows:,} or fewer" if rows <= fewest else f"{rows:,}"
 
 
 def show_next_steps(experiment: "experiment.Experiment") -> None:
