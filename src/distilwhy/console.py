@@ -130,7 +130,7 @@ def _show_wrong(console: Console, methods: Sequence[MethodScore]) -> None:
 def _show_efficiency(console: Console, found: Efficiency, who: str) -> None:
     """What more rows would bring a method, and how many it takes to match fine-tuning."""
     gain, method = found.gain, f"{who} {found.method}".lstrip()
-    points = [f"{100 * share:+.1f}" for share in (gain.accuracy, gain.low, gain.high)]
+    points = [f"{100 * share:+z.1f}" for share in (gain.accuracy, gain.low, gain.high)]
     console.print(
         f"{method}: {found.more:,} rows more than {found.rows:,} are expected to bring "
         f"{points[0]} points ({points[1]} to {points[2]})"
