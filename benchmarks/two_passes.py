@@ -35,7 +35,8 @@ def write(folder: Path, name: str, **training: object) -> Path:
 
 def judge_all(experiment: Experiment) -> list[list[bool]]:
     """Whether each test row is right, for every seed."""
-    exams = {e.cell.seed: e for e in list_exams(experiment) if e.cell.method == "step-by-step"}
+    listed, _ = list_exams(experiment)
+    exams = {exam.cell.seed: exam for exam in listed if exam.cell.method == "step-by-step"}
     chosen = [exams[seed] for seed in SEEDS]
     answers = take_all(experiment.folder, chosen, 1, lambda done, students: None)
     answer = experiment.task.answer

@@ -9,9 +9,18 @@ from itertools import islice
 from random import Random
 from statistics import NormalDist
 
+from distilwhy.core.confusions import OTHERS
 from distilwhy.core.cost import Bill, Prices, Usage
 from distilwhy.core.curve import Band, Curve, Efficiency, Point
-from distilwhy.core.findings import Case, Confusion, Findings, How, MethodScore, StudentScore
+from distilwhy.core.findings import (
+    Breakdown,
+    Case,
+    Confusion,
+    Findings,
+    How,
+    MethodScore,
+    StudentScore,
+)
 from distilwhy.core.metrics import Comparison, Score
 from distilwhy.core.results import Tally, Versus
 
@@ -104,6 +113,14 @@ def make_findings(
         confusions=[_confusion(name, rng) for name in methods],
         how=_how(sizes, seeds),
     )
+
+
+def open_answers(findings: Findings) -> Findings:
+    """The same study of a task whose answers are open."""
+    pairs = [("84 / 2", "84 * 2", 31), ("(3 + 4) * 12", "3 + 4 * 12", 5), ("7", "8", 1)]
+    names = dict.fromkeys(found.method for found in findings.methods)
+    found = [Breakdown(name, 1350, 120, 30, pairs) for name in names]
+    return replace(findings, confusions=[], breakdowns=found)
 
 
 def add_student(findings: Findings, name: str) -> Findings:
@@ -240,7 +257,7 @@ def _tally(
 
 
 def _confusion(method: str, rng: Random) -> Confusion:
-    labels = (*TEAMS, "other")
+    labels = (*TEAMS, OTHERS)
     counts = []
     for gold in range(len(labels)):
         row = [max(0, round(rng.gauss(2, 3))) for _ in range(len(labels) + 1)]

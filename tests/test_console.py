@@ -1,18 +1,27 @@
-"""What a person sees while students are trained."""
+"""What a person sees while students are trained, and when they are scored."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from rich.console import Console
 
 from distilwhy.board import Board
+from distilwhy.console import show_findings
 from distilwhy.core.cell import Cell
 from distilwhy.flows import keeper
 from distilwhy.flows.forecast import Forecast
 from distilwhy.progress import Progress
+from distilwhy.store.run import RunFolder
 from distilwhy.students.preflight import Preflight
 from distilwhy.students.training import Trained
+from findings import make_findings
+
+if TYPE_CHECKING:
+    from distilwhy.flows.experiment import Experiment
 
 CELLS = [Cell(m, seed, rows) for rows in (90, None) for seed in (0, 1) for m in ("finetune", "b")]
 TRAINED = Trained(90, 600, 400, 0.1375, 1e-3, 10, "fp32", 1, 99.7, {}, [])
@@ -101,3 +110,17 @@ def test_calls_that_are_lost_with_a_worker_are_told(capsys: pytest.CaptureFixtur
         progress.annotation(keeper.Progress(total=8, from_ledger=0, answered=8, lost=4))
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("teacher: 8/8  0 from ledger, 4 lost with a worker and asked again, ")
+
+
+def test_what_a_person_is_told_under_the_scores(capsys: pytest.CaptureFixture[str]):
+    """A method with one seed beside others with more, and a folder that reads like markup."""
+    findings = make_findings(("finetune", "step-by-step"), sizes=(1000,))
+    first, second = findings.methods
+    single = replace(second, score=replace(second.score, seeds=1))
+    place = SimpleNamespace(folder=RunFolder("r[1]/x[red]y"))
+    show_findings(replace(findings, methods=[first, single]), cast("Experiment", place))
+    said = capsys.readouterr().out
+    assert "One seed of step-by-step: the intervals leave out how much" in said
+    assert "report:  r[1]/x[red]y/report/report.html" in said
+    show_findings(replace(findings, methods=[single]), cast("Experiment", place))
+    assert "One seed each: " in capsys.readouterr().out

@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from conftest import WriteExperiment
 from distilwhy.core.cost import Prices, Tokens, Usage, settle
+from distilwhy.flows.annotate import annotate
+from distilwhy.flows.bill import settle_bill
+from distilwhy.flows.experiment import open_experiment
+from endpoint import Endpoint, fails, says
+from findings import make_findings
 
 USAGE = Usage(
     calls=1000, input_tokens=400_000, output_tokens=100_000, counted=1000, rows=1000,
@@ -33,6 +39,31 @@ def test_calls_whose_tokens_were_not_counted_cost_as_the_others():
 
 def test_several_answers_a_row_are_paid_for():
     assert settle(replace(USAGE, rows=250), PRICES, TOKENS).teacher_per_1000 == pytest.approx(1.6)
+
+
+def test_explanations_are_spent_but_are_no_price_of_a_row():
+    """Where the teacher is deployed it gives answers alone: 0.4 for 1,000 of them."""
+    usage = replace(USAGE, calls=1250, explanations=250, counted=1250)
+    bill = settle(usage, PRICES, TOKENS, TOKENS[:250])
+    assert bill.spent == pytest.approx(0.5)
+    assert bill.teacher_per_1000 == pytest.approx(0.4)
+
+
+def test_rows_that_failed_are_no_part_of_a_price(
+    write_experiment: WriteExperiment, endpoint: Endpoint
+):
+    """Of twelve rows four fail, and each of the others costs 0.0004."""
+    usage = {"prompt_tokens": 400, "completion_tokens": 100}
+    texts = [*(f"Message {i}." for i in range(8)), *(f"Other {i}." for i in range(4))]
+    endpoint.plays = {text: [says(usage=usage)] for text in texts}
+    endpoint.plays |= {f"Message {i}.": [fails(400, "filtered")] for i in range(4)}
+    prices = {"currency": "USD", "input": 0.5, "output": 2.0}
+    file = write_experiment({"teacher.base_url": endpoint.url, "prices": prices})
+    annotate(open_experiment(file))
+    bill = settle_bill(open_experiment(file), make_findings(("finetune",), (1000,)).methods)
+    assert (bill.usage.calls, bill.usage.rows) == (8, 8)
+    assert bill.spent == pytest.approx(0.0032)
+    assert bill.teacher_per_1000 == pytest.approx(0.4)
 
 
 def test_batches_and_cached_tokens_are_paid_at_their_own_price():

@@ -28,6 +28,13 @@ def test_one_seed_has_wilsons_interval(right, rows, low, high):
     assert (found.rows, found.seeds) == (rows, 1)
 
 
+@pytest.mark.parametrize("rows", range(1, 60))
+def test_the_interval_holds_the_accuracy(rows):
+    for right in (0, 1, rows - 1, rows):
+        found = score([[True] * right + [False] * (rows - right)])
+        assert found.low <= found.accuracy <= found.high
+
+
 def test_several_seeds_are_averaged_over_the_same_rows():
     found = score([[True, True, False, False], [True, False, False, False]])
     assert (found.accuracy, found.rows, found.seeds) == (0.375, 4, 2)
@@ -85,6 +92,11 @@ def test_the_verdict_in_words(difference, adjusted, verdict, words):
     assert (found.verdict, found.words) == (verdict, words)
 
 
+def test_what_rounds_to_nothing_has_no_minus_sign():
+    found = Comparison(-0.0001, -0.0002, 0.0, 0.9, 0.9, 0.01)
+    assert found.words.startswith("no difference seen: +0.0 points (+0.0 to +0.0)")
+
+
 @pytest.mark.parametrize("seeds", [1, 2, 5])
 def test_methods_that_agree_everywhere_show_no_difference(seeds):
     """Nor is it certain that there is none: one answer of a hundred may yet differ."""
@@ -93,6 +105,18 @@ def test_methods_that_agree_everywhere_show_no_difference(seeds):
     assert (found.difference, found.p, found.verdict) == (0.0, 1.0, "no difference seen")
     assert -found.low == pytest.approx(found.high)
     assert 0.5 / 100 < found.high < found.detectable < 5 / 100
+
+
+def test_the_interval_of_one_seed_agrees_with_its_p():
+    """Eleven rows won and three lost are no certain difference: p = 2 · 470 / 2^14."""
+    found = compare([[True] * 11 + [False] * 89], [[False] * 11 + [True] * 3 + [False] * 86])
+    assert found.p == pytest.approx(2 * 470 / 2**14)
+    assert found.words.startswith("no difference seen: +8.0 points (+0.0 to +15.5)")
+    for won in range(40):
+        for lost in range(40):
+            one, other = [True] * won + [False] * lost, [False] * won + [True] * lost
+            found = compare([one + [True] * 10], [other + [True] * 10])
+            assert (found.p >= 0.05) == (found.low <= 0 <= found.high)
 
 
 def test_one_row_decides_nothing():
@@ -227,7 +251,7 @@ def test_where_nothing_differs_hardly_anything_is_said(seeds, of_seeds):
     assert said <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(families))
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5])
 def test_a_verdict_is_given_where_the_interval_leaves_out_zero(seeds):
     first, second = Study(seeds, 200, 0.7, 0.15, lead=0.1).tables(np.random.default_rng(12), 2)
     for found in map(compare, first[:300], second[:300]):

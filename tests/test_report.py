@@ -16,13 +16,21 @@ from markdown_it import MarkdownIt
 from distilwhy.core.cost import Bill, Prices
 from distilwhy.report.bill import PRICES
 from distilwhy.report.cases import CHUNK, pack_cases
-from distilwhy.report.figures import write_figures
+from distilwhy.report.figures import draw_figures
 from distilwhy.report.page import render_page
 from distilwhy.report.palette import DARK, LIGHT
+from distilwhy.report.sentences import efficiency_sentences
 from distilwhy.report.summary import render_summary
 from distilwhy.report.verdicts import judge_all
-from distilwhy.report.words import duration, large, money, percent, points
-from findings import add_student, make_bill, make_cases, make_comparison, make_findings
+from distilwhy.report.words import duration, large, money, percent, points, probability
+from findings import (
+    add_student,
+    make_bill,
+    make_cases,
+    make_comparison,
+    make_findings,
+    open_answers,
+)
 
 HOSTILE = (
     "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> & \"'\u2028 ü 日本 🎈"
@@ -255,7 +263,7 @@ def test_every_student_is_told_of_by_name():
     places = [verdict.index(title) for title in titles]
     assert places == sorted(places)
     assert verdict.count("against") == len(findings.comparisons)
-    assert "on as many train rows, of whichever student" in verdict
+    assert "p is adjusted for all comparisons of the study" in verdict
     assert ["h3", "minilm"] in page.headings
     assert curve.count("What rows are worth to main") == 1
     assert curve.count("What rows are worth to minilm") == 1
@@ -316,6 +324,54 @@ def test_a_student_that_is_always_right_can_be_drawn():
     assert "100.0%" in render_page(replace(findings, methods=methods, teacher={}), [])
 
 
+def test_open_answers_are_broken_down_by_method():
+    page = Page(render_page(open_answers(make_findings(THREE, sizes=(1000,))), []))
+    answers = squeeze(page.sections["answers"])
+    assert "confusions" not in page.sections
+    assert "step-by-step 1,350 120 30" in answers
+    assert answers.index("step-by-step") < answers.index("finetune")
+    assert answers.count("Gold Answered Rows 84 / 2 84 * 2 31") == len(THREE)
+
+
+def test_options_are_said_to_be_places():
+    findings = make_findings(THREE, sizes=(1000,))
+    assert "by their place" not in Page(render_page(findings, [])).text
+    confusions = [replace(one, by_place=True) for one in findings.confusions]
+    told = Page(render_page(replace(findings, confusions=confusions), [])).sections["confusions"]
+    assert "by their place among a row's options" in told
+
+
+@pytest.mark.parametrize(
+    ("matches", "said"),
+    [
+        ((2310, 1480, None), "with 2,310 train rows (1,480 to more than 8,000)."),
+        ((500, 500, 500), "with 500 train rows or fewer."),
+        ((700, 500, 900), "with 700 train rows (500 or fewer to 900)."),
+        ((7000, None, None), "with 7,000 train rows (more than 8,000 to more than 8,000)."),
+        ((None, 600, None), "within 8,000 train rows; it may with 600 rows."),
+        ((None, None, None), "within 8,000 train rows."),
+    ],
+)
+def test_how_many_rows_it_takes(matches, said):
+    found = replace(make_findings(THREE).efficiency[1], matches=matches, fewest=500)
+    assert efficiency_sentences(found)[0].endswith(said)
+
+
+def test_who_answered_are_the_methods_of_the_first_student():
+    findings = make_findings(("finetune", "step-by-step"))
+    others = replace(make_findings(("label-distill",)), teacher=findings.teacher)
+    more = [replace(found, student="small") for found in others.methods]
+    page = Page(render_page(replace(findings, methods=[*findings.methods, *more]), []))
+    assert json.loads(page.scripts[0])["who"] == ["finetune", "step-by-step", "teacher"]
+
+
+def test_a_teacher_that_was_not_asked_said_nothing():
+    case = next(make_cases(1, THREE))
+    unasked = replace(case, teacher=None, right={name: case.right[name] for name in THREE})
+    [packed] = pack_cases([unasked], [*THREE, "teacher"])
+    assert not [said for said in json.loads(packed)[0][4] if 3 in said[2]]
+
+
 def test_rows_are_packed_with_each_answer_once():
     case = replace(
         next(make_cases(1, THREE)),
@@ -371,40 +427,43 @@ def test_colours_can_be_told_from_the_paper(colours):
         assert contrast(colours[name], colours["paper"]) >= least, name
 
 
-def test_figures_are_written_for_slides_and_for_tables(tmp_path):
+def read_table(content):
+    return list(csv.DictReader(content.decode().splitlines()))
+
+
+def test_figures_are_drawn_for_slides_and_for_tables():
     findings = make_findings()
-    paths = write_figures(findings, tmp_path / "figures")
+    files = dict(draw_figures(findings))
     names = [
         f"{name}.{end}"
         for name in ("curve", "accuracy", "differences")
         for end in ("png", "svg", "csv")
     ]
-    assert [path.name for path in paths] == names
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(names)
-    for path in paths:
-        if path.suffix == ".png":
-            assert struct.unpack(">II", path.read_bytes()[16:24])[0] > 1000
-        if path.suffix == ".svg":
-            assert "var(--" not in path.read_text("utf-8")
-    with (tmp_path / "figures" / "differences.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    assert list(files) == names
+    for name, content in files.items():
+        if name.endswith(".png"):
+            assert struct.unpack(">II", content[16:24])[0] > 1000
+        if name.endswith(".svg"):
+            assert b"var(--" not in content
+    rows = read_table(files["differences.csv"])
     assert len(rows) == len(findings.comparisons)
     assert float(rows[0]["difference"]) == findings.comparisons[0].comparison.difference
-    with (tmp_path / "figures" / "curve.csv").open(encoding="utf-8") as file:
-        kinds = Counter(row["kind"] for row in csv.DictReader(file))
+    kinds = Counter(row["kind"] for row in read_table(files["curve.csv"]))
     assert kinds["measured"] == 27
     assert kinds["fitted"] > kinds["beyond"] > 27
 
 
-def test_every_named_student_has_figures_of_its_own(tmp_path):
+def test_every_named_student_has_figures_of_its_own():
     findings = add_student(make_findings(THREE, sizes=(1000,)), "minilm")
-    names = [path.stem for path in write_figures(findings, tmp_path) if path.suffix == ".csv"]
-    assert names == ["accuracy", "differences", "accuracy-minilm", "differences-minilm"]
+    names = [name for name, _ in draw_figures(findings) if name.endswith(".csv")]
+    assert names == [
+        "accuracy.csv", "differences.csv", "accuracy-minilm.csv", "differences-minilm.csv",
+    ]  # fmt: skip
 
 
-def test_figures_without_a_study(tmp_path):
+def test_figures_without_a_study():
     findings = replace(make_findings(THREE, sizes=(1000,)), comparisons=[])
-    assert [path.name for path in write_figures(findings, tmp_path)] == [
+    assert [name for name, _ in draw_figures(findings)] == [
         "accuracy.png", "accuracy.svg", "accuracy.csv",
     ]  # fmt: skip
 
@@ -469,7 +528,12 @@ def test_the_summary_of_little_is_short():
     [
         (percent, 0.9056, "90.6%"),
         (points, -0.0123, "−1.2"),
+        (points, -0.0001, "+0.0"),
+        (probability, 0.04996, "p = 0.04996"),
+        (probability, 0.0504, "p = 0.050"),
         (large, 60_506_880, "60.5 M"),
+        (large, 999.6, "1.00 k"),
+        (large, 999_999, "1.00 M"),
         (large, 6.4, "6.4"),
         (large, 1530, "1.53 k"),
         (duration, 3.2, "3.20 s"),

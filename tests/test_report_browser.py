@@ -4,11 +4,12 @@ import re
 import shutil
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from distilwhy.report.page import render_page
-from findings import add_student, make_cases, make_findings
+from findings import add_student, make_cases, make_findings, open_answers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -36,9 +37,19 @@ def browser():
 
 @pytest.fixture(scope="module")
 def cases():
-    first, *others = make_cases(ROWS)
+    first, second, third, *others = make_cases(ROWS)
     hostile = replace(first, id="wronged", text=SCRIPT, teacher_rationale=SCRIPT)
-    return [hostile, *others]
+    right = {name: own for name, own in second.right.items() if name != "teacher"}
+    unasked = replace(second, id="unasked", teacher=None, teacher_rationale="", right=right)
+    same = replace(
+        third,
+        id="same in other words",
+        gold="2 + 3",
+        teacher="3 + 2",
+        answers=dict.fromkeys(third.answers, "2 + 3"),
+        right=dict.fromkeys(third.right, True),
+    )
+    return [hostile, unasked, same, *others]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +108,13 @@ def test_a_script_in_a_row_is_text(tab):
 
 def test_what_rows_are_shown_can_be_chosen(tab, cases):
     def right(case, name):
-        return case.right[name]
+        return case.right.get(name)
+
+    def differ(case, name):
+        return case.answers[name] != case.teacher and not (right(case, name) and taught(case))
+
+    def taught(case):
+        return right(case, "teacher")
 
     students = list(cases[0].answers)
     one, other = "step-by-step", "finetune"
@@ -106,9 +123,9 @@ def test_what_rows_are_shown_can_be_chosen(tab, cases):
         "lost": [c for c in cases if right(c, other) and not right(c, one)],
         "wrong": [c for c in cases if not right(c, one)],
         "none": [c for c in cases if not any(right(c, name) for name in students)],
-        "differ": [c for c in cases if c.answers[one] != c.teacher],
-        "misled": [c for c in cases if right(c, one) and not right(c, "teacher")],
-        "unread": [c for c in cases if c.teacher is None],
+        "differ": [c for c in cases if taught(c) is not None and differ(c, one)],
+        "misled": [c for c in cases if right(c, one) and taught(c) is False],
+        "unread": [c for c in cases if taught(c) is not None and c.teacher is None],
         "all": cases,
     }
     assert wanted["won"]
@@ -125,8 +142,12 @@ def test_any_student_can_be_set_beside_any_other(tab, cases):
     tab.page.select_option("#beside", label="teacher")
     shown = tab.page.locator("#which option:checked").inner_text()
     assert shown == "teacher right, label-distill wrong"
-    some = [c for c in cases if c.right["teacher"] and not c.right["label-distill"]]
+    some = [c for c in cases if c.right.get("teacher") and not c.right["label-distill"]]
     tab.expect_found(f"{len(some)} of {ROWS} rows")
+    tab.expect_ids(some)
+    tab.page.select_option("#which", "won")
+    some = [c for c in cases if c.right.get("teacher") is False and c.right["label-distill"]]
+    tab.expect_found(f"{len(some)} of {ROWS} rows" if some else "No row is like that.")
     tab.expect_ids(some)
 
 
@@ -285,6 +306,47 @@ def test_axe_finds_nothing_where_there_are_several_students(browser, tmp_path):
     assert found.violations_count == 0, found.generate_report()
     assert tab.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert tab.said == []
+    tab.context.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing_in_open_answers(browser, tmp_path, size, scheme):
+    path = tmp_path / "open.html"
+    findings = open_answers(make_findings(("finetune", "step-by-step")))
+    path.write_text(render_page(findings, make_cases(3)), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), size, scheme)
+    tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    found = axe.Axe().run(tab.page)
+    assert found.violations_count == 0, found.generate_report()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    assert tab.said == []
+    tab.context.close()
+
+
+def test_many_sizes_keep_apart_on_a_phone(browser, tmp_path):
+    sizes = (100, 200, 300, 500, 700, 1000, 2000, 3000, 4000)
+    path = tmp_path / "sizes.html"
+    path.write_text(render_page(make_findings(("finetune",), sizes), []), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), PHONE)
+    labels = tab.page.locator("#curve .narrow text", has_text=re.compile(r"^[\d,]+$")).all()
+    shown = [label for label in labels if label.get_attribute("opacity") != "0"]
+    boxes = sorted((box["x"], box["width"]) for label in shown if (box := label.bounding_box()))
+    assert len(boxes) >= 4
+    assert all(left + width + 4 <= right for (left, width), (right, _) in pairwise(boxes))
+    tab.context.close()
+
+
+def test_long_labels_leave_room_for_what_they_head(browser, tmp_path):
+    findings = make_findings(("finetune",), sizes=(1000,))
+    [confusion] = findings.confusions
+    labels = [f"{name} {'and whatever else belongs to it ' * 4}" for name in confusion.labels]
+    findings = replace(findings, confusions=[replace(confusion, labels=labels)])
+    path = tmp_path / "labels.html"
+    path.write_text(render_page(findings, []), encoding="utf-8")
+    tab = Tab(browser, path.as_uri(), PHONE)
+    head = tab.page.locator(".confusion tbody th").first.bounding_box()
+    assert head["width"] <= 0.4 * PHONE["width"] + 1
     tab.context.close()
 
 

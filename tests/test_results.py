@@ -1,7 +1,12 @@
-"""Which methods are compared, and which comparisons are a family."""
+"""Which methods are compared, in one family, and which answers were taken for which."""
 
+import string
+
+from distilwhy.core.answer import Answer
 from distilwhy.core.cell import Cell
-from distilwhy.core.results import compare_with_baselines
+from distilwhy.core.confusions import break_down, confuse
+from distilwhy.core.results import Prediction, compare_with_baselines
+from distilwhy.core.task import Example
 
 ROWS = 40
 
@@ -26,8 +31,8 @@ def test_comparisons_are_within_a_student_and_a_number_of_rows():
     ]
 
 
-def test_all_students_on_one_number_of_rows_are_a_family():
-    """One that differs, beside one of another student and one on fewer rows that do not."""
+def test_all_comparisons_of_a_study_are_one_family():
+    """Two that differ, on all rows and on fewer, beside one of another student that does not."""
     pair = {"step-by-step": right(28), "finetune": right(20)}
     alike = dict.fromkeys(pair, right(20))
     correct = {
@@ -38,7 +43,50 @@ def test_all_students_on_one_number_of_rows_are_a_family():
         for method, table in tables.items()
     }  # fmt: skip
     found = {(v.student, v.rows): v.comparison for v in compare_with_baselines(correct)}
-    alone, beside = found["", 30], found["", None]
-    assert alone.p == beside.p == alone.adjusted
-    assert beside.adjusted == 2 * beside.p
+    for one in (found["", 30], found["", None]):
+        assert one.adjusted == 3 * one.p < 1
     assert found["small", None].adjusted == 1.0
+
+
+def examine(
+    *rows: tuple[str | None, str | None], options: tuple[str, ...] = ()
+) -> tuple[list[Example], dict[str, Prediction]]:
+    """Rows as they were asked, of gold and answered labels, and what was answered."""
+    examples = [Example(str(i), "", options, gold) for i, (gold, _) in enumerate(rows)]
+    said = {str(i): Prediction(str(i), "", answered) for i, (_, answered) in enumerate(rows)}
+    return examples, said
+
+
+def test_labels_are_told_by_how_common_they_are():
+    """One label is never gold, and one row has none."""
+    found = confuse("m", *examine(("b", "b"), ("a", "b"), ("b", None), ("b", "c"), (None, "a")))
+    assert found.labels == ["b", "a"]
+    assert found.counts == [[1, 0, 2], [1, 0, 0]]
+    assert not found.by_place
+
+
+def test_labels_beyond_those_shown_are_put_together():
+    letters = string.ascii_lowercase[:17]
+    found = confuse("m", *examine(*zip(letters, letters, strict=True), ("a", "q")))
+    assert found.labels[-1] == "other labels"
+    assert len(found.labels) == 16
+    assert found.counts[0][:1] + found.counts[0][-2:] == [1, 1, 0]
+    assert found.counts[-1][-2:] == [2, 0]
+    assert sum(map(sum, found.counts)) == 18
+
+
+def test_options_are_told_by_their_place():
+    rows = examine(
+        ("park", "park"), ("mall", "park"), ("zoo", None), options=("zoo", "mall", "park")
+    )
+    found = confuse("m", *rows)
+    assert found.labels == ["(a)", "(b)", "(c)"]
+    assert found.counts == [[0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 0]]
+    assert found.by_place
+
+
+def test_open_answers_are_broken_down():
+    rows = examine(("2 + 3", "3 + 2"), ("7", "8"), ("7", "8"), ("1", "2"), ("1", None), (None, "4"))
+    found = break_down("m", Answer("equation"), *rows)
+    assert (found.right, found.wrong, found.none) == (1, 3, 1)
+    assert found.pairs == [("7", "8", 2), ("1", "2", 1)]

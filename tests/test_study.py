@@ -21,12 +21,13 @@ from distilwhy.core.results import Prediction
 from distilwhy.core.task import Example
 from distilwhy.demo.helpdesk import solve
 from distilwhy.demo.scripted import ScriptedTeacher
-from distilwhy.errors import DataError, StudentError
+from distilwhy.errors import DataError, RunError, StudentError
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.evaluate import evaluate
 from distilwhy.flows.experiment import open_experiment
 from distilwhy.flows.lesson import Lessons
 from distilwhy.flows.predict import predict
+from distilwhy.flows.status import status
 from distilwhy.flows.train import train_students
 from distilwhy.store.run import publish_jsonl, read_json
 from distilwhy.students.build import family_of
@@ -139,6 +140,53 @@ def test_methods_with_one_seed_are_taught_the_same_rows(compared: tuple[Path, Re
     assert sources("step-by-step", 0) <= sources("finetune", 0) < sources("finetune", 0, ALL)
     assert sources("finetune", 0) != sources("finetune", 1)
     assert sources("finetune", 0, ALL) == sources("finetune", 1, ALL)
+
+
+def test_a_study_on_fewer_rows_than_all_is_told_on_the_most(compared: tuple[Path, Result]):
+    file = compared[0]
+    experiment = open_experiment(file)
+    few = file.with_name("few.yaml")
+    settings = yaml.safe_load(file.read_text()) | {
+        "study": {"train_rows": [20, HALF]},
+        "out": "few",
+    }
+    few.write_text(yaml.safe_dump(settings))
+    shutil.copytree(experiment.folder.path, file.parent / "few")
+    for name in PAIR:
+        for seed in (0, 1):
+            shutil.rmtree(file.parent / "few/students" / Cell(name, seed).name)
+    findings = evaluate(open_experiment(few))
+    assert findings.headline.startswith("Taught on 30 rows: against fine-tuning on gold labels, no")
+    taught = training_of(file, Cell("step-by-step", 0, HALF))
+    assert findings.bill.usage.training_seconds == taught["seconds"]
+
+
+@pytest.fixture
+def edited(compared: tuple[Path, Result], tmp_path: Path) -> Path:
+    """The same study, with another learning rate in its file than its students were trained
+    with."""
+    shutil.copytree(compared[0].parent, tmp_path / "study")
+    file = tmp_path / "study" / "experiment.yaml"
+    config = yaml.safe_load(file.read_text())
+    config["training"]["lr"] = 0.5
+    file.write_text(yaml.safe_dump(config))
+    return file
+
+
+def test_students_out_of_date_are_not_scored(edited: Path):
+    with pytest.raises(RunError, match=r"no student is trained yet \(8 out of date\); run 'train'"):
+        evaluate(open_experiment(edited))
+    states = {one.state for one in status(open_experiment(edited)).students}
+    assert states == {"out of date"}
+    train_students(open_experiment(edited), "finetune")
+    said = call("evaluate", edited).stdout
+    assert "Out of date and left out: 6 trained students, as the experiment" in said
+    results = read_json(edited.parent / "run/results.json") or {}
+    assert [(m["method"], m["rows"]) for m in results["methods"]] == [("finetune", None)]
+    page = (edited.parent / "run/report/report.html").read_text()
+    assert "Out of date and left out: 6 trained students" in page
+    found = {one.method: one.state for one in status(open_experiment(edited)).students}
+    assert found == {"finetune": "trained", "step-by-step": "out of date"}
 
 
 # --- several students
@@ -396,6 +444,16 @@ def test_a_killed_search_goes_on(
     found = training_of(file, Cell("finetune", 0))
     assert [one["lr"] for one in found["search"]] == list(accuracies)
     assert found["lr"] == 1e-3
+
+
+def test_a_rate_found_by_a_student_out_of_date_is_out_of_date(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    fake_training(monkeypatch, {1e-3: 0.8, 3e-3: 0.7})
+    file = search(write_experiment, [1e-3, 3e-3])
+    train_students(open_experiment(file))
+    file.write_text(file.read_text().replace("0.003", "0.009"))
+    assert [one.state for one in status(open_experiment(file)).students] == ["out of date"] * 2
 
 
 def test_a_candidate_of_another_lesson_is_trained_again(

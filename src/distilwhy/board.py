@@ -41,6 +41,9 @@ class Board:
 
     def __rich__(self) -> Group:
         sizes = list(dict.fromkeys(cell.rows for cell in self._cells))
+        seeds: dict[tuple[str, str, int | None], list[Cell]] = {}
+        for cell in self._cells:
+            seeds.setdefault((cell.student, cell.method, cell.rows), []).append(cell)
         table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
         for rows in sizes:
             table.add_column(_name_size(rows), justify="right", no_wrap=True)
@@ -48,12 +51,12 @@ class Board:
             if self.has_several:
                 table.add_row(Text(student or MAIN, style="bold"))
             for method in dict.fromkeys(cell.method for cell in self._cells):
-                table.add_row(method, *(self._tell(student, method, rows) for rows in sizes))
+                told = [self._tell(seeds.get((student, method, rows), [])) for rows in sizes]
+                table.add_row(method, *told)
         return Group("", Text("Accuracy on validation so far", style="bold"), table)
 
-    def _tell(self, student: str, method: str, rows: int | None) -> Text:
-        wanted = student, method, rows
-        cells = [c for c in self._cells if (c.student, c.method, c.rows) == wanted]
+    def _tell(self, cells: Sequence[Cell]) -> Text:
+        """The mean of those that stand among the seeds of one entry."""
         found = [self._accuracies[cell] for cell in cells if cell in self._accuracies]
         mean = f"{fmean(found):.1%}" if found else "–"
         seeds = f"  {len(found)} of {len(cells)} seeds"

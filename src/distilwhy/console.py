@@ -25,6 +25,7 @@ from distilwhy.offers import (
     describe_strategy,
 )
 from distilwhy.report.scores import method_rows
+from distilwhy.report.sentences import DONE, left_out
 
 if TYPE_CHECKING:
     from distilwhy.flows import experiment, plan, status
@@ -46,9 +47,19 @@ def show_findings(
     if len(findings.students) > 1:
         console.print()
         _show_side_by_side(console, findings)
-    if findings.methods and findings.methods[0].score.seeds == 1:
-        console.print("One seed each: the intervals leave out how much training itself varies.")
-    console.print(f"\nreport:  {experiment.folder.page}", soft_wrap=True)
+    if single := _tell_single(findings.methods):
+        console.print(f"{single}: the intervals leave out how much training itself varies.")
+    if said := left_out(findings):
+        console.print(f"\n{said}", style="yellow", soft_wrap=True)
+    console.print(f"\nreport:  {escape(str(experiment.folder.page))}", soft_wrap=True)
+
+
+def _tell_single(methods: Sequence[MethodScore]) -> str:
+    """Which methods have one seed alone; "" where none has."""
+    single = dict.fromkeys(found.method for found in methods if found.score.seeds == 1)
+    if single and all(found.score.seeds == 1 for found in methods):
+        return "One seed each"
+    return f"One seed of {', '.join(single)}" if single else ""
 
 
 def _show_student(console: Console, scores: Findings, who: str) -> None:
@@ -109,12 +120,7 @@ def _show_wrong(console: Console, methods: Sequence[MethodScore]) -> None:
     """What was done about reasons for wrong labels: the same for every method that has any."""
     counts = next((found.wrong_rationales for found in methods if found.wrong_rationales), None)
     if counts and counts["wrong"]:
-        done = {
-            "explained": "explained anew",
-            "unreasoned": "taught without their reasons",
-            "dropped": "left out",
-        }
-        said = [f"{counts[key]} {what}" for key, what in done.items() if counts[key]]
+        said = [f"{counts[key]} {what}" for key, what in DONE.items() if counts[key]]
         console.print(
             f"{counts['wrong']} of {counts['known']} train rows with gold had reasons for a wrong "
             f"label: {', '.join(said) or 'kept'}"
@@ -124,16 +130,22 @@ def _show_wrong(console: Console, methods: Sequence[MethodScore]) -> None:
 def _show_efficiency(console: Console, found: Efficiency, who: str) -> None:
     """What more rows would bring a method, and how many it takes to match fine-tuning."""
     gain, method = found.gain, f"{who} {found.method}".lstrip()
-    points = [f"{100 * share:+.1f}" for share in (gain.accuracy, gain.low, gain.high)]
+    points = [f"{100 * share:+z.1f}" for share in (gain.accuracy, gain.low, gain.high)]
     console.print(
         f"{method}: {found.more:,} rows more than {found.rows:,} are expected to bring "
         f"{points[0]} points ({points[1]} to {points[2]})"
     )
     if found.matches:
-        rows, low, high = (f"{n:,}" if n else "more than twice as many" for n in found.matches)
+        rows, low, high = (_count_rows(n, found.fewest) for n in found.matches)
         console.print(
             f"{method}: as good as finetune on all rows from {rows} rows ({low} to {high})"
         )
+
+
+def _count_rows(rows: int | None, fewest: int) -> str:
+    if rows is None:
+        return "more than twice as many"
+    return f"{rows:,} or fewer" if rows <= fewest else f"{rows:,}"
 
 
 def show_next_steps(experiment: "experiment.Experiment") -> None:
@@ -225,7 +237,7 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
     unknown = config.teacher.explain_wrong and (missing or waiting)
     more = ", and more where answers turn out wrong" if unknown else ""
     console.print(
-        f"annotate   {found.calls} calls to {_teacher_name(config.teacher)}: "
+        f"annotate   {found.calls} calls to {escape(_teacher_name(config.teacher))}: "
         f"{found.answered} answered{waiting}, {missing} to make{more}",
         soft_wrap=True,
     )

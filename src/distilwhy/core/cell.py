@@ -52,6 +52,11 @@ def select_rows(examples: Sequence[Example], rows: int | None, seed: int) -> lis
     return [example for place, example in enumerate(examples) if place in drawn]
 
 
+def extent(rows: int | None) -> float:
+    """A number of train rows to order by: None, being all of them, is the most."""
+    return float("inf") if rows is None else rows
+
+
 def count_rows(sizes: Sequence[float | int], rows: int) -> list[int | None]:
     """Sizes as numbers of rows: a float is a share of all of them, and all of them is None.
 

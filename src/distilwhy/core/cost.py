@@ -1,6 +1,6 @@
 """What a teacher costs, what a student costs, and when the one has paid for the other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -35,6 +35,10 @@ class Prices:
         full = (tokens.input - tokens.cached) * read + tokens.cached * cached
         full = (full + tokens.output * written) / _MILLION
         return full * share if tokens.batch else full
+
+    def of_all(self, tokens: Iterable["Tokens"]) -> float:
+        """What the tokens of several calls cost."""
+        return float(sum(map(self.of, tokens), NOTHING))
 
     def dearest(self, read: int, written: int) -> "Tokens":
         """As many tokens, read in the dearer of the two ways."""
@@ -117,10 +121,11 @@ class Usage:
         input_tokens: All that they read, as far as the teacher counted.
         output_tokens: All that they wrote, as far as the teacher counted.
         counted: The calls whose tokens the teacher counted.
-        rows: The rows that those calls were about.
+        rows: The rows that were answered; one whose every call failed is not.
         training_seconds: Of the student that is shown.
         student_rows_per_second: How fast that student answers.
         teacher_rows_per_second: How fast the teacher answered; None where that was not timed.
+        explanations: Of the calls, those that asked why the gold label is right.
     """
 
     calls: int
@@ -131,6 +136,7 @@ class Usage:
     training_seconds: float
     student_rows_per_second: float
     teacher_rows_per_second: float | None = None
+    explanations: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,8 @@ class Bill:
 
     Attributes:
         spent: On the teacher's answers.
-        teacher_per_1000: What the teacher costs for 1,000 rows.
+        teacher_per_1000: What the teacher's answers cost for 1,000 rows; where it is deployed
+            nothing is explained.
         student_per_1000: What the student costs for 1,000 rows, on the priced machine.
         training: What the machine cost to train the student.
         break_even: After how many rows the student has paid for itself: (spent + training) /
@@ -155,18 +162,24 @@ class Bill:
     break_even: int | None = None
 
 
-def settle(usage: Usage, prices: Prices | None, tokens: Iterable[Tokens]) -> Bill:
+def settle(
+    usage: Usage,
+    prices: Prices | None,
+    answers: Sequence[Tokens],
+    explanations: Sequence[Tokens] = (),
+) -> Bill:
     """The bill of a study. Calls whose tokens were not counted are taken as the others' mean.
 
     Args:
-        tokens: Of the calls whose tokens were counted.
+        answers: Of the calls for answers whose tokens were counted.
+        explanations: The same of the calls that asked why the gold label is right.
     """
-    if prices is None or not usage.counted or not usage.rows:
+    if prices is None or not answers or not usage.counted or not usage.rows:
         return Bill(usage, prices)
-    counted = float(sum(map(prices.of, tokens), NOTHING))
-    spent = counted / usage.counted * usage.calls
+    for_answers = prices.of_all(answers)
+    spent = (for_answers + prices.of_all(explanations)) / usage.counted * usage.calls
     hour = prices.machine_hour / 3600
-    teacher_row = spent / usage.rows
+    teacher_row = for_answers / len(answers) * (usage.calls - usage.explanations) / usage.rows
     student_row = hour / usage.student_rows_per_second if usage.student_rows_per_second else 0.0
     training = hour * usage.training_seconds
     saved = teacher_row - student_row

@@ -68,6 +68,8 @@ class Efficiency:
             there within twice the rows that were tried.
         more: How many more rows are thought of.
         gain: What they are expected to add to its accuracy, with its 95 % interval.
+        fewest: The fewest train rows that were tried; where ``matches`` says as many, fewer may
+            do as well.
     """
 
     method: str
@@ -76,6 +78,7 @@ class Efficiency:
     more: int
     gain: Band
     student: str = ""
+    fewest: int = 0
 
 
 class _Law(NamedTuple):
@@ -125,7 +128,7 @@ def find_efficiency(curve: Curve, finetune: Score | None) -> Efficiency | None:
     """
     if not curve.fit:
         return None
-    laws, most = _draw_laws(curve.points), curve.points[-1].rows
+    laws, fewest, most = _draw_laws(curve.points), curve.points[0].rows, curve.points[-1].rows
 
     def gain(law: _Law) -> float:
         return float(law.at(most + MORE_ROWS) - law.at(most))
@@ -133,7 +136,7 @@ def find_efficiency(curve: Curve, finetune: Score | None) -> Efficiency | None:
     low, high = np.quantile([gain(law) for law in laws], [0.025, 0.975])
     more = Band(most + MORE_ROWS, gain(_measured_law(curve.points)), float(low), float(high))
     matches = None if finetune is None else _match(curve.points, laws, finetune)
-    return Efficiency(curve.method, most, matches, MORE_ROWS, more, curve.student)
+    return Efficiency(curve.method, most, matches, MORE_ROWS, more, curve.student, fewest)
 
 
 def _match(

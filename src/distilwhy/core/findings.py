@@ -66,13 +66,35 @@ class Confusion:
 
     Attributes:
         method: Whose.
-        labels: The commonest labels, gold and answered, the rest put together as the last.
-        counts: ``[gold][answered]``: test rows; the last column is for what is no answer.
+        labels: The commonest gold labels, the rest of them put together as the last.
+        counts: ``[gold][answered]``: test rows; the last column is for what is none of these: no
+            answer, or where the labels are all shown another one.
+        by_place: Whether the labels are letters, which stand for the options of each row.
     """
 
     method: str
     labels: Sequence[str]
     counts: Sequence[Sequence[int]]
+    by_place: bool = False
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """How the answers of a method's first student came out, where answers are open.
+
+    Attributes:
+        method: Whose.
+        right: Test rows that it answered rightly.
+        wrong: Those that it answered wrongly.
+        none: Those to which it gave no answer.
+        pairs: The commonest of the wrong answers: gold, answered, and on how many rows.
+    """
+
+    method: str
+    right: int
+    wrong: int
+    none: int
+    pairs: Sequence[tuple[str, str, int]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +103,7 @@ class Case:
 
     Attributes:
         answers: By method, what its first student answered; None where that is no answer.
-        right: By method, whether that is gold; ``teacher`` among them.
+        right: By method, whether that is gold; ``teacher`` among them if it was asked.
         teacher: The teacher's label; None where it could not be read or was not asked.
         teacher_rationale: Its reasons.
         student_rationale: Those of ``step-by-step``'s first student, where it can give any.
@@ -125,7 +147,7 @@ class How:
 class Findings:
     """What a study found.
 
-    Headline, bill, confusions and the rows to look at are about one student: the first.
+    Headline, bill, confusions, breakdowns and the rows to look at are about one student: the first.
 
     Attributes:
         name: Of the experiment.
@@ -136,7 +158,10 @@ class Findings:
         curves: Accuracy over train rows, for every method that was trained on several numbers.
         efficiency: What more rows would bring, where there are curves.
         bill: What was spent and saved, as far as prices are known.
-        confusions: For a choice among fixed labels: one for each method shown.
+        confusions: For a choice: one for each method.
+        breakdowns: For numbers, equations and texts: one for each method.
+        outdated: How many trained students are left out, as the experiment or its annotations
+            have changed since.
     """
 
     name: str
@@ -149,6 +174,8 @@ class Findings:
     bill: Bill
     confusions: Sequence[Confusion]
     how: How
+    breakdowns: Sequence[Breakdown] = ()
+    outdated: int = 0
 
     @property
     def students(self) -> list[str]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from distilwhy.core.cell import MAIN
+from distilwhy.core.cell import MAIN, extent
+from distilwhy.core.findings import MethodScore
 from distilwhy.core.results import Versus
 
 # In which order a pair answers the question whether the reasons helped.
@@ -20,35 +21,36 @@ _BASELINES = {
 
 def write_headline(
     comparisons: Sequence[Versus],
-    accuracies: Mapping[str, float],
-    seeds: int,
+    methods: Sequence[MethodScore],
     told: int = 0,
     students: Sequence[str] = ("",),
 ) -> str:
-    """What the comparisons of one student on all train rows say, in a few sentences.
+    """What the comparisons of one student on the most train rows say, in a few sentences.
 
     Args:
-        accuracies: By method, its accuracy on all train rows.
-        seeds: How many seeds each method was trained with.
+        methods: That student's.
         told: How many train rows the teacher was told the gold label of.
         students: The names of all students; the first is the one that is spoken of.
     """
-    whole = {(v.method, v.baseline): v.comparison for v in comparisons if v.rows is None}
-    pair = next((pair for pair in _TELLING if pair in whole), next(iter(whole), None))
-    if pair is None:
+    if not comparisons:
         return (
             "No method that learns the teacher's reasons was compared with one that does not, so "
             "whether they help is not known."
         )
-    method, baseline = pair
-    found = whole[pair]
+    rows = max((v.rows for v in comparisons), key=extent)
+    whole = {(v.method, v.baseline): v.comparison for v in comparisons if v.rows == rows}
+    scores = {one.method: one for one in methods if one.rows == rows}
+    method, baseline = next((pair for pair in _TELLING if pair in whole), next(iter(whole)))
+    found = whole[method, baseline]
     lead = "" if found.verdict == "no difference seen" else "the reasons "
+    against = "Against" if rows is None else f"Taught on {rows:,} rows: against"
+    accuracies = [f"{scores[name].score.accuracy:.1%}" for name in (method, baseline)]
     said = [
-        f"Against {_BASELINES.get(baseline, baseline)}, {lead}{found.words}. Of the test rows, "
-        f"{method} answers {accuracies[method]:.1%} rightly, {baseline} {accuracies[baseline]:.1%}."
+        f"{against} {_BASELINES.get(baseline, baseline)}, {lead}{found.words}. Of the test rows, "
+        f"{method} answers {accuracies[0]} rightly, {baseline} {accuracies[1]}."
     ]
     gold = ("step-by-step", "finetune")
-    if pair != gold and gold in whole:
+    if (method, baseline) != gold and gold in whole:
         said.append(f"Against {_BASELINES['finetune']}: {whole[gold].words}.")
     controls = {name: whole[method, name] for name in _CONTROLS if (method, name) in whole}
     if controls and found.verdict == "helped":
@@ -64,6 +66,12 @@ def write_headline(
             f"The teacher was told the gold label of {told:,} train rows and gave the reasons: on "
             "these its labels are gold."
         )
-    if seeds == 1:
+    if any(_has_one_seed(scores, *pair) for pair in whole if pair[0] == method):
         said.append("That is one seed: how much training itself varies is left out.")
     return " ".join(said)
+
+
+def _has_one_seed(scores: Mapping[str, MethodScore], *pair: str) -> bool:
+    """Whether two methods are compared on one seed alone."""
+    seeds = [{student.seed for student in scores[name].students} for name in pair]
+    return len(set.intersection(*seeds)) == 1

@@ -75,7 +75,7 @@ class Comparison:
         if self.verdict == "hurt":
             return f"hurt by {-size:.1f} points ({-high:.1f} to {-low:.1f})"
         alone = ", taken alone" if self.p < LEVEL else ""
-        seen = f"no difference seen: {size:+.1f} points ({low:+.1f} to {high:+.1f}{alone})"
+        seen = f"no difference seen: {size:+z.1f} points ({low:+z.1f} to {high:+z.1f}{alone})"
         return f"{seen}; the study could have seen {100 * self.detectable:.1f}"
 
 
@@ -98,7 +98,8 @@ def score(correct: Sequence[Sequence[int]]) -> Score:
         found = _estimate(table.astype(float), 1.0, 0.0)
         doubt = found.reach(UPPER) ** 2 / (found.mean * (1 - found.mean))
     low, high = _wilson(mean, doubt)
-    return Score(mean, max(0.0, low), min(1.0, high), rows, seeds)
+    # At 0 and 1 an end is the mean itself, but for the last digit of a float.
+    return Score(mean, max(0.0, min(low, mean)), min(1.0, max(high, mean)), rows, seeds)
 
 
 def compare(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -> Comparison:
@@ -108,7 +109,8 @@ def compare(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -
     & Price (2012, *Adjusted Wald confidence interval for a difference of binomial proportions
     based on paired data*) for one seed. With several seeds p belongs to that interval; with
     one, it is the exact one of McNemar (1947, *Note on the sampling error of the difference
-    between correlated proportions*), and of the seeds other than this one nothing is said.
+    between correlated proportions*), to which the interval gives way: where that sees nothing, it
+    reaches to zero at least. Of the seeds other than this one nothing is said.
 
     Args:
         first: ``[seeds][rows]``: whether each row was right.
@@ -120,6 +122,8 @@ def compare(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -
     reach = found.reach(UPPER)
     low, high = max(-1.0, found.mean - reach), min(1.0, found.mean + reach)
     p = found.p if seeds > 1 else _mcnemar(table)
+    if p >= LEVEL:
+        low, high = min(low, 0.0), max(high, 0.0)
     return Comparison(float(table.mean()), low, high, p, p, min(1.0, reach + found.reach(POWER)))
 
 

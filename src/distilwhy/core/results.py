@@ -113,29 +113,29 @@ def judge(
 def compare_with_baselines(correct: Mapping[Cell, Sequence[bool]]) -> list[Versus]:
     """Every method that learns the teacher's rationales against those that it should beat.
 
-    Each pair is compared over the seeds that both have, within one student. The comparisons at
-    one number of train rows are a family, whatever their student: their p values are adjusted
-    together.
+    Each pair is compared over the seeds that both have, within one student and one number of
+    train rows. All comparisons of the study are one family: their p values are adjusted together.
 
     Args:
         correct: For each cell, whether each test row was right.
     """
-    found: list[Versus] = []
-    for rows in dict.fromkeys(cell.rows for cell in correct):
-        here = {cell: right for cell, right in correct.items() if cell.rows == rows}
-        made = [
-            one for name in dict.fromkeys(c.student for c in here) for one in _compare(here, name)
-        ]
-        family = adjust([one.comparison for one in made])
-        found += [replace(one, comparison=c) for one, c in zip(made, family, strict=True)]
-    return found
+    sizes = dict.fromkeys(cell.rows for cell in correct)
+    students = dict.fromkeys(cell.student for cell in correct)
+    made = [
+        one
+        for rows, student in product(sizes, students)
+        for one in _compare(correct, rows, student)
+    ]
+    family = adjust([one.comparison for one in made])
+    return [replace(one, comparison=c) for one, c in zip(made, family, strict=True)]
 
 
-def _compare(correct: Mapping[Cell, Sequence[bool]], student: str) -> list[Versus]:
+def _compare(
+    correct: Mapping[Cell, Sequence[bool]], rows: int | None, student: str
+) -> list[Versus]:
     """Every comparison of one student on one number of train rows, none of them adjusted."""
-    own = {cell: right for cell, right in correct.items() if cell.student == student}
+    own = {c: right for c, right in correct.items() if (c.rows, c.student) == (rows, student)}
     tables = [(pair, _tables(own, *pair)) for pair in _pairs(own)]
-    rows = next(iter(own)).rows
     return [Versus(*pair, compare(*both), rows, student) for pair, both in tables if both]
 
 

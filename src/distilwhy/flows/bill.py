@@ -5,7 +5,8 @@ from dataclasses import replace
 from statistics import fmean
 
 from distilwhy.config import LocalTeacherConfig, RecordedTeacherConfig
-from distilwhy.core.cost import Bill, Prices, Usage, settle
+from distilwhy.core.cell import extent
+from distilwhy.core.cost import Bill, Prices, Tokens, Usage, settle
 from distilwhy.core.findings import MethodScore
 from distilwhy.flows.asking import used
 from distilwhy.flows.experiment import Experiment
@@ -21,22 +22,34 @@ def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
     Args:
         methods: Of the student that it is about.
     """
-    entries = experiment.inquiry.read_entries()
-    counted = [(entry, tokens) for entry in entries if (tokens := used(entry.completion))]
-    shown = next((m for m in methods if (m.method, m.rows) == (SHOWN, None)), methods[0])
+    inquiry = experiment.inquiry
+    answers = inquiry.read_entries(inquiry.answer_calls())
+    explanations = inquiry.read_entries(inquiry.explanation_calls())
+    for_answers, for_explanations = _count_tokens(answers), _count_tokens(explanations)
+    counted = for_answers + for_explanations
+    annotations = experiment.read_annotations().values()
+    named = [found for found in methods if found.method == SHOWN] or methods
+    shown = max(named, key=lambda found: extent(found.rows))
     usage = Usage(
-        calls=len(entries),
-        input_tokens=sum(tokens.input for _, tokens in counted),
-        output_tokens=sum(tokens.output for _, tokens in counted),
+        calls=len(answers) + len(explanations),
+        explanations=len(explanations),
+        input_tokens=sum(tokens.input for tokens in counted),
+        output_tokens=sum(tokens.output for tokens in counted),
         counted=len(counted),
-        rows=len(experiment.read_annotations()),
+        rows=sum(annotation.outcome != "failed" for annotation in annotations),
         training_seconds=shown.students[0].seconds,
         student_rows_per_second=shown.students[0].rows_per_second,
-        teacher_rows_per_second=_pace(experiment, entries),
+        teacher_rows_per_second=_pace(experiment, answers),
     )
     prices = experiment.config.prices
-    paid = (replace(tokens, batch=entry.batch) for entry, tokens in counted)
-    return settle(usage, Prices(**prices.model_dump()) if prices else None, paid)
+    paid = Prices(**prices.model_dump()) if prices else None
+    return settle(usage, paid, for_answers, for_explanations)
+
+
+def _count_tokens(entries: Sequence[Entry]) -> list[Tokens]:
+    """Those of the replies whose tokens the teacher counted."""
+    found = [(used(entry.completion), entry.batch) for entry in entries]
+    return [replace(tokens, batch=batch) for tokens, batch in found if tokens]
 
 
 def _pace(experiment: Experiment, entries: Sequence[Entry]) -> float | None:

@@ -42,7 +42,7 @@ def list_cases(
                 answers={c.method: a.predictions[example.id].label for c, a in firsts.items()},
                 right={
                     **{method: table[example.id] for method, table in right.items()},
-                    "teacher": same(taught, example.gold),
+                    **({"teacher": same(taught, example.gold)} if annotation else {}),
                 },
             )
         )

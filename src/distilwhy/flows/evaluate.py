@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from distilwhy.core.cell import Cell
+from distilwhy.core.confusions import break_down, confuse
 from distilwhy.core.curve import Curve, Point, find_efficiency, fit_curve
-from distilwhy.core.findings import Confusion, Findings, How, MethodScore, StudentScore
+from distilwhy.core.findings import Findings, How, MethodScore, StudentScore
 from distilwhy.core.headline import write_headline
 from distilwhy.core.method import METHODS
 from distilwhy.core.metrics import score
@@ -23,8 +23,6 @@ from distilwhy.flows.machine import describe_machine, read_versions
 from distilwhy.flows.report import write_report
 from distilwhy.store.run import folder_size, publish_findings, publish_jsonl
 from distilwhy.students.processes import refuse_company
-
-LABELS_SHOWN = 15
 
 
 def tally_annotations(experiment: Experiment) -> dict[str, Tally]:
@@ -45,7 +43,8 @@ def evaluate(
     """Score every trained student of the experiment and of its study.
 
     Writes ``results.json``, ``measured.json``, ``cases.jsonl`` and the report in the run folder.
-    A student that stands scored is not asked again.
+    A student that stands scored is not asked again; one that was trained on something else than
+    it would be trained on now is left out.
 
     Args:
         watch: Called after a student was asked, with how many were and how many are to be.
@@ -53,18 +52,18 @@ def evaluate(
 
     Raises:
         ConfigError: if there are no test rows.
-        RunError: if no student is trained, or another process works in the run folder, or was
-            started with this one.
+        RunError: if no student is trained, or all are out of date; if another process works in
+            the run folder, or was started with this one.
     """
     refuse_company()
     with experiment.folder.lock():
-        exams = list_exams(experiment)
+        exams, outdated = list_exams(experiment)
         answers = take_all(experiment.folder, exams, workers, watch)
         correct = {
             exam.cell: judge(experiment.task.answer, exam.examples, answers[exam.cell].predictions)
             for exam in exams
         }
-        findings = _find(experiment, answers, correct)
+        findings = replace(_find(experiment, answers, correct), outdated=outdated)
         cases = list_cases(experiment, exams, answers, correct)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))
         publish_findings(experiment.folder, findings)
@@ -88,12 +87,13 @@ def _find(
         find_efficiency(curve, finetune.get(curve.student) if curve.method != "finetune" else None)
         for curve in curves
     ]
+    answer, test = experiment.task.answer, experiment.splits.test
+    firsts = [(c.method, test, a.predictions) for c, a in pick_firsts(answers).items()]
     return Findings(
         name=_name(experiment.file),
         headline=write_headline(
             [versus for versus in comparisons if versus.student == students[0]],
-            {found.method: found.score.accuracy for found in first if found.rows is None},
-            len(experiment.config.seeds),
+            first,
             told=sum(found.told for found in teacher.values()),
             students=students,
         ),
@@ -103,7 +103,12 @@ def _find(
         curves=curves,
         efficiency=[found for found in efficiency if found is not None],
         bill=settle_bill(experiment, first),
-        confusions=_confuse(experiment, answers),
+        confusions=[confuse(*one) for one in firsts] if answer.kind == "choice" else [],
+        breakdowns=[
+            break_down(method, answer, rows, said)
+            for method, rows, said in firsts
+            if answer.kind != "choice"
+        ],
         how=_tell_how(experiment),
     )
 
@@ -166,30 +171,6 @@ def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[
         for (student, method), points in found.items()
         if len(points) > 1
     ]
-
-
-def _confuse(experiment: Experiment, answers: Mapping[Cell, Answers]) -> list[Confusion]:
-    """For a choice among fixed labels, which label the first student of each method took for
-    which."""
-    if not experiment.task.answer.labels:
-        return []
-    gold = {e.id: e.gold for e in experiment.splits.test}
-    common = Counter(label for label in gold.values() if label)
-    labels = [label for label, _ in common.most_common(LABELS_SHOWN)]
-    rest = len(common) > LABELS_SHOWN
-    names = [*labels, "other"] if rest else labels
-    found = []
-    for cell, given in pick_firsts(answers).items():
-        counts = [[0] * (len(names) + 1) for _ in names]
-        for id_, label in gold.items():
-            if label:
-                answer = given.predictions[id_].label
-                row = labels.index(label) if label in labels else len(labels)
-                column = len(names) if answer is None else len(labels)
-                column = labels.index(answer) if answer in labels else column
-                counts[row][column] += 1
-        found.append(Confusion(cell.method, names, counts))
-    return found
 
 
 def _tell_how(experiment: Experiment) -> How:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from distilwhy.core.cell import Cell
+from distilwhy.core.cell import Cell, extent
 from distilwhy.core.method import METHODS, render_source
 from distilwhy.core.results import Prediction
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, RunError
 from distilwhy.flows.experiment import Experiment
-from distilwhy.flows.lesson import list_cells
+from distilwhy.flows.lesson import list_cells, sift_trained
 from distilwhy.flows.pool import count_workers, open_pool
 from distilwhy.store.run import RunFolder, publish_json, read_json
 
@@ -41,30 +41,34 @@ class Answers:
     rows_per_second: float
 
 
-def list_exams(experiment: Experiment) -> list[Exam]:
+def list_exams(experiment: Experiment) -> tuple[list[Exam], int]:
     """The trained students of the experiment and its study, each with the test rows as it reads
-    them.
+    them; and how many more there are that are out of date.
 
     Raises:
         ConfigError: if there are no test rows.
-        RunError: if no student is trained.
+        RunError: if no student is trained, or none on what it would be trained on now.
     """
     if not experiment.splits.test:
         raise ConfigError(f"{experiment.file}: there are no test rows to score; set data.test")
     annotations = experiment.read_annotations()
     exams = []
     cells = [*list_cells(experiment, study=True), *list_cells(experiment)]
-    for cell in dict.fromkeys(cells):
-        if trained := experiment.folder.training(cell):
-            method = METHODS[cell.method]
-            examples = [
-                replace(e, text=render_source(method, e, annotations.get(e.id)))
-                for e in experiment.splits.test
-            ]
-            exams.append(Exam(cell, examples, _fingerprint(experiment, trained, examples)))
+    current, outdated = sift_trained(experiment, dict.fromkeys(cells))
+    for cell in current:
+        method = METHODS[cell.method]
+        examples = [
+            replace(e, text=render_source(method, e, annotations.get(e.id)))
+            for e in experiment.splits.test
+        ]
+        trained = experiment.folder.training(cell) or {}
+        exams.append(Exam(cell, examples, _fingerprint(experiment, trained, examples)))
     if not exams:
-        raise RunError(f"{experiment.folder.path}: no student is trained yet; run 'train' first")
-    return exams
+        others = f" ({len(outdated)} out of date)" if outdated else ""
+        raise RunError(
+            f"{experiment.folder.path}: no student is trained yet{others}; run 'train' first"
+        )
+    return exams, len(outdated)
 
 
 def take_all(
@@ -138,13 +142,9 @@ def pick_firsts(answers: Mapping[Cell, Answers]) -> dict[Cell, Answers]:
         if cell.student != student:
             continue
         kept = best.get(cell.method)
-        if kept is None or _extent(cell) > _extent(kept):
+        if kept is None or extent(cell.rows) > extent(kept.rows):
             best[cell.method] = cell
     return {cell: answers[cell] for cell in best.values()}
-
-
-def _extent(cell: Cell) -> float:
-    return float("inf") if cell.rows is None else cell.rows
 
 
 def _is_taken(folder: RunFolder, exam: Exam) -> bool:

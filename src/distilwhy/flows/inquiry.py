@@ -122,11 +122,11 @@ class Inquiry:
                     answers |= self._read_explanations(ledger, learnt, answers)
                 yield from ((example, answers.get(example.id)) for example in chunk)
 
-    def read_entries(self) -> list[Entry]:
-        """Every reply that the ledger holds for these rows."""
+    def read_entries(self, calls: Iterable[Call]) -> list[Entry]:
+        """Every reply that the ledger holds to some calls."""
         if not self.ledger.is_file():
             return []
-        keys = [call.key for call in (*self.answer_calls(), *self.explanation_calls())]
+        keys = [call.key for call in calls]
         with open_ledger(self.ledger) as ledger:
             return [entry for entry in ledger.entries(keys) if entry.completion.error is None]
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from distilwhy.core.review import Review, review
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError
 from distilwhy.flows.experiment import Experiment
+from distilwhy.store.run import RunFolder
 
 if TYPE_CHECKING:
     from distilwhy.students.student import Student
@@ -143,6 +144,32 @@ class Lessons:
                 "labels"
             )
         return found
+
+
+def is_trained(folder: RunFolder, lesson: Lesson) -> bool:
+    """Whether a student stands that was trained on this very lesson."""
+    summary = folder.training(lesson.cell)
+    return summary is not None and summary["fingerprint"] == lesson.fingerprint
+
+
+def sift_trained(experiment: Experiment, cells: Iterable[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """The trained students: those of the lessons as they are now, and those out of date.
+
+    Whoever took the learning rate that a student out of date has found is out of date too.
+
+    Args:
+        cells: With each of them the one that searches for its learning rate.
+    """
+    folder, config = experiment.folder, experiment.config
+    trained = [cell for cell in cells if folder.training(cell) is not None]
+    if not trained:
+        return [], []
+    lessons = Lessons(experiment)
+    current = {cell for cell in trained if is_trained(folder, lessons.of(cell))}
+    if len(config.training.rates) > 1:
+        first = config.seeds[0]
+        current = {cell for cell in current if replace(cell, seed=first) in current}
+    return [c for c in trained if c in current], [c for c in trained if c not in current]
 
 
 def count_written(lesson: Lesson) -> int:

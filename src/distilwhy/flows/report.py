@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from distilwhy.report.figures import write_figures
+from distilwhy.report.figures import draw_figures
 from distilwhy.report.page import render_page
 from distilwhy.report.summary import render_summary
-from distilwhy.store.run import RunFolder, publish_text, read_cases, read_findings
+from distilwhy.store.run import RunFolder, publish_bytes, publish_text, read_cases, read_findings
 
 SUMMARY = "summary.md"
 
@@ -20,7 +20,8 @@ def write_report(folder: RunFolder) -> Path:
         RunError: if there are no results yet.
     """
     findings = read_findings(folder)
-    write_figures(findings, folder.report)
+    for name, content in draw_figures(findings):
+        publish_bytes(folder.report / name, content)
     publish_text(folder.report / SUMMARY, render_summary(findings))
     publish_text(folder.page, render_page(findings, read_cases(folder)))
     return folder.page

@@ -7,7 +7,7 @@ from distilwhy.core.cell import Cell
 from distilwhy.core.results import Tally
 from distilwhy.flows.evaluate import tally_annotations
 from distilwhy.flows.experiment import Experiment
-from distilwhy.flows.lesson import list_cells
+from distilwhy.flows.lesson import list_cells, sift_trained
 from distilwhy.store.batches import BatchBook, UnderWay
 from distilwhy.store.ledger import open_ledger
 from distilwhy.store.run import read_json
@@ -19,8 +19,9 @@ class StudentStatus:
 
     Attributes:
         student: Its name in the study; "" is that of the ``student`` section.
-        state: ``trained``, ``unfinished`` (a checkpoint waits) or ``not trained``.
-        validation_accuracy: Of the weights that were kept; None unless trained.
+        state: ``trained``, ``out of date`` (trained on something else than it would be now),
+            ``unfinished`` (a checkpoint waits) or ``not trained``.
+        validation_accuracy: Of the weights that were kept; None where there are none.
     """
 
     student: str
@@ -47,11 +48,12 @@ def status(experiment: Experiment) -> Status:
     """How far the experiment is, and its study as far as all rows are trained on."""
     study = [cell for cell in list_cells(experiment, study=True) if cell.rows is None]
     cells = dict.fromkeys([*list_cells(experiment), *study])
+    _, outdated = sift_trained(experiment, cells)
     return Status(
         str(experiment.folder.path),
         tally_annotations(experiment),
         _under_way(experiment),
-        [_student(experiment, cell) for cell in cells],
+        [_student(experiment, cell, cell in outdated) for cell in cells],
         read_json(experiment.folder.results),
     )
 
@@ -63,10 +65,11 @@ def _under_way(experiment: Experiment) -> UnderWay:
         return BatchBook(ledger).under_way()
 
 
-def _student(experiment: Experiment, cell: Cell) -> StudentStatus:
+def _student(experiment: Experiment, cell: Cell, outdated: bool) -> StudentStatus:
     which = cell.student, cell.method, cell.seed, cell.rows
     summary = experiment.folder.training(cell)
     if summary is not None:
-        return StudentStatus(*which, "trained", summary["validation_accuracy"])
+        state = "out of date" if outdated else "trained"
+        return StudentStatus(*which, state, summary["validation_accuracy"])
     waits = experiment.folder.unfinished(cell).is_dir()
     return StudentStatus(*which, "unfinished" if waits else "not trained", None)

@@ -17,6 +17,7 @@ from distilwhy.flows.lesson import (
     Lessons,
     build_student,
     count_written,
+    is_trained,
     list_waves,
 )
 from distilwhy.flows.pool import count_workers, open_pool
@@ -124,12 +125,6 @@ def missing_students(experiment: Experiment, cells: Iterable[Cell]) -> list[Cell
         if experiment.folder.training(cell) is None
         or not is_trained(experiment.folder, lessons.of(cell))
     ]
-
-
-def is_trained(folder: RunFolder, lesson: Lesson) -> bool:
-    """Whether a student stands that was trained on this very lesson."""
-    summary = folder.training(lesson.cell)
-    return summary is not None and summary["fingerprint"] == lesson.fingerprint
 
 
 def _sift(experiment: Experiment, cells: Sequence[Cell], watcher: Watcher) -> list[Lesson]:

@@ -38,7 +38,8 @@ def dump_json(value: object) -> str:
 
 def _pack(case: Case, places: dict[str, int]) -> list[object]:
     said: dict[tuple[str | None, bool], list[int]] = {}
-    for name, answer in ({TEACHER: case.teacher} | dict(case.answers)).items():
+    taught = {TEACHER: case.teacher} if TEACHER in case.right else {}
+    for name, answer in (taught | dict(case.answers)).items():
         if name in places:
             right = case.right.get(name, False)
             said.setdefault((answer, right), []).append(places[name])

@@ -1,11 +1,9 @@
 """The drawings of a report as files: PNG and SVG to show, CSV with the same values."""
 
 import csv
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
-from pathlib import Path
 
 from distilwhy.core.findings import Findings
 from distilwhy.core.results import Versus
@@ -30,34 +28,17 @@ class Figure:
     records: Sequence[Mapping[str, object]]
 
 
-def write_figures(findings: Findings, folder: Path) -> list[Path]:
-    """Write each figure as PNG, SVG and CSV.
+def draw_figures(findings: Findings) -> Iterator[tuple[str, bytes]]:
+    """Each figure as PNG, SVG and CSV: the names of the files, and what they hold.
 
     ``curve`` where the study has several numbers of train rows, ``accuracy`` on the most of
     them, and ``differences`` where methods were compared; for each student that the study names
     the same with its name, as ``curve-small``.
-
-    Returns:
-        The files, each there whole or not at all.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
     for figure in (f for student in findings.students for f in _figures(findings, student)):
-        for ending, content in _files(figure).items():
-            path = folder / f"{figure.name}.{ending}"
-            aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-            aside.write_bytes(content)
-            aside.replace(path)
-            written.append(path)
-    return written
-
-
-def _files(figure: Figure) -> dict[str, bytes]:
-    return {
-        "png": draw_png(figure.chart),
-        "svg": draw_svg(figure.chart).encode(),
-        "csv": _csv(figure.records).encode(),
-    }
+        yield f"{figure.name}.png", draw_png(figure.chart)
+        yield f"{figure.name}.svg", draw_svg(figure.chart).encode()
+        yield f"{figure.name}.csv", _csv(figure.records).encode()
 
 
 def _figures(whole: Findings, student: str) -> list[Figure]:

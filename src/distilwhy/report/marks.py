@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from distilwhy.core.cell import extent
 from distilwhy.core.curve import Curve
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.metrics import Score
@@ -54,7 +55,7 @@ def on_most_rows(methods: Sequence[MethodScore]) -> list[MethodScore]:
     most: dict[str, MethodScore] = {}
     for found in methods:
         known = most.get(found.method)
-        if known is None or found.rows is None or (known.rows or found.rows) <= found.rows:
+        if known is None or extent(known.rows) <= extent(found.rows):
             most[found.method] = found
     return list(most.values())
 

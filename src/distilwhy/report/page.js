@@ -107,6 +107,16 @@ function rightBy(row, who) {
   return saidBy(row, who)?.[RIGHT] === 1;
 }
 
+/** Whether it answered, and wrongly: the teacher may not have been asked. */
+function wrongBy(row, who) {
+  return saidBy(row, who)?.[RIGHT] === 0;
+}
+
+/** Whether two said different things; both right, they said the same in other words. */
+function differ(said, other) {
+  return Boolean(said && other) && said[ANSWER] !== other[ANSWER] && !(said[RIGHT] && other[RIGHT]);
+}
+
 function countRight(row) {
   return row[SAID].reduce((sum, said) => sum + (said[RIGHT] ? said[WHO].filter((who) => who < about.methods).length : 0), 0);
 }
@@ -116,7 +126,7 @@ function views(student, beside) {
   const [one, other] = [about.who[student], about.who[beside]];
   const found = [
     ["all", "all rows", () => true],
-    ["won", `${one} right, ${other} wrong`, (row) => rightBy(row, student) && !rightBy(row, beside)],
+    ["won", `${one} right, ${other} wrong`, (row) => rightBy(row, student) && wrongBy(row, beside)],
     ["lost", `${other} right, ${one} wrong`, (row) => !rightBy(row, student) && rightBy(row, beside)],
     ["wrong", `${one} wrong`, (row) => !rightBy(row, student)],
     ["none", "every student wrong", (row) => countRight(row) === 0],
@@ -124,8 +134,8 @@ function views(student, beside) {
   if (about.teacher < 0) return found;
   return [
     ...found,
-    ["differ", `${one} and the teacher differ`, (row) => saidBy(row, student)?.[ANSWER] !== saidBy(row, about.teacher)?.[ANSWER]],
-    ["misled", `the teacher wrong, ${one} right`, (row) => !rightBy(row, about.teacher) && rightBy(row, student)],
+    ["differ", `${one} and the teacher differ`, (row) => differ(saidBy(row, student), saidBy(row, about.teacher))],
+    ["misled", `the teacher wrong, ${one} right`, (row) => wrongBy(row, about.teacher) && rightBy(row, student)],
     ["unread", "the teacher could not be read", (row) => saidBy(row, about.teacher)?.[ANSWER] === null],
   ];
 }

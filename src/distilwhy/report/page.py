@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.resources import files
 from itertools import groupby
+from typing import TypeVar
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from distilwhy.core.annotation import OUTCOMES
 from distilwhy.core.curve import Efficiency
-from distilwhy.core.findings import Case, Confusion, Findings
+from distilwhy.core.findings import Breakdown, Case, Confusion, Findings
 from distilwhy.report import words
 from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
 from distilwhy.report.cases import CHUNK, dump_json, pack_cases
@@ -28,7 +29,7 @@ from distilwhy.report.marks import (
 )
 from distilwhy.report.palette import DARK, LIGHT, OUTLINES, look
 from distilwhy.report.scores import method_rows, teacher_rows
-from distilwhy.report.sentences import efficiency_sentences, seeds, wrong_rationales
+from distilwhy.report.sentences import efficiency_sentences, left_out, seeds, wrong_rationales
 from distilwhy.report.verdicts import judge_all
 
 # Of the plots, in pixels; names stand beside that of accuracies.
@@ -37,6 +38,8 @@ NAMES = 80
 # Whose rows are shown first, and beside whose.
 STUDENTS = ("step-by-step", "step-by-step-gold")
 BASELINES = ("finetune", "label-distill")
+
+OfMethod = TypeVar("OfMethod", Confusion, Breakdown)
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,11 @@ def render_page(findings: Findings, cases: Iterable[Case]) -> str:
         fitted=any(curve.fit for curve in findings.curves),
         teacher_row=teacher_rows(findings),
         scores=[(n, list(rows)) for n, rows in groupby(method_rows(findings), lambda r: r.rows)],
-        confusions=_confusions(findings),
+        confusions=_students_first(findings.confusions),
+        breakdowns=_students_first(findings.breakdowns),
         bill_lines=bill_lines(findings.bill),
         missing=missing(findings.bill),
+        left_out=left_out(findings),
         wrong_rationales=wrong_rationales(on_most_rows(findings.of(findings.students[0]).methods)),
         seeds=seeds(findings),
         about=Markup(dump_json(_about(who))),
@@ -197,9 +202,9 @@ def _key(findings: Findings) -> list[tuple[str, str]]:
     return [(name, words.percent(share)) for name, share in sorted(last, key=lambda one: -one[1])]
 
 
-def _confusions(findings: Findings) -> list[Confusion]:
+def _students_first(found: Sequence[OfMethod]) -> list[OfMethod]:
     """That of the student that the reader came for first."""
-    return sorted(findings.confusions, key=lambda one: one.method not in STUDENTS)
+    return sorted(found, key=lambda one: one.method not in STUDENTS)
 
 
 def _shade(number: int, row: Sequence[int]) -> str:
@@ -208,9 +213,10 @@ def _shade(number: int, row: Sequence[int]) -> str:
 
 
 def _who(findings: Findings) -> list[str]:
-    """Everyone who answered the test rows: the methods, then the teacher if it was asked."""
+    """Everyone who answered the test rows: the first student's methods, then the teacher if it
+    was asked."""
     test = findings.teacher.get("test")
-    methods = dict.fromkeys(found.method for found in findings.methods)
+    methods = dict.fromkeys(found.method for found in findings.of(findings.students[0]).methods)
     return [*methods, *([TEACHER] if test and test.asked else [])]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from distilwhy.core.cell import extent
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.report.marks import TEACHER, teacher_score
 from distilwhy.report.words import (
@@ -51,14 +52,10 @@ def teacher_rows(findings: Findings) -> list[ScoreRow]:
 def method_rows(findings: Findings) -> list[ScoreRow]:
     """Every student's every method: on the most train rows first, and there the best first."""
     whole = findings.how.rows.get("train")
-    found = sorted(findings.methods, key=lambda one: (-_extent(one.rows), -one.score.accuracy))
+    found = sorted(findings.methods, key=lambda one: (-extent(one.rows), -one.score.accuracy))
     return [
         _score_row(one, train_rows(one.rows, whole), findings.call(one.student)) for one in found
     ]
-
-
-def _extent(rows: int | None) -> float:
-    return float("inf") if rows is None else rows
 
 
 def _score_row(found: MethodScore, rows: str, student: str) -> ScoreRow:

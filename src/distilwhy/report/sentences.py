@@ -6,7 +6,8 @@ from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.report.words import count, counted, listed, points
 
-_DONE = {
+# What may be done about reasons for a wrong label, as it is counted.
+DONE = {
     "explained": "explained anew",
     "unreasoned": "taught without their reasons",
     "dropped": "left out",
@@ -28,11 +29,22 @@ def wrong_rationales(methods: Sequence[MethodScore]) -> str:
     counts = next((found.wrong_rationales for found in methods if found.wrong_rationales), None)
     if not counts or not counts.get("wrong"):
         return ""
-    done = [f"{count(counts[key])} {what}" for key, what in _DONE.items() if counts.get(key)]
+    done = [f"{count(counts[key])} {what}" for key, what in DONE.items() if counts.get(key)]
     return (
         f"Of {count(counts['known'])} annotated train rows with a gold label, "
         f"{count(counts['wrong'])} had reasons for a wrong label: "
         f"{listed(done) if done else 'kept as they were'}."
+    )
+
+
+def left_out(findings: Findings) -> str:
+    """What was not scored although it is trained; "" where all was."""
+    if not findings.outdated:
+        return ""
+    return (
+        f"Out of date and left out: {counted(findings.outdated, 'trained student')}, as the "
+        "experiment or its annotations have changed since. 'run' brings them up to date, and "
+        "'compare' those of a study."
     )
 
 
@@ -44,13 +56,18 @@ def seeds(findings: Findings) -> list[int]:
 def _matching(found: Efficiency) -> str:
     rows, low, high = found.matches or (None, None, None)
     if rows is None:
-        reach = f"; it may with {count(low)} rows" if low is not None else ""
+        reach = f"; it may with {_at_most(low, found)} rows" if low is not None else ""
         return (
             f"It does not get as far as finetune on all rows within {count(2 * found.rows)} train "
             f"rows{reach}."
         )
-    least = "fewer" if low is None else count(low)
-    most = f"more than {count(2 * found.rows)}" if high is None else count(high)
-    return (
-        f"It gets as far as finetune on all rows with {count(rows)} train rows ({least} to {most})."
-    )
+    fewer = " or fewer" if rows <= found.fewest else ""
+    ends = "" if low == high == rows else f" ({_at_most(low, found)} to {_at_most(high, found)})"
+    return f"It gets as far as finetune on all rows with {count(rows)} train rows{fewer}{ends}."
+
+
+def _at_most(rows: int | None, found: Efficiency) -> str:
+    """An end of an interval, as far as the rows that were tried let it be known."""
+    if rows is None:
+        return f"more than {count(2 * found.rows)}"
+    return f"{count(rows)} or fewer" if rows <= found.fewest else count(rows)

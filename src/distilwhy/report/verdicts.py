@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil, floor
 
-from distilwhy.core.cell import MAIN
+from distilwhy.core.cell import MAIN, extent
 from distilwhy.core.results import Versus
 from distilwhy.report.words import probability, train_rows
 
@@ -66,7 +66,7 @@ def judge_all(comparisons: Sequence[Versus], whole: int | None) -> Verdicts:
         whole: The number of all train rows.
     """
     scale = _Scale.around(comparisons)
-    sizes = sorted({one.rows for one in comparisons}, key=_extent, reverse=True)
+    sizes = sorted({one.rows for one in comparisons}, key=extent, reverse=True)
     students = list(dict.fromkeys(one.student for one in comparisons))
     groups = []
     for size, student in product(sizes, students):
@@ -107,10 +107,6 @@ class _Scale:
 
     def _on(self, points: float) -> float:
         return round(100 * (points - self.low) / (self.high - self.low), 2)
-
-
-def _extent(rows: int | None) -> float:
-    return float("inf") if rows is None else rows
 
 
 def _verdict(versus: Versus, scale: _Scale) -> Verdict:

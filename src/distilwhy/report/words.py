@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from distilwhy.core.metrics import Score
+from distilwhy.core.metrics import LEVEL, Score
 
 MINUTE, HOUR = 60, 3600
 
@@ -17,7 +17,7 @@ def interval(score: Score) -> str:
 
 def points(share: float) -> str:
     """A difference of shares, signed, in points; with a true minus sign."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+    return f"{100 * share:+z.1f}".replace("-", "−")
 
 
 def count(number: float) -> str:
@@ -37,10 +37,11 @@ def train_rows(rows: int | None, all_rows: int | None = None) -> str:
 
 def large(number: float) -> str:
     """A large number to three digits, such as ``60.5 M``."""
+    rounded = float(f"{number:.3g}")
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{_three_digits(number / size)} {unit}"
-    return f"{number:.3g}"
+        if rounded >= size:
+            return f"{_three_digits(rounded / size)} {unit}"
+    return f"{rounded:g}"
 
 
 def megabytes(size: float) -> str:
@@ -62,7 +63,11 @@ def money(amount: float, currency: str) -> str:
 
 
 def probability(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    """With three decimals, or as many as it takes to see that it is below the level."""
+    decimals = 3
+    while p < LEVEL <= round(p, decimals):
+        decimals += 1
+    return "p < 0.001" if p < 0.001 else f"p = {p:.{decimals}f}"
 
 
 def listed(names: Iterable[str]) -> str:
