@@ -75,7 +75,7 @@ def test_what_is_seen_of_a_study(
         watcher.ends(Cell("finetune", 0, 90), TRAINED)
         watcher.stands(Cell("finetune", 0, 90), 0.1375)
     said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
-    assert "a student: 1.2 M parameters, about 1.0 GiB of 8.0\n" in said
+    assert "a student: 1.23 M parameters, about 1.0 GiB of 8.0 GiB\n" in said
     assert "9 to train, 2 at a time, 600 steps each: about 12 min\n" in said
     assert "  finetune, label-distill: about 2 min each\n" in said
     assert "  step-by-step: about 5 min each\n" in said
@@ -99,7 +99,7 @@ def test_students_are_told_apart_by_name(capsys: pytest.CaptureFixture[str]):
         each = {("", "finetune"): 9.0, ("small", "finetune"): 5.0, ("small", "b"): 5.0}
         watcher.plans(Forecast(4, 2, 600, each, 12.0))
     said = capsys.readouterr().err
-    assert "main: 1.2 M parameters, about 1.0 GiB of 8.0\nsmall: 1.2 M parameters" in said
+    assert "main: 1.23 M parameters, about 1.0 GiB of 8.0 GiB\nsmall: 1.23 M parameters" in said
     assert "  main by finetune: about 9 s each\n" in said
     assert "  small by finetune, b: about 5 s each\n" in said
 

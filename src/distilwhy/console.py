@@ -26,6 +26,7 @@ from distilwhy.offers import (
 )
 from distilwhy.report.scores import method_rows
 from distilwhy.report.sentences import DONE, left_out
+from distilwhy.report.words import counted
 
 if TYPE_CHECKING:
     from distilwhy.flows import experiment, plan, status
@@ -179,7 +180,8 @@ def show_tallies(tallies: Mapping[str, Tally]) -> None:
                 "nothing of its accuracy"
             )
         if tally.without_rationale:
-            console.print(f"{name}: {tally.without_rationale} answers came without a rationale")
+            came = counted(tally.without_rationale, "answer")
+            console.print(f"{name}: {came} came without a rationale")
 
 
 def _counts(tally: Tally) -> dict[str, int]:

@@ -21,6 +21,7 @@ from rich.progress import Progress as Bars
 from distilwhy.board import Board
 from distilwhy.core.cell import MAIN, Cell
 from distilwhy.offers import describe_batches
+from distilwhy.report.words import large
 from distilwhy.students.processes import is_main
 
 if TYPE_CHECKING:
@@ -148,11 +149,11 @@ class Progress:
     def _fits(self, student: str, preflight: "Preflight") -> None:
         trained = ""
         if preflight.trainable < preflight.parameters:
-            trained = f", {preflight.trainable / 1e6:.1f} M trained"
+            trained = f", {large(preflight.trainable)} trained"
         who = (student or MAIN) if self._board.has_several else "a student"
         self.say(
-            f"{who}: {preflight.parameters / 1e6:.1f} M parameters{trained}, about "
-            f"{preflight.memory / 2**30:.1f} GiB of {preflight.available / 2**30:.1f}"
+            f"{who}: {large(preflight.parameters)} parameters{trained}, about "
+            f"{_memory(preflight.memory)} of {_memory(preflight.available)}"
         )
         self._begin("timing a few steps", None, 0)
 
@@ -217,6 +218,10 @@ class Progress:
         if not self._live and is_due and line != self._said:
             self._spoke, self._said = now, line
             self.say(line)
+
+
+def _memory(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 def _duration(seconds: float) -> str:
