@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ WriteExperiment = Callable[..., Path]
 
 # A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# As the command line has it, before torch is loaded: threads that spin stall one another.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 DROP = object()
 EXPERIMENT: dict[str, object] = {
