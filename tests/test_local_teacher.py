@@ -326,7 +326,7 @@ def test_annotating_accounts_for_every_row(write_local):
         "test": (4, 4),
     }
     assert sum(tally.outcomes["truncated"] for tally in tallies.values()) == 12
-    kept = experiment.inquiry.read_entries()
+    kept = experiment.inquiry.read_entries(experiment.inquiry.answer_calls())
     assert planned.input.low == sum(entry.completion.input_tokens or 0 for entry in kept)
     assert all(entry.completion.output_tokens == 8 and entry.seconds for entry in kept)
     again = annotate(open_experiment(path))

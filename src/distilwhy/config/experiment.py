@@ -6,9 +6,9 @@ file that they stand in.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from distilwhy.config.strict import EachOnce, Strict, overlay
 from distilwhy.config.student import StudentConfig, TrainingConfig
@@ -118,7 +118,7 @@ class Settings(Strict):
     student: StudentConfig = StudentConfig()
     training: TrainingConfig = TrainingConfig()
     study: StudyConfig = StudyConfig()
-    prices: PricesConfig | None = None
+    prices: PricesConfig | None = Field(default=None, validate_default=True)
     methods: Annotated[list[str], EachOnce] = Field(
         default=["finetune", "label-distill", "step-by-step"], min_length=1
     )
@@ -159,14 +159,17 @@ class Settings(Strict):
             known[name] = student
         return value
 
-    @model_validator(mode="after")
-    def _priced(self) -> Self:
-        if isinstance(self.teacher, HttpTeacherConfig) and self.teacher.budget and not self.prices:
+    @field_validator("prices")
+    @classmethod
+    def _known_for_a_budget(
+        cls, value: PricesConfig | None, info: ValidationInfo
+    ) -> PricesConfig | None:
+        budget = getattr(info.data.get("teacher"), "budget", None)
+        if budget and value is None:
             raise ValueError(
-                f"teacher.budget {self.teacher.budget:g} needs prices to be kept; write what a "
-                "million tokens cost under 'prices'"
+                f"a budget of {budget} needs prices to be kept; write what a million tokens cost"
             )
-        return self
+        return value
 
     @property
     def students(self) -> dict[str, StudentConfig]:

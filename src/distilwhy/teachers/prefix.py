@@ -54,7 +54,7 @@ class Prefix:
         cache = DynamicCache(config=self._model.config)
         read = torch.tensor([ids], device=self._model.device)
         # The head is left out: logits of all positions would take more room than all else.
-        self._model.base_model(input_ids=read, past_key_values=cache, use_cache=True)
+        self._model.base_model(input_ids=read, cache=cache, use_cache=True)
         self.is_used = all(type(layer) is DynamicLayer for layer in cache.layers)
         if self.is_used:
             self._ids, self._cache = ids, cache

@@ -106,7 +106,7 @@ class Writer:
         written = self._model.generate(
             input_ids=ids.to(self._model.device),
             attention_mask=torch.tensor(real).to(self._model.device),
-            past_key_values=cache,
+            cache=cache,
             logits_processor=LogitsProcessorList(self._draws(openings)),
             stopping_criteria=StoppingCriteriaList([stops]),
             generation_config=GenerationConfig(
