@@ -552,3 +552,11 @@ def test_the_script_makes_no_markup_of_what_it_reads():
     script = Page(render_page(make_findings(THREE, sizes=(1000,)), [])).scripts[-1]
     assert "textContent" in script
     assert not re.search(r"eval\(|innerHTML|insertAdjacentHTML|document\.write", script)
+
+
+def test_students_that_learnt_nothing_are_told_of():
+    findings = replace(make_findings(THREE, sizes=(1000,)), one_answer=1)
+    said = "One and the same answer to every test row: that is what 1 student gave"
+    assert said in Page(render_page(findings, make_cases(3, THREE))).sections["scores"]
+    assert said in render_summary(findings)
+    assert "One and the same answer" not in render_summary(replace(findings, one_answer=0))

@@ -4,7 +4,7 @@ import string
 
 from distilwhy.core.answer import Answer
 from distilwhy.core.cell import Cell
-from distilwhy.core.confusions import break_down, confuse
+from distilwhy.core.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.results import Prediction, compare_with_baselines
 from distilwhy.core.task import Example
 
@@ -90,3 +90,12 @@ def test_open_answers_are_broken_down():
     found = break_down("m", Answer("equation"), *rows)
     assert (found.right, found.wrong, found.none) == (1, 3, 1)
     assert found.pairs == [("7", "8", 2), ("1", "2", 1)]
+
+
+def test_a_student_that_says_one_thing_is_known():
+    gold = [("a", "a"), ("b", "a")] * 10
+    assert says_one_thing(*examine(*gold))
+    assert not says_one_thing(*examine(*gold[:4]))
+    assert not says_one_thing(*examine(*gold, ("b", "b")))
+    assert not says_one_thing(*examine(*[("a", "a")] * 20))
+    assert not says_one_thing(*examine(*[("a", None), ("b", None)] * 10))

@@ -25,7 +25,7 @@ from distilwhy.offers import (
     describe_strategy,
 )
 from distilwhy.report.scores import method_rows
-from distilwhy.report.sentences import DONE, left_out
+from distilwhy.report.sentences import DONE, cautions
 from distilwhy.report.words import counted
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def show_findings(
         _show_side_by_side(console, findings)
     if single := _tell_single(findings.methods):
         console.print(f"{single}: the intervals leave out how much training itself varies.")
-    if said := left_out(findings):
+    for said in cautions(findings):
         console.print(f"\n{said}", style="yellow", soft_wrap=True)
     console.print(f"\nreport:  {escape(str(experiment.folder.page))}", soft_wrap=True)
 

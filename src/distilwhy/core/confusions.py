@@ -10,6 +10,7 @@ from distilwhy.core.task import Example
 
 LABELS_SHOWN = 15
 PAIRS_SHOWN = 10
+FEW_ROWS = 20
 OTHERS = "other labels"
 
 
@@ -59,6 +60,14 @@ def break_down(
     )
     pairs = [(*pair, rows) for pair, rows in missed.most_common(PAIRS_SHOWN)]
     return Breakdown(method, right, missed.total(), none, pairs)
+
+
+def says_one_thing(examples: Sequence[Example], predictions: Mapping[str, Prediction]) -> bool:
+    """Whether a student gave one and the same answer to all of many rows, though gold has several:
+    then it has learnt nothing from their texts."""
+    said = {predictions[example.id].label for example in examples}
+    several = len({example.gold for example in examples}) > 1
+    return len(examples) >= FEW_ROWS and several and len(said) == 1 and said != {None}
 
 
 def _name(example: Example, label: str | None) -> str | None:

@@ -162,6 +162,8 @@ class Findings:
         breakdowns: For numbers, equations and texts: one for each method.
         outdated: How many trained students are left out, as the experiment or its annotations
             have changed since.
+        one_answer: How many students gave one and the same answer to all test rows, where gold
+            has several.
     """
 
     name: str
@@ -176,6 +178,7 @@ class Findings:
     how: How
     breakdowns: Sequence[Breakdown] = ()
     outdated: int = 0
+    one_answer: int = 0
 
     @property
     def students(self) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from distilwhy.core.cell import Cell
-from distilwhy.core.confusions import break_down, confuse
+from distilwhy.core.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.curve import Curve, Point, find_efficiency, fit_curve
 from distilwhy.core.findings import Findings, How, MethodScore, StudentScore
 from distilwhy.core.headline import write_headline
@@ -110,6 +110,7 @@ def _find(
             if answer.kind != "choice"
         ],
         how=_tell_how(experiment),
+        one_answer=sum(says_one_thing(test, a.predictions) for a in answers.values()),
     )
 
 

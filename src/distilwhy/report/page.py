@@ -29,7 +29,7 @@ from distilwhy.report.marks import (
 )
 from distilwhy.report.palette import DARK, LIGHT, OUTLINES, look
 from distilwhy.report.scores import method_rows, teacher_rows
-from distilwhy.report.sentences import efficiency_sentences, left_out, seeds, wrong_rationales
+from distilwhy.report.sentences import cautions, efficiency_sentences, seeds, wrong_rationales
 from distilwhy.report.verdicts import judge_all
 
 # Of the plots, in pixels; names stand beside that of accuracies.
@@ -87,7 +87,7 @@ def render_page(findings: Findings, cases: Iterable[Case]) -> str:
         breakdowns=_students_first(findings.breakdowns),
         bill_lines=bill_lines(findings.bill),
         missing=missing(findings.bill),
-        left_out=left_out(findings),
+        cautions=cautions(findings),
         wrong_rationales=wrong_rationales(on_most_rows(findings.of(findings.students[0]).methods)),
         seeds=seeds(findings),
         about=Markup(dump_json(_about(who))),

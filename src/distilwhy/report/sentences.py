@@ -37,15 +37,23 @@ def wrong_rationales(methods: Sequence[MethodScore]) -> str:
     )
 
 
-def left_out(findings: Findings) -> str:
-    """What was not scored although it is trained; "" where all was."""
-    if not findings.outdated:
-        return ""
-    return (
-        f"Out of date and left out: {counted(findings.outdated, 'trained student')}, as the "
-        "experiment or its annotations have changed since. 'run' brings them up to date, and "
-        "'compare' those of a study."
-    )
+def cautions(findings: Findings) -> list[str]:
+    """What scores are not to be trusted for: students that are left out, or that learnt nothing."""
+    said = []
+    if findings.one_answer:
+        said.append(
+            f"One and the same answer to every test row: that is what "
+            f"{counted(findings.one_answer, 'student')} gave, and so learnt nothing from the text. "
+            "Their scores say nothing of the reasons. Try another training.lr, as a rule a lower "
+            "one, or more training.steps."
+        )
+    if findings.outdated:
+        said.append(
+            f"Out of date and left out: {counted(findings.outdated, 'trained student')}, as the "
+            "experiment or its annotations have changed since. 'run' brings them up to date, and "
+            "'compare' those of a study."
+        )
+    return said
 
 
 def seeds(findings: Findings) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from distilwhy.core.findings import Findings, How
 from distilwhy.report.bill import Line, bill_lines, missing
 from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
-from distilwhy.report.sentences import efficiency_sentences, left_out, seeds
+from distilwhy.report.sentences import cautions, efficiency_sentences, seeds
 from distilwhy.report.verdicts import judge_all
 from distilwhy.report.words import count
 
@@ -31,7 +31,7 @@ def render_summary(findings: Findings) -> str:
         f"# {_plain(findings.name)}",
         _plain(findings.headline),
         _table([*teacher_rows(findings), *methods]),
-        left_out(findings),
+        *cautions(findings),
         *dict.fromkeys(f"{row.method} {row.note}." for row in methods if row.note),
         *_comparisons(findings),
         *_efficiency(findings),
