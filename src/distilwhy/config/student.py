@@ -59,6 +59,7 @@ class TrainingConfig(Strict):
     batch_size: int = Field(default=32, gt=0)
     accumulate: int = Field(default=1, gt=0)
     lr: float | list[float] = 3e-4
+    fresh_lr_factor: float = Field(default=10.0, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
     rationale_weight: float = Field(default=1.0, ge=0)

@@ -43,7 +43,7 @@ from distilwhy.students.network import (
 )
 from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.rationale_decoder import RationaleDecoder, build_decoder
-from distilwhy.students.settings import check_chooses
+from distilwhy.students.settings import SCRATCH, check_chooses
 from distilwhy.students.target_batch import TASKS, TargetBatch
 from distilwhy.students.tokenizer import LABEL_TOKEN, train_tokenizer
 
@@ -107,6 +107,16 @@ class EncoderNetwork(Network):
     @property
     def explains(self) -> bool:
         return self.keeps_decoder
+
+    @property
+    def fresh(self) -> frozenset[str]:
+        """Those of the model's own head, and of a decoder; the head for options begins as the
+        cosine."""
+        if self.brief.limits.model == SCRATCH:
+            return frozenset()
+        return super().fresh | {
+            name for name, _ in self.named_parameters() if name.startswith("decoder.")
+        }
 
     @property
     def size(self) -> int:

@@ -18,6 +18,7 @@ from distilwhy.config import StudentConfig
 from distilwhy.core.method import Method, Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import StudentError
+from distilwhy.students.pretrained import read_fresh
 
 IGNORED = -100
 PREFIXES: dict[TargetTask, str] = {"label": "predict: ", "rationale": "explain: "}
@@ -241,6 +242,11 @@ class Network(torch.nn.Module, ABC):
     def explains(self) -> bool:
         """Whether it can write rationales, if its method teaches any."""
         return True
+
+    @property
+    def fresh(self) -> frozenset[str]:
+        """The names of its parameters that begin at random beside pretrained ones."""
+        return frozenset(f"model.{name}" for name in read_fresh(self.model))
 
     @property
     def shape(self) -> Shape:

@@ -1,6 +1,6 @@
 """A pretrained model, on the disk or the hub."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,7 @@ class Pretrained:
         config = config or self.config()
         if self.is_outline:
             return self.fresh(kind, config)
-        return kind.from_pretrained(
-            self.place, config=config, dtype=torch.float32, trust_remote_code=False
-        )
+        return self._load(kind, config)
 
     def classifier(self, labels: Sequence[str]) -> Any:
         """The model with a head for these labels; one that was made for others is replaced."""
@@ -50,15 +48,33 @@ class Pretrained:
         config.label2id = {label: index for index, label in enumerate(labels)}
         if self.is_outline:
             return self.fresh(kind, config)
-        return kind.from_pretrained(
-            self.place,
-            config=config,
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,
-            trust_remote_code=False,
-        )
+        return self._load(kind, config, ignore_mismatched_sizes=True)
 
     def fresh(self, kind: Any, config: Any) -> Any:
         """A model of that config with weights of its own, random ones."""
         with torch.device("meta" if self.is_outline else "cpu"):
             return kind.from_config(config, dtype=torch.float32, trust_remote_code=False)
+
+    def _load(self, kind: Any, config: Any, **settings: Any) -> Any:
+        model, told = kind.from_pretrained(
+            self.place,
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **settings,
+        )
+        replaced = (name for name, *_ in told["mismatched_keys"])
+        mark_fresh(model, [*told["missing_keys"], *replaced])
+        return model
+
+
+def mark_fresh(model: Any, names: Iterable[str]) -> None:
+    """Note which parameters of a model begin at random, beside others that are pretrained."""
+    model.fresh_weights = frozenset(names)
+
+
+def read_fresh(model: Any) -> frozenset[str]:
+    """The names of the parameters that were noted so."""
+    found: frozenset[str] = getattr(model, "fresh_weights", frozenset())
+    return found

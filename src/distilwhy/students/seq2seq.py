@@ -46,7 +46,7 @@ from distilwhy.students.network import (
     target_losses,
     targets_of,
 )
-from distilwhy.students.pretrained import Pretrained
+from distilwhy.students.pretrained import Pretrained, mark_fresh, read_fresh
 from distilwhy.students.spelling import Spelling, longest_label
 from distilwhy.students.target_batch import TASKS, TargetBatch, gather_targets
 from distilwhy.students.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
@@ -238,13 +238,16 @@ def warm_start(found: Pretrained, tokenizer: Any, config: StudentConfig) -> Any:
     shape.tie_word_embeddings = True
     if config.decoder == "copied":
         decoder = found.model(AutoModelForCausalLM, shape)
+        fresh = read_fresh(decoder)
     else:
         shape.num_hidden_layers = config.decoder_layers
         decoder = found.fresh(AutoModelForCausalLM, shape)
-        copied = encoder.get_input_embeddings().weight.detach().clone()
-        decoder.get_input_embeddings().weight.data = copied
+        words = decoder.get_input_embeddings().weight
+        words.data = encoder.get_input_embeddings().weight.detach().clone()
         decoder.tie_weights()
+        fresh = frozenset(name for name, p in decoder.named_parameters() if p is not words)
     model = EncoderDecoderModel(encoder=encoder, decoder=decoder)
+    mark_fresh(model, (f"decoder.{name}" for name in fresh))
     tokenizer.bos_token = tokenizer.bos_token or tokenizer.cls_token
     tokenizer.eos_token = tokenizer.eos_token or tokenizer.sep_token
     model.config.decoder_start_token_id = tokenizer.bos_token_id

@@ -171,6 +171,26 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.rates[0] * min(1.0, rising, falling)
 
 
+def parameter_groups(objective: Objective, config: TrainingConfig) -> list[dict[str, Any]]:
+    """What is trained, and by what factor of the learning rate.
+
+    Weights that begin at random beside pretrained ones have farther to go than these, at a rate
+    that would wipe them out; so theirs is ``training.fresh_lr_factor`` times as high. Liu &
+    Lapata (2019, *Text Summarization with Pretrained Encoders*) give a pretrained encoder and
+    its new decoder rates of their own in the same way.
+
+    Returns:
+        For each factor ``{"params": [...], "factor": ...}``.
+    """
+    fresh = {f"network.{name}" for name in objective.network.fresh}
+    factors: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in objective.named_parameters():
+        if parameter.requires_grad:
+            factor = config.fresh_lr_factor if name in fresh else 1.0
+            factors.setdefault(factor, []).append(parameter)
+    return [{"params": found, "factor": factor} for factor, found in factors.items()]
+
+
 def _values(report: Report, config: TrainingConfig) -> dict[str, float]:
     """A report as trackers show it."""
     return {
@@ -208,7 +228,7 @@ class _Loop:
         trainee = copy.deepcopy(network) if self.is_sharded else network
         objective = Objective(trainee, config)
         optimizer = torch.optim.AdamW(
-            [p for p in objective.parameters() if p.requires_grad],
+            parameter_groups(objective, config),
             lr=config.rates[0],
             weight_decay=config.weight_decay,
             fused=True,
@@ -249,7 +269,7 @@ class _Loop:
         """One update; ``[tasks, 2]``: weighted losses and weights, summed over the batch."""
         drawn = self.order.draw(self.progress.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.progress.step)
+            group["lr"] = group["factor"] * learning_rate(self.config, self.progress.step)
         self.objective.train()
         sums: torch.Tensor = torch.zeros(2, 2, device=self.accelerator.device)
         mine = self._mine(drawn)
