@@ -15,7 +15,7 @@ MORE_ROWS = 1000
 BEYOND = 2
 _FEWEST_POINTS = 3
 _EXPONENTS = np.linspace(0.1, 2.0, 39)
-_STEPS = 40
+_STEPS = 30  # of a curve, through what was measured and beyond
 _SEED = 0
 _NORMAL_REACH = 1.96  # standard errors to either end of an interval of 95 %
 
@@ -108,7 +108,9 @@ def fit_curve(method: str, points: Sequence[Point], student: str = "") -> Curve:
     """
     if len(points) < _FEWEST_POINTS:
         return Curve(method, tuple(points), (), student)
-    rows = np.geomspace(points[0].rows, BEYOND * points[-1].rows, _STEPS)
+    most = points[-1].rows
+    within = np.geomspace(points[0].rows, most, _STEPS)
+    rows = np.concatenate([within, np.geomspace(most, BEYOND * most, _STEPS)[1:]])
     drawn = np.array([law.at(rows) for law in _draw_laws(points)])
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     found = zip(rows, _measured_law(points).at(rows), low, high, strict=True)

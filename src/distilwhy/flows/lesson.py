@@ -57,16 +57,18 @@ class Lesson:
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of all of it."""
-        cell = self.cell
+        cell, is_scratch = self.cell, self.student.model == "scratch"
+        # Who is told decides nothing; nor does the rate of what is new where everything is.
+        idle = {"report_to", "fresh_lr_factor"} if is_scratch else {"report_to"}
         decides = {
             # By which name a student is studied decides nothing.
             "cell": {"method": cell.method, "seed": cell.seed, "rows": cell.rows},
             "answer": asdict(self.task.answer),
             "student": self.student.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json", exclude={"report_to"}),
+            "training": self.training.model_dump(mode="json", exclude=idle),
             "rows": [asdict(row) for row in self.rows],
             "validation": [asdict(example) for example in self.validation],
-            "texts": self.texts if self.student.model == "scratch" else [],
+            "texts": self.texts if is_scratch else [],
         }
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
