@@ -381,3 +381,20 @@ def test_a_test_row_that_cannot_be_asked_about_stops_a_training(write_experiment
     file = write_experiment(changes, train=rows("a", ["a", "b"]), test=long)
     with pytest.raises(StudentError, match=r"^row 't0': its options are \d+ tokens long"):
         train_students(open_experiment(file))
+
+
+def test_the_rate_of_what_is_new_decides_nothing_where_all_is(
+    write_experiment: WriteExperiment, tmp_path: Path
+):
+    """A student from scratch is not trained again for it; a pretrained one is."""
+    save_bert(tmp_path / "bert")
+    cell = Cell("finetune", 0)
+
+    def fingerprint(student: dict[str, object], factor: float) -> str:
+        changes = {"student": student, "training.fresh_lr_factor": factor}
+        file = write_experiment({"methods": ["finetune"], **changes})
+        return Lessons(open_experiment(file)).of(cell).fingerprint
+
+    bert: dict[str, object] = {"model": str(tmp_path / "bert"), "max_input_tokens": 64}
+    for student, is_the_same in (({"model": "scratch"}, True), (bert, False)):
+        assert (fingerprint(student, 1) == fingerprint(student, 10)) is is_the_same
