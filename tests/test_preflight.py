@@ -391,8 +391,9 @@ def test_the_rate_of_what_is_new_decides_nothing_where_all_is(
     cell = Cell("finetune", 0)
 
     def fingerprint(student: dict[str, object], factor: float) -> str:
-        changes = {"student": student, "training.fresh_lr_factor": factor}
-        file = write_experiment({"methods": ["finetune"], **changes})
+        training = {"fresh_lr_factor": factor}
+        changes = {"student": student, "training": training, "methods": ["finetune"]}
+        file = write_experiment(changes)
         return Lessons(open_experiment(file)).of(cell).fingerprint
 
     bert: dict[str, object] = {"model": str(tmp_path / "bert"), "max_input_tokens": 64}
