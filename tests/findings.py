@@ -24,6 +24,7 @@ from distilwhy.core.findings import (
 from distilwhy.core.metrics import Comparison, Score
 from distilwhy.core.results import Tally, Versus
 
+THREE = ("finetune", "label-distill", "step-by-step")
 # By method: accuracy(n) = top - drop * n ** -0.6, and the seconds that its training takes.
 LAWS = {
     "finetune": (0.948, 8.1, 212.0),

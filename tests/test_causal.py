@@ -2,133 +2,43 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from tokenizers import processors
 from torch.nn import functional
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    BloomConfig,
-    Gemma2Config,
-    GPT2Config,
-    GraniteConfig,
-    LlamaConfig,
-    MambaConfig,
-    MistralConfig,
-    MptConfig,
-    Qwen2Config,
-    Qwen3Config,
 )
 
-from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig
+from causal import (
+    CHAT,
+    CONFIGS,
+    EXAMPLES,
+    KINDS,
+    LIMITS,
+    PLACES,
+    RATIONALES,
+    TASK,
+    TEXTS,
+    draw,
+    fit,
+    make_brief,
+    make_network,
+    make_row,
+    make_tokenizer,
+)
 from distilwhy.core.answer import Answer
-from distilwhy.core.method import METHODS, Place, Target, TargetTask, TrainingRow
-from distilwhy.core.task import Example, Task, Wording
-from distilwhy.errors import StudentError
+from distilwhy.core.method import METHODS, Place, TargetTask
+from distilwhy.core.task import Example
 from distilwhy.students.branches import fork_mask
-from distilwhy.students.build import build_network, load_network
+from distilwhy.students.build import build_network
 from distilwhy.students.causal import CausalNetwork, scratch_causal, spell_by_words
-from distilwhy.students.network import Brief, DrawnRow, Lengths, TaskOutput, Written, move
+from distilwhy.students.network import DrawnRow, Lengths, TaskOutput, Written, move
 from distilwhy.students.student import Student
-from distilwhy.students.tokenizer import train_tokenizer
 
-KINDS = ("damage", "question", "very high praise")
-RATIONALES = ("Something is broken.", "They ask 12 things.", "They are glad,\nand say so.")
-TEXTS = ("The swing broke.", "Where is gate 7?", "What a lovely park, thank you!")
-SMALL = ScratchConfig(width=32, layers=2, heads=2, feedforward=64, vocabulary=400, dropout=0.0)
-LIMITS = StudentConfig(
-    family="causal",
-    scratch=SMALL,
-    max_input_tokens=64,
-    max_label_tokens=20,
-    max_rationale_tokens=24,
-)
-TASK = Task("", Wording("{{ x }}"), Answer("choice", KINDS))
-PLACES: dict[Place, str] = {
-    "apart": "step-by-step",
-    "input": "rationale-input",
-    "before": "rationale-then-label",
-    "after": "label-then-rationale",
-}
-EXAMPLES = [Example(str(i), text) for i, text in enumerate(TEXTS)]
-CHAT = (
-    "{% for message in messages %}[{{ message.role }}] {{ message.content }}\n{% endfor %}"
-    "{% if add_generation_prompt %}[assistant]\n{% endif %}"
-)
-SHAPE = {
-    "vocab_size": 400,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "bos_token_id": None,
-    "eos_token_id": 1,
-    "pad_token_id": 0,
-}
-GPT = {"vocab_size": 400, "bos_token_id": None, "eos_token_id": 1}
-CONFIGS: dict[str, Any] = {
-    "llama": lambda: LlamaConfig(**SHAPE),
-    "qwen2": lambda: Qwen2Config(**SHAPE),
-    "qwen3": lambda: Qwen3Config(**SHAPE, head_dim=8),
-    "gpt2": lambda: GPT2Config(**GPT, n_embd=32, n_layer=2, n_head=4, n_positions=256),
-    "granite": lambda: GraniteConfig(**SHAPE, logits_scaling=3.0),
-    "gemma2": lambda: Gemma2Config(**SHAPE, head_dim=8, final_logit_softcapping=0.05),
-    "mistral": lambda: MistralConfig(**SHAPE, sliding_window=6),
-    "bloom": lambda: BloomConfig(**GPT, hidden_size=32, n_layer=2, n_head=4),
-    "mpt": lambda: MptConfig(vocab_size=400, d_model=32, n_layers=2, n_heads=4, max_seq_len=256),
-    "mamba": lambda: MambaConfig(vocab_size=400, hidden_size=32, num_hidden_layers=1),
-}
 FORKING = ("llama", "qwen2", "qwen3", "gpt2", "granite", "gemma2")
-
-
-def make_brief(place: Place = "apart", limits: StudentConfig = LIMITS, **changes: Any) -> Brief:
-    return Brief(TASK, METHODS[PLACES[place]], limits, **changes)
-
-
-def make_tokenizer(template: str | None = None) -> Any:
-    """One that puts nothing before or after a text, and so no space either."""
-    tokenizer = train_tokenizer([*TEXTS, *RATIONALES, *KINDS, CHAT] * 3, 400)
-    tokenizer.backend_tokenizer.normalizer = None
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A", special_tokens=[]
-    )
-    tokenizer.chat_template = template
-    return tokenizer
-
-
-def make_network(kind: str = "llama", brief: Brief | None = None, **changes: Any) -> CausalNetwork:
-    """A small random network whose weights are large enough for its logits to differ."""
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(CONFIGS[kind]())
-    for name, weight in model.named_parameters():
-        if weight.dim() == 2 and "A_log" not in name:
-            torch.nn.init.normal_(weight, std=0.2)
-    tokenizer = make_tokenizer(changes.get("template"))
-    network = CausalNetwork(model, tokenizer, brief or make_brief()).eval()
-    network.pools = True
-    return network
-
-
-def make_row(number: int, place: Place = "apart") -> TrainingRow:
-    text, kind, why = TEXTS[number], KINDS[number], RATIONALES[number]
-    if place == "apart":
-        return TrainingRow(text, (Target("label", kind), Target("rationale", why, 0.5)))
-    if place == "input":
-        return TrainingRow(f"{text}\nRationale: {why}", (Target("label", kind),))
-    told = {"before": why} if place == "before" else {"after": why}
-    return TrainingRow(text, (Target("label", kind, **told),))
-
-
-def draw(network: CausalNetwork, rows: Sequence[TrainingRow]) -> list[DrawnRow]:
-    lengths = Lengths(network.brief.limits)
-    encoded = [network.encode(row, lengths) for row in rows]
-    return [DrawnRow(row, row.variants[0]) for row in encoded]
 
 
 def outputs(network: CausalNetwork, drawn: Sequence[DrawnRow]) -> dict[TargetTask, TaskOutput]:
@@ -144,26 +54,6 @@ def own_loss(network: CausalNetwork, drawn: DrawnRow, index: int) -> torch.Tenso
     ids = torch.tensor([given + target.ids])
     loss: torch.Tensor = network.model(input_ids=ids, labels=labels, use_cache=False).loss
     return loss
-
-
-def fit(
-    network: CausalNetwork, rows: Sequence[TrainingRow], steps: int = 60, lr: float = 1e-2
-) -> list[float]:
-    """The losses on the way."""
-    drawn = draw(network, rows)
-    batch = move(network.collate(drawn), network.device)
-    trained = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=lr)
-    network.train()
-    losses = []
-    for _ in range(steps):
-        loss = sum((o.weights * o.losses).sum() for o in network(batch)) / len(rows)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    network.eval()
-    return losses
 
 
 # --- losses
@@ -483,148 +373,3 @@ def test_a_tokenizer_without_padding_pads_with_its_end():
     drawn = draw(network, [make_row(i) for i in range(3)])
     wanted = torch.stack([own_loss(network, row, 0) for row in drawn])
     torch.testing.assert_close(outputs(network, drawn)["label"].losses, wanted)
-
-
-# --- adapters
-
-LORA = LoraConfig(rank=8, alpha=16, dropout=0.0)
-
-
-def adapted(kind: str, folder: Path, lora: LoraConfig = LORA) -> CausalNetwork:
-    make_network(kind, template=CHAT).save(folder / "pretrained")
-    limits = LIMITS.model_copy(update={"model": str(folder / "pretrained"), "lora": lora})
-    network = build_network(make_brief(limits=limits), [], seed=0)
-    assert isinstance(network, CausalNetwork)
-    return network.eval()
-
-
-@pytest.mark.parametrize("kind", ["llama", "gpt2"])
-def test_adapters_alone_are_trained_and_merged_when_saved(kind: str, tmp_path: Path):
-    network = adapted(kind, tmp_path)
-    frozen = {n: p.clone() for n, p in network.named_parameters() if not p.requires_grad}
-    trained = [n for n, p in network.named_parameters() if p.requires_grad]
-    assert all("lora_" in name for name in trained)
-    first, *_, last = fit(network, [make_row(i) for i in range(3)])
-    assert last < first / 3
-    assert network.width == 32
-    answers = Student(network).predict(EXAMPLES, explain=True)
-    assert [answer.label for answer in answers] == list(KINDS)
-    Student(network).save(tmp_path / "student")
-    for name, weight in network.named_parameters():
-        assert name in trained or torch.equal(weight, frozen[name])
-
-    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "student").eval()
-    names = set(plain.state_dict())
-    assert names == set(AutoModelForCausalLM.from_pretrained(tmp_path / "pretrained").state_dict())
-    assert not list((tmp_path / "student").glob("adapter*"))
-    ids = torch.arange(3, 40)[None]
-    torch.testing.assert_close(plain(ids).logits, network.model(ids).logits, rtol=1e-4, atol=1e-4)
-    assert Student.load(tmp_path / "student", "cpu").predict(EXAMPLES, explain=True) == answers
-    assert Student(network).predict(EXAMPLES, explain=True) == answers
-
-
-def test_a_checkpoint_holds_the_adapters_alone_and_is_loaded_again(tmp_path: Path):
-    network = adapted("llama", tmp_path)
-    fit(network, [make_row(0)], steps=3, lr=1e-2)
-    state = {name: weight.clone() for name, weight in network.state_dict().items()}
-    assert state
-    assert all("lora_" in name for name in state)
-    ids = torch.arange(3, 20)[None]
-    logits = network.model(ids).logits
-    fit(network, [make_row(1)], steps=3, lr=1e-2)
-    assert not torch.allclose(network.model(ids).logits, logits)
-    network.load_state_dict(state)
-    torch.testing.assert_close(network.model(ids).logits, logits)
-    holder = torch.nn.ModuleDict({"network": network, "more": torch.nn.Linear(2, 2)})
-    kept = holder.state_dict()
-    assert {name for name in kept if "lora_" not in name} == {"more.weight", "more.bias"}
-    holder.load_state_dict(kept)
-    del kept["more.bias"]
-    with pytest.raises(RuntimeError, match=r"Missing key.*more.bias"):
-        holder.load_state_dict(kept)
-
-
-@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable`:FutureWarning")
-def test_adapters_learn_through_checkpointed_activations(tmp_path: Path):
-    network = adapted("llama", tmp_path)
-    batch = network.collate(draw(network, [make_row(0)]))
-    network.train()
-    found = []
-    for checkpointed in (False, True):
-        if checkpointed:
-            network.model.gradient_checkpointing_enable({"use_reentrant": False})
-        network.zero_grad()
-        sum(output.losses.sum() for output in network(batch)).backward()
-        found.append([p.grad.clone() for p in network.parameters() if p.requires_grad])
-    for one, two in zip(*found, strict=True):
-        torch.testing.assert_close(one, two)
-    assert any(gradient.any() for gradient in found[1])
-
-
-# --- errors
-
-
-def test_adapters_need_peft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    make_network().save(tmp_path)
-    limits = LIMITS.model_copy(update={"model": str(tmp_path), "lora": LORA})
-    monkeypatch.setattr(
-        "distilwhy.students.lora.find_spec",
-        lambda name: None if name == "peft" else find_spec(name),
-    )
-    with pytest.raises(StudentError, match=r"needs peft.*pip install 'distilwhy\[lora\]'"):
-        build_network(make_brief(limits=limits), [], seed=0)
-
-
-def test_four_bits_need_a_gpu_and_bitsandbytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    quantized = LORA.model_copy(update={"quantize": "4bit"})
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(StudentError, match="'4bit' needs a CUDA GPU; set it to 'none'"):
-        adapted("llama", tmp_path, quantized)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(
-        "distilwhy.students.lora.find_spec",
-        lambda name: None if name == "bitsandbytes" else find_spec(name),
-    )
-    with pytest.raises(StudentError, match=r"needs bitsandbytes.*pip install bitsandbytes"):
-        adapted("llama", tmp_path, quantized)
-
-
-def test_a_student_from_scratch_has_no_adapters():
-    limits = LIMITS.model_copy(update={"lora": LORA})
-    with pytest.raises(StudentError, match=r"student\.lora adapts a pretrained model"):
-        build_network(make_brief(limits=limits), TEXTS, seed=0)
-
-
-def test_heads_of_an_odd_width_are_refused():
-    shape = ScratchConfig(width=30, heads=2, vocabulary=400)
-    limits = LIMITS.model_copy(update={"scratch": shape})
-    with pytest.raises(StudentError, match=r"width 30 .* odd width 15; take a multiple of 4"):
-        build_network(make_brief(limits=limits), TEXTS, seed=0)
-
-
-def test_lengths_that_the_model_does_not_see_are_refused():
-    limits = LIMITS.model_copy(update={"max_input_tokens": 250})
-    with pytest.raises(StudentError, match=r"max_input_tokens 250 .* than the 256 .*; lower it"):
-        make_network("gpt2", make_brief(limits=limits))
-
-
-def test_a_template_that_leaves_no_room_is_refused():
-    limits = LIMITS.model_copy(update={"max_input_tokens": 10})
-    with pytest.raises(
-        StudentError, match=r"max_input_tokens 10 has no room .* template; raise it"
-    ):
-        make_network(brief=make_brief(limits=limits), template=CHAT)
-
-
-def test_a_tokenizer_without_an_end_is_refused():
-    tokenizer = make_tokenizer()
-    tokenizer.eos_token = None
-    model = AutoModelForCausalLM.from_config(CONFIGS["llama"]())
-    with pytest.raises(StudentError, match=r"has no eos_token.*tokenizer_config.json"):
-        CausalNetwork(model, tokenizer, make_brief())
-
-
-def test_a_folder_without_a_model_is_one_line(tmp_path: Path):
-    with pytest.raises(StudentError, match="cannot be loaded") as caught:
-        load_network(tmp_path, "causal", make_brief())
-    assert "\n" not in str(caught.value)

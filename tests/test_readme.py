@@ -2,6 +2,7 @@
 teacher on this machine."""
 
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +75,8 @@ def test_the_python(base_url: str, capsys: pytest.CaptureFixture[str]):
     }.items():
         assert written in code
         code = code.replace(written, tested)
-    exec(compile(code, "README.md", "exec"), {})
+    Path("readme.py").write_text(code)
+    runpy.run_path("readme.py", run_name="__main__")
     printed = capsys.readouterr().out
     assert "MethodScore(method='step-by-step'" in printed
     assert "rationale=" in printed

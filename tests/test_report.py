@@ -1,22 +1,17 @@
-"""The report's page, figures and summary, as text; a browser reads the page elsewhere."""
+"""The report's page as text; a browser reads it elsewhere."""
 
-import csv
 import json
 import re
-import struct
-from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
 import yaml
-from markdown_it import MarkdownIt
 
 from distilwhy.core.cost import Bill, Prices
 from distilwhy.report.bill import PRICES
 from distilwhy.report.cases import CHUNK, pack_cases
-from distilwhy.report.figures import draw_figures
 from distilwhy.report.page import render_page
 from distilwhy.report.palette import DARK, LIGHT
 from distilwhy.report.sentences import efficiency_sentences
@@ -24,6 +19,7 @@ from distilwhy.report.summary import render_summary
 from distilwhy.report.verdicts import judge_all
 from distilwhy.report.words import duration, large, money, percent, points, probability
 from findings import (
+    THREE,
     add_student,
     make_bill,
     make_cases,
@@ -35,7 +31,6 @@ from findings import (
 HOSTILE = (
     "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> & \"'\u2028 ü 日本 🎈"
 )
-THREE = ("finetune", "label-distill", "step-by-step")
 
 
 class Page(HTMLParser):
@@ -425,102 +420,6 @@ def test_colours_can_be_told_from_the_paper(colours):
     for name in set(colours) - {"paper", "rule"}:
         least = 3 if name == "grey" else 4.5  # grey is for drawings alone
         assert contrast(colours[name], colours["paper"]) >= least, name
-
-
-def read_table(content):
-    return list(csv.DictReader(content.decode().splitlines()))
-
-
-def test_figures_are_drawn_for_slides_and_for_tables():
-    findings = make_findings()
-    files = dict(draw_figures(findings))
-    names = [
-        f"{name}.{end}"
-        for name in ("curve", "accuracy", "differences")
-        for end in ("png", "svg", "csv")
-    ]
-    assert list(files) == names
-    for name, content in files.items():
-        if name.endswith(".png"):
-            assert struct.unpack(">II", content[16:24])[0] > 1000
-        if name.endswith(".svg"):
-            assert b"var(--" not in content
-    rows = read_table(files["differences.csv"])
-    assert len(rows) == len(findings.comparisons)
-    assert float(rows[0]["difference"]) == findings.comparisons[0].comparison.difference
-    kinds = Counter(row["kind"] for row in read_table(files["curve.csv"]))
-    assert kinds["measured"] == 27
-    assert kinds["fitted"] > kinds["beyond"] > 27
-
-
-def test_every_named_student_has_figures_of_its_own():
-    findings = add_student(make_findings(THREE, sizes=(1000,)), "minilm")
-    names = [name for name, _ in draw_figures(findings) if name.endswith(".csv")]
-    assert names == [
-        "accuracy.csv", "differences.csv", "accuracy-minilm.csv", "differences-minilm.csv",
-    ]  # fmt: skip
-
-
-def test_figures_without_a_study():
-    findings = replace(make_findings(THREE, sizes=(1000,)), comparisons=[])
-    assert [name for name, _ in draw_figures(findings)] == [
-        "accuracy.png", "accuracy.svg", "accuracy.csv",
-    ]  # fmt: skip
-
-
-def read_markdown(text):
-    """The texts of a document's headings, and the number of cells of each row of its tables."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    headings = [tokens[i + 1].content for i, t in enumerate(tokens) if t.type == "heading_open"]
-    rows, cells = [], 0
-    for token in tokens:
-        cells += token.type in ("td_open", "th_open")
-        if token.type == "tr_close":
-            rows.append(cells)
-            cells = 0
-    return headings, rows
-
-
-def test_the_summary_is_markdown_with_the_numbers():
-    findings = make_findings()
-    text = render_summary(findings)
-    headings, rows = read_markdown(text)
-    assert headings == [
-        findings.name, "Comparisons", "What rows are worth", "What it cost", "How it was done",
-    ]  # fmt: skip
-    assert rows == [9] * (2 + len(findings.methods))
-    assert findings.headline in text
-    for found in findings.methods:
-        assert f"{found.score.accuracy:.1%} | {found.score.low:.1%} to" in text
-    assert text.count(" against ") == len(findings.comparisons)
-    assert "after 5,910 rows" in text
-    assert findings.how.hashes["train"] in text
-
-
-def test_the_summary_tells_students_apart():
-    findings = add_student(make_findings(THREE), "minilm")
-    text = render_summary(findings)
-    _, rows = read_markdown(text)
-    assert rows == [10] * (2 + len(findings.methods))
-    assert "| minilm | step-by-step | all 4,000 |" in text
-    assert "minilm, on all 4,000 train rows:" in text
-    assert "- minilm label-distill: It gets as far as" in text
-
-
-def test_a_hostile_name_stays_in_the_summarys_heading():
-    name = "a | b\n# c <script> *d* [e](f) `g`"
-    text = render_summary(replace(make_findings(THREE), name=name))
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
-    assert tokens[0].type == "heading_open"
-    rendered = MarkdownIt("commonmark").render(text.split("\n\n")[0])
-    assert rendered == "<h1>a | b # c &lt;script&gt; *d* [e](f) `g`</h1>\n"
-
-
-def test_the_summary_of_little_is_short():
-    findings = replace(make_findings(("finetune",), sizes=(1000,)), comparisons=[], teacher={})
-    headings, rows = read_markdown(render_summary(findings))
-    assert headings == [findings.name, "What it cost", "How it was done"]
-    assert rows == [9, 9]
 
 
 @pytest.mark.parametrize(

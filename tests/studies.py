@@ -1,0 +1,32 @@
+"""Studies of tiny students, through the command line."""
+
+from pathlib import Path
+from typing import Any
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from distilwhy.cli import app
+from distilwhy.core.cell import Cell
+from distilwhy.store.run import read_json
+
+ROWS = {"train": 60, "validation": 12, "test": 12}
+STUDENT = {"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}}
+TRAINING = {"steps": 2, "batch_size": 8}
+PAIR = ["finetune", "step-by-step"]
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [*map(str, arguments), "--workers", "1"])
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+def training_of(file: Path, cell: Cell) -> dict[str, Any]:
+    return read_json(file.parent / "run/students" / cell.name / "training.json") or {}
+
+
+def list_written(file: Path) -> dict[str, int]:
+    """When each file of each student was written."""
+    students = file.parent / "run/students"
+    return {str(path): path.stat().st_mtime_ns for path in students.rglob("*") if path.is_file()}

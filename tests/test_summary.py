@@ -1,0 +1,67 @@
+"""The report's summary in Markdown."""
+
+from dataclasses import replace
+
+from markdown_it import MarkdownIt
+
+from distilwhy.report.summary import render_summary
+from findings import (
+    THREE,
+    add_student,
+    make_findings,
+)
+
+
+def read_markdown(text):
+    """The texts of a document's headings, and the number of cells of each row of its tables."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    headings = [tokens[i + 1].content for i, t in enumerate(tokens) if t.type == "heading_open"]
+    rows, cells = [], 0
+    for token in tokens:
+        cells += token.type in ("td_open", "th_open")
+        if token.type == "tr_close":
+            rows.append(cells)
+            cells = 0
+    return headings, rows
+
+
+def test_the_summary_is_markdown_with_the_numbers():
+    findings = make_findings()
+    text = render_summary(findings)
+    headings, rows = read_markdown(text)
+    assert headings == [
+        findings.name, "Comparisons", "What rows are worth", "What it cost", "How it was done",
+    ]  # fmt: skip
+    assert rows == [9] * (2 + len(findings.methods))
+    assert findings.headline in text
+    for found in findings.methods:
+        assert f"{found.score.accuracy:.1%} | {found.score.low:.1%} to" in text
+    assert text.count(" against ") == len(findings.comparisons)
+    assert "after 5,910 rows" in text
+    assert findings.how.hashes["train"] in text
+
+
+def test_the_summary_tells_students_apart():
+    findings = add_student(make_findings(THREE), "minilm")
+    text = render_summary(findings)
+    _, rows = read_markdown(text)
+    assert rows == [10] * (2 + len(findings.methods))
+    assert "| minilm | step-by-step | all 4,000 |" in text
+    assert "minilm, on all 4,000 train rows:" in text
+    assert "- minilm label-distill: It gets as far as" in text
+
+
+def test_a_hostile_name_stays_in_the_summarys_heading():
+    name = "a | b\n# c <script> *d* [e](f) `g`"
+    text = render_summary(replace(make_findings(THREE), name=name))
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    assert tokens[0].type == "heading_open"
+    rendered = MarkdownIt("commonmark").render(text.split("\n\n")[0])
+    assert rendered == "<h1>a | b # c &lt;script&gt; *d* [e](f) `g`</h1>\n"
+
+
+def test_the_summary_of_little_is_short():
+    findings = replace(make_findings(("finetune",), sizes=(1000,)), comparisons=[], teacher={})
+    headings, rows = read_markdown(render_summary(findings))
+    assert headings == [findings.name, "What it cost", "How it was done"]
+    assert rows == [9, 9]

@@ -1,0 +1,8 @@
+"""A reply and its task, for every kind of endpoint."""
+
+from distilwhy.core.answer import Answer
+from distilwhy.core.task import Task, Wording
+
+SAID = "It broke. So the answer is damage."
+LABELS = ("damage", "question", "praise")
+TASK = Task("Sort.", Wording("{{ message }}"), Answer("choice", LABELS))
