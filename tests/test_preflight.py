@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from causal import make_tokenizer
 from conftest import DROP, WriteExperiment
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig, TrainingConfig
 from distilwhy.core.cell import Cell
@@ -27,7 +28,6 @@ from encoders import KINDS as ENCODERS
 from encoders import pretrained as save_encoder
 from endpoint import Endpoint
 from footprint import TASK, TEXTS, learn, make_examples, make_rows, make_student
-from test_causal import make_tokenizer
 from test_student import save_bert, save_pretrained
 
 FAMILIES = ["seq2seq", "causal", "encoder"]
