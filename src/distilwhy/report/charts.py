@@ -199,11 +199,13 @@ def _strength(leading: float, other: float) -> Mapping[str, Any]:
 def _teacher_lines(teacher: float, sheet: Sheet) -> list[alt.Chart]:
     muted, said = sheet.colours["muted"], f"{TEACHER} {percent(teacher)}"
     line = alt.Chart().mark_rule(color=muted, strokeDash=[2, 2])
-    words = alt.Chart().mark_text(
-        color=muted, text=said, align="left", baseline="bottom", dx=2, dy=-3
-    )
+    words = [
+        alt.Chart().mark_text(text=said, align="left", baseline="bottom", dx=2, dy=-3, **colours)
+        # A line of the grid that runs through the words is covered first.
+        for colours in ({"stroke": sheet.colours["paper"], "strokeWidth": 4}, {"color": muted})
+    ]
     at = alt.YDatum(teacher)
-    return [line.encode(at), words.encode(at, x=alt.value(0))]
+    return [line.encode(at), *(each.encode(at, x=alt.value(0)) for each in words)]
 
 
 def _finish(chart: Chart, sheet: Sheet, height: int) -> Chart:
