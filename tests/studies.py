@@ -1,5 +1,7 @@
 """Studies of tiny students, through the command line."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,22 @@ from typer.testing import CliRunner
 
 from distilwhy.cli import app
 from distilwhy.core.cell import Cell
+from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.store.run import read_json
+from routing import write_routing
 
 ROWS = {"train": 60, "validation": 12, "test": 12}
 STUDENT = {"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}}
 TRAINING = {"steps": 2, "batch_size": 8}
 PAIR = ["finetune", "step-by-step"]
+
+
+@contextmanager
+def open_study(folder: Path, **settings: object) -> Iterator[Path]:
+    """The experiment file of a tiny student, while its teacher can be asked."""
+    with ScriptedTeacher() as teacher:
+        told = {"student": STUDENT, "training": TRAINING, **settings}
+        yield write_routing(folder, ROWS, {"base_url": teacher.base_url}, **told)
 
 
 def call(*arguments: object) -> Result:

@@ -1,4 +1,4 @@
-"""Decoder-only students: targets that branch off one prompt, chat templates, adapters."""
+"""Decoder-only students: targets that branch off one prompt, chat templates."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn import functional
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from causal import (
     CHAT,

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import pytest
-from transformers import (
-    AutoModelForCausalLM,
-)
+from transformers import AutoModelForCausalLM
 
 from causal import CHAT, CONFIGS, LIMITS, LORA, TEXTS, make_brief, make_network, make_tokenizer
 from distilwhy.config import ScratchConfig

@@ -10,29 +10,20 @@ from click.testing import Result
 
 from conftest import DROP, WriteExperiment
 from distilwhy.core.cell import Cell
-from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.flows.experiment import open_experiment
 from distilwhy.flows.status import status
 from distilwhy.flows.train import train_students
 from distilwhy.students.student import Student
 from distilwhy.students.training import Trained
-from routing import write_routing
-from studies import PAIR, ROWS, STUDENT, TRAINING, call, list_written, training_of
+from studies import PAIR, STUDENT, TRAINING, call, list_written, open_study, training_of
 
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """Two methods with two seeds, and two learning rates to choose from."""
-    with ScriptedTeacher() as teacher:
-        file = write_routing(
-            tmp_path_factory.mktemp("rates"),
-            ROWS,
-            {"base_url": teacher.base_url},
-            student=STUDENT,
-            training={**TRAINING, "lr": [1e-3, 3e-3]},
-            methods=PAIR,
-            seeds=[4, 2],
-        )
+    with open_study(
+        tmp_path_factory.mktemp("rates"), training={**TRAINING, "lr": [1e-3, 3e-3]}, seeds=[4, 2]
+    ) as file:
         return file, call("run", file)
 
 

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 from conftest import WriteExperiment
 from distilwhy.cli import app
 from distilwhy.core.cell import Cell
-from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import RunError, StudentError
 from distilwhy.flows.annotate import annotate
 from distilwhy.flows.evaluate import evaluate
@@ -23,8 +22,7 @@ from distilwhy.flows.train import train_students
 from distilwhy.store.run import read_json
 from distilwhy.students.build import family_of
 from distilwhy.students.student import Student
-from routing import write_routing
-from studies import PAIR, ROWS, STUDENT, TRAINING, call, list_written, training_of
+from studies import PAIR, ROWS, STUDENT, call, list_written, open_study, training_of
 
 HALF, ALL = 30, None
 
@@ -34,17 +32,9 @@ HALF, ALL = 30, None
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """Two methods with two seeds on half the rows and on all; the file, and what was said."""
-    with ScriptedTeacher() as teacher:
-        file = write_routing(
-            tmp_path_factory.mktemp("study"),
-            ROWS,
-            {"base_url": teacher.base_url},
-            student=STUDENT,
-            training=TRAINING,
-            study={"train_rows": [0.5, 1.0]},
-            methods=PAIR,
-            seeds=[0, 1],
-        )
+    with open_study(
+        tmp_path_factory.mktemp("study"), study={"train_rows": [0.5, 1.0]}, seeds=[0, 1]
+    ) as file:
         return file, call("compare", file)
 
 
@@ -166,15 +156,7 @@ def test_students_out_of_date_are_not_scored(edited: Path):
 def named(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """``train`` for one student; then ``compare`` with one of another family beside it, on half the
     rows and on all."""
-    with ScriptedTeacher() as teacher:
-        file = write_routing(
-            tmp_path_factory.mktemp("students"),
-            ROWS,
-            {"base_url": teacher.base_url},
-            student=STUDENT,
-            training=TRAINING,
-            methods=PAIR,
-        )
+    with open_study(tmp_path_factory.mktemp("students")) as file:
         annotate(open_experiment(file))
         train_students(open_experiment(file))
         study = {"train_rows": [0.5, 1.0], "students": BERT}

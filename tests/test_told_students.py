@@ -15,7 +15,6 @@ from distilwhy.core.cell import Cell
 from distilwhy.core.results import Prediction
 from distilwhy.core.task import Example
 from distilwhy.demo.helpdesk import solve
-from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import DataError, StudentError
 from distilwhy.flows.evaluate import evaluate
 from distilwhy.flows.experiment import open_experiment
@@ -23,23 +22,18 @@ from distilwhy.flows.lesson import Lessons
 from distilwhy.flows.predict import predict
 from distilwhy.store.run import publish_jsonl, read_json
 from distilwhy.students.student import Student
-from routing import write_routing
-from studies import ROWS, STUDENT, TRAINING, call
+from studies import ROWS, TRAINING, call, open_study
 
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A student that answers alone, one that is told the teacher's reasons, and reasons for wrong
     labels left out."""
-    with ScriptedTeacher() as teacher:
-        file = write_routing(
-            tmp_path_factory.mktemp("told"),
-            ROWS,
-            {"base_url": teacher.base_url},
-            student=STUDENT,
-            training={**TRAINING, "wrong_rationales": "drop-rationale"},
-            methods=["finetune", "step-by-step", "rationale-input"],
-        )
+    with open_study(
+        tmp_path_factory.mktemp("told"),
+        training={**TRAINING, "wrong_rationales": "drop-rationale"},
+        methods=["finetune", "step-by-step", "rationale-input"],
+    ) as file:
         return file, call("run", file)
 
 
