@@ -30,9 +30,9 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from distilwhy.flows.annotate import annotate
-from distilwhy.flows.experiment import Experiment, open_experiment
-from distilwhy.teachers.openai import CHAT
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.experiment import Experiment, open_experiment
+from distilwhy.teachers.wires.openai import CHAT
 
 LATENCY_S = 0.2
 ROUNDS = 3
@@ -40,8 +40,8 @@ SECONDS = 12
 LEVELS = (8, 64, 256, 1024)
 SIZES = (10_000, 100_000, 1_000_000)
 ASK = """
-from distilwhy.flows.annotate import annotate
-from distilwhy.flows.experiment import open_experiment
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.experiment import open_experiment
 """
 EXPERIMENT = """
 task:

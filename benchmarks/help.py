@@ -9,7 +9,7 @@ import sys
 import time
 
 ROUNDS = 15
-HELP = [sys.executable, "-c", "from distilwhy.cli import main; main()", "--help"]
+HELP = [sys.executable, "-c", "from distilwhy.cli.app import main; main()", "--help"]
 NOTHING = [sys.executable, "-c", ""]
 
 

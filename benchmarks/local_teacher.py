@@ -21,10 +21,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from distilwhy.config import LocalTeacherConfig
 from distilwhy.core.prompt import render_prompt
 from distilwhy.demo.job import write_job
-from distilwhy.flows.experiment import Experiment, open_experiment
-from distilwhy.students.tokenizer import train_tokenizer
+from distilwhy.pipeline.experiment import Experiment, open_experiment
+from distilwhy.students.families.tokenizer import train_tokenizer
+from distilwhy.teachers.local.generate import Generator, Opening
 from distilwhy.teachers.tokens import PromptTokenizer
-from distilwhy.teachers.writer import Opening, Writer
 
 ROUNDS = 3
 BATCH = 16
@@ -32,7 +32,7 @@ WRITTEN = (16, 64)
 WIDTH, LAYERS, VOCABULARY = 256, 6, 2000
 
 
-def make_writers(tokenizer: object, tokens: int) -> tuple[Writer, Writer]:
+def make_writers(tokenizer: object, tokens: int) -> tuple[Generator, Generator]:
     """The same model twice, the second without what the first keeps."""
     torch.manual_seed(0)
     config = LocalTeacherConfig(
@@ -50,7 +50,7 @@ def make_writers(tokenizer: object, tokens: int) -> tuple[Writer, Writer]:
         )
     )
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    keeps, plain = Writer(model, tokenizer, config), Writer(model, tokenizer, config)
+    keeps, plain = Generator(model, tokenizer, config), Generator(model, tokenizer, config)
     for writer in (keeps, plain):
         writer._ends = []
     plain.prefix.is_used = False
@@ -64,7 +64,7 @@ def batches(experiment: Experiment, tokenizer: PromptTokenizer) -> list[list[Ope
     return [[Opening(one, 0) for one in ids[at : at + BATCH]] for at in range(0, len(ids), BATCH)]
 
 
-def seconds(writer: Writer, batch: list[Opening]) -> float:
+def seconds(writer: Generator, batch: list[Opening]) -> float:
     started = time.perf_counter()
     found = writer.write(batch)
     assert all(one.tokens == writer._config.max_tokens for one in found)

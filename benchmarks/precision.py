@@ -14,13 +14,13 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
 from distilwhy.config import StudentConfig
-from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS
+from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Task, Wording
-from distilwhy.students.network import IGNORED, Brief, move
-from distilwhy.students.seq2seq import Batch, Seq2SeqNetwork
-from distilwhy.students.target_batch import TargetBatch
-from distilwhy.students.tokenizer import train_tokenizer
+from distilwhy.students.families.seq2seq import Batch, Seq2SeqNetwork
+from distilwhy.students.families.target_batch import TargetBatch
+from distilwhy.students.families.tokenizer import train_tokenizer
+from distilwhy.students.network import IGNORED, StudentSpec, move
 
 ROUNDS = 5
 ROWS, SOURCE, LABEL, RATIONALE = 16, 64, 6, 64
@@ -38,7 +38,7 @@ def make_network(shape: dict[str, int]) -> Seq2SeqNetwork:
         T5Config(d_kv=32, num_heads=heads, decoder_start_token_id=0, **shape)
     )
     task = Task("", Wording("{{ x }}"), Answer("text"))
-    brief = Brief(task, METHODS["step-by-step"], StudentConfig())
+    brief = StudentSpec(task, METHODS["step-by-step"], StudentConfig())
     return Seq2SeqNetwork(model, train_tokenizer(["one text"], 300), brief).train()
 
 

@@ -15,15 +15,15 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from distilwhy.config import ScratchConfig, StudentConfig, TrainingConfig
-from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS, Target, TrainingRow
+from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, Task, Wording
-from distilwhy.students.build import build_network
-from distilwhy.students.network import Brief
-from distilwhy.students.preflight import check_fit
+from distilwhy.students.load import build_network
+from distilwhy.students.network import StudentSpec
 from distilwhy.students.student import Student
-from distilwhy.students.timing import estimate_seconds
-from distilwhy.students.training import train
+from distilwhy.students.training.duration import estimate_seconds
+from distilwhy.students.training.loop import train
+from distilwhy.students.training.memory import check_fit
 
 LABELS = ("red", "green", "blue")
 TASK = Task("", Wording("{{ x }}"), Answer("choice", LABELS))
@@ -43,7 +43,7 @@ def make_rows(count: int, words: int) -> list[TrainingRow]:
 
 def make_student(family: str, shape: ScratchConfig, seed: int = 0) -> Student:
     limits = StudentConfig(family=family, scratch=shape)  # type: ignore[arg-type]
-    brief = Brief(TASK, METHODS["step-by-step"], limits)
+    brief = StudentSpec(TASK, METHODS["step-by-step"], limits)
     return Student(build_network(brief, TEXTS, seed))
 
 

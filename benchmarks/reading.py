@@ -15,10 +15,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from distilwhy.core.annotation import Annotation, Completion, parse_completion
-from distilwhy.core.equation import EquationError, parse_equation
+from distilwhy.core.parsing.completion import Annotation, Completion
+from distilwhy.core.parsing.expression import EquationError, parse_equation
+from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.task import Example, Task
-from distilwhy.flows.task import read_task
+from distilwhy.pipeline.task import read_task
 from distilwhy.store.records import read_examples
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

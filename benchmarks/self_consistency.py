@@ -19,12 +19,12 @@ from random import Random
 
 from aiohttp import web
 
-from distilwhy.core.annotation import Annotation
-from distilwhy.core.metrics import Score, compare, score
+from distilwhy.core.parsing.completion import Annotation
+from distilwhy.core.stats.scores import Score, compare, score
 from distilwhy.core.task import Example
 from distilwhy.demo.loopback import LoopbackServer
-from distilwhy.flows.annotate import annotate
-from distilwhy.flows.experiment import open_experiment
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.experiment import open_experiment
 
 RIGHT = 0.7
 LABELS = ("north", "east", "south", "west", "up")

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import yaml
 
-from distilwhy.core.metrics import compare, score
-from distilwhy.core.results import judge
+from distilwhy.core.stats.comparisons import judge
+from distilwhy.core.stats.scores import compare, score
 from distilwhy.demo.job import write_job
 from distilwhy.demo.scripted import ScriptedTeacher
-from distilwhy.flows.exam import list_exams, take_all
-from distilwhy.flows.experiment import Experiment, open_experiment
-from distilwhy.flows.run import run
+from distilwhy.pipeline.evaluate.predictions import list_exams, take_all
+from distilwhy.pipeline.experiment import Experiment, open_experiment
+from distilwhy.pipeline.run import run
 
 SEEDS = [0, 1, 2, 3, 4]
 

@@ -20,12 +20,12 @@ from transformers import (
 )
 
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig
-from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS, Place, Target, TrainingRow
+from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, Task, Wording
-from distilwhy.students.causal import CausalNetwork
-from distilwhy.students.network import Brief, DrawnRow, Lengths, move
-from distilwhy.students.tokenizer import train_tokenizer
+from distilwhy.students.families.causal import CausalNetwork
+from distilwhy.students.families.tokenizer import train_tokenizer
+from distilwhy.students.network import DrawnRow, Lengths, StudentSpec, move
 
 KINDS = ("damage", "question", "very high praise")
 RATIONALES = ("Something is broken.", "They ask 12 things.", "They are glad,\nand say so.")
@@ -77,8 +77,10 @@ CONFIGS: dict[str, Any] = {
 }
 
 
-def make_brief(place: Place = "apart", limits: StudentConfig = LIMITS, **changes: Any) -> Brief:
-    return Brief(TASK, METHODS[PLACES[place]], limits, **changes)
+def make_brief(
+    place: Place = "apart", limits: StudentConfig = LIMITS, **changes: Any
+) -> StudentSpec:
+    return StudentSpec(TASK, METHODS[PLACES[place]], limits, **changes)
 
 
 def make_tokenizer(template: str | None = None) -> Any:
@@ -92,7 +94,9 @@ def make_tokenizer(template: str | None = None) -> Any:
     return tokenizer
 
 
-def make_network(kind: str = "llama", brief: Brief | None = None, **changes: Any) -> CausalNetwork:
+def make_network(
+    kind: str = "llama", brief: StudentSpec | None = None, **changes: Any
+) -> CausalNetwork:
     """A small random network whose weights are large enough for its logits to differ."""
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(CONFIGS[kind]())

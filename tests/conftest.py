@@ -50,9 +50,9 @@ def dump_rows(rows: Rows) -> str:
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Students are trained in this process, unless a test asks for several at a time: starting
     processes takes longer than training what tests train."""
-    for flow in ("train", "exam"):
+    for stage in ("train.run", "evaluate.predictions"):
         monkeypatch.setattr(
-            f"distilwhy.flows.{flow}.count_workers", lambda wanted, memory: wanted or 1
+            f"distilwhy.pipeline.{stage}.count_workers", lambda wanted, memory: wanted or 1
         )
 
 
@@ -87,6 +87,6 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr("distilwhy.flows.asking.FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr("distilwhy.pipeline.annotate.transports.dispatcher.FIRST_PAUSE_S", 0.001)
     with Endpoint() as served:
         yield served

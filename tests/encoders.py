@@ -14,12 +14,12 @@ from transformers import (
 )
 
 from distilwhy.config import ScratchConfig, StudentConfig
-from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS, Target, TrainingRow
+from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Task, Wording
-from distilwhy.students.build import build_network
-from distilwhy.students.encoder import EncoderNetwork, scratch_encoder
-from distilwhy.students.network import Brief, DrawnRow, Lengths, TaskOutput, move
+from distilwhy.students.families.encoder import EncoderNetwork, scratch_encoder
+from distilwhy.students.load import build_network
+from distilwhy.students.network import DrawnRow, Lengths, StudentSpec, TaskOutput, move
 
 TEXTS = ["the red door is open", "a blue lamp, broken", "green grass grows tall"] * 3
 LABELS = ("colour", "thing", "plant")
@@ -42,11 +42,11 @@ def brief(
     task: Task = FIXED,
     limits: StudentConfig = LIMITS,
     two_passes: bool = False,
-) -> Brief:
-    return Brief(task, METHODS[method], limits, two_passes)
+) -> StudentSpec:
+    return StudentSpec(task, METHODS[method], limits, two_passes)
 
 
-def scratch(wanted: Brief, seed: int = 0) -> EncoderNetwork:
+def scratch(wanted: StudentSpec, seed: int = 0) -> EncoderNetwork:
     network = build_network(wanted, TEXTS, seed)
     assert isinstance(network, EncoderNetwork)
     return network.eval()

@@ -9,9 +9,7 @@ from itertools import islice
 from random import Random
 from statistics import NormalDist
 
-from distilwhy.core.confusions import OTHERS
 from distilwhy.core.cost import Bill, Prices, Usage
-from distilwhy.core.curve import Band, Curve, Efficiency, Point
 from distilwhy.core.findings import (
     Breakdown,
     Case,
@@ -21,8 +19,10 @@ from distilwhy.core.findings import (
     MethodScore,
     StudentScore,
 )
-from distilwhy.core.metrics import Comparison, Score
-from distilwhy.core.results import Tally, Versus
+from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
+from distilwhy.core.stats.confusions import OTHERS
+from distilwhy.core.stats.curve import Band, Curve, Efficiency, Point
+from distilwhy.core.stats.scores import Comparison, Score
 
 THREE = ("finetune", "label-distill", "step-by-step")
 # By method: accuracy(n) = top - drop * n ** -0.6, and the seconds that its training takes.
@@ -199,7 +199,7 @@ def _student(method: str, rows: int, seed: int, rng: Random) -> StudentScore:
     )
 
 
-def _comparisons(scores: Sequence[MethodScore]) -> list[Versus]:
+def _comparisons(scores: Sequence[MethodScore]) -> list[MethodComparison]:
     found = []
     for first in scores:
         for other in scores:
@@ -208,7 +208,7 @@ def _comparisons(scores: Sequence[MethodScore]) -> list[Versus]:
             if first.rows == other.rows and (tried or control):
                 difference = first.score.accuracy - other.score.accuracy
                 comparison = make_comparison(difference, 0.0041, family=10)
-                found.append(Versus(first.method, other.method, comparison, first.rows))
+                found.append(MethodComparison(first.method, other.method, comparison, first.rows))
     return found
 
 
@@ -240,8 +240,8 @@ def _efficiency(method: str) -> Efficiency:
 
 def _tally(
     rows: int, ok: int, unparsed: int, refused: int, truncated: int, failed: int, accuracy: float
-) -> Tally:
-    return Tally(
+) -> OutcomeCounts:
+    return OutcomeCounts(
         rows=rows,
         asked=rows,
         outcomes={

@@ -1,7 +1,8 @@
 """Reads a reply, for the tests of how replies are read."""
 
-from distilwhy.core.annotation import Annotation, Completion, parse_completion
-from distilwhy.core.answer import Answer
+from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.parsing.completion import Annotation, Completion
+from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.task import Example, Task, Wording
 
 OPTIONS = ("park", "mall", "office", "go home", "go")

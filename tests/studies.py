@@ -8,8 +8,8 @@ from typing import Any
 from click.testing import Result
 from typer.testing import CliRunner
 
-from distilwhy.cli import app
-from distilwhy.core.cell import Cell
+from distilwhy.cli.app import app
+from distilwhy.core.student_id import StudentId
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.store.run import read_json
 from routing import write_routing
@@ -34,7 +34,7 @@ def call(*arguments: object) -> Result:
     return result
 
 
-def training_of(file: Path, cell: Cell) -> dict[str, Any]:
+def training_of(file: Path, cell: StudentId) -> dict[str, Any]:
     return read_json(file.parent / "run/students" / cell.name / "training.json") or {}
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from distilwhy.flows.annotate import annotate
-from distilwhy.flows.evaluate import tally_annotations
-from distilwhy.flows.experiment import Experiment, open_experiment
-from distilwhy.flows.gate import refuse_unreadable
-from distilwhy.flows.plan import plan
+from distilwhy.pipeline.annotate.gate import refuse_unreadable
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.evaluate.run import tally_annotations
+from distilwhy.pipeline.experiment import Experiment, open_experiment
+from distilwhy.pipeline.plan import plan
 from distilwhy.store.run import RunFolder
 
 ROOT = Path(__file__).parent.parent

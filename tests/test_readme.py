@@ -12,7 +12,7 @@ import yaml
 from aiohttp import web
 from typer.testing import CliRunner
 
-from distilwhy.cli import app
+from distilwhy.cli.app import app
 from distilwhy.demo.loopback import LoopbackServer
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

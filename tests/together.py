@@ -13,8 +13,8 @@ import yaml
 from accelerate import PartialState
 from accelerate.utils import DistributedType
 
-from distilwhy.cli import main
-from distilwhy.students.training import _Loop
+from distilwhy.cli.app import main
+from distilwhy.students.training.loop import _Loop
 
 KILLED_AT = 28
 LAYERS = {"seq2seq": "T5Block", "causal": "LlamaDecoderLayer", "encoder": "BertLayer"}

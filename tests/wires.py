@@ -1,6 +1,6 @@
 """A reply and its task, for every kind of endpoint."""
 
-from distilwhy.core.answer import Answer
+from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Task, Wording
 
 SAID = "It broke. So the answer is damage."

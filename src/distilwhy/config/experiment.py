@@ -14,9 +14,9 @@ from distilwhy.config.strict import EachOnce, Strict, overlay
 from distilwhy.config.student import StudentConfig, TrainingConfig
 from distilwhy.config.teacher import HttpTeacherConfig, TeacherConfig
 from distilwhy.config.words import unknown
-from distilwhy.core.answer import Kind
-from distilwhy.core.cell import MAIN
 from distilwhy.core.method import METHODS
+from distilwhy.core.parsing.answer import Kind
+from distilwhy.core.student_id import MAIN
 
 # What dropout draws from holds a seed and a step side by side.
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from distilwhy.config.strict import Strict
 from distilwhy.core.exemplars import Draw
-from distilwhy.core.prompter import Strategy
+from distilwhy.core.prompt_builder import Strategy
 
 DRAWN = 8
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
-from distilwhy.core.cell import MAIN
 from distilwhy.core.cost import Bill
-from distilwhy.core.curve import Curve, Efficiency
-from distilwhy.core.metrics import Score
-from distilwhy.core.results import Tally, Versus
+from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
+from distilwhy.core.stats.curve import Curve, Efficiency
+from distilwhy.core.stats.scores import Score
+from distilwhy.core.student_id import MAIN
 
 
 @dataclass(frozen=True)
@@ -168,9 +168,9 @@ class Findings:
 
     name: str
     headline: str
-    teacher: Mapping[str, Tally]
+    teacher: Mapping[str, OutcomeCounts]
     methods: Sequence[MethodScore]
-    comparisons: Sequence[Versus]
+    comparisons: Sequence[MethodComparison]
     curves: Sequence[Curve]
     efficiency: Sequence[Efficiency]
     bill: Bill

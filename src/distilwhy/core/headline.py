@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from distilwhy.core.cell import MAIN, extent
 from distilwhy.core.findings import MethodScore
-from distilwhy.core.results import Versus
+from distilwhy.core.stats.comparisons import MethodComparison
+from distilwhy.core.student_id import MAIN, extent
 
 # In which order a pair answers the question whether the reasons helped.
 _TELLING = (
@@ -20,7 +20,7 @@ _BASELINES = {
 
 
 def write_headline(
-    comparisons: Sequence[Versus],
+    comparisons: Sequence[MethodComparison],
     methods: Sequence[MethodScore],
     told: int = 0,
     students: Sequence[str] = ("",),

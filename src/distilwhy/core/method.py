@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-from distilwhy.core.annotation import Annotation
+from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.task import Example
 
 TargetTask = Literal["label", "rationale"]

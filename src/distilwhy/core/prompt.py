@@ -11,7 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Literal
 
-from distilwhy.core.answer import Answer, letter
+from distilwhy.core.parsing.answer import Answer, letter
 from distilwhy.core.task import Example, Exemplar, Task
 
 Role = Literal["system", "user", "assistant"]

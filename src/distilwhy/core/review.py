@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from distilwhy.core.annotation import Annotation
-from distilwhy.core.answer import Answer
+from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.task import Example
 
 WrongPolicy = Literal["keep", "drop-rationale", "drop-row", "explain"]

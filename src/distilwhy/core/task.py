@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from distilwhy.core.answer import Answer
+from distilwhy.core.parsing.answer import Answer
 
 
 @dataclass(frozen=True)

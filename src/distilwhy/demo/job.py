@@ -14,8 +14,8 @@ from distilwhy.demo.arithmetic import generate_problems
 from distilwhy.demo.helpdesk import generate_tickets
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import ConfigError
-from distilwhy.flows.experiment import Experiment, open_experiment
-from distilwhy.flows.run import Watch, run
+from distilwhy.pipeline.experiment import Experiment, open_experiment
+from distilwhy.pipeline.run import Watch, run
 from distilwhy.store.run import publish_jsonl, publish_text
 
 SEED = 7

@@ -12,8 +12,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from distilwhy.core.metrics import Score
-from distilwhy.core.results import Versus
+from distilwhy.core.stats.comparisons import MethodComparison
+from distilwhy.core.stats.scores import Score
 from distilwhy.report.marks import TEACHER, Mark
 from distilwhy.report.palette import LIGHT, Look, look
 from distilwhy.report.words import percent, train_rows
@@ -99,7 +99,7 @@ def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
     return _finish(alt.layer(*layers), sheet, ROW_HEIGHT * len(names))
 
 
-def difference_chart(comparisons: Sequence[Versus], sheet: Sheet) -> Chart:
+def difference_chart(comparisons: Sequence[MethodComparison], sheet: Sheet) -> Chart:
     """Every comparison's difference with its interval, by number of train rows."""
     data = alt.InlineData(values=[_difference(one) for one in comparisons])
     y = alt.Y("pair:N", title=None, sort=None).axis(ticks=False, domain=False, offset=6)
@@ -147,7 +147,7 @@ def _set_apart(marks: Sequence[Mark], span: float) -> list[dict[str, object]]:
     ]
 
 
-def _difference(versus: Versus) -> dict[str, object]:
+def _difference(versus: MethodComparison) -> dict[str, object]:
     comparison = versus.comparison
     return {
         "pair": f"{versus.method} against {versus.baseline}",
@@ -159,7 +159,7 @@ def _difference(versus: Versus) -> dict[str, object]:
     }
 
 
-def _taught(versus: Versus) -> str:
+def _taught(versus: MethodComparison) -> str:
     return f"On {train_rows(versus.rows)} train rows"
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from io import StringIO
 
 from distilwhy.core.findings import Findings
-from distilwhy.core.results import Versus
+from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.report.charts import (
     Chart,
     Sheet,
@@ -68,7 +68,7 @@ def _mark_record(mark: Mark) -> dict[str, object]:
     return {name: value for name, value in asdict(mark).items() if name != "said"}
 
 
-def _versus_record(versus: Versus) -> dict[str, object]:
+def _versus_record(versus: MethodComparison) -> dict[str, object]:
     return {
         "method": versus.method,
         "baseline": versus.baseline,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distilwhy.core.cell import extent
-from distilwhy.core.curve import Curve
 from distilwhy.core.findings import Findings, MethodScore
-from distilwhy.core.metrics import Score
+from distilwhy.core.stats.curve import Curve
+from distilwhy.core.stats.scores import Score
+from distilwhy.core.student_id import extent
 from distilwhy.report.words import count, counted, interval, percent
 
 TEACHER = "teacher"

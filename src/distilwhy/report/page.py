@@ -12,9 +12,9 @@ from typing import TypeVar
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from distilwhy.core.annotation import OUTCOMES
-from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Breakdown, Case, Confusion, Findings
+from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.stats.curve import Efficiency
 from distilwhy.report import words
 from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
 from distilwhy.report.cases import CHUNK, dump_json, pack_cases

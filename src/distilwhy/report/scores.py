@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distilwhy.core.cell import extent
 from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.student_id import extent
 from distilwhy.report.marks import TEACHER, teacher_score
 from distilwhy.report.words import (
     counted,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from distilwhy.core.curve import Efficiency
 from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.stats.curve import Efficiency
 from distilwhy.report.words import count, counted, listed, points
 
 # What may be done about reasons for a wrong label, as it is counted.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil, floor
 
-from distilwhy.core.cell import MAIN, extent
-from distilwhy.core.results import Versus
+from distilwhy.core.stats.comparisons import MethodComparison
+from distilwhy.core.student_id import MAIN, extent
 from distilwhy.report.words import probability, train_rows
 
 MOST_TICKS = 9
@@ -59,7 +59,7 @@ class Verdicts:
     zero: float
 
 
-def judge_all(comparisons: Sequence[Versus], whole: int | None) -> Verdicts:
+def judge_all(comparisons: Sequence[MethodComparison], whole: int | None) -> Verdicts:
     """The comparisons as a page tells them.
 
     Args:
@@ -87,7 +87,7 @@ class _Scale:
     step: float
 
     @classmethod
-    def around(cls, comparisons: Sequence[Versus]) -> "_Scale":
+    def around(cls, comparisons: Sequence[MethodComparison]) -> "_Scale":
         low = 100 * min([0.0, *(one.comparison.low for one in comparisons)])
         high = 100 * max([0.0, *(one.comparison.high for one in comparisons)])
         step = next((s for s in _STEPS if (high - low) / s <= MOST_TICKS), _STEPS[-1])
@@ -109,7 +109,7 @@ class _Scale:
         return round(100 * (points - self.low) / (self.high - self.low), 2)
 
 
-def _verdict(versus: Versus, scale: _Scale) -> Verdict:
+def _verdict(versus: MethodComparison, scale: _Scale) -> Verdict:
     comparison = versus.comparison
     return Verdict(
         method=versus.method,

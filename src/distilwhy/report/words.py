@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from distilwhy.core.metrics import LEVEL, Score
+from distilwhy.core.stats.scores import LEVEL, Score
 
 MINUTE, HOUR = 60, 3600
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from distilwhy.core.cost import Tokens
-from distilwhy.store.ledger import Extra, Ledger, put_extras, storable
+from distilwhy.store.ledger import Charge, Ledger, put_charges, storable
 
 _BATCH = "name, address, file, id, made_at"
 _CALL = "key, example, input_tokens, output_tokens, cached_tokens"
@@ -110,10 +110,10 @@ class BatchBook:
         with self._ledger.transaction() as connection:
             return int(connection.execute(query, (name,)).fetchone()[0])
 
-    def end(self, name: str, extras: Iterable[Extra] = ()) -> None:
+    def end(self, name: str, extras: Iterable[Charge] = ()) -> None:
         """It is over: its calls without an answer are under way no more."""
         with self._ledger.transaction() as connection:
-            put_extras(connection, extras)
+            put_charges(connection, extras)
             connection.execute("DELETE FROM batched WHERE batch = ?", (name,))
             connection.execute("DELETE FROM batches WHERE name = ?", (name,))
 

@@ -10,7 +10,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilwhy.core.exported import ExportedAnswer
+from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.errors import DataError, RunError
 from distilwhy.store.run import publish_folder
 

@@ -20,8 +20,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from distilwhy.core.annotation import Completion
 from distilwhy.core.cost import NOTHING, Tokens
+from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
 
 _SCHEMA = """
@@ -105,7 +105,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Extra:
+class Charge:
     """Tokens that were billed beside those of the answers that are kept, or may have been.
 
     Attributes:
@@ -211,7 +211,7 @@ class Ledger:
         return found
 
     def put(
-        self, entries: Iterable[Entry], extras: Iterable[Extra] = (), shard: str | None = None
+        self, entries: Iterable[Entry], extras: Iterable[Charge] = (), shard: str | None = None
     ) -> None:
         """Keep answers for good, all or none; a failed call may be replaced, an answer never.
 
@@ -240,7 +240,7 @@ class Ledger:
                     " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
                     list(chain.from_iterable(some)),
                 )
-            put_extras(self._connection, extras)
+            put_charges(self._connection, extras)
             if shard is not None:
                 self._connection.execute("INSERT OR IGNORE INTO shards VALUES (?)", (shard,))
 
@@ -289,7 +289,7 @@ class Ledger:
         with self.transaction():
             self._connection.execute("UPDATE advances SET ended = 1")
 
-    def set_advance(self, amount: Decimal) -> None:
+    def set_reservation(self, amount: Decimal) -> None:
         """Write down, for good, what this run has out."""
         with self.transaction():
             self._connection.execute("DELETE FROM advances WHERE NOT ended")
@@ -321,7 +321,7 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         connection.close()
 
 
-def put_extras(connection: sqlite3.Connection, extras: Iterable[Extra]) -> None:
+def put_charges(connection: sqlite3.Connection, extras: Iterable[Charge]) -> None:
     """Keep what was billed beside the answers, as a part of a transaction."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     connection.executemany(

@@ -13,7 +13,7 @@ import jinja2
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 
-from distilwhy.core.answer import letter
+from distilwhy.core.parsing.answer import letter
 from distilwhy.core.task import Example, Exemplar, Task, Wording
 from distilwhy.errors import ConfigError, DataError
 

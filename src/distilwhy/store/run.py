@@ -32,8 +32,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-from distilwhy.core.cell import Cell
 from distilwhy.core.findings import Case, Findings
+from distilwhy.core.student_id import StudentId
 from distilwhy.errors import RunError
 
 _MEASURED = ("seconds", "rows_per_second", "size")
@@ -84,28 +84,28 @@ class RunFolder:
     def page(self) -> Path:
         return self.report / "report.html"
 
-    def student(self, cell: Cell) -> Path:
+    def student(self, cell: StudentId) -> Path:
         """Where a student stands, once it is trained."""
         return self.path / "students" / cell.name
 
-    def unfinished(self, cell: Cell) -> Path:
+    def unfinished(self, cell: StudentId) -> Path:
         """Where a training keeps its checkpoint until it is done."""
         return self.path / "students" / f".{cell.name}.unfinished"
 
-    def predictions(self, cell: Cell) -> Path:
+    def predictions(self, cell: StudentId) -> Path:
         """Where a student's answers to the test rows stand."""
         return self.path / "predictions" / f"{cell.name}.json"
 
-    def explanations(self, cell: Cell) -> Path:
+    def explanations(self, cell: StudentId) -> Path:
         """Where a student's reasons for some of the test rows stand."""
         return self.path / "predictions" / f"{cell.name}.explained.json"
 
-    def training(self, cell: Cell) -> dict[str, Any] | None:
+    def training(self, cell: StudentId) -> dict[str, Any] | None:
         """The summary of a student's training; None where it is not trained."""
         return read_json(self.student(cell) / SUMMARY)
 
     @contextmanager
-    def lock_cell(self, cell: Cell) -> Iterator[None]:
+    def lock_cell(self, cell: StudentId) -> Iterator[None]:
         """Wait until no process trains this student; one whose parent was killed ends soon."""
         place = self.path / "students" / f".{cell.name}.lock"
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -12,17 +12,17 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
-from distilwhy.core.annotation import Completion
 from distilwhy.core.cost import Tokens
+from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
-from distilwhy.store.ledger import Entry, Extra, Ledger, storable
+from distilwhy.store.ledger import Charge, Entry, Ledger, storable
 from distilwhy.store.run import publish_bytes
 
 _EXTRAS = b"distilwhy.extras"
 _ID_LENGTH = 16
 
 
-def write_shard(folder: Path, entries: Sequence[Entry], extras: Sequence[Extra]) -> str:
+def write_shard(folder: Path, entries: Sequence[Entry], extras: Sequence[Charge]) -> str:
     """Write a shard so that it is there whole or not at all; its id."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -41,7 +41,7 @@ def write_shard(folder: Path, entries: Sequence[Entry], extras: Sequence[Extra])
     return identity
 
 
-def read_shard(path: Path) -> tuple[list[Entry], list[Extra]]:
+def read_shard(path: Path) -> tuple[list[Entry], list[Charge]]:
     """What ``write_shard`` wrote.
 
     Raises:
@@ -88,6 +88,6 @@ def _entry(row: dict[str, object]) -> Entry:
     return Entry(completion=Completion(**row), **kept)  # type: ignore[arg-type]
 
 
-def _extra(value: dict[str, object]) -> Extra:
+def _extra(value: dict[str, object]) -> Charge:
     tokens = value.pop("tokens")
-    return Extra(tokens=Tokens(**tokens), **value)  # type: ignore[arg-type]
+    return Charge(tokens=Tokens(**tokens), **value)  # type: ignore[arg-type]

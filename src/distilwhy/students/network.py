@@ -25,7 +25,7 @@ PREFIXES: dict[TargetTask, str] = {"label": "predict: ", "rationale": "explain: 
 
 
 @dataclass(frozen=True)
-class Brief:
+class StudentSpec:
     """What a student is for.
 
     Attributes:
@@ -227,7 +227,7 @@ class Network(torch.nn.Module, ABC):
         pools: Whether ``forward`` is to give pooled logits too.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, brief: Brief) -> None:
+    def __init__(self, model: Any, tokenizer: Any, brief: StudentSpec) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
@@ -352,7 +352,7 @@ def pad(rows: Sequence[Sequence[float]], filler: float, left: bool = False) -> t
 
 
 @contextmanager
-def foretelling(model: Any, *places: torch.Tensor) -> Iterator[None]:
+def logits_at(model: Any, *places: torch.Tensor) -> Iterator[None]:
     """Within it a model's output layer reads the states at these places alone, as one sequence.
 
     Logits over a whole vocabulary are most of a small model's work, and padding needs none. A

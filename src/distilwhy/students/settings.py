@@ -1,7 +1,7 @@
 """What can be told of a student from its settings alone, before torch is loaded."""
 
 from distilwhy.config import StudentConfig
-from distilwhy.core.answer import Answer
+from distilwhy.core.parsing.answer import Answer
 from distilwhy.errors import StudentError
 
 SCRATCH = "scratch"

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Self
 
 from distilwhy.config import StudentConfig
-from distilwhy.core.answer import Answer
 from distilwhy.core.method import METHODS, TargetTask
-from distilwhy.core.results import Prediction
+from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example, Task, Wording
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_device
-from distilwhy.students.build import family_of, load_network
-from distilwhy.students.network import Brief, Lengths, Network, Truncation, Written
+from distilwhy.students.load import family_of, load_network
+from distilwhy.students.network import Lengths, Network, StudentSpec, Truncation, Written
 
 CARD = "distilwhy.json"
 
@@ -30,7 +30,7 @@ class Student:
     network: Network
 
     @property
-    def brief(self) -> Brief:
+    def brief(self) -> StudentSpec:
         """What it answers and how it was taught; the task's exemplars are not kept."""
         return self.network.brief
 
@@ -109,7 +109,7 @@ class Student:
         try:
             card = json.loads((path / CARD).read_text(encoding="utf-8"))
             answer = Answer(card["answer"]["kind"], tuple(card["answer"]["labels"]))
-            brief = Brief(
+            brief = StudentSpec(
                 Task("", Wording(**card["wording"]), answer),
                 METHODS[card["method"]],
                 StudentConfig.model_validate(card["limits"]),

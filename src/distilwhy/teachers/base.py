@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from distilwhy.core.annotation import Completion
+from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
 
 

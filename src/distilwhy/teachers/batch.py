@@ -10,13 +10,13 @@ from typing import Any, Self
 import aiohttp
 
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.annotation import Completion
+from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
 from distilwhy.teachers.base import Trouble
 from distilwhy.teachers.batch_state import BatchState, read_state
 from distilwhy.teachers.http import WIRES, find_proxy, read_key
-from distilwhy.teachers.reply import ReplyReader, is_transient, retry_after
+from distilwhy.teachers.wires.reply import ReplyReader, is_transient, retry_after
 
 # OpenAI takes 50,000 requests and 200 MB, Groq 100 MB.
 MOST_REQUESTS = 50_000

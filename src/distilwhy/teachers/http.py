@@ -15,13 +15,13 @@ import aiohttp
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Head, Prompt
 from distilwhy.errors import ConfigError
-from distilwhy.teachers.anthropic import ANTHROPIC
 from distilwhy.teachers.base import Reply, Trouble
-from distilwhy.teachers.gemini import GEMINI
-from distilwhy.teachers.openai import CHAT, COMPLETION
-from distilwhy.teachers.reply import ReplyReader
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
-from distilwhy.teachers.wire import Wire, turns
+from distilwhy.teachers.wires.anthropic import ANTHROPIC
+from distilwhy.teachers.wires.gemini import GEMINI
+from distilwhy.teachers.wires.openai import CHAT, COMPLETION
+from distilwhy.teachers.wires.reply import ReplyReader
+from distilwhy.teachers.wires.wire import Wire, turns
 
 PATIENCE = 5
 WIRES: Mapping[str, Wire] = {

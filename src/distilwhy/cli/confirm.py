@@ -1,0 +1,161 @@
+"""What is about to be asked and paid, put to a person."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import typer
+
+from distilwhy.config import TeacherConfig
+from distilwhy.core.estimate import Estimate, Range, as_money
+from distilwhy.core.parsing.completion import Annotation
+from distilwhy.core.task import Task
+from distilwhy.errors import BudgetError
+from distilwhy.pipeline.annotate.gate import Sample
+from distilwhy.pipeline.annotate.run import Agree, Offer
+from distilwhy.pipeline.annotate.spending import Spending
+
+LABELS = 8
+LONGEST = 300
+_DRAWN = {"random": "drawn at random", "nearest": "the most similar, the nearest last"}
+
+
+def ask_person(
+    say: Callable[[str], None],
+    pause: Callable[[], AbstractContextManager[None]],
+    currency: str,
+    *,
+    yes: bool,
+) -> Agree:
+    """Shows an offer, and asks on a terminal.
+
+    Where there is nobody to ask, a sample that was good enough is agreed to; paying rows anew is
+    not, unless that was agreed to beforehand.
+
+    Args:
+        say: Shows a line.
+        pause: Keeps the terminal free for as long as a person is asked.
+        yes: Agree to everything.
+    """
+
+    def agree(offer: Offer) -> bool:
+        for line in describe_offer(offer, currency):
+            say(line)
+        if yes:
+            return True
+        if not sys.stdin.isatty() or not sys.stderr.isatty():
+            if offer.repaid:
+                raise BudgetError(
+                    f"{offer.repaid} rows were answered before in other words, or by another "
+                    "teacher; give --yes to pay them anew, or give this experiment another 'out'"
+                )
+            return True
+        with pause():
+            return typer.confirm("Go on?", default=not offer.repaid, err=True)
+
+    return agree
+
+
+def describe_offer(offer: Offer, currency: str) -> Iterator[str]:
+    """An offer, line by line."""
+    if offer.repaid:
+        yield (
+            f"{offer.repaid:,} rows were answered before in other words, or by another teacher, "
+            "and would be paid anew"
+        )
+    if offer.sample:
+        yield from _describe_sample(offer.sample)
+    if offer.again:
+        ended = ", ".join(f"{count:,} {what}" for what, count in offer.again.outcomes.items())
+        yield f"to be forgotten and asked for again: {ended}"
+    yield f"to make: {describe_estimate(offer.estimate, currency)}"
+
+
+def describe_strategy(teacher: TeacherConfig, task: Task, told: int) -> Iterator[str]:
+    """How the teacher is asked, where that is not with all exemplars, line by line.
+
+    Args:
+        told: The rows whose gold label it is told.
+    """
+    if teacher.strategy == "zero-shot":
+        yield "strategy   zero-shot: no exemplars, only the word to think step by step"
+    if teacher.strategy == "explain-label":
+        others = "few-shot" if task.exemplars else "zero-shot"
+        yield (
+            f"strategy   explain-label: told the gold label of {told:,} train rows and asked why; "
+            f"about the others asked {others}"
+        )
+    draw, shown = teacher.exemplars.draw, min(teacher.exemplars.shown, len(task.exemplars))
+    if draw != "fixed":
+        yield f"exemplars  {shown} of {len(task.exemplars)} for each row, {_DRAWN[draw]}"
+
+
+def describe_estimate(found: Estimate, currency: str) -> str:
+    """What calls will take, in one line."""
+    parts = [f"{found.calls:,} calls"]
+    if found.cost is not None:
+        parts.append(f"{_money(found.cost)} {currency}")
+    read, written = _count(found.input), _count(found.output)
+    parts.append(f"{read} tokens to read and {written} to write ({found.source})")
+    if found.seconds is not None:
+        parts.append(_time(found.seconds))
+    if found.batch:
+        parts.append("in batches, each within 24 h")
+    return ", ".join(parts)
+
+
+def describe_spending(found: Spending, currency: str) -> str:
+    """What was billed, in one line."""
+    certain = f"{as_money(found.certain)} {currency}"
+    if not found.possible:
+        return certain
+    return (
+        f"{certain}, and up to {as_money(found.possible)} for calls that were lost, are under way "
+        "or came without a count of tokens"
+    )
+
+
+def describe_batches(batches: int, calls: int) -> str:
+    """How much is under way, up to the place where it is."""
+    which = "1 batch" if batches == 1 else f"{batches} batches"
+    return f"{which} of {calls:,} calls {'is' if batches == 1 else 'are'}"
+
+
+def _describe_sample(sample: Sample) -> Iterator[str]:
+    right = f", {sample.right} of {sample.known} with gold are right" if sample.known else ""
+    told = f"; {sample.told} were told their gold label" if sample.told else ""
+    yield f"the first {sample.answered} answers: {sample.read} can be read{right}{told}"
+    most = list(sample.labels.items())[:LABELS]
+    more = f", and {len(sample.labels) - LABELS} more" if len(sample.labels) > LABELS else ""
+    yield "labels: " + ", ".join(f"{label} ({count})" for label, count in most) + more
+    for annotation in sample.shown:
+        yield _describe_answer(annotation)
+
+
+def _describe_answer(annotation: Annotation) -> str:
+    reasons = annotation.rationale
+    shown = reasons if len(reasons) <= LONGEST else reasons[:LONGEST].rsplit(" ", 1)[0] + " …"
+    return f"row {annotation.example_id}: {annotation.label}, because: {shown}"
+
+
+def _money(cost: Range) -> str:
+    low, high = as_money(cost.low), as_money(cost.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _count(tokens: Range) -> str:
+    if tokens.low == tokens.high:
+        return f"{tokens.low:,.0f}"
+    low, high = (f"{float(f'{end:.2g}'):,.0f}" for end in (tokens.low, tokens.high))
+    return low if low == high else f"{low} to {high}"
+
+
+def _time(seconds: Range) -> str:
+    low, high = (_duration(end) for end in (seconds.low, seconds.high))
+    return low if low == high else f"{low} to {high}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,1 @@
+"""What a teacher's completion says, read without guessing."""

@@ -1,0 +1,201 @@
+"""Which of some choices a sentence names: by letter, by text, or by both."""
+
+import re
+from dataclasses import dataclass
+
+from distilwhy.core.parsing.answer import Unreadable, letter
+
+_MARK = re.compile(
+    r"(?<!\w)[(\[]\s*([A-Za-z]|\d{1,2})\s*[)\]]"  # (b)
+    r"|\b(?i:option|choice|letter)\s+([A-Za-z])(?![\w'])"  # option B
+    r"|^\W*([A-Za-z])(?=\s*[):]|\.(?!\w\.)|[\s!?*'\"]*$)"  # b. and b) at the start, and b alone
+    r"|(?<![\w'.-])([B-HJ-Z])(?![\w'+#]|-\w|\.\w)"  # a bare capital, unless it may be a word
+    r"|(?<![\w'.-])([AI])(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b))"
+)
+_QUOTES = str.maketrans("“”‘’_", "\"\"'' ")
+_ENDS = " .,;:!?\"'"
+_ARTICLE = re.compile(r"^(?:a|an|the) (?=.)")
+_BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
+_AFTER = re.compile(r"[\w+#]|[-']\w|[.,/:]\d")
+_LABELS_ITS_TEXT = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
+_NEGATED = re.compile(
+    r"\b(?:not|no|neither|none|never|cannot|except|unlike|unclear|unknown|ambiguous|depends"
+    r"|hardly|barely|scarcely)\b"
+    r"|n't\b|\b(?:rather than|instead of)\b",
+    re.I,
+)
+_FILLER = re.compile(
+    r"(?:\W|\b(?:that|this|it|is|would|be|to|in|at|on|of|by|for|the|an?|most|very|quite|just|then"
+    r"|thus|hence|therefore|indeed|option|choice|letter|answer|label|class|category|kind|type"
+    r"|sentiment|case|\w+ly)\b)*",
+    re.I,
+)
+_SEVERAL = re.compile(r"\b(?:either|both|between|any of|all of|one of)\b", re.I)
+_DENIED = re.compile(r"\s+(?:\w+\s+){0,2}(?:not|\w+n't|wrong|incorrect)\b", re.I)
+_FOR_ONE = re.compile(r"\W*for\b[^.!?,;]*\b(?:and|but)\s+(?:\w+ly\s+)?")
+_TURN = re.compile(
+    r"[.!?](?:\s|$)|\b(?:not|because|since|as|for|so|which|while|whereas|unlike|given)\b"
+    r"|\b(?:rather than|instead of|due to)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Where in a sentence a choice is named."""
+
+    choice: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Hit:
+    """A letter, or a text that may be any of several choices if they differ by case alone."""
+
+    choices: frozenset[str]
+    start: int
+    end: int
+    is_letter: bool
+
+
+def read_choice(text: str, choices: tuple[str, ...], *, lettered: bool) -> str:
+    """The one choice that ``text`` states.
+
+    ``(b) park, not (c) mall`` states the park; ``(b) park or (c) mall`` states none.
+
+    Args:
+        lettered: Whether the choices were shown as ``(a) …``, ``(b) …``.
+
+    Raises:
+        Unreadable: if it names none or several, denies the one it names, or gives the letter
+            of one and the text of another.
+    """
+    line = _flat(text)
+    mentions = find_mentions(line, choices, lettered=lettered)
+    head = line[: mentions[0].start] if mentions else line
+    if _NEGATED.search(head):
+        raise Unreadable(f"the answer is a negation: {line[:60]!r}")
+    if not mentions or re.search(r"[.!?]\s", head):
+        raise Unreadable(f"the answer names none of the choices: {line[:60]!r}")
+    first, *others = mentions
+    if _DENIED.match(line, first.end):
+        raise Unreadable(f"the answer is a negation: {line[:60]!r}")
+    if _SEVERAL.search(head) or _names_another(line, first, others):
+        raise Unreadable(f"the answer names more than one choice: {line[:60]!r}")
+    if not _FILLER.fullmatch(head):
+        raise Unreadable(f"the answer only mentions a choice: {line[:60]!r}")
+    return first.choice
+
+
+def whole_choice(text: str, choices: tuple[str, ...], *, lettered: bool) -> str | None:
+    """The choice that ``text`` is, with nothing said beside it; None if it is none."""
+    line = _flat(text)
+    try:
+        mentions = find_mentions(line, choices, lettered=lettered)
+    except Unreadable:
+        return None
+    beside, at = "", 0
+    for mention in mentions:
+        beside += line[at : mention.start]
+        at = mention.end
+    alone = len({mention.choice for mention in mentions}) == 1
+    return mentions[0].choice if alone and not re.search(r"\w", beside + line[at:]) else None
+
+
+def find_mentions(line: str, choices: tuple[str, ...], *, lettered: bool) -> list[Mention]:
+    """Every mention of a choice in one line, in order; a letter and its text are one mention.
+
+    Raises:
+        Unreadable: if a letter names one choice and the text beside it another, or a mention
+            may be of several.
+    """
+    hits = _find_texts(line, choices)
+    taken = {at for hit in hits for at in range(hit.start, hit.end)}
+    hits += [hit for hit in _find_letters(line, choices, lettered) if hit.start not in taken]
+    mentions: list[Mention] = []
+    hits.sort(key=lambda hit: hit.start)
+    while hits:
+        hit = hits.pop(0)
+        end, found = hit.end, hit.choices
+        if hit.is_letter and hits and not hits[0].is_letter and _labels(line, hit, hits[0]):
+            named, written = found, hits[0].choices
+            found, end = named & written, hits.pop(0).end
+            if not found:
+                raise Unreadable(f"the letter says {_one(named)!r}, the text {_one(written)!r}")
+        if len(found) > 1:
+            raise Unreadable(f"{line[hit.start : end]!r} may be any of {sorted(found)}")
+        mentions.append(Mention(_one(found), hit.start, end))
+    return mentions
+
+
+def _names_another(line: str, first: Mention, others: list[Mention]) -> bool:
+    """Whether another choice stands beside the first, not in an aside such as ``, not …``."""
+    at = first.end
+    for other in others:
+        between = line[at : other.start]
+        if _TURN.search(between) and not _FOR_ONE.fullmatch(between):
+            return False
+        if other.choice != first.choice:
+            return True
+        at = other.end
+    return False
+
+
+def _labels(line: str, mark: _Hit, text: _Hit) -> bool:
+    return _LABELS_ITS_TEXT.fullmatch(line, mark.end, text.start) is not None
+
+
+def _find_texts(line: str, choices: tuple[str, ...]) -> list[_Hit]:
+    """The choices' texts in a line, the longer before the shorter that they contain."""
+    low, free = line.lower(), [True] * len(line)
+    by_text: dict[str, set[str]] = {}
+    for choice in choices:
+        bare = _ARTICLE.sub("", _flat(choice).lower().strip(_ENDS))
+        if bare and not (len(bare) == 1 and bare.isalpha()):
+            by_text.setdefault(bare, set()).add(choice)
+    hits = []
+    for bare in sorted(by_text, key=len, reverse=True):
+        at = low.find(bare)
+        while at >= 0:
+            end = at + len(bare)
+            if all(free[at:end]) and _stands_alone(low, at, end):
+                free[at:end] = [False] * len(bare)
+                hits.append(_Hit(_written(line[:end], by_text[bare]), at, end, False))
+            at = low.find(bare, end)
+    return hits
+
+
+def _written(line: str, alike: set[str]) -> frozenset[str]:
+    """Those of some choices, alike but for capitals and articles, that a line ends with to the
+    letter, ``the park`` before ``park``; all of them where it ends with none."""
+    exact = [choice for choice in alike if line.endswith(_flat(choice).strip(_ENDS))]
+    return frozenset([max(exact, key=len)] if exact else alike)
+
+
+def _stands_alone(low: str, start: int, end: int) -> bool:
+    """Not ``park`` in ``parking`` or ``park-like``, nor ``3`` in ``-3`` or ``3.5``."""
+    return not _BEFORE.search(low[max(0, start - 2) : start]) and not _AFTER.match(low, end)
+
+
+def _find_letters(line: str, choices: tuple[str, ...], lettered: bool) -> list[_Hit]:
+    named: dict[str, set[str]] = {}
+    for index, choice in enumerate(choices):
+        if lettered:
+            named.setdefault(letter(index), set()).add(choice)
+        if len(choice) == 1 and choice.isalpha():
+            named.setdefault(choice.lower(), set()).add(choice)
+    return [
+        _Hit(frozenset(named[match[match.lastindex].lower()]), *match.span(), True)
+        for match in _MARK.finditer(line)
+        if match.lastindex and match[match.lastindex].lower() in named
+    ]
+
+
+def _flat(text: str) -> str:
+    flat = " ".join(text.translate(_QUOTES).split())
+    return flat if len(flat.lower()) == len(flat) else flat.lower()
+
+
+def _one(choices: frozenset[str]) -> str:
+    return min(choices)

@@ -1,0 +1,1 @@
+"""Scores, comparisons and curves, with their intervals."""

@@ -1,0 +1,77 @@
+"""What a student answered beside what is gold, counted."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from distilwhy.core.findings import Breakdown, Confusion
+from distilwhy.core.parsing.answer import Answer, letter
+from distilwhy.core.stats.comparisons import Prediction
+from distilwhy.core.task import Example
+
+LABELS_SHOWN = 15
+PAIRS_SHOWN = 10
+FEW_ROWS = 20
+OTHERS = "other labels"
+
+
+def confuse(
+    method: str, examples: Sequence[Example], predictions: Mapping[str, Prediction]
+) -> Confusion:
+    """Which choices a student took for which.
+
+    Where rows bring options of their own, a choice is known by its place among them.
+
+    Args:
+        examples: The rows that it was asked; those without gold are passed over.
+    """
+    known = [example for example in examples if example.gold is not None]
+    gold = [_name(example, example.gold) for example in known]
+    common = [name for name, _ in Counter(gold).most_common(LABELS_SHOWN)]
+    by_place = any(example.options for example in known)
+    labels = sorted(common, key=lambda name: (len(name or ""), name)) if by_place else common
+    names = [*labels, OTHERS] if len(set(gold)) > LABELS_SHOWN else labels
+    counts = [[0] * (len(names) + 1) for _ in names]
+    for example, name in zip(known, gold, strict=True):
+        answered = _name(example, predictions[example.id].label)
+        row = labels.index(name) if name in labels else len(labels)
+        column = len(names) if answered is None else len(labels)
+        counts[row][labels.index(answered) if answered in labels else column] += 1
+    return Confusion(method, [name or "" for name in names], counts, by_place)
+
+
+def break_down(
+    method: str,
+    answer: Answer,
+    examples: Sequence[Example],
+    predictions: Mapping[str, Prediction],
+) -> Breakdown:
+    """How a student's open answers came out, and which wrong ones it gave most often.
+
+    Args:
+        examples: The rows that it was asked; those without gold are passed over.
+    """
+    said = [(e.gold, predictions[e.id].label) for e in examples if e.gold is not None]
+    right = sum(answer.same(answered, gold) for gold, answered in said)
+    none = sum(answered is None for _, answered in said)
+    missed = Counter(
+        (gold, answered)
+        for gold, answered in said
+        if answered is not None and not answer.same(answered, gold)
+    )
+    pairs = [(*pair, rows) for pair, rows in missed.most_common(PAIRS_SHOWN)]
+    return Breakdown(method, right, missed.total(), none, pairs)
+
+
+def says_one_thing(examples: Sequence[Example], predictions: Mapping[str, Prediction]) -> bool:
+    """Whether a student gave one and the same answer to all of many rows, though gold has several:
+    then it has learnt nothing from their texts."""
+    said = {predictions[example.id].label for example in examples}
+    several = len({example.gold for example in examples}) > 1
+    return len(examples) >= FEW_ROWS and several and len(said) == 1 and said != {None}
+
+
+def _name(example: Example, label: str | None) -> str | None:
+    """A choice as it is counted: an option by its letter, as it may read otherwise in any row."""
+    if label in example.options:
+        return f"({letter(example.options.index(label))})"
+    return label

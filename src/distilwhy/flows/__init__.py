@@ -1,1 +1,0 @@
-"""The verbs: each joins the core to the edges."""

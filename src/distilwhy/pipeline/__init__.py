@@ -1,0 +1,1 @@
+"""What distilwhy does, one module for each verb."""

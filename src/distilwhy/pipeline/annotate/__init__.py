@@ -1,0 +1,1 @@
+"""Ask the teacher about the rows, and keep and read its answers."""

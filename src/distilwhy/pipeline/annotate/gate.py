@@ -1,0 +1,114 @@
+"""Answers looked at before the others are paid for, and before anything is trained on them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from distilwhy.config import GateConfig
+from distilwhy.core.parsing.completion import Annotation
+from distilwhy.core.splits import SplitName
+from distilwhy.core.task import Example
+from distilwhy.errors import TeacherError
+from distilwhy.pipeline.annotate.calls import Inquiry
+from distilwhy.pipeline.annotate.coverage import thin
+from distilwhy.pipeline.experiment import Experiment
+from distilwhy.store.examples import pick
+from distilwhy.store.ledger import Ledger
+
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a teacher answered to a few rows that are spread over all of them.
+
+    Attributes:
+        answered: How many answers there are.
+        read: How many of them can be read.
+        known: How many of the readable ones have a gold label that the teacher was not told.
+        right: How many of those are right.
+        labels: The labels that were read, with how often.
+        shown: Some of them whole.
+        problem: What kept one from being read; "" where all can be.
+        told: How many rows the teacher was told the gold label of.
+    """
+
+    answered: int
+    read: int
+    known: int
+    right: int
+    labels: dict[str, int]
+    shown: list[Annotation]
+    problem: str = ""
+    told: int = 0
+
+
+def spread(splits: Mapping[SplitName, Sequence[Example]], count: int) -> list[Example]:
+    """As many rows as are wanted, or as there are, evenly from the first to the last of all."""
+    picked = thin({name: np.ones(len(rows), bool) for name, rows in splits.items()}, count)
+    return [example for name, rows in splits.items() for example in pick(rows, picked[name])]
+
+
+def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample:
+    """Read what was answered to some rows."""
+    found = inquiry.read_answers(ledger, rows)
+    annotations = [a for a in found.values() if a.outcome != "failed"]
+    read = [a for a in annotations if a.outcome == "ok"]
+    gold = {example.id: example.gold for example in rows if example.gold is not None}
+    known = [a for a in read if a.example_id in gold and not a.told]
+    return Sample(
+        answered=len(annotations),
+        read=len(read),
+        known=len(known),
+        right=sum(inquiry.task.answer.same(a.label, gold[a.example_id]) for a in known),
+        labels=dict(Counter(a.label or "" for a in read).most_common()),
+        shown=[a for a in read if a.rationale][:SHOWN],
+        problem=next((a.problem for a in annotations if a.outcome != "ok"), ""),
+        told=sum(a.told for a in annotations),
+    )
+
+
+def check(sample: Sample, gate: GateConfig) -> None:
+    """Let pass what is good enough.
+
+    Raises:
+        TeacherError: if too few can be read, or too few are right.
+    """
+    if sample.read < gate.readable * sample.answered:
+        raise TeacherError(
+            f"only {sample.read} of the first {sample.answered} answers can be read (one is not "
+            f"because {sample.problem}), so no more are asked for; mend the prompt or the answer "
+            "kind, or lower teacher.gate.readable"
+        )
+    if sample.right < gate.accuracy * sample.known:
+        raise TeacherError(
+            f"only {sample.right} of the first {sample.known} answers with a gold label are "
+            "right, so no more are asked for; mend the prompt, ask a better teacher, or lower "
+            "teacher.gate.accuracy"
+        )
+
+
+def refuse_unreadable(experiment: Experiment) -> None:
+    """Stop before training when more than half of what the teacher said cannot be read.
+
+    Raises:
+        TeacherError: with the commonest outcome and a row that has it.
+    """
+    outcomes: Counter[str] = Counter()
+    unread: dict[str, Annotation] = {}
+    for _, annotation in experiment.inquiry.iterate_annotations():
+        outcomes[annotation.outcome] += 1
+        if annotation.outcome != "ok":
+            unread.setdefault(annotation.outcome, annotation)
+    read = outcomes.pop("ok", 0)
+    if outcomes.total() > read:
+        [(commonest, _)] = outcomes.most_common(1)
+        worst = unread[commonest]
+        raise TeacherError(
+            f"{outcomes.total()} of {outcomes.total() + read} answers cannot be read, so nothing "
+            "is trained; "
+            f"row {worst.example_id!r} is {worst.outcome}: {worst.problem}; "
+            "mend the prompt or the answer kind, or ask a better teacher"
+        )

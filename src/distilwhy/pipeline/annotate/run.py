@@ -1,0 +1,318 @@
+"""Ask the teacher about every row that the ledger does not answer yet."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from itertools import chain, islice
+from typing import Any, Literal
+
+import numpy as np
+
+from distilwhy.config import (
+    HttpTeacherConfig,
+    RecordedTeacherConfig,
+    Settings,
+)
+from distilwhy.core.estimate import Estimate
+from distilwhy.core.task import Example
+from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.pipeline.annotate.budget import BudgetGuard, need_enough, open_budget
+from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.calls import Inquiry
+from distilwhy.pipeline.annotate.coverage import Coverage
+from distilwhy.pipeline.annotate.estimate import (
+    Basis,
+    PendingWork,
+    estimate_calls,
+    measure,
+    survey_answers,
+    survey_explanations,
+)
+from distilwhy.pipeline.annotate.gate import Sample, check, look_at, spread
+from distilwhy.pipeline.annotate.recorder import Progress, Recorder, Watch
+from distilwhy.pipeline.annotate.retry import RetryPlan
+from distilwhy.pipeline.annotate.transports.batch import Batching, forget, open_batching
+from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
+from distilwhy.pipeline.annotate.transports.ray import open_ray
+from distilwhy.pipeline.experiment import Experiment
+from distilwhy.store.examples import pick
+from distilwhy.store.ledger import Ledger, open_ledger
+from distilwhy.store.shards import take_in_shards
+from distilwhy.students.training.distributed import refuse_company
+from distilwhy.teachers.local.teacher import LocalTeacher
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is about to be asked, for someone to agree to.
+
+    Attributes:
+        estimate: What it will take.
+        repaid: The rows that were answered before in other words, or by another teacher.
+        sample: What the first answers are like; None before there are any.
+        again: Answers that will be forgotten and asked for again; None where there are none.
+    """
+
+    estimate: Estimate
+    repaid: int = 0
+    sample: Sample | None = None
+    again: RetryPlan | None = None
+
+
+Agree = Callable[[Offer], bool]
+Engine = Literal["asyncio", "ray"]
+Ask = Callable[[Iterator[Call]], None]
+
+
+def annotate(
+    experiment: Experiment,
+    limit: int | None = None,
+    watch: Watch = lambda progress: None,
+    *,
+    agree: Agree = lambda offer: True,
+    budget: Decimal | None = None,
+    pilot: int | None = None,
+    again: RetryPlan | None = None,
+    engine: Engine = "asyncio",
+    workers: int | None = None,
+    wait: bool = True,
+    forget_batches: bool = False,
+) -> Progress:
+    """Ask what is missing, keep every answer, and say how it went.
+
+    Rows whose call failed for good before are asked again; rows with an answer never are. Once
+    all answers are asked for, the teacher is asked to explain the gold labels that it missed.
+    An endpoint is first asked about the few rows of ``teacher.gate``, spread over all; the rest
+    are asked about if their answers are good enough. With ``teacher.batch`` the rest is handed
+    over in batches; what an earlier run handed over is fetched, and never handed over again.
+
+    Args:
+        limit: Ask no more calls than this.
+        watch: Called whenever answers have been kept.
+        agree: Asked before rows are paid anew that were answered in other words, and again when
+            the first answers of the gate are there; False ends it.
+        budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
+        pilot: Ask about so many rows, spread over all, and about no others.
+        again: Forget these answers and ask for them again, and for no others. What they cost
+            stays on the books.
+        engine: Where to ask from: this process, or the workers of a Ray cluster.
+        workers: How many of those; None: one for every node.
+        wait: Wait for batches that are under way; else look at each once, hand over what is
+            missing, and come back.
+        forget_batches: Ask anew what batches have under way; it stays counted as spent.
+
+    Raises:
+        TeacherError: if the endpoint is dead, refuses the key, or fails call after call, if
+            the first answers are no good, or nobody agrees; what was answered is kept.
+        BudgetError: if what is left would not cover the worst case of the next call.
+        ConfigError: if there is a budget and no prices, or a teacher that bills nobody; if Ray is
+            wanted and not installed, or for batches.
+        RunError: if another process works in the run folder, or was started with this one.
+    """
+    refuse_company()
+    folder = experiment.folder
+    with (
+        folder.lock(),
+        open_ledger(folder.ledger) as ledger,
+        open_ledger(folder.ledger) as looked_up,
+    ):
+        experiment.write_resolved()
+        take_in_shards(folder.shards, ledger)
+        if forget_batches:
+            forget(ledger)
+        guard = open_budget(experiment, ledger, budget)
+        recorder = Recorder(ledger, watch, experiment.teacher.patience)
+        batching = open_batching(experiment, ledger, recorder, guard)
+        try:
+            with _open_engine(engine, workers, experiment, recorder, guard) as (ask, askers):
+                work = _Annotating(
+                    experiment, looked_up, recorder, ask, askers, agree, batching, wait=wait
+                )
+                if again is None:
+                    work.do(limit, pilot)
+                else:
+                    need_enough(again, guard)
+                    work.do_again(again, limit)
+        finally:
+            if isinstance(experiment.teacher, LocalTeacher):
+                experiment.teacher.release()
+            if guard:
+                ledger.set_reservation(guard.budget.out)
+        return recorder.progress
+
+
+@contextmanager
+def _open_engine(
+    engine: Engine,
+    workers: int | None,
+    experiment: Experiment,
+    recorder: Recorder,
+    guard: BudgetGuard | None,
+) -> Iterator[tuple[Ask, int]]:
+    """What asks some calls and has them kept, and how many do so side by side."""
+    if engine == "ray":
+        if experiment.config.by_batch:
+            raise ConfigError(
+                f"{experiment.file}: teacher.batch hands calls over from one place; take it out, "
+                "or leave --engine ray out"
+            )
+        with open_ray(experiment, recorder, guard, workers) as ray_workers:
+            yield ray_workers.ask, len(ray_workers.workers)
+        return
+
+    def ask(calls: Iterator[Call]) -> None:
+        limits = Limits.of(experiment.config.teacher)
+        _run(Dispatcher(experiment.teacher, calls, recorder, limits, guard).run())
+
+    yield ask, 1
+
+
+class _Annotating:
+    """One annotation, step by step.
+
+    Args:
+        ask: Asks some calls, and has them kept.
+        askers: How many do so side by side.
+        batching: Hands some calls over in batches; None where no endpoint is asked.
+        wait: Whether to wait for batches.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        ledger: Ledger,
+        recorder: Recorder,
+        ask: Ask,
+        askers: int,
+        agree: Agree,
+        batching: Batching | None,
+        *,
+        wait: bool,
+    ) -> None:
+        self._experiment = experiment
+        self._config = _side_by_side(experiment.config, askers)
+        self._standing = experiment.roll().stand(ledger)
+        self._inquiry = _pass_by_answered(experiment, self._standing)
+        self._ledger = ledger
+        self._recorder = recorder
+        self._ask_some = ask
+        self._agree = agree
+        self._batching = batching
+        self._by_batch = experiment.config.by_batch
+        self._wait = wait
+
+    def do(self, limit: int | None, pilot: int | None) -> None:
+        """Ask for answers, then for explanations."""
+        answers = survey_answers(self._experiment, self._standing, self._ledger)
+        self._recorder.count_in(answers.calls, answers.answered)
+        if pilot is not None:
+            self._ask(lambda: map(self._inquiry.answer_call, self._spread(pilot)), limit)
+            return
+        if answers.missing:
+            self._warn_of_repaying(answers)
+            self._pass_gate(answers, limit)
+        self._ask_all(self._inquiry.answer_calls, answers, limit)
+        # Which rows need an explanation is known when the answers are there, and no sooner.
+        if not self._recorder.progress.batches:
+            explanations = survey_explanations(self._inquiry, self._ledger)
+            self._recorder.count_in(explanations.calls, explanations.answered)
+            self._ask_all(self._inquiry.explanation_calls, explanations, limit)
+
+    def do_again(self, again: RetryPlan, limit: int | None) -> None:
+        """Forget some answers, and ask for them again."""
+        self._recorder.count_in(len(again.keys), 0)
+        if again.estimate:
+            self._agree_on(Offer(again.estimate, again=again))
+        self._ledger.forget(again.answered, "asked again")
+        self._ask(lambda: again.calls(self._experiment), limit)
+
+    def _ask_all(
+        self, list_calls: Callable[[], Iterator[Call]], found: PendingWork, limit: int | None
+    ) -> None:
+        """Ask, or hand over, what is missing; what is under way in batches is waited for first."""
+        batching, by_batch = self._batching, self._by_batch
+        was_under_way = batching is not None and batching.is_under_way
+        if batching and (was_under_way or (by_batch and found.missing)):
+            missing = partial(self._recorder.missing, list_calls, self._ledger)
+            left = None if limit is None else max(0, limit - self._recorder.made)
+            _run(batching.run(missing if by_batch else None, left, wait=self._wait))
+        if not by_batch and (was_under_way or found.missing):
+            self._ask(list_calls, limit)
+
+    def _ask(self, list_calls: Callable[[], Iterator[Call]], limit: int | None) -> None:
+        calls = self._recorder.missing(list_calls, self._ledger)
+        if limit is not None:
+            calls = islice(calls, max(0, limit - self._recorder.made))
+        self._ask_some(calls)
+
+    def _warn_of_repaying(self, found: PendingWork) -> None:
+        expected = self._estimate(found.missing, found.basis) if found.repaid else None
+        if expected:
+            self._agree_on(Offer(expected, found.repaid))
+
+    def _pass_gate(self, found: PendingWork, limit: int | None) -> None:
+        teacher = self._experiment.config.teacher
+        if isinstance(teacher, RecordedTeacherConfig) or found.missing <= teacher.gate.rows:
+            return
+        rows = self._spread(teacher.gate.rows)
+        calls = {call.key: call for call in map(self._inquiry.answer_call, rows)}
+        known = self._ledger.answered(calls)
+        made = self._recorder.made
+        self._ask(lambda: iter(calls.values()), limit)
+        sample = look_at(self._inquiry, self._ledger, rows)
+        check(sample, teacher.gate)
+        # Where they were answered before, and nothing else was, nobody has agreed yet.
+        is_open = self._recorder.made > made or 0 < len(known) == found.answered
+        if is_open and (limit is None or self._recorder.made < limit):
+            new = [calls[key] for key in self._ledger.answered(calls) - known]
+            left = found.missing - len(new)
+            basis = replace(
+                found.basis,
+                sent=found.basis.sent * left / found.missing,
+                known=[*found.basis.known, *measure(self._ledger, new)],
+            )
+            if expected := self._estimate(left, basis):
+                self._agree_on(Offer(expected, sample=sample))
+
+    def _estimate(self, calls: int, basis: Basis) -> Estimate | None:
+        return estimate_calls(self._inquiry, self._config, calls, basis)
+
+    def _agree_on(self, offer: Offer) -> None:
+        if not self._agree(offer):
+            raise TeacherError("not agreed to, so nothing more is asked; what was answered is kept")
+
+    def _spread(self, count: int) -> list[Example]:
+        return spread(self._experiment.annotated, count)
+
+
+def _pass_by_answered(experiment: Experiment, standing: Coverage) -> Inquiry:
+    """What is asked about the rows that are not answered."""
+    rows = [
+        pick(experiment.annotated[name], np.logical_not(np.all(answered, axis=1)))
+        for name, answered in standing.is_answered.items()
+    ]
+    return replace(experiment.inquiry, rows=lambda: chain(*rows))
+
+
+def _side_by_side(config: Settings, askers: int) -> Settings:
+    """The same with as much at once as so many have under way together."""
+    teacher = config.teacher
+    if not isinstance(teacher, HttpTeacherConfig):
+        return config
+    more = teacher.model_copy(update={"concurrency": teacher.concurrency * askers})
+    return config.model_copy(update={"teacher": more})
+
+
+def _run(asking: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, in a thread of its own where a loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(asking)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asking).result()

@@ -1,0 +1,1 @@
+"""How calls reach a teacher: directly, in batches, or from a Ray cluster."""

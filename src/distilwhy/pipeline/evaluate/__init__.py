@@ -1,0 +1,1 @@
+"""Score the trained students on the test rows, and report."""

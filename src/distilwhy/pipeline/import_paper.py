@@ -1,0 +1,263 @@
+"""The data of the paper's own repository, made an experiment.
+
+Its folder ``datasets`` (github.com/google-research/distilling-step-by-step) holds for a NAME
+
+    NAME/NAME_train.json       rows, a JSON object a line; so NAME_test and, for some, NAME_valid
+    NAME/llm/train_CoT_0.json  what PaLM 540B said to the first of them: a JSON list of texts;
+                               train_CoT_1.json goes on where it ends; so for each split
+    gpt-neox/NAME/train.json   what GPT-NeoX 20B said to all of them
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from distilwhy.core.paper_datasets import DATASETS, Dataset, Fields
+from distilwhy.core.splits import SPLITS
+from distilwhy.errors import ConfigError, DataError
+from distilwhy.pipeline.scaffold import need_new
+from distilwhy.store.run import publish_jsonl, publish_text
+
+TEACHERS = {"palm": "PaLM 540B", "gpt": "GPT-NeoX 20B"}
+_NAMED = {"train": "train", "validation": "valid", "test": "test"}
+_HEADING = """\
+# {name} of the paper's repository, with what {teacher} answered; written by `distilwhy import`.
+# The student and its training are the paper's. `model: scratch` needs no download, and a higher
+# learning rate, such as 1.0e-3. The prompts that the teacher was shown were never published.
+"""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was written, and what was left out.
+
+    Attributes:
+        file: The experiment file.
+        rows: The rows of each split.
+        left_out: Why rows were left out, with how many.
+    """
+
+    file: Path
+    rows: dict[str, int]
+    left_out: dict[str, int]
+
+
+def import_paper(source: Path, directory: Path, llm: str = "palm") -> Imported:
+    """Write an experiment with rows and recorded completions, ready to run.
+
+    ASDiv adds to the train rows of SVAMP, which must lie beside it, as it does in the repository.
+
+    Args:
+        source: The folder of one dataset, such as ``datasets/cqa``.
+        directory: A new or empty folder.
+        llm: Whose answers: ``palm`` or ``gpt``, as the repository calls them.
+
+    Raises:
+        ConfigError: if ``directory`` has something in it, or ``llm`` is unknown.
+        DataError: if files are missing, broken, or do not match.
+    """
+    if llm not in TEACHERS:
+        raise ConfigError(f"--llm {llm!r}: must be one of {', '.join(TEACHERS)}")
+    name = _find(source)
+    need_new(directory)
+    work = _Import(name, llm)
+    whole, place = ("svamp", source.parent / "svamp") if name == "asdiv" else (name, source)
+    for split in SPLITS:
+        work.read(whole, place, split)
+    if name == "asdiv":
+        work.read(name, source, "train")
+    return work.write(directory)
+
+
+def _find(source: Path) -> str:
+    """The dataset whose rows are here."""
+    files = {name: f"{name}_train.json" for name in DATASETS}
+    for name, file in files.items():
+        if (source / file).is_file():
+            return name
+    raise DataError(
+        f"{source}: holds none of {', '.join(files.values())}; name the folder of one dataset, "
+        "such as datasets/cqa"
+    )
+
+
+class _Import:
+    """Rows and completions by split, as they are gathered."""
+
+    def __init__(self, name: str, llm: str) -> None:
+        self._name, self._llm = name, llm
+        self._rows: dict[str, dict[str, Fields]] = {split: {} for split in SPLITS}
+        self._said: dict[str, str] = {}
+        self._left_out: Counter[str] = Counter()
+
+    def read(self, name: str, source: Path, split: str) -> None:
+        """Add a split of a dataset; one for validation need not be there."""
+        place = source / f"{name}_{_NAMED[split]}.json"
+        if split == "validation" and not place.is_file():
+            return
+        rows = list(_read_rows(place))
+        said = self._read_completions(name, source, split)
+        if len(said) > len(rows):
+            raise DataError(
+                f"{place}: has {len(rows):,} rows, and the teacher answered {len(said):,}; take "
+                "the two from one version of the repository"
+            )
+        for number, (row, where) in enumerate(rows):
+            completion = said[number] if number < len(said) else None
+            fallback = f"{name}-{split}-{number + 1}"
+            self._add(DATASETS[name], split, row, where, fallback, completion)
+
+    def _add(
+        self,
+        dataset: Dataset,
+        split: str,
+        row: Fields,
+        where: str,
+        fallback: str,
+        completion: str | None,
+    ) -> None:
+        try:
+            fields = dataset.fields(row)
+        except KeyError as error:
+            raise DataError(f"{where}: has no field {error.args[0]!r}; mend the row") from None
+        if not dataset.is_answerable(fields):
+            self._left_out[f"{split} rows without a label of the task"] += 1
+            return
+        if completion is None and split == "train":
+            self._left_out["train rows that the teacher was not asked about"] += 1
+            return
+        given = str(row.get("id") or row.get("uid") or fallback)
+        identity = fallback if any(given in rows for rows in self._rows.values()) else given
+        self._rows[split][identity] = {"id": identity, **fields}
+        if completion is not None:
+            self._said[identity] = completion
+
+    def _read_completions(self, name: str, source: Path, split: str) -> list[str]:
+        """What the teacher said to the first rows, or to all."""
+        if self._llm == "gpt":
+            first = source.parent / "gpt-neox" / name / f"{_NAMED[split]}.json"
+            parts = [first] if first.is_file() else []
+        else:
+            first = source / "llm" / f"{_NAMED[split]}_CoT_0.json"
+            parts = sorted(first.parent.glob(f"{_NAMED[split]}_CoT_*.json"), key=_number)
+        if not parts and split == "train":
+            raise DataError(f"{first}: is missing; it holds what the teacher said, so bring it")
+        for number, part in enumerate(parts if self._llm == "palm" else ()):
+            if _number(part) != number:
+                missing = f"{_NAMED[split]}_CoT_{number}.json"
+                raise DataError(f"{part}: is there, and {missing} before it is not; bring it")
+        return [text for part in parts for text in _read_texts(part)]
+
+    def write(self, directory: Path) -> Imported:
+        """Write all of it, but for rows that the test split has too."""
+        self._keep_test_apart()
+        written = {split: list(rows.values()) for split, rows in self._rows.items() if rows}
+        for split, rows in written.items():
+            publish_jsonl(directory / f"{split}.jsonl", rows)
+            if said := [*self._completions(rows)]:
+                publish_jsonl(directory / f"{split}.completions.jsonl", said)
+        file = directory / "experiment.yaml"
+        experiment = yaml.safe_dump(self._experiment(), sort_keys=False, allow_unicode=True)
+        heading = _HEADING.format(name=self._name, teacher=TEACHERS[self._llm])
+        publish_text(file, heading + str(experiment))
+        counts = {split: len(rows) for split, rows in written.items()}
+        return Imported(file, counts, dict(self._left_out))
+
+    def _keep_test_apart(self) -> None:
+        question = DATASETS[self._name].question
+        tested = {question(row) for row in self._rows["test"].values()}
+        for split in ("train", "validation"):
+            shared = [i for i, row in self._rows[split].items() if question(row) in tested]
+            for identity in shared:
+                del self._rows[split][identity]
+                self._left_out[f"{split} rows that also stand in test"] += 1
+
+    def _completions(self, rows: list[Fields]) -> Iterator[Fields]:
+        for row in rows:
+            identity = str(row["id"])
+            if identity in self._said:
+                yield {"id": identity, "completion": self._said[identity]}
+
+    def _experiment(self) -> dict[str, object]:
+        answered = [split for split in SPLITS if any(i in self._said for i in self._rows[split])]
+        apart = bool(self._rows["validation"])
+        annotate = [s for s in SPLITS if s in answered or (s == "validation" and not apart)]
+        return {
+            "task": dict(DATASETS[self._name].task),
+            "data": {
+                "train": "train.jsonl",
+                "validation": "validation.jsonl" if apart else 0.1,
+                "test": "test.jsonl",
+            },
+            "teacher": {
+                "kind": "recorded",
+                "completions": [f"{split}.completions.jsonl" for split in answered],
+                "stop": [DATASETS[self._name].stop],
+                "annotate": annotate,
+            },
+            "student": {
+                "model": "google/t5-v1_1-base",
+                "max_input_tokens": 1024,
+                "max_rationale_tokens": 256,
+            },
+            "training": {"steps": 10000, "batch_size": 64, "lr": 5e-5, "evaluate_every": 250},
+        }
+
+
+def _read_rows(path: Path) -> Iterator[tuple[Fields, str]]:
+    """Rows a line, or all in one list: ``datasets`` takes either."""
+    text = _read_text(path)
+    if text.lstrip().startswith("["):
+        values = [*enumerate(_parse_list(text, f"{path}"), 1)]
+    else:
+        lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+        values = [(n, _parse(line, f"{path} row {n}")) for n, line in lines]
+    for number, row in values:
+        if not isinstance(row, dict):
+            raise DataError(f"{path} row {number}: is no object with fields; mend the row")
+        yield row, f"{path} row {number}"
+
+
+def _read_texts(path: Path) -> list[str]:
+    values = _parse_list(_read_text(path), f"{path}")
+    for number, value in enumerate(values, 1):
+        if not isinstance(value, str):
+            raise DataError(f"{path} item {number}: is no text: {value!r}; bring the file anew")
+    return [str(value) for value in values]
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); bring it") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
+
+
+def _parse_list(text: str, where: str) -> list[object]:
+    values = _parse(text, where)
+    if not isinstance(values, list):
+        raise DataError(f"{where}: must be a JSON list; bring the file anew")
+    return values
+
+
+def _parse(text: str, where: str) -> object:
+    try:
+        value: object = json.loads(text)
+        if "\\ud" in text.lower():  # an escape of half a character could not be written again
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", error)
+        raise DataError(f"{where}: is no JSON ({reason}); bring the file anew") from None
+    return value
+
+
+def _number(path: Path) -> int:
+    """``train_CoT_12.json`` → 12."""
+    number = path.stem.rpartition("_")[2]
+    return int(number) if number.isdecimal() else -1

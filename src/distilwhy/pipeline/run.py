@@ -1,0 +1,67 @@
+"""The whole job: annotate, train, evaluate, doing only what is not yet done."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from distilwhy.core.findings import Findings
+from distilwhy.pipeline.annotate import recorder as recorder
+from distilwhy.pipeline.annotate.gate import refuse_unreadable
+from distilwhy.pipeline.annotate.run import Agree, annotate
+from distilwhy.pipeline.evaluate.run import evaluate
+from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.train.check import check_students
+from distilwhy.pipeline.train.jobs import list_cells
+from distilwhy.pipeline.train.run import Watcher, train_students
+from distilwhy.students.training.tracking import check_trackers
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whom to tell how the steps get on; each may be left to do nothing."""
+
+    annotation: recorder.Watch = lambda progress: None
+    training: Watcher = field(default_factory=Watcher)
+    evaluation: Callable[[int, int], None] = lambda done, students: None
+
+
+def run(
+    experiment: Experiment,
+    watch: Watch | None = None,
+    *,
+    workers: int | None = 1,
+    study: bool = False,
+    agree: Agree = lambda offer: True,
+    budget: Decimal | None = None,
+) -> Findings | None:
+    """Annotate, train and evaluate; each step picks up where an earlier run left it.
+
+    Args:
+        workers: How many students side by side, in processes of their own; None: as many as the
+            machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
+        study: Train the cells of the study: all its students on all its numbers of rows.
+        agree: As for ``annotate``.
+        budget: As for ``annotate``.
+
+    Returns:
+        None where there are no test rows, so that nothing is scored.
+
+    Raises:
+        DistilwhyError: whatever stops a step; what was done until then is kept.
+    """
+    watch = watch or Watch()
+    check_trackers(experiment.config.training.report_to)
+    _check_untrained(experiment, study=study)
+    annotate(experiment, watch=watch.annotation, agree=agree, budget=budget)
+    refuse_unreadable(experiment)
+    train_students(experiment, watcher=watch.training, workers=workers, study=study)
+    if not experiment.splits.test:
+        return None
+    return evaluate(experiment, watch.evaluation, workers=workers)
+
+
+def _check_untrained(experiment: Experiment, *, study: bool) -> None:
+    """Look at the students of which some do not stand yet."""
+    cells = list_cells(experiment, study=study)
+    missing = [cell.student for cell in cells if experiment.folder.training(cell) is None]
+    check_students(experiment, dict.fromkeys(missing), fetch=True)

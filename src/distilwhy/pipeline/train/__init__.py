@@ -1,0 +1,1 @@
+"""Train the students of an experiment."""

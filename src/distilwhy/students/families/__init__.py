@@ -1,0 +1,1 @@
+"""The three families of students: encoder-decoder, decoder, encoder."""

@@ -1,0 +1,38 @@
+"""What a training computes in, and where."""
+
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
+
+from distilwhy.errors import StudentError
+from distilwhy.hardware import choose_precision
+from distilwhy.students.training.distributed import join_processes
+
+
+def open_accelerator(wanted: str, width: int) -> tuple[str, Accelerator]:
+    """The precision to compute in, and what spreads the work over devices and processes.
+
+    Args:
+        wanted: ``training.precision``.
+        width: The model's hidden size.
+
+    Raises:
+        StudentError: if the device cannot compute so, or the weights are sharded by FSDP 1.
+    """
+    # Students of one process may differ in precision, and accelerate takes the first for all;
+    # it would also shard the first alone.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    device = join_processes().device
+    precision = choose_precision(wanted, device, width)
+    if precision == "fp16" and device.type != "cuda":
+        raise StudentError("training.precision fp16 needs a GPU; use auto, bf16 or fp32")
+    accelerator = Accelerator(
+        mixed_precision="no" if precision == "fp32" else precision,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
+        raise StudentError(
+            "FSDP of version 1 loses the optimizer's state when a training goes on; set "
+            "fsdp_version to 2 in accelerate's config, or by 'accelerate launch --fsdp_version 2'"
+        )
+    return precision, accelerator

@@ -1,0 +1,267 @@
+"""A causal language model that goes on with prompts, a batch at a time."""
+
+import gc
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from distilwhy.config import LocalTeacherConfig
+from distilwhy.errors import TeacherError
+from distilwhy.hardware import choose_device, choose_precision
+from distilwhy.teachers.local.prefix import Prefix
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+_WRITES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_SPECIAL = 4
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What is gone on with: the ids of a prompt, and the seed of what is drawn after it."""
+
+    ids: list[int]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: up to a stop text, how many tokens, and whether it came to an end."""
+
+    text: str
+    tokens: int
+    ended: bool
+
+
+class Generator:
+    """A model and its tokenizer.
+
+    Attributes:
+        batch_size: How many prompts it goes on with at a time; halved where memory is too short.
+        context: The most tokens that it sees, those it writes among them; None: any number.
+        prefix: What it keeps of the start that prompts have in common.
+        halted: Set from another thread, it ends what is under way at the next token.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, config: LocalTeacherConfig) -> None:
+        self._model = model.eval()
+        self._tokenizer = tokenizer
+        self._config = config
+        self._ends = _ends(model, tokenizer)
+        # Else it would have its say beside ours: penalties, top-p, lengths.
+        model.generation_config = GenerationConfig()
+        self.batch_size = config.batch_size
+        self.context = _context(model.config)
+        self.prefix = Prefix(model)
+        self.halted = threading.Event()
+
+    @torch.inference_mode()
+    def write(self, openings: Sequence[Opening]) -> list[Written]:
+        """What it writes after each; in smaller batches where memory is too short for one.
+
+        Raises:
+            TeacherError: if there is no memory even for one.
+        """
+        try:
+            return self._write(openings)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+        # Out of the handler: the error holds on to what filled the memory.
+        _free()
+        if len(openings) == 1:
+            raise TeacherError(
+                f"there is no memory for one prompt of {len(openings[0].ids):,} tokens; take a "
+                "smaller teacher.model, or lower teacher.max_tokens"
+            )
+        half = (len(openings) + 1) // 2
+        self._shrink(half)
+        return self.write(openings[:half]) + self.write(openings[half:])
+
+    def release(self) -> None:
+        """Let the model go, whoever still holds on to this."""
+        del self._model, self.prefix
+        _free()
+
+    def _write(self, openings: Sequence[Opening]) -> list[Written]:
+        prompts = [opening.ids for opening in openings]
+        known, cache = self.prefix.open(prompts)
+        longest = max(map(len, prompts))
+        ids = torch.tensor([_laid_out(prompt, known, longest, 0) for prompt in prompts])
+        real = [_laid_out([1] * len(prompt), known, longest, 0) for prompt in prompts]
+        stops = _Stops(self._tokenizer, self._config.stop, longest, self.halted)
+        written = self._model.generate(
+            input_ids=ids.to(self._model.device),
+            attention_mask=torch.tensor(real).to(self._model.device),
+            cache=cache,
+            logits_processor=LogitsProcessorList(self._draws(openings)),
+            stopping_criteria=StoppingCriteriaList([stops]),
+            generation_config=GenerationConfig(
+                do_sample=False,
+                max_new_tokens=self._config.max_tokens,
+                eos_token_id=self._ends or None,
+                pad_token_id=self._ends[0] if self._ends else 0,
+            ),
+        )
+        rows = written[:, longest:].tolist()
+        return [self._read(row, stops.at.get(index)) for index, row in enumerate(rows)]
+
+    def _draws(self, openings: Sequence[Opening]) -> list[LogitsProcessor]:
+        if not self._config.temperature:
+            return []
+        drawn = torch.stack([_draw(opening.seed, self._config.max_tokens) for opening in openings])
+        return [_Draws(drawn.to(self._model.device), self._config.temperature)]
+
+    def _read(self, ids: list[int], stopped: int | None) -> Written:
+        """What a row says, up to where it ended; what follows is padding."""
+        ends = [at for at, token in enumerate(ids) if token in self._ends]
+        count = min([len(ids), *(at + 1 for at in ends[:1]), *([stopped] if stopped else [])])
+        text = _decode(self._tokenizer, [ids[:count]])[0]
+        found = [at for mark in self._config.stop if mark and (at := text.find(mark)) >= 0]
+        return Written(text[: min(found, default=len(text))], count, bool(ends or stopped))
+
+    def _shrink(self, size: int) -> None:
+        """Take fewer at a time from now on."""
+        if size < self.batch_size:
+            self.batch_size = size
+            logging.getLogger(__name__).warning(
+                "out of memory: teacher %r goes on with %d prompts at a time",
+                self._config.model,
+                size,
+            )
+
+
+def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Generator:
+    """The model in a local folder, or of that name on the hub, on a GPU if there is one.
+
+    Raises:
+        TeacherError: if it cannot be loaded, or is no model that goes on with a text.
+    """
+    try:
+        shape = AutoConfig.from_pretrained(place)
+        _refuse_others(shape, config)
+        device = choose_device()
+        width = int(getattr(shape.get_text_config(), "hidden_size", 0))
+        dtype = _DTYPES[choose_precision("auto", device, width)]
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype).to(device)
+    except TeacherError:
+        raise
+    # Whatever is wrong with files that others wrote.
+    except Exception as error:
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TeacherError(
+            f"teacher.model {config.model!r} cannot be loaded ({what}); name a local folder with "
+            "a causal language model of transformers, or such a model on the hub"
+        ) from error
+    return Generator(model, tokenizer, config)
+
+
+def _refuse_others(shape: Any, config: LocalTeacherConfig) -> None:
+    named = (getattr(shape, "architectures", None) or [_WRITES[0]])[0]
+    if shape.is_encoder_decoder or not named.endswith(_WRITES):
+        raise TeacherError(
+            f"teacher.model {config.model!r} is a {shape.model_type}, which does not go on with a "
+            "text; name a causal language model, such as a Llama or a Qwen"
+        )
+
+
+def _draw(seed: int, length: int) -> torch.Tensor:
+    return torch.rand(length, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class _Draws(LogitsProcessor):  # type: ignore[misc]
+    """Draws each row's tokens by a seed of its own, so that what else is in the batch, and how
+    many, makes no difference.
+
+    Args:
+        drawn: ``[rows, tokens]``: between 0 and 1, what decides each token.
+    """
+
+    def __init__(self, drawn: torch.Tensor, temperature: float) -> None:
+        self._drawn = drawn
+        self._temperature = temperature
+        self._at = 0
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.Tensor) -> torch.Tensor:
+        """``[rows, vocabulary]``: 0 for the token that is drawn, by the inverse of the
+        distribution function; −∞ for all others."""
+        chances = (scores.float() / self._temperature).softmax(dim=-1).double().cumsum(dim=-1)
+        drawn = self._drawn[:, self._at, None] * chances[:, -1:]
+        tokens = torch.searchsorted(chances, drawn, right=True)
+        self._at += 1
+        return torch.full_like(scores, float("-inf")).scatter(1, tokens, 0.0)
+
+
+class _Stops(StoppingCriteria):  # type: ignore[misc]
+    """Ends a row at a stop text, and all rows when it is halted.
+
+    Attributes:
+        at: After how many tokens each row was ended; filled in when it is.
+    """
+
+    def __init__(
+        self, tokenizer: Any, stop: Sequence[str], start: int, halted: threading.Event
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._marks = [mark for mark in stop if mark]
+        self._reach = max((len(mark.encode()) for mark in self._marks), default=0) + _SPECIAL
+        self._start = start
+        self._halted = halted
+        self.at: dict[int, int] = {}
+
+    def __call__(
+        self, input_ids: torch.LongTensor, scores: torch.Tensor | None, **kwargs: Any
+    ) -> torch.Tensor:
+        """``[rows]``: whether each has ended."""
+        length = input_ids.shape[1]
+        if self._marks:
+            recent = input_ids[:, max(self._start, length - self._reach) :].tolist()
+            for row, text in enumerate(_decode(self._tokenizer, recent)):
+                if any(mark in text for mark in self._marks):
+                    self.at.setdefault(row, length - self._start)
+        ended = [self._halted.is_set() or row in self.at for row in range(len(input_ids))]
+        return torch.tensor(ended, device=input_ids.device)
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _laid_out(row: list[int], known: int, longest: int, padding: int) -> list[int]:
+    """A row with padding behind what is known of it, so that all end together."""
+    return row[:known] + [padding] * (longest - len(row)) + row[known:]
+
+
+def _decode(tokenizer: Any, rows: Sequence[list[int]]) -> list[str]:
+    found = tokenizer.batch_decode(
+        rows, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    return list(found)
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int]:
+    """The tokens that end a reply: those that the model comes with, or the tokenizer's."""
+    found = model.generation_config.eos_token_id
+    if found is None:
+        found = tokenizer.eos_token_id
+    return [found] if isinstance(found, int) else list(found or [])
+
+
+def _context(shape: Any) -> int | None:
+    most = getattr(shape.get_text_config(), "max_position_embeddings", None)
+    return most if isinstance(most, int) and most > 0 else None

@@ -1,0 +1,81 @@
+"""The wire format of Anthropic: the Messages API."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from distilwhy.config import HttpTeacherConfig
+from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.prompt import Prompt
+from distilwhy.teachers.wires.wire import Body, Wire, count, schema, turns, with_extra
+
+_VERSION = "2023-06-01"
+_LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    version = {"anthropic-version": _VERSION}
+    return {**version, "x-api-key": key} if key else version
+
+
+def _body(config: HttpTeacherConfig, prompt: Prompt) -> Body:
+    said = turns(config, prompt)
+    body: Body = {"model": config.model, "max_tokens": config.max_tokens}
+    if system := "\n\n".join(m.content for m in said if m.role == "system"):
+        body["system"] = system
+    body["messages"] = [{"role": m.role, "content": m.content} for m in said if m.role != "system"]
+    if config.temperature is not None:
+        body["temperature"] = config.temperature
+    # Of white space alone they are refused; a reply is cut at them when it is read.
+    if stop := [text for text in config.stop if text.strip()]:
+        body["stop_sequences"] = stop
+    if config.structured:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": schema(prompt)}}
+    return with_extra(body, config.extra)
+
+
+def _read(reply: Any) -> Completion | None:
+    blocks = reply["content"]
+    counted = reply.get("usage")
+    usage = counted if isinstance(counted, dict) else {}
+    return Completion(
+        text="".join(block["text"] for block in blocks if block["type"] == "text"),
+        finish_reason=str(reply.get("stop_reason") or ""),
+        input_tokens=_input(usage),
+        output_tokens=count(usage.get("output_tokens")),
+        cached_tokens=count(usage.get("cache_read_input_tokens")) or 0,
+        thinking="".join(block["thinking"] for block in blocks if block["type"] == "thinking"),
+        model=str(reply.get("model") or ""),
+    )
+
+
+def _input(usage: Mapping[str, object]) -> int | None:
+    """All that was read: ``input_tokens`` leaves out what came from the cache or went into it."""
+    uncached = count(usage.get("input_tokens"))
+    if uncached is None:
+        return None
+    aside = ("cache_creation_input_tokens", "cache_read_input_tokens")
+    return uncached + sum(count(usage.get(name)) or 0 for name in aside)
+
+
+def _rest(headers: Mapping[str, str]) -> float:
+    """Until the limit that is used up is lifted, which is said as a moment."""
+    waits = [
+        _until(headers.get(f"anthropic-ratelimit-{what}-reset", ""))
+        for what in _LIMITS
+        if headers.get(f"anthropic-ratelimit-{what}-remaining") == "0"
+    ]
+    return max(waits, default=0.0)
+
+
+def _until(moment: str) -> float:
+    """Seconds until a moment such as ``2026-10-25T12:00:00Z``; 0 if it is past, or none."""
+    try:
+        then = datetime.fromisoformat(moment)
+    except ValueError:
+        return 0.0
+    aware = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+
+
+ANTHROPIC = Wire(lambda model: "/messages", _headers, _body, _read, _rest)

@@ -1,0 +1,186 @@
+"""The command line, as a user meets it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from commands import call
+from distilwhy.cli.app import app
+from distilwhy.demo.scripted import ScriptedTeacher
+from distilwhy.errors import DistilwhyError
+from distilwhy.store.run import publish_text
+from routing import TASK, write_routing
+
+ROOT = Path(__file__).parents[2]
+ROWS = {"train": 60, "validation": 12, "test": 12}
+TINY = {
+    "student": {"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}},
+    "training": {"steps": 4, "batch_size": 8, "evaluate_every": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment that was run to its end; its file."""
+    with ScriptedTeacher() as teacher:
+        file = write_routing(
+            tmp_path_factory.mktemp("cli"),
+            ROWS,
+            {"base_url": teacher.base_url},
+            **TINY,
+        )
+        first = call("run", file)
+    assert "teacher: 84/84" in first.stderr
+    assert "step-by-step seed 0: step 4/4  loss label" in first.stderr
+    return file
+
+
+def test_run_again_does_nothing_and_needs_no_teacher(done: Path):
+    again = call("run", done)
+    assert "84 from ledger" in again.stderr
+    assert "2 of 2 students are trained already" in again.stderr
+    assert "asking" not in again.stderr
+
+
+def test_the_score_table_shows_teacher_methods_and_verdict(done: Path):
+    shown = call("evaluate", done).stdout
+    for name in ("teacher", "finetune", "step-by-step", "95 % interval"):
+        assert name in shown
+    assert "step-by-step against finetune: " in shown
+    assert "One seed each" in shown
+
+
+def test_scores_as_json_are_those_of_the_results_file(done: Path):
+    printed = json.loads(call("evaluate", done, "--json").stdout)
+    kept = json.loads((done.parent / "run/results.json").read_text())
+    assert printed["comparisons"] == kept["comparisons"]
+    assert printed["headline"] == kept["headline"]
+    assert printed["methods"][0]["method"] == "finetune"
+    assert 0 <= printed["methods"][0]["score"]["low"] <= printed["methods"][0]["score"]["high"] <= 1
+    assert printed["comparisons"][0]["verdict"] in ("helped", "hurt", "no difference seen")
+    outcomes = printed["teacher"]["train"]["outcomes"]
+    assert sum(outcomes.values()) == ROWS["train"]
+
+
+def test_status_shows_outcomes_students_and_scores(done: Path):
+    shown = call("status", done).stdout
+    for word in ("rows", "ok", "accuracy", "trained", "validation", "test"):
+        assert word in shown
+    found = json.loads(call("status", done, "--json").stdout)
+    assert [s["state"] for s in found["students"]] == ["trained", "trained"]
+    assert found["teacher"]["test"]["rows"] == ROWS["test"]
+
+
+def test_plan_shows_a_whole_prompt_and_what_is_left(done: Path):
+    shown = call("plan", done).stdout
+    assert "Lanternbay" in shown
+    assert "84 answered, 0 to make" in shown
+    assert "2 students" in shown
+    assert "0 to train" in shown
+    assert json.loads(call("plan", done, "--json").stdout)["calls"] == 84
+
+
+def test_predict_one_text(done: Path):
+    student = done.parent / "run/students/step-by-step-seed0"
+    shown = call("predict", student, "My router drops out.", "--explain").stdout
+    label, because = shown.splitlines()[0], shown.splitlines()[1]
+    assert label.endswith("Desk") or label in TASK.read_text()
+    assert because.startswith("because: ")
+
+
+def test_predict_a_file(done: Path, tmp_path: Path):
+    student = done.parent / "run/students/finetune-seed0"
+    call("predict", student, "--file", done.parent / "test.jsonl", "-o", tmp_path / "out.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (done.parent / "test.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [row["id"] for row in rows]
+    assert all(set(line) == {"id", "label"} for line in lines)
+    printed = call("predict", student, "--file", done.parent / "test.jsonl").stdout
+    assert [json.loads(line) for line in printed.splitlines()] == lines
+
+
+def test_predict_writes_over_nobodys_rows(done: Path, tmp_path: Path):
+    rows = shutil.copy(done.parent / "test.jsonl", tmp_path)
+    before = Path(rows).read_bytes()
+    for output, why in [(rows, "holds the rows themselves"), (tmp_path / "out.csv", "as JSONL")]:
+        result = call("predict", "student", "--file", rows, "-o", output, fails=True)
+        assert result.exit_code == 2
+        assert why in " ".join(result.output.split())
+    assert Path(rows).read_bytes() == before
+
+
+def test_a_run_without_test_rows_trains_and_scores_nothing(tmp_path: Path):
+    with ScriptedTeacher() as teacher:
+        rows = {"train": 20, "validation": 4}
+        file = write_routing(tmp_path, rows, {"base_url": teacher.base_url}, **TINY)
+        result = call("run", file)
+    assert "trained" in result.stdout
+    assert "there are no test rows, so no student is scored" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["text", "--file", "rows.jsonl"]])
+def test_predict_wants_a_text_or_a_file(arguments: list[str]):
+    result = call("predict", "student", *arguments, fails=True)
+    assert result.exit_code == 2
+    assert "give one input text, or --file with rows" in result.stderr
+
+
+def test_train_one_method_alone(done: Path):
+    assert (
+        "1 of 1 students are trained already" in call("train", done, "--method", "finetune").stderr
+    )
+    error = call("train", done, "--method", "label-distill", fails=True).exception
+    assert isinstance(error, DistilwhyError)
+    assert "it has ['finetune', 'step-by-step']" in str(error)
+
+
+def test_a_changed_prompt_leaves_the_old_answers_and_asks_anew(done: Path):
+    text = done.read_text().replace("scripted-teacher", "another-model")
+    publish_text(done.with_name("other.yaml"), text)
+    shown = call("plan", done.with_name("other.yaml")).stdout
+    assert "0 answered, 84 to make" in shown
+
+
+def test_an_error_is_one_line_and_status_1(tmp_path: Path):
+    script = "from distilwhy.cli.app import main; main()"
+    found = subprocess.run(
+        [sys.executable, "-c", script, "plan", str(tmp_path / "none.yaml")],
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert found.stderr.startswith(f"error: {tmp_path}/none.yaml: cannot be read")
+    assert found.stderr.count("\n") == 1
+
+
+def test_init_writes_an_experiment_that_plans(tmp_path: Path):
+    call("init", tmp_path / "mine")
+    shown = call("plan", tmp_path / "mine/experiment.yaml").stdout
+    assert "So the answer is damage." in shown
+    assert "warning: $OPENAI_API_KEY is not set" in shown
+    error = call("init", tmp_path / "mine", fails=True).exception
+    assert "is not empty; name a new folder" in str(error)
+
+
+def test_help_loads_no_torch():
+    """All of the command line's own imports, and those of the package."""
+    script = "import sys, distilwhy, distilwhy.cli.app; print([m for m in %s if m in sys.modules])"
+    heavy = ["torch", "transformers", "datasets", "aiohttp", "pydantic", "numpy", "rich.table"]
+    found = subprocess.run(
+        [sys.executable, "-c", script % heavy], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_documented_help_is_the_help():
+    documented = " ".join((ROOT / "docs/cli.md").read_text().split())
+    group = get_command(app)
+    for name in sorted(group.commands):
+        shown = " ".join(call(name, "--help").stdout.split())
+        assert shown in documented, f"docs/cli.md: run scripts/docs; the help of {name!r} changed"

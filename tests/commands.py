@@ -1,0 +1,13 @@
+"""The command line, called in this process."""
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from distilwhy.cli.app import app
+
+
+def call(*arguments: object, fails: bool = False) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if not fails and result.exit_code != 0:
+        raise AssertionError(f"{result.output}\n{result.exception!r}")
+    return result

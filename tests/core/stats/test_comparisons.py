@@ -1,0 +1,101 @@
+"""Which methods are compared, in one family, and which answers were taken for which."""
+
+import string
+
+from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.stats.comparisons import Prediction, compare_with_baselines
+from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
+from distilwhy.core.student_id import StudentId
+from distilwhy.core.task import Example
+
+ROWS = 40
+
+
+def right(count: int) -> list[bool]:
+    return [row < count for row in range(ROWS)]
+
+
+def test_comparisons_are_within_a_student_and_a_number_of_rows():
+    cells = [
+        StudentId(method, 0, rows, student)
+        for student in ("", "small")
+        for rows in (30, None)
+        for method in ("step-by-step", "finetune", "label-distill")
+    ]
+    found = compare_with_baselines({cell: right(20) for cell in cells})
+    assert [(v.student, v.rows, v.method, v.baseline) for v in found] == [
+        (student, rows, "step-by-step", baseline)
+        for rows in (30, None)
+        for student in ("", "small")
+        for baseline in ("finetune", "label-distill")
+    ]
+
+
+def test_all_comparisons_of_a_study_are_one_family():
+    """Two that differ, on all rows and on fewer, beside one of another student that does not."""
+    pair = {"step-by-step": right(28), "finetune": right(20)}
+    alike = dict.fromkeys(pair, right(20))
+    correct = {
+        StudentId(method, 0, rows, student): table
+        for (student, rows), tables in {
+            ("", None): pair, ("small", None): alike, ("", 30): pair,
+        }.items()
+        for method, table in tables.items()
+    }  # fmt: skip
+    found = {(v.student, v.rows): v.comparison for v in compare_with_baselines(correct)}
+    for one in (found["", 30], found["", None]):
+        assert one.adjusted == 3 * one.p < 1
+    assert found["small", None].adjusted == 1.0
+
+
+def examine(
+    *rows: tuple[str | None, str | None], options: tuple[str, ...] = ()
+) -> tuple[list[Example], dict[str, Prediction]]:
+    """Rows as they were asked, of gold and answered labels, and what was answered."""
+    examples = [Example(str(i), "", options, gold) for i, (gold, _) in enumerate(rows)]
+    said = {str(i): Prediction(str(i), "", answered) for i, (_, answered) in enumerate(rows)}
+    return examples, said
+
+
+def test_labels_are_told_by_how_common_they_are():
+    """One label is never gold, and one row has none."""
+    found = confuse("m", *examine(("b", "b"), ("a", "b"), ("b", None), ("b", "c"), (None, "a")))
+    assert found.labels == ["b", "a"]
+    assert found.counts == [[1, 0, 2], [1, 0, 0]]
+    assert not found.by_place
+
+
+def test_labels_beyond_those_shown_are_put_together():
+    letters = string.ascii_lowercase[:17]
+    found = confuse("m", *examine(*zip(letters, letters, strict=True), ("a", "q")))
+    assert found.labels[-1] == "other labels"
+    assert len(found.labels) == 16
+    assert found.counts[0][:1] + found.counts[0][-2:] == [1, 1, 0]
+    assert found.counts[-1][-2:] == [2, 0]
+    assert sum(map(sum, found.counts)) == 18
+
+
+def test_options_are_told_by_their_place():
+    rows = examine(
+        ("park", "park"), ("mall", "park"), ("zoo", None), options=("zoo", "mall", "park")
+    )
+    found = confuse("m", *rows)
+    assert found.labels == ["(a)", "(b)", "(c)"]
+    assert found.counts == [[0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 0]]
+    assert found.by_place
+
+
+def test_open_answers_are_broken_down():
+    rows = examine(("2 + 3", "3 + 2"), ("7", "8"), ("7", "8"), ("1", "2"), ("1", None), (None, "4"))
+    found = break_down("m", Answer("equation"), *rows)
+    assert (found.right, found.wrong, found.none) == (1, 3, 1)
+    assert found.pairs == [("7", "8", 2), ("1", "2", 1)]
+
+
+def test_a_student_that_says_one_thing_is_known():
+    gold = [("a", "a"), ("b", "a")] * 10
+    assert says_one_thing(*examine(*gold))
+    assert not says_one_thing(*examine(*gold[:4]))
+    assert not says_one_thing(*examine(*gold, ("b", "b")))
+    assert not says_one_thing(*examine(*[("a", "a")] * 20))
+    assert not says_one_thing(*examine(*[("a", None), ("b", None)] * 10))

@@ -1,0 +1,85 @@
+"""What a teacher costs, and when a student has paid for itself."""
+
+from dataclasses import replace
+
+import pytest
+
+from conftest import WriteExperiment
+from distilwhy.core.cost import Prices, Tokens, Usage, settle
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.evaluate.bill import settle_bill
+from distilwhy.pipeline.experiment import open_experiment
+from endpoint import Endpoint, fails, says
+from findings import make_findings
+
+USAGE = Usage(
+    calls=1000, input_tokens=400_000, output_tokens=100_000, counted=1000, rows=1000,
+    training_seconds=1800, student_rows_per_second=100,
+)  # fmt: skip
+TOKENS = [Tokens(400, 100)] * 1000
+PRICES = Prices("USD", input=0.5, output=2.0, machine_hour=1.0)
+
+
+def test_a_bill_by_hand():
+    """0.2 + 0.2 for the answers; half an hour of training; 1/360,000 for a row of the student."""
+    bill = settle(USAGE, PRICES, TOKENS)
+    assert bill.spent == pytest.approx(0.4)
+    assert bill.teacher_per_1000 == pytest.approx(0.4)
+    assert bill.student_per_1000 == pytest.approx(1000 / 360_000)
+    assert bill.training == pytest.approx(0.5)
+    saved = 0.0004 - 1 / 360_000
+    assert bill.break_even is not None
+    assert bill.break_even * saved >= 0.9 > (bill.break_even - 1) * saved
+
+
+def test_calls_whose_tokens_were_not_counted_cost_as_the_others():
+    half = replace(USAGE, counted=500, input_tokens=200_000, output_tokens=50_000)
+    assert settle(half, PRICES, TOKENS[:500]).spent == pytest.approx(0.4)
+
+
+def test_several_answers_a_row_are_paid_for():
+    assert settle(replace(USAGE, rows=250), PRICES, TOKENS).teacher_per_1000 == pytest.approx(1.6)
+
+
+def test_explanations_are_spent_but_are_no_price_of_a_row():
+    """Where the teacher is deployed it gives answers alone: 0.4 for 1,000 of them."""
+    usage = replace(USAGE, calls=1250, explanations=250, counted=1250)
+    bill = settle(usage, PRICES, TOKENS, TOKENS[:250])
+    assert bill.spent == pytest.approx(0.5)
+    assert bill.teacher_per_1000 == pytest.approx(0.4)
+
+
+def test_rows_that_failed_are_no_part_of_a_price(
+    write_experiment: WriteExperiment, endpoint: Endpoint
+):
+    """Of twelve rows four fail, and each of the others costs 0.0004."""
+    usage = {"prompt_tokens": 400, "completion_tokens": 100}
+    texts = [*(f"Message {i}." for i in range(8)), *(f"Other {i}." for i in range(4))]
+    endpoint.plays = {text: [says(usage=usage)] for text in texts}
+    endpoint.plays |= {f"Message {i}.": [fails(400, "filtered")] for i in range(4)}
+    prices = {"currency": "USD", "input": 0.5, "output": 2.0}
+    file = write_experiment({"teacher.base_url": endpoint.url, "prices": prices})
+    annotate(open_experiment(file))
+    bill = settle_bill(open_experiment(file), make_findings(("finetune",), (1000,)).methods)
+    assert (bill.usage.calls, bill.usage.rows) == (8, 8)
+    assert bill.spent == pytest.approx(0.0032)
+    assert bill.teacher_per_1000 == pytest.approx(0.4)
+
+
+def test_batches_and_cached_tokens_are_paid_at_their_own_price():
+    """0.2 at half the price, and 0.2 less a quarter, as half of what was read is free."""
+    prices = Prices("USD", input=0.5, output=2.0, cached_input=0.0)
+    tokens = [Tokens(400, 100, batch=True)] * 500 + [Tokens(400, 100, 200)] * 500
+    assert settle(USAGE, prices, tokens).spent == pytest.approx(0.1 + 0.15)
+
+
+def test_a_student_that_is_dearer_never_pays():
+    slow = replace(USAGE, student_rows_per_second=0.1)
+    assert settle(slow, PRICES, TOKENS).break_even is None
+
+
+@pytest.mark.parametrize(("usage", "prices"), [(USAGE, None), (replace(USAGE, counted=0), PRICES)])
+def test_what_is_not_known_is_not_made_up(usage: Usage, prices: Prices | None):
+    bill = settle(usage, prices, TOKENS)
+    assert (bill.spent, bill.teacher_per_1000, bill.break_even) == (None, None, None)
+    assert bill.usage == usage

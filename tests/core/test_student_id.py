@@ -1,0 +1,39 @@
+"""The cells of a study, and the rows that each is taught."""
+
+from distilwhy.core.method import METHODS
+from distilwhy.core.student_id import StudentId, count_rows, select_rows
+from distilwhy.core.task import Example
+
+ROWS = [Example(str(i), str(i)) for i in range(50)]
+
+
+def test_fewer_rows_are_a_subset_of_more():
+    few, more = select_rows(ROWS, 10, seed=3), select_rows(ROWS, 25, seed=3)
+    assert len(few) == 10
+    assert set(few) < set(more)
+    assert more == sorted(more, key=lambda e: int(e.id))
+
+
+def test_the_seed_draws_the_rows():
+    assert select_rows(ROWS, 10, seed=3) == select_rows(ROWS, 10, seed=3)
+    assert select_rows(ROWS, 10, seed=3) != select_rows(ROWS, 10, seed=4)
+    assert select_rows(ROWS, None, seed=3) == select_rows(ROWS, 50, seed=4) == ROWS
+
+
+def test_sizes_are_shares_or_counts():
+    assert count_rows([0.1, 20, 1.0], 50) == [5, 20, None]
+    assert count_rows([50, 90], 50) == [None]
+    assert count_rows([0.001], 50) == [2]
+
+
+def test_names():
+    assert StudentId("finetune", 2).name == "finetune-seed2"
+    assert StudentId("finetune", 2, 40).name == "finetune-n40-seed2"
+    assert StudentId("finetune", 2, 40, "small").name == "small-finetune-n40-seed2"
+    assert StudentId("finetune", 2, 40, "small").label == "small finetune 40 rows seed 2"
+
+
+def test_no_two_cells_have_one_name():
+    """As no method's name is the end of another's after a dash."""
+    for one in METHODS:
+        assert not [other for other in METHODS if other.endswith(f"-{one}")]

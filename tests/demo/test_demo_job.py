@@ -1,0 +1,74 @@
+"""``distilwhy demo``: the shipped job, here with fewer rows and steps."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from distilwhy.cli.app import app
+from distilwhy.demo import job
+from distilwhy.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def fewer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rows = {"train": 40, "validation": 10, "test": 10}
+    training = {"steps": 2, "batch_size": 8}
+    few = {name: replace(found, rows=rows, training=training) for name, found in job.JOBS.items()}
+    monkeypatch.setattr(job, "JOBS", few)
+    monkeypatch.setattr(job, "SEEDS_COMPARED", [0, 1])
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("task", list(job.JOBS))
+def test_the_demo_runs_and_a_second_run_repeats_nothing(task: str):
+    first = CliRunner().invoke(app, ["demo", "--task", task])
+    assert first.exit_code == 0, f"{first.output}{first.exception!r}"
+    assert "A scripted teacher (no language model) answers at" in first.stderr
+    assert "60/60  0 from ledger" in first.stderr
+    assert "ask it:  distilwhy predict demo-run/run/students/step-by-step-seed0" in first.stdout
+    results = Path("demo-run/run/results.json").read_text()
+    second = CliRunner().invoke(app, ["demo", "--task", task])
+    assert "60/60  60 from ledger" in second.stderr
+    assert "3 of 3 students are trained already" in second.stderr
+    assert "asking" not in second.stderr
+    assert second.stdout == first.stdout
+    assert Path("demo-run/run/results.json").read_text() == results
+
+
+def test_the_full_demo_adds_to_the_short_one():
+    CliRunner().invoke(app, ["demo"])
+    full = CliRunner().invoke(app, ["demo", "--full"])
+    assert full.exit_code == 0, f"{full.output}{full.exception!r}"
+    assert "60/60  60 from ledger" in full.stderr
+    assert "3 of 18 students are trained already" in full.stderr
+    assert "15 to train" in full.stderr
+    for control in ("blank-rationales", "shuffled-rationales"):
+        assert f"step-by-step against {control}: " in full.stdout
+
+
+def test_the_study_adds_to_the_short_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(job, "SEEDS_COMPARED", [0])
+    CliRunner().invoke(app, ["demo"])
+    study = CliRunner().invoke(app, ["demo", "--study"])
+    assert study.exit_code == 0, f"{study.output}{study.exception!r}"
+    assert "3 of 9 students are trained already" in study.stderr
+    for size in ("10", "20", "all"):
+        assert f"Test accuracy, {size} train rows" in study.stdout
+    both = CliRunner().invoke(app, ["demo", "--study", "--full"])
+    assert both.exit_code == 2
+    assert "give --full or --study" in both.stderr
+
+
+def test_the_written_experiment_is_one_that_a_user_may_edit(tmp_path: Path):
+    file = job.write_job(tmp_path / "job", "helpdesk")
+    experiment = yaml.safe_load(file.read_text())
+    assert experiment["methods"] == ["finetune", "label-distill", "step-by-step"]
+    assert "no language model" in file.read_text()
+
+
+def test_no_such_task(tmp_path: Path):
+    with pytest.raises(ConfigError, match="no shipped task 'chess'; it is one of helpdesk, arith"):
+        job.write_job(tmp_path, "chess")

@@ -1,0 +1,167 @@
+"""Before all is paid: a price, a few answers to look at, and someone who agrees."""
+
+from contextlib import nullcontext
+
+import pytest
+
+from distilwhy.cli.confirm import ask_person, describe_offer
+from distilwhy.core.task import Example
+from distilwhy.errors import BudgetError, TeacherError
+from distilwhy.pipeline.annotate.gate import spread
+from distilwhy.pipeline.annotate.run import Offer, annotate
+from distilwhy.pipeline.experiment import Experiment, open_experiment
+from distilwhy.pipeline.plan import plan
+from endpoint import Endpoint, fails, says
+
+USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
+PRICES = {"currency": "EUR", "input": 10.0, "output": 50.0}
+
+
+def many(count: int) -> list[dict[str, object]]:
+    return [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(count)]
+
+
+@pytest.fixture
+def opened(write_experiment, endpoint: Endpoint):
+    """Opens an experiment of sixty train rows at the endpoint, with changes."""
+    endpoint.otherwise = [says(usage=USAGE)]
+
+    def opens(changes: dict[str, object] | None = None, rows: int = 60) -> Experiment:
+        settings = {"methods": ["step-by-step"], "data.test": None, "prices": PRICES}
+        path = write_experiment({**settings, **(changes or {})}, train=many(rows))
+        return open_experiment(path, base_url=endpoint.url)
+
+    return opens
+
+
+class Person:
+    """Agrees or not, and remembers what was offered."""
+
+    def __init__(self, *answers: bool) -> None:
+        self.answers = list(answers)
+        self.offers: list[Offer] = []
+
+    def __call__(self, offer: Offer) -> bool:
+        self.offers.append(offer)
+        return self.answers.pop(0)
+
+
+def test_the_first_rows_are_spread_over_all():
+    rows = [Example(str(i), "x") for i in range(100)]
+    assert [row.id for row in spread({"train": rows}, 4)] == ["0", "25", "50", "75"]
+    apart = {"train": rows[:30], "validation": rows[:0], "test": rows[30:]}
+    assert [row.id for row in spread(apart, 4)] == ["0", "25", "50", "75"]
+    assert spread({"train": rows[:2], "test": rows[2:3]}, 5) == rows[:3]
+    assert spread({"train": rows[:0]}, 4) == spread({}, 4) == []
+
+
+def test_the_rest_is_asked_for_when_someone_agrees(opened, endpoint: Endpoint):
+    person = Person(True)
+    assert annotate(opened(), agree=person).answered == 60
+    [offer] = person.offers
+    assert offer.sample is not None
+    assert (offer.sample.answered, offer.sample.read, offer.sample.right) == (16, 16, 16)
+    assert offer.sample.labels == {"damage": 16}
+    assert [a.rationale for a in offer.sample.shown] == ["Why."] * 3
+    assert (offer.estimate.calls, offer.repaid) == (44, 0)
+    assert offer.estimate.cost is not None
+    assert offer.estimate.cost.low == pytest.approx(44 * 0.002, rel=0.01)
+
+
+def test_nothing_more_is_asked_for_when_nobody_agrees(opened, endpoint: Endpoint):
+    with pytest.raises(TeacherError, match="not agreed to"):
+        annotate(opened(), agree=Person(False))
+    assert len(endpoint.asked) == 16
+    with pytest.raises(TeacherError, match="not agreed to"):
+        annotate(opened(), agree=Person(False))
+    assert len(endpoint.asked) == 16
+    person = Person(True)
+    assert annotate(opened(), agree=person).from_ledger == 16
+    assert (len(endpoint.asked), person.offers[0].estimate.calls) == (60, 44)
+    assert annotate(opened(rows=80), agree=Person(True)).answered == 20
+
+
+def test_answers_that_cannot_be_read_end_it(opened, endpoint: Endpoint):
+    endpoint.otherwise = [says("Who knows.")]
+    for _ in range(2):
+        with pytest.raises(TeacherError) as caught:
+            annotate(opened())
+        assert str(caught.value) == (
+            "only 0 of the first 16 answers can be read (one is not because no answer is stated), "
+            "so no more are asked for; mend the prompt or the answer kind, or lower "
+            "teacher.gate.readable"
+        )
+    assert len(endpoint.asked) == 16
+    assert annotate(opened({"teacher.gate": {"readable": 0.0}})).answered == 44
+
+
+def test_answers_that_are_wrong_end_it(opened, endpoint: Endpoint):
+    endpoint.otherwise = [says("Nice. So the answer is praise.")]
+    with pytest.raises(TeacherError, match=r"^only 0 of the first 16 answers with a gold label"):
+        annotate(opened())
+    assert annotate(opened({"teacher.gate": {"accuracy": 0.0}})).answered == 44
+
+
+@pytest.mark.parametrize(("rows", "gate"), [(16, {}), (60, {"rows": 0})])
+def test_few_rows_have_no_gate_and_none_may_be_wanted(opened, rows, gate):
+    assert annotate(opened({"teacher.gate": gate}, rows), agree=Person()).answered == rows
+
+
+def test_calls_that_fail_are_no_unreadable_answers(opened, endpoint: Endpoint):
+    endpoint.plays = {f"Message {i}.": [fails(400, "filtered")] for i in range(0, 60, 30)}
+    assert annotate(opened()).answered == 58
+
+
+def test_rows_are_not_paid_anew_unless_someone_agrees(opened, endpoint: Endpoint):
+    annotate(opened())
+    changed = opened({"task.instruction": "Sort it well."})
+    found = plan(changed)
+    assert (found.answered, found.repaid) == (0, 60)
+    assert found.spent is not None
+    assert float(found.spent.certain) == pytest.approx(60 * 0.002)
+    person = Person(False)
+    with pytest.raises(TeacherError, match="not agreed to"):
+        annotate(changed, agree=person)
+    assert (person.offers[0].repaid, person.offers[0].sample) == (60, None)
+    assert len(endpoint.asked) == 60
+    more = opened(rows=70)
+    assert (plan(more).repaid, plan(more).answered) == (0, 60)
+
+
+def test_a_pilot_asks_about_a_few_rows_and_sharpens_the_price(opened, endpoint: Endpoint):
+    before = plan(opened()).estimate
+    annotate(opened(), pilot=10)
+    assert len(endpoint.asked) == 10
+    after = plan(opened()).estimate
+    assert before is not None
+    assert after is not None
+    assert (before.calls, after.calls) == (60, 50)
+    assert before.cost is not None
+    assert after.cost is not None
+    assert before.cost.low < before.cost.high
+    assert after.cost.low < 50 * 0.002 < after.cost.high < 1.01 * after.cost.low
+    assert after.seconds is not None
+
+
+def test_an_offer_in_words(opened, endpoint: Endpoint):
+    person = Person(True, True)
+    annotate(opened())
+    annotate(opened({"task.instruction": "Sort it well."}), agree=person)
+    before, after = ("\n".join(describe_offer(offer, "EUR")) for offer in person.offers)
+    assert before.startswith("60 rows were answered before in other words, or by another teacher")
+    assert "to make: 60 calls, " in before
+    assert after.startswith("the first 16 answers: 16 can be read, 16 of 16 with gold are right\n")
+    assert "\nlabels: damage (16)\nrow a" in after
+    assert ": damage, because: Why.\n" in after
+    assert "44 calls, 0.088 EUR, 4,400 tokens to read and 880 to write" in after
+
+
+def test_where_nobody_can_be_asked_a_good_sample_is_agreed_to_and_paying_anew_is_not(opened):
+    said: list[str] = []
+    agree = ask_person(said.append, nullcontext, "EUR", yes=False)
+    annotate(opened(), agree=agree)
+    assert said[0].startswith("the first 16 answers")
+    changed = opened({"task.instruction": "Sort it well."})
+    with pytest.raises(BudgetError, match="give --yes to pay them anew"):
+        annotate(changed, agree=agree)
+    assert annotate(changed, agree=ask_person(said.append, nullcontext, "EUR", yes=True)).answered

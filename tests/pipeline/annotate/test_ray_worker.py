@@ -1,0 +1,127 @@
+"""What a node does with a shard, without a cluster around it."""
+
+import asyncio
+import sys
+from decimal import Decimal
+
+import pytest
+
+from distilwhy.core.cost import Prices
+from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.annotate.transports.dispatcher import Limits
+from distilwhy.pipeline.annotate.transports.ray_worker import Shard, ShardResult, Worker
+from distilwhy.pipeline.experiment import Experiment, open_experiment
+from endpoint import Endpoint, fails, hangs_up, says, stalls
+
+PRICES = Prices("USD", input=1.0, output=1.0)
+
+
+@pytest.fixture
+def opened(write_experiment, endpoint: Endpoint):
+    """Opens an experiment of twelve rows, with changes."""
+    rows = [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(12)]
+
+    def opens(**changes: object) -> Experiment:
+        teacher = {"concurrency": 1, "retries": 0, "max_tokens": 50, **changes}
+        settings = {f"teacher.{name}": value for name, value in teacher.items()}
+        settings |= {"methods": ["step-by-step"], "data.test": None}
+        return open_experiment(write_experiment(settings, train=rows), endpoint.url)
+
+    return opens
+
+
+def ask(experiment: Experiment, cap: Decimal | None = None, *known: int) -> ShardResult:
+    calls = list(experiment.inquiry.answer_calls())
+    failed_before = frozenset(calls[place].key for place in known)
+    worker = Worker(experiment.config.teacher, PRICES, workers=2)
+    return asyncio.run(worker.ask(Shard(calls, failed_before, cap)))
+
+
+def test_it_hands_in_all_that_was_answered(opened):
+    harvest = ask(opened())
+    assert len(harvest.entries) == 12
+    assert {entry.completion.text for entry in harvest.entries} == {"Why. So the answer is damage."}
+    assert (harvest.extras, harvest.spent, harvest.error) == ([], 0, None)
+
+
+def test_what_ends_it_comes_with_what_was_answered_before(opened, endpoint: Endpoint):
+    endpoint.otherwise = [says(), says()]
+    experiment = opened()
+    fourth = [call.prompt.question for call in experiment.inquiry.answer_calls()][3]
+    endpoint.plays[fourth] = [fails(401, "no such key")]
+    harvest = ask(experiment)
+    assert len(harvest.entries) == 3
+    assert isinstance(harvest.error, TeacherError)
+    assert "refuses the key" in str(harvest.error)
+
+
+def test_it_loses_patience_with_new_failures_alone(opened, endpoint: Endpoint):
+    endpoint.otherwise = [fails(500)]
+    harvest = ask(opened())
+    assert len(harvest.entries) == 5
+    assert "the last 5 calls have all failed" in str(harvest.error)
+    harvest = ask(opened(), None, *range(12))
+    assert len(harvest.entries) == 12
+    assert harvest.error is None
+
+
+def test_lost_replies_are_paid_out_of_the_part_of_others_and_no_cap_is_passed(
+    opened, endpoint: Endpoint
+):
+    """The calls that are then left come back unanswered, to be sent with a part of their own."""
+    experiment = opened(retries=2)
+    worst = [experiment.teacher.longest(c.prompt) for c in experiment.inquiry.answer_calls()]
+    cap = sum(Decimal(read + written) for read, written in worst) / 1_000_000
+    endpoint.plays["Message 0."] = [hangs_up(), hangs_up(), says()]
+    usage = {"prompt_tokens": worst[0][0], "completion_tokens": 50}
+    endpoint.otherwise = [says(usage=usage)]
+    harvest = ask(experiment, cap)
+    assert 8 <= len(harvest.entries) < 12
+    assert len([extra for extra in harvest.extras if not extra.certain]) >= 2
+    assert harvest.spent <= cap
+    assert harvest.error is None
+
+
+def test_what_is_broken_off_is_handed_in(opened, endpoint: Endpoint):
+    endpoint.otherwise = [stalls(0.05)]
+    experiment = opened(concurrency=2)
+    worker = Worker(experiment.config.teacher, PRICES, workers=1)
+    shard = Shard(list(experiment.inquiry.answer_calls()), cap=Decimal(1))
+
+    async def break_off() -> ShardResult:
+        asking = asyncio.ensure_future(worker.ask(shard))
+        await asyncio.sleep(0.13)
+        await worker.stop()
+        return await asking
+
+    harvest = asyncio.run(break_off())
+    assert 2 <= len(harvest.entries) <= 4
+    broken_off = [extra for extra in harvest.extras if extra.what == "broken off"]
+    assert len(broken_off) == 2
+
+
+def test_the_limits_of_a_minute_are_shared(opened):
+    experiment = opened(requests_per_minute=120.0)
+    limits = Limits.of(experiment.config.teacher, askers=12)
+    assert limits.requests is not None
+    assert limits.requests.a_minute == 10.0
+    assert limits.tokens is None
+
+
+def test_without_ray_it_says_what_to_install(opened, endpoint: Endpoint, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError) as caught:
+        annotate(opened(), engine="ray")
+    assert str(caught.value) == (
+        "engine 'ray' is not installed; pip install \"distilwhy[ray]\", or leave out --engine"
+    )
+    assert not endpoint.asked
+
+
+def test_recorded_completions_need_no_cluster(write_experiment, tmp_path):
+    (tmp_path / "said.jsonl").write_text('{"id": "a0", "completion": "x"}')
+    recorded = {"kind": "recorded", "completions": ["said.jsonl"]}
+    experiment = open_experiment(write_experiment({"teacher": recorded}))
+    with pytest.raises(ConfigError, match=r"kind 'recorded' cannot be asked over a cluster; leave"):
+        annotate(experiment, engine="ray")

@@ -1,0 +1,155 @@
+"""Answers that ended badly are asked for again: those, and no others."""
+
+from decimal import Decimal
+
+import pytest
+
+from commands import call
+from distilwhy.cli.confirm import describe_offer
+from distilwhy.errors import BudgetError, TeacherError
+from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.records import iterate_rows
+from distilwhy.pipeline.annotate.retry import RetryPlan, plan_retry
+from distilwhy.pipeline.annotate.run import Offer, annotate
+from distilwhy.pipeline.annotate.spending import spending
+from distilwhy.pipeline.experiment import Experiment, open_experiment
+from endpoint import Endpoint, fails, says
+
+USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
+PRICES = {"currency": "EUR", "input": 10.0, "output": 50.0}
+CALL = (100 * 10 + 20 * 50) / 1e6
+GOOD = says(usage=USAGE)
+CUT = says("I would", finish_reason="length", usage=USAGE)
+
+
+@pytest.fixture
+def opened(write_experiment, endpoint: Endpoint):
+    """Opens an experiment of ten train rows: 0 and 4 cut short, 2 unparsed, 3 failed, the last
+    not asked about."""
+    endpoint.otherwise = [GOOD]
+    endpoint.plays = {
+        "Message 0.": [CUT, GOOD],
+        "Message 4.": [CUT],
+        "Message 2.": [says("Who knows.", usage=USAGE), GOOD],
+        "Message 3.": [fails(400, "odd"), GOOD],
+    }
+    rows = [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(10)]
+
+    def opens(changes: dict[str, object] | None = None) -> Experiment:
+        settings = {"methods": ["step-by-step"], "data.validation": 0.1, "data.test": None}
+        settings |= {"teacher.retries": 0, "prices": PRICES, "teacher.base_url": endpoint.url}
+        settings |= {"teacher.gate": {"rows": 0}, **(changes or {})}
+        return open_experiment(write_experiment(settings, train=rows))
+
+    return opens
+
+
+@pytest.fixture
+def asked(opened) -> Experiment:
+    experiment = opened()
+    train = [example.id for example in experiment.splits.train]
+    assert set(train) >= {"a0", "a2", "a3", "a4"}, "the fixture names train rows"
+    annotate(experiment, limit=9)
+    return experiment
+
+
+def find(experiment: Experiment, *outcomes: str) -> RetryPlan:
+    return plan_retry(experiment, iterate_rows(experiment), outcomes)  # type: ignore[arg-type]
+
+
+def test_those_are_asked_again_and_no_others(asked: Experiment, endpoint: Endpoint):
+    again = find(asked, "truncated", "failed")
+    assert again.outcomes == {"truncated": 2, "failed": 1}
+    progress = annotate(asked, again=again)
+    assert progress == Progress(total=3, from_ledger=0, answered=3)
+    assert sorted(endpoint.questions[9:]) == ["Message 0.", "Message 3.", "Message 4."]
+    outcomes = {i: found.outcome for i, found in asked.read_annotations().items()}
+    assert outcomes == {
+        **dict.fromkeys(outcomes, "ok"),
+        "a4": "truncated",
+        "a2": "unparsed",
+    }
+    assert len(outcomes) == 9
+
+
+def test_what_the_forgotten_answers_cost_stays_on_the_books(asked: Experiment):
+    before = spending(asked)
+    annotate(asked, again=find(asked, "truncated", "failed"))
+    after = spending(asked)
+    assert before is not None
+    assert after is not None
+    assert float(before.certain) == pytest.approx(8 * CALL)
+    assert float(after.certain) == pytest.approx((8 + 3) * CALL)
+
+
+def test_the_price_is_told_and_someone_agrees_before_anything_is_forgotten(
+    asked: Experiment, endpoint: Endpoint
+):
+    offers: list[Offer] = []
+
+    def refuse(offer: Offer) -> bool:
+        offers.append(offer)
+        return False
+
+    before = asked.read_annotations()
+    with pytest.raises(TeacherError, match="not agreed to"):
+        annotate(asked, again=find(asked, "truncated"), agree=refuse)
+    [offer] = offers
+    lines = list(describe_offer(offer, "EUR"))
+    assert lines[0] == "to be forgotten and asked for again: 2 truncated"
+    assert lines[1].startswith("to make: 2 calls, 0.004 EUR, 200 tokens to read and 40 to write")
+    assert asked.read_annotations() == before
+    assert len(endpoint.asked) == 9
+
+
+def test_a_budget_that_will_not_do_forgets_nothing(asked: Experiment, endpoint: Endpoint):
+    before = asked.read_annotations()
+    message = (
+        r"asking again will cost 0\.006 or more, and of the budget of 0\.017 EUR 0\.001 is left, "
+        "so nothing is forgotten; raise teacher.budget, or give --budget"
+    )
+    with pytest.raises(BudgetError, match=message):
+        annotate(asked, again=find(asked, "truncated", "unparsed"), budget=Decimal("0.017"))
+    assert asked.read_annotations() == before
+    assert len(endpoint.asked) == 9
+
+
+def test_after_an_interruption_annotate_goes_on(asked: Experiment, endpoint: Endpoint):
+    annotate(asked, again=find(asked, "truncated", "unparsed"), limit=1)
+    assert len(endpoint.asked) == 10
+    assert annotate(asked) == Progress(total=10, from_ledger=6, answered=4)
+    assert sorted(endpoint.questions[9:]) == [f"Message {i}." for i in range(5)]
+
+
+def test_one_sample_alone_and_an_explanation_are_asked_again(opened, endpoint: Endpoint):
+    why = "Message 7.\nThe right answer is damage. Why?"
+    endpoint.plays = {
+        "Message 0.": [GOOD, CUT, GOOD],
+        "Message 7.": [says("So the answer is praise.", usage=USAGE)],
+        why: [CUT, GOOD],
+    }
+    sampled = {"teacher.samples": 2, "teacher.temperature": 0.7, "teacher.concurrency": 1}
+    experiment = opened({**sampled, "teacher.explain_wrong": True})
+    annotate(experiment)
+    made = len(endpoint.asked)
+    annotate(experiment, again=find(experiment, "truncated"))
+    assert sorted(endpoint.questions[made:]) == ["Message 0.", why]
+    assert find(experiment, "truncated").keys == frozenset()
+    assert experiment.read_annotations()["a7"].explanation == "Why."
+
+
+def test_from_the_command_line(asked: Experiment, endpoint: Endpoint):
+    shown = call("annotations", asked.file, "--retry", "failed,unparsed", "--yes")
+    assert "to be forgotten and asked for again: 1 unparsed, 1 failed" in shown.stderr
+    assert sorted(endpoint.questions[9:]) == ["Message 2.", "Message 3."]
+    again = call("annotations", asked.file, "--retry", "failed,unparsed", "--yes")
+    assert again.stdout == "no answer is unparsed or failed; nothing to ask again\n"
+    call("annotations", asked.file, "--retry", "truncated", "--id", "a4")
+    assert endpoint.questions[11:] == ["Message 4."]
+
+
+@pytest.mark.parametrize("outcomes", ["ok", "failed,broken"])
+def test_only_bad_answers_are_asked_again(asked: Experiment, outcomes: str):
+    found = call("annotations", asked.file, "--retry", outcomes, fails=True)
+    assert found.exit_code == 2
+    assert "must be among unparsed, refused, truncated, failed" in " ".join(found.stderr.split())

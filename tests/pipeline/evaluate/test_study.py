@@ -1,0 +1,274 @@
+"""Several students, numbers of train rows and seeds."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import Result
+from typer.testing import CliRunner
+
+from conftest import WriteExperiment
+from distilwhy.cli.app import app
+from distilwhy.core.student_id import StudentId
+from distilwhy.errors import RunError, StudentError
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.evaluate.run import evaluate
+from distilwhy.pipeline.experiment import open_experiment
+from distilwhy.pipeline.status import status
+from distilwhy.pipeline.train.jobs import TrainingJobs
+from distilwhy.pipeline.train.run import train_students
+from distilwhy.store.run import read_json
+from distilwhy.students.load import family_of
+from distilwhy.students.student import Student
+from studies import PAIR, ROWS, STUDENT, call, list_written, open_study, training_of
+
+HALF, ALL = 30, None
+
+# --- several numbers of train rows
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Two methods with two seeds on half the rows and on all; the file, and what was said."""
+    with open_study(
+        tmp_path_factory.mktemp("study"), study={"train_rows": [0.5, 1.0]}, seeds=[0, 1]
+    ) as file:
+        return file, call("compare", file)
+
+
+def test_compare_trains_every_cell(compared: tuple[Path, Result]):
+    file, said = compared
+    assert "8 to train" in said.stderr
+    cells = [StudentId(m, seed, rows) for m in PAIR for seed in (0, 1) for rows in (HALF, ALL)]
+    found = {path.name for path in (file.parent / "run/students").iterdir()}
+    assert found == {cell.name for cell in cells}
+    for cell in cells:
+        summary = training_of(file, cell)
+        assert (summary["method"], summary["seed"]) == (cell.method, cell.seed)
+        assert (summary["rows"] <= HALF) == (cell.rows == HALF)
+    assert training_of(file, StudentId("finetune", 0, HALF))["rows"] == HALF
+    assert training_of(file, StudentId("finetune", 0))["rows"] == ROWS["train"]
+
+
+def test_the_results_have_every_method_at_every_number_of_rows(compared: tuple[Path, Result]):
+    file, said = compared
+    results = read_json(file.parent / "run/results.json") or {}
+    found = {(m["method"], m["rows"]): m for m in results["methods"]}
+    assert set(found) == {(m, rows) for m in PAIR for rows in (HALF, ALL)}
+    for method in found.values():
+        assert [student["seed"] for student in method["students"]] == [0, 1]
+        assert method["score"]["seeds"] == 2
+    assert {(v["method"], v["baseline"], v["rows"]) for v in results["comparisons"]} == {
+        ("step-by-step", "finetune", HALF),
+        ("step-by-step", "finetune", ALL),
+    }
+    tables = said.stdout.split("Test accuracy, ")[1:]
+    assert [table.split(" train rows")[0] for table in tables] == ["30", "all"]
+    for table in tables:
+        assert all(name in table for name in ("teacher", *PAIR))
+        assert "step-by-step against finetune: " in table
+
+
+def test_a_second_compare_trains_nothing_and_asks_no_one(compared: tuple[Path, Result]):
+    file, said = compared
+    before = list_written(file)
+    again = call("compare", file)
+    assert "8 of 8 students are trained already" in again.stderr
+    assert "to train" not in again.stderr
+    assert list_written(file) == before
+    assert again.stdout == said.stdout
+
+
+def test_run_takes_the_students_on_all_rows(compared: tuple[Path, Result]):
+    file, _ = compared
+    before = list_written(file)
+    again = call("run", file)
+    assert "4 of 4 students are trained already" in again.stderr
+    assert "30 rows" not in again.stderr
+    assert "to train" not in again.stderr
+    assert list_written(file) == before
+
+
+def test_methods_with_one_seed_are_taught_the_same_rows(compared: tuple[Path, Result]):
+    jobs = TrainingJobs(open_experiment(compared[0]))
+
+    def sources(method: str, seed: int, rows: int | None = HALF) -> set[str]:
+        return {row.source for row in jobs.of(StudentId(method, seed, rows)).rows}
+
+    assert sources("step-by-step", 0) <= sources("finetune", 0) < sources("finetune", 0, ALL)
+    assert sources("finetune", 0) != sources("finetune", 1)
+    assert sources("finetune", 0, ALL) == sources("finetune", 1, ALL)
+
+
+def test_a_study_on_fewer_rows_than_all_is_told_on_the_most(compared: tuple[Path, Result]):
+    file = compared[0]
+    experiment = open_experiment(file)
+    few = file.with_name("few.yaml")
+    settings = yaml.safe_load(file.read_text()) | {
+        "study": {"train_rows": [20, HALF]},
+        "out": "few",
+    }
+    few.write_text(yaml.safe_dump(settings))
+    shutil.copytree(experiment.folder.path, file.parent / "few")
+    for name in PAIR:
+        for seed in (0, 1):
+            shutil.rmtree(file.parent / "few/students" / StudentId(name, seed).name)
+    findings = evaluate(open_experiment(few))
+    assert findings.headline.startswith("Taught on 30 rows: against fine-tuning on gold labels, no")
+    taught = training_of(file, StudentId("step-by-step", 0, HALF))
+    assert findings.bill.usage.training_seconds == taught["seconds"]
+
+
+@pytest.fixture
+def edited(compared: tuple[Path, Result], tmp_path: Path) -> Path:
+    """The same study, with another learning rate in its file than its students were trained
+    with."""
+    shutil.copytree(compared[0].parent, tmp_path / "study")
+    file = tmp_path / "study" / "experiment.yaml"
+    config = yaml.safe_load(file.read_text())
+    config["training"]["lr"] = 0.5
+    file.write_text(yaml.safe_dump(config))
+    return file
+
+
+def test_students_out_of_date_are_not_scored(edited: Path):
+    with pytest.raises(RunError, match=r"no student is trained yet \(8 out of date\); run 'train'"):
+        evaluate(open_experiment(edited))
+    states = {one.state for one in status(open_experiment(edited)).students}
+    assert states == {"out of date"}
+    train_students(open_experiment(edited), "finetune")
+    said = call("evaluate", edited).stdout
+    assert "Out of date and left out: 6 trained students, as the experiment" in said
+    results = read_json(edited.parent / "run/results.json") or {}
+    assert [(m["method"], m["rows"]) for m in results["methods"]] == [("finetune", None)]
+    page = (edited.parent / "run/report/report.html").read_text()
+    assert "Out of date and left out: 6 trained students" in page
+    found = {one.method: one.state for one in status(open_experiment(edited)).students}
+    assert found == {"finetune": "trained", "step-by-step": "out of date"}
+
+
+# --- several students
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """``train`` for one student; then ``compare`` with one of another family beside it, on half the
+    rows and on all."""
+    with open_study(tmp_path_factory.mktemp("students")) as file:
+        annotate(open_experiment(file))
+        train_students(open_experiment(file))
+        study = {"train_rows": [0.5, 1.0], "students": BERT}
+        file.write_text(file.read_text() + yaml.safe_dump({"study": study}))
+        return file, call("compare", file)
+
+
+BERT = {"bert": {"family": "encoder", "scratch": {"width": 32}, "decoder_layers": 1}}
+
+NAMED = [StudentId(m, 0, rows, s) for s in ("", "bert") for rows in (HALF, ALL) for m in PAIR]
+
+
+def test_compare_trains_every_cell_of_every_student(named: tuple[Path, Result]):
+    file, said = named
+    assert "2 of 8 students are trained already" in said.stderr
+    assert "6 to train" in said.stderr
+    found = {path.name for path in (file.parent / "run/students").iterdir()}
+    assert found == {cell.name for cell in NAMED}
+    assert "bert-step-by-step-n30-seed0" in found
+    for cell in NAMED:
+        student = Student.load(file.parent / "run/students" / cell.name, "cpu")
+        assert family_of(student.network) == ("encoder" if cell.student else "seq2seq")
+        shape = student.brief.limits.scratch
+        assert (shape.width, shape.layers) == ((32 if cell.student else 16), 1)
+
+
+def test_the_results_tell_students_apart(named: tuple[Path, Result]):
+    file, said = named
+    results = read_json(file.parent / "run/results.json") or {}
+    found = {(m["student"], m["method"], m["rows"]) for m in results["methods"]}
+    assert found == {(cell.student, cell.method, cell.rows) for cell in NAMED}
+    assert {(v["student"], v["rows"]) for v in results["comparisons"]} == {
+        (student, rows) for student in ("", "bert") for rows in (HALF, ALL)
+    }
+    assert [(c["student"], c["method"]) for c in results["curves"]] == [
+        (student, method) for student in ("", "bert") for method in PAIR
+    ]
+    assert "All this is of the student main; bert may differ." in results["headline"]
+    titles = [line for line in said.stdout.splitlines() if line.startswith("Test accuracy")]
+    assert [title.strip() for title in titles] == [
+        f"Test accuracy of {student}, {rows} train rows"
+        for student in ("main", "bert")
+        for rows in (30, "all")
+    ]
+    beside = said.stdout.split("Students side by side, all 60 train rows")[1].splitlines()
+    rows = [line.split()[:2] for line in beside if " MB " in line]
+    assert sorted(rows) == sorted([s, m] for s in ("main", "bert") for m in PAIR)
+    page = (file.parent / "run/report/report.html").read_text()
+    assert "bert, on all 60 train rows" in page
+    assert (file.parent / "run/report/curve-bert.csv").is_file()
+
+
+def test_rows_and_confusions_are_those_of_the_first_student(named: tuple[Path, Result]):
+    file, _ = named
+    kept = read_json(file.parent / "run/predictions/finetune-seed0.json") or {}
+    first = {row["example_id"]: row["label"] for row in kept["predictions"]}
+    lines = (file.parent / "run/cases.jsonl").read_text().splitlines()
+    cases = [json.loads(line) for line in lines]
+    assert {case["id"]: case["answers"]["finetune"] for case in cases} == first
+    results = read_json(file.parent / "run/results.json") or {}
+    assert [confusion["method"] for confusion in results["confusions"]] == PAIR
+    asked = (file.parent / "run/predictions").glob("*.explained.json")
+    assert [path.name for path in asked] == ["step-by-step-seed0.explained.json"]
+
+
+def test_a_study_of_students_goes_on_cell_by_cell(named: tuple[Path, Result]):
+    file, _ = named
+    before = list_written(file)
+    gone = "bert-finetune-n30-seed0"
+    shutil.rmtree(file.parent / "run/students" / gone)
+    planned = CliRunner().invoke(app, ["plan", str(file)]).stdout
+    assert "train      2 students" in planned
+    assert "compare    8 students (main, bert; train rows 0.5, 1.0): 1 to train" in planned
+    train_students(open_experiment(file), study=True)
+    after = list_written(file)
+    assert {p for p in after if after[p] != before.get(p)} == {p for p in before if gone in p}
+    assert "2 of 2 students are trained already" in call("train", file).stderr
+
+
+def test_the_status_of_students_is_told_by_name(named: tuple[Path, Result]):
+    file, _ = named
+    said = CliRunner().invoke(app, ["status", str(file)]).stdout.split("Students")[1]
+    lines = [line.split()[:3] for line in said.splitlines() if line.rstrip().endswith("%")]
+    assert lines == [[s, m, "0"] for s in ("main", "bert") for m in PAIR]
+
+
+def test_a_name_decides_nothing(named: tuple[Path, Result], tmp_path: Path):
+    """A student is the same whether it is named or stands in the ``student`` section."""
+    file, _ = named
+    one = TrainingJobs(open_experiment(file)).of(StudentId("step-by-step", 0, ALL, "bert"))
+    config = yaml.safe_load(file.read_text())
+    config["student"] = {"scratch": {**STUDENT["scratch"], "width": 32}}
+    config["student"] |= {"family": "encoder", "decoder_layers": 1}
+    del config["study"]
+    other = file.with_name("other.yaml")
+    other.write_text(yaml.safe_dump(config))
+    same = TrainingJobs(open_experiment(other)).of(StudentId("step-by-step", 0))
+    assert one.student == same.student
+    assert one.fingerprint == same.fingerprint
+
+
+def test_a_named_student_that_does_not_fit_is_named(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    file = write_experiment(
+        {
+            "methods": ["finetune"],
+            "student": STUDENT,
+            "study": {"students": {"wide": {"scratch": {"width": 32}}}},
+        }
+    )
+    memory = iter([2**40, 1])
+    monkeypatch.setattr("distilwhy.students.training.memory.read_available", lambda: next(memory))
+    with pytest.raises(StudentError, match=r"^study\.students\.wide: training takes about"):
+        train_students(open_experiment(file), study=True)

@@ -1,0 +1,159 @@
+"""Several learning rates: each tried once, the best on validation kept."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import Result
+
+from conftest import DROP, WriteExperiment
+from distilwhy.core.student_id import StudentId
+from distilwhy.pipeline.experiment import open_experiment
+from distilwhy.pipeline.status import status
+from distilwhy.pipeline.train.run import train_students
+from distilwhy.students.student import Student
+from distilwhy.students.training.loop import TrainingSummary
+from studies import PAIR, STUDENT, TRAINING, call, list_written, open_study, training_of
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Two methods with two seeds, and two learning rates to choose from."""
+    with open_study(
+        tmp_path_factory.mktemp("rates"), training={**TRAINING, "lr": [1e-3, 3e-3]}, seeds=[4, 2]
+    ) as file:
+        return file, call("run", file)
+
+
+@pytest.mark.parametrize("method", PAIR)
+def test_the_first_seed_searches_and_the_other_takes_what_it_found(
+    searched: tuple[Path, Result], method: str
+):
+    file, said = searched
+    first, second = (training_of(file, StudentId(method, seed)) for seed in (4, 2))
+    assert [tried["lr"] for tried in first["search"]] == [1e-3, 3e-3]
+    best = max(tried["validation_accuracy"] for tried in first["search"])
+    kept = next(tried for tried in first["search"] if tried["lr"] == first["lr"])
+    assert kept["validation_accuracy"] == first["validation_accuracy"] == best
+    assert [tried["lr"] for tried in second["search"]] == [second["lr"]] == [first["lr"]]
+    assert said.stderr.count(f"{method} seed 4: validation") == 2
+    assert said.stderr.count(f"{method} seed 2: validation") == 1
+
+
+def test_a_finished_search_is_not_done_again(searched: tuple[Path, Result]):
+    file, said = searched
+    assert "6 to train" in said.stderr
+    before = list_written(file)
+    assert "4 of 4 students are trained already" in call("run", file).stderr
+    assert list_written(file) == before
+
+
+Accuracies = dict[float, float]
+
+
+def fake_training(
+    monkeypatch: pytest.MonkeyPatch, accuracies: Accuracies, killed_at: float | None = None
+) -> list[float]:
+    """Training that takes no time: the weights tell which learning rate they are of. Gives the
+    learning rates that are trained with, as they come."""
+    tried: list[float] = []
+
+    def train(
+        student: Student,
+        rows: Sequence[object],
+        validation: Sequence[object],
+        config: Any,
+        seed: int,
+        folder: Path,
+        **hooks: Callable[..., None],
+    ) -> TrainingSummary:
+        [rate] = config.rates
+        tried.append(rate)
+        if rate == killed_at:
+            raise KeyboardInterrupt
+        with torch.no_grad():
+            for weight in student.network.parameters():
+                weight.fill_(rate)
+        student.network.eval()
+        return TrainingSummary(8, 1, 1, accuracies[rate], rate, 0, "fp32", 1, 0.0, {}, [])
+
+    monkeypatch.setattr("distilwhy.students.training.loop.train", train)
+    return tried
+
+
+def search(write_experiment: WriteExperiment, rates: Sequence[float]) -> Path:
+    """An experiment that chooses a learning rate for two seeds, and needs no teacher."""
+    return write_experiment(
+        {
+            "methods": ["finetune"],
+            "seeds": [0, 1],
+            "student": STUDENT,
+            "training": {**TRAINING, "lr": list(rates)},
+            "data.test": DROP,
+        }
+    )
+
+
+@pytest.mark.parametrize("rates", [(1e-3, 3e-3, 9e-3), (9e-3, 3e-3, 1e-3)])
+def test_the_rate_that_is_best_on_validation_is_kept(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch, rates: Sequence[float]
+):
+    accuracies = {1e-3: 0.2, 3e-3: 0.7, 9e-3: 0.4}
+    tried = fake_training(monkeypatch, accuracies)
+    file = search(write_experiment, rates)
+    train_students(open_experiment(file))
+    assert tried == [*rates, 3e-3]
+    for seed in (0, 1):
+        summary = training_of(file, StudentId("finetune", seed))
+        assert (summary["lr"], summary["validation_accuracy"]) == (3e-3, 0.7)
+        student = Student.load(
+            file.parent / "run/students" / StudentId("finetune", seed).name, "cpu"
+        )
+        assert {w for p in student.network.parameters() for w in p.unique().tolist()} == {
+            torch.tensor(3e-3).item()
+        }
+    found = training_of(file, StudentId("finetune", 0))["search"]
+    assert {tried["lr"]: tried["validation_accuracy"] for tried in found} == accuracies
+
+
+def test_a_killed_search_goes_on(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    accuracies = {1e-3: 0.8, 3e-3: 0.7, 9e-3: 0.4}
+    fake_training(monkeypatch, accuracies, killed_at=3e-3)
+    file = search(write_experiment, list(accuracies))
+    with pytest.raises(KeyboardInterrupt):
+        train_students(open_experiment(file))
+    assert training_of(file, StudentId("finetune", 0)) == {}
+    tried = fake_training(monkeypatch, accuracies)
+    train_students(open_experiment(file))
+    assert tried == [3e-3, 9e-3, 1e-3]
+    found = training_of(file, StudentId("finetune", 0))
+    assert [one["lr"] for one in found["search"]] == list(accuracies)
+    assert found["lr"] == 1e-3
+
+
+def test_a_rate_found_by_a_student_out_of_date_is_out_of_date(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    fake_training(monkeypatch, {1e-3: 0.8, 3e-3: 0.7})
+    file = search(write_experiment, [1e-3, 3e-3])
+    train_students(open_experiment(file))
+    file.write_text(file.read_text().replace("0.003", "0.009"))
+    assert [one.state for one in status(open_experiment(file)).students] == ["out of date"] * 2
+
+
+def test_a_candidate_of_another_job_is_trained_again(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    accuracies = {1e-3: 0.8, 3e-3: 0.7}
+    fake_training(monkeypatch, accuracies, killed_at=3e-3)
+    file = search(write_experiment, list(accuracies))
+    with pytest.raises(KeyboardInterrupt):
+        train_students(open_experiment(file))
+    file.write_text(file.read_text().replace("batch_size: 8", "batch_size: 4"))
+    tried = fake_training(monkeypatch, accuracies)
+    train_students(open_experiment(file))
+    assert tried == [1e-3, 3e-3, 1e-3]
