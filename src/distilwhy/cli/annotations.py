@@ -16,7 +16,7 @@ from distilwhy.core.parsing.completion import OUTCOMES
 from distilwhy.core.splits import SplitName
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.pipeline.annotate.overview import LabelCount, Overview, Problem
-from distilwhy.pipeline.annotate.records import Answer, Row
+from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall
 
 NARROW, WIDE = 80, 110
 PROBLEMS, LABELS, FEW, MODELS = 12, 20, 5, 3
@@ -40,7 +40,7 @@ def show_outcomes(tallies: Mapping[SplitName, OutcomeCounts]) -> None:
     _print_outcomes(_console(), tallies)
 
 
-def show_rows(rows: Iterable[Row], limit: int, *, whole: bool) -> None:
+def show_rows(rows: Iterable[AnnotatedRow], limit: int, *, whole: bool) -> None:
     """Rows, one below the other, and how many more there are.
 
     Args:
@@ -189,7 +189,7 @@ def _label_cells(count: LabelCount, totals: tuple[int, int]) -> Iterator[str]:
         yield f"{number / total:.1%}" if total else ""
 
 
-def _show_row(console: Console, row: Row, *, whole: bool) -> None:
+def _show_row(console: Console, row: AnnotatedRow, *, whole: bool) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column()
@@ -202,7 +202,7 @@ def _show_row(console: Console, row: Row, *, whole: bool) -> None:
     console.print()
 
 
-def _row_lines(row: Row, *, whole: bool) -> Iterator[tuple[str, str]]:
+def _row_lines(row: AnnotatedRow, *, whole: bool) -> Iterator[tuple[str, str]]:
     example, found = row.example, row.annotation
     yield "input", example.text
     if example.gold is not None:
@@ -219,7 +219,7 @@ def _row_lines(row: Row, *, whole: bool) -> Iterator[tuple[str, str]]:
         yield from _answer_lines(answer, whole=whole)
 
 
-def _answer_lines(answer: Answer, *, whole: bool) -> Iterator[tuple[str, str]]:
+def _answer_lines(answer: AnsweredCall, *, whole: bool) -> Iterator[tuple[str, str]]:
     """Of an answer that was read, only where all is wanted, more than what was read."""
     said, read = answer.entry.completion, answer.annotation
     if read.outcome != "ok":
@@ -233,7 +233,7 @@ def _answer_lines(answer: Answer, *, whole: bool) -> Iterator[tuple[str, str]]:
         yield "answered", _circumstances(answer)
 
 
-def _circumstances(answer: Answer) -> str:
+def _circumstances(answer: AnsweredCall) -> str:
     said, entry = answer.entry.completion, answer.entry
     parts = [f"{_minute(entry.at)} UTC"]
     parts += [f"by {said.model}"] if said.model else []

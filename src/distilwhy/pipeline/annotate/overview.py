@@ -15,7 +15,7 @@ from distilwhy.core.parsing.completion import Annotation, Outcome
 from distilwhy.core.splits import SplitName
 from distilwhy.core.stats.comparisons import OutcomeCounts, tally
 from distilwhy.core.task import Example
-from distilwhy.pipeline.annotate.records import Answer, Row, iterate_rows
+from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall, iterate_rows
 from distilwhy.pipeline.annotate.spending import Spending, spending
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import open_ledger
@@ -147,7 +147,7 @@ class _Counts:
         self.labels = _LabelCount(experiment)
         self.explained = 0
 
-    def add(self, row: Row) -> tuple[Example, Annotation | None]:
+    def add(self, row: AnnotatedRow) -> tuple[Example, Annotation | None]:
         """Count a row, and give it as ``tally`` wants it."""
         self.labels.add(row)
         for answer in row.calls:
@@ -165,7 +165,7 @@ class _AnswerCount:
         self.seconds = array("d")
         self.first = self.last = ""
 
-    def add(self, row: Row, answer: Answer) -> None:
+    def add(self, row: AnnotatedRow, answer: AnsweredCall) -> None:
         said, entry = answer.entry.completion, answer.entry
         if answer.annotation.outcome != "ok":
             self._blame(row, answer)
@@ -178,7 +178,7 @@ class _AnswerCount:
         if entry.seconds is not None:
             self.seconds.append(entry.seconds)
 
-    def _blame(self, row: Row, answer: Answer) -> None:
+    def _blame(self, row: AnnotatedRow, answer: AnsweredCall) -> None:
         outcome, kind = answer.annotation.outcome, kind_of(answer.annotation)
         known = self.problems.get((outcome, kind))
         if known is None:
@@ -199,7 +199,7 @@ class _LabelCount:
         self._teacher: Counter[str] = Counter()
         self._gold: Counter[str] = Counter()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: AnnotatedRow) -> None:
         if row.annotation is None or row.annotation.told:
             return
         if row.annotation.label is not None:

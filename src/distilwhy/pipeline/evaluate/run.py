@@ -10,11 +10,12 @@ from distilwhy.core.findings import Findings, How, MethodScore, StudentScore
 from distilwhy.core.headline import write_headline
 from distilwhy.core.method import METHODS
 from distilwhy.core.splits import SPLITS
-from distilwhy.core.stats.comparisons import OutcomeCounts, compare_with_baselines, judge, tally
+from distilwhy.core.stats.comparisons import compare_with_baselines, judge
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.stats.curve import Curve, Point, find_efficiency, fit_curve
 from distilwhy.core.stats.scores import score
 from distilwhy.core.student_id import StudentId
+from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.evaluate.bill import settle_bill
 from distilwhy.pipeline.evaluate.cases import list_cases
 from distilwhy.pipeline.evaluate.predictions import (
@@ -30,20 +31,12 @@ from distilwhy.store.run import folder_size, publish_findings, publish_jsonl
 from distilwhy.students.training.distributed import refuse_company
 
 
-def tally_annotations(experiment: Experiment) -> dict[str, OutcomeCounts]:
-    """The annotations of each split that is annotated, counted and scored."""
-    return {
-        name: tally(experiment.task.answer, experiment.inquiry.read(rows))
-        for name, rows in experiment.annotated.items()
-        if len(rows)
-    }
-
-
 def evaluate(
     experiment: Experiment,
     watch: Callable[[int, int], None] = lambda done, students: None,
     *,
     workers: int | None = 1,
+    annotations: Annotations | None = None,
 ) -> Findings:
     """Score every trained student of the experiment and of its study.
 
@@ -54,6 +47,7 @@ def evaluate(
     Args:
         watch: Called after a student was asked, with how many were and how many are to be.
         workers: How many students are asked side by side; None: as many as the machine allows.
+        annotations: What the teacher said, if it has been read already.
 
     Raises:
         ConfigError: if there are no test rows.
@@ -62,14 +56,16 @@ def evaluate(
     """
     refuse_company()
     with experiment.folder.lock():
-        exams, outdated = list_exams(experiment)
+        if annotations is None:
+            annotations = read_annotations(experiment)
+        exams, outdated = list_exams(experiment, annotations)
         answers = take_all(experiment.folder, exams, workers, watch)
         correct = {
             exam.cell: judge(experiment.task.answer, exam.examples, answers[exam.cell].predictions)
             for exam in exams
         }
-        findings = replace(_find(experiment, answers, correct), outdated=outdated)
-        cases = list_cases(experiment, exams, answers, correct)
+        findings = replace(_find(experiment, annotations, answers, correct), outdated=outdated)
+        cases = list_cases(experiment, annotations, exams, answers, correct)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))
         publish_findings(experiment.folder, findings)
         write_report(experiment.folder)
@@ -78,11 +74,12 @@ def evaluate(
 
 def _find(
     experiment: Experiment,
+    annotations: Annotations,
     answers: Mapping[StudentId, TestPredictions],
     correct: Mapping[StudentId, Sequence[bool]],
 ) -> Findings:
     methods = _score_methods(experiment, answers, correct)
-    teacher = tally_annotations(experiment)
+    teacher = {name: found for name, found in annotations.outcomes.items() if found.rows}
     comparisons = compare_with_baselines(correct)
     students = list(dict.fromkeys(found.student for found in methods))
     first = [found for found in methods if found.student == students[0]]
@@ -107,14 +104,14 @@ def _find(
         comparisons=comparisons,
         curves=curves,
         efficiency=[found for found in efficiency if found is not None],
-        bill=settle_bill(experiment, first),
+        bill=settle_bill(experiment, annotations, first),
         confusions=[confuse(*one) for one in firsts] if answer.kind == "choice" else [],
         breakdowns=[
             break_down(method, answer, rows, said)
             for method, rows, said in firsts
             if answer.kind != "choice"
         ],
-        how=_tell_how(experiment),
+        how=_tell_how(experiment, annotations),
         one_answer=sum(says_one_thing(test, a.predictions) for a in answers.values()),
     )
 
@@ -179,11 +176,10 @@ def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[
     ]
 
 
-def _tell_how(experiment: Experiment) -> How:
-    first = next(experiment.to_annotate(), experiment.splits.train[0])
+def _tell_how(experiment: Experiment, annotations: Annotations) -> How:
     splits = {name: experiment.splits.named(name) for name in SPLITS}
     hashes = {name: _hash([asdict(e) for e in rows]) for name, rows in splits.items() if rows}
-    said = {i: asdict(a) for i, a in sorted(experiment.read_annotations().items())}
+    said = {i: asdict(a) for i, a in sorted(annotations.items())}
     machine, started = describe_machine()
     return How(
         started=started,
@@ -191,7 +187,7 @@ def _tell_how(experiment: Experiment) -> How:
         versions=read_versions(),
         rows={name: len(rows) for name, rows in splits.items()},
         hashes={**hashes, "annotations": _hash(said)},
-        prompt=experiment.inquiry.prompt(first).as_text(),
+        prompt=annotations.prompt,
         settings=experiment.resolved(),
     )
 
