@@ -22,9 +22,10 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import batch_server
 from distilwhy.flows.experiment import open_experiment
 from distilwhy.flows.train import Watcher, train_students
+
+import batch_server
 from endpoint import Endpoint, Reply, fails, question_of, says, sends_half
 
 NOWHERE = "http://127.0.0.1:9/v1"
