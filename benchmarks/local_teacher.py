@@ -59,7 +59,7 @@ def make_writers(tokenizer: object, tokens: int) -> tuple[Generator, Generator]:
 
 def batches(experiment: Experiment, tokenizer: PromptTokenizer) -> list[list[Opening]]:
     rows = experiment.splits.train[: BATCH * (ROUNDS + 1)]
-    ids = [tokenizer.encode(render_prompt(experiment.inquiry.head, row)) for row in rows]
+    ids = [tokenizer.encode(render_prompt(experiment.inquiry.prefix, row)) for row in rows]
     ids.sort(key=len)
     return [[Opening(one, 0) for one in ids[at : at + BATCH]] for at in range(0, len(ids), BATCH)]
 
@@ -74,7 +74,7 @@ def seconds(writer: Generator, batch: list[Opening]) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         experiment = open_experiment(write_job(Path(folder), "helpdesk"))
-        texts = [render_prompt(experiment.inquiry.head, experiment.splits.train[0]).as_text()]
+        texts = [render_prompt(experiment.inquiry.prefix, experiment.splits.train[0]).as_text()]
         tokenizer = train_tokenizer(texts * 3, VOCABULARY)
         prompts = PromptTokenizer(tokenizer)
         first, *rest = batches(experiment, prompts)

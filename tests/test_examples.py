@@ -9,7 +9,7 @@ import pytest
 
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import tally_annotations
+from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.store.run import RunFolder
@@ -38,7 +38,7 @@ def test_every_completion_is_accounted_for(
 ):
     assert plan(opened).calls == rows
     assert annotate(opened).answered == rows
-    tallies = tally_annotations(opened)
+    tallies = count_annotations(opened)
     outcomes = [dict(tally.outcomes) for tally in tallies.values()]
     assert sum(sum(outcome.values()) for outcome in outcomes) == rows
     assert sum(outcome["ok"] for outcome in outcomes) == read

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from distilwhy.core.findings import MethodScore
 from distilwhy.core.headline import write_headline
+from distilwhy.core.results import MethodScore
 from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.core.stats.scores import Comparison, Score
-from findings import make_findings
+from results import make_results
 
 HELPED = Comparison(0.1, 0.05, 0.15, 0.001, 0.002, 0.06)
 UNSEEN = Comparison(0.01, -0.03, 0.05, 0.6, 0.9, 0.06)
@@ -15,7 +15,7 @@ ACCURACIES = {
     "step-by-step": 0.8, "step-by-step-gold": 0.8, "label-distill": 0.7, "finetune": 0.79,
     "blank-rationales": 0.6, "shuffled-rationales": 0.6,
 }  # fmt: skip
-STUDENT = make_findings(("finetune",), sizes=(1000,), seeds=1).methods[0].students[0]
+STUDENT = make_results(("finetune",), sizes=(1000,), seeds=1).methods[0].students[0]
 
 
 def scores(rows: int | None = None, **seeds: int) -> list[MethodScore]:

@@ -14,7 +14,7 @@ from commands import call
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import tally_annotations
+from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.import_paper import Imported, import_paper
 
@@ -78,7 +78,7 @@ def test_rows_and_answers_are_brought_together(source: Path, tmp_path: Path):
     assert read["q10"] == Annotation("q10", "ok", "Why 10.", "tree")
     assert read["q41"].outcome == "unparsed"
     assert set(read) == {f"q{i}" for i in (0, 1, 2, 4, 6, 7, 8, 9, 10, 40, 41)}
-    tallies = tally_annotations(opened(found))
+    tallies = count_annotations(opened(found))
     assert {name: tally.rows for name, tally in tallies.items()} == {
         "train": 8,
         "validation": 1,
@@ -138,7 +138,7 @@ def test_equations_and_their_augmentation(arithmetic: Path, tmp_path: Path):
     experiment = opened(found)
     read = experiment.read_annotations()["asdiv-train-1"]
     assert (read.label, read.rationale) == ("2 * 4", "Four each.")
-    scores = [tally.score for tally in tally_annotations(experiment).values() if tally.score]
+    scores = [tally.score for tally in count_annotations(experiment).values() if tally.score]
     assert [score.accuracy for score in scores] == [1.0, 1.0, 1.0]
 
 

@@ -18,13 +18,13 @@ from distilwhy.report.sentences import efficiency_sentences
 from distilwhy.report.summary import render_summary
 from distilwhy.report.verdicts import judge_all
 from distilwhy.report.words import duration, large, money, percent, points, probability
-from findings import (
+from results import (
     THREE,
     add_student,
     make_bill,
     make_cases,
     make_comparison,
-    make_findings,
+    make_results,
     open_answers,
 )
 
@@ -81,7 +81,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page():
-    return Page(render_page(make_findings(), make_cases(30)))
+    return Page(render_page(make_results(), make_cases(30)))
 
 
 def squeeze(text):
@@ -101,19 +101,19 @@ def test_sections_stand_in_the_order_that_a_reader_asks(page):
 
 def test_the_verdict_says_every_comparison_in_words(page):
     verdict = squeeze(page.sections["verdict"])
-    findings = make_findings()
+    results = make_results()
     assert verdict.startswith("Verdict Against the teacher's bare labels, the reasons helped")
-    for versus in findings.comparisons:
+    for versus in results.comparisons:
         assert f"{versus.method} against {versus.baseline}" in verdict
-    helped = next(v.comparison.words for v in findings.comparisons if v.rows is None)
+    helped = next(v.comparison.words for v in results.comparisons if v.rows is None)
     assert helped in verdict
-    assert verdict.count("against") == len(findings.comparisons)
+    assert verdict.count("against") == len(results.comparisons)
     assert verdict.index("On all 4,000 train rows") < verdict.index("On 500 train rows")
 
 
 def test_every_number_of_the_scores_stands_in_the_table(page):
     scores = squeeze(page.sections["scores"])
-    for found in make_findings().methods:
+    for found in make_results().methods:
         assert f"{found.score.accuracy:.1%}" in scores
         assert f"{found.score.low:.1%} to {found.score.high:.1%}" in scores
         assert " ".join(f"{100 * s.score.accuracy:.1f}" for s in found.students) in scores
@@ -132,12 +132,12 @@ def test_the_rest_is_told_in_words(page):
     assert "1,000 rows by the student USD 0.00012" in bill
     assert "The student has paid for itself after 5,910 rows" in bill
     assert "torch\xa02.13.0" in page.sections["how"]
-    assert make_findings().how.hashes["annotations"] in how
-    assert make_findings().how.prompt in page.sections["how"]
+    assert make_results().how.hashes["annotations"] in how
+    assert make_results().how.prompt in page.sections["how"]
 
 
 def test_nothing_is_loaded_from_anywhere():
-    text = render_page(make_findings(), make_cases(3))
+    text = render_page(make_results(), make_cases(3))
     page = Page(text)
     loading = [value for _, name, value in page.attributes if name in ("src", "srcset", "data")]
     links = [value for _, name, value in page.attributes if name in ("href", "xlink:href")]
@@ -155,22 +155,22 @@ def test_nothing_is_loaded_from_anywhere():
 
 
 def test_what_rows_say_is_text():
-    findings = make_findings(THREE)
-    findings = replace(
-        findings,
+    results = make_results(THREE)
+    results = replace(
+        results,
         name=HOSTILE,
         headline=HOSTILE,
-        teacher={k: replace(t, problem=(HOSTILE, HOSTILE)) for k, t in findings.teacher.items()},
-        confusions=[replace(c, labels=[HOSTILE, *c.labels[1:]]) for c in findings.confusions],
-        how=replace(findings.how, machine=HOSTILE, prompt=HOSTILE, settings=HOSTILE),
+        teacher={k: replace(t, problem=(HOSTILE, HOSTILE)) for k, t in results.teacher.items()},
+        confusions=[replace(c, labels=[HOSTILE, *c.labels[1:]]) for c in results.confusions],
+        provenance=replace(results.provenance, machine=HOSTILE, prompt=HOSTILE, settings=HOSTILE),
     )
     case = next(make_cases(1, THREE))
     case = replace(
         case, id=HOSTILE, text=HOSTILE, gold=HOSTILE, options=(HOSTILE,), teacher=HOSTILE,
         teacher_rationale=HOSTILE, student_rationale=HOSTILE, answers=dict.fromkeys(THREE, HOSTILE),
     )  # fmt: skip
-    plain = Page(render_page(make_findings(THREE), make_cases(1, THREE)))
-    page = Page(render_page(findings, [case]))
+    plain = Page(render_page(make_results(THREE), make_cases(1, THREE)))
+    page = Page(render_page(results, [case]))
     assert set(page.tags) == set(plain.tags)
     assert page.tags.count("script") == plain.tags.count("script")
     assert page.headings[0][1] == HOSTILE
@@ -181,15 +181,15 @@ def test_what_rows_say_is_text():
 
 def test_half_a_character_can_be_written():
     case = replace(next(make_cases(1)), text="half \ud83c of it")
-    page = render_page(make_findings(THREE, sizes=(1000,)), [case])
+    page = render_page(make_results(THREE, sizes=(1000,)), [case])
     assert "half ? of it" in page.encode().decode()
 
 
 def test_long_texts_are_kept_whole():
     long = "word " * 50_000
     case = replace(next(make_cases(1)), text=long, teacher_rationale=long)
-    findings = replace(make_findings(THREE), name="x" * 500, headline="Because. " * 300)
-    page = Page(render_page(findings, [case]))
+    results = replace(make_results(THREE), name="x" * 500, headline="Because. " * 300)
+    page = Page(render_page(results, [case]))
     assert page.rows[0][1] == long
 
 
@@ -206,15 +206,15 @@ def test_what_is_unknown_is_named_with_what_to_do(change, said):
     if "prices" not in change:
         usage = replace(usage, **change)
     bill = Bill(usage=usage, prices=None if "prices" in change else make_bill().prices)
-    findings = replace(make_findings(THREE, sizes=(1000,)), bill=bill)
-    page = Page(render_page(findings, []))
+    results = replace(make_results(THREE, sizes=(1000,)), bill=bill)
+    page = Page(render_page(results, []))
     told = squeeze(page.sections["bill"])
     for line in ("Spent on the teacher", "1,000 rows by the teacher", "1,000 rows by the student"):
         assert f"{line} not known" in told
     assert "The student has paid for itself not known" in told
     assert said in told
     assert ("machine_hour: 0.30" in told) == ("prices" in change)
-    assert said in render_summary(findings)
+    assert said in render_summary(results)
 
 
 def test_the_prices_that_it_suggests_are_prices():
@@ -223,14 +223,14 @@ def test_the_prices_that_it_suggests_are_prices():
 
 def test_a_student_that_is_no_cheaper_never_pays():
     bill = replace(make_bill(), break_even=None, student_per_1000=5.0)
-    findings = replace(make_findings(THREE, sizes=(1000,)), bill=bill)
-    told = squeeze(Page(render_page(findings, [])).sections["bill"])
+    results = replace(make_results(THREE, sizes=(1000,)), bill=bill)
+    told = squeeze(Page(render_page(results, [])).sections["bill"])
     assert "has paid for itself never a row costs no less by the student" in told
 
 
 def test_without_curves_the_accuracies_are_drawn():
-    findings = make_findings(THREE, sizes=(4000,))
-    page = Page(render_page(findings, make_cases(3, THREE)))
+    results = make_results(THREE, sizes=(4000,))
+    page = Page(render_page(results, make_cases(3, THREE)))
     curve = squeeze(page.sections["curve"])
     places = [curve.index(f" {name} ") for name in ("teacher", "step-by-step", "finetune")]
     assert places == sorted(places)
@@ -239,13 +239,13 @@ def test_without_curves_the_accuracies_are_drawn():
 
 
 def test_two_sizes_are_joined_without_a_fit():
-    page = Page(render_page(make_findings(THREE, sizes=(500, 1000)), []))
+    page = Page(render_page(make_results(THREE, sizes=(500, 1000)), []))
     assert "two sizes are too few to fit a curve" in squeeze(page.sections["curve"])
 
 
 def test_every_student_is_told_of_by_name():
-    findings = add_student(make_findings(THREE), "minilm")
-    page = Page(render_page(findings, make_cases(3, THREE)))
+    results = add_student(make_results(THREE), "minilm")
+    page = Page(render_page(results, make_cases(3, THREE)))
     verdict, curve, scores, bill, confusions, rows = (
         squeeze(page.sections[name])
         for name in ("verdict", "curve", "scores", "bill", "confusions", "rows")
@@ -257,7 +257,7 @@ def test_every_student_is_told_of_by_name():
     ]
     places = [verdict.index(title) for title in titles]
     assert places == sorted(places)
-    assert verdict.count("against") == len(findings.comparisons)
+    assert verdict.count("against") == len(results.comparisons)
     assert "p is adjusted for all comparisons of the study" in verdict
     assert ["h3", "minilm"] in page.headings
     assert curve.count("What rows are worth to main") == 1
@@ -273,38 +273,37 @@ def test_every_student_is_told_of_by_name():
 
 def test_students_have_the_same_scale():
     """The second is far worse, and its drawing starts as high as that of the first."""
-    findings = add_student(make_findings(THREE, sizes=(4000,)), "minilm")
-    bad = replace(findings.methods[-1].score, accuracy=0.2, low=0.1, high=0.3)
-    findings = replace(
-        findings, methods=[*findings.methods[:-1], replace(findings.methods[-1], score=bad)]
+    results = add_student(make_results(THREE, sizes=(4000,)), "minilm")
+    bad = replace(results.methods[-1].score, accuracy=0.2, low=0.1, high=0.3)
+    results = replace(
+        results, methods=[*results.methods[:-1], replace(results.methods[-1], score=bad)]
     )
-    curve = squeeze(Page(render_page(findings, [])).sections["curve"])
+    curve = squeeze(Page(render_page(results, [])).sections["curve"])
     assert curve.count(" 20% 40% 60% 80% 100% Accuracy") == 4
-    alone = squeeze(Page(render_page(findings.of(""), [])).sections["curve"])
+    alone = squeeze(Page(render_page(results.of(""), [])).sections["curve"])
     assert " 20% " not in alone
 
 
 def test_one_student_has_no_name():
-    findings = make_findings(THREE)
-    assert "main" not in Page(render_page(findings, [])).text
-    assert "main" not in render_summary(findings)
-    assert "main" in Page(render_page(add_student(findings, "minilm"), [])).text
+    results = make_results(THREE)
+    assert "main" not in Page(render_page(results, [])).text
+    assert "main" not in render_summary(results)
+    assert "main" in Page(render_page(add_student(results, "minilm"), [])).text
 
 
 def test_one_seed_has_no_list_of_seeds():
-    findings = make_findings(THREE, seeds=1)
-    page = Page(render_page(findings, []))
+    results = make_results(THREE, seeds=1)
+    page = Page(render_page(results, []))
     assert "1 seed" in page.text
     assert (
-        f"{findings.methods[0].students[0].score.accuracy * 100:.1f} "
-        not in page.sections["scores"]
+        f"{results.methods[0].students[0].score.accuracy * 100:.1f} " not in page.sections["scores"]
     )
 
 
 def test_without_rows_teacher_or_comparisons_there_is_still_a_page():
-    findings = make_findings(("finetune",), sizes=(1000,))
-    findings = replace(findings, teacher={}, comparisons=[], confusions=[])
-    page = Page(render_page(findings, []))
+    results = make_results(("finetune",), sizes=(1000,))
+    results = replace(results, teacher={}, comparisons=[], confusions=[])
+    page = Page(render_page(results, []))
     assert "No two methods are compared." in page.sections["verdict"]
     assert "No teacher was asked." in page.sections["bill"]
     assert "No test rows are kept to look at." in page.sections["rows"]
@@ -313,14 +312,14 @@ def test_without_rows_teacher_or_comparisons_there_is_still_a_page():
 
 
 def test_a_student_that_is_always_right_can_be_drawn():
-    findings = make_findings(("finetune",), sizes=(1000,))
-    perfect = replace(findings.methods[0].score, accuracy=1.0, low=1.0, high=1.0)
-    methods = [replace(findings.methods[0], score=perfect)]
-    assert "100.0%" in render_page(replace(findings, methods=methods, teacher={}), [])
+    results = make_results(("finetune",), sizes=(1000,))
+    perfect = replace(results.methods[0].score, accuracy=1.0, low=1.0, high=1.0)
+    methods = [replace(results.methods[0], score=perfect)]
+    assert "100.0%" in render_page(replace(results, methods=methods, teacher={}), [])
 
 
 def test_open_answers_are_broken_down_by_method():
-    page = Page(render_page(open_answers(make_findings(THREE, sizes=(1000,))), []))
+    page = Page(render_page(open_answers(make_results(THREE, sizes=(1000,))), []))
     answers = squeeze(page.sections["answers"])
     assert "confusions" not in page.sections
     assert "step-by-step 1,350 120 30" in answers
@@ -329,10 +328,10 @@ def test_open_answers_are_broken_down_by_method():
 
 
 def test_options_are_said_to_be_places():
-    findings = make_findings(THREE, sizes=(1000,))
-    assert "by their place" not in Page(render_page(findings, [])).text
-    confusions = [replace(one, by_place=True) for one in findings.confusions]
-    told = Page(render_page(replace(findings, confusions=confusions), [])).sections["confusions"]
+    results = make_results(THREE, sizes=(1000,))
+    assert "by their place" not in Page(render_page(results, [])).text
+    confusions = [replace(one, by_place=True) for one in results.confusions]
+    told = Page(render_page(replace(results, confusions=confusions), [])).sections["confusions"]
     assert "by their place among a row's options" in told
 
 
@@ -348,15 +347,15 @@ def test_options_are_said_to_be_places():
     ],
 )
 def test_how_many_rows_it_takes(matches, said):
-    found = replace(make_findings(THREE).efficiency[1], matches=matches, fewest=500)
+    found = replace(make_results(THREE).efficiency[1], matches=matches, fewest=500)
     assert efficiency_sentences(found)[0].endswith(said)
 
 
 def test_who_answered_are_the_methods_of_the_first_student():
-    findings = make_findings(("finetune", "step-by-step"))
-    others = replace(make_findings(("label-distill",)), teacher=findings.teacher)
+    results = make_results(("finetune", "step-by-step"))
+    others = replace(make_results(("label-distill",)), teacher=results.teacher)
     more = [replace(found, student="small") for found in others.methods]
-    page = Page(render_page(replace(findings, methods=[*findings.methods, *more]), []))
+    page = Page(render_page(replace(results, methods=[*results.methods, *more]), []))
     assert json.loads(page.scripts[0])["who"] == ["finetune", "step-by-step", "teacher"]
 
 
@@ -388,8 +387,8 @@ def test_rows_come_in_chunks_in_their_order():
 
 
 def test_bars_share_a_scale_that_holds_zero():
-    findings = make_findings()
-    verdicts = judge_all(findings.comparisons, 4000)
+    results = make_results()
+    verdicts = judge_all(results.comparisons, 4000)
     titles = [f"On {rows} train rows" for rows in ("all 4,000", "1,000", "500")]
     assert [group.title for group in verdicts.groups] == titles
     assert [tick.label for tick in verdicts.ticks] == [
@@ -399,7 +398,7 @@ def test_bars_share_a_scale_that_holds_zero():
         for one in group.verdicts:
             assert 0 <= one.low < one.middle < one.high <= 100
             assert (one.verdict == "helped") <= (one.low > verdicts.zero)
-    same = replace(findings.comparisons[0], comparison=make_comparison(0.0, 1e-6))
+    same = replace(results.comparisons[0], comparison=make_comparison(0.0, 1e-6))
     assert judge_all([same], None).ticks
 
 
@@ -448,14 +447,14 @@ def test_numbers_in_words(read, number, said):
 
 
 def test_the_script_makes_no_markup_of_what_it_reads():
-    script = Page(render_page(make_findings(THREE, sizes=(1000,)), [])).scripts[-1]
+    script = Page(render_page(make_results(THREE, sizes=(1000,)), [])).scripts[-1]
     assert "textContent" in script
     assert not re.search(r"eval\(|innerHTML|insertAdjacentHTML|document\.write", script)
 
 
 def test_students_that_learnt_nothing_are_told_of():
-    findings = replace(make_findings(THREE, sizes=(1000,)), one_answer=1)
+    results = replace(make_results(THREE, sizes=(1000,)), one_answer=1)
     said = "One and the same answer to every test row: that is what 1 student gave"
-    assert said in Page(render_page(findings, make_cases(3, THREE))).sections["scores"]
-    assert said in render_summary(findings)
-    assert "One and the same answer" not in render_summary(replace(findings, one_answer=0))
+    assert said in Page(render_page(results, make_cases(3, THREE))).sections["scores"]
+    assert said in render_summary(results)
+    assert "One and the same answer" not in render_summary(replace(results, one_answer=0))

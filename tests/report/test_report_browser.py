@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from distilwhy.report.page import render_page
-from findings import add_student, make_cases, make_findings, open_answers
+from results import add_student, make_cases, make_results, open_answers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -55,7 +55,7 @@ def cases():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, cases):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render_page(make_findings(), cases), encoding="utf-8")
+    path.write_text(render_page(make_results(), cases), encoding="utf-8")
     return path.as_uri()
 
 
@@ -254,7 +254,7 @@ def test_the_pointer_shows_a_points_values(tab):
     tab.page.mouse.move(box["x"] + 4, box["y"] + 4)
     tip = tab.page.locator("#tip")
     playwright.expect(tip).to_be_visible()
-    found = next(m for m in make_findings().methods if (m.method, m.rows) == ("finetune", 500))
+    found = next(m for m in make_results().methods if (m.method, m.rows) == ("finetune", 500))
     assert f"{found.score.accuracy:.1%} (" in tip.inner_text()
     assert "500 train rows, 5 seeds" in tip.inner_text()
     tab.page.mouse.move(5, 5)
@@ -276,7 +276,7 @@ def test_a_long_text_opens_whole(browser, tmp_path):
     long = "word " * 2000
     case = replace(next(make_cases(1)), text=long)
     path = tmp_path / "long.html"
-    path.write_text(render_page(make_findings(sizes=(500,)), [case]), encoding="utf-8")
+    path.write_text(render_page(make_results(sizes=(500,)), [case]), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), PHONE)
     assert len(tab.page.inner_text("article .input")) < 1300
     tab.page.click("article .all")
@@ -298,8 +298,8 @@ def test_axe_finds_nothing(browser, address, size, scheme):
 
 def test_axe_finds_nothing_where_there_are_several_students(browser, tmp_path):
     path = tmp_path / "students.html"
-    findings = add_student(make_findings(("finetune", "step-by-step")), "minilm-l6-v2")
-    path.write_text(render_page(findings, make_cases(3)), encoding="utf-8")
+    results = add_student(make_results(("finetune", "step-by-step")), "minilm-l6-v2")
+    path.write_text(render_page(results, make_cases(3)), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), PHONE)
     tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     found = axe.Axe().run(tab.page)
@@ -313,8 +313,8 @@ def test_axe_finds_nothing_where_there_are_several_students(browser, tmp_path):
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_axe_finds_nothing_in_open_answers(browser, tmp_path, size, scheme):
     path = tmp_path / "open.html"
-    findings = open_answers(make_findings(("finetune", "step-by-step")))
-    path.write_text(render_page(findings, make_cases(3)), encoding="utf-8")
+    results = open_answers(make_results(("finetune", "step-by-step")))
+    path.write_text(render_page(results, make_cases(3)), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), size, scheme)
     tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     found = axe.Axe().run(tab.page)
@@ -327,7 +327,7 @@ def test_axe_finds_nothing_in_open_answers(browser, tmp_path, size, scheme):
 def test_many_sizes_keep_apart_on_a_phone(browser, tmp_path):
     sizes = (100, 200, 300, 500, 700, 1000, 2000, 3000, 4000)
     path = tmp_path / "sizes.html"
-    path.write_text(render_page(make_findings(("finetune",), sizes), []), encoding="utf-8")
+    path.write_text(render_page(make_results(("finetune",), sizes), []), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), PHONE)
     labels = tab.page.locator("#curve .narrow text", has_text=re.compile(r"^[\d,]+$")).all()
     shown = [label for label in labels if label.get_attribute("opacity") != "0"]
@@ -338,12 +338,12 @@ def test_many_sizes_keep_apart_on_a_phone(browser, tmp_path):
 
 
 def test_long_labels_leave_room_for_what_they_head(browser, tmp_path):
-    findings = make_findings(("finetune",), sizes=(1000,))
-    [confusion] = findings.confusions
+    results = make_results(("finetune",), sizes=(1000,))
+    [confusion] = results.confusions
     labels = [f"{name} {'and whatever else belongs to it ' * 4}" for name in confusion.labels]
-    findings = replace(findings, confusions=[replace(confusion, labels=labels)])
+    results = replace(results, confusions=[replace(confusion, labels=labels)])
     path = tmp_path / "labels.html"
-    path.write_text(render_page(findings, []), encoding="utf-8")
+    path.write_text(render_page(results, []), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), PHONE)
     head = tab.page.locator(".confusion tbody th").first.bounding_box()
     assert head["width"] <= 0.4 * PHONE["width"] + 1
@@ -354,10 +354,10 @@ def test_long_labels_leave_room_for_what_they_head(browser, tmp_path):
 def test_nothing_sticks_out_on_a_phone(browser, tmp_path, sizes):
     long = "x" * 400
     case = replace(next(make_cases(1)), id=long, text=long, gold=long)
-    findings = make_findings(sizes=sizes)
-    findings = replace(findings, name=long, how=replace(findings.how, machine=long))
+    results = make_results(sizes=sizes)
+    results = replace(results, name=long, provenance=replace(results.provenance, machine=long))
     path = tmp_path / "phone.html"
-    path.write_text(render_page(findings, [case]), encoding="utf-8")
+    path.write_text(render_page(results, [case]), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), {"width": 360, "height": 700})
     tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 360
@@ -377,7 +377,7 @@ def test_it_prints_in_light_colours(browser, address):
 
 def test_very_many_rows_open_at_once(browser, tmp_path):
     path = tmp_path / "many.html"
-    path.write_text(render_page(make_findings(), make_cases(MANY)), encoding="utf-8")
+    path.write_text(render_page(make_results(), make_cases(MANY)), encoding="utf-8")
     context = browser.new_context(viewport=DESK)
     page = context.new_page()
     started = time.perf_counter()

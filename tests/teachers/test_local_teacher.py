@@ -30,10 +30,10 @@ from typer.testing import CliRunner
 
 from distilwhy.cli.app import app
 from distilwhy.config import LocalTeacherConfig
-from distilwhy.core.prompt import Head, Prompt
+from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError, DistilwhyError, TeacherError
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import tally_annotations
+from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.store.ledger import open_ledger
@@ -225,7 +225,7 @@ def test_no_memory_for_one_prompt_is_an_error(monkeypatch):
 
 
 def prompts(count: int) -> list[Prompt]:
-    return [Prompt(str(i), Head(()), "w2 w3 " * (i * 7 % 30)) for i in range(count)]
+    return [Prompt(str(i), PromptPrefix(()), "w2 w3 " * (i * 7 % 30)) for i in range(count)]
 
 
 async def ask_all(teacher: LocalTeacher, asked: Sequence[Prompt]) -> list[Reply]:
@@ -319,7 +319,7 @@ def test_annotating_accounts_for_every_row(write_local):
     ran = CliRunner().invoke(app, ["annotate", str(path)])
     assert (ran.exit_code, ran.exception) == (0, None)
     experiment = open_experiment(path)
-    tallies = tally_annotations(experiment)
+    tallies = count_annotations(experiment)
     assert {name: (tally.rows, tally.asked) for name, tally in tallies.items()} == {
         "train": (6, 6),
         "validation": (2, 2),

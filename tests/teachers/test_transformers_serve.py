@@ -17,7 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import tally_annotations
+from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.run import publish_jsonl
 from distilwhy.students.families.seq2seq import train_tokenizer
@@ -110,7 +110,7 @@ def test_noise_is_all_accounted_for(kind: str, base_url: str, model: Path, tmp_p
     opened = open_experiment(tmp_path / "experiment.yaml")
     progress = annotate(opened)
     assert (progress.total, progress.answered, progress.failed) == (12, 12, 0)
-    tallies = tally_annotations(opened)
+    tallies = count_annotations(opened)
     assert sum(tally.asked for tally in tallies.values()) == 12
     outcomes = [tally.outcomes for tally in tallies.values()]
     assert sum(o["unparsed"] + o["truncated"] + o["refused"] for o in outcomes) == 12

@@ -13,6 +13,7 @@ from distilwhy.cli.confirm import describe_spending
 from distilwhy.cli.tables import print_json, print_line
 from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.persisted import to_plain
 from distilwhy.core.splits import SplitName
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.pipeline.annotate.overview import LabelCount, Overview, Problem
@@ -26,7 +27,7 @@ SNIPPET, EXCERPT = 160, 400
 def show_overview(found: Overview, currency: str, as_json: bool) -> None:
     """Everything that is counted, as a person reads it or as a script does."""
     if as_json:
-        print_json(asdict(found))
+        print_json(to_plain(found))
         return
     console = _console()
     _print_outcomes(console, found.tallies)
@@ -83,7 +84,7 @@ def _outcome_rows(tallies: list[OutcomeCounts]) -> Iterator[tuple[str, list[str]
         outcome: [tally.outcomes[outcome] for tally in tallies] for outcome in OUTCOMES
     }
     counts["not asked"] = [tally.rows - tally.asked for tally in tallies]
-    counts["told gold"] = [tally.told for tally in tallies]
+    counts["saw gold"] = [tally.saw_gold for tally in tallies]
     counts["no rationale"] = [tally.without_rationale for tally in tallies]
     for name, numbers in counts.items():
         if name == "ok" or any(numbers):

@@ -97,10 +97,10 @@ def demo(
 
     extent: Extent = "full" if full else "study" if study else "short"
     with _watched() as progress:
-        findings, experiment = run_demo(
+        results, experiment = run_demo(
             out, task=task, extent=extent, workers=workers, say=progress.say, watch=progress.watch()
         )
-    tables.show_findings(findings, experiment)
+    tables.show_results(results, experiment)
     tables.show_next_steps(experiment)
 
 
@@ -181,7 +181,7 @@ def annotate(
         raise typer.BadParameter("--workers is for --engine ray")
     from distilwhy.cli import tables
     from distilwhy.pipeline.annotate.run import annotate as ask
-    from distilwhy.pipeline.evaluate.run import tally_annotations
+    from distilwhy.pipeline.evaluate.run import count_annotations
 
     experiment = _open(exp)
     with _watched() as progress:
@@ -197,7 +197,7 @@ def annotate(
             wait=not no_wait,
             forget_batches=forget_batches,
         )
-    tables.show_tallies(tally_annotations(experiment))
+    tables.show_tallies(count_annotations(experiment))
 
 
 @app.command()
@@ -266,7 +266,7 @@ def _retry(
     from distilwhy.pipeline.annotate.listing import list_rows
     from distilwhy.pipeline.annotate.retry import plan_retry
     from distilwhy.pipeline.annotate.run import annotate as ask
-    from distilwhy.pipeline.evaluate.run import tally_annotations
+    from distilwhy.pipeline.evaluate.run import count_annotations
 
     again = plan_retry(experiment, list_rows(experiment, wanted), outcomes)
     if not again.keys:
@@ -275,7 +275,7 @@ def _retry(
     with _watched("run 'distilwhy annotate'") as progress:
         agree = _agree(experiment, progress, yes=yes)
         ask(experiment, watch=progress.annotation, agree=agree, budget=budget, again=again)
-    shown.show_outcomes(tally_annotations(experiment))
+    shown.show_outcomes(count_annotations(experiment))
 
 
 def _export(experiment: "Experiment", wanted: "Filter", target: Path) -> None:
@@ -294,9 +294,8 @@ def _show_annotations(
     from distilwhy.pipeline.annotate.listing import list_rows
     from distilwhy.pipeline.annotate.overview import look_over
 
-    prices = experiment.config.prices
     if wanted.is_empty:
-        shown.show_overview(look_over(experiment), prices.currency if prices else "", as_json)
+        shown.show_overview(look_over(experiment), experiment.config.currency, as_json)
     elif as_json:
         shown.print_answers(list_answers(experiment, list_rows(experiment, wanted)))
     else:
@@ -327,8 +326,8 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
 
     experiment = _open(exp)
     with _watched() as progress:
-        findings = score(experiment, progress.evaluation, workers=workers)
-    tables.show_findings(findings, experiment, as_json)
+        results = score(experiment, progress.evaluation, workers=workers)
+    tables.show_results(results, experiment, as_json)
 
 
 @app.command()
@@ -365,9 +364,9 @@ def _run(
     with _watched() as progress:
         agree = _agree(experiment, progress, yes=yes)
         watch = progress.watch()
-        findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
-    if findings:
-        tables.show_findings(findings, experiment, as_json)
+        results = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
+    if results:
+        tables.show_results(results, experiment, as_json)
         return
     from distilwhy.pipeline.status import status as look
 
@@ -388,8 +387,7 @@ def _open(exp: Path) -> "Experiment":
 def _agree(experiment: "Experiment", progress: "Progress", *, yes: bool) -> "Agree":
     from distilwhy.cli.confirm import ask_person
 
-    prices = experiment.config.prices
-    return ask_person(progress.say, progress.pause, prices.currency if prices else "", yes=yes)
+    return ask_person(progress.say, progress.pause, experiment.config.currency, yes=yes)
 
 
 @app.command()

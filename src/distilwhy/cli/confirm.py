@@ -71,19 +71,19 @@ def describe_offer(offer: Offer, currency: str) -> Iterator[str]:
     yield f"to make: {describe_estimate(offer.estimate, currency)}"
 
 
-def describe_strategy(teacher: TeacherConfig, task: Task, told: int) -> Iterator[str]:
+def describe_strategy(teacher: TeacherConfig, task: Task, saw_gold: int) -> Iterator[str]:
     """How the teacher is asked, where that is not with all exemplars, line by line.
 
     Args:
-        told: The rows whose gold label it is told.
+        saw_gold: The rows whose gold label it is shown.
     """
     if teacher.strategy == "zero-shot":
         yield "strategy   zero-shot: no exemplars, only the word to think step by step"
     if teacher.strategy == "explain-label":
         others = "few-shot" if task.exemplars else "zero-shot"
         yield (
-            f"strategy   explain-label: told the gold label of {told:,} train rows and asked why; "
-            f"about the others asked {others}"
+            f"strategy   explain-label: shown the gold label of {saw_gold:,} train rows and asked "
+            f"why; asked about the others {others}"
         )
     draw, shown = teacher.exemplars.draw, min(teacher.exemplars.shown, len(task.exemplars))
     if draw != "fixed":
@@ -123,8 +123,8 @@ def describe_batches(batches: int, calls: int) -> str:
 
 def _describe_sample(sample: Sample) -> Iterator[str]:
     right = f", {sample.right} of {sample.known} with gold are right" if sample.known else ""
-    told = f"; {sample.told} were told their gold label" if sample.told else ""
-    yield f"the first {sample.answered} answers: {sample.read} can be read{right}{told}"
+    shown = f"; for {sample.saw_gold} the teacher saw the gold label" if sample.saw_gold else ""
+    yield f"the first {sample.answered} answers: {sample.read} can be read{right}{shown}"
     most = list(sample.labels.items())[:LABELS]
     more = f", and {len(sample.labels) - LABELS} more" if len(sample.labels) > LABELS else ""
     yield "labels: " + ", ".join(f"{label} ({count})" for label, count in most) + more

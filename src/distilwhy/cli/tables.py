@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,9 @@ from distilwhy.cli.confirm import (
     describe_spending,
     describe_strategy,
 )
-from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.persisted import to_plain
+from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.comparisons import OutcomeCounts, Prediction
 from distilwhy.core.stats.curve import Efficiency
 from distilwhy.core.stats.scores import Score
@@ -34,23 +34,23 @@ if TYPE_CHECKING:
 _OUTCOMES = (*OUTCOMES, "not asked")
 
 
-def show_findings(
-    findings: Findings, experiment: "experiment.Experiment", as_json: bool = False
+def show_results(
+    results: Results, experiment: "experiment.Experiment", as_json: bool = False
 ) -> None:
     """The score table, the comparisons and where they stand."""
     if as_json:
-        print_json(findings.as_json())
+        print_json(results.as_json())
         return
     console = _console()
-    show_tallies(findings.teacher)
-    for student in findings.students:
-        _show_student(console, findings.of(student), findings.call(student))
-    if len(findings.students) > 1:
+    show_tallies(results.teacher)
+    for student in results.students:
+        _show_student(console, results.of(student), results.call(student))
+    if len(results.students) > 1:
         console.print()
-        _show_side_by_side(console, findings)
-    if single := _tell_single(findings.methods):
+        _show_side_by_side(console, results)
+    if single := _tell_single(results.methods):
         console.print(f"{single}: the intervals leave out how much training itself varies.")
-    for said in cautions(findings):
+    for said in cautions(results):
         console.print(f"\n{said}", style="yellow", soft_wrap=True)
     console.print(f"\nreport:  {escape(str(experiment.folder.page))}", soft_wrap=True)
 
@@ -63,7 +63,7 @@ def _tell_single(methods: Sequence[MethodScore]) -> str:
     return f"One seed of {', '.join(single)}" if single else ""
 
 
-def _show_student(console: Console, scores: Findings, who: str) -> None:
+def _show_student(console: Console, scores: Results, who: str) -> None:
     """What was found of one student, on each number of train rows; ``who`` names it."""
     sizes = list(dict.fromkeys(found.rows for found in scores.methods))
     title = f"Test accuracy of {who}" if who else "Test accuracy"
@@ -77,7 +77,7 @@ def _show_student(console: Console, scores: Findings, who: str) -> None:
         _show_efficiency(console, found, who)
 
 
-def _show_side_by_side(console: Console, scores: Findings) -> None:
+def _show_side_by_side(console: Console, scores: Results) -> None:
     """Which student to ship: those on the most train rows that all were taught on, the best
     first."""
     rows = method_rows(scores)
@@ -94,7 +94,7 @@ def _show_side_by_side(console: Console, scores: Findings) -> None:
     console.print(table)
 
 
-def _show_size(console: Console, scores: Findings, rows: int | None, title: str) -> None:
+def _show_size(console: Console, scores: Results, rows: int | None, title: str) -> None:
     """The table and the comparisons at one number of train rows."""
     table = _table(title, "method", "accuracy", "95 % interval", "seeds", "each seed")
     if (teacher := scores.teacher.get("test")) and teacher.score:
@@ -164,7 +164,7 @@ def show_tallies(tallies: Mapping[str, OutcomeCounts]) -> None:
     seen = [what for what in _OUTCOMES if what == "ok" or any(c[what] for c in counts.values())]
     table = _table("Teacher's answers", "split", "rows", *seen, "accuracy")
     for name, tally in tallies.items():
-        unknown = "told" if tally.told else "no gold" if tally.asked else ""
+        unknown = "saw gold" if tally.saw_gold else "no gold" if tally.asked else ""
         accuracy = _share(tally.score) if tally.score else unknown
         shown = [str(counts[name][what]) for what in seen]
         table.add_row(name, str(tally.rows), *shown, accuracy)
@@ -174,10 +174,10 @@ def show_tallies(tallies: Mapping[str, OutcomeCounts]) -> None:
         if tally.problem:
             row, problem = tally.problem
             console.print(escape(f"unread, e.g. {name} row {row}: {problem}"), soft_wrap=True)
-        if tally.told:
+        if tally.saw_gold:
             console.print(
-                f"{name}: the teacher was told the gold label of {tally.told:,} rows, so they say "
-                "nothing of its accuracy"
+                f"{name}: the teacher was shown the gold label of {tally.saw_gold:,} rows, so they "
+                "say nothing about its accuracy"
             )
         if tally.without_rationale:
             came = counted(tally.without_rationale, "answer")
@@ -192,7 +192,7 @@ def _counts(tally: OutcomeCounts) -> dict[str, int]:
 def show_status(found: "status.Status", as_json: bool) -> None:
     """How far an experiment is."""
     if as_json:
-        print_json(asdict(found))
+        print_json(to_plain(found))
         return
     console = _console()
     console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
@@ -221,7 +221,7 @@ def show_status(found: "status.Status", as_json: bool) -> None:
 def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: bool) -> None:
     """What will be done, with one whole prompt."""
     if as_json:
-        print_json(asdict(found))
+        print_json(to_plain(found))
         return
     console, config = _console(), experiment.config
     console.rule(f"one whole prompt, for row {escape(found.prompt_id)}", style="dim")
@@ -231,7 +231,7 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         bare = found.without_gold[name]
         note = f", {bare} without gold" if bare else ""
         console.print(f"{name:<11}{count} rows{note}")
-    for line in describe_strategy(config.teacher, experiment.task, found.told):
+    for line in describe_strategy(config.teacher, experiment.task, found.saw_gold):
         console.print(line, soft_wrap=True)
     missing = found.calls - found.answered
     missing -= found.under_way
@@ -243,7 +243,7 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         f"{found.answered} answered{waiting}, {missing} to make{more}",
         soft_wrap=True,
     )
-    currency = config.prices.currency if config.prices else ""
+    currency = config.currency
     if found.estimate:
         console.print(f"price      {describe_estimate(found.estimate, currency)}", soft_wrap=True)
     if found.repaid:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from math import sqrt
 from statistics import fmean, stdev
 
-from distilwhy.core.cost import Prices, Tokens
+from distilwhy.core.cost import Prices, Usage
 
 BYTES_A_TOKEN = 4.0
 SPREAD = 0.3
@@ -163,7 +163,7 @@ def _mean(values: Sequence[float]) -> Range:
 
 def _cost(read: Range, written: Range, prices: Prices, batch: bool) -> Range:
     low, high = (
-        prices.of(Tokens(round(r), round(w), batch=batch))
+        prices.of(Usage(round(r), round(w), batch=batch))
         for r, w in ((read.low, written.low), (read.high, written.high))
     )
     return Range(float(low), float(high))

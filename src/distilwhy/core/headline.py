@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from distilwhy.core.findings import MethodScore
+from distilwhy.core.results import MethodScore
 from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.core.student_id import MAIN, extent
 
@@ -22,14 +22,14 @@ _BASELINES = {
 def write_headline(
     comparisons: Sequence[MethodComparison],
     methods: Sequence[MethodScore],
-    told: int = 0,
+    saw_gold: int = 0,
     students: Sequence[str] = ("",),
 ) -> str:
     """What the comparisons of one student on the most train rows say, in a few sentences.
 
     Args:
         methods: That student's.
-        told: How many train rows the teacher was told the gold label of.
+        saw_gold: How many train rows the teacher was shown the gold label of.
         students: The names of all students; the first is the one that is spoken of.
     """
     if not comparisons:
@@ -61,10 +61,10 @@ def write_headline(
     if len(students) > 1:
         others = " and ".join(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
         said.append(f"All this is of the student {students[0] or MAIN}; {others} may differ.")
-    if told:
+    if saw_gold:
         said.append(
-            f"The teacher was told the gold label of {told:,} train rows and gave the reasons: on "
-            "these its labels are gold."
+            f"The teacher was shown the gold label of {saw_gold:,} train rows and gave the "
+            "reasons; on these its labels are gold."
         )
     if any(_has_one_seed(scores, *pair) for pair in whole if pair[0] == method):
         said.append("That is one seed: how much training itself varies is left out.")

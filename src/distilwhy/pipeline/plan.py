@@ -4,7 +4,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.estimate import Estimate, as_money
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
@@ -32,7 +31,7 @@ class Plan:
         without_gold: Of those, the ones that have no gold label.
         prompt: One whole prompt, as the teacher would see it.
         prompt_id: The row that it asks about.
-        told: The train rows whose gold label the teacher is told.
+        saw_gold: The train rows whose gold label the teacher is shown.
         calls: The calls of an annotation from nothing; explanations are among them as far as
             the answers tell yet which rows need one.
         answered: Those that the ledger holds.
@@ -52,7 +51,7 @@ class Plan:
     without_gold: dict[str, int]
     prompt: str
     prompt_id: str
-    told: int
+    saw_gold: int
     calls: int
     answered: int
     under_way: int
@@ -87,7 +86,7 @@ def plan(experiment: Experiment) -> Plan:
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
         prompt=experiment.inquiry.prompt(first).as_text(),
         prompt_id=first.id,
-        told=_count_told(experiment),
+        saw_gold=_count_shown_gold(experiment),
         calls=calls.calls,
         answered=calls.answered,
         under_way=calls.under_way,
@@ -121,10 +120,8 @@ def _survey(experiment: Experiment) -> PendingWork:
 def _warnings(experiment: Experiment) -> list[str]:
     config, warnings = experiment.config, []
     teacher = config.teacher
-    if isinstance(teacher, HttpTeacherConfig):
-        name = teacher.api_key_env
-        if name and not os.environ.get(name):
-            warnings.append(f"${name} is not set: export your key under that name to annotate")
+    if (name := teacher.key_variable) and not os.environ.get(name):
+        warnings.append(f"${name} is not set: export your key under that name to annotate")
     if teacher.explain_wrong and not _count_known(experiment):
         warnings.append(
             "no annotated train row has a gold label: teacher.explain_wrong does nothing"
@@ -137,7 +134,7 @@ def _warnings(experiment: Experiment) -> list[str]:
     reads = [method.name for method in experiment.methods if method.asks_teacher]
     if teacher.strategy == "explain-label" and reads:
         warnings.append(
-            f"method {reads[0]!r} learns to read reasons of a teacher told the gold label, "
+            f"method {reads[0]!r} learns to read reasons of a teacher shown the gold label, "
             "and will be given others when it answers; take it out of 'methods', or ask by another "
             "teacher.strategy"
         )
@@ -148,7 +145,7 @@ def _warnings(experiment: Experiment) -> list[str]:
 
 def _warn_of_exemplars(experiment: Experiment) -> list[str]:
     teacher, pool = experiment.config.teacher, experiment.task.exemplars
-    if isinstance(teacher, RecordedTeacherConfig):
+    if teacher.is_recorded:
         return []
     if teacher.strategy == "few-shot" and not pool:
         return [
@@ -182,9 +179,9 @@ def _warn_of_budget(experiment: Experiment, expected: Estimate | None) -> list[s
     return [f"teacher.budget leaves {money}, and the missing calls cost {least} at the least"]
 
 
-def _count_told(experiment: Experiment) -> int:
-    told = experiment.config.teacher.strategy == "explain-label"
-    return _count_known(experiment) if told else 0
+def _count_shown_gold(experiment: Experiment) -> int:
+    shows_gold = experiment.config.teacher.strategy == "explain-label"
+    return _count_known(experiment) if shows_gold else 0
 
 
 def _count_known(experiment: Experiment) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.student_id import StudentId
-from distilwhy.pipeline.evaluate.run import tally_annotations
+from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import list_cells, sift_trained
 from distilwhy.store.batches import BatchBook, UnderWay
@@ -51,7 +51,7 @@ def status(experiment: Experiment) -> Status:
     _, outdated = sift_trained(experiment, cells)
     return Status(
         str(experiment.folder.path),
-        tally_annotations(experiment),
+        count_annotations(experiment),
         _under_way(experiment),
         [_student(experiment, cell, cell in outdated) for cell in cells],
         read_json(experiment.folder.results),

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from distilwhy.core.findings import Case
+from distilwhy.core.results import Case
 from distilwhy.report.marks import TEACHER
 
 CHUNK = 1000

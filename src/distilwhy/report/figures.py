@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
 
-from distilwhy.core.findings import Findings
+from distilwhy.core.results import Results
 from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.report.charts import (
     Chart,
@@ -28,28 +28,28 @@ class Figure:
     records: Sequence[Mapping[str, object]]
 
 
-def draw_figures(findings: Findings) -> Iterator[tuple[str, bytes]]:
+def draw_figures(results: Results) -> Iterator[tuple[str, bytes]]:
     """Each figure as PNG, SVG and CSV: the names of the files, and what they hold.
 
     ``curve`` where the study has several numbers of train rows, ``accuracy`` on the most of
     them, and ``differences`` where methods were compared; for each student that the study names
     the same with its name, as ``curve-small``.
     """
-    for figure in (f for student in findings.students for f in _figures(findings, student)):
+    for figure in (f for student in results.students for f in _figures(results, student)):
         yield f"{figure.name}.png", draw_png(figure.chart)
         yield f"{figure.name}.svg", draw_svg(figure.chart).encode()
         yield f"{figure.name}.csv", _csv(figure.records).encode()
 
 
-def _figures(whole: Findings, student: str) -> list[Figure]:
-    findings, teacher = whole.of(student), teacher_score(whole)
+def _figures(whole: Results, student: str) -> list[Figure]:
+    results, teacher = whole.of(student), teacher_score(whole)
     ending = f"-{student}" if student else ""
     name = ", ".join(part for part in (whole.name, whole.call(student)) if part)
-    accuracies = accuracy_marks(on_most_rows(findings.methods), teacher)
+    accuracies = accuracy_marks(on_most_rows(results.methods), teacher)
     title = f"{name}: accuracy"
     figures = []
-    if findings.curves:
-        marks = curve_marks(findings.curves)
+    if results.curves:
+        marks = curve_marks(results.curves)
         chart = curve_chart(marks, teacher, Sheet(title=title))
         figures.append(Figure(f"curve{ending}", chart, [_mark_record(mark) for mark in marks]))
     if accuracies:
@@ -57,9 +57,9 @@ def _figures(whole: Findings, student: str) -> list[Figure]:
         figures.append(
             Figure(f"accuracy{ending}", chart, [_mark_record(mark) for mark in accuracies])
         )
-    if findings.comparisons:
-        chart = difference_chart(findings.comparisons, Sheet(title=f"{name}: who beat whom"))
-        records = [_versus_record(one) for one in findings.comparisons]
+    if results.comparisons:
+        chart = difference_chart(results.comparisons, Sheet(title=f"{name}: who beat whom"))
+        records = [_versus_record(one) for one in results.comparisons]
         figures.append(Figure(f"differences{ending}", chart, records))
     return figures
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.curve import Curve
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import extent
@@ -60,9 +60,9 @@ def on_most_rows(methods: Sequence[MethodScore]) -> list[MethodScore]:
     return list(most.values())
 
 
-def teacher_score(findings: Findings) -> Score | None:
+def teacher_score(results: Results) -> Score | None:
     """The teacher's on the test rows, as far as it was asked about them."""
-    tally = findings.teacher.get("test")
+    tally = results.teacher.get("test")
     return tally.score if tally else None
 
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from distilwhy.core.findings import Breakdown, Case, Confusion, Findings
 from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.results import Breakdown, Case, Confusion, Results
 from distilwhy.core.stats.curve import Efficiency
 from distilwhy.report import words
 from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
@@ -65,31 +65,31 @@ class View:
     efficiency: Sequence[Efficiency]
 
 
-def render_page(findings: Findings, cases: Iterable[Case]) -> str:
+def render_page(results: Results, cases: Iterable[Case]) -> str:
     """The report of a study.
 
     Args:
         cases: The test rows to look at.
     """
-    who = _who(findings)
+    who = _who(results)
     script, style = _read("page.js"), _palette() + _read("page.css")
     page = _template().render(
-        findings=findings,
-        headline=re.split(r"(?<=[.!?]) (?=[A-Z])", _unbroken(findings.headline)),
-        dateline=_dateline(findings),
-        verdicts=judge_all(findings.comparisons, findings.how.rows.get("train")),
-        shown=findings.call(findings.students[0]),
-        views=_views(findings),
-        fitted=any(curve.fit for curve in findings.curves),
-        teacher_row=teacher_rows(findings),
-        scores=[(n, list(rows)) for n, rows in groupby(method_rows(findings), lambda r: r.rows)],
-        confusions=_students_first(findings.confusions),
-        breakdowns=_students_first(findings.breakdowns),
-        bill_lines=bill_lines(findings.bill),
-        missing=missing(findings.bill),
-        cautions=cautions(findings),
-        wrong_rationales=wrong_rationales(on_most_rows(findings.of(findings.students[0]).methods)),
-        seeds=seeds(findings),
+        results=results,
+        headline=re.split(r"(?<=[.!?]) (?=[A-Z])", _unbroken(results.headline)),
+        dateline=_dateline(results),
+        verdicts=judge_all(results.comparisons, results.provenance.rows.get("train")),
+        shown=results.call(results.students[0]),
+        views=_views(results),
+        fitted=any(curve.fit for curve in results.curves),
+        teacher_row=teacher_rows(results),
+        scores=[(n, list(rows)) for n, rows in groupby(method_rows(results), lambda r: r.rows)],
+        confusions=_students_first(results.confusions),
+        breakdowns=_students_first(results.breakdowns),
+        bill_lines=bill_lines(results.bill),
+        missing=missing(results.bill),
+        cautions=cautions(results),
+        wrong_rationales=wrong_rationales(on_most_rows(results.of(results.students[0]).methods)),
+        seeds=seeds(results),
         about=Markup(dump_json(_about(who))),
         chunks=[Markup(chunk) for chunk in pack_cases(cases, who)],
         script=Markup(script),
@@ -147,14 +147,14 @@ def _unbroken(text: str) -> str:
     return re.sub(r"\([^()]*\)", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
-def _dateline(findings: Findings) -> list[str]:
-    rows, methods = findings.how.rows, {found.method for found in findings.methods}
-    students = len(findings.students)
+def _dateline(results: Results) -> list[str]:
+    rows, methods = results.provenance.rows, {found.method for found in results.methods}
+    students = len(results.students)
     return [
-        findings.how.started[:10],
+        results.provenance.started[:10],
         *([words.counted(students, "student")] if students > 1 else []),
         words.counted(len(methods), "method"),
-        words.counted(len(seeds(findings)), "seed"),
+        words.counted(len(seeds(results)), "seed"),
         *(
             f"{words.count(rows[split])} {split} rows"
             for split in ("train", "test")
@@ -163,32 +163,32 @@ def _dateline(findings: Findings) -> list[str]:
     ]
 
 
-def _views(findings: Findings) -> list[View]:
+def _views(results: Results) -> list[View]:
     """Each student's drawing and what belongs to it; all of them have the same scale."""
-    all_own = [findings.of(student) for student in findings.students]
-    teacher = teacher_score(findings)
+    all_own = [results.of(student) for student in results.students]
+    teacher = teacher_score(results)
     reach = [(mark.low, mark.high) for own in all_own for mark in _marks(own)]
     reach += [(teacher.low, teacher.high)] if teacher else []
     extent = (min(low for low, _ in reach), max(high for _, high in reach))
     sheet = Sheet(IN_PAGE, extent=extent if len(all_own) > 1 else None)
     return [
-        View(findings.call(own.students[0]), _draw(own, sheet), _key(own), own.efficiency)
+        View(results.call(own.students[0]), _draw(own, sheet), _key(own), own.efficiency)
         for own in all_own
     ]
 
 
-def _marks(findings: Findings) -> list[Mark]:
+def _marks(results: Results) -> list[Mark]:
     """The curves, or without any the accuracies."""
-    if findings.curves:
-        return curve_marks(findings.curves)
-    return accuracy_marks(on_most_rows(findings.methods), teacher_score(findings))
+    if results.curves:
+        return curve_marks(results.curves)
+    return accuracy_marks(on_most_rows(results.methods), teacher_score(results))
 
 
-def _draw(findings: Findings, sheet: Sheet) -> Drawing:
+def _draw(results: Results, sheet: Sheet) -> Drawing:
     """What its marks say, in the page's own colours."""
-    marks, teacher, charts = _marks(findings), teacher_score(findings), []
+    marks, teacher, charts = _marks(results), teacher_score(results), []
     for width in (WIDE, NARROW):
-        if findings.curves:
+        if results.curves:
             charts.append(curve_chart(marks, teacher, replace(sheet, width=width)))
         else:
             charts.append(accuracy_chart(marks, replace(sheet, width=width - NAMES)))
@@ -196,9 +196,9 @@ def _draw(findings: Findings, sheet: Sheet) -> Drawing:
     return Drawing(wide, narrow)
 
 
-def _key(findings: Findings) -> list[tuple[str, str]]:
+def _key(results: Results) -> list[tuple[str, str]]:
     """Every method that has a curve, with its accuracy on the most rows, the best first."""
-    last = [(curve.method, curve.points[-1].score.accuracy) for curve in findings.curves]
+    last = [(curve.method, curve.points[-1].score.accuracy) for curve in results.curves]
     return [(name, words.percent(share)) for name, share in sorted(last, key=lambda one: -one[1])]
 
 
@@ -212,11 +212,11 @@ def _shade(number: int, row: Sequence[int]) -> str:
     return f"s{sum(share > step for step in (0, 0.05, 0.2, 0.5))}"
 
 
-def _who(findings: Findings) -> list[str]:
+def _who(results: Results) -> list[str]:
     """Everyone who answered the test rows: the first student's methods, then the teacher if it
     was asked."""
-    test = findings.teacher.get("test")
-    methods = dict.fromkeys(found.method for found in findings.of(findings.students[0]).methods)
+    test = results.teacher.get("test")
+    methods = dict.fromkeys(found.method for found in results.of(results.students[0]).methods)
     return [*methods, *([TEACHER] if test and test.asked else [])]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.student_id import extent
 from distilwhy.report.marks import TEACHER, teacher_score
 from distilwhy.report.words import (
@@ -43,18 +43,18 @@ class ScoreRow:
     student: str = ""
 
 
-def teacher_rows(findings: Findings) -> list[ScoreRow]:
+def teacher_rows(results: Results) -> list[ScoreRow]:
     """The teacher on the test rows; nothing where it was not asked about them."""
-    score = teacher_score(findings)
+    score = teacher_score(results)
     return [ScoreRow(TEACHER, "", percent(score.accuracy), interval(score))] if score else []
 
 
-def method_rows(findings: Findings) -> list[ScoreRow]:
+def method_rows(results: Results) -> list[ScoreRow]:
     """Every student's every method: on the most train rows first, and there the best first."""
-    whole = findings.how.rows.get("train")
-    found = sorted(findings.methods, key=lambda one: (-extent(one.rows), -one.score.accuracy))
+    whole = results.provenance.rows.get("train")
+    found = sorted(results.methods, key=lambda one: (-extent(one.rows), -one.score.accuracy))
     return [
-        _score_row(one, train_rows(one.rows, whole), findings.call(one.student)) for one in found
+        _score_row(one, train_rows(one.rows, whole), results.call(one.student)) for one in found
     ]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.curve import Efficiency
 from distilwhy.report.words import count, counted, listed, points
 
@@ -37,28 +37,28 @@ def wrong_rationales(methods: Sequence[MethodScore]) -> str:
     )
 
 
-def cautions(findings: Findings) -> list[str]:
+def cautions(results: Results) -> list[str]:
     """What scores are not to be trusted for: students that are left out, or that learnt nothing."""
     said = []
-    if findings.one_answer:
+    if results.one_answer:
         said.append(
             f"One and the same answer to every test row: that is what "
-            f"{counted(findings.one_answer, 'student')} gave, and so learnt nothing from the text. "
+            f"{counted(results.one_answer, 'student')} gave, and so learnt nothing from the text. "
             "Their scores say nothing of the reasons. Try another training.lr, as a rule a lower "
             "one, or more training.steps."
         )
-    if findings.outdated:
+    if results.outdated:
         said.append(
-            f"Out of date and left out: {counted(findings.outdated, 'trained student')}, as the "
+            f"Out of date and left out: {counted(results.outdated, 'trained student')}, as the "
             "experiment or its annotations have changed since. 'run' brings them up to date, and "
             "'compare' those of a study."
         )
     return said
 
 
-def seeds(findings: Findings) -> list[int]:
+def seeds(results: Results) -> list[int]:
     """Every seed that a student was trained with."""
-    return sorted({student.seed for found in findings.methods for student in found.students})
+    return sorted({student.seed for found in results.methods for student in found.students})
 
 
 def _matching(found: Efficiency) -> str:

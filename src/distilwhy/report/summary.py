@@ -1,9 +1,9 @@
-"""A study's findings in Markdown, for a README or a model card."""
+"""A study's results in Markdown, for a README or a model card."""
 
 import re
 from collections.abc import Iterable, Sequence
 
-from distilwhy.core.findings import Findings, How
+from distilwhy.core.results import Provenance, Results
 from distilwhy.report.bill import Line, bill_lines, missing
 from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, seeds
@@ -24,22 +24,22 @@ _COLUMNS = (
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
-def render_summary(findings: Findings) -> str:
+def render_summary(results: Results) -> str:
     """Headline, scores, comparisons, what rows are worth, the bill, and how it was done."""
-    methods, shown = method_rows(findings), findings.call(findings.students[0])
+    methods, shown = method_rows(results), results.call(results.students[0])
     parts = [
-        f"# {_plain(findings.name)}",
-        _plain(findings.headline),
-        _table([*teacher_rows(findings), *methods]),
-        *cautions(findings),
+        f"# {_plain(results.name)}",
+        _plain(results.headline),
+        _table([*teacher_rows(results), *methods]),
+        *cautions(results),
         *dict.fromkeys(f"{row.method} {row.note}." for row in methods if row.note),
-        *_comparisons(findings),
-        *_efficiency(findings),
+        *_comparisons(results),
+        *_efficiency(results),
         f"## What it cost{f', with the student {shown}' if shown else ''}",
-        _list(map(_bill_line, bill_lines(findings.bill))),
-        missing(findings.bill),
+        _list(map(_bill_line, bill_lines(results.bill))),
+        missing(results.bill),
         "## How it was done",
-        _list(_how(findings.how, seeds(findings))),
+        _list(_provenance(results.provenance, seeds(results))),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -66,8 +66,8 @@ def _cells(row: ScoreRow) -> list[str]:
     ]
 
 
-def _comparisons(findings: Findings) -> list[str]:
-    verdicts = judge_all(findings.comparisons, findings.how.rows.get("train"))
+def _comparisons(results: Results) -> list[str]:
+    verdicts = judge_all(results.comparisons, results.provenance.rows.get("train"))
     parts = ["## Comparisons"] if verdicts.groups else []
     for group in verdicts.groups:
         parts.append(f"{group.title}:")
@@ -82,24 +82,24 @@ def _comparisons(findings: Findings) -> list[str]:
     return [*parts, note] if parts else []
 
 
-def _efficiency(findings: Findings) -> list[str]:
+def _efficiency(results: Results) -> list[str]:
     told = [
-        f"{f'{findings.call(one.student)} {one.method}'.lstrip()}: "
+        f"{f'{results.call(one.student)} {one.method}'.lstrip()}: "
         f"{' '.join(efficiency_sentences(one))}"
-        for one in findings.efficiency
+        for one in results.efficiency
     ]
     return ["## What rows are worth", _list(told)] if told else []
 
 
-def _how(how: How, all_seeds: Sequence[int]) -> list[str]:
-    versions = ", ".join(f"{name} {version}" for name, version in how.versions.items())
+def _provenance(provenance: Provenance, all_seeds: Sequence[int]) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
     return [
-        f"Written {_plain(how.started)}",
-        f"Machine: {_plain(how.machine)}",
+        f"Written {_plain(provenance.started)}",
+        f"Machine: {_plain(provenance.machine)}",
         f"Versions: {_plain(versions)}",
         f"Seeds: {', '.join(map(str, all_seeds))}",
-        f"Rows: {', '.join(f'{count(rows)} {split}' for split, rows in how.rows.items())}",
-        *(f"SHA-256 of {what}: `{value}`" for what, value in how.hashes.items()),
+        f"Rows: {', '.join(f'{count(rows)} {split}' for split, rows in provenance.rows.items())}",
+        *(f"SHA-256 of {what}: `{value}`" for what, value in provenance.hashes.items()),
     ]
 
 

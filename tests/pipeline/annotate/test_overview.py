@@ -11,7 +11,7 @@ from distilwhy.pipeline.annotate.listing import Filter, list_rows
 from distilwhy.pipeline.annotate.overview import LabelCount, Overview, VoteShare, look_over
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import tally_annotations
+from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from endpoint import Endpoint, fails, says
 
@@ -50,7 +50,7 @@ def test_everything_is_counted(opened):
     experiment = opened()
     annotate(experiment)
     found = look_over(experiment)
-    assert found.tallies == tally_annotations(experiment)
+    assert found.tallies == count_annotations(experiment)
     problems = {(p.outcome, p.problem): p.count for p in found.problems}
     assert problems == {
         ("unparsed", "the answer names none of the choices"): 2,
@@ -106,13 +106,13 @@ def test_labels_that_the_teacher_was_told_are_not_its_own(opened, endpoint: Endp
     experiment = opened({"teacher.strategy": "explain-label"})
     annotate(experiment)
     found = look_over(experiment)
-    assert found.tallies == tally_annotations(experiment)
-    assert found.tallies["train"].told == 9
+    assert found.tallies == count_annotations(experiment)
+    assert found.tallies["train"].saw_gold == 9
     assert found.labels == [LabelCount("damage", 1, 1)]
-    assert [p.problem for p in found.problems] == ["it was told that … is right, and answers …"]
+    assert [p.problem for p in found.problems] == ["it was shown that … is right, but answers …"]
     rows = {row.example.id: row.annotation for row in iterate_rows(experiment)}
     assert rows == experiment.read_annotations()
-    assert "told gold" in call("annotations", experiment.file).stdout
+    assert "saw gold" in call("annotations", experiment.file).stdout
 
 
 def test_options_of_their_own_are_counted_by_place(write_experiment, endpoint: Endpoint):

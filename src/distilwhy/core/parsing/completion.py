@@ -46,7 +46,7 @@ class Annotation:
         votes: Then also each label with its share of the readable answers, the largest first.
         explanation: The reasons for the gold label, where the teacher was asked for them
             because it disagreed; else "".
-        told: Whether the teacher was told the gold label before it answered, so that its label
+        saw_gold: Whether the teacher was shown the gold label before it answered, so that its label
             says nothing about how good it is.
     """
 
@@ -58,7 +58,7 @@ class Annotation:
     others: tuple[str, ...] = ()
     votes: tuple[tuple[str, float], ...] = ()
     explanation: str = ""
-    told: bool = False
+    saw_gold: bool = False
 
     @property
     def rationales(self) -> tuple[str, ...]:

@@ -68,14 +68,14 @@ class Inquiry:
         """What prompts show some or all of."""
         return self._prompter.task.exemplars
 
-    def tells(self, example: Example) -> bool:
-        """Whether the teacher is told a row's gold label from the first."""
+    def shows_gold(self, example: Example) -> bool:
+        """Whether the teacher is shown a row's gold label from the first."""
         strategy, known = self.config.strategy, example.gold is not None
         return strategy == "explain-label" and known and self._is_learnt(example)
 
     def prompt(self, example: Example) -> Prompt:
         """What asks about a row."""
-        return self._prompter.prompt(example, tells=self.tells(example))
+        return self._prompter.prompt(example, show_gold=self.shows_gold(example))
 
     def answer_calls(self) -> Iterator[Call]:
         """The calls that ask for answers: as many samples of each row as are wanted.
@@ -132,7 +132,7 @@ class Inquiry:
             return [entry for entry in ledger.entries(keys) if entry.completion.error is None]
 
     def _explanation_call(self, example: Example) -> Call:
-        prompt = self._prompter.prompt(example, tells=True)
+        prompt = self._prompter.prompt(example, show_gold=True)
         return Call(call_key(self.teacher.request(prompt)), prompt, again=True)
 
     def _misjudged(
@@ -162,14 +162,14 @@ class Inquiry:
         return [call_key(request, sample) for sample in range(self.config.samples)]
 
     def read_answer(self, example: Example, completion: Completion) -> Annotation:
-        """One answer, read alone; where the teacher was told the gold label it must keep to it."""
+        """One answer, read alone; where the teacher was shown the gold label it must keep to it."""
         read = self._read(example, completion)
-        return hold_to_gold(self.task.answer, example, read) if self.tells(example) else read
+        return hold_to_gold(self.task.answer, example, read) if self.shows_gold(example) else read
 
     def join(self, example: Example, read: Sequence[Annotation]) -> Annotation:
-        """The annotation of a row; votes among replies that were told what to say are none."""
+        """The annotation of a row; votes among replies that were shown the answer are none."""
         joined = join_samples(self.task.answer, read)
-        return replace(joined, votes=(), told=True) if self.tells(example) else joined
+        return replace(joined, votes=(), saw_gold=True) if self.shows_gold(example) else joined
 
     def _read_explanations(
         self, ledger: Ledger, rows: Sequence[Example], answers: Mapping[str, Annotation]

@@ -8,13 +8,9 @@ from itertools import chain, islice
 import numpy as np
 
 from distilwhy.config import (
-    HttpTeacherConfig,
-    LocalTeacherConfig,
-    RecordedTeacherConfig,
     Settings,
 )
-from distilwhy.core.cost import Prices
-from distilwhy.core.estimate import Counted, Estimate, Measured, Pace, estimate
+from distilwhy.core.estimate import Counted, Estimate, Measured, estimate
 from distilwhy.core.prompt import Prompt, render_reply
 from distilwhy.pipeline.annotate.call import Call
 from distilwhy.pipeline.annotate.calls import Inquiry
@@ -164,19 +160,19 @@ def measure(ledger: Ledger, calls: Sequence[Call]) -> list[Measured]:
 def estimate_calls(inquiry: Inquiry, config: Settings, calls: int, basis: Basis) -> Estimate | None:
     """What so many calls will take; None where there is nothing to pay."""
     teacher = config.teacher
-    if isinstance(teacher, RecordedTeacherConfig):
+    if teacher.is_recorded:
         return None
     replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.exemplars]
     return estimate(
         calls,
         round(basis.sent),
         basis.known,
-        _pace(teacher),
-        Prices(**config.prices.model_dump()) if config.prices else None,
+        teacher.pace,
+        config.price_list,
         reply=sum(replies) / len(replies) if replies else 0.0,
-        longest=teacher.max_tokens,
-        counted=_count(inquiry, teacher, basis.some),
-        batch=config.by_batch,
+        longest=teacher.reply_limit,
+        counted=_count(inquiry, teacher.tokenizer_name, basis.some),
+        batch=teacher.by_batch,
     )
 
 
@@ -191,19 +187,9 @@ def _count_repaid(experiment: Experiment, standing: Coverage, ledger: Ledger) ->
     return repaid
 
 
-def _count(
-    inquiry: Inquiry, teacher: HttpTeacherConfig | LocalTeacherConfig, prompts: Sequence[Prompt]
-) -> Counted | None:
+def _count(inquiry: Inquiry, tokenizer: str | None, prompts: Sequence[Prompt]) -> Counted | None:
     """The tokens of some prompts; None where the teacher has no tokenizer."""
     tokens = inquiry.teacher.count(prompts) if prompts else None
     if tokens is None:
         return None
-    name = teacher.model if isinstance(teacher, LocalTeacherConfig) else teacher.tokenizer
-    return Counted(f"the tokenizer of {name}", [prompt.size for prompt in prompts], tokens)
-
-
-def _pace(teacher: HttpTeacherConfig | LocalTeacherConfig) -> Pace:
-    if isinstance(teacher, LocalTeacherConfig):
-        # What is known of each of its answers is the share of a batch's time.
-        return Pace(concurrency=1)
-    return Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute)
+    return Counted(f"the tokenizer of {tokenizer}", [prompt.size for prompt in prompts], tokens)

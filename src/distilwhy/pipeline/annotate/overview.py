@@ -9,11 +9,11 @@ from itertools import groupby
 
 import numpy as np
 
-from distilwhy.config import RecordedTeacherConfig
+from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.parsing.completion import Annotation, Outcome
 from distilwhy.core.splits import SplitName
-from distilwhy.core.stats.comparisons import OutcomeCounts, tally
+from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.records import Answer, Row, iterate_rows
 from distilwhy.pipeline.annotate.spending import Spending, spending
@@ -118,10 +118,9 @@ def look_over(experiment: Experiment) -> Overview:
     """Read every answer that the ledger holds for these rows, one after the other."""
     counts = _Counts(experiment)
     tallies = {
-        split: tally(experiment.task.answer, map(counts.add, rows))
+        split: count_outcomes(experiment.task.answer, map(counts.add, rows))
         for split, rows in groupby(iterate_rows(experiment), key=lambda row: row.split)
     }
-    is_recorded = isinstance(experiment.config.teacher, RecordedTeacherConfig)
     answers, labels = counts.answers, counts.labels
     return Overview(
         tallies=tallies,
@@ -132,7 +131,7 @@ def look_over(experiment: Experiment) -> Overview:
         models=dict(answers.models.most_common()),
         first=answers.first,
         last=answers.last,
-        latency=None if is_recorded else _latency(answers.seconds),
+        latency=None if experiment.config.teacher.is_recorded else _latency(answers.seconds),
         by_place=labels.by_place,
         labels=labels.counts(),
         votes=_vote_share(labels.shares),
@@ -148,7 +147,7 @@ class _Counts:
         self.explained = 0
 
     def add(self, row: Row) -> tuple[Example, Annotation | None]:
-        """Count a row, and give it as ``tally`` wants it."""
+        """Count a row, and give it as ``count_outcomes`` wants it."""
         self.labels.add(row)
         for answer in row.calls:
             self.answers.add(row, answer)
@@ -190,7 +189,7 @@ class _AnswerCount:
 
 class _LabelCount:
     """The labels of rows that were asked about, and how sure the votes for them are. Labels that
-    the teacher was told are not its own."""
+    the teacher was shown are not its own."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._answer = experiment.task.answer
@@ -200,7 +199,7 @@ class _LabelCount:
         self._gold: Counter[str] = Counter()
 
     def add(self, row: Row) -> None:
-        if row.annotation is None or row.annotation.told:
+        if row.annotation is None or row.annotation.saw_gold:
             return
         if row.annotation.label is not None:
             self._teacher[self._name(row.example, row.annotation.label)] += 1
@@ -249,9 +248,5 @@ def _count_tokens(experiment: Experiment) -> tuple[int, int, int]:
     if not experiment.folder.ledger.is_file():
         return 0, 0, 0
     with open_ledger(experiment.folder.ledger) as ledger:
-        billed = [tokens for tokens, certain in ledger.billed() if certain]
-    return (
-        sum(tokens.input or 0 for tokens in billed),
-        sum(tokens.cached or 0 for tokens in billed),
-        sum(tokens.output or 0 for tokens in billed),
-    )
+        total = sum((usage for usage, certain in ledger.billed() if certain), Usage())
+    return total.input, total.cached, total.output

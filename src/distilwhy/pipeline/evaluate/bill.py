@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from distilwhy.config import LocalTeacherConfig, RecordedTeacherConfig
-from distilwhy.core.cost import Bill, Prices, Tokens, Usage, settle
-from distilwhy.core.findings import MethodScore
+from distilwhy.core.cost import Bill, Measurements, Usage, settle
+from distilwhy.core.results import MethodScore
 from distilwhy.core.student_id import extent
 from distilwhy.pipeline.annotate.transports.dispatcher import used
 from distilwhy.pipeline.experiment import Experiment
@@ -25,39 +24,36 @@ def settle_bill(experiment: Experiment, methods: Sequence[MethodScore]) -> Bill:
     inquiry = experiment.inquiry
     answers = inquiry.read_entries(inquiry.answer_calls())
     explanations = inquiry.read_entries(inquiry.explanation_calls())
-    for_answers, for_explanations = _count_tokens(answers), _count_tokens(explanations)
+    for_answers, for_explanations = _counted(answers), _counted(explanations)
     counted = for_answers + for_explanations
+    total = sum(counted, Usage())
     annotations = experiment.read_annotations().values()
     named = [found for found in methods if found.method == SHOWN] or methods
     shown = max(named, key=lambda found: extent(found.rows))
-    usage = Usage(
+    measured = Measurements(
         calls=len(answers) + len(explanations),
         explanations=len(explanations),
-        input_tokens=sum(tokens.input for tokens in counted),
-        output_tokens=sum(tokens.output for tokens in counted),
+        input_tokens=total.input,
+        output_tokens=total.output,
         counted=len(counted),
         rows=sum(annotation.outcome != "failed" for annotation in annotations),
         training_seconds=shown.students[0].seconds,
         student_rows_per_second=shown.students[0].rows_per_second,
         teacher_rows_per_second=_pace(experiment, answers),
     )
-    prices = experiment.config.prices
-    paid = Prices(**prices.model_dump()) if prices else None
-    return settle(usage, paid, for_answers, for_explanations)
+    return settle(measured, experiment.config.price_list, for_answers, for_explanations)
 
 
-def _count_tokens(entries: Sequence[Entry]) -> list[Tokens]:
-    """Those of the replies whose tokens the teacher counted."""
+def _counted(entries: Sequence[Entry]) -> list[Usage]:
+    """The tokens of each reply that the teacher counted them for."""
     found = [(used(entry.completion), entry.batch) for entry in entries]
-    return [replace(tokens, batch=batch) for tokens, batch in found if tokens]
+    return [replace(usage, batch=batch) for usage, batch in found if usage]
 
 
 def _pace(experiment: Experiment, entries: Sequence[Entry]) -> float | None:
     """The rows a second that a teacher answers, asked as it was: so many calls at once."""
     seconds = [entry.seconds for entry in entries if entry.seconds]
     teacher = experiment.config.teacher
-    if not seconds or isinstance(teacher, RecordedTeacherConfig):
+    if not seconds or teacher.is_recorded:
         return None
-    # Of a batch each answer has its share of the time.
-    at_once = 1 if isinstance(teacher, LocalTeacherConfig) else teacher.concurrency
-    return at_once / fmean(seconds) / teacher.samples
+    return teacher.pace.concurrency / fmean(seconds) / teacher.samples

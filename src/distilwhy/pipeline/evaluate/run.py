@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from distilwhy.core.findings import Findings, How, MethodScore, StudentScore
 from distilwhy.core.headline import write_headline
 from distilwhy.core.method import METHODS
+from distilwhy.core.persisted import to_plain
+from distilwhy.core.results import MethodScore, Provenance, Results, StudentScore
 from distilwhy.core.splits import SPLITS
-from distilwhy.core.stats.comparisons import OutcomeCounts, compare_with_baselines, judge, tally
+from distilwhy.core.stats.comparisons import (
+    OutcomeCounts,
+    compare_with_baselines,
+    count_outcomes,
+    judge,
+)
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.stats.curve import Curve, Point, find_efficiency, fit_curve
 from distilwhy.core.stats.scores import score
@@ -26,14 +32,14 @@ from distilwhy.pipeline.evaluate.predictions import (
 from distilwhy.pipeline.evaluate.provenance import describe_machine, read_versions
 from distilwhy.pipeline.evaluate.report import write_report
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.run import folder_size, publish_findings, publish_jsonl
+from distilwhy.store.run import folder_size, publish_jsonl, publish_results
 from distilwhy.students.training.distributed import refuse_company
 
 
-def tally_annotations(experiment: Experiment) -> dict[str, OutcomeCounts]:
+def count_annotations(experiment: Experiment) -> dict[str, OutcomeCounts]:
     """The annotations of each split that is annotated, counted and scored."""
     return {
-        name: tally(experiment.task.answer, experiment.inquiry.read(rows))
+        name: count_outcomes(experiment.task.answer, experiment.inquiry.read(rows))
         for name, rows in experiment.annotated.items()
         if len(rows)
     }
@@ -44,7 +50,7 @@ def evaluate(
     watch: Callable[[int, int], None] = lambda done, students: None,
     *,
     workers: int | None = 1,
-) -> Findings:
+) -> Results:
     """Score every trained student of the experiment and of its study.
 
     Writes ``results.json``, ``measured.json``, ``cases.jsonl`` and the report in the run folder.
@@ -68,21 +74,21 @@ def evaluate(
             exam.cell: judge(experiment.task.answer, exam.examples, answers[exam.cell].predictions)
             for exam in exams
         }
-        findings = replace(_find(experiment, answers, correct), outdated=outdated)
+        results = replace(_find(experiment, answers, correct), outdated=outdated)
         cases = list_cases(experiment, exams, answers, correct)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))
-        publish_findings(experiment.folder, findings)
+        publish_results(experiment.folder, results)
         write_report(experiment.folder)
-    return findings
+    return results
 
 
 def _find(
     experiment: Experiment,
     answers: Mapping[StudentId, TestPredictions],
     correct: Mapping[StudentId, Sequence[bool]],
-) -> Findings:
+) -> Results:
     methods = _score_methods(experiment, answers, correct)
-    teacher = tally_annotations(experiment)
+    teacher = count_annotations(experiment)
     comparisons = compare_with_baselines(correct)
     students = list(dict.fromkeys(found.student for found in methods))
     first = [found for found in methods if found.student == students[0]]
@@ -94,12 +100,12 @@ def _find(
     ]
     answer, test = experiment.task.answer, experiment.splits.test
     firsts = [(c.method, test, a.predictions) for c, a in pick_firsts(answers).items()]
-    return Findings(
+    return Results(
         name=_name(experiment.file),
         headline=write_headline(
             [versus for versus in comparisons if versus.student == students[0]],
             first,
-            told=sum(found.told for found in teacher.values()),
+            saw_gold=sum(found.saw_gold for found in teacher.values()),
             students=students,
         ),
         teacher=teacher,
@@ -114,7 +120,7 @@ def _find(
             for method, rows, said in firsts
             if answer.kind != "choice"
         ],
-        how=_tell_how(experiment),
+        provenance=_describe_provenance(experiment),
         one_answer=sum(says_one_thing(test, a.predictions) for a in answers.values()),
     )
 
@@ -179,13 +185,13 @@ def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[
     ]
 
 
-def _tell_how(experiment: Experiment) -> How:
+def _describe_provenance(experiment: Experiment) -> Provenance:
     first = next(experiment.to_annotate(), experiment.splits.train[0])
     splits = {name: experiment.splits.named(name) for name in SPLITS}
     hashes = {name: _hash([asdict(e) for e in rows]) for name, rows in splits.items() if rows}
-    said = {i: asdict(a) for i, a in sorted(experiment.read_annotations().items())}
+    said = {i: to_plain(a) for i, a in sorted(experiment.read_annotations().items())}
     machine, started = describe_machine()
-    return How(
+    return Provenance(
         started=started,
         machine=machine,
         versions=read_versions(),
