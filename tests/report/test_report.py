@@ -132,8 +132,8 @@ def test_the_rest_is_told_in_words(page):
     assert "1,000 rows by the student USD 0.00012" in bill
     assert "The student has paid for itself after 5,910 rows" in bill
     assert "torch\xa02.13.0" in page.sections["how"]
-    assert make_results().how.hashes["annotations"] in how
-    assert make_results().how.prompt in page.sections["how"]
+    assert make_results().provenance.hashes["annotations"] in how
+    assert make_results().provenance.prompt in page.sections["how"]
 
 
 def test_nothing_is_loaded_from_anywhere():

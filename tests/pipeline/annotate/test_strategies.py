@@ -165,7 +165,7 @@ def test_without_exemplars_everyone_is_asked_to_think_step_by_step(told, endpoin
         (HOW,)
     }
     assert plan(experiment).warnings == []
-    assert "about the others asked zero-shot" in shown_plan(experiment)
+    assert "asked about the others zero-shot" in shown_plan(experiment)
 
 
 def test_what_a_told_teacher_says_is_no_measure_of_it(told, endpoint: Endpoint):
@@ -279,8 +279,8 @@ def test_the_plan_of_telling(told):
     shown = shown_plan(told())
     assert "\nQ: Message 0.\nThe right answer is damage. Why?\nA:\n" in shown
     assert (
-        "\nstrategy   explain-label: shown the gold label of 7 train rows and asked why; asked about "
-        "the others few-shot\n"
+        "\nstrategy   explain-label: shown the gold label of 7 train rows and asked why; asked "
+        "about the others few-shot\n"
     ) in shown
     nothing = plan(told({"task.gold": None, "task.exemplars": [], "data.test": None}))
     assert nothing.warnings[0] == (
