@@ -96,15 +96,15 @@ def make_results(
     return Results(
         name="Routing at Lanternbay's help desk",
         headline=(
-            "Against the teacher's bare labels, the reasons helped by 3.1 points (2.3 to 3.9): "
-            "step-by-step answers 90.6% of the test rows rightly, label-distill 87.4%. Against "
-            "fine-tuning on gold labels: helped by 1.4 points (0.6 to 2.2). Reasons that are "
-            "blank or another row's do not do as well."
+            "Against the teacher's bare labels, rationales helped by 3.1 points (95 % CI 2.3 to "
+            "3.9). Test accuracy: step-by-step 90.6%, label-distill 87.4%. Against fine-tuning on "
+            "gold labels: helped by 1.4 points (95 % CI 0.6 to 2.2). Blank and shuffled "
+            "rationales do worse."
         ),
         teacher={
-            "train": _tally(4000, 3921, 31, 4, 40, 4, 0.9312),
-            "validation": _tally(400, 393, 3, 0, 4, 0, 0.9275),
-            "test": _tally(TEST_ROWS, 1468, 12, 3, 15, 2, 0.9287),
+            "train": _outcome_counts(4000, 3921, 31, 4, 40, 4, 0.9312),
+            "validation": _outcome_counts(400, 393, 3, 0, 4, 0, 0.9275),
+            "test": _outcome_counts(TEST_ROWS, 1468, 12, 3, 15, 2, 0.9287),
         },
         methods=whole,
         comparisons=_comparisons(whole),
@@ -112,7 +112,7 @@ def make_results(
         efficiency=[_efficiency(name) for name in methods[:3]] if curves else [],
         bill=make_bill(),
         confusions=[_confusion(name, rng) for name in methods],
-        provenance=_how(sizes, seeds),
+        provenance=_provenance(sizes, seeds),
     )
 
 
@@ -238,7 +238,7 @@ def _efficiency(method: str) -> Efficiency:
     )
 
 
-def _tally(
+def _outcome_counts(
     rows: int, ok: int, unparsed: int, refused: int, truncated: int, failed: int, accuracy: float
 ) -> OutcomeCounts:
     return OutcomeCounts(
@@ -302,7 +302,7 @@ def _answer(rng: Random, gold: str) -> str | None:
     return gold if draw < 0.89 else None if draw > 0.995 else rng.choice(TEAMS)
 
 
-def _how(sizes: Sequence[int], seeds: int) -> Provenance:
+def _provenance(sizes: Sequence[int], seeds: int) -> Provenance:
     return Provenance(
         started="2026-11-22T19:41:07+00:00",
         machine="2 cores (x86-64), 15.6 GiB memory, no GPU, Linux 6.1",

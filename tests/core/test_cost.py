@@ -37,6 +37,11 @@ def test_calls_whose_tokens_were_not_counted_cost_as_the_others():
     assert settle(half, PRICES, TOKENS[:500]).spent == pytest.approx(0.4)
 
 
+def test_usage_adds_up_and_keeps_the_batch_price_only_if_both_have_it():
+    assert Usage(1, 2, 1, batch=True) + Usage(10, 20, 0) == Usage(11, 22, 1)
+    assert sum([Usage(1, 2, batch=True)] * 2, Usage(batch=True)) == Usage(2, 4, batch=True)
+
+
 def test_several_answers_a_row_are_paid_for():
     assert settle(replace(USAGE, rows=250), PRICES, TOKENS).teacher_per_1000 == pytest.approx(1.6)
 

@@ -17,7 +17,7 @@ def read_table(content):
     return list(csv.DictReader(content.decode().splitlines()))
 
 
-def test_figures_are_drawn_for_slides_and_for_tables():
+def test_each_figure_is_written_as_png_svg_and_csv():
     results = make_results()
     files = dict(draw_figures(results))
     names = [
@@ -39,7 +39,7 @@ def test_figures_are_drawn_for_slides_and_for_tables():
     assert kinds["fitted"] > kinds["beyond"] > 27
 
 
-def test_every_named_student_has_figures_of_its_own():
+def test_a_named_student_has_its_own_figures():
     results = add_student(make_results(THREE, sizes=(1000,)), "minilm")
     names = [name for name, _ in draw_figures(results) if name.endswith(".csv")]
     assert names == [
@@ -47,7 +47,7 @@ def test_every_named_student_has_figures_of_its_own():
     ]  # fmt: skip
 
 
-def test_figures_without_a_study():
+def test_without_comparisons_there_are_only_accuracies():
     results = replace(make_results(THREE, sizes=(1000,)), comparisons=[])
     assert [name for name, _ in draw_figures(results)] == [
         "accuracy.png", "accuracy.svg", "accuracy.csv",

@@ -13,11 +13,11 @@ from pydantic import Field, ValidationInfo, field_validator
 from distilwhy.config.strict import EachOnce, Strict, overlay
 from distilwhy.config.student import StudentConfig, TrainingConfig
 from distilwhy.config.teacher import TeacherConfig
-from distilwhy.config.words import unknown
 from distilwhy.core.cost import Prices
 from distilwhy.core.method import METHODS
 from distilwhy.core.parsing.answer import Kind
 from distilwhy.core.student_id import MAIN
+from distilwhy.core.wording import unknown
 
 # What dropout draws from holds a seed and a step side by side.
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

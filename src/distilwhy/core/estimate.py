@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from math import sqrt
 from statistics import fmean, stdev
 
@@ -182,11 +181,3 @@ def _time(
     if pace.tokens_per_minute:
         least.append(60 * (read.low + written.low) / pace.tokens_per_minute)
     return Range(max(rounds.low, *least), max(rounds.high, *least))
-
-
-def as_money(amount: float | Decimal) -> str:
-    """An amount with as many decimals as its size asks for: ``12.30``, ``0.0042``."""
-    value = float(amount)
-    if value >= 0.995 or value == 0:
-        return f"{value:,.2f}"
-    return f"{value:.2g}" if value >= 0.0001 else f"{value:.1e}"

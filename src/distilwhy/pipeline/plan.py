@@ -4,9 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilwhy.core.estimate import Estimate, as_money
+from distilwhy.core.estimate import Estimate
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
+from distilwhy.core.wording import money
 from distilwhy.pipeline.annotate.estimate import (
     PendingWork,
     both,
@@ -175,8 +176,8 @@ def _warn_of_budget(experiment: Experiment, expected: Estimate | None) -> list[s
     left = cap - float(spent.certain + spent.possible)
     if expected.cost.low <= left:
         return []
-    money, least = as_money(max(0.0, left)), as_money(expected.cost.low)
-    return [f"teacher.budget leaves {money}, and the missing calls cost {least} at the least"]
+    left, least = max(0.0, left), money(expected.cost.low)
+    return [f"teacher.budget leaves {money(left)}, but the missing calls cost at least {least}"]
 
 
 def _count_shown_gold(experiment: Experiment) -> int:

@@ -1,1 +1,1 @@
-"""Turns results into a page: the report, its figures and its summary."""
+"""Turns results into a page, figures and a summary."""

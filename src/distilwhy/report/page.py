@@ -1,4 +1,4 @@
-"""A study's report: one HTML file that is whole, and loads nothing from anywhere."""
+"""The report of a study: one self-contained HTML file."""
 
 import re
 from base64 import b64encode
@@ -15,7 +15,16 @@ from markupsafe import Markup
 from distilwhy.core.parsing.completion import OUTCOMES
 from distilwhy.core.results import Breakdown, Case, Confusion, Results
 from distilwhy.core.stats.curve import Efficiency
-from distilwhy.report import words
+from distilwhy.core.wording import (
+    count,
+    counted,
+    duration,
+    file_size,
+    interval,
+    large,
+    percent,
+    train_rows,
+)
 from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
 from distilwhy.report.cases import CHUNK, dump_json, pack_cases
 from distilwhy.report.charts import IN_PAGE, Sheet, accuracy_chart, curve_chart, draw_svg
@@ -32,10 +41,10 @@ from distilwhy.report.scores import method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, seeds, wrong_rationales
 from distilwhy.report.verdicts import judge_all
 
-# Of the plots, in pixels; names stand beside that of accuracies.
+# Plot widths in pixels; the accuracy chart gives up some of it for names.
 WIDE, NARROW = 600, 270
 NAMES = 80
-# Whose rows are shown first, and beside whose.
+# The student whose rows are shown first, and the one it is compared with.
 STUDENTS = ("step-by-step", "step-by-step-gold")
 BASELINES = ("finetune", "label-distill")
 
@@ -44,7 +53,7 @@ OfMethod = TypeVar("OfMethod", Confusion, Breakdown)
 
 @dataclass(frozen=True)
 class Drawing:
-    """The same drawing for a desk and for a phone, as SVG."""
+    """A chart for wide and for narrow screens, as SVG."""
 
     wide: Markup
     narrow: Markup
@@ -52,10 +61,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class View:
-    """What is drawn of one student.
+    """The chart of one student.
 
     Attributes:
-        student: Its name, where there are several.
+        student: Its name, if there are several.
         key: Every method that has a curve, with its accuracy on the most rows, the best first.
     """
 
@@ -97,7 +106,7 @@ def render_page(results: Results, cases: Iterable[Case]) -> str:
         style=Markup(style),
         style_hash=_hash(style),
     )
-    # Half of a surrogate pair, which JSON may hold, stands in no UTF-8.
+    # JSON may hold half a surrogate pair, which UTF-8 cannot encode.
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -105,11 +114,12 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for read in (words.count, words.interval, words.large, words.megabytes, words.percent):
+    for read in (count, duration, file_size, large, percent, train_rows):
         environment.filters[read.__name__] = read
-    environment.filters |= {"duration": words.duration, "train_rows": words.train_rows}
     environment.globals |= {
+        "counted": counted,
         "efficiency_sentences": efficiency_sentences,
+        "interval": interval,
         "look": look,
         "outlines": OUTLINES,
         "outcomes": OUTCOMES,
@@ -125,7 +135,7 @@ def _read(name: str) -> str:
 
 
 def _palette() -> str:
-    """The colours as variables: on paper always the light ones."""
+    """The colours as CSS variables; in print always the light ones."""
     light, dark = (
         " ".join(f"--{name}: {colour};" for name, colour in colours.items())
         for colours in (LIGHT, DARK)
@@ -138,13 +148,13 @@ def _palette() -> str:
 
 
 def _hash(text: str) -> str:
-    """By it the page's policy knows its own script and style, and lets no other in."""
+    """The hash by which the page's content security policy admits its own script or style."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
 def _unbroken(text: str) -> str:
-    """Text in which what stands in parentheses, such as an interval, stays on one line."""
-    return re.sub(r"\([^()]*\)", lambda found: found[0].replace(" ", "\u00a0"), text)
+    """Text with no line break inside an interval."""
+    return re.sub(r"95 % CI \S+ to [^\s;)]+", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def _dateline(results: Results) -> list[str]:
@@ -152,19 +162,15 @@ def _dateline(results: Results) -> list[str]:
     students = len(results.students)
     return [
         results.provenance.started[:10],
-        *([words.counted(students, "student")] if students > 1 else []),
-        words.counted(len(methods), "method"),
-        words.counted(len(seeds(results)), "seed"),
-        *(
-            f"{words.count(rows[split])} {split} rows"
-            for split in ("train", "test")
-            if split in rows
-        ),
+        *([counted(students, "student")] if students > 1 else []),
+        counted(len(methods), "method"),
+        counted(len(seeds(results)), "seed"),
+        *(counted(rows[split], f"{split} row") for split in ("train", "test") if split in rows),
     ]
 
 
 def _views(results: Results) -> list[View]:
-    """Each student's drawing and what belongs to it; all of them have the same scale."""
+    """The chart of each student; all have the same scale."""
     all_own = [results.of(student) for student in results.students]
     teacher = teacher_score(results)
     reach = [(mark.low, mark.high) for own in all_own for mark in _marks(own)]
@@ -178,14 +184,14 @@ def _views(results: Results) -> list[View]:
 
 
 def _marks(results: Results) -> list[Mark]:
-    """The curves, or without any the accuracies."""
+    """The curves, or the accuracies if there are none."""
     if results.curves:
         return curve_marks(results.curves)
     return accuracy_marks(on_most_rows(results.methods), teacher_score(results))
 
 
 def _draw(results: Results, sheet: Sheet) -> Drawing:
-    """What its marks say, in the page's own colours."""
+    """The chart in the page's own colours."""
     marks, teacher, charts = _marks(results), teacher_score(results), []
     for width in (WIDE, NARROW):
         if results.curves:
@@ -199,11 +205,11 @@ def _draw(results: Results, sheet: Sheet) -> Drawing:
 def _key(results: Results) -> list[tuple[str, str]]:
     """Every method that has a curve, with its accuracy on the most rows, the best first."""
     last = [(curve.method, curve.points[-1].score.accuracy) for curve in results.curves]
-    return [(name, words.percent(share)) for name, share in sorted(last, key=lambda one: -one[1])]
+    return [(name, percent(share)) for name, share in sorted(last, key=lambda one: -one[1])]
 
 
 def _students_first(found: Sequence[OfMethod]) -> list[OfMethod]:
-    """That of the student that the reader came for first."""
+    """Sorted, those of the main method first."""
     return sorted(found, key=lambda one: one.method not in STUDENTS)
 
 
@@ -213,15 +219,14 @@ def _shade(number: int, row: Sequence[int]) -> str:
 
 
 def _who(results: Results) -> list[str]:
-    """Everyone who answered the test rows: the first student's methods, then the teacher if it
-    was asked."""
+    """Everyone who answered the test rows: the first student's methods, then the teacher."""
     test = results.teacher.get("test")
     methods = dict.fromkeys(found.method for found in results.of(results.students[0]).methods)
     return [*methods, *([TEACHER] if test and test.asked else [])]
 
 
 def _about(who: Sequence[str]) -> dict[str, object]:
-    """What the page's script has to know of the rows before it reads any."""
+    """What the page's script needs to know before it reads any rows."""
     methods = [name for name in who if name != TEACHER]
     student = next((name for name in STUDENTS if name in methods), methods[-1] if methods else "")
     others = [name for name in (*BASELINES, *who) if name in who and name != student]

@@ -1,14 +1,14 @@
-"""A study's results in Markdown, for a README or a model card."""
+"""The results of a study in Markdown, for a README or a model card."""
 
 import re
 from collections.abc import Iterable, Sequence
 
 from distilwhy.core.results import Provenance, Results
+from distilwhy.core.wording import count
 from distilwhy.report.bill import Line, bill_lines, missing
 from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, seeds
 from distilwhy.report.verdicts import judge_all
-from distilwhy.report.words import count
 
 _COLUMNS = (
     "Method",
@@ -18,14 +18,14 @@ _COLUMNS = (
     "Seeds",
     "Parameters",
     "Size",
-    "Rows a second",
+    "Rows per second",
     "Training",
 )
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
 def render_summary(results: Results) -> str:
-    """Headline, scores, comparisons, what rows are worth, the bill, and how it was done."""
+    """Headline, scores, comparisons, data efficiency, costs and provenance."""
     methods, shown = method_rows(results), results.call(results.students[0])
     parts = [
         f"# {_plain(results.name)}",
@@ -35,10 +35,10 @@ def render_summary(results: Results) -> str:
         *dict.fromkeys(f"{row.method} {row.note}." for row in methods if row.note),
         *_comparisons(results),
         *_efficiency(results),
-        f"## What it cost{f', with the student {shown}' if shown else ''}",
+        f"## Costs{f', with the student {shown}' if shown else ''}",
         _list(map(_bill_line, bill_lines(results.bill))),
         missing(results.bill),
-        "## How it was done",
+        "## Provenance",
         _list(_provenance(results.provenance, seeds(results))),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -74,21 +74,21 @@ def _comparisons(results: Results) -> list[str]:
         parts.append(
             _list(
                 f"{one.method} against {one.baseline}: **{one.verdict}**{one.words}, "
-                f"{_plain(one.family)}"
+                f"{_plain(one.p_value)}"
                 for one in group.verdicts
             )
         )
-    note = "Intervals are 95 %; p is adjusted for all comparisons of the study (Holm 1979)."
+    note = "p-values are adjusted for all comparisons of the study (Holm 1979)."
     return [*parts, note] if parts else []
 
 
 def _efficiency(results: Results) -> list[str]:
-    told = [
+    lines = [
         f"{f'{results.call(one.student)} {one.method}'.lstrip()}: "
         f"{' '.join(efficiency_sentences(one))}"
         for one in results.efficiency
     ]
-    return ["## What rows are worth", _list(told)] if told else []
+    return ["## Data efficiency", _list(lines)] if lines else []
 
 
 def _provenance(provenance: Provenance, all_seeds: Sequence[int]) -> list[str]:
@@ -113,5 +113,5 @@ def _bill_line(line: Line) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown reads as itself, in one line."""
+    """Text in one line, with Markdown's special characters escaped."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -301,8 +301,8 @@ def test_the_report_says_who_was_told(told):
     }
     results = run(told(changes))
     assert (
-        "The teacher was shown the gold label of 7 train rows and gave the reasons; on these its "
-        "labels are gold."
+        "The teacher was shown the gold label of 7 train rows and asked why it is right; there, "
+        "teacher labels are gold labels."
     ) in results.headline
     page = told(changes).folder.page.read_text()
     assert "The teacher was shown the gold label of 7 train rows and asked why it is right" in page

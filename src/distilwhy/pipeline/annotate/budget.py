@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from distilwhy.config import HttpTeacherConfig, LocalTeacherConfig
 from distilwhy.core.cost import NOTHING, Budget, Prices, Usage
-from distilwhy.core.estimate import as_money
+from distilwhy.core.wording import money
 from distilwhy.errors import BudgetError, ConfigError
 from distilwhy.pipeline.annotate.call import Call
 from distilwhy.pipeline.annotate.retry import RetryPlan
@@ -98,9 +98,9 @@ def need_enough(again: RetryPlan, guard: BudgetGuard | None) -> None:
     cost = again.estimate.cost if again.estimate else None
     if guard is None or cost is None or cost.low <= guard.budget.left:
         return
-    left = as_money(max(guard.budget.left, NOTHING))
+    left = money(max(guard.budget.left, NOTHING))
     raise BudgetError(
-        f"asking again will cost {as_money(cost.low)} or more, and of the budget of "
+        f"asking again will cost {money(cost.low)} or more, and of the budget of "
         f"{guard.budget.cap} {guard.prices.currency} {left} is left, so nothing is forgotten; "
         "raise teacher.budget, or give --budget"
     )
