@@ -30,6 +30,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.teachers.wires.openai import CHAT
@@ -109,8 +110,8 @@ def write(folder: Path, url: str, concurrency: int, count: int, name: str) -> Pa
 
 def bare(experiment: Experiment, url: str, concurrency: int) -> float:
     """Rows a second of a loop that only posts and reads."""
-    config, inquiry = experiment.config.teacher, experiment.inquiry
-    bodies = [CHAT.body(config, inquiry.prompt(e)) for e in experiment.to_annotate()]
+    config, calls = experiment.config.teacher, open_calls(experiment)
+    bodies = [CHAT.body(config, calls.prompt(e)) for e in experiment.to_annotate()]
     waiting = iter(bodies)
 
     async def run() -> float:

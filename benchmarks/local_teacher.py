@@ -19,8 +19,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from distilwhy.config import LocalTeacherConfig
-from distilwhy.core.prompt import render_prompt
 from distilwhy.demo.job import write_job
+from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.students.families.tokenizer import train_tokenizer
 from distilwhy.teachers.local.generate import Generator, Opening
@@ -58,8 +58,9 @@ def make_writers(tokenizer: object, tokens: int) -> tuple[Generator, Generator]:
 
 
 def batches(experiment: Experiment, tokenizer: PromptTokenizer) -> list[list[Opening]]:
+    calls = open_calls(experiment)
     rows = experiment.splits.train[: BATCH * (ROUNDS + 1)]
-    ids = [tokenizer.encode(render_prompt(experiment.inquiry.prefix, row)) for row in rows]
+    ids = [tokenizer.encode(calls.prompt(row)) for row in rows]
     ids.sort(key=len)
     return [[Opening(one, 0) for one in ids[at : at + BATCH]] for at in range(0, len(ids), BATCH)]
 
@@ -74,7 +75,7 @@ def seconds(writer: Generator, batch: list[Opening]) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         experiment = open_experiment(write_job(Path(folder), "helpdesk"))
-        texts = [render_prompt(experiment.inquiry.prefix, experiment.splits.train[0]).as_text()]
+        texts = [open_calls(experiment).prompt(experiment.splits.train[0]).as_text()]
         tokenizer = train_tokenizer(texts * 3, VOCABULARY)
         prompts = PromptTokenizer(tokenizer)
         first, *rest = batches(experiment, prompts)

@@ -23,6 +23,7 @@ from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.stats.scores import Score, compare, score
 from distilwhy.core.task import Example
 from distilwhy.demo.loopback import LoopbackServer
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 
@@ -98,7 +99,7 @@ def read(folder: Path, samples: int) -> list[tuple[Example, Annotation]]:
     """What was said, read as that many samples a row."""
     write(folder, samples, "http://127.0.0.1:9/v1")
     experiment = open_experiment(folder / "experiment.yaml")
-    said = experiment.read_annotations()
+    said = read_annotations(experiment)
     return [(example, said[example.id]) for example in experiment.to_annotate()]
 
 

@@ -17,6 +17,7 @@ from distilwhy.core.stats.comparisons import judge
 from distilwhy.core.stats.scores import compare, score
 from distilwhy.demo.job import write_job
 from distilwhy.demo.scripted import ScriptedTeacher
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.evaluate.predictions import list_exams, take_all
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.run import run
@@ -35,7 +36,7 @@ def write(folder: Path, name: str, **training: object) -> Path:
 
 def judge_all(experiment: Experiment) -> list[list[bool]]:
     """Whether each test row is right, for every seed."""
-    listed, _ = list_exams(experiment)
+    listed, _ = list_exams(experiment, read_annotations(experiment))
     exams = {exam.cell.seed: exam for exam in listed if exam.cell.method == "step-by-step"}
     chosen = [exams[seed] for seed in SEEDS]
     answers = take_all(experiment.folder, chosen, 1, lambda done, students: None)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.store.run import RunFolder
@@ -38,14 +38,14 @@ def test_every_completion_is_accounted_for(
 ):
     assert plan(opened).calls == rows
     assert annotate(opened).answered == rows
-    tallies = count_annotations(opened)
+    tallies = read_outcomes(opened)
     outcomes = [dict(tally.outcomes) for tally in tallies.values()]
     assert sum(sum(outcome.values()) for outcome in outcomes) == rows
     assert sum(outcome["ok"] for outcome in outcomes) == read
     assert sum(outcome["failed"] for outcome in outcomes) == 0
     assert tallies["test"].score is not None
     assert tallies["test"].score.accuracy == pytest.approx(accuracy, abs=5e-4)
-    refuse_unreadable(opened)
+    refuse_unreadable(read_annotations(opened))
     assert annotate(opened).from_ledger == rows
 
 

@@ -9,6 +9,7 @@ import distilwhy
 from conftest import DROP, TEST, TRAIN
 from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError, DataError, DistilwhyError, TeacherError
+from distilwhy.pipeline.annotate.teacher import open_teacher
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.teachers.http import HttpTeacher
@@ -443,10 +444,10 @@ def test_a_key_that_is_not_in_the_environment(write_experiment, monkeypatch, val
     assert plan(experiment).warnings == ([] if value else warned)
 
     async def ask() -> None:
-        async with experiment.teacher as teacher:
+        async with open_teacher(experiment) as teacher:
             await teacher.ask(Prompt("a0", PromptPrefix(()), "hello"))
 
-    assert isinstance(experiment.teacher, HttpTeacher)
+    assert isinstance(open_teacher(experiment), HttpTeacher)
     with pytest.raises(ConfigError) as caught:
         asyncio.run(ask())
     assert str(caught.value) == f"teacher.api_key_env: {message}"

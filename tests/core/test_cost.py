@@ -6,6 +6,7 @@ import pytest
 
 from conftest import WriteExperiment
 from distilwhy.core.cost import Measurements, Prices, Usage, settle
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.evaluate.bill import settle_bill
 from distilwhy.pipeline.experiment import open_experiment
@@ -64,8 +65,10 @@ def test_rows_that_failed_are_no_part_of_a_price(
     endpoint.plays |= {f"Message {i}.": [fails(400, "filtered")] for i in range(4)}
     prices = {"currency": "USD", "input": 0.5, "output": 2.0}
     file = write_experiment({"teacher.base_url": endpoint.url, "prices": prices})
-    annotate(open_experiment(file))
-    bill = settle_bill(open_experiment(file), make_results(("finetune",), (1000,)).methods)
+    experiment = open_experiment(file)
+    annotate(experiment)
+    methods = make_results(("finetune",), (1000,)).methods
+    bill = settle_bill(experiment, read_annotations(experiment), methods)
     assert (bill.usage.calls, bill.usage.rows) == (8, 8)
     assert bill.spent == pytest.approx(0.0032)
     assert bill.teacher_per_1000 == pytest.approx(0.4)

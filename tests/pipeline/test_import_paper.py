@@ -13,8 +13,8 @@ import yaml
 from commands import call
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.import_paper import Imported, import_paper
 
@@ -74,11 +74,11 @@ def test_rows_and_answers_are_brought_together(source: Path, tmp_path: Path):
         "train rows that the teacher was not asked about": 1,
         "train rows that also stand in test": 1,
     }
-    read = opened(found).read_annotations()
+    read = read_annotations(opened(found))
     assert read["q10"] == Annotation("q10", "ok", "Why 10.", "tree")
     assert read["q41"].outcome == "unparsed"
     assert set(read) == {f"q{i}" for i in (0, 1, 2, 4, 6, 7, 8, 9, 10, 40, 41)}
-    tallies = count_annotations(opened(found))
+    tallies = read_outcomes(opened(found))
     assert {name: tally.rows for name, tally in tallies.items()} == {
         "train": 8,
         "validation": 1,
@@ -108,7 +108,7 @@ def test_inference_with_rows_for_validation(tmp_path: Path):
         "contradiction",
         "entailment",
     ]
-    read = experiment.read_annotations()
+    read = read_annotations(experiment)
     assert read["esnli-train-1"] == Annotation("esnli-train-1", "ok", "It may.", "neutral")
 
 
@@ -136,9 +136,9 @@ def test_equations_and_their_augmentation(arithmetic: Path, tmp_path: Path):
     assert found.rows == {"train": 4, "test": 2}
     assert found.left_out == {"train rows without a label of the task": 1}
     experiment = opened(found)
-    read = experiment.read_annotations()["asdiv-train-1"]
+    read = read_annotations(experiment)["asdiv-train-1"]
     assert (read.label, read.rationale) == ("2 * 4", "Four each.")
-    scores = [tally.score for tally in count_annotations(experiment).values() if tally.score]
+    scores = [tally.score for tally in read_outcomes(experiment).values() if tally.score]
     assert [score.accuracy for score in scores] == [1.0, 1.0, 1.0]
 
 
@@ -149,7 +149,7 @@ def test_answers_of_the_other_teacher(source: Path, tmp_path: Path):
     config = yaml.safe_load(found.file.read_text())
     assert config["teacher"]["annotate"] == ["train", "validation"]
     assert "GPT-NeoX 20B" in found.file.read_text()
-    assert opened(found).read_annotations()["q0"].label == "sea"
+    assert read_annotations(opened(found))["q0"].label == "sea"
 
 
 def test_what_was_written_is_told_and_trains_a_student(source: Path, tmp_path: Path):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from annotating import all_calls
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
@@ -51,7 +52,7 @@ def test_a_driver_that_died_before_the_ledger_had_a_shard_asks_for_none_of_it(
 ):
     changes = {"methods": ["step-by-step"], "data.test": None}
     experiment = open_experiment(write_experiment(changes), endpoint.url)
-    calls = list(experiment.inquiry.answer_calls())
+    calls = list(all_calls(experiment))
     answers = [Entry(call.key, SAID, call.prompt.example_id) for call in calls[:5]]
     write_shard(experiment.folder.shards, answers, [])
     assert annotate(experiment) == Progress(total=8, from_ledger=5, answered=3)

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from distilwhy.pipeline.annotate.call import Call
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import TeacherError
-from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.annotate.transports.dispatcher import CallResult, Dispatcher
@@ -215,7 +216,7 @@ def test_a_row_that_is_forbidden_fails_alone(write_experiment, endpoint: Endpoin
     endpoint.plays["Message 0."] = [fails(403, "flagged by moderation")]
     experiment = open_experiment(write_experiment(EXPERIMENT, train=many(12)), endpoint.url)
     assert annotate(experiment).failed == 1
-    assert experiment.read_annotations()["a0"].problem == "HTTP 403: flagged by moderation"
+    assert read_annotations(experiment)["a0"].problem == "HTTP 403: flagged by moderation"
     assert annotate(experiment).failed == 1
 
 
@@ -353,7 +354,7 @@ def test_an_endpoint_that_fails_every_call_ends_it(
     experiment = open_experiment(write_experiment(EXPERIMENT, train=many(40)), endpoint.url)
     with pytest.raises(TeacherError, match=f"the last 5 calls have all failed .{error}"):
         annotate(experiment)
-    assert len(endpoint.asked) <= tries * (5 + 2 * experiment.teacher.concurrency)
+    assert len(endpoint.asked) <= tries * (5 + 2 * experiment.config.teacher.concurrency)
 
 
 def test_few_rows_that_all_fail_train_nothing(endpoint: Endpoint, write_experiment):
@@ -362,7 +363,7 @@ def test_few_rows_that_all_fail_train_nothing(endpoint: Endpoint, write_experime
     experiment = open_experiment(path, endpoint.url)
     assert annotate(experiment).failed == 3
     with pytest.raises(TeacherError) as caught:
-        refuse_unreadable(experiment)
+        refuse_unreadable(read_annotations(experiment))
     assert str(caught.value) == (
         "3 of 3 answers cannot be read, so nothing is trained; row 'a0' is failed: HTTP 400: no "
         "temperature; mend the prompt or the answer kind, or ask a better teacher"
@@ -383,7 +384,7 @@ def test_the_key_is_written_nowhere(endpoint: Endpoint, write_experiment, monkey
     experiment = open_experiment(write_experiment(changes, train=many(12)), endpoint.url)
     progress = annotate(experiment)
     assert (progress.answered, progress.failed) == (13, 3)
-    annotations = experiment.read_annotations()
+    annotations = read_annotations(experiment)
     assert annotations["a0"].rationale == "You sent ***."
     assert annotations["a1"].problem == "HTTP 400: bad key ***"
     endpoint.plays = {f"Message {i}.": [fails(401, f"bad key {KEY}")] for i in range(12)}
@@ -413,4 +414,4 @@ def test_half_a_character_does_not_break_the_ledger(endpoint: Endpoint, write_ex
     endpoint.otherwise = [sends(json.dumps({"choices": [choice]}))]
     experiment = open_experiment(write_experiment(EXPERIMENT), endpoint.url)
     assert annotate(experiment).answered == 12
-    assert experiment.read_annotations()["a0"].rationale == "Why ?."
+    assert read_annotations(experiment)["a0"].rationale == "Why ?."

@@ -28,12 +28,13 @@ from transformers import (
 )
 from typer.testing import CliRunner
 
+from annotating import all_calls
 from distilwhy.cli.app import app
 from distilwhy.config import LocalTeacherConfig
 from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError, DistilwhyError, TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.store.ledger import open_ledger
@@ -319,14 +320,15 @@ def test_annotating_accounts_for_every_row(write_local):
     ran = CliRunner().invoke(app, ["annotate", str(path)])
     assert (ran.exit_code, ran.exception) == (0, None)
     experiment = open_experiment(path)
-    tallies = count_annotations(experiment)
+    tallies = read_outcomes(experiment)
     assert {name: (tally.rows, tally.asked) for name, tally in tallies.items()} == {
         "train": (6, 6),
         "validation": (2, 2),
         "test": (4, 4),
     }
     assert sum(tally.outcomes["truncated"] for tally in tallies.values()) == 12
-    kept = experiment.inquiry.read_entries(experiment.inquiry.answer_calls())
+    with open_ledger(experiment.folder.ledger) as ledger:
+        kept = list(ledger.entries(call.key for call in all_calls(experiment)))
     assert planned.input.low == sum(entry.completion.input_tokens or 0 for entry in kept)
     assert all(entry.completion.output_tokens == 8 and entry.seconds for entry in kept)
     again = annotate(open_experiment(path))
@@ -347,7 +349,7 @@ def test_a_prompt_that_is_too_long_fails_alone(write_local):
     experiment = open_experiment(write_local(train=rows))
     progress = annotate(experiment)
     assert (progress.answered, progress.failed) == (11, 1)
-    said = experiment.read_annotations()["long"]
+    said = read_annotations(experiment)["long"]
     assert (said.outcome, said.problem) == (
         "failed",
         "its prompt of 318 tokens and teacher.max_tokens 8 are more than the 256 that noise sees; "
@@ -359,11 +361,8 @@ def test_samples_are_put_to_the_vote(write_local):
     path = write_local({"teacher.samples": 3, "teacher.temperature": 1.0})
     experiment = open_experiment(path)
     assert annotate(experiment).answered == 36
-    calls = [
-        experiment.inquiry.answer_call(row, k) for row in experiment.to_annotate() for k in range(3)
-    ]
     with open_ledger(experiment.folder.ledger) as ledger:
-        found = ledger.get(call.key for call in calls)
+        found = ledger.get(call.key for call in all_calls(experiment))
     assert len({completion.text for completion in found.values()}) == 36
 
 
@@ -475,7 +474,9 @@ def test_a_folder_that_holds_no_teacher(write_local, tmp_path, change, message):
 def test_opening_an_experiment_loads_no_torch(write_local):
     script = (
         "import sys, distilwhy.pipeline.annotate.run; from distilwhy.pipeline.experiment import *;"
-        f"list(open_experiment({str(write_local())!r}).inquiry.answer_calls());"
+        "from distilwhy.pipeline.annotate.calls import open_calls;"
+        f"experiment = open_experiment({str(write_local())!r});"
+        "list(open_calls(experiment).all_answer_calls(experiment.to_annotate));"
         "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -6,6 +6,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from annotating import all_calls
 from distilwhy.cli.confirm import describe_estimate
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix, structure_reply
@@ -170,7 +171,7 @@ def truth(experiment: Experiment) -> int:
     assert isinstance(teacher, HttpTeacherConfig)
     tokenizer = open_tokenizer(str(experiment.file.parent / "tokens"), "")
     reads = PromptTokenizer(tokenizer, chats=teacher.kind != "completion")
-    return sum(len(reads.encode(call.prompt)) for call in experiment.inquiry.answer_calls())
+    return sum(len(reads.encode(call.prompt)) for call in all_calls(experiment))
 
 
 @pytest.mark.parametrize("kind", ["chat", "completion"])

@@ -15,9 +15,9 @@ import yaml
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from distilwhy.errors import TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.run import publish_jsonl
 from distilwhy.students.families.seq2seq import train_tokenizer
@@ -110,12 +110,12 @@ def test_noise_is_all_accounted_for(kind: str, base_url: str, model: Path, tmp_p
     opened = open_experiment(tmp_path / "experiment.yaml")
     progress = annotate(opened)
     assert (progress.total, progress.answered, progress.failed) == (12, 12, 0)
-    tallies = count_annotations(opened)
+    tallies = read_outcomes(opened)
     assert sum(tally.asked for tally in tallies.values()) == 12
     outcomes = [tally.outcomes for tally in tallies.values()]
     assert sum(o["unparsed"] + o["truncated"] + o["refused"] for o in outcomes) == 12
     with pytest.raises(
         TeacherError, match="12 of 12 answers cannot be read, so nothing is trained"
     ):
-        refuse_unreadable(opened)
+        refuse_unreadable(read_annotations(opened))
     assert annotate(opened).from_ledger == 12

@@ -8,6 +8,7 @@ from distilwhy.core.parsing.completion import Annotation, Completion
 from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.prompt import render_reply, structure_reply
 from distilwhy.core.task import Example, Exemplar
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from endpoint import Endpoint, says
@@ -63,7 +64,7 @@ def test_a_structured_annotation(endpoint: Endpoint, write_experiment, kind):
         [content["parts"][0]["text"] for content in endpoint.asked[0].get("contents", [])]
         or [message["content"] for message in endpoint.asked[0]["messages"]]
     )
-    found = open_experiment(path, endpoint.url).read_annotations()
+    found = read_annotations(open_experiment(path, endpoint.url))
     assert {(a.outcome, a.label, a.rationale) for a in found.values()} == {
         ("ok", "damage", "It broke.")
     }
@@ -88,5 +89,5 @@ def test_rows_with_options_of_their_own_share_a_schema(endpoint: Endpoint, write
     path = write_experiment(changes, train=rows)
     annotate(open_experiment(path, endpoint.url))
     assert all(asked_form(kind, body) == form(kind, schema()) for body in endpoint.asked)
-    found = open_experiment(path, endpoint.url).read_annotations()
+    found = read_annotations(open_experiment(path, endpoint.url))
     assert {a.label for a in found.values()} == {"no"}

@@ -11,6 +11,7 @@ from test_http_teacher import KEY, ask
 from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import BudgetError, ConfigError
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import call_key
@@ -105,7 +106,7 @@ def test_a_whole_annotation(endpoint: Endpoint, write_experiment, monkeypatch, k
     for headers in endpoint.headers:
         assert KEY_HEADERS[kind].items() <= {n: headers.get(n) for n in KEY_HEADERS[kind]}.items()
         assert headers["Content-Type"] == "application/json"
-    found = open_experiment(path, endpoint.url).read_annotations()
+    found = read_annotations(open_experiment(path, endpoint.url))
     assert {(a.outcome, a.label, a.rationale) for a in found.values()} == {("ok", "damage", "Why.")}
     assert annotate(open_experiment(path, endpoint.url)).from_ledger == 8
 

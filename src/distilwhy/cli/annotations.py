@@ -18,7 +18,7 @@ from distilwhy.core.splits import SplitName
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.wording import counted, duration, interval, percent
 from distilwhy.pipeline.annotate.overview import LabelCount, Overview, Problem
-from distilwhy.pipeline.annotate.records import Answer, Row
+from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall
 
 NARROW, WIDE = 80, 110
 PROBLEMS, LABELS, FEW, MODELS = 12, 20, 5, 3
@@ -42,7 +42,7 @@ def show_outcomes(tallies: Mapping[SplitName, OutcomeCounts]) -> None:
     _print_outcomes(_console(), tallies)
 
 
-def show_rows(rows: Iterable[Row], limit: int, *, whole: bool) -> None:
+def show_rows(rows: Iterable[AnnotatedRow], limit: int, *, whole: bool) -> None:
     """Rows, one below the other, and how many more there are.
 
     Args:
@@ -191,7 +191,7 @@ def _label_cells(count: LabelCount, totals: tuple[int, int]) -> Iterator[str]:
         yield percent(number / total) if total else ""
 
 
-def _show_row(console: Console, row: Row, *, whole: bool) -> None:
+def _show_row(console: Console, row: AnnotatedRow, *, whole: bool) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column()
@@ -204,7 +204,7 @@ def _show_row(console: Console, row: Row, *, whole: bool) -> None:
     console.print()
 
 
-def _row_lines(row: Row, *, whole: bool) -> Iterator[tuple[str, str]]:
+def _row_lines(row: AnnotatedRow, *, whole: bool) -> Iterator[tuple[str, str]]:
     example, found = row.example, row.annotation
     yield "input", example.text
     if example.gold is not None:
@@ -221,7 +221,7 @@ def _row_lines(row: Row, *, whole: bool) -> Iterator[tuple[str, str]]:
         yield from _answer_lines(answer, whole=whole)
 
 
-def _answer_lines(answer: Answer, *, whole: bool) -> Iterator[tuple[str, str]]:
+def _answer_lines(answer: AnsweredCall, *, whole: bool) -> Iterator[tuple[str, str]]:
     """Of an answer that was read, only where all is wanted, more than what was read."""
     said, read = answer.entry.completion, answer.annotation
     if read.outcome != "ok":
@@ -235,7 +235,7 @@ def _answer_lines(answer: Answer, *, whole: bool) -> Iterator[tuple[str, str]]:
         yield "answered", _circumstances(answer)
 
 
-def _circumstances(answer: Answer) -> str:
+def _circumstances(answer: AnsweredCall) -> str:
     said, entry = answer.entry.completion, answer.entry
     parts = [f"{_minute(entry.at)} UTC"]
     parts += [f"by {said.model}"] if said.model else []

@@ -180,8 +180,8 @@ def annotate(
     if workers and engine != "ray":
         raise typer.BadParameter("--workers is for --engine ray")
     from distilwhy.cli import tables
+    from distilwhy.pipeline.annotate.annotations import read_outcomes
     from distilwhy.pipeline.annotate.run import annotate as ask
-    from distilwhy.pipeline.evaluate.run import count_annotations
 
     experiment = _open(exp)
     with _watched() as progress:
@@ -197,7 +197,7 @@ def annotate(
             wait=not no_wait,
             forget_batches=forget_batches,
         )
-    tables.show_tallies(count_annotations(experiment))
+    tables.show_tallies(read_outcomes(experiment))
 
 
 @app.command()
@@ -263,19 +263,21 @@ def _retry(
     yes: bool,
 ) -> None:
     from distilwhy.cli import annotations as shown
+    from distilwhy.pipeline.annotate.annotations import read_outcomes
+    from distilwhy.pipeline.annotate.calls import open_calls
     from distilwhy.pipeline.annotate.listing import list_rows
     from distilwhy.pipeline.annotate.retry import plan_retry
     from distilwhy.pipeline.annotate.run import annotate as ask
-    from distilwhy.pipeline.evaluate.run import count_annotations
 
-    again = plan_retry(experiment, list_rows(experiment, wanted), outcomes)
-    if not again.keys:
+    calls = open_calls(experiment)
+    retry = plan_retry(experiment, calls, list_rows(experiment, wanted, calls), outcomes)
+    if not retry.calls:
         typer.echo(f"no answer is {' or '.join(outcomes)}; nothing to ask again")
         return
     with _watched("run 'distilwhy annotate'") as progress:
         agree = _agree(experiment, progress, yes=yes)
-        ask(experiment, watch=progress.annotation, agree=agree, budget=budget, again=again)
-    shown.show_outcomes(count_annotations(experiment))
+        ask(experiment, watch=progress.annotation, agree=agree, budget=budget, retry=retry)
+    shown.show_outcomes(read_outcomes(experiment))
 
 
 def _export(experiment: "Experiment", wanted: "Filter", target: Path) -> None:
@@ -309,13 +311,17 @@ def train(
     workers: Workers = None,
 ) -> None:
     """Train the students that are not trained yet; a killed training goes on."""
+    from distilwhy.pipeline.annotate.annotations import read_annotations
     from distilwhy.pipeline.annotate.gate import refuse_unreadable
     from distilwhy.pipeline.train.run import train_students
 
     experiment = _open(exp)
-    refuse_unreadable(experiment)
+    annotations = read_annotations(experiment)
+    refuse_unreadable(annotations)
     with _watched() as progress:
-        train_students(experiment, method, progress.training(), workers=workers)
+        train_students(
+            experiment, method, progress.training(), workers=workers, annotations=annotations
+        )
 
 
 @app.command()

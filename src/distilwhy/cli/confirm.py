@@ -63,8 +63,8 @@ def describe_offer(offer: Offer, currency: str) -> Iterator[str]:
         yield f"to be paid for again: {describe_repaid(offer.repaid)}"
     if offer.sample:
         yield from _describe_sample(offer.sample)
-    if offer.again:
-        ended = ", ".join(f"{count:,} {what}" for what, count in offer.again.outcomes.items())
+    if offer.retry:
+        ended = ", ".join(f"{count:,} {what}" for what, count in offer.retry.outcomes.items())
         yield f"to be forgotten and asked for again: {ended}"
     yield f"to make: {describe_estimate(offer.estimate, currency)}"
 

@@ -1,8 +1,8 @@
-"""An experiment file, opened: its task, its rows, its teacher and its run folder."""
+"""An experiment file, opened: its settings, its task, its rows and its run folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -13,57 +13,41 @@ from distilwhy.config import (
     DataConfig,
     ExperimentConfig,
     HubConfig,
-    LocalTeacherConfig,
-    RecordedTeacherConfig,
     Settings,
     check_config,
     read_config,
 )
 from distilwhy.core.method import METHODS, Method
-from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choose_aside
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
-from distilwhy.pipeline.annotate.call import Call
-from distilwhy.pipeline.annotate.calls import Inquiry
-from distilwhy.pipeline.annotate.coverage import (
-    CallIndex,
-    build_index,
-    is_stale,
-    load_index,
-    save_index,
-    sign,
-)
-from distilwhy.pipeline.annotate.recorded_files import open_recorded
 from distilwhy.pipeline.task import build_task, read_task
 from distilwhy.store.examples import open_examples, pick
 from distilwhy.store.records import HubSplit, Source
-from distilwhy.store.run import RunFolder, publish_text
+from distilwhy.store.run import ASIDE, RunFolder, publish_text, read_arrays
 from distilwhy.students.settings import SCRATCH
-from distilwhy.teachers.base import Teacher
-from distilwhy.teachers.local.teacher import LocalTeacher
-from distilwhy.teachers.replicas import reach
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A task, its rows, how it is done and where; checked when it is made.
+    """A task, its rows, the settings and the run folder. A plain value, checked when it is made.
 
     Attributes:
-        config: The teacher, the student, the training, the methods and seeds.
+        config: The teacher, the student, the training, the methods and the seeds.
         task: What is asked.
         splits: The rows.
-        folder: Where all that is done is kept.
-        file: The file it was read from; paths in ``config`` are relative to it.
+        folder: Where results are kept.
+        file: The file that it was read from. Paths in ``config`` are relative to it.
         sources: Where the rows of each split come from, for messages.
-        signature: Of all that the rows depend on; "" where that cannot be told.
-        aside: Which rows of the train file are set aside for validation, a boolean for each;
-            empty where none are.
-        known: What is known of the rows since they were last gone through.
+        signature: A digest of everything that the rows and their prompts depend on; "" if it
+            cannot be computed.
+        aside: Which rows of the train file are set aside for validation, one boolean each; empty
+            if none are.
+        is_checked: Whether rows with this signature were found valid before.
 
     Raises:
         ConfigError: if a method cannot be trained on these rows.
-        DataError: if rows are doubled, or shared between train and test.
+        DataError: if ids are duplicated, or rows are shared between train and test.
     """
 
     config: Settings
@@ -74,10 +58,10 @@ class Experiment:
     sources: Mapping[SplitName, str] = field(default_factory=lambda: {n: n for n in SPLITS})
     signature: str = ""
     aside: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
-    known: CallIndex | None = None
+    is_checked: bool = False
 
     def __post_init__(self) -> None:
-        if self.known is None:
+        if not self.is_checked:
             check_splits(self.splits, self.sources)
             _need_gold(self)
             _check_methods(self)
@@ -86,35 +70,36 @@ class Experiment:
     def methods(self) -> list[Method]:
         return [METHODS[name] for name in self.config.methods]
 
-    @cached_property
-    def teacher(self) -> Teacher:
-        """The teacher; for an endpoint with a key, the key must be in the environment."""
-        config = self.config.teacher
-        if isinstance(config, RecordedTeacherConfig):
-            return open_recorded(config, self.file.parent)
-        if isinstance(config, LocalTeacherConfig):
-            return LocalTeacher(config, self._find("teacher.model", config.model))
-        name = config.tokenizer
-        return reach(config, self._find("teacher.tokenizer", name) if name else None)
+    @property
+    def annotated(self) -> dict[SplitName, Sequence[Example]]:
+        """The rows that the teacher is asked about, by split."""
+        return {name: self.splits.named(name) for name in self.config.teacher.annotate}
 
-    def find_student(self, name: str) -> str:
-        """Where the model of a student of the study is: in a folder, or on the hub.
+    def to_annotate(self) -> Iterator[Example]:
+        """The rows that the teacher is asked about, one after the other."""
+        return (example for rows in self.annotated.values() for example in rows)
+
+    def student_model(self, name: str) -> str:
+        """The folder, or the name on the hub, of a student's model.
 
         Args:
-            name: Of the student, "" being that of the ``student`` section.
+            name: The student's name in the study; "" is the ``student`` section.
 
         Raises:
-            ConfigError: if it can only be in a folder, and there is none.
+            ConfigError: if it is a path that does not exist.
         """
         model = self.config.students[name].model
         key = f"study.students.{name}" if name else "student"
-        return model if model == SCRATCH else self._find(f"{key}.model", model)
+        return model if model == SCRATCH else self.locate(f"{key}.model", model)
 
-    def _find(self, key: str, name: str) -> str:
-        """The local folder of that name, beside the experiment file; else a name on the hub.
+    def locate(self, key: str, name: str) -> str:
+        """A model's folder, if there is one beside the experiment file; else its name on the hub.
+
+        Args:
+            key: Where the name stands in the experiment file.
 
         Raises:
-            ConfigError: if it can be no such name, and there is no folder.
+            ConfigError: if it is a path that does not exist.
         """
         folder = self.file.parent / Path(name).expanduser()
         if folder.is_dir():
@@ -126,53 +111,13 @@ class Experiment:
             )
         return name
 
-    @property
-    def annotated(self) -> dict[SplitName, Sequence[Example]]:
-        """The rows that the teacher is asked about."""
-        return {name: self.splits.named(name) for name in self.config.teacher.annotate}
-
-    def to_annotate(self) -> Iterator[Example]:
-        """The same, one after the other."""
-        return (example for rows in self.annotated.values() for example in rows)
-
-    @cached_property
-    def inquiry(self) -> Inquiry:
-        """What the teacher is asked about these rows."""
-        return Inquiry(
-            self.task,
-            self.config.teacher,
-            self.teacher,
-            rows=self.to_annotate,
-            train=lambda: self.annotated.get("train", ()),
-            ledger=self.folder.ledger,
-        )
-
-    def roll(self) -> CallIndex:
-        """What the rows need, kept in the run folder, if there is one, so that they are gone
-        through once."""
-        samples = range(self.config.teacher.samples)
-
-        def calls(example: Example) -> list[Call]:
-            return [self.inquiry.answer_call(example, sample) for sample in samples]
-
-        if self.known is not None and not is_stale(self.known, self.annotated, calls):
-            return self.known
-        roll = build_index(self.aside, self.annotated, calls, len(samples))
-        if self.folder.path.is_dir():
-            save_index(self.folder, self.signature, roll)
-        return roll
-
-    def read_annotations(self) -> dict[str, Annotation]:
-        """Every annotation that the ledger holds for this experiment, by example id."""
-        return self.inquiry.read_annotations()
-
     def resolved(self) -> str:
-        """The settings as they were read, defaults and all, as YAML."""
+        """The settings with all defaults filled in, as YAML."""
         settings = self.config.model_dump(mode="json")
         return str(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
     def write_resolved(self) -> None:
-        """Keep the settings in the run folder."""
+        """Keep the resolved settings in the run folder."""
         heading = f"# {self.file.name} as it was read, with every default\n"
         publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
 
@@ -205,11 +150,31 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
         task = build_task(config.task, file, "task.")
     folder = RunFolder(file.parent / (config.out or f"runs/{file.stem}"))
     sources = _find_sources(config.data, file.parent)
-    signature = sign(config, task, sources.values())
-    known = load_index(folder, signature, config.teacher.annotate)
-    splits, aside = _open_splits(config.data, sources, task, known.aside if known else None)
+    signature = _sign(config, task, sources.values())
+    known = _read_aside(folder, signature)
+    splits, aside = _open_splits(config.data, sources, task, known)
     names = {name: str(sources.get(name, "")) for name in SPLITS}
-    return Experiment(config, task, splits, folder, file, names, signature, aside, known)
+    is_checked = known is not None
+    return Experiment(config, task, splits, folder, file, names, signature, aside, is_checked)
+
+
+def _sign(config: ExperimentConfig, task: Task, sources: Iterable[Source]) -> str:
+    """A digest of everything that the rows and their prompts depend on; "" if a source is not a
+    local file."""
+    digest = hashlib.sha256(f"{config.model_dump_json()}\n{task}\n".encode(errors="replace"))
+    for source in sources:
+        if isinstance(source, HubSplit) or not source.is_file():
+            return ""
+        with source.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _read_aside(folder: RunFolder, signature: str) -> np.ndarray | None:
+    """Which rows are set aside, from the index of calls that an earlier command kept; None if
+    there is none for this signature."""
+    index = read_arrays(folder.call_index, signature) if signature else None
+    return None if index is None else index.get(ASIDE)
 
 
 def _find_sources(data: DataConfig, base: Path) -> dict[SplitName, Source]:

@@ -4,16 +4,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.estimate import Estimate
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
 from distilwhy.core.wording import money
+from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
+from distilwhy.pipeline.annotate.coverage import find_coverage
 from distilwhy.pipeline.annotate.estimate import (
     PendingWork,
-    both,
     estimate_calls,
-    survey_answers,
-    survey_explanations,
+    find_pending_answers,
+    find_pending_explanations,
 )
 from distilwhy.pipeline.annotate.spending import Spending, spending
 from distilwhy.pipeline.experiment import Experiment
@@ -74,24 +76,25 @@ def plan(experiment: Experiment) -> Plan:
         StudentError: if a student cannot be made.
     """
     unseen = check_students(experiment, experiment.config.students, fetch=False)
-    calls = _survey(experiment)
+    calls = open_calls(experiment)
+    pending = _find_pending(experiment, calls)
     expected = None
-    if calls.missing:
-        expected = estimate_calls(experiment.inquiry, experiment.config, calls.missing, calls.basis)
+    if pending.missing:
+        expected = estimate_calls(calls, experiment.config, pending.missing, pending.basis)
     first = next(experiment.to_annotate(), experiment.splits.train[0])
     rows = {name: experiment.splits.named(name) for name in SPLITS}
     cells, study = list_cells(experiment), list_cells(experiment, study=True)
-    missing = missing_students(experiment, {*cells, *study})
+    missing = missing_students(experiment, calls, {*cells, *study})
     return Plan(
         rows={name: len(found) for name, found in rows.items()},
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
-        prompt=experiment.inquiry.prompt(first).as_text(),
+        prompt=calls.prompt(first).as_text(),
         prompt_id=first.id,
         saw_gold=_count_shown_gold(experiment),
-        calls=calls.calls,
-        answered=calls.answered,
-        under_way=calls.under_way,
-        repaid=calls.repaid if expected else 0,
+        calls=pending.calls,
+        answered=pending.answered,
+        under_way=pending.batched,
+        repaid=pending.repaid if expected else 0,
         estimate=expected,
         spent=spending(experiment),
         students=len(cells),
@@ -99,7 +102,7 @@ def plan(experiment: Experiment) -> Plan:
         compared=len(study),
         to_compare=[cell.name for cell in study if cell in missing],
         warnings=[
-            *_warnings(experiment),
+            *_warnings(experiment, calls),
             *_warn_of_budget(experiment, expected),
             *(
                 f"{model!r} is not on this machine: whether a student can be made of it is told "
@@ -110,19 +113,21 @@ def plan(experiment: Experiment) -> Plan:
     )
 
 
-def _survey(experiment: Experiment) -> PendingWork:
+def _find_pending(experiment: Experiment, calls: CallBuilder) -> PendingWork:
     ledger = experiment.folder.ledger
     with open_ledger(ledger if ledger.is_file() else Path(":memory:")) as opened:
-        standing = experiment.roll().stand(opened)
-        answers = survey_answers(experiment, standing, opened)
-        return both(answers, survey_explanations(experiment.inquiry, opened))
+        coverage = find_coverage(experiment, calls, opened)
+        answers = find_pending_answers(experiment, calls, coverage, opened)
+        return answers + find_pending_explanations(calls, opened)
 
 
-def _warnings(experiment: Experiment) -> list[str]:
+def _warnings(experiment: Experiment, calls: CallBuilder) -> list[str]:
     config, warnings = experiment.config, []
     teacher = config.teacher
-    if (name := teacher.key_variable) and not os.environ.get(name):
-        warnings.append(f"${name} is not set: export your key under that name to annotate")
+    if isinstance(teacher, HttpTeacherConfig):
+        name = teacher.api_key_env
+        if name and not os.environ.get(name):
+            warnings.append(f"${name} is not set: export your key under that name to annotate")
     if teacher.explain_wrong and not _count_known(experiment):
         warnings.append(
             "no annotated train row has a gold label: teacher.explain_wrong does nothing"
@@ -141,12 +146,12 @@ def _warnings(experiment: Experiment) -> list[str]:
         )
     if not experiment.splits.test:
         warnings.append("there is no test split: students will be trained but not scored")
-    return warnings + _warn_of_exemplars(experiment)
+    return warnings + _warn_of_exemplars(experiment, calls)
 
 
-def _warn_of_exemplars(experiment: Experiment) -> list[str]:
+def _warn_of_exemplars(experiment: Experiment, calls: CallBuilder) -> list[str]:
     teacher, pool = experiment.config.teacher, experiment.task.exemplars
-    if teacher.is_recorded:
+    if isinstance(teacher, RecordedTeacherConfig):
         return []
     if teacher.strategy == "few-shot" and not pool:
         return [
@@ -157,7 +162,7 @@ def _warn_of_exemplars(experiment: Experiment) -> list[str]:
         drawn = teacher.exemplars.shown
         few = f"teacher.exemplars draws {drawn}, and there are {len(pool)}: every row is shown all"
         return [few] if len(pool) <= drawn else []
-    shown = {fold_text(exemplar.example.text) for exemplar in experiment.inquiry.exemplars}
+    shown = {fold_text(exemplar.example.text) for exemplar in calls.exemplars}
     copies = [e.id for e in experiment.to_annotate() if shown and fold_text(e.text) in shown]
     if not copies:
         return []

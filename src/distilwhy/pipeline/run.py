@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from distilwhy.core.results import Results
 from distilwhy.pipeline.annotate import recorder as recorder
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import Agree, annotate
 from distilwhy.pipeline.evaluate.run import evaluate
@@ -53,11 +54,14 @@ def run(
     check_trackers(experiment.config.training.report_to)
     _check_untrained(experiment, study=study)
     annotate(experiment, watch=watch.annotation, agree=agree, budget=budget)
-    refuse_unreadable(experiment)
-    train_students(experiment, watcher=watch.training, workers=workers, study=study)
+    annotations = read_annotations(experiment)
+    refuse_unreadable(annotations)
+    train_students(
+        experiment, watcher=watch.training, workers=workers, study=study, annotations=annotations
+    )
     if not experiment.splits.test:
         return None
-    return evaluate(experiment, watch.evaluation, workers=workers)
+    return evaluate(experiment, watch.evaluation, workers=workers, annotations=annotations)
 
 
 def _check_untrained(experiment: Experiment, *, study: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.student_id import StudentId
-from distilwhy.pipeline.evaluate.run import count_annotations
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import list_cells, sift_trained
 from distilwhy.store.batches import BatchBook, UnderWay
@@ -48,10 +48,11 @@ def status(experiment: Experiment) -> Status:
     """How far the experiment is, and its study as far as all rows are trained on."""
     study = [cell for cell in list_cells(experiment, study=True) if cell.rows is None]
     cells = dict.fromkeys([*list_cells(experiment), *study])
-    _, outdated = sift_trained(experiment, cells)
+    annotations = read_annotations(experiment)
+    _, outdated = sift_trained(experiment, annotations, cells)
     return Status(
         str(experiment.folder.path),
-        count_annotations(experiment),
+        dict(annotations.outcomes),
         _under_way(experiment),
         [_student(experiment, cell, cell in outdated) for cell in cells],
         read_json(experiment.folder.results),

@@ -3,7 +3,7 @@
     experiment.yaml         the resolved experiment
     ledger.sqlite           every answer of the teacher
     shards/ID.parquet       those that a cluster brought, once more
-    roll.npz                which calls the rows need, so that they are not all read to find out
+    calls.npz               which calls the rows need, so that they are not all read to find out
     students/CELL/          a student, with training.json and training.jsonl beside its weights;
                             CELL is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows;
                             before it stands STUDENT- if the study names the student
@@ -39,6 +39,8 @@ from distilwhy.errors import RunError
 _MEASURED = ("seconds", "rows_per_second", "size")
 _SIGNATURE = "signature"
 SUMMARY = "training.json"
+# The array of the index of calls that says which train rows are set aside for validation.
+ASIDE = "aside"
 LOG = "training.jsonl"
 
 
@@ -57,8 +59,8 @@ class RunFolder:
         return self.path / "shards"
 
     @property
-    def roll(self) -> Path:
-        return self.path / "roll.npz"
+    def call_index(self) -> Path:
+        return self.path / "calls.npz"
 
     @property
     def results(self) -> Path:

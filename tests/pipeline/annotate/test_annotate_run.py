@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from annotating import all_calls, explanations
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.errors import TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.recorder import Progress
 from distilwhy.pipeline.annotate.run import annotate
@@ -44,7 +46,7 @@ def opened(write_experiment, endpoint: Endpoint):
 def test_every_row_is_asked_about_once(opened, endpoint: Endpoint):
     assert annotate(opened()) == Progress(total=10, from_ledger=0, answered=10)
     assert sorted(endpoint.questions) == sorted(f"Message {i}." for i in range(10))
-    assert opened().read_annotations()["a0"] == READ
+    assert read_annotations(opened())["a0"] == READ
     assert annotate(opened()) == Progress(total=10, from_ledger=10)
     assert len(endpoint.asked) == 10
 
@@ -87,7 +89,7 @@ def test_rows_in_another_order_with_other_ids_cost_nothing(opened, endpoint: End
     rows = [{**row, "id": f"new-{row['id']}"} for row in many(10)[::-1]]
     assert annotate(opened(train=rows)) == Progress(total=10, from_ledger=10)
     assert len(endpoint.asked) == 10
-    assert opened(train=rows).read_annotations()["new-a0"].label == "damage"
+    assert read_annotations(opened(train=rows))["new-a0"].label == "damage"
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_rows_with_one_and_the_same_prompt_share_a_call(opened, endpoint: Endpoi
     rows = [*many(6), *({**row, "id": f"twin-{row['id']}"} for row in many(6))]
     assert annotate(opened(train=rows)) == Progress(total=6, from_ledger=0, answered=6)
     assert len(endpoint.asked) == 6
-    found = opened(train=rows).read_annotations()
+    found = read_annotations(opened(train=rows))
     assert len(found) == 12
     assert found["a3"].rationale == found["twin-a3"].rationale == "Why."
 
@@ -155,12 +157,12 @@ def test_splits_that_are_left_out_are_not_asked_about(write_experiment, endpoint
 def test_failed_rows_are_asked_again_and_answered_ones_are_not(opened, endpoint: Endpoint):
     endpoint.plays = {f"Message {i}.": [fails(500), says()] for i in (2, 5)}
     assert annotate(opened()) == Progress(total=10, from_ledger=0, answered=8, failed=2)
-    found = opened().read_annotations()["a2"]
+    found = read_annotations(opened())["a2"]
     assert found == Annotation("a2", "failed", problem="HTTP 500: no reason")
     assert plan(opened()).answered == 8
     assert annotate(opened()) == Progress(total=10, from_ledger=8, answered=2)
     assert sorted(endpoint.questions[10:]) == ["Message 2.", "Message 5."]
-    assert opened().read_annotations()["a2"].outcome == "ok"
+    assert read_annotations(opened())["a2"].outcome == "ok"
 
 
 def test_rows_that_fail_again_and_again_never_stand_in_the_way(
@@ -183,7 +185,7 @@ def test_a_teacher_that_refuses_is_not_asked_again(opened, endpoint: Endpoint):
     endpoint.plays["Message 1."] = [says(None, finish_reason="content_filter")]
     endpoint.plays["Message 2."] = [says("Hm.")]
     annotate(opened())
-    found = opened().read_annotations()
+    found = read_annotations(opened())
     assert [found[f"a{i}"].outcome for i in range(4)] == ["refused", "refused", "unparsed", "ok"]
     assert annotate(opened()).from_ledger == 10
     assert len(endpoint.asked) == 10
@@ -192,7 +194,7 @@ def test_a_teacher_that_refuses_is_not_asked_again(opened, endpoint: Endpoint):
 def test_progress_is_told_after_answers_are_kept(opened, endpoint: Endpoint):
     endpoint.otherwise = [stalls(0.005)]
     experiment = opened({"teacher.concurrency": 2})
-    keys = [call.key for call in experiment.inquiry.answer_calls()]
+    keys = [call.key for call in all_calls(experiment)]
     told = []
 
     def watch(progress: Progress) -> None:
@@ -263,15 +265,15 @@ def test_the_experiment_is_kept_as_it_was_read(opened):
 
 
 def test_training_is_refused_where_most_cannot_be_read(opened, endpoint: Endpoint):
-    refuse_unreadable(opened())
+    refuse_unreadable(read_annotations(opened()))
     endpoint.plays = {f"Message {i}.": [says("Who knows.")] for i in range(5)}
     endpoint.plays["Message 0."] = [fails(400, "odd")]
     annotate(opened())
-    refuse_unreadable(opened())
+    refuse_unreadable(read_annotations(opened()))
     endpoint.plays["Message 10."] = [says("Who knows.")]
     annotate(opened(train=many(11)))
     with pytest.raises(TeacherError) as caught:
-        refuse_unreadable(opened(train=many(11)))
+        refuse_unreadable(read_annotations(opened(train=many(11))))
     message = str(caught.value)
     assert message.startswith("6 of 11 answers cannot be read, so nothing is trained; row 'a")
     assert message.endswith(
@@ -284,7 +286,7 @@ SAMPLED = {"teacher.samples": 3, "teacher.temperature": 0.7, "teacher.concurrenc
 
 
 def test_every_sample_is_asked_for_once_and_has_a_key_of_its_own(opened, endpoint: Endpoint):
-    calls = list(opened(SAMPLED).inquiry.answer_calls())
+    calls = all_calls(opened(SAMPLED))
     assert len({call.key for call in calls}) == len(calls) == 30
     assert plan(opened(SAMPLED)).calls == 30
     assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=0, answered=30)
@@ -301,7 +303,7 @@ def test_samples_are_joined_by_vote(opened, endpoint: Endpoint):
     endpoint.plays["Message 1."] = [praise, unreadable, praise]
     endpoint.plays["Message 2."] = [unreadable]
     annotate(opened(SAMPLED))
-    found = opened(SAMPLED).read_annotations()
+    found = read_annotations(opened(SAMPLED))
     votes = (("damage", 2 / 3), ("praise", 1 / 3))
     assert found["a0"] == Annotation("a0", "ok", "Two.", "damage", votes=votes)
     assert found["a1"] == Annotation("a1", "ok", "One.", "praise", votes=(("praise", 1.0),))
@@ -313,15 +315,15 @@ def test_the_first_of_several_samples_is_the_one_that_was_paid_for_already(
 ):
     one = {**SAMPLED, "teacher.samples": 1}
     annotate(opened(one))
-    assert opened(one).read_annotations()["a0"] == READ
+    assert read_annotations(opened(one))["a0"] == READ
     assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=10, answered=20)
-    assert opened(one).read_annotations()["a0"] == READ
+    assert read_annotations(opened(one))["a0"] == READ
 
 
 def test_a_sample_that_failed_is_asked_again_alone(opened, endpoint: Endpoint):
     endpoint.plays["Message 3."] = [says(), fails(500), says()]
     assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=0, answered=29, failed=1)
-    found = opened(SAMPLED).read_annotations()["a3"]
+    found = read_annotations(opened(SAMPLED))["a3"]
     assert found == Annotation("a3", "ok", "Why.", "damage", votes=(("damage", 1.0),))
     assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=29, answered=1)
     assert endpoint.questions[30:] == ["Message 3."]
@@ -365,13 +367,13 @@ def test_wrong_train_rows_alone_are_explained(explained, endpoint: Endpoint):
         why(4),
     ]
     assert {progress.total for progress in told} == {13, 15}
-    found = explained().read_annotations()
+    found = read_annotations(explained())
     assert found["a2"] == Annotation("a2", "ok", "Nice.", "praise", explanation="It broke.")
     assert found["a4"].explanation == "Why."
     assert all(not found[row].explanation for row in found if row not in ("a2", "a4"))
     assert annotate(explained()) == Progress(total=15, from_ledger=15)
     assert len(endpoint.asked) == 15
-    refuse_unreadable(explained())
+    refuse_unreadable(read_annotations(explained()))
 
 
 def test_explanations_are_planned_for_when_the_answers_are_there(explained, endpoint: Endpoint):
@@ -394,7 +396,7 @@ def test_an_explanation_that_is_unreadable_or_not_of_gold_is_dropped(
 ):
     endpoint.plays[why(2)] = [reply]
     annotate(explained())
-    found = explained().read_annotations()
+    found = read_annotations(explained())
     assert found["a2"] == Annotation("a2", "ok", "Nice.", "praise")
     assert found["a4"].explanation == "Why."
 
@@ -403,7 +405,7 @@ def test_explanations_that_failed_are_asked_for_again(explained, endpoint: Endpo
     endpoint.plays[why(2)] = [fails(500), says()]
     assert annotate(explained()) == Progress(total=15, from_ledger=0, answered=14, failed=1)
     assert annotate(explained()) == Progress(total=15, from_ledger=14, answered=1)
-    assert explained().read_annotations()["a2"].explanation == "Why."
+    assert read_annotations(explained())["a2"].explanation == "Why."
 
 
 def test_rows_with_one_and_the_same_prompt_share_an_explanation(opened, endpoint: Endpoint):
@@ -411,9 +413,9 @@ def test_rows_with_one_and_the_same_prompt_share_an_explanation(opened, endpoint
     endpoint.otherwise = [says("Nice. So the answer is praise.")]
     endpoint.plays = {why(i): [says()] for i in range(4)}
     experiment = opened({"teacher.explain_wrong": True}, train=rows)
-    assert list(experiment.inquiry.explanation_calls()) == []
+    assert explanations(experiment) == []
     annotate(experiment)
-    found = experiment.read_annotations()
+    found = read_annotations(experiment)
     train = [example.id for example in experiment.splits.train]
     assert all(found[row].explanation == "Why." for row in train)
     assert len(endpoint.asked) == len(set(endpoint.questions))
@@ -425,7 +427,7 @@ def test_nothing_is_explained_unasked(explained, endpoint: Endpoint):
     annotate(explained())
     assert len(endpoint.asked) == 15
     unasked = explained({"teacher.explain_wrong": False})
-    assert unasked.read_annotations()["a2"].explanation == ""
+    assert read_annotations(unasked)["a2"].explanation == ""
 
 
 class Stopped(Exception):
@@ -454,7 +456,7 @@ def test_samples_and_explanations_outlive_any_number_of_interruptions(
     assert interruptions > 10
     assert 0 <= lost <= interruptions * 2
     assert annotate(experiment) == Progress(total=41, from_ledger=41)
-    found = experiment.read_annotations()
+    found = read_annotations(experiment)
     assert found["a2"].explanation == "It broke."
     assert found["a2"].votes == (("praise", 1.0),)
 
@@ -488,7 +490,7 @@ def test_recorded_completions_are_read_by_row(recorded):
     experiment = recorded(SAID, some)
     SAID.update(some)
     assert annotate(experiment) == Progress(total=10, from_ledger=0, answered=10)
-    found = experiment.read_annotations()
+    found = read_annotations(experiment)
     assert found["a7"] == Annotation("a7", "ok", "Why 7.", "praise")
     assert found["a3"] == Annotation("a3", "ok", "Why 3.", "praise")
     assert annotate(experiment) == Progress(total=10, from_ledger=10)
@@ -498,9 +500,9 @@ def test_rows_without_a_recorded_completion_fail_alone_however_many(recorded):
     experiment = recorded({"a9": SAID["a9"], "zz": "no row of ours"})
     assert annotate(experiment) == Progress(total=10, from_ledger=0, answered=1, failed=9)
     missing = "the recorded completions have none for this id"
-    assert experiment.read_annotations()["a0"] == Annotation("a0", "failed", problem=missing)
+    assert read_annotations(experiment)["a0"] == Annotation("a0", "failed", problem=missing)
     with pytest.raises(TeacherError, match="9 of 10 answers cannot be read"):
-        refuse_unreadable(experiment)
+        refuse_unreadable(read_annotations(experiment))
     assert annotate(recorded(SAID)) == Progress(total=10, from_ledger=0, answered=10)
 
 
@@ -509,7 +511,7 @@ def test_the_lines_of_a_recorded_row_are_its_samples(recorded):
     more = {row: text.replace("Why", "More") for row, text in SAID.items() if row != "a3"}
     experiment = recorded(SAID, more, samples=2)
     assert annotate(experiment) == Progress(total=20, from_ledger=0, answered=19, failed=1)
-    found = experiment.read_annotations()
+    found = read_annotations(experiment)
     votes = (("praise", 1.0),)
     assert found["a7"] == Annotation(
         "a7", "ok", "Why 7.", "praise", others=("More 7.",), votes=votes
@@ -523,10 +525,10 @@ def test_recorded_explanations_are_read_where_an_answer_is_wrong(recorded):
     experiment = recorded(SAID, why=reasons, explanations=["why.jsonl"], explain_wrong=True)
     assert [example.id for example in experiment.splits.validation] == ["a1", "a3"]
     assert annotate(experiment) == Progress(total=18, from_ledger=0, answered=12, failed=6)
-    found = experiment.read_annotations()
+    found = read_annotations(experiment)
     assert found["a7"] == Annotation("a7", "ok", "Why 7.", "praise", explanation="It broke.")
     assert found["a2"].explanation == found["a3"].explanation == ""
     other = {**reasons, "a2": "It fell. The answer is damage."}
     experiment = recorded(SAID, why=other, explanations=["why.jsonl"], explain_wrong=True)
     assert annotate(experiment) == Progress(total=18, from_ledger=10, answered=2, failed=6)
-    assert experiment.read_annotations()["a2"].explanation == "It fell."
+    assert read_annotations(experiment)["a2"].explanation == "It fell."

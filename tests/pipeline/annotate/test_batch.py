@@ -14,6 +14,7 @@ from batch_server import BatchServer, End, refused, says, troubled
 from distilwhy.cli.confirm import describe_batches, describe_estimate
 from distilwhy.cli.progress import Progress as ShownProgress
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.recorder import Progress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.annotate.spending import spending
@@ -74,7 +75,7 @@ def spent_of(experiment: Experiment):
 def test_the_whole_way(opened, server: BatchServer):
     seen: list[Progress] = []
     assert annotate(opened(), watch=seen.append) == Progress(total=20, from_ledger=0, answered=20)
-    assert opened().read_annotations()["a7"].label == "damage"
+    assert read_annotations(opened())["a7"].label == "damage"
     assert set(server.asked.values()) == {1}
     assert len(server.asked) == 20
     assert (spent_of(opened()).certain, spent_of(opened()).possible) == (server.bill, 0)
@@ -105,7 +106,7 @@ def test_plain_completions_and_several_samples(opened, server: BatchServer):
     assert annotate(opened(changes)).answered == 60
     assert [batch["endpoint"] for batch in server.batches.values()] == ["/v1/completions"]
     assert set(server.asked.values()) == {1}
-    assert opened(changes).read_annotations()["a0"].label == "damage"
+    assert read_annotations(opened(changes))["a0"].label == "damage"
 
 
 def test_the_gate_asks_directly_before_the_rest_is_handed_over(opened, server: BatchServer):
@@ -146,7 +147,7 @@ def test_rows_with_one_and_the_same_prompt_share_a_call(
     rows = [*many(6), *({**row, "id": f"twin-{row['id']}"} for row in many(6))]
     path = write_experiment(SETTINGS, train=rows)
     assert annotate(open_experiment(path, server.url)).answered == 6
-    assert len(opened(rows=6).read_annotations()) == 6
+    assert len(read_annotations(opened(rows=6))) == 6
 
 
 def test_it_need_not_be_waited_for(opened, server: BatchServer):
@@ -280,7 +281,7 @@ def test_requests_with_errors(opened, server: BatchServer):
         "Message 4.": [nonsense],
     }
     assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=18, failed=2)
-    found = opened().read_annotations()
+    found = read_annotations(opened())
     assert found["a1"].problem == "HTTP 400: too long"
     assert found["a3"].problem == "HTTP 503: busy"
     assert found["a2"].outcome == found["a4"].outcome == "ok"
@@ -565,7 +566,7 @@ def _count_down(left: int) -> None:
 
 def check_books(experiment: Experiment, server: BatchServer, rows: int) -> None:
     """Every row is answered, each was asked once, and the ledger agrees with the endpoint."""
-    found = experiment.read_annotations()
+    found = read_annotations(experiment)
     assert [a.outcome for a in found.values()] == ["ok"] * rows
     assert set(server.asked.values()) <= {1}
     assert len(server.asked) + len(set(server.direct)) == rows

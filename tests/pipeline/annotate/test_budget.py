@@ -13,6 +13,7 @@ from bank import Bank, prices_of, serve, spent_of
 from distilwhy.core.cost import Budget, Prices, Usage
 from distilwhy.demo.loopback import LoopbackServer
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.annotate.spending import spending
 from distilwhy.pipeline.experiment import open_experiment
@@ -96,7 +97,7 @@ def test_a_run_that_ran_out_goes_on_when_the_budget_is_raised(write_experiment):
         assert str(caught.value).endswith("; raise teacher.budget, or give --budget, to go on")
         first = bank.calls
         assert 0 < first < 40
-        assert len(experiment.read_annotations()) == first
+        assert len(read_annotations(experiment)) == first
         with pytest.raises(BudgetError):
             annotate(experiment)
         assert annotate(experiment, budget=Decimal(5)).from_ledger == first

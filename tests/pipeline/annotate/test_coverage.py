@@ -11,6 +11,7 @@ import pytest
 
 from distilwhy.core.splits import set_aside
 from distilwhy.errors import DataError
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.recorder import Progress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
@@ -141,7 +142,7 @@ def test_answered_rows_are_not_even_worded_again(opened, endpoint: Endpoint, wor
 def test_missing_rows_alone_are_worded(opened, monkeypatch, worded: list[str]):
     monkeypatch.setattr("distilwhy.pipeline.annotate.estimate.MEASURED", 0)
     annotate(opened(), limit=21)
-    answered = opened().read_annotations()
+    answered = read_annotations(opened())
     again = opened()
     missing = {row.id for row in again.to_annotate()} - {*answered}
     worded.clear()
@@ -167,9 +168,9 @@ def test_rows_of_another_version_are_gone_through_again(opened, monkeypatch, end
     assert len(endpoint.asked) == 48
 
 
-def test_a_broken_roll_is_called_anew(opened):
+def test_a_broken_index_of_calls_is_built_anew(opened):
     annotate(opened())
-    opened().folder.roll.write_bytes(b"no roll")
+    opened().folder.call_index.write_bytes(b"broken")
     assert annotate(opened()) == Progress(total=24, from_ledger=24)
 
 

@@ -12,6 +12,8 @@ import pytest
 from commands import call
 from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.errors import DataError, RunError
+from distilwhy.pipeline.annotate.annotations import read_annotations
+from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.annotate.export import export, list_answers
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.run import annotate
@@ -70,7 +72,7 @@ def test_each_answer_has_its_provenance(asked: Experiment, tmp_path: Path):
     row = rows["a0"]
     assert row.pop("seconds") > 0
     assert str(row.pop("answered_at")).endswith("+00:00")
-    messages = asked.inquiry.prompt(asked.splits.train[0]).messages
+    messages = open_calls(asked).prompt(asked.splits.train[0]).messages
     plain = json.dumps([[message.role, message.content] for message in messages])
     assert row == {
         "id": "a0",
@@ -131,12 +133,12 @@ def test_an_export_comes_back_as_a_recorded_teacher(opened, tmp_path: Path, name
     """Outcome by outcome, sample by sample."""
     experiment = opened(SAMPLED)
     annotate(experiment)
-    before = experiment.read_annotations()
+    before = dict(read_annotations(experiment))
     exported(experiment, tmp_path / name)
     recorded = {"kind": "recorded", "completions": [name], "samples": 2}
     again = opened({**dict.fromkeys(SAMPLED, 0), "teacher": recorded, "out": "again"})
     annotate(again)
-    found = again.read_annotations()
+    found = dict(read_annotations(again))
     assert {i: a.outcome for i, a in found.items()} == {i: a.outcome for i, a in before.items()}
     missing = "the recorded completions have none for this id"
     assert found.pop("a4").problem == missing

@@ -6,7 +6,9 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
+from annotating import all_calls
 from distilwhy.demo.loopback import LoopbackServer
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import open_ledger
@@ -69,7 +71,7 @@ def test_a_thousand_faults_leave_every_row_with_an_answer_or_a_reason(
     assert sum(wretch.met.values()) >= ROWS
     assert set(wretch.met) == set(FAULTS)
     assert progress.total == progress.answered + progress.failed == ROWS
-    found = experiment.read_annotations()
+    found = read_annotations(experiment)
     assert sorted(found) == sorted(row["id"] for row in rows)
     outcomes = Counter(annotation.outcome for annotation in found.values())
     assert set(outcomes) == {"ok", "refused", "truncated", "failed"}
@@ -79,5 +81,5 @@ def test_a_thousand_faults_leave_every_row_with_an_answer_or_a_reason(
     assert set(wretch.answered.values()) == {1}
     assert len(wretch.answered) == progress.answered
     with open_ledger(experiment.folder.ledger) as ledger:
-        keys = [call.key for call in experiment.inquiry.answer_calls()]
+        keys = [call.key for call in all_calls(experiment)]
         assert len(list(ledger.entries(keys))) == ROWS

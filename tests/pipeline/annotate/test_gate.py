@@ -7,7 +7,7 @@ import pytest
 from distilwhy.cli.confirm import ask_person, describe_offer
 from distilwhy.core.task import Example
 from distilwhy.errors import BudgetError, TeacherError
-from distilwhy.pipeline.annotate.gate import spread
+from distilwhy.pipeline.annotate.coverage import spread_rows
 from distilwhy.pipeline.annotate.run import Offer, annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
@@ -48,11 +48,11 @@ class Person:
 
 def test_the_first_rows_are_spread_over_all():
     rows = [Example(str(i), "x") for i in range(100)]
-    assert [row.id for row in spread({"train": rows}, 4)] == ["0", "25", "50", "75"]
+    assert [row.id for row in spread_rows({"train": rows}, 4)] == ["0", "25", "50", "75"]
     apart = {"train": rows[:30], "validation": rows[:0], "test": rows[30:]}
-    assert [row.id for row in spread(apart, 4)] == ["0", "25", "50", "75"]
-    assert spread({"train": rows[:2], "test": rows[2:3]}, 5) == rows[:3]
-    assert spread({"train": rows[:0]}, 4) == spread({}, 4) == []
+    assert [row.id for row in spread_rows(apart, 4)] == ["0", "25", "50", "75"]
+    assert spread_rows({"train": rows[:2], "test": rows[2:3]}, 5) == rows[:3]
+    assert spread_rows({"train": rows[:0]}, 4) == spread_rows({}, 4) == []
 
 
 def test_the_rest_is_asked_for_when_someone_agrees(opened, endpoint: Endpoint):

@@ -7,11 +7,11 @@ import pytest
 
 from commands import call
 from distilwhy.errors import DataError
+from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.listing import Filter, list_rows
 from distilwhy.pipeline.annotate.overview import LabelCount, Overview, VoteShare, look_over
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from endpoint import Endpoint, fails, says
 
@@ -50,7 +50,7 @@ def test_everything_is_counted(opened):
     experiment = opened()
     annotate(experiment)
     found = look_over(experiment)
-    assert found.tallies == count_annotations(experiment)
+    assert found.tallies == read_outcomes(experiment)
     problems = {(p.outcome, p.problem): p.count for p in found.problems}
     assert problems == {
         ("unparsed", "the answer names none of the choices"): 2,
@@ -93,7 +93,7 @@ def test_votes_and_explanations_are_counted_too(opened, endpoint: Endpoint):
     assert found.labels == [LabelCount("damage", 9, 10), LabelCount("praise", 1, 0)]
     assert found.explained == 1
     rows = {row.example.id: row for row in iterate_rows(experiment)}
-    assert {i: row.annotation for i, row in rows.items()} == experiment.read_annotations()
+    assert {i: row.annotation for i, row in rows.items()} == dict(read_annotations(experiment))
     assert len(rows["a6"].calls) == 4
     shown = call("annotations", experiment.file, "--id", "a6").stdout
     assert "gold because  It broke." in shown
@@ -106,12 +106,12 @@ def test_labels_that_the_teacher_was_told_are_not_its_own(opened, endpoint: Endp
     experiment = opened({"teacher.strategy": "explain-label"})
     annotate(experiment)
     found = look_over(experiment)
-    assert found.tallies == count_annotations(experiment)
+    assert found.tallies == read_outcomes(experiment)
     assert found.tallies["train"].saw_gold == 9
     assert found.labels == [LabelCount("damage", 1, 1)]
     assert [p.problem for p in found.problems] == ["it was shown that … is right, but answers …"]
     rows = {row.example.id: row.annotation for row in iterate_rows(experiment)}
-    assert rows == experiment.read_annotations()
+    assert rows == dict(read_annotations(experiment))
     assert "saw gold" in call("annotations", experiment.file).stdout
 
 

@@ -20,9 +20,11 @@ import psutil
 import pytest
 from aiohttp import web
 
+from annotating import all_calls
 from bank import Bank, prices_of, serve, spent_of
 from conftest import KINDS
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.recorder import Progress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.annotate.spending import spending
@@ -139,7 +141,7 @@ def test_a_driver_that_is_killed_asks_for_the_missing_shards_alone(
     safe = questions_in(shards)
     assert SHARD <= len(safe) < ROWS
     assert over_cluster(experiment) == Progress(ROWS, len(safe), answered=ROWS - len(safe))
-    assert len(experiment.read_annotations()) == ROWS
+    assert len(read_annotations(experiment)) == ROWS
     assert not asked_twice(endpoint) & safe
     assert 0 < len(asked_twice(endpoint)) <= 2 * SHARD
     assert questions_in(shards) == set(endpoint.questions)
@@ -268,7 +270,7 @@ def test_a_node_that_is_killed_costs_its_shard_and_no_more(opened, endpoint: End
     assert replace(progress, lost=0) == Progress(ROWS, from_ledger=0, answered=ROWS)
     # Where its death is noticed late, the next shard is sent to a worker that is no more.
     assert progress.lost in (SHARD, 2 * SHARD)
-    order = [call.prompt.question for call in experiment.inquiry.answer_calls()]
+    order = [call.prompt.question for call in all_calls(experiment)]
     assert len({order.index(question) // SHARD for question in asked_twice(endpoint)}) == 1
     assert max(Counter(endpoint.questions).values()) == 2
     found = spending(experiment)
@@ -277,10 +279,10 @@ def test_a_node_that_is_killed_costs_its_shard_and_no_more(opened, endpoint: End
 
     alone = opened({**priced, **FAST, "out": "alone"})
     annotate(alone)
-    assert experiment.read_annotations() == alone.read_annotations()
+    assert dict(read_annotations(experiment)) == dict(read_annotations(alone))
     assert completions_of(experiment) == completions_of(alone)
 
 
 def completions_of(experiment: Experiment) -> dict[bytes, object]:
     with open_ledger(experiment.folder.ledger) as ledger:
-        return dict(ledger.get(call.key for call in experiment.inquiry.answer_calls()))
+        return dict(ledger.get(call.key for call in all_calls(experiment)))

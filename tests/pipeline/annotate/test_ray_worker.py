@@ -6,9 +6,11 @@ from decimal import Decimal
 
 import pytest
 
+from annotating import all_calls
 from distilwhy.core.cost import Prices
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.annotate.teacher import open_teacher
 from distilwhy.pipeline.annotate.transports.dispatcher import Limits
 from distilwhy.pipeline.annotate.transports.ray_worker import Shard, ShardResult, Worker
 from distilwhy.pipeline.experiment import Experiment, open_experiment
@@ -32,7 +34,7 @@ def opened(write_experiment, endpoint: Endpoint):
 
 
 def ask(experiment: Experiment, cap: Decimal | None = None, *known: int) -> ShardResult:
-    calls = list(experiment.inquiry.answer_calls())
+    calls = list(all_calls(experiment))
     failed_before = frozenset(calls[place].key for place in known)
     worker = Worker(experiment.config.teacher, PRICES, workers=2)
     return asyncio.run(worker.ask(Shard(calls, failed_before, cap)))
@@ -48,7 +50,7 @@ def test_it_hands_in_all_that_was_answered(opened):
 def test_what_ends_it_comes_with_what_was_answered_before(opened, endpoint: Endpoint):
     endpoint.otherwise = [says(), says()]
     experiment = opened()
-    fourth = [call.prompt.question for call in experiment.inquiry.answer_calls()][3]
+    fourth = [call.prompt.question for call in all_calls(experiment)][3]
     endpoint.plays[fourth] = [fails(401, "no such key")]
     harvest = ask(experiment)
     assert len(harvest.entries) == 3
@@ -71,7 +73,7 @@ def test_lost_replies_are_paid_out_of_the_part_of_others_and_no_cap_is_passed(
 ):
     """The calls that are then left come back unanswered, to be sent with a part of their own."""
     experiment = opened(retries=2)
-    worst = [experiment.teacher.longest(c.prompt) for c in experiment.inquiry.answer_calls()]
+    worst = [open_teacher(experiment).longest(c.prompt) for c in all_calls(experiment)]
     cap = sum(Decimal(read + written) for read, written in worst) / 1_000_000
     endpoint.plays["Message 0."] = [hangs_up(), hangs_up(), says()]
     usage = {"prompt_tokens": worst[0][0], "completion_tokens": 50}
@@ -87,7 +89,7 @@ def test_what_is_broken_off_is_handed_in(opened, endpoint: Endpoint):
     endpoint.otherwise = [stalls(0.05)]
     experiment = opened(concurrency=2)
     worker = Worker(experiment.config.teacher, PRICES, workers=1)
-    shard = Shard(list(experiment.inquiry.answer_calls()), cap=Decimal(1))
+    shard = Shard(list(all_calls(experiment)), cap=Decimal(1))
 
     async def break_off() -> ShardResult:
         asking = asyncio.ensure_future(worker.ask(shard))

@@ -10,6 +10,7 @@ import pytest
 
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.errors import TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 
@@ -38,7 +39,7 @@ def recorded(write_experiment, tmp_path: Path):
         settings = {"methods": ["step-by-step"], "teacher": teacher, "out": f"run-{name}"}
         experiment: Experiment = open_experiment(write_experiment({**settings, **(changes or {})}))
         annotate(experiment)
-        return experiment.read_annotations()
+        return read_annotations(experiment)
 
     return reads
 
@@ -76,7 +77,7 @@ def test_a_label_that_sounds_like_a_denial_is_the_option_that_it_is(write_experi
     }
     experiment = open_experiment(write_experiment(changes, train=rows))
     annotate(experiment)
-    assert experiment.read_annotations()["ra"] == Annotation("ra", "ok", "Why.", "not be late")
+    assert read_annotations(experiment)["ra"] == Annotation("ra", "ok", "Why.", "not be late")
 
 
 def test_numbers_in_parquet_are_labels_too(write_experiment, tmp_path: Path):
@@ -92,7 +93,7 @@ def test_numbers_in_parquet_are_labels_too(write_experiment, tmp_path: Path):
     }
     experiment = open_experiment(write_experiment(changes, train=rows))
     annotate(experiment)
-    found = experiment.read_annotations()
+    found = read_annotations(experiment)
     assert {i: a.label for i, a in found.items()} == {f"r{i}": str(i + 1) for i in range(4)}
 
 

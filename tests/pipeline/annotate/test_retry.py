@@ -7,6 +7,8 @@ import pytest
 from commands import call
 from distilwhy.cli.confirm import describe_offer
 from distilwhy.errors import BudgetError, TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations
+from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.annotate.recorder import Progress
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.retry import RetryPlan, plan_retry
@@ -54,16 +56,17 @@ def asked(opened) -> Experiment:
 
 
 def find(experiment: Experiment, *outcomes: str) -> RetryPlan:
-    return plan_retry(experiment, iterate_rows(experiment), outcomes)  # type: ignore[arg-type]
+    calls = open_calls(experiment)
+    return plan_retry(experiment, calls, iterate_rows(experiment, calls), outcomes)  # type: ignore[arg-type]
 
 
 def test_those_are_asked_again_and_no_others(asked: Experiment, endpoint: Endpoint):
     again = find(asked, "truncated", "failed")
     assert again.outcomes == {"truncated": 2, "failed": 1}
-    progress = annotate(asked, again=again)
+    progress = annotate(asked, retry=again)
     assert progress == Progress(total=3, from_ledger=0, answered=3)
     assert sorted(endpoint.questions[9:]) == ["Message 0.", "Message 3.", "Message 4."]
-    outcomes = {i: found.outcome for i, found in asked.read_annotations().items()}
+    outcomes = {i: found.outcome for i, found in read_annotations(asked).items()}
     assert outcomes == {
         **dict.fromkeys(outcomes, "ok"),
         "a4": "truncated",
@@ -74,7 +77,7 @@ def test_those_are_asked_again_and_no_others(asked: Experiment, endpoint: Endpoi
 
 def test_what_the_forgotten_answers_cost_stays_on_the_books(asked: Experiment):
     before = spending(asked)
-    annotate(asked, again=find(asked, "truncated", "failed"))
+    annotate(asked, retry=find(asked, "truncated", "failed"))
     after = spending(asked)
     assert before is not None
     assert after is not None
@@ -91,31 +94,31 @@ def test_the_price_is_told_and_someone_agrees_before_anything_is_forgotten(
         offers.append(offer)
         return False
 
-    before = asked.read_annotations()
+    before = read_annotations(asked)
     with pytest.raises(TeacherError, match="not agreed to"):
-        annotate(asked, again=find(asked, "truncated"), agree=refuse)
+        annotate(asked, retry=find(asked, "truncated"), agree=refuse)
     [offer] = offers
     lines = list(describe_offer(offer, "EUR"))
     assert lines[0] == "to be forgotten and asked for again: 2 truncated"
     assert lines[1].startswith("to make: 2 calls, 0.004 EUR, 200 tokens to read and 40 to write")
-    assert asked.read_annotations() == before
+    assert read_annotations(asked) == before
     assert len(endpoint.asked) == 9
 
 
 def test_a_budget_that_will_not_do_forgets_nothing(asked: Experiment, endpoint: Endpoint):
-    before = asked.read_annotations()
+    before = read_annotations(asked)
     message = (
         r"asking again will cost 0\.006 or more, and of the budget of 0\.017 EUR 0\.001 is left, "
         "so nothing is forgotten; raise teacher.budget, or give --budget"
     )
     with pytest.raises(BudgetError, match=message):
-        annotate(asked, again=find(asked, "truncated", "unparsed"), budget=Decimal("0.017"))
-    assert asked.read_annotations() == before
+        annotate(asked, retry=find(asked, "truncated", "unparsed"), budget=Decimal("0.017"))
+    assert read_annotations(asked) == before
     assert len(endpoint.asked) == 9
 
 
 def test_after_an_interruption_annotate_goes_on(asked: Experiment, endpoint: Endpoint):
-    annotate(asked, again=find(asked, "truncated", "unparsed"), limit=1)
+    annotate(asked, retry=find(asked, "truncated", "unparsed"), limit=1)
     assert len(endpoint.asked) == 10
     assert annotate(asked) == Progress(total=10, from_ledger=6, answered=4)
     assert sorted(endpoint.questions[9:]) == [f"Message {i}." for i in range(5)]
@@ -132,10 +135,10 @@ def test_one_sample_alone_and_an_explanation_are_asked_again(opened, endpoint: E
     experiment = opened({**sampled, "teacher.explain_wrong": True})
     annotate(experiment)
     made = len(endpoint.asked)
-    annotate(experiment, again=find(experiment, "truncated"))
+    annotate(experiment, retry=find(experiment, "truncated"))
     assert sorted(endpoint.questions[made:]) == ["Message 0.", why]
-    assert find(experiment, "truncated").keys == frozenset()
-    assert experiment.read_annotations()["a7"].explanation == "Why."
+    assert find(experiment, "truncated").calls == ()
+    assert read_annotations(experiment)["a7"].explanation == "Why."
 
 
 def test_from_the_command_line(asked: Experiment, endpoint: Endpoint):

@@ -10,16 +10,17 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from annotating import training_jobs
 from distilwhy.cli.app import app
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.task import Example
 from distilwhy.demo.helpdesk import solve
 from distilwhy.errors import DataError, StudentError
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.predict import predict
-from distilwhy.pipeline.train.jobs import TrainingJobs
 from distilwhy.store.run import publish_jsonl, read_json
 from distilwhy.students.student import Student
 from studies import ROWS, TRAINING, call, open_study
@@ -44,7 +45,7 @@ def student_of(file: Path, method: str = "rationale-input") -> Path:
 def told_examples(file: Path) -> list[Example]:
     """The test rows with the teacher's reasons after them, put together here."""
     experiment = open_experiment(file)
-    annotations = experiment.read_annotations()
+    annotations = read_annotations(experiment)
     return [
         replace(e, text=f"{e.text}\nRationale: {reasons}" if reasons else e.text)
         for e in experiment.splits.test
@@ -93,8 +94,8 @@ def test_a_file_of_rows_with_reasons_is_read_as_in_training(
     told: tuple[Path, Result], asked: list[Example], tmp_path: Path
 ):
     file, _ = told
-    job = TrainingJobs(open_experiment(file)).of(StudentId("rationale-input", 0))
-    said = open_experiment(file).read_annotations()
+    job = training_jobs(open_experiment(file)).of(StudentId("rationale-input", 0))
+    said = read_annotations(open_experiment(file))
     rows = [json.loads(line) for line in (file.parent / "train.jsonl").read_text().splitlines()]
     given = []
     for row in rows:
@@ -132,7 +133,7 @@ def test_rows_without_reasons_are_refused(told: tuple[Path, Result]):
 
 def test_reasons_for_wrong_labels_are_counted(told: tuple[Path, Result]):
     file, said = told
-    annotations = open_experiment(file).read_annotations()
+    annotations = read_annotations(open_experiment(file))
     rows = [json.loads(line) for line in (file.parent / "train.jsonl").read_text().splitlines()]
     read = [row for row in rows if annotations[row["id"]].outcome == "ok"]
     wrong = [row for row in read if annotations[row["id"]].label != solve(row["message"])[1]]
@@ -151,7 +152,7 @@ def test_reasons_for_wrong_labels_are_counted(told: tuple[Path, Result]):
         f"Of {len(read)} annotated train rows with a gold label, {len(wrong)} had a rationale for "
         f"a wrong label: {len(wrong)} trained on the label alone."
     ) in said.stdout
-    job = TrainingJobs(open_experiment(file)).of(StudentId("step-by-step", 0))
+    job = training_jobs(open_experiment(file)).of(StudentId("step-by-step", 0))
     reasoned = {row.source for row in job.rows if len(row.targets) == 2}
     assert not reasoned & {row["message"] for row in wrong}
     assert reasoned | {row["message"] for row in wrong} == {row["message"] for row in read}

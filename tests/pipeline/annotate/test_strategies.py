@@ -6,18 +6,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from annotating import all_calls, explanations, training_jobs
 from conftest import TRAIN, dump_rows
 from distilwhy.cli.app import app
 from distilwhy.cli.confirm import describe_offer
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.errors import ConfigError, TeacherError
-from distilwhy.pipeline.annotate.gate import spread
+from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
+from distilwhy.pipeline.annotate.calls import open_calls
+from distilwhy.pipeline.annotate.coverage import spread_rows
 from distilwhy.pipeline.annotate.run import Offer, annotate
-from distilwhy.pipeline.evaluate.run import count_annotations
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.run import run
-from distilwhy.pipeline.train.jobs import TrainingJobs, list_cells
+from distilwhy.pipeline.train.jobs import list_cells
 from endpoint import Endpoint, says
 
 # Of what was paid for by the first experiments: a key that changes pays them anew.
@@ -35,8 +37,7 @@ EXPLAINING_KEY = "8123cb2373c7b95e"
 def test_what_was_asked_before_there_were_strategies_is_not_asked_anew(write_experiment, kind):
     structured = kind == "structured"
     settings = {"teacher.kind": "chat" if structured else kind, "teacher.structured": structured}
-    inquiry = open_experiment(write_experiment(settings)).inquiry
-    call = next(inquiry.answer_calls())
+    call = all_calls(open_experiment(write_experiment(settings)))[0]
     assert call.prompt.as_text() == (
         "Sort the message.\n\n"
         "Q: The swing broke.\nA: Something is broken. So the answer is damage.\n\n"
@@ -50,7 +51,7 @@ def test_nor_is_what_was_explained_before(write_experiment, endpoint: Endpoint):
     settings = {"teacher.explain_wrong": True, "teacher.gate": {"rows": 0}}
     experiment = open_experiment(write_experiment(settings), endpoint.url)
     annotate(experiment)
-    call = next(experiment.inquiry.explanation_calls())
+    call = explanations(experiment)[0]
     assert call.prompt.question == "Message 0.\nThe right answer is damage. Why?"
     assert call.key.hex()[:16] == EXPLAINING_KEY
 
@@ -83,7 +84,7 @@ def test_zero_shot_shows_no_exemplars_and_says_how_to_reply(opened, endpoint: En
     [first, *_] = endpoint.asked
     assert [message["role"] for message in first["messages"]] == ["system", "user"]
     assert first["messages"][0]["content"] == HOW
-    assert {found.rationale for found in opened(ZERO_SHOT).read_annotations().values()} == {"Why."}
+    assert {found.rationale for found in read_annotations(opened(ZERO_SHOT)).values()} == {"Why."}
     bare = opened({**ZERO_SHOT, "task.exemplars": []})
     assert annotate(bare).from_ledger == 12
     assert plan(bare).warnings == []
@@ -151,7 +152,7 @@ def test_train_rows_with_gold_alone_are_told_their_label(told, endpoint: Endpoin
     others = ["Message 50.", "Message 70.", *(f"Other {number}." for number in range(4))]
     assert sorted(endpoint.questions) == sorted([*map(why, TRAIN[:7]), *others])
     assert {len(body["messages"]) for body in endpoint.asked} == {4}
-    found = told().read_annotations()
+    found = read_annotations(told())
     assert found["a1"] == Annotation("a1", "ok", "So it is.", "question", saw_gold=True)
     assert found["bare"] == Annotation("bare", "ok", "Why.", "damage")
     assert [name for name, one in found.items() if one.saw_gold] == [f"a{i}" for i in range(7)]
@@ -171,7 +172,7 @@ def test_without_exemplars_everyone_is_asked_to_think_step_by_step(told, endpoin
 def test_what_a_told_teacher_says_is_no_measure_of_it(told, endpoint: Endpoint):
     endpoint.otherwise = [says("Nice. So the answer is praise.")]
     annotate(told())
-    tallies = count_annotations(told())
+    tallies = read_outcomes(told())
     assert (tallies["train"].score, tallies["train"].saw_gold) == (None, 7)
     assert tallies["validation"].score.accuracy == 0
     assert (tallies["test"].score.accuracy, tallies["test"].saw_gold) == (0.25, 0)
@@ -193,7 +194,7 @@ def test_a_told_teacher_that_keeps_to_another_label_is_not_read(told, endpoint, 
     ]
     changes = {"teacher.samples": samples, "teacher.temperature": 0.7, "teacher.concurrency": 1}
     annotate(told(changes))
-    found = told(changes).read_annotations()
+    found = read_annotations(told(changes))
     problem = "it was shown that 'question' is right, but answers 'praise'"
     assert found["a1"] == Annotation("a1", "unparsed", problem=problem, saw_gold=True)
     if samples == 1:
@@ -203,7 +204,7 @@ def test_a_told_teacher_that_keeps_to_another_label_is_not_read(told, endpoint, 
             "a2", "ok", "Lovely.", "praise", others=("Kind.",), saw_gold=True
         )
         assert found["bare"].votes == (("damage", 1.0),)
-    assert count_annotations(told(changes))["train"].outcomes["unparsed"] == (3 - samples) // 2 + 1
+    assert read_outcomes(told(changes))["train"].outcomes["unparsed"] == (3 - samples) // 2 + 1
 
 
 def test_students_learn_gold_and_the_reasons_for_it(told, endpoint: Endpoint):
@@ -211,7 +212,7 @@ def test_students_learn_gold_and_the_reasons_for_it(told, endpoint: Endpoint):
     experiment = told({"training": {"wrong_rationales": "explain"}})
     annotate(experiment)
     [cell] = list_cells(experiment)
-    job = TrainingJobs(experiment).of(cell)
+    job = training_jobs(experiment).of(cell)
     taught = {row.source: [target.text for target in row.targets] for row in job.rows}
     assert taught.pop("Message 70.") == ["damage", "Why."]
     assert taught == {
@@ -231,8 +232,8 @@ def test_the_gate_counts_no_told_row_as_right(opened, endpoint: Endpoint):
 
     annotate(experiment, agree=agree)
     [offer] = offers
-    asked = spread(experiment.annotated, 16)
-    untold = sum(not experiment.inquiry.shows_gold(row) for row in asked)
+    asked = spread_rows(experiment.annotated, 16)
+    untold = sum(not open_calls(experiment).shows_gold(row) for row in asked)
     assert offer.sample is not None
     assert (offer.sample.saw_gold, offer.sample.known) == (16 - offer.sample.known, untold)
     assert (
@@ -326,7 +327,7 @@ def test_recorded_explanations_are_what_was_said_of_told_rows(write_experiment, 
     experiment = open_experiment(write_experiment(changes, train=train))
     assert not [warning for warning in plan(experiment).warnings if "exemplar" in warning]
     assert annotate(experiment).answered == 16
-    read = experiment.read_annotations()
+    read = read_annotations(experiment)
     told = [row.id for row in experiment.splits.train if row.gold]
     assert told
     for name, found in read.items():

@@ -9,6 +9,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
+from annotating import training_jobs
 from conftest import WriteExperiment
 from distilwhy.cli.app import app
 from distilwhy.core.student_id import StudentId
@@ -17,7 +18,6 @@ from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.status import status
-from distilwhy.pipeline.train.jobs import TrainingJobs
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.store.run import read_json
 from distilwhy.students.load import family_of
@@ -92,7 +92,7 @@ def test_run_takes_the_students_on_all_rows(compared: tuple[Path, Result]):
 
 
 def test_methods_with_one_seed_are_taught_the_same_rows(compared: tuple[Path, Result]):
-    jobs = TrainingJobs(open_experiment(compared[0]))
+    jobs = training_jobs(open_experiment(compared[0]))
 
     def sources(method: str, seed: int, rows: int | None = HALF) -> set[str]:
         return {row.source for row in jobs.of(StudentId(method, seed, rows)).rows}
@@ -246,14 +246,14 @@ def test_the_status_of_students_is_told_by_name(named: tuple[Path, Result]):
 def test_a_name_decides_nothing(named: tuple[Path, Result], tmp_path: Path):
     """A student is the same whether it is named or stands in the ``student`` section."""
     file, _ = named
-    one = TrainingJobs(open_experiment(file)).of(StudentId("step-by-step", 0, ALL, "bert"))
+    one = training_jobs(open_experiment(file)).of(StudentId("step-by-step", 0, ALL, "bert"))
     config = yaml.safe_load(file.read_text())
     config["student"] = {"scratch": {**STUDENT["scratch"], "width": 32}}
     config["student"] |= {"family": "encoder", "decoder_layers": 1}
     del config["study"]
     other = file.with_name("other.yaml")
     other.write_text(yaml.safe_dump(config))
-    same = TrainingJobs(open_experiment(other)).of(StudentId("step-by-step", 0))
+    same = training_jobs(open_experiment(other)).of(StudentId("step-by-step", 0))
     assert one.student == same.student
     assert one.fingerprint == same.fingerprint
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from annotating import training_jobs
 from causal import make_tokenizer
 from conftest import DROP, WriteExperiment
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig, TrainingConfig
@@ -17,7 +18,7 @@ from distilwhy.errors import DistilwhyError, StudentError
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.run import run
-from distilwhy.pipeline.train.jobs import TrainingJobs, build_student
+from distilwhy.pipeline.train.jobs import build_student
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.students.load import build_network
 from distilwhy.students.network import Network, StudentSpec
@@ -357,7 +358,7 @@ def test_a_model_is_looked_for_beside_the_experiment(
     monkeypatch.chdir(tmp_path / "elsewhere")
     student = {"model": "./bert", "max_input_tokens": 64}
     experiment = open_experiment(write_experiment({"student": student, "methods": ["finetune"]}))
-    job = TrainingJobs(experiment).of(StudentId("finetune", 0))
+    job = training_jobs(experiment).of(StudentId("finetune", 0))
     assert job.model == str(tmp_path / "bert")
     assert job.student.model == "./bert"
     assert build_student(job).network.width == 16
@@ -394,7 +395,7 @@ def test_the_rate_of_what_is_new_decides_nothing_where_all_is(
         training = {"fresh_lr_factor": factor}
         changes = {"student": student, "training": training, "methods": ["finetune"]}
         file = write_experiment(changes)
-        return TrainingJobs(open_experiment(file)).of(cell).fingerprint
+        return training_jobs(open_experiment(file)).of(cell).fingerprint
 
     bert: dict[str, object] = {"model": str(tmp_path / "bert"), "max_input_tokens": 64}
     for student, is_the_same in (({"model": "scratch"}, True), (bert, False)):

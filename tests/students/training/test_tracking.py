@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from annotating import training_jobs
 from conftest import DROP, WriteExperiment
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import ConfigError, StudentError
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
-from distilwhy.pipeline.train.jobs import TrainingJobs
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.students.training import tracking
 from distilwhy.students.training.loop import Report, learning_rate, train
@@ -143,8 +143,8 @@ def test_a_run_is_named_by_its_learning_rate_where_several_are_tried(
 def test_who_is_told_decides_nothing(write_experiment: WriteExperiment):
     """A student is not trained again for it, and has the same weights."""
     cell = StudentId("finetune", 0)
-    told = TrainingJobs(open_experiment(small(write_experiment))).of(cell)
-    untold = TrainingJobs(open_experiment(small(write_experiment, report_to=[]))).of(cell)
+    told = training_jobs(open_experiment(small(write_experiment))).of(cell)
+    untold = training_jobs(open_experiment(small(write_experiment, report_to=[]))).of(cell)
     assert told.fingerprint == untold.fingerprint
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from distilwhy.core.cost import Usage
+
 Outcome = Literal["ok", "unparsed", "refused", "truncated", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "unparsed", "refused", "truncated", "failed")
 
@@ -30,6 +32,13 @@ class Completion:
     cached_tokens: int = 0
     thinking: str = ""
     model: str = ""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that the teacher counted; None where it did not count them."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return Usage(self.input_tokens, self.output_tokens, self.cached_tokens)
 
 
 @dataclass(frozen=True)

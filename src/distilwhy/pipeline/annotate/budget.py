@@ -7,7 +7,7 @@ from distilwhy.config import HttpTeacherConfig, LocalTeacherConfig
 from distilwhy.core.cost import NOTHING, Budget, Prices, Usage
 from distilwhy.core.wording import money
 from distilwhy.errors import BudgetError, ConfigError
-from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.retry import RetryPlan
 from distilwhy.pipeline.annotate.spending import add_up
 from distilwhy.pipeline.experiment import Experiment
@@ -93,9 +93,9 @@ def open_budget(
     return BudgetGuard(Budget(cap, spent.certain + spent.possible), prices, ledger.set_reservation)
 
 
-def need_enough(again: RetryPlan, guard: BudgetGuard | None) -> None:
+def need_enough(retry: RetryPlan, guard: BudgetGuard | None) -> None:
     """Refuse what the budget will not cover, before any answer is forgotten."""
-    cost = again.estimate.cost if again.estimate else None
+    cost = retry.estimate.cost if retry.estimate else None
     if guard is None or cost is None or cost.low <= guard.budget.left:
         return
     left = money(max(guard.budget.left, NOTHING))

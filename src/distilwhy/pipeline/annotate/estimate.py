@@ -1,4 +1,4 @@
-"""What is there already, what is missing, and what that will take: before anything is asked."""
+"""Which calls are still to be made, and what they will take."""
 
 from array import array
 from collections.abc import Iterable, Sequence
@@ -12,95 +12,109 @@ from distilwhy.config import (
 )
 from distilwhy.core.estimate import Counted, Estimate, Measured, estimate
 from distilwhy.core.prompt import Prompt, render_reply
-from distilwhy.pipeline.annotate.call import Call
-from distilwhy.pipeline.annotate.calls import Inquiry
-from distilwhy.pipeline.annotate.coverage import Coverage, count_distinct, thin
+from distilwhy.pipeline.annotate.calls import Call, CallBuilder
+from distilwhy.pipeline.annotate.coverage import Coverage, count_distinct, spread
+from distilwhy.pipeline.annotate.records import explanation_calls
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.examples import pick
-from distilwhy.store.ledger import Ledger, head_of
+from distilwhy.store.ledger import Entry, Ledger, head_of
 
 CHUNK = 500
+# How many answered calls are measured, and the tokens of how many prompts are counted.
 MEASURED = 500
 COUNTED = 2000
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What the estimate of some calls is made from.
+    """What the estimate of some calls rests on.
 
     Attributes:
-        sent: The bytes of them all.
-        some: Some of their prompts, to count the tokens of.
+        sent: The bytes of all their prompts.
+        prompts: Some of their prompts, to count the tokens of.
         known: Answered calls like them.
     """
 
     sent: float
-    some: Sequence[Prompt]
+    prompts: Sequence[Prompt]
     known: Sequence[Measured]
 
 
 @dataclass(frozen=True)
 class PendingWork:
-    """Calls, each but once.
+    """How many different calls there are, and which of them are still to be made.
 
     Attributes:
-        calls: All.
-        answered: Those that the ledger holds.
-        under_way: Those that are in batches, and have no answer yet.
-        repaid: The rows that were answered before in other words, or by another teacher, and
-            are missing now.
-        basis: To tell what the missing ones will take.
+        calls: All calls.
+        answered: Those that the ledger answers.
+        batched: Those that are in batches, with no answer yet.
+        repaid: Rows that have an answer to another prompt or from another teacher, and none to
+            these calls.
+        basis: What the estimate of the missing calls rests on.
     """
 
     calls: int
     answered: int
-    under_way: int
+    batched: int
     repaid: int
     basis: Basis
 
     @property
     def missing(self) -> int:
-        """The calls to make."""
-        return self.calls - self.answered - self.under_way
+        """The calls that are still to be made."""
+        return self.calls - self.answered - self.batched
+
+    def __add__(self, other: "PendingWork") -> "PendingWork":
+        a, b = self.basis, other.basis
+        return PendingWork(
+            self.calls + other.calls,
+            self.answered + other.answered,
+            self.batched + other.batched,
+            self.repaid + other.repaid,
+            Basis(a.sent + b.sent, [*a.prompts, *b.prompts], [*a.known, *b.known]),
+        )
 
 
-def survey_answers(experiment: Experiment, standing: Coverage, ledger: Ledger) -> PendingWork:
-    """Look at the calls that ask for answers, most of them by what the roll says of them."""
-    missing = standing.is_missing
-    sizes = standing.roll.sizes
-    sent = sum(int(sizes[name] @ calls.sum(axis=1)) for name, calls in missing.items())
-    sharing = sum(int(calls.sum()) for calls in missing.values())
-    counted = thin({n: np.any(calls, axis=1) for n, calls in missing.items()}, COUNTED)
-    measured = thin({n: calls[:, 0] for n, calls in standing.is_answered.items()}, MEASURED)
-    some: list[Prompt] = []
-    looked_at: list[Call] = []
+def find_pending_answers(
+    experiment: Experiment, calls: CallBuilder, coverage: Coverage, ledger: Ledger
+) -> PendingWork:
+    """The calls for answers that are still to be made. Most is read off the coverage: only a
+    sample of prompts is rendered."""
+    missing = coverage.is_missing
+    sizes = coverage.index.sizes
+    sent = sum(int(sizes[name] @ some.sum(axis=1)) for name, some in missing.items())
+    sharing = sum(int(some.sum()) for some in missing.values())
+    counted = spread({name: np.any(some, axis=1) for name, some in missing.items()}, COUNTED)
+    measured = spread({name: some[:, 0] for name, some in coverage.is_answered.items()}, MEASURED)
+    prompts: list[Prompt] = []
+    rendered: list[Call] = []
     for name, rows in experiment.annotated.items():
         picked = counted[name] | measured[name]
         for example, is_counted in zip(pick(rows, picked), counted[name][picked], strict=True):
-            call = experiment.inquiry.answer_call(example)
+            call = calls.answer_call(example)
             if is_counted:
-                some.append(call.prompt)
-            looked_at.append(call)
+                prompts.append(call.prompt)
+            rendered.append(call)
     found = PendingWork(
-        standing.calls,
-        standing.answered,
-        standing.under_way,
-        _count_repaid(experiment, standing, ledger),
-        Basis(sent, some, measure(ledger, looked_at)),
+        coverage.calls,
+        coverage.answered,
+        coverage.batched,
+        _count_repaid(experiment, coverage, ledger),
+        Basis(sent, prompts, measure(ledger, rendered)),
     )
-    # Rows that are asked about in the same words are asked about once.
+    # Rows with the same prompt share one call.
     sent_once = sent * found.missing / max(1, sharing)
     return replace(found, basis=replace(found.basis, sent=sent_once))
 
 
-def survey_explanations(inquiry: Inquiry, ledger: Ledger) -> PendingWork:
-    """Look at the calls that ask for explanations, as far as the answers call for any yet."""
+def find_pending_explanations(calls: CallBuilder, ledger: Ledger) -> PendingWork:
+    """The calls for explanations that are still to be made, as far as the answers tell."""
     every, found, batched = array("Q"), array("Q"), array("Q")
     known: list[Measured] = []
-    some = Some()
+    sample = PromptSample()
     sent = 0
-    calls = inquiry.explanation_calls()
-    while chunk := list(islice(calls, CHUNK)):
+    asked = explanation_calls(calls, ledger)
+    while chunk := list(islice(asked, CHUNK)):
         answered = ledger.answered(call.key for call in chunk)
         waiting = ledger.batched(call.key for call in chunk) - answered
         missing = [call.prompt for call in chunk if call.key not in answered | waiting]
@@ -108,29 +122,21 @@ def survey_explanations(inquiry: Inquiry, ledger: Ledger) -> PendingWork:
         found.extend(map(head_of, answered))
         batched.extend(map(head_of, waiting))
         sent += sum(prompt.size for prompt in missing)
-        some.add(missing)
+        sample.add(missing)
         if len(known) < MEASURED:
             known += measure(ledger, chunk)
     count, done, sent_off = (
         count_distinct([np.frombuffer(heads, np.uint64)]) for heads in (every, found, batched)
     )
-    return PendingWork(count, done, sent_off, 0, Basis(sent, some.prompts, known))
+    return PendingWork(count, done, sent_off, 0, Basis(sent, sample.prompts, known))
 
 
-def both(one: PendingWork, other: PendingWork) -> PendingWork:
-    """Two surveys as one."""
-    a, b = one.basis, other.basis
-    return PendingWork(
-        one.calls + other.calls,
-        one.answered + other.answered,
-        one.under_way + other.under_way,
-        one.repaid + other.repaid,
-        Basis(a.sent + b.sent, [*a.some, *b.some], [*a.known, *b.known]),
-    )
+class PromptSample:
+    """A sample of up to ``COUNTED`` prompts, spread evenly over however many are added.
 
-
-class Some:
-    """Of however many prompts up to ``COUNTED``, spread evenly over all."""
+    Attributes:
+        prompts: The sample.
+    """
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
@@ -138,7 +144,7 @@ class Some:
         self._every = 1
 
     def add(self, prompts: Iterable[Prompt]) -> None:
-        """Take in some more."""
+        """Offer further prompts to the sample."""
         for prompt in prompts:
             if self._seen % self._every == 0:
                 self.prompts.append(prompt)
@@ -148,38 +154,47 @@ class Some:
 
 
 def measure(ledger: Ledger, calls: Sequence[Call]) -> list[Measured]:
-    """Those of some calls that are answered, and whose tokens were counted."""
+    """What some calls took, as far as they are answered and their tokens were counted."""
     sizes = {call.key: call.prompt.size for call in calls}
-    return [
-        Measured(sizes[entry.key], said.input_tokens, said.output_tokens, entry.seconds)
-        for entry in ledger.entries(sizes)
-        if (said := entry.completion).input_tokens is not None and said.output_tokens is not None
-    ]
+    measured = (measure_one(sizes[entry.key], entry) for entry in ledger.entries(sizes))
+    return [found for found in measured if found]
 
 
-def estimate_calls(inquiry: Inquiry, config: Settings, calls: int, basis: Basis) -> Estimate | None:
-    """What so many calls will take; None where there is nothing to pay."""
+def measure_one(sent: int, entry: Entry) -> Measured | None:
+    """What an answered call took; None if its tokens were not counted.
+
+    Args:
+        sent: The bytes of its prompt.
+    """
+    usage = entry.completion.usage
+    return Measured(sent, usage.input, usage.output, entry.seconds) if usage else None
+
+
+def estimate_calls(
+    calls: CallBuilder, config: Settings, count: int, basis: Basis
+) -> Estimate | None:
+    """What so many calls will take; None if there is nothing to pay."""
     teacher = config.teacher
     if teacher.is_recorded:
         return None
-    replies = [len(render_reply(exemplar).encode()) for exemplar in inquiry.exemplars]
+    replies = [len(render_reply(exemplar).encode()) for exemplar in calls.exemplars]
     return estimate(
-        calls,
+        count,
         round(basis.sent),
         basis.known,
         teacher.pace,
         config.price_list,
         reply=sum(replies) / len(replies) if replies else 0.0,
         longest=teacher.reply_limit,
-        counted=_count(inquiry, teacher.tokenizer_name, basis.some),
+        counted=_count_tokens(calls, teacher.tokenizer_name, basis.prompts),
         batch=teacher.by_batch,
     )
 
 
-def _count_repaid(experiment: Experiment, standing: Coverage, ledger: Ledger) -> int:
-    if not standing.has_others:
+def _count_repaid(experiment: Experiment, coverage: Coverage, ledger: Ledger) -> int:
+    if not coverage.has_others:
         return 0
-    firsts = {name: calls[:, 0] for name, calls in standing.is_missing.items()}
+    firsts = {name: some[:, 0] for name, some in coverage.is_missing.items()}
     rows = chain(*(pick(rows, firsts[name]) for name, rows in experiment.annotated.items()))
     repaid = 0
     while chunk := list(islice(rows, CHUNK)):
@@ -187,9 +202,11 @@ def _count_repaid(experiment: Experiment, standing: Coverage, ledger: Ledger) ->
     return repaid
 
 
-def _count(inquiry: Inquiry, tokenizer: str | None, prompts: Sequence[Prompt]) -> Counted | None:
-    """The tokens of some prompts; None where the teacher has no tokenizer."""
-    tokens = inquiry.teacher.count(prompts) if prompts else None
+def _count_tokens(
+    calls: CallBuilder, tokenizer: str | None, prompts: Sequence[Prompt]
+) -> Counted | None:
+    """The tokens of some prompts; None if the teacher has no tokenizer."""
+    tokens = calls.teacher.count(prompts) if prompts else None
     if tokens is None:
         return None
     return Counted(f"the tokenizer of {tokenizer}", [prompt.size for prompt in prompts], tokens)

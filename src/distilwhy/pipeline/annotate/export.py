@@ -12,12 +12,12 @@ from distilwhy.core.exported_answer import ExportedAnswer, Vote
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import RunError
-from distilwhy.pipeline.annotate.records import Answer, Row
+from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.export import check_target, write_answers
 
 
-def export(experiment: Experiment, rows: Iterable[Row], target: Path) -> int:
+def export(experiment: Experiment, rows: Iterable[AnnotatedRow], target: Path) -> int:
     """Write every answer to some rows to ``target``, one row each, and give their number.
 
     ``.jsonl`` and ``.parquet`` are written as such, a name without a suffix as a dataset folder
@@ -38,7 +38,7 @@ def export(experiment: Experiment, rows: Iterable[Row], target: Path) -> int:
     return write_answers(target, chain([first], answers))
 
 
-def list_answers(experiment: Experiment, rows: Iterable[Row]) -> Iterator[ExportedAnswer]:
+def list_answers(experiment: Experiment, rows: Iterable[AnnotatedRow]) -> Iterator[ExportedAnswer]:
     """Each answer to some rows, explanations aside, with where it comes from."""
     prices, model = experiment.config.price_list, experiment.config.teacher.model_name
     for row in rows:
@@ -46,7 +46,9 @@ def list_answers(experiment: Experiment, rows: Iterable[Row]) -> Iterator[Export
             yield _export(row, answer, prices, model)
 
 
-def _export(row: Row, answer: Answer, prices: Prices | None, model: str | None) -> ExportedAnswer:
+def _export(
+    row: AnnotatedRow, answer: AnsweredCall, prices: Prices | None, model: str | None
+) -> ExportedAnswer:
     example, read, said = row.example, answer.annotation, answer.entry.completion
     assert row.annotation is not None
     return ExportedAnswer(

@@ -1,20 +1,16 @@
 """Answers looked at before the others are paid for, and before anything is trained on them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from distilwhy.config import GateConfig
 from distilwhy.core.parsing.completion import Annotation
-from distilwhy.core.splits import SplitName
 from distilwhy.core.task import Example
 from distilwhy.errors import TeacherError
-from distilwhy.pipeline.annotate.calls import Inquiry
-from distilwhy.pipeline.annotate.coverage import thin
-from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.examples import pick
+from distilwhy.pipeline.annotate.annotations import Annotations
+from distilwhy.pipeline.annotate.calls import CallBuilder
+from distilwhy.pipeline.annotate.records import join_answers, read_answers
 from distilwhy.store.ledger import Ledger
 
 SHOWN = 3
@@ -45,16 +41,11 @@ class Sample:
     saw_gold: int = 0
 
 
-def spread(splits: Mapping[SplitName, Sequence[Example]], count: int) -> list[Example]:
-    """As many rows as are wanted, or as there are, evenly from the first to the last of all."""
-    picked = thin({name: np.ones(len(rows), bool) for name, rows in splits.items()}, count)
-    return [example for name, rows in splits.items() for example in pick(rows, picked[name])]
-
-
-def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample:
+def look_at(calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]) -> Sample:
     """Read what was answered to some rows."""
-    found = inquiry.read_answers(ledger, rows)
-    annotations = [a for a in found.values() if a.outcome != "failed"]
+    answers = read_answers(calls, ledger, rows)
+    joined = [join_answers(calls, *pair) for pair in zip(rows, answers, strict=True)]
+    annotations = [a for a in joined if a and a.outcome != "failed"]
     read = [a for a in annotations if a.outcome == "ok"]
     gold = {example.id: example.gold for example in rows if example.gold is not None}
     known = [a for a in read if a.example_id in gold and not a.saw_gold]
@@ -62,7 +53,7 @@ def look_at(inquiry: Inquiry, ledger: Ledger, rows: Sequence[Example]) -> Sample
         answered=len(annotations),
         read=len(read),
         known=len(known),
-        right=sum(inquiry.task.answer.same(a.label, gold[a.example_id]) for a in known),
+        right=sum(calls.task.answer.same(a.label, gold[a.example_id]) for a in known),
         labels=dict(Counter(a.label or "" for a in read).most_common()),
         shown=[a for a in read if a.rationale][:SHOWN],
         problem=next((a.problem for a in annotations if a.outcome != "ok"), ""),
@@ -90,7 +81,7 @@ def check(sample: Sample, gate: GateConfig) -> None:
         )
 
 
-def refuse_unreadable(experiment: Experiment) -> None:
+def refuse_unreadable(annotations: Annotations) -> None:
     """Stop before training when more than half of what the teacher said cannot be read.
 
     Raises:
@@ -98,7 +89,7 @@ def refuse_unreadable(experiment: Experiment) -> None:
     """
     outcomes: Counter[str] = Counter()
     unread: dict[str, Annotation] = {}
-    for _, annotation in experiment.inquiry.iterate_annotations():
+    for annotation in annotations.values():
         outcomes[annotation.outcome] += 1
         if annotation.outcome != "ok":
             unread.setdefault(annotation.outcome, annotation)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from distilwhy.core.parsing.completion import OUTCOMES
 from distilwhy.errors import DataError
-from distilwhy.pipeline.annotate.records import Answer, Row, iterate_rows
+from distilwhy.pipeline.annotate.calls import CallBuilder
+from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall, iterate_rows
 from distilwhy.pipeline.experiment import Experiment
 
 ANY = "any"
@@ -32,14 +33,19 @@ class Filter:
         return self.problem is None and not self.disagree and not self.ids
 
 
-def list_rows(experiment: Experiment, wanted: Filter) -> Iterator[Row]:
+def list_rows(
+    experiment: Experiment, wanted: Filter, calls: CallBuilder | None = None
+) -> Iterator[AnnotatedRow]:
     """The rows that a filter lets pass, in the order of the splits.
+
+    Args:
+        calls: Builds the experiment's calls, if that is at hand.
 
     Raises:
         DataError: if there is no row of a wanted id; all that are there have passed by then.
     """
     left = set(wanted.ids)
-    for row in iterate_rows(experiment):
+    for row in iterate_rows(experiment, calls):
         if wanted.ids and row.example.id not in wanted.ids:
             continue
         left.discard(row.example.id)
@@ -53,19 +59,21 @@ def list_rows(experiment: Experiment, wanted: Filter) -> Iterator[Row]:
         )
 
 
-def _passes(same: Callable[[str | None, str | None], bool], row: Row, wanted: Filter) -> bool:
+def _passes(
+    same: Callable[[str | None, str | None], bool], row: AnnotatedRow, wanted: Filter
+) -> bool:
     if wanted.problem is not None and not any(_has(a, wanted.problem) for a in row.calls):
         return False
     return not wanted.disagree or disagrees(same, row)
 
 
-def disagrees(same: Callable[[str | None, str | None], bool], row: Row) -> bool:
+def disagrees(same: Callable[[str | None, str | None], bool], row: AnnotatedRow) -> bool:
     """Whether a label was read, and gold is another."""
     label = row.annotation.label if row.annotation else None
     return label is not None and row.example.gold is not None and not same(label, row.example.gold)
 
 
-def _has(answer: Answer, problem: str) -> bool:
+def _has(answer: AnsweredCall, problem: str) -> bool:
     found = answer.annotation
     if found.outcome == "ok":
         return False

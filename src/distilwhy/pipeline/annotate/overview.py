@@ -9,13 +9,14 @@ from itertools import groupby
 
 import numpy as np
 
+from distilwhy.config import RecordedTeacherConfig
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.parsing.completion import Annotation, Outcome
 from distilwhy.core.splits import SplitName
 from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
 from distilwhy.core.task import Example
-from distilwhy.pipeline.annotate.records import Answer, Row, iterate_rows
+from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall, iterate_rows
 from distilwhy.pipeline.annotate.spending import Spending, spending
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import open_ledger
@@ -121,6 +122,7 @@ def look_over(experiment: Experiment) -> Overview:
         split: count_outcomes(experiment.task.answer, map(counts.add, rows))
         for split, rows in groupby(iterate_rows(experiment), key=lambda row: row.split)
     }
+    is_recorded = isinstance(experiment.config.teacher, RecordedTeacherConfig)
     answers, labels = counts.answers, counts.labels
     return Overview(
         tallies=tallies,
@@ -131,7 +133,7 @@ def look_over(experiment: Experiment) -> Overview:
         models=dict(answers.models.most_common()),
         first=answers.first,
         last=answers.last,
-        latency=None if experiment.config.teacher.is_recorded else _latency(answers.seconds),
+        latency=None if is_recorded else _latency(answers.seconds),
         by_place=labels.by_place,
         labels=labels.counts(),
         votes=_vote_share(labels.shares),
@@ -146,7 +148,7 @@ class _Counts:
         self.labels = _LabelCount(experiment)
         self.explained = 0
 
-    def add(self, row: Row) -> tuple[Example, Annotation | None]:
+    def add(self, row: AnnotatedRow) -> tuple[Example, Annotation | None]:
         """Count a row, and give it as ``count_outcomes`` wants it."""
         self.labels.add(row)
         for answer in row.calls:
@@ -164,7 +166,7 @@ class _AnswerCount:
         self.seconds = array("d")
         self.first = self.last = ""
 
-    def add(self, row: Row, answer: Answer) -> None:
+    def add(self, row: AnnotatedRow, answer: AnsweredCall) -> None:
         said, entry = answer.entry.completion, answer.entry
         if answer.annotation.outcome != "ok":
             self._blame(row, answer)
@@ -177,7 +179,7 @@ class _AnswerCount:
         if entry.seconds is not None:
             self.seconds.append(entry.seconds)
 
-    def _blame(self, row: Row, answer: Answer) -> None:
+    def _blame(self, row: AnnotatedRow, answer: AnsweredCall) -> None:
         outcome, kind = answer.annotation.outcome, kind_of(answer.annotation)
         known = self.problems.get((outcome, kind))
         if known is None:
@@ -189,7 +191,7 @@ class _AnswerCount:
 
 class _LabelCount:
     """The labels of rows that were asked about, and how sure the votes for them are. Labels that
-    the teacher was shown are not its own."""
+    the teacher was told are not its own."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._answer = experiment.task.answer
@@ -198,7 +200,7 @@ class _LabelCount:
         self._teacher: Counter[str] = Counter()
         self._gold: Counter[str] = Counter()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: AnnotatedRow) -> None:
         if row.annotation is None or row.annotation.saw_gold:
             return
         if row.annotation.label is not None:

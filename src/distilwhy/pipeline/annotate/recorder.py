@@ -7,7 +7,7 @@ from itertools import islice
 
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
-from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.transports.dispatcher import CallResult
 from distilwhy.store.batches import UnderWay
 from distilwhy.store.ledger import Charge, Entry, Ledger

@@ -1,14 +1,20 @@
 """Answers that ended badly, to be asked for again."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from distilwhy.core.estimate import Estimate, Measured
 from distilwhy.core.parsing.completion import Outcome
-from distilwhy.pipeline.annotate.call import Call
-from distilwhy.pipeline.annotate.estimate import MEASURED, Basis, Some, estimate_calls
-from distilwhy.pipeline.annotate.records import Answer, Row
+from distilwhy.pipeline.annotate.calls import Call, CallBuilder
+from distilwhy.pipeline.annotate.estimate import (
+    MEASURED,
+    Basis,
+    PromptSample,
+    estimate_calls,
+    measure_one,
+)
+from distilwhy.pipeline.annotate.records import AnnotatedRow
 from distilwhy.pipeline.experiment import Experiment
 
 
@@ -17,59 +23,46 @@ class RetryPlan:
     """Calls to make again.
 
     Attributes:
-        keys: All of them.
-        answered: Those whose answer must be forgotten first; the others failed.
-        outcomes: How they ended, with how often.
-        estimate: What they will take; None where there is nothing to pay.
+        calls: All of them, those for answers first.
+        answered: The keys of those whose answer must be forgotten first; the others failed.
+        outcomes: How often they ended in which way.
+        estimate: What they will take; None if there is nothing to pay.
     """
 
-    keys: frozenset[bytes]
+    calls: tuple[Call, ...]
     answered: frozenset[bytes]
     outcomes: dict[Outcome, int]
     estimate: Estimate | None
 
-    def calls(self, experiment: Experiment) -> Iterator[Call]:
-        """The calls themselves."""
-        for call in experiment.inquiry.answer_calls():
-            if call.key in self.keys:
-                yield call
-        for call in experiment.inquiry.explanation_calls():
-            if call.key in self.keys:
-                yield call
-
 
 def plan_retry(
-    experiment: Experiment, rows: Iterable[Row], outcomes: Collection[Outcome]
+    experiment: Experiment,
+    calls: CallBuilder,
+    rows: Iterable[AnnotatedRow],
+    outcomes: Collection[Outcome],
 ) -> RetryPlan:
-    """Pick the answers to some rows that ended in one of some ways."""
-    ended: dict[bytes, Outcome] = {}
+    """Pick the answers and explanations of some rows that ended in one of some ways."""
+    picked: dict[bytes, Call] = {}
+    ended: Counter[Outcome] = Counter()
     answered: set[bytes] = set()
     known: list[Measured] = []
-    some = Some()
-    sent = 0
     for row in rows:
         for answer in row.calls:
-            if len(known) < MEASURED:
-                known += _measure(answer)
-            key = answer.call.key
-            if answer.annotation.outcome not in outcomes or key in ended:
+            call, outcome = answer.call, answer.annotation.outcome
+            if len(known) < MEASURED and (measured := measure_one(call.prompt.size, answer.entry)):
+                known.append(measured)
+            if outcome not in outcomes or call.key in picked:
                 continue
-            ended[key] = answer.annotation.outcome
-            sent += answer.call.prompt.size
-            some.add([answer.call.prompt])
+            picked[call.key] = call
+            ended[outcome] += 1
             if answer.entry.completion.error is None:
-                answered.add(key)
-    basis = Basis(sent, some.prompts, known)
+                answered.add(call.key)
+    sample = PromptSample()
+    sample.add(call.prompt for call in picked.values())
+    basis = Basis(sum(call.prompt.size for call in picked.values()), sample.prompts, known)
     return RetryPlan(
-        frozenset(ended),
+        tuple(sorted(picked.values(), key=lambda call: call.is_explanation)),
         frozenset(answered),
-        dict(Counter(ended.values())),
-        estimate_calls(experiment.inquiry, experiment.config, len(ended), basis),
+        dict(ended),
+        estimate_calls(calls, experiment.config, len(picked), basis),
     )
-
-
-def _measure(answer: Answer) -> list[Measured]:
-    said, seconds = answer.entry.completion, answer.entry.seconds
-    if said.input_tokens is None or said.output_tokens is None:
-        return []
-    return [Measured(answer.call.prompt.size, said.input_tokens, said.output_tokens, seconds)]

@@ -10,30 +10,23 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, Literal
 
-import numpy as np
-
-from distilwhy.config import (
-    HttpTeacherConfig,
-    RecordedTeacherConfig,
-    Settings,
-)
+from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig, Settings
 from distilwhy.core.estimate import Estimate
-from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard, need_enough, open_budget
-from distilwhy.pipeline.annotate.call import Call
-from distilwhy.pipeline.annotate.calls import Inquiry
-from distilwhy.pipeline.annotate.coverage import Coverage
+from distilwhy.pipeline.annotate.calls import Call, CallBuilder, open_calls
+from distilwhy.pipeline.annotate.coverage import find_coverage, spread_rows
 from distilwhy.pipeline.annotate.estimate import (
     Basis,
     PendingWork,
     estimate_calls,
+    find_pending_answers,
+    find_pending_explanations,
     measure,
-    survey_answers,
-    survey_explanations,
 )
-from distilwhy.pipeline.annotate.gate import Sample, check, look_at, spread
+from distilwhy.pipeline.annotate.gate import Sample, check, look_at
 from distilwhy.pipeline.annotate.recorder import Progress, Recorder, Watch
+from distilwhy.pipeline.annotate.records import explanation_calls
 from distilwhy.pipeline.annotate.retry import RetryPlan
 from distilwhy.pipeline.annotate.transports.batch import Batching, forget, open_batching
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
@@ -54,18 +47,19 @@ class Offer:
         estimate: What it will take.
         repaid: The rows that were answered before in other words, or by another teacher.
         sample: What the first answers are like; None before there are any.
-        again: Answers that will be forgotten and asked for again; None where there are none.
+        retry: Answers that will be forgotten and asked for again; None where there are none.
     """
 
     estimate: Estimate
     repaid: int = 0
     sample: Sample | None = None
-    again: RetryPlan | None = None
+    retry: RetryPlan | None = None
 
 
 Agree = Callable[[Offer], bool]
 Engine = Literal["asyncio", "ray"]
 Ask = Callable[[Iterator[Call]], None]
+ListCalls = Callable[[], Iterator[Call]]
 
 
 def annotate(
@@ -76,7 +70,7 @@ def annotate(
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
     pilot: int | None = None,
-    again: RetryPlan | None = None,
+    retry: RetryPlan | None = None,
     engine: Engine = "asyncio",
     workers: int | None = None,
     wait: bool = True,
@@ -97,7 +91,7 @@ def annotate(
             the first answers of the gate are there; False ends it.
         budget: Spend no more than this on the run folder, ever, rather than ``teacher.budget``.
         pilot: Ask about so many rows, spread over all, and about no others.
-        again: Forget these answers and ask for them again, and for no others. What they cost
+        retry: Forget these answers and ask for them again, and for no others. What they cost
             stays on the books.
         engine: Where to ask from: this process, or the workers of a Ray cluster.
         workers: How many of those; None: one for every node.
@@ -125,21 +119,22 @@ def annotate(
         if forget_batches:
             forget(ledger)
         guard = open_budget(experiment, ledger, budget)
-        recorder = Recorder(ledger, watch, experiment.teacher.patience)
-        batching = open_batching(experiment, ledger, recorder, guard)
+        calls = open_calls(experiment)
+        recorder = Recorder(ledger, watch, calls.teacher.patience)
+        batching = open_batching(experiment, calls.teacher, ledger, recorder, guard)
         try:
-            with _open_engine(engine, workers, experiment, recorder, guard) as (ask, askers):
+            with _open_engine(engine, workers, experiment, calls, recorder, guard) as (ask, askers):
                 work = _Annotating(
-                    experiment, looked_up, recorder, ask, askers, agree, batching, wait=wait
+                    experiment, calls, looked_up, recorder, ask, askers, agree, batching, wait=wait
                 )
-                if again is None:
+                if retry is None:
                     work.do(limit, pilot)
                 else:
-                    need_enough(again, guard)
-                    work.do_again(again, limit)
+                    need_enough(retry, guard)
+                    work.do_again(retry, limit)
         finally:
-            if isinstance(experiment.teacher, LocalTeacher):
-                experiment.teacher.release()
+            if isinstance(calls.teacher, LocalTeacher):
+                calls.teacher.release()
             if guard:
                 ledger.set_reservation(guard.budget.reserved)
         return recorder.progress
@@ -150,6 +145,7 @@ def _open_engine(
     engine: Engine,
     workers: int | None,
     experiment: Experiment,
+    calls: CallBuilder,
     recorder: Recorder,
     guard: BudgetGuard | None,
 ) -> Iterator[tuple[Ask, int]]:
@@ -160,13 +156,13 @@ def _open_engine(
                 f"{experiment.file}: teacher.batch hands calls over from one place; take it out, "
                 "or leave --engine ray out"
             )
-        with open_ray(experiment, recorder, guard, workers) as ray_workers:
+        with open_ray(experiment, calls.teacher, recorder, guard, workers) as ray_workers:
             yield ray_workers.ask, len(ray_workers.workers)
         return
 
-    def ask(calls: Iterator[Call]) -> None:
+    def ask(some: Iterator[Call]) -> None:
         limits = Limits.of(experiment.config.teacher)
-        _run(Dispatcher(experiment.teacher, calls, recorder, limits, guard).run())
+        _run(Dispatcher(calls.teacher, some, recorder, limits, guard).run())
 
     yield ask, 1
 
@@ -184,6 +180,7 @@ class _Annotating:
     def __init__(
         self,
         experiment: Experiment,
+        calls: CallBuilder,
         ledger: Ledger,
         recorder: Recorder,
         ask: Ask,
@@ -195,8 +192,8 @@ class _Annotating:
     ) -> None:
         self._experiment = experiment
         self._config = _side_by_side(experiment.config, askers)
-        self._standing = experiment.roll().stand(ledger)
-        self._inquiry = _pass_by_answered(experiment, self._standing)
+        self._calls = calls
+        self._coverage = find_coverage(experiment, calls, ledger)
         self._ledger = ledger
         self._recorder = recorder
         self._ask_some = ask
@@ -207,32 +204,40 @@ class _Annotating:
 
     def do(self, limit: int | None, pilot: int | None) -> None:
         """Ask for answers, then for explanations."""
-        answers = survey_answers(self._experiment, self._standing, self._ledger)
+        answers = find_pending_answers(self._experiment, self._calls, self._coverage, self._ledger)
         self._recorder.count_in(answers.calls, answers.answered)
         if pilot is not None:
-            self._ask(lambda: map(self._inquiry.answer_call, self._spread(pilot)), limit)
+            rows = spread_rows(self._experiment.annotated, pilot)
+            self._ask(lambda: map(self._calls.answer_call, rows), limit)
             return
         if answers.missing:
             self._warn_of_repaying(answers)
             self._pass_gate(answers, limit)
-        self._ask_all(self._inquiry.answer_calls, answers, limit)
+        self._ask_all(self._answer_calls, answers, limit)
         # Which rows need an explanation is known when the answers are there, and no sooner.
         if not self._recorder.progress.batches:
-            explanations = survey_explanations(self._inquiry, self._ledger)
+            explanations = find_pending_explanations(self._calls, self._ledger)
             self._recorder.count_in(explanations.calls, explanations.answered)
-            self._ask_all(self._inquiry.explanation_calls, explanations, limit)
+            self._ask_all(self._explanation_calls, explanations, limit)
 
-    def do_again(self, again: RetryPlan, limit: int | None) -> None:
+    def do_again(self, retry: RetryPlan, limit: int | None) -> None:
         """Forget some answers, and ask for them again."""
-        self._recorder.count_in(len(again.keys), 0)
-        if again.estimate:
-            self._agree_on(Offer(again.estimate, again=again))
-        self._ledger.forget(again.answered, "asked again")
-        self._ask(lambda: again.calls(self._experiment), limit)
+        self._recorder.count_in(len(retry.calls), 0)
+        if retry.estimate:
+            self._agree_on(Offer(retry.estimate, retry=retry))
+        self._ledger.forget(retry.answered, "asked again")
+        self._ask(lambda: iter(retry.calls), limit)
 
-    def _ask_all(
-        self, list_calls: Callable[[], Iterator[Call]], found: PendingWork, limit: int | None
-    ) -> None:
+    def _answer_calls(self) -> Iterator[Call]:
+        """The calls that ask for answers to the rows that lack one."""
+        is_open = self._coverage.is_open
+        rows = [pick(rows, is_open[name]) for name, rows in self._experiment.annotated.items()]
+        return self._calls.all_answer_calls(lambda: chain(*rows))
+
+    def _explanation_calls(self) -> Iterator[Call]:
+        return explanation_calls(self._calls, self._ledger)
+
+    def _ask_all(self, list_calls: ListCalls, found: PendingWork, limit: int | None) -> None:
         """Ask, or hand over, what is missing; what is under way in batches is waited for first."""
         batching, by_batch = self._batching, self._by_batch
         was_under_way = batching is not None and batching.is_under_way
@@ -243,7 +248,7 @@ class _Annotating:
         if not by_batch and (was_under_way or found.missing):
             self._ask(list_calls, limit)
 
-    def _ask(self, list_calls: Callable[[], Iterator[Call]], limit: int | None) -> None:
+    def _ask(self, list_calls: ListCalls, limit: int | None) -> None:
         calls = self._recorder.missing(list_calls, self._ledger)
         if limit is not None:
             calls = islice(calls, max(0, limit - self._recorder.made))
@@ -258,12 +263,12 @@ class _Annotating:
         teacher = self._experiment.config.teacher
         if isinstance(teacher, RecordedTeacherConfig) or found.missing <= teacher.gate.rows:
             return
-        rows = self._spread(teacher.gate.rows)
-        calls = {call.key: call for call in map(self._inquiry.answer_call, rows)}
+        rows = spread_rows(self._experiment.annotated, teacher.gate.rows)
+        calls = {call.key: call for call in map(self._calls.answer_call, rows)}
         known = self._ledger.answered(calls)
         made = self._recorder.made
         self._ask(lambda: iter(calls.values()), limit)
-        sample = look_at(self._inquiry, self._ledger, rows)
+        sample = look_at(self._calls, self._ledger, rows)
         check(sample, teacher.gate)
         # Where they were answered before, and nothing else was, nobody has agreed yet.
         is_open = self._recorder.made > made or 0 < len(known) == found.answered
@@ -279,23 +284,11 @@ class _Annotating:
                 self._agree_on(Offer(expected, sample=sample))
 
     def _estimate(self, calls: int, basis: Basis) -> Estimate | None:
-        return estimate_calls(self._inquiry, self._config, calls, basis)
+        return estimate_calls(self._calls, self._config, calls, basis)
 
     def _agree_on(self, offer: Offer) -> None:
         if not self._agree(offer):
             raise TeacherError("not agreed to, so nothing more is asked; what was answered is kept")
-
-    def _spread(self, count: int) -> list[Example]:
-        return spread(self._experiment.annotated, count)
-
-
-def _pass_by_answered(experiment: Experiment, standing: Coverage) -> Inquiry:
-    """What is asked about the rows that are not answered."""
-    rows = [
-        pick(experiment.annotated[name], np.logical_not(np.all(answered, axis=1)))
-        for name, answered in standing.is_answered.items()
-    ]
-    return replace(experiment.inquiry, rows=lambda: chain(*rows))
 
 
 def _side_by_side(config: Settings, askers: int) -> Settings:

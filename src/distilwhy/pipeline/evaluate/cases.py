@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from distilwhy.core.results import Case
 from distilwhy.core.student_id import StudentId
+from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.evaluate.predictions import (
     ScoringJob,
     TestPredictions,
@@ -18,12 +19,12 @@ EXPLAINS, EXPLAINED = "step-by-step", 300
 
 def list_cases(
     experiment: Experiment,
+    annotations: Annotations,
     exams: Sequence[ScoringJob],
     answers: Mapping[StudentId, TestPredictions],
     correct: Mapping[StudentId, Sequence[bool]],
 ) -> list[Case]:
     """Every test row with all that was said about it."""
-    annotations = experiment.read_annotations()
     same = experiment.task.answer.same
     firsts = pick_firsts(answers)
     right = {

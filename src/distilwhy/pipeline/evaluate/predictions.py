@@ -11,6 +11,7 @@ from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.student_id import StudentId, extent
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, RunError
+from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import list_cells, sift_trained
 from distilwhy.pipeline.train.workers import count_workers, open_pool
@@ -41,7 +42,7 @@ class TestPredictions:
     rows_per_second: float
 
 
-def list_exams(experiment: Experiment) -> tuple[list[ScoringJob], int]:
+def list_exams(experiment: Experiment, annotations: Annotations) -> tuple[list[ScoringJob], int]:
     """The trained students of the experiment and its study, each with the test rows as it reads
     them; and how many more there are that are out of date.
 
@@ -51,10 +52,9 @@ def list_exams(experiment: Experiment) -> tuple[list[ScoringJob], int]:
     """
     if not experiment.splits.test:
         raise ConfigError(f"{experiment.file}: there are no test rows to score; set data.test")
-    annotations = experiment.read_annotations()
     exams = []
     cells = [*list_cells(experiment, study=True), *list_cells(experiment)]
-    current, outdated = sift_trained(experiment, dict.fromkeys(cells))
+    current, outdated = sift_trained(experiment, annotations, dict.fromkeys(cells))
     for cell in current:
         method = METHODS[cell.method]
         examples = [

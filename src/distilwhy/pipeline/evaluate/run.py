@@ -11,16 +11,12 @@ from distilwhy.core.method import METHODS
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.results import MethodScore, Provenance, Results, StudentScore
 from distilwhy.core.splits import SPLITS
-from distilwhy.core.stats.comparisons import (
-    OutcomeCounts,
-    compare_with_baselines,
-    count_outcomes,
-    judge,
-)
+from distilwhy.core.stats.comparisons import compare_with_baselines, judge
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.stats.curve import Curve, Point, find_efficiency, fit_curve
 from distilwhy.core.stats.scores import score
 from distilwhy.core.student_id import StudentId
+from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.evaluate.bill import settle_bill
 from distilwhy.pipeline.evaluate.cases import list_cases
 from distilwhy.pipeline.evaluate.predictions import (
@@ -36,20 +32,12 @@ from distilwhy.store.run import folder_size, publish_jsonl, publish_results
 from distilwhy.students.training.distributed import refuse_company
 
 
-def count_annotations(experiment: Experiment) -> dict[str, OutcomeCounts]:
-    """The annotations of each split that is annotated, counted and scored."""
-    return {
-        name: count_outcomes(experiment.task.answer, experiment.inquiry.read(rows))
-        for name, rows in experiment.annotated.items()
-        if len(rows)
-    }
-
-
 def evaluate(
     experiment: Experiment,
     watch: Callable[[int, int], None] = lambda done, students: None,
     *,
     workers: int | None = 1,
+    annotations: Annotations | None = None,
 ) -> Results:
     """Score every trained student of the experiment and of its study.
 
@@ -60,6 +48,7 @@ def evaluate(
     Args:
         watch: Called after a student was asked, with how many were and how many are to be.
         workers: How many students are asked side by side; None: as many as the machine allows.
+        annotations: What the teacher said, if it has been read already.
 
     Raises:
         ConfigError: if there are no test rows.
@@ -68,14 +57,16 @@ def evaluate(
     """
     refuse_company()
     with experiment.folder.lock():
-        exams, outdated = list_exams(experiment)
+        if annotations is None:
+            annotations = read_annotations(experiment)
+        exams, outdated = list_exams(experiment, annotations)
         answers = take_all(experiment.folder, exams, workers, watch)
         correct = {
             exam.cell: judge(experiment.task.answer, exam.examples, answers[exam.cell].predictions)
             for exam in exams
         }
-        results = replace(_find(experiment, answers, correct), outdated=outdated)
-        cases = list_cases(experiment, exams, answers, correct)
+        results = replace(_find(experiment, annotations, answers, correct), outdated=outdated)
+        cases = list_cases(experiment, annotations, exams, answers, correct)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))
         publish_results(experiment.folder, results)
         write_report(experiment.folder)
@@ -84,11 +75,12 @@ def evaluate(
 
 def _find(
     experiment: Experiment,
+    annotations: Annotations,
     answers: Mapping[StudentId, TestPredictions],
     correct: Mapping[StudentId, Sequence[bool]],
 ) -> Results:
     methods = _score_methods(experiment, answers, correct)
-    teacher = count_annotations(experiment)
+    teacher = {name: found for name, found in annotations.outcomes.items() if found.rows}
     comparisons = compare_with_baselines(correct)
     students = list(dict.fromkeys(found.student for found in methods))
     first = [found for found in methods if found.student == students[0]]
@@ -103,7 +95,7 @@ def _find(
     return Results(
         name=_name(experiment.file),
         headline=write_headline(
-            [versus for versus in comparisons if versus.student == students[0]],
+            [one for one in comparisons if one.student == students[0]],
             first,
             saw_gold=sum(found.saw_gold for found in teacher.values()),
             students=students,
@@ -113,14 +105,14 @@ def _find(
         comparisons=comparisons,
         curves=curves,
         efficiency=[found for found in efficiency if found is not None],
-        bill=settle_bill(experiment, first),
+        bill=settle_bill(experiment, annotations, first),
         confusions=[confuse(*one) for one in firsts] if answer.kind == "choice" else [],
         breakdowns=[
             break_down(method, answer, rows, said)
             for method, rows, said in firsts
             if answer.kind != "choice"
         ],
-        provenance=_describe_provenance(experiment),
+        provenance=_describe_provenance(experiment, annotations),
         one_answer=sum(says_one_thing(test, a.predictions) for a in answers.values()),
     )
 
@@ -185,11 +177,10 @@ def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[
     ]
 
 
-def _describe_provenance(experiment: Experiment) -> Provenance:
-    first = next(experiment.to_annotate(), experiment.splits.train[0])
+def _describe_provenance(experiment: Experiment, annotations: Annotations) -> Provenance:
     splits = {name: experiment.splits.named(name) for name in SPLITS}
     hashes = {name: _hash([asdict(e) for e in rows]) for name, rows in splits.items() if rows}
-    said = {i: to_plain(a) for i, a in sorted(experiment.read_annotations().items())}
+    said = {i: to_plain(a) for i, a in sorted(annotations.items())}
     machine, started = describe_machine()
     return Provenance(
         started=started,
@@ -197,7 +188,7 @@ def _describe_provenance(experiment: Experiment) -> Provenance:
         versions=read_versions(),
         rows={name: len(rows) for name, rows in splits.items()},
         hashes={**hashes, "annotations": _hash(said)},
-        prompt=experiment.inquiry.prompt(first).as_text(),
+        prompt=annotations.prompt,
         settings=experiment.resolved(),
     )
 

@@ -27,7 +27,7 @@ def check_students(experiment: Experiment, names: Iterable[str], *, fetch: bool)
 
 def _check(experiment: Experiment, name: str, *, fetch: bool) -> str:
     """Look at one student; its model where that was not looked at, else ""."""
-    student, model = experiment.config.students[name], experiment.find_student(name)
+    student, model = experiment.config.students[name], experiment.student_model(name)
     try:
         check_settings(student, experiment.task.answer)
         if model == SCRATCH:

@@ -21,6 +21,7 @@ from distilwhy.core.review import Review, review
 from distilwhy.core.student_id import StudentId, count_rows, select_rows
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError
+from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.run import RunFolder
 
@@ -76,9 +77,9 @@ class TrainingJob:
 class TrainingJobs:
     """The jobs of an experiment, over its annotations as they are now."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, annotations: Annotations) -> None:
         self._experiment = experiment
-        self._annotations = experiment.read_annotations()
+        self._annotations = annotations
         self._reviewed: dict[tuple[int | None, int], tuple[list[Example], Review]] = {}
 
     def of(self, cell: StudentId) -> TrainingJob:
@@ -103,7 +104,7 @@ class TrainingJobs:
             cell,
             self._experiment.task,
             config.students[cell.student],
-            self._experiment.find_student(cell.student),
+            self._experiment.student_model(cell.student),
             self._training(cell),
             render_training_rows(method, examples, reviewed.annotations, options),
             self._references(cell),
@@ -155,7 +156,7 @@ def is_trained(folder: RunFolder, job: TrainingJob) -> bool:
 
 
 def sift_trained(
-    experiment: Experiment, cells: Iterable[StudentId]
+    experiment: Experiment, annotations: Annotations, cells: Iterable[StudentId]
 ) -> tuple[list[StudentId], list[StudentId]]:
     """The trained students: those of the jobs as they are now, and those out of date.
 
@@ -168,7 +169,7 @@ def sift_trained(
     trained = [cell for cell in cells if folder.training(cell) is not None]
     if not trained:
         return [], []
-    jobs = TrainingJobs(experiment)
+    jobs = TrainingJobs(experiment, annotations)
     current = {cell for cell in trained if is_trained(folder, jobs.of(cell))}
     if len(config.training.rates) > 1:
         first = config.seeds[0]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from distilwhy.core.splits import SPLITS
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import ConfigError, StudentError
+from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
+from distilwhy.pipeline.annotate.calls import CallBuilder
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.forecast import Forecast, forecast
 from distilwhy.pipeline.train.jobs import (
@@ -74,6 +76,7 @@ def train_students(
     *,
     workers: int | None = 1,
     study: bool = False,
+    annotations: Annotations | None = None,
 ) -> None:
     """Train every method with every seed, but for those that stand trained on the same rows.
 
@@ -86,6 +89,7 @@ def train_students(
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
         study: Train the cells of the study: all its students on all its numbers of rows.
+        annotations: What the teacher said, if it has been read already.
 
     Raises:
         ConfigError: if the method is not in the experiment, or a tracker is not installed.
@@ -104,57 +108,67 @@ def train_students(
         waves = list_waves(experiment, study=study)
         chosen = [[cell for cell in wave if method in (None, cell.method)] for wave in waves]
         watcher.begins([cell for wave in chosen for cell in wave])
-        waiting = [_sift(experiment, wave, watcher) for wave in chosen]
+        if annotations is None:
+            annotations = read_annotations(experiment)
+        jobs = TrainingJobs(experiment, annotations)
+        waiting = [_sift(jobs, experiment.folder, wave, watcher) for wave in chosen]
         watcher.finds(sum(map(len, chosen)) - sum(map(len, waiting)), sum(map(len, chosen)))
         if any(waiting):
-            _train_all(experiment, waiting, workers, watcher)
+            _train_all(experiment, jobs, waiting, workers, watcher)
         wait_for_all()
 
 
-def missing_students(experiment: Experiment, cells: Iterable[StudentId]) -> list[StudentId]:
+def missing_students(
+    experiment: Experiment, calls: CallBuilder, cells: Iterable[StudentId]
+) -> list[StudentId]:
     """Those of the students that ``train_students`` would train now.
 
     Raises:
         ConfigError: if it would not begin, as a tracker is not installed.
     """
     check_trackers(experiment.config.training.report_to)
-    jobs = TrainingJobs(experiment)
-    return [
-        cell
-        for cell in cells
-        if experiment.folder.training(cell) is None
-        or not is_trained(experiment.folder, jobs.of(cell))
-    ]
+    cells = list(cells)
+    trained = [cell for cell in cells if experiment.folder.training(cell) is not None]
+    if not trained:
+        return cells
+    jobs = TrainingJobs(experiment, read_annotations(experiment, calls))
+    current = {cell for cell in trained if is_trained(experiment.folder, jobs.of(cell))}
+    return [cell for cell in cells if cell not in current]
 
 
 def _sift(
-    experiment: Experiment, cells: Sequence[StudentId], watcher: Watcher
+    jobs: TrainingJobs, folder: RunFolder, cells: Sequence[StudentId], watcher: Watcher
 ) -> list[TrainingJob]:
-    """The jobs that are to be learnt; of students that stand trained, word is given."""
-    jobs, waiting = TrainingJobs(experiment), []
+    """The jobs that are still to be done; the watcher is told of students that are trained."""
+    waiting = []
     for cell in cells:
         job = jobs.of(cell)
-        if not is_trained(experiment.folder, job):
+        if not is_trained(folder, job):
             waiting.append(job)
-        elif summary := experiment.folder.training(cell):
+        elif summary := folder.training(cell):
             watcher.stands(cell, summary["validation_accuracy"])
     return waiting
 
 
 def _train_all(
-    experiment: Experiment, waves: list[list[TrainingJob]], workers: int | None, watcher: Watcher
+    experiment: Experiment,
+    jobs: TrainingJobs,
+    waves: list[list[TrainingJob]],
+    workers: int | None,
+    watcher: Watcher,
 ) -> None:
     def hear(what: str, *told: Any) -> None:
         getattr(watcher, what)(*told)
 
+    folder = experiment.folder
     for count, some in _share_out(experiment, waves, workers, watcher).items():
         with open_pool(count) as do:
             watcher.plans(forecast(some, count, do))
             for index, wave in enumerate(some):
                 if index:
                     # The learning rates have been found by now.
-                    wave = _sift(experiment, [job.cell for job in wave], watcher)
-                do(train_cell, [(experiment.folder, job) for job in wave], hear)
+                    wave = _sift(jobs, folder, [job.cell for job in wave], watcher)
+                do(train_cell, [(folder, job) for job in wave], hear)
                 wait_for_all()
 
 

@@ -10,7 +10,7 @@ from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import Usage
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
-from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Recorder
 from distilwhy.pipeline.annotate.transports.batch_capacity import BatchCapacity
 from distilwhy.pipeline.annotate.transports.batch_replies import Settling
@@ -18,7 +18,7 @@ from distilwhy.pipeline.annotate.transports.batch_submission import Means, Submi
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.batches import BatchBook, SentBatch, UnderWay
 from distilwhy.store.ledger import Charge, Ledger
-from distilwhy.teachers.base import Trouble
+from distilwhy.teachers.base import Teacher, Trouble
 from distilwhy.teachers.batch import BatchEndpoint
 from distilwhy.teachers.batch_state import BatchState
 from distilwhy.teachers.http import PATIENCE
@@ -195,7 +195,11 @@ class Batching:
 
 
 def open_batching(
-    experiment: Experiment, ledger: Ledger, recorder: Recorder, guard: BudgetGuard | None
+    experiment: Experiment,
+    teacher: Teacher,
+    ledger: Ledger,
+    recorder: Recorder,
+    guard: BudgetGuard | None,
 ) -> Batching | None:
     """What hands the calls of an experiment over; None where its teacher is no endpoint."""
     config = experiment.config.teacher
@@ -203,7 +207,7 @@ def open_batching(
         return None
     means = Means(
         BatchEndpoint(config),
-        experiment.teacher,
+        teacher,
         recorder,
         ledger,
         experiment.folder.path / ".batch.jsonl",

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
-from distilwhy.pipeline.annotate.transports.dispatcher import used
 from distilwhy.store.batches import BatchedCall
 from distilwhy.store.ledger import Charge, Entry
 from distilwhy.teachers.base import Trouble
@@ -92,7 +91,7 @@ class Settling:
                 self.trouble = said.error
                 return
             self.answers += 1
-            if used(said) is None:
+            if said.usage is None:
                 what = "answered without a count of tokens"
                 extras.append(Charge(what, call.worst, certain=False))
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
-from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Recorder
 from distilwhy.pipeline.annotate.spending import add_up
 from distilwhy.pipeline.annotate.transports.dispatcher import pause_before

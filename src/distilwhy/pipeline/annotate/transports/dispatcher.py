@@ -16,7 +16,7 @@ from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
-from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.store.ledger import Charge
 from distilwhy.teachers.base import Reply, Teacher, Trouble
 from distilwhy.teachers.rate_limit import Bucket, Slots
@@ -203,7 +203,7 @@ class Dispatcher:
                 self._settle(reserved, NOTHING)
             return
         self._slots.good()
-        counted = used(said)
+        counted = said.usage
         if counted is None:
             if said.error is None and self._guard:
                 self._lose("answered without a count of tokens", worst, reserved)
@@ -297,13 +297,6 @@ def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
         if not turn.done():
             turn.set_result(None)
             most -= 1
-
-
-def used(said: Completion) -> Usage | None:
-    """The tokens that a teacher counted; None where it did not."""
-    if said.input_tokens is None or said.output_tokens is None:
-        return None
-    return Usage(said.input_tokens, said.output_tokens, said.cached_tokens)
 
 
 def _expected(worst: Usage) -> float:

@@ -23,12 +23,13 @@ from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.errors import ConfigError, DistilwhyError, TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
-from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Recorder
 from distilwhy.pipeline.annotate.transports.ray_worker import Shard, ShardResult, Worker
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import Charge
 from distilwhy.store.shards import write_shard
+from distilwhy.teachers.base import Teacher
 
 ROUNDS = 16
 MOST_LOSSES = 3
@@ -60,6 +61,7 @@ class RayWorkers:
         self,
         ray: ModuleType,
         experiment: Experiment,
+        teacher: Teacher,
         recorder: Recorder,
         guard: BudgetGuard | None,
         workers: int | None,
@@ -67,7 +69,7 @@ class RayWorkers:
         config = experiment.config.teacher
         assert isinstance(config, HttpTeacherConfig)
         self._ray = ray
-        self._teacher = experiment.teacher
+        self._teacher = teacher
         self._folder = experiment.folder
         self._recorder = recorder
         self._guard = guard
@@ -236,7 +238,11 @@ class RayWorkers:
 
 @contextmanager
 def open_ray(
-    experiment: Experiment, recorder: Recorder, guard: BudgetGuard | None, workers: int | None
+    experiment: Experiment,
+    teacher: Teacher,
+    recorder: Recorder,
+    guard: BudgetGuard | None,
+    workers: int | None,
 ) -> Iterator[RayWorkers]:
     """Workers on the Ray cluster that this machine belongs to, or on this machine alone.
 
@@ -257,7 +263,7 @@ def open_ray(
     begun_here = not ray.is_initialized()
     if begun_here:
         _connect(ray)
-    ray_workers = RayWorkers(ray, experiment, recorder, guard, workers)
+    ray_workers = RayWorkers(ray, experiment, teacher, recorder, guard, workers)
     try:
         yield ray_workers
     finally:

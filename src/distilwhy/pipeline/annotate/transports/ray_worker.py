@@ -10,7 +10,7 @@ from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import NOTHING, Budget, Prices
 from distilwhy.errors import BudgetError, DistilwhyError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
-from distilwhy.pipeline.annotate.call import Call
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Patience, entry
 from distilwhy.pipeline.annotate.transports.dispatcher import CallResult, Dispatcher, Limits
 from distilwhy.store.ledger import Charge, Entry
