@@ -19,7 +19,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from distilwhy.config import LocalTeacherConfig
-from distilwhy.demo.job import write_job
+from distilwhy.demo.run import write_experiment
 from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.students.families.tokenizer import train_tokenizer
@@ -74,7 +74,7 @@ def seconds(writer: Generator, batch: list[Opening]) -> float:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        experiment = open_experiment(write_job(Path(folder), "helpdesk"))
+        experiment = open_experiment(write_experiment(Path(folder), "helpdesk"))
         texts = [open_calls(experiment).prompt(experiment.splits.train[0]).as_text()]
         tokenizer = train_tokenizer(texts * 3, VOCABULARY)
         prompts = PromptTokenizer(tokenizer)

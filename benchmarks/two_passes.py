@@ -15,7 +15,7 @@ import yaml
 
 from distilwhy.core.stats.comparisons import judge
 from distilwhy.core.stats.scores import compare, score
-from distilwhy.demo.job import write_job
+from distilwhy.demo.run import write_experiment
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.evaluate.predictions import list_exams, take_all
@@ -26,7 +26,7 @@ SEEDS = [0, 1, 2, 3, 4]
 
 
 def write(folder: Path, name: str, **training: object) -> Path:
-    settings = yaml.safe_load(write_job(folder, "helpdesk").read_text())
+    settings = yaml.safe_load(write_experiment(folder, "helpdesk").read_text())
     settings |= {"methods": ["step-by-step"], "seeds": SEEDS, "out": name}
     settings["training"] |= training
     file = folder / f"{name}.yaml"

@@ -13,10 +13,10 @@ from distilwhy.cli.board import Board
 from distilwhy.cli.progress import Progress
 from distilwhy.cli.tables import show_results
 from distilwhy.core.student_id import StudentId
+from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.train.forecast import Forecast
 from distilwhy.store.run import RunFolder
-from distilwhy.students.training.loop import TrainingSummary
 from distilwhy.students.training.memory import Preflight
 from results import make_results
 

@@ -19,7 +19,7 @@ def test_no_two_problems_share_an_id_or_a_question():
     assert len({problem.question for problem in PROBLEMS}) == 1500
 
 
-def test_every_question_is_read_as_its_equation():
+def test_every_question_is_solved_with_its_equation():
     for problem in PROBLEMS:
         rationale, equation = solve(problem.question)
         assert equation == problem.equation
@@ -34,7 +34,7 @@ def test_every_answer_is_a_positive_whole_number():
 
 
 @pytest.mark.parametrize("choice", [0, 1, 2, 99])
-def test_a_misreading_has_another_value_and_its_own_reasons(choice):
+def test_a_misreading_has_another_value_and_another_rationale(choice):
     for problem in PROBLEMS[:500]:
         rationale, equation = misread(problem.question, choice)
         right, _ = solve(problem.question)
@@ -48,7 +48,7 @@ def test_a_number_that_does_not_matter_is_left_out():
     assert solve(question)[1] == "12 * 9"
 
 
-def test_a_question_that_cannot_be_read_is_an_error():
+def test_a_question_of_no_known_kind_is_an_error():
     with pytest.raises(ValueError, match="no carpet, share or change problem"):
         solve("How are you?")
 

@@ -24,7 +24,7 @@ def test_no_two_tickets_share_an_id_or_a_message():
     assert not {t.id for t in TICKETS} & {t.id for t in generate_tickets(1500, seed=4)}
 
 
-def test_every_message_is_read_as_its_team_with_reasons():
+def test_every_message_is_solved_with_a_rationale_for_its_team():
     for ticket in TICKETS:
         rationale, team = solve(ticket.message)
         assert team == ticket.team
@@ -33,7 +33,7 @@ def test_every_message_is_read_as_its_team_with_reasons():
 
 
 @pytest.mark.parametrize("choice", [0, 1, 7, 123456])
-def test_a_misreading_argues_for_another_team(choice):
+def test_misreading_a_message_gives_another_team(choice):
     for ticket in TICKETS[:400]:
         rationale, team = misread(ticket.message, choice)
         assert team != ticket.team
@@ -41,13 +41,13 @@ def test_a_misreading_argues_for_another_team(choice):
         assert rationale.endswith(f"goes to {team}.")
 
 
-def test_a_misreading_changes_with_the_choice_only():
+def test_a_misreading_depends_on_the_choice_alone():
     message = TICKETS[0].message
     assert misread(message, 2) == misread(message, 2)
     assert len({misread(message, choice) for choice in range(10)}) > 3
 
 
-def test_every_team_and_product_is_met_and_none_dominates():
+def test_every_team_and_product_occurs_and_no_team_dominates():
     teams = Counter(ticket.team for ticket in TICKETS)
     assert set(teams) == set(TEAMS)
     assert max(teams.values()) < 0.2 * len(TICKETS)
@@ -55,14 +55,14 @@ def test_every_team_and_product_is_met_and_none_dominates():
     assert all(product in everything for names in PRODUCTS.values() for product in names)
 
 
-def test_products_and_phrases_are_of_one_kind_only():
+def test_a_product_has_one_family_and_a_phrase_one_issue():
     products = [product for names in PRODUCTS.values() for product in names]
     phrases = [phrase for group in ISSUES.values() for phrase in group]
     assert len(products) == len(set(products))
     assert len(phrases) == len(set(phrases))
 
 
-def test_only_a_product_that_is_complained_of_counts():
+def test_the_product_with_the_issue_decides_among_several():
     product, other = PRODUCTS["router"][0], PRODUCTS["camera"][0]
     phrase = ISSUES["a power fault"][1]
     rationale, _ = solve(f"Our {other} works fine. My {product} {phrase}. My plan is Silver.")
@@ -76,7 +76,7 @@ def test_only_a_product_that_is_complained_of_counts():
         (f"My {PRODUCTS['router'][0]} will not switch on.", "no contract"),
     ],
 )
-def test_a_message_that_cannot_be_read_is_an_error(message, problem):
+def test_a_message_without_a_product_or_contract_is_an_error(message, problem):
     with pytest.raises(ValueError, match=problem):
         solve(message)
 
@@ -87,14 +87,14 @@ def test_the_task_file_agrees_with_the_generator():
     assert 4 <= len(task["exemplars"]) <= 6
     for exemplar in task["exemplars"]:
         assert solve(exemplar["message"]) == (exemplar["rationale"], exemplar["team"])
-    told = " ".join(task["instruction"].split())
-    assert all(team in told for team in TEAMS)
+    instruction = " ".join(task["instruction"].split())
+    assert all(team in instruction for team in TEAMS)
     for family, names in PRODUCTS.items():
-        assert f"{family}: {', '.join(names)}" in told
+        assert f"{family}: {', '.join(names)}" in instruction
 
 
-def test_the_policy_that_the_teacher_is_told_is_the_one_in_force():
-    told = " ".join(read_task()["instruction"].split())
+def test_the_instruction_states_the_policy_of_the_generator():
+    instruction = " ".join(read_task()["instruction"].split())
     for family, names in PRODUCTS.items():
         teams = [
             solve(f"My {names[0]} {phrases[0]}. Our contract is Bronze.")[1]
@@ -102,4 +102,4 @@ def test_the_policy_that_the_teacher_is_told_is_the_one_in_force():
         ]
         kinds = [issue.split(" ", 1)[1] for issue in ISSUES]
         rules = [f"{kind} → {team}" for kind, team in zip(kinds, teams, strict=True)]
-        assert f"{family}: {'; '.join(rules)}" in told
+        assert f"{family}: {'; '.join(rules)}" in instruction

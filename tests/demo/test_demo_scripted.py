@@ -7,12 +7,12 @@ import urllib.request
 
 import pytest
 
-from distilwhy.demo import arithmetic, habits, helpdesk
+from distilwhy.demo import arithmetic, helpdesk, replies
 from distilwhy.demo.scripted import ScriptedTeacher
 
 TICKETS = helpdesk.generate_tickets(1000, seed=5)
 PROBLEMS = arithmetic.generate_problems(1000, seed=5)
-REPLIES = [habits.reply_to(ticket.message) for ticket in TICKETS]
+REPLIES = [replies.reply_to(ticket.message) for ticket in TICKETS]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def chat(question: str, **more: object) -> dict:
 
 
 def first_with(status: int) -> str:
-    return next(t.message for t in TICKETS if habits.first_status(t.message) == status)
+    return next(t.message for t in TICKETS if replies.first_status(t.message) == status)
 
 
 def runs_on(text: str) -> bool:
@@ -64,7 +64,7 @@ def test_wrong_answers_come_at_the_stated_rate():
     assert 0.09 < 1 - sum(answered) / len(answered) < 0.15
 
 
-def test_a_wrong_answer_is_argued_for():
+def test_a_wrong_answer_has_a_rationale_that_leads_to_it():
     for ticket, reply in zip(TICKETS, REPLIES, strict=True):
         wrong = [team for team in helpdesk.TEAMS if own_part(reply.text).endswith(team)]
         if wrong:
@@ -80,7 +80,7 @@ def test_a_few_replies_are_unreadable_or_refused():
     assert 1 <= refused <= 12
 
 
-def test_answers_close_in_several_ways_and_some_run_on():
+def test_answers_are_worded_in_several_ways_and_some_run_on():
     texts = [reply.text for reply in REPLIES]
     for closing in ("So the answer is ", " The answer is ", "\n**Answer:** ", "\nAnswer: "):
         assert sum(closing in own_part(text) for text in texts) > 50
@@ -88,40 +88,40 @@ def test_answers_close_in_several_ways_and_some_run_on():
 
 
 def test_failures_come_at_the_stated_rates():
-    statuses = [habits.first_status(ticket.message) for ticket in TICKETS]
+    statuses = [replies.first_status(ticket.message) for ticket in TICKETS]
     assert 0.01 <= statuses.count(429) / 1000 <= 0.03
     assert 0.004 <= statuses.count(500) / 1000 <= 0.018
 
 
-def test_arithmetic_is_answered_too():
-    right = sum(p.equation in habits.reply_to(p.question).text for p in PROBLEMS)
+def test_word_problems_are_answered_too():
+    right = sum(p.equation in replies.reply_to(p.question).text for p in PROBLEMS)
     assert 0.82 < right / 1000 < 0.92
 
 
-def test_a_question_of_neither_task_is_owned_up_to():
-    assert "neither" in habits.reply_to("What is the capital of nowhere?").text
+def test_a_question_of_neither_task_gets_a_reply_that_says_so():
+    assert "neither" in replies.reply_to("What is the capital of nowhere?").text
 
 
 def test_a_stop_string_ends_the_text_before_it():
     reply = next(reply for reply in REPLIES if runs_on(reply.text))
-    stopped = habits.stop_at(reply, ["never said", "\n\nQ:"])
+    stopped = replies.stop_at(reply, ["never said", "\n\nQ:"])
     assert stopped.text == reply.text.partition("\n\nQ:")[0]
     assert stopped.finish_reason == "stop"
-    assert habits.stop_at(reply, []) == reply
+    assert replies.stop_at(reply, []) == reply
 
 
 def test_a_token_limit_cuts_the_text_off():
-    assert habits.cut_to(habits.Reply("abcdefghij"), 2) == habits.Reply("abcdefgh", "length")
-    assert habits.cut_to(habits.Reply("abcdefgh"), 2) == habits.Reply("abcdefgh")
+    assert replies.cut_to(replies.Reply("abcdefghij"), 2) == replies.Reply("abcdefgh", "length")
+    assert replies.cut_to(replies.Reply("abcdefgh"), 2) == replies.Reply("abcdefgh")
 
 
-def test_chat_and_plain_completions_say_the_same(teacher):
-    message = next(t.message for t in TICKETS if habits.first_status(t.message) == 200)
+def test_chat_and_completion_give_the_same_reply(teacher):
+    message = next(t.message for t in TICKETS if replies.first_status(t.message) == 200)
     prompt = f"Route.\n\nQ: {TICKETS[-1].message}\nA: So the answer is Accounts.\n\nQ: {message}"
     _, chatted, _ = post(f"{teacher.base_url}/chat/completions", chat(message))
     _, plain, _ = post(f"{teacher.base_url}/completions", {"prompt": f"{prompt}\nA:"})
     said = chatted["choices"][0]["message"]["content"]
-    assert said == habits.reply_to(message).text
+    assert said == replies.reply_to(message).text
     assert plain["choices"][0]["text"] == f" {said}"
     assert chatted["model"] == plain["model"] == "scripted-teacher"
     assert "no language model" in chatted["system_fingerprint"]
@@ -129,11 +129,11 @@ def test_chat_and_plain_completions_say_the_same(teacher):
 
 
 @pytest.mark.parametrize("stop", ["\n\nQ:", ["\n\nQ:", "zzz"]])
-def test_the_stop_of_a_request_is_obeyed(teacher, stop):
+def test_the_endpoint_honours_stop_strings(teacher, stop):
     message = next(
         t.message
         for t, reply in zip(TICKETS, REPLIES, strict=True)
-        if runs_on(reply.text) and habits.first_status(t.message) == 200
+        if runs_on(reply.text) and replies.first_status(t.message) == 200
     )
     url = f"{teacher.base_url}/chat/completions"
     assert runs_on(post(url, chat(message))[1]["choices"][0]["message"]["content"])
@@ -142,7 +142,7 @@ def test_the_stop_of_a_request_is_obeyed(teacher, stop):
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_only_the_first_attempt_fails_and_the_log_has_both(tmp_path, status):
+def test_only_the_first_attempt_fails_and_both_are_logged(tmp_path, status):
     log, message = tmp_path / "log.jsonl", first_with(status)
     with ScriptedTeacher(log=log) as fresh:
         url = f"{fresh.base_url}/chat/completions"
@@ -151,14 +151,14 @@ def test_only_the_first_attempt_fails_and_the_log_has_both(tmp_path, status):
         assert headers.get("Retry-After") == ("1" if status == 429 else None)
         assert post(url, chat(message))[0] == 200
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    sha = habits.question_sha(message)
+    sha = replies.question_sha(message)
     assert lines == [{"question_sha": sha, "status": s} for s in (status, 200)]
 
 
 @pytest.mark.parametrize(
     "body", [b"{", b"[]", {"messages": "no"}, {"messages": []}, {**chat("x"), "stream": True}]
 )
-def test_a_request_that_cannot_be_read_is_refused(teacher, body):
+def test_a_malformed_request_gets_a_400(teacher, body):
     code, reply, _ = post(f"{teacher.base_url}/chat/completions", body)
     assert code == 400
     assert "cannot be read" in reply["error"]["message"]
@@ -169,7 +169,7 @@ def test_the_models_are_listed(teacher):
         assert [card["id"] for card in json.load(response)["data"]] == ["scripted-teacher"]
 
 
-def test_a_taken_port_is_an_error_and_leaves_nothing_behind(teacher):
+def test_a_taken_port_is_an_error(teacher):
     port = int(teacher.base_url.split(":")[2].split("/")[0])
     with pytest.raises(OSError, match="address already in use"), ScriptedTeacher(port):
         pass

@@ -25,7 +25,7 @@ from distilwhy.students.training.distributed import is_main
 if TYPE_CHECKING:
     from distilwhy.cli.progress import Progress
     from distilwhy.core.parsing.completion import Outcome
-    from distilwhy.demo.job import Extent
+    from distilwhy.demo.run import Variant
     from distilwhy.pipeline.annotate.listing import Filter
     from distilwhy.pipeline.annotate.run import Agree
     from distilwhy.pipeline.experiment import Experiment
@@ -93,12 +93,17 @@ def demo(
     if full and study:
         raise typer.BadParameter("give --full or --study; the second goes on in the same folder")
     from distilwhy.cli import tables
-    from distilwhy.demo.job import run_demo
+    from distilwhy.demo.run import run_demo
 
-    extent: Extent = "full" if full else "study" if study else "short"
+    variant: Variant = "full" if full else "study" if study else "short"
     with _watched() as progress:
         results, experiment = run_demo(
-            out, task=task, extent=extent, workers=workers, say=progress.say, watch=progress.watch()
+            out,
+            task=task,
+            variant=variant,
+            workers=workers,
+            say=progress.say,
+            watch=progress.watch(),
         )
     tables.show_results(results, experiment)
     tables.show_next_steps(experiment)

@@ -21,6 +21,7 @@ from rich.progress import Progress as Bars
 from distilwhy.cli.board import Board
 from distilwhy.cli.confirm import describe_batches
 from distilwhy.core.student_id import MAIN, StudentId
+from distilwhy.core.training_summary import Evaluation, TrainingSummary
 from distilwhy.core.wording import duration, large, memory_size, percent, rough_duration
 from distilwhy.students.training.distributed import is_main
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from distilwhy.pipeline.annotate import recorder as recorder
     from distilwhy.pipeline.train import run as train
     from distilwhy.pipeline.train.forecast import Forecast
-    from distilwhy.students.training.loop import Report, TrainingSummary
     from distilwhy.students.training.memory import Preflight
 
 PLAIN_LINE_EVERY_S = 5.0
@@ -178,19 +178,19 @@ class Progress:
             self._cells[cell] = self._bars.add_task(name, total=steps, note="")
         self._bars.update(self._cells[cell], completed=step)
 
-    def _reports(self, cell: StudentId, report: "Report") -> None:
-        losses = "  ".join(f"{task} {loss:.3f}" for task, loss in report.losses.items())
-        said = f"loss {losses}  validation {percent(report.validation_accuracy)}"
+    def _reports(self, cell: StudentId, evaluation: Evaluation) -> None:
+        losses = "  ".join(f"{task} {loss:.3f}" for task, loss in evaluation.losses.items())
+        said = f"loss {losses}  validation {percent(evaluation.validation_accuracy)}"
         if cell in self._cells:
             self._bars.update(self._cells[cell], note=escape(said))
         if not self._live:
-            self.say(f"{cell.label}: step {report.step}/{report.steps}  {said}")
+            self.say(f"{cell.label}: step {evaluation.step}/{evaluation.steps}  {said}")
 
     def _finds(self, standing: int, students: int) -> None:
         if standing:
             self.say(f"{standing} of {students} students are trained already")
 
-    def _ends(self, cell: StudentId, trained: "TrainingSummary") -> None:
+    def _ends(self, cell: StudentId, trained: TrainingSummary) -> None:
         self.say(
             f"{cell.label}: validation {percent(trained.validation_accuracy)} at step "
             f"{trained.best_step}, {duration(trained.seconds)}"

@@ -1,1 +1,1 @@
-"""The shipped tasks, their generators and their scripted teacher."""
+"""The shipped tasks, the generators of their rows, and a scripted teacher."""

@@ -1,7 +1,7 @@
-"""Word problems whose answer is an equation, with numbers that do not matter among those that do.
+"""Word problems whose answer is an equation; each also contains a number that does not matter.
 
-Three kinds: carpet for a room, a fair share, and change due. The answer is the equation and not
-its value, so that a reader can see which numbers were used and how.
+There are three kinds: carpet for a room, equal shares, and change due. The answer is the equation
+rather than its value, so that it shows which numbers were used and how.
 """
 
 import random
@@ -64,7 +64,7 @@ _RIVALS = ("basket", "lamp", "vase", "kite")
 
 @dataclass(frozen=True)
 class Problem:
-    """One word problem and the equation that answers it."""
+    """A word problem, and the equation that answers it."""
 
     id: str
     question: str
@@ -73,7 +73,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class _Facts:
-    """The numbers of a problem by their part in it; ``idle`` plays none."""
+    """The numbers of a problem, by their role; ``idle`` is the one that does not matter."""
 
     a: int
     b: int
@@ -82,11 +82,11 @@ class _Facts:
     idle: int
 
 
-_Reading = tuple[str, str]
+_Solution = tuple[str, str]
 
 
 def generate_problems(count: int, seed: int) -> list[Problem]:
-    """``count`` problems, all with different questions; the same ones for the same seed."""
+    """``count`` problems with distinct questions; a seed always gives the same ones."""
     rng = random.Random(seed)
     questions: dict[str, None] = {}
     while len(questions) < count:
@@ -97,22 +97,22 @@ def generate_problems(count: int, seed: int) -> list[Problem]:
     ]
 
 
-def solve(question: str) -> _Reading:
-    """Read a question: how it is worked out, and the equation.
+def solve(question: str) -> _Solution:
+    """The rationale for a question, and its equation.
 
     Raises:
-        DataError: if it is none of the three kinds of problem.
+        DataError: if the question is none of the three kinds of problem.
     """
     explain, facts = _read(question)
     return explain(facts)[0]
 
 
-def misread(question: str, choice: int) -> _Reading:
-    """Work a question out wrongly, with reasons: a wrong number or a wrong operation.
+def misread(question: str, choice: int) -> _Solution:
+    """A rationale with a wrong number or operation, and the wrong equation it leads to.
 
     Args:
         question: A question that ``solve`` can read.
-        choice: Any number at all: it picks one of the possible mistakes.
+        choice: Selects one of the possible mistakes; any integer will do.
     """
     explain, facts = _read(question)
     right, *others = explain(facts)
@@ -161,7 +161,7 @@ def _assemble(rng: random.Random, body: list[str], idle: str, ask: str) -> str:
     return " ".join([*body, ask])
 
 
-def _read(question: str) -> tuple[Callable[[_Facts], list[_Reading]], _Facts]:
+def _read(question: str) -> tuple[Callable[[_Facts], list[_Solution]], _Facts]:
     kinds = (
         (_explain_carpet, _CARPET, _CARPET_LESS, (), _CARPET_IDLE),
         (_explain_share, _SHARE, _SHARE_LESS, (), _SHARE_IDLE),
@@ -176,7 +176,7 @@ def _read(question: str) -> tuple[Callable[[_Facts], list[_Reading]], _Facts]:
 
 
 def _find(templates: tuple[str, ...], question: str) -> dict[str, int]:
-    """The numbers, by name, of the first of the sentences that the question has."""
+    """The numbers, by name, in the first of the sentences that the question contains."""
     for template in templates:
         pattern = re.sub(r"\\\{([abcdx])\\\}", r"(?P<\1>\\d+)", re.escape(template))
         match = re.search(re.sub(r"\\\{\w+\\\}", "[a-z ]+?", pattern), question)
@@ -185,8 +185,8 @@ def _find(templates: tuple[str, ...], question: str) -> dict[str, int]:
     return {}
 
 
-def _explain_carpet(facts: _Facts) -> list[_Reading]:
-    """The right reading first, then wrong ones."""
+def _explain_carpet(facts: _Facts) -> list[_Solution]:
+    """The right solution first, then wrong ones."""
     area = f"The floor is {facts.a} by {facts.b} metres, so {facts.a} * {facts.b}."
     wrong = f"The floor is {facts.a} by {facts.idle} metres, so {facts.a} * {facts.idle}."
     around = f"Carpet goes along the length and the width, so {facts.a} + {facts.b}."
@@ -205,7 +205,7 @@ def _explain_carpet(facts: _Facts) -> list[_Reading]:
     ]
 
 
-def _explain_share(facts: _Facts) -> list[_Reading]:
+def _explain_share(facts: _Facts) -> list[_Solution]:
     into = f"They go equally into {facts.b} boxes, so the number is divided by {facts.b}."
     wrong = f"They go equally among {facts.idle}, so the number is divided by {facts.idle}."
     times = f"There are {facts.b} boxes, so the number is multiplied by {facts.b}."
@@ -225,7 +225,7 @@ def _explain_share(facts: _Facts) -> list[_Reading]:
     ]
 
 
-def _explain_change(facts: _Facts) -> list[_Reading]:
+def _explain_change(facts: _Facts) -> list[_Solution]:
     cost = f"{facts.a} pieces at {facts.b} coins cost {facts.a} * {facts.b}."
     wrong = f"{facts.a} pieces at {facts.idle} coins cost {facts.a} * {facts.idle}."
     pays = f"That is taken from the {facts.c} coins paid."

@@ -1,8 +1,8 @@
-"""Help-desk messages, the team each belongs to, and why.
+"""Help-desk messages, the team that handles each, and why.
 
-Lanternbay Home Networks is a made-up company. A fixed policy sends a message to a team by
-the family of the product, the kind of trouble and the contract. What has to be learnt is which
-family a product belongs to, what a customer's words mean, and the policy itself.
+Lanternbay Home Networks is an invented company. A fixed policy routes a message to a team by the
+product's family, the issue and the contract. A student has to learn which family a product belongs
+to, what a customer's words mean, and the policy itself.
 """
 
 import random
@@ -74,7 +74,7 @@ ISSUES: dict[str, tuple[str, ...]] = {
 
 TIERS = ("Bronze", "Silver", "Gold")
 
-# One row for each family, in the order of ISSUES.
+# One row a family; its columns are in the order of ISSUES.
 _POLICY: dict[str, tuple[str, str, str, str, str]] = {
     "router": ("Line Desk", "Swap Desk", "Welcome Desk", "Accounts", "Trust Desk"),
     "range extender": ("Radio Desk", "Swap Desk", "Radio Desk", "Accounts", "Line Desk"),
@@ -83,7 +83,7 @@ _POLICY: dict[str, tuple[str, str, str, str, str]] = {
     "phone adapter": ("Voice Desk", "Bench Repair", "Voice Desk", "Accounts", "Trust Desk"),
 }
 
-# What a Gold contract changes, and for which families.
+# The issues that a Gold contract sends to another team, and for which families.
 _GOLD: dict[str, tuple[str, ...]] = {
     "an unstable connection": ("router", "phone adapter", "storage box"),
     "a power fault": ("router", "camera", "phone adapter"),
@@ -136,7 +136,7 @@ _CONTRACT = re.compile(
 
 @dataclass(frozen=True)
 class Ticket:
-    """One message to the help desk, and the team that handles it."""
+    """A message to the help desk, and the team that handles it."""
 
     id: str
     message: str
@@ -145,7 +145,7 @@ class Ticket:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a reader takes from a message."""
+    """What a message says."""
 
     product: str
     family: str
@@ -155,7 +155,7 @@ class _Facts:
 
 
 def generate_tickets(count: int, seed: int) -> list[Ticket]:
-    """``count`` tickets, all with different messages; the same ones for the same seed."""
+    """``count`` tickets with distinct messages; a seed always gives the same ones."""
     rng = random.Random(seed)
     messages: dict[str, None] = {}
     while len(messages) < count:
@@ -167,21 +167,21 @@ def generate_tickets(count: int, seed: int) -> list[Ticket]:
 
 
 def solve(message: str) -> tuple[str, str]:
-    """Read a message: why it goes to which team.
+    """The rationale for a message, and its team.
 
     Raises:
-        DataError: if no product with a complaint, or no contract, is found in it.
+        DataError: if the message names no product with a known issue, or no contract.
     """
     facts = _read(message)
     return _explain(facts), _team(facts)
 
 
 def misread(message: str, choice: int) -> tuple[str, str]:
-    """Read one fact of a message wrongly, and argue from it for a wrong team.
+    """A rationale that gets one fact of a message wrong, and the wrong team it leads to.
 
     Args:
         message: A message that ``solve`` can read.
-        choice: Any number at all: it picks one of the possible misreadings.
+        choice: Selects one of the possible mistakes; any integer will do.
     """
     facts = _read(message)
     wrong = [other for other in _misreadings(facts) if _team(other) != _team(facts)]
@@ -225,7 +225,7 @@ def _explain(facts: _Facts) -> str:
 
 
 def _misreadings(facts: _Facts) -> list[_Facts]:
-    """Every reading with exactly one of family, issue and contract wrong."""
+    """All readings that get exactly one of family, issue and contract wrong."""
     return [
         *(replace(facts, issue=issue) for issue in ISSUES if issue != facts.issue),
         *(replace(facts, family=family) for family in PRODUCTS if family != facts.family),

@@ -1,4 +1,4 @@
-"""A web application served on the loopback address for as long as a ``with`` lasts."""
+"""Serves a web application on the loopback address."""
 
 import asyncio
 import threading
@@ -11,17 +11,17 @@ HOST = "127.0.0.1"
 
 
 class LoopbackServer:
-    """Serves an application from a background thread.
+    """Serves an application from a background thread while its ``with`` block runs.
 
     Args:
-        application: What to serve.
-        port: Where to listen; 0 takes any free port.
+        application: The application to serve.
+        port: The port to listen on; 0 takes any free one.
 
     Attributes:
-        url: Where it listens, without a trailing slash.
+        url: The server's address, without a trailing slash; "" before it is entered.
 
     Raises:
-        OSError: on entering, if the port is taken.
+        OSError: On entering, if the port is taken.
     """
 
     def __init__(self, application: web.Application, port: int = 0) -> None:
@@ -56,7 +56,7 @@ class LoopbackServer:
         return f"http://{HOST}:{self._runner.addresses[0][1]}"
 
     async def _stop(self) -> None:
-        """Stop serving, and give up whatever is still being answered."""
+        """Stop serving, and cancel the requests in flight."""
         if self._runner is not None:
             await self._runner.cleanup()
         others = asyncio.all_tasks() - {asyncio.current_task()}

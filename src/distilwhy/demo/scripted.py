@@ -1,7 +1,7 @@
-"""A scripted teacher behind real HTTP, in the OpenAI wire format, on the loopback address only.
+"""A scripted teacher behind an OpenAI-compatible endpoint on the loopback address.
 
-It stands in for a teacher LLM where none is at hand: the demo and the tests talk to it as they
-would to a real endpoint. No language model is involved, and every response says so.
+The demo and the tests call it over HTTP as they would call an LLM. It uses no language model, and
+every response says so.
 
     python -m distilwhy.demo.scripted --port 8123
 """
@@ -18,7 +18,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from distilwhy.demo.habits import (
+from distilwhy.demo.loopback import LoopbackServer
+from distilwhy.demo.replies import (
     Reply,
     cut_to,
     estimate_tokens,
@@ -27,7 +28,6 @@ from distilwhy.demo.habits import (
     reply_to,
     stop_at,
 )
-from distilwhy.demo.loopback import LoopbackServer
 
 MODEL = "scripted-teacher"
 FINGERPRINT = "scripted: no language model wrote this"
@@ -35,12 +35,12 @@ RETRY_AFTER_S = 1
 
 
 class BadRequest(ValueError):
-    """The request is none that the scripted teacher can read."""
+    """The scripted teacher cannot read the request."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a request asks."""
+class CompletionRequest:
+    """A request, whichever of the two routes it came by."""
 
     prompt: str
     question: str
@@ -49,15 +49,21 @@ class Asked:
 
 
 @dataclass
-class Classroom:
-    """The teacher's side of the wire: what it has been asked so far, and how it is served."""
+class CompletionsApi:
+    """The endpoint's routes, and the questions it has been asked so far.
+
+    Attributes:
+        latency_s: How long it waits before each answer.
+        log: A file that gets one JSON line for each request.
+        seen: The SHA-256 of every question asked so far.
+    """
 
     latency_s: float = 0.0
     log: Path | None = None
-    asked: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
 
     def application(self) -> web.Application:
-        """The routes."""
+        """The web application with its routes."""
         app = web.Application(client_max_size=16 * 2**20)
         app.router.add_get("/v1/models", self.list_models)
         app.router.add_post("/v1/chat/completions", self.complete_chat)
@@ -80,16 +86,16 @@ class Classroom:
     async def respond(
         self,
         request: web.Request,
-        read: Callable[[Any], Asked],
-        render: Callable[[Asked, Reply], dict[str, Any]],
+        read: Callable[[Any], CompletionRequest],
+        render: Callable[[CompletionRequest, Reply], dict[str, Any]],
     ) -> web.Response:
-        """Answer one request, or fail as a busy endpoint would on a first attempt."""
+        """Answer one request, or fail a first attempt as a busy endpoint would."""
         try:
             asked = read(await request.json())
         except (BadRequest, json.JSONDecodeError, UnicodeDecodeError) as error:
             return _error(400, f"the request cannot be read: {error}")
         await asyncio.sleep(self.latency_s)
-        status = self.admit(asked.question)
+        status = self.log_attempt(asked.question)
         if status == 429:
             return _error(429, "too many requests, try again", {"Retry-After": str(RETRY_AFTER_S)})
         if status == 500:
@@ -97,11 +103,11 @@ class Classroom:
         reply = stop_at(reply_to(asked.question), asked.stops)
         return web.json_response(render(asked, cut_to(reply, asked.max_tokens)))
 
-    def admit(self, question: str) -> int:
-        """The status this attempt gets; it is in the log before anything is sent."""
+    def log_attempt(self, question: str) -> int:
+        """Log this attempt, and return the HTTP status that it gets."""
         sha = question_sha(question)
-        status = 200 if sha in self.asked else first_status(question)
-        self.asked.add(sha)
+        status = 200 if sha in self.seen else first_status(question)
+        self.seen.add(sha)
         if self.log is not None:
             with self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"question_sha": sha, "status": status}) + "\n")
@@ -109,20 +115,20 @@ class Classroom:
 
 
 class ScriptedTeacher:
-    """The scripted teacher, served from a background thread for as long as the ``with`` lasts.
+    """The scripted teacher, served from a background thread while its ``with`` block runs.
 
     Args:
-        port: Where to listen; 0 takes any free port.
-        latency_s: How long every answer takes.
-        log: A file that gets one JSON line for every request, before its response is sent.
+        port: The port to listen on; 0 takes any free one.
+        latency_s: How long it waits before each answer.
+        log: A file that gets one JSON line for each request, before its response is sent.
 
     Attributes:
-        base_url: Where it listens, ``/v1`` included.
+        base_url: The endpoint's address, including ``/v1``.
     """
 
     def __init__(self, port: int = 0, latency_s: float = 0.0, log: Path | None = None) -> None:
         self.base_url = ""
-        self._server = LoopbackServer(Classroom(latency_s, log).application(), port)
+        self._server = LoopbackServer(CompletionsApi(latency_s, log).application(), port)
 
     def __enter__(self) -> Self:
         self.base_url = self._server.__enter__().url + "/v1"
@@ -137,48 +143,51 @@ class ScriptedTeacher:
         self._server.__exit__(kind, error, trace)
 
 
-def read_chat(body: Any) -> Asked:
-    """What a chat request asks: its last user message."""
+def read_chat(body: Any) -> CompletionRequest:
+    """Read a chat request; its last user message is the question."""
     messages = _field(body, "messages", list)
     contents = [str(m.get("content") or "") for m in messages if isinstance(m, dict)]
     users = [m for m in messages if isinstance(m, dict) and m.get("role") == "user"]
     if not users:
         raise BadRequest("no message has the role 'user'")
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    return Asked("\n".join(contents), str(users[-1].get("content") or ""), _stops(body), limit)
+    question = str(users[-1].get("content") or "")
+    return CompletionRequest("\n".join(contents), question, _stops(body), limit)
 
 
-def read_text(body: Any) -> Asked:
-    """What a plain request asks: the text between the last ``Q:`` and the final ``A:``."""
+def read_text(body: Any) -> CompletionRequest:
+    """Read a completion request; the question stands between the last ``Q:`` and ``A:``."""
     prompt = _field(body, "prompt", str)
     question = f"\n{prompt}".rpartition("\nQ: ")[2].rstrip().removesuffix("\nA:")
-    return Asked(prompt, question.strip(), _stops(body), body.get("max_tokens"))
+    return CompletionRequest(prompt, question.strip(), _stops(body), body.get("max_tokens"))
 
 
-def render_chat(asked: Asked, reply: Reply) -> dict[str, Any]:
-    """A chat response."""
+def render_chat(request: CompletionRequest, reply: Reply) -> dict[str, Any]:
+    """The body of a chat response."""
     message = {"role": "assistant", "content": reply.text}
-    return _envelope(asked, reply, "chat.completion", {"message": message})
+    return _envelope(request, reply, "chat.completion", {"message": message})
 
 
-def render_text(asked: Asked, reply: Reply) -> dict[str, Any]:
-    """A plain response; like a real one, its text starts with a space."""
-    return _envelope(asked, reply, "text_completion", {"text": f" {reply.text}"})
+def render_text(request: CompletionRequest, reply: Reply) -> dict[str, Any]:
+    """The body of a completion response; as with real ones, its text starts with a space."""
+    return _envelope(request, reply, "text_completion", {"text": f" {reply.text}"})
 
 
-def _envelope(asked: Asked, reply: Reply, kind: str, content: dict[str, Any]) -> dict[str, Any]:
-    sent, said = estimate_tokens(asked.prompt), estimate_tokens(reply.text)
+def _envelope(
+    request: CompletionRequest, reply: Reply, kind: str, content: dict[str, Any]
+) -> dict[str, Any]:
+    read, written = estimate_tokens(request.prompt), estimate_tokens(reply.text)
     return {
-        "id": f"scripted-{question_sha(asked.question)[:16]}",
+        "id": f"scripted-{question_sha(request.question)[:16]}",
         "object": kind,
         "created": 0,
         "model": MODEL,
         "system_fingerprint": FINGERPRINT,
         "choices": [{"index": 0, **content, "finish_reason": reply.finish_reason}],
         "usage": {
-            "prompt_tokens": sent,
-            "completion_tokens": said,
-            "total_tokens": sent + said,
+            "prompt_tokens": read,
+            "completion_tokens": written,
+            "total_tokens": read + written,
             "estimate": "characters / 4, rounded up",
         },
     }
@@ -186,9 +195,9 @@ def _envelope(asked: Asked, reply: Reply, kind: str, content: dict[str, Any]) ->
 
 def _field(body: Any, name: str, kind: type) -> Any:
     if not isinstance(body, dict) or not isinstance(body.get(name), kind):
-        raise BadRequest(f"{name!r} is missing, or is no {kind.__name__}")
+        raise BadRequest(f"{name!r} is missing or is not a {kind.__name__}")
     if body.get("stream") or body.get("n", 1) != 1:
-        raise BadRequest("neither 'stream' nor an 'n' other than 1 is supported")
+        raise BadRequest("'stream' and an 'n' other than 1 are not supported")
     return body[name]
 
 
@@ -206,7 +215,9 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m distilwhy.demo.scripted", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds each answer takes")
+    parser.add_argument(
+        "--latency", type=float, default=0.0, help="seconds to wait before each answer"
+    )
     parser.add_argument("--log", type=Path, help="append a JSON line for every request")
     args = parser.parse_args()
     with ScriptedTeacher(args.port, args.latency, args.log) as teacher:

@@ -68,9 +68,9 @@ def _under_way(experiment: Experiment) -> UnderWay:
 
 def _student(experiment: Experiment, cell: StudentId, outdated: bool) -> StudentStatus:
     which = cell.student, cell.method, cell.seed, cell.rows
-    summary = experiment.folder.training(cell)
-    if summary is not None:
+    record = experiment.folder.training(cell)
+    if record is not None:
         state = "out of date" if outdated else "trained"
-        return StudentStatus(*which, state, summary["validation_accuracy"])
+        return StudentStatus(*which, state, record.summary.validation_accuracy)
     waits = experiment.folder.unfinished(cell).is_dir()
     return StudentStatus(*which, "unfinished" if waits else "not trained", None)

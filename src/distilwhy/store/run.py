@@ -34,6 +34,7 @@ from pydantic import TypeAdapter
 
 from distilwhy.core.results import Case, Results
 from distilwhy.core.student_id import StudentId
+from distilwhy.core.training_summary import TrainingRecord
 from distilwhy.errors import RunError
 
 _MEASURED = ("seconds", "rows_per_second", "size")
@@ -102,9 +103,31 @@ class RunFolder:
         """Where a student's reasons for some of the test rows stand."""
         return self.path / "predictions" / f"{cell.name}.explained.json"
 
-    def training(self, cell: StudentId) -> dict[str, Any] | None:
-        """The summary of a student's training; None where it is not trained."""
-        return read_json(self.student(cell) / SUMMARY)
+    def training(self, cell: StudentId) -> TrainingRecord | None:
+        """How a student was trained; None where it is not trained.
+
+        Raises:
+            RunError: if what is kept of its training cannot be read.
+        """
+        place = self.student(cell)
+        if (value := read_json(place / SUMMARY)) is None:
+            return None
+        try:
+            return TrainingRecord.from_json(cell, value, read_jsonl(place / LOG))
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                f"{place}: its training cannot be read ({error!r}); delete it and train again"
+            ) from error
+
+    def trained(self, cell: StudentId) -> TrainingRecord:
+        """How a student was trained.
+
+        Raises:
+            RunError: if it is not trained, or what is kept of its training cannot be read.
+        """
+        if (record := self.training(cell)) is None:
+            raise RunError(f"{self.path}: {cell.label} is not trained; run 'train' first")
+        return record
 
     @contextmanager
     def lock_cell(self, cell: StudentId) -> Iterator[None]:
@@ -251,12 +274,23 @@ def read_json(path: Path) -> dict[str, Any] | None:
     Raises:
         RunError: if the file is broken.
     """
-    if not path.is_file():
-        return None
+    return dict(_parse(path, path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects in a file, one a line; none where there is no such file.
+
+    Raises:
+        RunError: if the file is broken.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [_parse(path, line) for line in lines]
+
+
+def _parse(path: Path, text: str) -> Any:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise RunError(
             f"{path}: is no JSON ({error.msg}); delete it to have it made anew"
         ) from None
-    return dict(value)

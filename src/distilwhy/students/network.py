@@ -17,6 +17,7 @@ from torch.nn import functional
 from distilwhy.config import StudentConfig
 from distilwhy.core.method import Method, Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example, Task
+from distilwhy.core.training_summary import Truncation
 from distilwhy.errors import StudentError
 from distilwhy.students.pretrained import read_fresh
 
@@ -102,16 +103,6 @@ class DrawnRow:
 
     row: EncodedRow
     targets: tuple[EncodedTarget, ...]
-
-
-@dataclass(frozen=True)
-class Truncation:
-    """How many texts were longer than the student sees, of how many; the longest, in tokens."""
-
-    cut: int
-    texts: int
-    longest: int
-    limit: int
 
 
 @dataclass

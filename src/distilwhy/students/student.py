@@ -11,10 +11,11 @@ from distilwhy.core.method import METHODS, TargetTask
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example, RowFormat, Task
+from distilwhy.core.training_summary import Truncation
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_device
 from distilwhy.students.load import family_of, load_network
-from distilwhy.students.network import Lengths, Network, StudentSpec, Truncation, Written
+from distilwhy.students.network import Lengths, Network, StudentSpec, Written
 
 CARD = "distilwhy.json"
 

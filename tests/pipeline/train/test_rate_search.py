@@ -10,11 +10,11 @@ from click.testing import Result
 
 from conftest import DROP, WriteExperiment
 from distilwhy.core.student_id import StudentId
+from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.status import status
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.students.student import Student
-from distilwhy.students.training.loop import TrainingSummary
 from studies import PAIR, STUDENT, TRAINING, call, list_written, open_study, training_of
 
 

@@ -11,6 +11,7 @@ from distilwhy.config import TrainingConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, RowFormat, Task
+from distilwhy.core.training_summary import Evaluation
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_precision
 from distilwhy.students.load import build_network
@@ -25,7 +26,7 @@ from distilwhy.students.network import (
     target_losses,
 )
 from distilwhy.students.student import Student
-from distilwhy.students.training.loop import Report, learning_rate, train
+from distilwhy.students.training.loop import learning_rate, train
 from distilwhy.students.training.loss import Losses, Objective, agreement, staged_factor
 from distilwhy.students.training.sampler import BatchOrder, split
 from fruit import COLOURS, LIMITS, TASK, TRAINING, Killed, fruit_examples, fruit_rows, new_student
@@ -294,7 +295,7 @@ def test_learning_rate_rises_then_falls_to_nothing():
 
 
 def test_training_learns_and_logs_each_task_apart(tmp_path: Path):
-    student, reports = new_student(), list[Report]()
+    student, reports = new_student(), list[Evaluation]()
     longer = TRAINING.model_copy(update={"steps": 160, "evaluate_every": 40})
     done = train(student, fruit_rows(), fruit_examples(), longer, 0, tmp_path, watch=reports.append)
     assert done.validation_accuracy == 1.0
@@ -309,7 +310,7 @@ def test_training_learns_and_logs_each_task_apart(tmp_path: Path):
 def test_the_weights_that_are_kept_did_best_on_validation(tmp_path: Path):
     student, states = new_student(), {}
 
-    def keep(report: Report) -> None:
+    def keep(report: Evaluation) -> None:
         states[report.step] = {k: v.clone() for k, v in student.network.state_dict().items()}
 
     done = train(student, fruit_rows(), fruit_examples(), TRAINING, 1, tmp_path, watch=keep)

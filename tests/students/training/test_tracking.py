@@ -13,12 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from annotating import training_jobs
 from conftest import DROP, WriteExperiment
 from distilwhy.core.student_id import StudentId
+from distilwhy.core.training_summary import Evaluation
 from distilwhy.errors import ConfigError, StudentError
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.students.training import tracking
-from distilwhy.students.training.loop import Report, learning_rate, train
+from distilwhy.students.training.loop import learning_rate, train
 from distilwhy.students.training.tracking import INSTALL, Tracked, check_trackers, open_trackers
 from fruit import TRAINING, Killed, fruit_examples, fruit_rows, new_student
 
@@ -48,7 +49,7 @@ def read_curves(folder: Path) -> Curves:
     }
 
 
-def expected_curves(log: list[Report], **changed: object) -> Curves:
+def expected_curves(log: list[Evaluation], **changed: object) -> Curves:
     config = TRAINING.model_copy(update=changed)
     return {
         "loss/label": [(r.step, r.losses["label"]) for r in log],

@@ -61,7 +61,7 @@ def list_exams(experiment: Experiment, annotations: Annotations) -> tuple[list[S
             replace(e, text=render_source(method, e, annotations.get(e.id)))
             for e in experiment.splits.test
         ]
-        trained = experiment.folder.training(cell) or {}
+        trained = experiment.folder.trained(cell).fingerprint
         exams.append(ScoringJob(cell, examples, _fingerprint(experiment, trained, examples)))
     if not exams:
         others = f" ({len(outdated)} out of date)" if outdated else ""
@@ -93,7 +93,7 @@ def take_all(
 
     if waiting:
         watch(0, len(waiting))
-        largest = max(int((folder.training(exam.cell) or {})["parameters"]) for exam in waiting)
+        largest = max(folder.trained(exam.cell).summary.parameters for exam in waiting)
         count = count_workers(workers, BYTES_A_PARAMETER * largest)
         # A process takes longer to start than a student takes to answer.
         with open_pool(count if len(waiting) > 2 * count else 1) as do:
@@ -159,11 +159,9 @@ def _read(folder: RunFolder, cell: StudentId) -> TestPredictions:
     return TestPredictions(predictions, len(predictions) / max(1e-6, kept["seconds"]))
 
 
-def _fingerprint(
-    experiment: Experiment, trained: Mapping[str, object], examples: Sequence[Example]
-) -> str:
+def _fingerprint(experiment: Experiment, trained: str, examples: Sequence[Example]) -> str:
     decides = [
-        trained["fingerprint"],
+        trained,
         [asdict(example) for example in examples],
         asdict(experiment.task.answer),
     ]

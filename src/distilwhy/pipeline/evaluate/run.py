@@ -132,13 +132,12 @@ def _score_methods(
         groups.setdefault((cell.student, cell.method, cell.rows), []).append(cell)
     scores = []
     for (student, method, rows), cells in groups.items():
-        summary = experiment.folder.training(cells[0]) or {}
         scores.append(
             MethodScore(
                 method,
                 rows,
                 score([correct[cell] for cell in cells]),
-                summary.get("wrong_rationales", {}),
+                experiment.folder.trained(cells[0]).wrong_rationales,
                 [_score_student(experiment, c, answers[c], correct[c]) for c in cells],
                 student,
             )
@@ -149,16 +148,16 @@ def _score_methods(
 def _score_student(
     experiment: Experiment, cell: StudentId, answers: TestPredictions, correct: Sequence[bool]
 ) -> StudentScore:
-    summary = experiment.folder.training(cell) or {}
+    summary = experiment.folder.trained(cell).summary
     return StudentScore(
         seed=cell.seed,
         score=score([correct]),
-        best_step=summary["best_step"],
-        validation_accuracy=summary["validation_accuracy"],
-        parameters=summary["parameters"],
+        best_step=summary.best_step,
+        validation_accuracy=summary.validation_accuracy,
+        parameters=summary.parameters,
         size=folder_size(experiment.folder.student(cell)),
-        lr=summary["lr"],
-        seconds=summary["seconds"],
+        lr=summary.lr,
+        seconds=summary.seconds,
         rows_per_second=answers.rows_per_second,
         teacher_calls=len(correct) if METHODS[cell.method].asks_teacher else 0,
     )

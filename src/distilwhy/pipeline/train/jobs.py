@@ -119,7 +119,7 @@ class TrainingJobs:
         if len(config.training.rates) == 1 or cell == searcher:
             return config.training
         found = self._experiment.folder.training(searcher)
-        return config.training.model_copy(update={"lr": found["lr"] if found else 0.0})
+        return config.training.model_copy(update={"lr": found.summary.lr if found else 0.0})
 
     def _review(self, cell: StudentId) -> tuple[list[Example], Review]:
         key = (cell.rows, cell.seed if cell.rows else 0)
@@ -151,8 +151,8 @@ class TrainingJobs:
 
 def is_trained(folder: RunFolder, job: TrainingJob) -> bool:
     """Whether a student stands that was trained on this very job."""
-    summary = folder.training(job.cell)
-    return summary is not None and summary["fingerprint"] == job.fingerprint
+    record = folder.training(job.cell)
+    return record is not None and record.fingerprint == job.fingerprint
 
 
 def sift_trained(

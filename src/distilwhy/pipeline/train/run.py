@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from distilwhy.core.splits import SPLITS
 from distilwhy.core.student_id import StudentId
+from distilwhy.core.training_summary import Evaluation, TrainingRecord, TrainingSummary, TriedRate
 from distilwhy.errors import ConfigError, StudentError
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.annotate.calls import CallBuilder
@@ -31,13 +32,13 @@ from distilwhy.store.run import (
     publish_json,
     publish_jsonl,
     read_json,
+    read_jsonl,
 )
 from distilwhy.students.training.distributed import is_main, wait_for_all
 from distilwhy.students.training.tracking import Tracked, check_trackers
 
 if TYPE_CHECKING:
     from distilwhy.students.student import Student
-    from distilwhy.students.training.loop import Report, TrainingSummary
     from distilwhy.students.training.memory import Preflight
 
 
@@ -64,8 +65,8 @@ class Watcher:
     fits: Callable[[str, "Preflight"], None] = lambda student, preflight: None
     plans: Callable[[Forecast], None] = lambda forecast: None
     ticks: Callable[[StudentId, int, int], None] = lambda cell, step, steps: None
-    reports: Callable[[StudentId, "Report"], None] = lambda cell, report: None
-    ends: Callable[[StudentId, "TrainingSummary"], None] = lambda cell, trained: None
+    reports: Callable[[StudentId, Evaluation], None] = lambda cell, report: None
+    ends: Callable[[StudentId, TrainingSummary], None] = lambda cell, trained: None
     stands: Callable[[StudentId, float], None] = lambda cell, accuracy: None
 
 
@@ -145,8 +146,9 @@ def _sift(
         job = jobs.of(cell)
         if not is_trained(folder, job):
             waiting.append(job)
-        elif summary := folder.training(cell):
-            watcher.stands(cell, summary["validation_accuracy"])
+        else:
+            summary = folder.trained(cell).summary
+            watcher.stands(cell, summary.validation_accuracy)
     return waiting
 
 
@@ -220,40 +222,39 @@ def train_cell(folder: RunFolder, job: TrainingJob, tell: Callable[..., None]) -
             _claim(unfinished, job)
         wait_for_all()
         tried = [_train_rate(folder, job, rate, tell) for rate in job.training.rates]
-        best = max(tried, key=lambda summary: float(summary["validation_accuracy"]))
+        best = max(tried, key=lambda summary: summary.validation_accuracy)
         wait_for_all()
         if is_main():
             _publish(folder, job, best, tried)
-        tell("stands", cell, best["validation_accuracy"])
+        tell("stands", cell, best.validation_accuracy)
         wait_for_all()
 
 
 def _publish(
-    folder: RunFolder, job: TrainingJob, best: dict[str, Any], tried: list[dict[str, Any]]
+    folder: RunFolder, job: TrainingJob, best: TrainingSummary, tried: Sequence[TrainingSummary]
 ) -> None:
     """Put the student with the best learning rate into its place."""
     unfinished = folder.unfinished(job.cell)
-    aside = unfinished / f"lr-{best['lr']}"
-    search = [{key: one[key] for key in ("lr", "validation_accuracy")} for one in tried]
-    counts = {"wrong_rationales": job.counts} if job.counts else {}
-    heading = {**asdict(job.cell), **best, **counts, "search": search}
-    publish_json(aside / SUMMARY, {**heading, "fingerprint": job.fingerprint})
+    aside = unfinished / f"lr-{best.lr}"
+    search = [TriedRate(one.lr, one.validation_accuracy) for one in tried]
+    record = TrainingRecord(job.cell, job.fingerprint, best, search, job.counts)
+    publish_json(aside / SUMMARY, record.as_json())
     publish_folder(aside, folder.student(job.cell))
     shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _train_rate(
     folder: RunFolder, job: TrainingJob, rate: float, tell: Callable[..., None]
-) -> dict[str, Any]:
+) -> TrainingSummary:
     """Train with one learning rate; the student and its summary stand in a folder of its own."""
     from distilwhy.students.training.loop import train
 
     unfinished = folder.unfinished(job.cell)
     place = unfinished / f"lr-{rate}"
     if found := read_json(place / SUMMARY):
-        return found
+        return TrainingSummary.from_json(found, read_jsonl(place / LOG))
     student = build_student(job)
-    trained = train(
+    summary = train(
         student,
         job.rows,
         job.validation,
@@ -264,11 +265,9 @@ def _train_rate(
         watch=lambda report: tell("reports", job.cell, report),
         tick=lambda step, steps: tell("ticks", job.cell, step, steps),
     )
-    tell("ends", job.cell, trained)
-    summary = asdict(trained)
-    log = summary.pop("log")
+    tell("ends", job.cell, summary)
     if is_main():
-        _keep(student, summary, log, place)
+        _keep(student, summary, place)
     wait_for_all()
     return summary
 
@@ -288,13 +287,13 @@ def _tracked(folder: RunFolder, job: TrainingJob, rate: float) -> Tracked:
     )
 
 
-def _keep(student: "Student", summary: dict[str, Any], log: Sequence[Any], place: Path) -> None:
+def _keep(student: "Student", summary: TrainingSummary, place: Path) -> None:
     aside = place.with_name(f"{place.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     student.save(aside)
-    publish_jsonl(aside / LOG, log)
-    publish_json(aside / SUMMARY, summary)
+    publish_jsonl(aside / LOG, map(asdict, summary.log))
+    publish_json(aside / SUMMARY, summary.as_json())
     publish_folder(aside, place)
 
 

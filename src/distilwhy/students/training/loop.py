@@ -16,6 +16,7 @@ from accelerate.utils import DistributedType
 from distilwhy.config import TrainingConfig
 from distilwhy.core.method import TargetTask, TrainingRow
 from distilwhy.core.task import Example
+from distilwhy.core.training_summary import Evaluation, TrainingSummary
 from distilwhy.errors import StudentError
 from distilwhy.students.network import (
     DrawnRow,
@@ -23,7 +24,6 @@ from distilwhy.students.network import (
     EncodedTarget,
     Lengths,
     Network,
-    Truncation,
     move,
 )
 from distilwhy.students.student import Student
@@ -37,43 +37,6 @@ TASKS: tuple[TargetTask, ...] = ("label", "rationale")
 _STATE, _BEST = "state", "best.pt"
 
 
-@dataclass(frozen=True)
-class Report:
-    """One line of a training's log.
-
-    Attributes:
-        step: Steps done.
-        steps: Steps to do.
-        losses: The mean loss of each task since the last report, λ not applied.
-        gradients: The norm of the gradient of each task's part of the loss, on the last batch
-            and with λ applied: what the task really asks of the weights.
-        validation_accuracy: A share of the validation rows.
-    """
-
-    step: int
-    steps: int
-    losses: dict[TargetTask, float]
-    gradients: dict[TargetTask, float]
-    validation_accuracy: float
-
-
-@dataclass(frozen=True)
-class TrainingSummary:
-    """How a training went."""
-
-    rows: int
-    steps: int
-    best_step: int
-    validation_accuracy: float
-    lr: float
-    parameters: int
-    precision: str
-    processes: int
-    seconds: float
-    truncation: dict[str, Truncation]
-    log: list[Report]
-
-
 @dataclass
 class Progress:
     """Where a training is: all of what a resumed one needs beside weights and optimizer."""
@@ -83,17 +46,17 @@ class Progress:
     improved_step: int = 0
     best_accuracy: float = -1.0
     seconds: float = 0.0
-    log: list[Report] = field(default_factory=list)
+    log: list[Evaluation] = field(default_factory=list)
 
     def state_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.log = [Report(**line) for line in state["log"]]
+        self.log = [Evaluation(**line) for line in state["log"]]
 
 
-Watch = Callable[[Report], None]
+Watch = Callable[[Evaluation], None]
 Tick = Callable[[int, int], None]
 
 
@@ -137,7 +100,7 @@ def train(
     progress = loop.progress
     with open_trackers(tracked, progress.step, folder) as log:
 
-        def hear(report: Report) -> None:
+        def hear(report: Evaluation) -> None:
             log(report.step, _values(report, config))
             watch(report)
 
@@ -191,7 +154,7 @@ def parameter_groups(objective: Objective, config: TrainingConfig) -> list[dict[
     return [{"params": found, "factor": factor} for factor, found in factors.items()]
 
 
-def _values(report: Report, config: TrainingConfig) -> dict[str, float]:
+def _values(report: Evaluation, config: TrainingConfig) -> dict[str, float]:
     """A report as trackers show it."""
     return {
         **{f"loss/{task}": loss for task, loss in report.losses.items()},
@@ -337,11 +300,11 @@ class _Loop:
         since = sum(report.step > progress.improved_step for report in progress.log)
         return patience is not None and since >= patience
 
-    def _evaluate(self, sums: torch.Tensor) -> Report:
+    def _evaluate(self, sums: torch.Tensor) -> Evaluation:
         """Measure, keep the best weights, then checkpoint; a kill between the two costs nothing."""
         started, progress = time.monotonic(), self.progress
         weights = _network_weights(self.accelerator.get_state_dict(self.objective))
-        report = Report(
+        report = Evaluation(
             progress.step,
             self.config.steps,
             {t: (s / w).item() for t, (s, w) in zip(TASKS, sums, strict=True) if w},

@@ -1,4 +1,4 @@
-"""``distilwhy demo``: the shipped job, here with fewer rows and steps."""
+"""``distilwhy demo`` with fewer rows and steps."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,25 +8,25 @@ import yaml
 from typer.testing import CliRunner
 
 from distilwhy.cli.app import app
-from distilwhy.demo import job
+from distilwhy.demo import run
 from distilwhy.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
-def fewer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def fewer_rows_and_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rows = {"train": 40, "validation": 10, "test": 10}
     training = {"steps": 2, "batch_size": 8}
-    few = {name: replace(found, rows=rows, training=training) for name, found in job.JOBS.items()}
-    monkeypatch.setattr(job, "JOBS", few)
-    monkeypatch.setattr(job, "SEEDS_COMPARED", [0, 1])
+    few = {name: replace(found, rows=rows, training=training) for name, found in run.TASKS.items()}
+    monkeypatch.setattr(run, "TASKS", few)
+    monkeypatch.setattr(run, "SEEDS_COMPARED", [0, 1])
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("task", list(job.JOBS))
-def test_the_demo_runs_and_a_second_run_repeats_nothing(task: str):
+@pytest.mark.parametrize("task", list(run.TASKS))
+def test_running_the_demo_again_repeats_nothing(task: str):
     first = CliRunner().invoke(app, ["demo", "--task", task])
     assert first.exit_code == 0, f"{first.output}{first.exception!r}"
-    assert "A scripted teacher (no language model) answers at" in first.stderr
+    assert "The scripted teacher (not a language model) is at" in first.stderr
     assert "60/60  0 from ledger" in first.stderr
     assert "ask it:  distilwhy predict demo-run/run/students/step-by-step-seed0" in first.stdout
     results = Path("demo-run/run/results.json").read_text()
@@ -38,7 +38,7 @@ def test_the_demo_runs_and_a_second_run_repeats_nothing(task: str):
     assert Path("demo-run/run/results.json").read_text() == results
 
 
-def test_the_full_demo_adds_to_the_short_one():
+def test_the_full_demo_reuses_the_short_one():
     CliRunner().invoke(app, ["demo"])
     full = CliRunner().invoke(app, ["demo", "--full"])
     assert full.exit_code == 0, f"{full.output}{full.exception!r}"
@@ -49,8 +49,8 @@ def test_the_full_demo_adds_to_the_short_one():
         assert f"step-by-step against {control}: " in full.stdout
 
 
-def test_the_study_adds_to_the_short_one(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(job, "SEEDS_COMPARED", [0])
+def test_the_study_reuses_the_short_demo(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run, "SEEDS_COMPARED", [0])
     CliRunner().invoke(app, ["demo"])
     study = CliRunner().invoke(app, ["demo", "--study"])
     assert study.exit_code == 0, f"{study.output}{study.exception!r}"
@@ -62,13 +62,13 @@ def test_the_study_adds_to_the_short_one(monkeypatch: pytest.MonkeyPatch):
     assert "give --full or --study" in both.stderr
 
 
-def test_the_written_experiment_is_one_that_a_user_may_edit(tmp_path: Path):
-    file = job.write_job(tmp_path / "job", "helpdesk")
+def test_the_written_experiment_says_that_its_teacher_is_scripted(tmp_path: Path):
+    file = run.write_experiment(tmp_path / "demo", "helpdesk")
     experiment = yaml.safe_load(file.read_text())
     assert experiment["methods"] == ["finetune", "label-distill", "step-by-step"]
-    assert "no language model" in file.read_text()
+    assert "uses no language model" in file.read_text()
 
 
-def test_no_such_task(tmp_path: Path):
-    with pytest.raises(ConfigError, match="no shipped task 'chess'; it is one of helpdesk, arith"):
-        job.write_job(tmp_path, "chess")
+def test_an_unknown_task_is_an_error(tmp_path: Path):
+    with pytest.raises(ConfigError, match="no shipped task 'chess'; use one of helpdesk, arith"):
+        run.write_experiment(tmp_path, "chess")

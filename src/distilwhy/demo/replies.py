@@ -1,7 +1,7 @@
-"""What the scripted teacher says to a question: right mostly, and with a real teacher's habits.
+"""What the scripted teacher replies to a question: mostly right, with a real teacher's faults.
 
-Everything is decided by a SHA-256 of the question, so that the answer to a question depends
-neither on the order of the questions nor on how often it is asked.
+A SHA-256 of the question decides everything, so a reply depends neither on the order of the
+questions nor on how often one is asked.
 """
 
 import hashlib
@@ -45,19 +45,19 @@ _RUNS_ON = (
 
 @dataclass(frozen=True)
 class Reply:
-    """What the teacher says, and why it stopped."""
+    """The text of a reply, and why it ended."""
 
     text: str
     finish_reason: FinishReason = "stop"
 
 
 def question_sha(question: str) -> str:
-    """The SHA-256 of a question, in hexadecimal, outer white space aside."""
+    """The hexadecimal SHA-256 of a question without its outer white space."""
     return hashlib.sha256(question.strip().encode()).hexdigest()
 
 
 def reply_to(question: str) -> Reply:
-    """What the teacher says to ``question``."""
+    """The teacher's reply to ``question``."""
     draw = _draw(question, "habit")
     if draw < REFUSED_RATE:
         return Reply(_REFUSAL)
@@ -81,49 +81,49 @@ def first_status(question: str) -> int:
 
 
 def stop_at(reply: Reply, stops: Sequence[str]) -> Reply:
-    """The reply up to the first of the stop strings in it."""
+    """The reply up to the first stop string in it."""
     found = [at for stop in stops if stop and (at := reply.text.find(stop)) >= 0]
     return Reply(reply.text[: min(found)], "stop") if found else reply
 
 
 def cut_to(reply: Reply, max_tokens: int | None) -> Reply:
-    """The reply cut off after ``max_tokens``, by the same estimate as the usage."""
+    """The reply cut off after ``max_tokens``, as ``estimate_tokens`` counts them."""
     if max_tokens is None or estimate_tokens(reply.text) <= max_tokens:
         return reply
     return Reply(reply.text[: max_tokens * 4], "length")
 
 
 def estimate_tokens(text: str) -> int:
-    """An estimate that needs no tokenizer: four characters a token, rounded up."""
+    """A count of tokens that needs no tokenizer: characters / 4, rounded up."""
     return -(-len(text) // 4)
 
 
-def _draw(question: str, matter: str) -> float:
-    """A number in [0, 1) that is always the same for the same question and matter."""
-    digest = hashlib.sha256(f"{matter}\0{question.strip()}".encode()).digest()
+def _draw(question: str, purpose: str) -> float:
+    """A pseudo-random number in [0, 1) that depends only on the question and the purpose."""
+    digest = hashlib.sha256(f"{purpose}\0{question.strip()}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _pick(question: str, matter: str) -> int:
-    return int(_draw(question, matter) * 1_000_000)
+def _pick(question: str, purpose: str) -> int:
+    return int(_draw(question, purpose) * 1_000_000)
 
 
 def _answer(question: str) -> tuple[str, str] | None:
-    """Rationale and label, or None where the question is of neither task."""
+    """The rationale and the label; None if the question belongs to neither task."""
     wrong = _draw(question, "wrong") < WRONG_RATE
     choice = _pick(question, "misreading")
     if wrong:
-        return _first_that_reads(
+        return _first_solution(
             lambda: helpdesk.misread(question, choice),
             lambda: arithmetic.misread(question, choice),
         )
-    return _first_that_reads(lambda: helpdesk.solve(question), lambda: arithmetic.solve(question))
+    return _first_solution(lambda: helpdesk.solve(question), lambda: arithmetic.solve(question))
 
 
-def _first_that_reads(*readers: Callable[[], tuple[str, str]]) -> tuple[str, str] | None:
-    for reader in readers:
+def _first_solution(*solvers: Callable[[], tuple[str, str]]) -> tuple[str, str] | None:
+    for solver in solvers:
         try:
-            return reader()
+            return solver()
         except DataError:
             continue
     return None

@@ -1,4 +1,4 @@
-"""The shipped job: rows are generated, a scripted teacher is asked, students are trained."""
+"""Runs a shipped task with the scripted teacher."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -32,15 +32,21 @@ METHODS_COMPARED = [
 SEEDS_COMPARED = [0, 1, 2, 3, 4]
 SIZES_COMPARED = [0.25, 0.5, 1.0]
 
-Extent = Literal["short", "full", "study"]
+Variant = Literal["short", "full", "study"]
 
 
 @dataclass(frozen=True)
-class Job:
-    """A shipped task: how many rows of each split, how a row reads, how students are trained."""
+class DemoTask:
+    """A shipped task.
+
+    Attributes:
+        rows: The number of rows of each split.
+        generate: Generates that many rows.
+        training: The experiment's ``training`` section.
+    """
 
     rows: dict[str, int]
-    write: Callable[[int], list[dict[str, object]]]
+    generate: Callable[[int], list[dict[str, object]]]
     training: dict[str, object]
 
 
@@ -52,13 +58,13 @@ def _problems(count: int) -> list[dict[str, object]]:
     return [asdict(problem) for problem in generate_problems(count, SEED)]
 
 
-JOBS = {
-    "helpdesk": Job(
+TASKS = {
+    "helpdesk": DemoTask(
         {"train": 1000, "validation": 200, "test": 1000},
         _tickets,
         {"steps": 800, "batch_size": 32, "lr": 1e-3, "rationale_weight": 3.0},
     ),
-    "arithmetic": Job(
+    "arithmetic": DemoTask(
         {"train": 1000, "validation": 200, "test": 500},
         _problems,
         {"steps": 800, "batch_size": 32, "lr": 1e-3},
@@ -66,7 +72,7 @@ JOBS = {
 }
 
 _HEADING = """\
-# A shipped task. Its teacher is scripted, and no language model:
+# A shipped task. Its teacher is scripted; it uses no language model.
 # `python -m distilwhy.demo.scripted --port 8399` serves it.
 """
 
@@ -75,56 +81,61 @@ def run_demo(
     out: Path,
     *,
     task: str,
-    extent: Extent,
+    variant: Variant,
     workers: int | None,
     say: Callable[[str], None],
     watch: Watch,
 ) -> tuple[Results, Experiment]:
-    """Write a shipped experiment into ``out`` and run it, doing only what is not yet done.
+    """Write a shipped experiment into ``out`` and run what is missing of it.
 
     Args:
-        task: One of ``JOBS``.
-        extent: Three methods with one seed; every method and control with five; or three methods
-            with five on several numbers of rows. All on the same answers of the teacher.
-        workers: How many students to train side by side; by default what the machine allows.
+        out: The folder to write to.
+        task: The name of one of ``TASKS``.
+        variant: ``short`` is three methods with one seed, ``full`` every method and control with
+            five, ``study`` three methods with five seeds on several numbers of rows. All share the
+            teacher's answers.
+        workers: How many students to train side by side; by default as many as the machine allows.
+        say: Shows a line.
+        watch: Shows the progress.
 
     Raises:
-        DistilwhyError: whatever stops the job; what was done until then is kept.
+        ConfigError: If there is no such task.
+        DistilwhyError: If a stage fails; what was done before is kept.
     """
-    file = write_job(out, task, extent)
+    file = write_experiment(out, task, variant)
     with ScriptedTeacher() as teacher:
-        say(f"A scripted teacher (no language model) answers at {teacher.base_url}")
+        say(f"The scripted teacher (not a language model) is at {teacher.base_url}")
         experiment = open_experiment(file, base_url=teacher.base_url)
-        results = run(experiment, watch, workers=workers, study=extent == "study")
+        results = run(experiment, watch, workers=workers, study=variant == "study")
         assert results is not None, "the shipped tasks have test rows"
     return results, experiment
 
 
-def write_job(out: Path, task: str, extent: Extent = "short") -> Path:
-    """Write rows, task and experiment file into ``out``; give the experiment file.
+def write_experiment(out: Path, task: str, variant: Variant = "short") -> Path:
+    """Write the rows, the task and the experiment file into ``out``; return the experiment file.
 
     Raises:
-        ConfigError: if there is no such task.
+        ConfigError: If there is no such task.
     """
-    if task not in JOBS:
-        raise ConfigError(f"there is no shipped task {task!r}; it is one of {', '.join(JOBS)}")
-    job = JOBS[task]
-    rows = iter(job.write(sum(job.rows.values())))
-    for split, count in job.rows.items():
+    if task not in TASKS:
+        raise ConfigError(f"there is no shipped task {task!r}; use one of {', '.join(TASKS)}")
+    shipped = TASKS[task]
+    rows = iter(shipped.generate(sum(shipped.rows.values())))
+    for split, count in shipped.rows.items():
         publish_jsonl(out / f"{split}.jsonl", islice(rows, count))
-    wording = files("distilwhy.demo").joinpath(f"{task}.yaml").read_text(encoding="utf-8")
-    publish_text(out / f"{task}.yaml", wording)
-    file = out / ("experiment.yaml" if extent == "short" else f"{extent}.yaml")
-    content = yaml.safe_dump(_experiment(task, job, extent), sort_keys=False)
+    definition = files("distilwhy.demo").joinpath(f"{task}.yaml").read_text(encoding="utf-8")
+    publish_text(out / f"{task}.yaml", definition)
+    file = out / ("experiment.yaml" if variant == "short" else f"{variant}.yaml")
+    content = yaml.safe_dump(_experiment(task, shipped, variant), sort_keys=False)
     publish_text(file, _HEADING + content)
     return file
 
 
-def _experiment(task: str, job: Job, extent: Extent) -> dict[str, object]:
-    study = {"study": {"train_rows": SIZES_COMPARED}} if extent == "study" else {}
+def _experiment(task: str, shipped: DemoTask, variant: Variant) -> dict[str, object]:
+    study = {"study": {"train_rows": SIZES_COMPARED}} if variant == "study" else {}
     return {
         "task": f"{task}.yaml",
-        "data": {split: f"{split}.jsonl" for split in job.rows},
+        "data": {split: f"{split}.jsonl" for split in shipped.rows},
         "teacher": {
             "kind": "chat",
             "base_url": "http://127.0.0.1:8399/v1",
@@ -135,9 +146,9 @@ def _experiment(task: str, job: Job, extent: Extent) -> dict[str, object]:
             "model": "scratch",
             "scratch": {"width": 128, "layers": 2, "heads": 4, "feedforward": 256},
         },
-        "training": job.training,
+        "training": shipped.training,
         **study,
-        "methods": METHODS_COMPARED if extent == "full" else METHODS_SHOWN,
-        "seeds": [0] if extent == "short" else SEEDS_COMPARED,
+        "methods": METHODS_COMPARED if variant == "full" else METHODS_SHOWN,
+        "seeds": [0] if variant == "short" else SEEDS_COMPARED,
         "out": "run",
     }

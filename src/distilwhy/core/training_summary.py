@@ -1,0 +1,148 @@
+"""How a training went: what ``train`` returns, and what a trained student's folder keeps."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from distilwhy.core.method import TargetTask
+from distilwhy.core.student_id import StudentId
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation during training: a line of ``training.jsonl``.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps to do.
+        losses: The mean loss of each task since the last evaluation, without λ.
+        gradients: The gradient norm of each task's part of the loss on the last batch, with λ
+            applied. Empty where the norms are not measured.
+        validation_accuracy: The fraction of validation rows answered correctly.
+    """
+
+    step: int
+    steps: int
+    losses: Mapping[TargetTask, float]
+    gradients: Mapping[TargetTask, float]
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """How many texts were cut at a length limit.
+
+    Attributes:
+        cut: Texts that were longer than the limit.
+        texts: All texts.
+        longest: Tokens of the longest text.
+        limit: The limit, in tokens.
+    """
+
+    cut: int
+    texts: int
+    longest: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """How one training went.
+
+    Attributes:
+        rows: Training rows.
+        steps: Steps done, fewer than configured where training stopped early.
+        best_step: The step whose weights were kept.
+        validation_accuracy: That of the weights that were kept.
+        lr: The learning rate.
+        parameters: Parameters of the whole network, shared ones counted once.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        processes: How many processes trained together.
+        seconds: Time spent in steps and evaluations.
+        truncation: What was cut, by part: ``input``, ``label``, ``rationale``.
+        log: Every evaluation.
+    """
+
+    rows: int
+    steps: int
+    best_step: int
+    validation_accuracy: float
+    lr: float
+    parameters: int
+    precision: str
+    processes: int
+    seconds: float
+    truncation: Mapping[str, Truncation]
+    log: Sequence[Evaluation]
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of ``training.json``; the log has a file of its own."""
+        value = asdict(self)
+        del value["log"]
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], log: Iterable[Mapping[str, Any]]) -> Self:
+        """Read what ``as_json`` gave, and the lines of the log. Other keys are ignored.
+
+        Raises:
+            KeyError: if a key is missing.
+        """
+        plain = {name: value[name] for name in cls.__dataclass_fields__ if name != "log"}
+        cuts = {part: Truncation(**cut) for part, cut in value["truncation"].items()}
+        return cls(**{**plain, "truncation": cuts}, log=[Evaluation(**line) for line in log])
+
+
+@dataclass(frozen=True)
+class TriedRate:
+    """A learning rate that a search tried, and the accuracy on validation that it reached."""
+
+    lr: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """A trained student: which one it is, what it was trained on, and how that went.
+
+    Attributes:
+        fingerprint: Of the job that it was trained on.
+        summary: The training with the best learning rate.
+        search: Every learning rate that was tried.
+        wrong_rationales: What was done about rationales for wrong labels; empty for a method
+            that does not learn from the teacher.
+    """
+
+    student: StudentId
+    fingerprint: str
+    summary: TrainingSummary
+    search: Sequence[TriedRate]
+    wrong_rationales: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of ``training.json``; ``rows`` are those that it was trained on."""
+        counts = {"wrong_rationales": dict(self.wrong_rationales)} if self.wrong_rationales else {}
+        return {
+            **asdict(self.student),
+            **self.summary.as_json(),
+            **counts,
+            "search": [asdict(tried) for tried in self.search],
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_json(
+        cls, student: StudentId, value: Mapping[str, Any], log: Iterable[Mapping[str, Any]]
+    ) -> Self:
+        """Read what ``as_json`` gave for a student, and the lines of the log.
+
+        Raises:
+            KeyError: if a key is missing.
+        """
+        return cls(
+            student,
+            value["fingerprint"],
+            TrainingSummary.from_json(value, log),
+            [TriedRate(**tried) for tried in value["search"]],
+            value.get("wrong_rationales", {}),
+        )
