@@ -20,9 +20,9 @@ from transformers import (
 )
 
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig
-from distilwhy.core.method import METHODS, Place, Target, TrainingRow
+from distilwhy.core.method import METHODS, RationalePlacement, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.families.causal import CausalNetwork
 from distilwhy.students.families.tokenizer import train_tokenizer
 from distilwhy.students.network import DrawnRow, Lengths, StudentSpec, move
@@ -39,8 +39,8 @@ LIMITS = StudentConfig(
     max_rationale_tokens=24,
 )
 LORA = LoraConfig(rank=8, alpha=16, dropout=0.0)
-TASK = Task("", Wording("{{ x }}"), Answer("choice", KINDS))
-PLACES: dict[Place, str] = {
+TASK = Task("", RowFormat("{{ x }}"), Answer("choice", KINDS))
+PLACES: dict[RationalePlacement, str] = {
     "apart": "step-by-step",
     "input": "rationale-input",
     "before": "rationale-then-label",
@@ -78,7 +78,7 @@ CONFIGS: dict[str, Any] = {
 
 
 def make_brief(
-    place: Place = "apart", limits: StudentConfig = LIMITS, **changes: Any
+    place: RationalePlacement = "apart", limits: StudentConfig = LIMITS, **changes: Any
 ) -> StudentSpec:
     return StudentSpec(TASK, METHODS[PLACES[place]], limits, **changes)
 
@@ -109,7 +109,7 @@ def make_network(
     return network
 
 
-def make_row(number: int, place: Place = "apart") -> TrainingRow:
+def make_row(number: int, place: RationalePlacement = "apart") -> TrainingRow:
     text, kind, why = TEXTS[number], KINDS[number], RATIONALES[number]
     if place == "apart":
         return TrainingRow(text, (Target("label", kind), Target("rationale", why, 0.5)))

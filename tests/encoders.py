@@ -16,15 +16,15 @@ from transformers import (
 from distilwhy.config import ScratchConfig, StudentConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Task, Wording
+from distilwhy.core.task import RowFormat, Task
 from distilwhy.students.families.encoder import EncoderNetwork, scratch_encoder
 from distilwhy.students.load import build_network
 from distilwhy.students.network import DrawnRow, Lengths, StudentSpec, TaskOutput, move
 
 TEXTS = ["the red door is open", "a blue lamp, broken", "green grass grows tall"] * 3
 LABELS = ("colour", "thing", "plant")
-FIXED = Task("", Wording("{{ x }}"), Answer("choice", LABELS))
-OWN = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+FIXED = Task("", RowFormat("{{ x }}"), Answer("choice", LABELS))
+OWN = Task("", RowFormat("{{ x }}", options="o"), Answer("choice"))
 TINY = ScratchConfig(width=32, layers=1, heads=2, feedforward=32, vocabulary=300, dropout=0.0)
 LIMITS = StudentConfig(
     family="encoder",

@@ -3,7 +3,7 @@
 from distilwhy.config import ScratchConfig, StudentConfig, TrainingConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.load import build_network
 from distilwhy.students.network import (
     StudentSpec,
@@ -13,7 +13,7 @@ from distilwhy.students.student import Student
 COLOURS = {"apple": "red", "lemon": "yellow", "lime": "green", "plum": "blue"}
 
 
-TASK = Task("", Wording("{{ x }}"), Answer("choice", tuple(COLOURS.values())))
+TASK = Task("", RowFormat("{{ x }}"), Answer("choice", tuple(COLOURS.values())))
 
 
 LIMITS = StudentConfig(

@@ -62,7 +62,7 @@ def test_scores_as_json_are_those_of_the_results_file(done: Path):
     assert printed["headline"] == kept["headline"]
     assert printed["methods"][0]["method"] == "finetune"
     assert 0 <= printed["methods"][0]["score"]["low"] <= printed["methods"][0]["score"]["high"] <= 1
-    assert printed["comparisons"][0]["verdict"] in ("helped", "hurt", "no difference seen")
+    assert printed["comparisons"][0]["verdict"] in ("helped", "hurt", "no difference detected")
     outcomes = printed["teacher"]["train"]["outcomes"]
     assert sum(outcomes.values()) == ROWS["train"]
 

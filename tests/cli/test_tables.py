@@ -11,14 +11,14 @@ from rich.console import Console
 
 from distilwhy.cli.board import Board
 from distilwhy.cli.progress import Progress
-from distilwhy.cli.tables import show_findings
+from distilwhy.cli.tables import show_results
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.train.forecast import Forecast
 from distilwhy.store.run import RunFolder
 from distilwhy.students.training.memory import Preflight
-from findings import make_findings
+from results import make_results
 
 if TYPE_CHECKING:
     from distilwhy.pipeline.experiment import Experiment
@@ -116,13 +116,13 @@ def test_calls_that_are_lost_with_a_worker_are_told(capsys: pytest.CaptureFixtur
 
 def test_what_a_person_is_told_under_the_scores(capsys: pytest.CaptureFixture[str]):
     """A method with one seed beside others with more, and a folder that reads like markup."""
-    findings = make_findings(("finetune", "step-by-step"), sizes=(1000,))
-    first, second = findings.methods
+    results = make_results(("finetune", "step-by-step"), sizes=(1000,))
+    first, second = results.methods
     single = replace(second, score=replace(second.score, seeds=1))
     place = SimpleNamespace(folder=RunFolder("r[1]/x[red]y"))
-    show_findings(replace(findings, methods=[first, single]), cast("Experiment", place))
+    show_results(replace(results, methods=[first, single]), cast("Experiment", place))
     said = capsys.readouterr().out
     assert "One seed of step-by-step: the intervals leave out how much" in said
     assert "report:  r[1]/x[red]y/report/report.html" in said
-    show_findings(replace(findings, methods=[single]), cast("Experiment", place))
+    show_results(replace(results, methods=[single]), cast("Experiment", place))
     assert "One seed each: " in capsys.readouterr().out

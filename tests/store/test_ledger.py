@@ -6,7 +6,7 @@ import pytest
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
-from distilwhy.core.prompt import Head, Message, Prompt
+from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import RunError
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
@@ -78,8 +78,8 @@ def test_odd_characters_lose_no_answer(tmp_path, said, kept):
 
 
 CONFIG = HttpTeacherConfig(kind="chat", base_url="http://127.0.0.1:9/v1", model="m")
-HEAD = Head((Message("system", "Sort."),))
-PROMPT = Prompt("1", HEAD, "hello")
+PREFIX = PromptPrefix((Message("system", "Sort."),))
+PROMPT = Prompt("1", PREFIX, "hello")
 
 
 def key(config: HttpTeacherConfig = CONFIG, prompt: Prompt = PROMPT, sample: int = 0) -> bytes:
@@ -87,7 +87,7 @@ def key(config: HttpTeacherConfig = CONFIG, prompt: Prompt = PROMPT, sample: int
 
 
 def test_a_key_does_not_depend_on_where_a_row_stands():
-    assert key(prompt=Prompt("another id", HEAD, "hello")) == key()
+    assert key(prompt=Prompt("another id", PREFIX, "hello")) == key()
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_a_key_depends_on_all_that_decides_an_answer():
     ]
     question, turn = "hello", Message("user", "hello")
     prompts = [
-        Prompt("1", Head(()), question),
-        Prompt("1", Head((Message("system", "Sort!"),)), question),
-        Prompt("1", HEAD, "Hello"),
-        Prompt("1", Head((*HEAD.messages, turn)), question),
-        Prompt("1", Head((Message("user", "Sort."),)), question),
+        Prompt("1", PromptPrefix(()), question),
+        Prompt("1", PromptPrefix((Message("system", "Sort!"),)), question),
+        Prompt("1", PREFIX, "Hello"),
+        Prompt("1", PromptPrefix((*PREFIX.messages, turn)), question),
+        Prompt("1", PromptPrefix((Message("user", "Sort."),)), question),
     ]
     changed += [key(prompt=prompt) for prompt in prompts]
     changed += [key(sample=1), key(sample=2)]

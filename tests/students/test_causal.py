@@ -26,7 +26,7 @@ from causal import (
     make_row,
     make_tokenizer,
 )
-from distilwhy.core.method import METHODS, Place, TargetTask
+from distilwhy.core.method import METHODS, RationalePlacement, TargetTask
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example
 from distilwhy.students.families.causal import CausalNetwork, scratch_causal, spell_by_words
@@ -229,7 +229,7 @@ def test_what_is_cut_is_the_text_and_not_the_template():
 
 @pytest.mark.parametrize("prepends", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_spelt_is_read_again(place: Place, prepends: bool):
+def test_what_is_spelt_is_read_again(place: RationalePlacement, prepends: bool):
     tokenizer = (
         scratch_causal(LIMITS, [*TEXTS, *RATIONALES, *KINDS])[1] if prepends else make_tokenizer()
     )
@@ -270,7 +270,7 @@ def test_who_would_end_without_a_label_begins_it():
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
-def test_a_choice_is_always_one_of_the_choices(kind: str, place: Place):
+def test_a_choice_is_always_one_of_the_choices(kind: str, place: RationalePlacement):
     network = make_network(kind, make_brief(place))
     options = ("one", "two", "two and a half")
     given = [*EXAMPLES, Example("3", "Which?", options)]
@@ -300,7 +300,9 @@ def test_a_label_costs_no_rationale():
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_student_from_scratch_learns_is_saved_and_answers_the_same(place: Place, tmp_path: Path):
+def test_a_student_from_scratch_learns_is_saved_and_answers_the_same(
+    place: RationalePlacement, tmp_path: Path
+):
     network = build_network(make_brief(place), [*TEXTS, *RATIONALES, *KINDS], seed=0)
     assert isinstance(network, CausalNetwork)
     rows = [make_row(i, place) for i in range(3)]

@@ -17,7 +17,7 @@ from distilwhy.cli.app import app
 from distilwhy.config import ScratchConfig, StudentConfig
 from distilwhy.core.method import METHODS
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.errors import StudentError
 from distilwhy.students.families.seq2seq import Seq2SeqNetwork
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
@@ -31,8 +31,8 @@ TINY = ScratchConfig(width=16, layers=1, heads=2, feedforward=32, vocabulary=400
 LIMITS = StudentConfig(
     scratch=TINY, max_input_tokens=64, max_label_tokens=12, max_rationale_tokens=16
 )
-CHOICE = Task("", Wording("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks", "Accounts")))
-TEXT = Task("", Wording("{{ x }}"), Answer("text"))
+CHOICE = Task("", RowFormat("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks", "Accounts")))
+TEXT = Task("", RowFormat("{{ x }}"), Answer("text"))
 
 
 def brief(task: Task, method: str, limits: StudentConfig = LIMITS) -> StudentSpec:
@@ -72,7 +72,7 @@ def test_a_choice_is_always_one_of_the_choices():
     examples = [Example(str(i), f"message number {i} about nothing") for i in range(20)]
     labels = CHOICE.answer.labels
     assert {p.label for p in scratch().predict(examples)} <= set(labels)
-    own = Task("", Wording("x", options="o"), Answer("choice"))
+    own = Task("", RowFormat("x", options="o"), Answer("choice"))
     mixed = [Example("1", "a", ("red", "blue")), Example("2", "a much longer text", ("x y", "z"))]
     for prediction, example in zip(scratch(own).predict(mixed), mixed, strict=True):
         assert prediction.example_id == example.id
@@ -84,7 +84,7 @@ def test_a_choice_is_always_one_of_the_choices():
 def test_a_choice_that_is_longer_than_labels_may_be_is_not_cut(method: str, family: str):
     labels = tuple(f"the very same beginning, and then {end}" for end in ("one", "two"))
     limits = LIMITS.model_copy(update={"family": family, "max_label_tokens": 3})
-    task = Task("", Wording("{{ x }}"), Answer("choice", labels))
+    task = Task("", RowFormat("{{ x }}"), Answer("choice", labels))
     student = Student(build_network(brief(task, method, limits), TEXTS, 0).eval())
     found = student.predict([Example(str(i), text) for i, text in enumerate(TEXTS)])
     assert {prediction.label for prediction in found} <= set(labels)
@@ -96,7 +96,7 @@ SPLIT = ("not_entailment", "front-end", "C++", "don't know", "U.S.", "<=50K", "t
 @pytest.mark.parametrize("method", ["finetune", "rationale-then-label", "label-then-rationale"])
 def test_a_choice_is_known_whatever_its_tokenizer_makes_of_it(tmp_path: Path, method: str):
     """WordPiece gives ``not _ entailment`` back for ``not_entailment``, or [UNK] for C++."""
-    task = Task("", Wording("{{ x }}"), Answer("choice", SPLIT))
+    task = Task("", RowFormat("{{ x }}"), Answer("choice", SPLIT))
     limits = LIMITS.model_copy(update={"model": str(save_bert(tmp_path)), "family": "seq2seq"})
     network = build_network(brief(task, method, limits), [], 0).eval()
     assert isinstance(network, Seq2SeqNetwork)
@@ -111,8 +111,8 @@ def test_a_choice_is_known_whatever_its_tokenizer_makes_of_it(tmp_path: Path, me
 
 
 def test_choices_that_are_written_alike_are_refused(tmp_path: Path):
-    labels = Task("", Wording("{{ x }}"), Answer("choice", ("½", "¼")))
-    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    labels = Task("", RowFormat("{{ x }}"), Answer("choice", ("½", "¼")))
+    own = Task("", RowFormat("{{ x }}", options="o"), Answer("choice"))
     save_bert(tmp_path)
     with pytest.raises(StudentError, match="'½' and '¼' cannot be told apart by this model's tok"):
         pretrained(tmp_path, labels, family="seq2seq")
@@ -125,7 +125,7 @@ def test_choices_that_are_written_alike_are_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
 def test_a_row_without_options_of_its_own_is_refused(family: str):
-    own = Task("", Wording("{{ x }}", options="among"), Answer("choice"))
+    own = Task("", RowFormat("{{ x }}", options="among"), Answer("choice"))
     limits = LIMITS.model_copy(update={"family": family})
     student = Student(build_network(brief(own, "finetune", limits), TEXTS, 0).eval())
     with pytest.raises(StudentError, match=r"'text' has none; give --file .* the field 'among'"):
@@ -133,7 +133,7 @@ def test_a_row_without_options_of_its_own_is_refused(family: str):
 
 
 def test_options_of_several_lines_are_written_whole():
-    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    own = Task("", RowFormat("{{ x }}", options="o"), Answer("choice"))
     examples = [Example(str(i), text, ("a\nb", "b\nc")) for i, text in enumerate(TEXTS)]
     found = scratch(own, "label-then-rationale").predict(examples)
     assert {prediction.label for prediction in found} <= {"a\nb", "b\nc"}
@@ -228,7 +228,7 @@ def test_a_student_warm_started_from_an_encoder(tmp_path: Path, decoder: str):
 
 def test_wordpieces_are_read_as_equations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """WordPiece decodes 1.5 as ``1. 5``: that must not cost the answer."""
-    equation = Task("", Wording("{{ x }}"), Answer("equation"))
+    equation = Task("", RowFormat("{{ x }}"), Answer("equation"))
     student = pretrained(save_bert(tmp_path / "pretrained"), equation, family="seq2seq")
     tokenizer = student.network.tokenizer
     ids = tokenizer("( 1.5 + 12 ) / 3", add_special_tokens=False).input_ids
@@ -319,7 +319,7 @@ def test_an_error_without_words_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
 def test_rows_are_asked_about_without_their_gold_and_long_ones_counted(family: str, tmp_path: Path):
-    task = Task("", Wording("{{ x }}", gold="y"), CHOICE.answer)
+    task = Task("", RowFormat("{{ x }}", gold="y"), CHOICE.answer)
     limits = LIMITS.model_copy(update={"family": family, "max_input_tokens": 20})
     saved = Student(build_network(brief(task, "finetune", limits), TEXTS, 0).eval())
     (tmp_path / "student").mkdir()
@@ -335,7 +335,7 @@ def test_rows_are_asked_about_without_their_gold_and_long_ones_counted(family: s
 
 
 def test_a_row_with_options_that_do_not_go_is_named():
-    own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+    own = Task("", RowFormat("{{ x }}", options="o"), Answer("choice"))
     limits = LIMITS.model_copy(update={"family": "encoder"})
     student = Student(build_network(brief(own, "finetune", limits), TEXTS, 0).eval())
     rows = [Example("fine", "x", ("a", "b")), Example("much", "x", ("router " * 90, "b"))]

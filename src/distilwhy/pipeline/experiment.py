@@ -215,7 +215,7 @@ def _source(value: str | HubConfig, base: Path) -> Source:
 
 
 def _need_gold(experiment: Experiment) -> None:
-    gold = experiment.task.wording.gold
+    gold = experiment.task.row_format.gold
     for example in experiment.splits.test:
         if example.gold is None:
             named = f"field {gold!r}" if gold else "the task names no 'gold' field"

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from distilwhy.core.cost import NOTHING, Tokens
+from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
 
@@ -115,7 +115,7 @@ class Charge:
     """
 
     what: str
-    tokens: Tokens
+    tokens: Usage
     certain: bool
 
 
@@ -263,7 +263,7 @@ class Ledger:
                 )
                 self._connection.execute(f"DELETE {where}", chunk)
 
-    def billed(self) -> list[tuple[Tokens, bool]]:
+    def billed(self) -> list[tuple[Usage, bool]]:
         """All that was ever billed, in sums that have one price, and whether each is certain.
 
         What batches have under way is among it, at its worst case: it may be billed by now.
@@ -275,7 +275,7 @@ class Ledger:
             f"SELECT {sums}, 1, 0 FROM batched GROUP BY NULL"
         )
         return [
-            (Tokens(read, written, cached, bool(batch)), bool(certain))
+            (Usage(read, written, cached, bool(batch)), bool(certain))
             for read, written, cached, batch, certain in self._connection.execute(query)
         ]
 
@@ -359,7 +359,7 @@ def _row(entry: Entry, now: str) -> tuple[object, ...]:
     )
 
 
-def _counts(tokens: Tokens) -> tuple[int, int, int, bool]:
+def _counts(tokens: Usage) -> tuple[int, int, int, bool]:
     return tokens.input, tokens.output, tokens.cached, tokens.batch
 
 

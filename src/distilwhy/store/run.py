@@ -32,7 +32,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
-from distilwhy.core.findings import Case, Findings
+from distilwhy.core.results import Case, Results
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingRecord
 from distilwhy.errors import RunError
@@ -207,10 +207,10 @@ def read_arrays(path: Path, signature: str) -> dict[str, np.ndarray] | None:
         return None
 
 
-def publish_findings(folder: RunFolder, findings: Findings) -> None:
+def publish_results(folder: RunFolder, found: Results) -> None:
     """Write what was found: what the same rows, settings and cores bring again to
     ``results.json``, and what no two runs share to ``measured.json``."""
-    results = findings.as_json()
+    results = found.as_json()
     measured = {name: results.pop(name) for name in ("name", "bill", "how")}
     measured["students"] = [
         [{name: student.pop(name) for name in _MEASURED} for student in method["students"]]
@@ -220,8 +220,8 @@ def publish_findings(folder: RunFolder, findings: Findings) -> None:
     publish_json(folder.results, results)
 
 
-def read_findings(folder: RunFolder) -> Findings:
-    """What ``publish_findings`` wrote.
+def read_results(folder: RunFolder) -> Results:
+    """What ``publish_results`` wrote.
 
     Raises:
         RunError: if it is not there, or is not what this version writes.
@@ -233,7 +233,10 @@ def read_findings(folder: RunFolder) -> Findings:
         for method, students in zip(results["methods"], measured.pop("students"), strict=True):
             for student, more in zip(method["students"], students, strict=True):
                 student.update(more)
-        return TypeAdapter(Findings).validate_python({**results, **measured})
+        for counts in results["teacher"].values():
+            counts["saw_gold"] = counts.pop("told", 0)
+        measured["provenance"] = measured.pop("how")
+        return TypeAdapter(Results).validate_python({**results, **measured})
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{folder.results}: cannot be read ({str(error).splitlines()[0]}); run 'evaluate' anew"

@@ -10,7 +10,7 @@ from distilwhy.config import StudentConfig
 from distilwhy.core.method import METHODS, TargetTask
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.stats.comparisons import Prediction
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.core.training_summary import Truncation
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_device
@@ -92,7 +92,7 @@ class Student:
             "family": family_of(self.network),
             "method": self.brief.method.name,
             "two_passes": self.brief.two_passes,
-            "wording": asdict(self.brief.task.wording),
+            "wording": asdict(self.brief.task.row_format),
             "answer": asdict(self.brief.task.answer),
             "limits": self.brief.limits.model_dump(mode="json"),
         }
@@ -111,7 +111,7 @@ class Student:
             card = json.loads((path / CARD).read_text(encoding="utf-8"))
             answer = Answer(card["answer"]["kind"], tuple(card["answer"]["labels"]))
             brief = StudentSpec(
-                Task("", Wording(**card["wording"]), answer),
+                Task("", RowFormat(**card["wording"]), answer),
                 METHODS[card["method"]],
                 StudentConfig.model_validate(card["limits"]),
                 card["two_passes"],
@@ -135,7 +135,7 @@ class Student:
         if bare is not None:
             raise StudentError(
                 f"this student chooses among a row's own options, and {bare!r} has none; give "
-                f"--file with rows that have the field {task.wording.options!r}, or from Python "
+                f"--file with rows that have the field {task.row_format.options!r}, or from Python "
                 "an Example with its options"
             )
 

@@ -115,10 +115,10 @@ def test_a_study_on_fewer_rows_than_all_is_told_on_the_most(compared: tuple[Path
     for name in PAIR:
         for seed in (0, 1):
             shutil.rmtree(file.parent / "few/students" / StudentId(name, seed).name)
-    findings = evaluate(open_experiment(few))
-    assert findings.headline.startswith("Taught on 30 rows: against fine-tuning on gold labels, no")
+    results = evaluate(open_experiment(few))
+    assert results.headline.startswith("Taught on 30 rows: against fine-tuning on gold labels, no")
     taught = training_of(file, StudentId("step-by-step", 0, HALF))
-    assert findings.bill.usage.training_seconds == taught["seconds"]
+    assert results.bill.usage.training_seconds == taught["seconds"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from distilwhy.config import TrainingConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.core.training_summary import Evaluation
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_precision
@@ -230,7 +230,7 @@ def test_truncation_is_counted_and_keeps_the_end():
 
 def test_labels_that_are_choices_are_learnt_whole():
     labels = tuple(f"the very same beginning, and then {end}" for end in ("one", "two"))
-    task = Task("", Wording("{{ x }}"), Answer("choice", labels))
+    task = Task("", RowFormat("{{ x }}"), Answer("choice", labels))
     for family in ("seq2seq", "causal"):
         limits = LIMITS.model_copy(update={"family": family, "max_label_tokens": 3})
         network = build_network(StudentSpec(task, METHODS["finetune"], limits), labels, 0)

@@ -103,7 +103,7 @@ def join_answers(
     if not answers:
         return None
     joined = join_samples(calls.task.answer, [answer.annotation for answer in answers])
-    return replace(joined, votes=(), told=True) if calls.shows_gold(example) else joined
+    return replace(joined, votes=(), saw_gold=True) if calls.shows_gold(example) else joined
 
 
 def explanation_calls(calls: CallBuilder, ledger: Ledger) -> Iterator[Call]:

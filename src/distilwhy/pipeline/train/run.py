@@ -205,7 +205,7 @@ def _check_all(experiment: Experiment, jobs: Sequence[TrainingJob]) -> "Prefligh
     most = max(jobs, key=count_written)
     try:
         network = build_student(most).network
-        if experiment.task.wording.options:
+        if experiment.task.row_format.options:
             for split in SPLITS:
                 network.check_rows(experiment.splits.named(split))
         return check_fit(network, most.rows, most.training)
