@@ -43,7 +43,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_run_again_does_nothing_and_needs_no_teacher(done: Path):
     again = call("run", done)
     assert "84 from ledger" in again.stderr
-    assert "2 of 2 students are trained already" in again.stderr
+    assert "2 of 2 students are already trained" in again.stderr
     assert "asking" not in again.stderr
 
 
@@ -132,7 +132,7 @@ def test_predict_wants_a_text_or_a_file(arguments: list[str]):
 
 def test_train_one_method_alone(done: Path):
     assert (
-        "1 of 1 students are trained already" in call("train", done, "--method", "finetune").stderr
+        "1 of 1 students are already trained" in call("train", done, "--method", "finetune").stderr
     )
     error = call("train", done, "--method", "label-distill", fails=True).exception
     assert isinstance(error, DistilwhyError)

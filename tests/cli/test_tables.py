@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from distilwhy.cli.tables import show_results
 from rich.console import Console
 
 from distilwhy.cli.board import Board
 from distilwhy.cli.progress import Progress
-from distilwhy.cli.tables import show_results
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate import recorder as recorder
