@@ -81,7 +81,7 @@ def test_what_is_seen_of_a_study(
     assert "9 to train, 2 at a time, 600 steps each: about 12 min\n" in said
     assert "  finetune, label-distill: about 2 min each\n" in said
     assert "  step-by-step: about 5 min each\n" in said
-    assert "finetune 90 rows seed 0: validation 13.8% at step 400, 100 s\n" in said
+    assert "finetune 90 rows seed 0: validation 13.8% at step 400, 1 min 40 s\n" in said
     assert ("13.8%  1 of 2 seeds" in said) is terminal
 
 
@@ -91,8 +91,8 @@ def test_students_are_told_apart_by_name(capsys: pytest.CaptureFixture[str]):
     board.stand(cells[2], 0.25)
     _, head, _, *lines = draw(board)
     assert head == "method all rows"
-    assert lines == ["main", "finetune – 0 of 1 seeds", "b – 0 of 1 seeds",
-                     "small", "finetune 25.0% 1 of 1 seeds", "b – 0 of 1 seeds"]  # fmt: skip
+    assert lines == ["main", "finetune – 0 of 1 seed", "b – 0 of 1 seed",
+                     "small", "finetune 25.0% 1 of 1 seed", "b – 0 of 1 seed"]  # fmt: skip
     with Progress() as progress:
         watcher = progress.training()
         watcher.begins(cells)

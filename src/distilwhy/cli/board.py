@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distilwhy.core.student_id import MAIN, StudentId
-from distilwhy.core.wording import percent
+from distilwhy.core.wording import counted, percent
 
 
 class Board:
@@ -60,7 +60,7 @@ class Board:
         """The mean of those that stand among the seeds of one entry."""
         found = [self._accuracies[cell] for cell in cells if cell in self._accuracies]
         mean = percent(fmean(found)) if found else "–"
-        seeds = f"  {len(found)} of {len(cells)} seeds"
+        seeds = f"  {len(found)} of {counted(len(cells), 'seed')}"
         return Text.assemble((mean, "" if found else "dim"), (seeds, "dim"))
 
 
