@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from distilwhy.pipeline.experiment import Experiment, open_experiment
 from endpoint import Endpoint
 
 Rows = Sequence[Mapping[str, object]] | str
 WriteExperiment = Callable[..., Path]
+OpenExperiment = Callable[..., Experiment]
 
 # A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,6 +41,12 @@ EXPERIMENT: dict[str, object] = {
 KINDS = ("damage", "question", "praise")
 TRAIN = [{"id": f"a{i}", "message": f"Message {i}.", "kind": KINDS[i % 3]} for i in range(8)]
 TEST = [{"id": f"t{i}", "message": f"Other {i}.", "kind": KINDS[i % 3]} for i in range(4)]
+
+
+def many(count: int, first: int = 0) -> list[dict[str, object]]:
+    """Rows ``a0``, ``a1``, … whose gold label is what ``endpoint`` answers."""
+    numbers = range(first, first + count)
+    return [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in numbers]
 
 
 def dump_rows(rows: Rows) -> str:
@@ -90,3 +98,20 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     monkeypatch.setattr("distilwhy.pipeline.annotate.transports.dispatcher.FIRST_PAUSE_S", 0.001)
     with Endpoint() as served:
         yield served
+
+
+@pytest.fixture
+def opened(write_experiment: WriteExperiment, endpoint: Endpoint) -> OpenExperiment:
+    """Writes an experiment that asks ``endpoint``, and opens it.
+
+    ``opened({"teacher.retries": 0}, {"data.test": None}, train=rows)``; of several changes to one
+    key the last holds.
+    """
+
+    def opens(*changes: Mapping[str, object], **rows: Rows) -> Experiment:
+        settings: dict[str, object] = {"teacher.base_url": endpoint.url}
+        for more in changes:
+            settings |= more
+        return open_experiment(write_experiment(settings, **rows))
+
+    return opens

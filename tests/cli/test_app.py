@@ -13,7 +13,7 @@ from commands import call
 from distilwhy.cli.app import app
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import DistilwhyError
-from distilwhy.store.run import publish_text
+from distilwhy.store.files import publish_text
 from routing import TASK, write_routing
 
 ROOT = Path(__file__).parents[2]

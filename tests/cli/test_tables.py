@@ -16,7 +16,7 @@ from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.train.forecast import Forecast
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 from distilwhy.students.training.memory import Preflight
 from results import make_results
 

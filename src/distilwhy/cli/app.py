@@ -407,7 +407,7 @@ def report(
 ) -> None:
     """Draw a run's report anew, from its folder alone."""
     from distilwhy.pipeline.evaluate.report import write_report
-    from distilwhy.store.run import RunFolder
+    from distilwhy.store.run_folder import RunFolder
 
     typer.echo(write_report(RunFolder(run)))
 

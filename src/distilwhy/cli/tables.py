@@ -269,7 +269,7 @@ def write_predictions(predictions: Sequence[Prediction], output: Path | None) ->
     if output is None:
         sys.stdout.writelines(lines)
         return
-    from distilwhy.store.run import publish_text
+    from distilwhy.store.files import publish_text
 
     publish_text(output, "".join(lines))
     print_line(f"wrote {counted(len(lines), 'answer')} to {output}")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +10,18 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from conftest import many
 from distilwhy.core.splits import set_aside
 from distilwhy.errors import DataError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.recorder import Progress
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.task import read_task
 from distilwhy.store.examples import ExamplesOnDisk, open_examples, pick
 from distilwhy.store.records import read_examples
 from endpoint import Endpoint
 
 TASK = 'input: "{{ message }}"\ngold: kind\nanswer: {kind: choice, labels: [damage, praise]}\n'
-
-
-def many(count: int, first: int = 0) -> list[dict[str, str]]:
-    numbers = range(first, first + count)
-    return [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in numbers]
 
 
 @pytest.fixture
@@ -35,16 +31,9 @@ def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def opened(write_experiment, endpoint: Endpoint, on_disk: None):
+def opened(opened, on_disk: None):
     """Opens an experiment whose rows stay on the disk."""
-
-    def opens(changes: dict[str, object] | None = None, **rows: object) -> Experiment:
-        settings = {"teacher.retries": 0, "data.validation": 0.2, **(changes or {})}
-        return open_experiment(
-            write_experiment(settings, **{"train": many(20), **rows}), base_url=endpoint.url
-        )
-
-    return opens
+    return partial(opened, {"teacher.retries": 0, "data.validation": 0.2}, train=many(20))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -17,7 +18,7 @@ from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.annotate.export import export, list_answers
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.experiment import Experiment, open_experiment
+from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.export import write_answers
 from endpoint import Endpoint, fails, says
 
@@ -32,7 +33,7 @@ SAMPLED = {"teacher.samples": 2, "teacher.temperature": 0.7, "teacher.concurrenc
 
 
 @pytest.fixture
-def opened(write_experiment, endpoint: Endpoint):
+def opened(opened, endpoint: Endpoint):
     """Opens an experiment of eight train rows, some answered badly, and four test rows."""
     endpoint.otherwise = [says(usage=USAGE)]
     endpoint.plays = {
@@ -42,12 +43,7 @@ def opened(write_experiment, endpoint: Endpoint):
         "Message 4.": [fails(400, "odd")],
         "Message 5.": [says("", finish_reason="content_filter", usage=USAGE)],
     }
-
-    def opens(changes: dict[str, object] | None = None) -> Experiment:
-        settings = {"prices": PRICES, "teacher.base_url": endpoint.url, "teacher.retries": 0}
-        return open_experiment(write_experiment({**settings, **(changes or {})}))
-
-    return opens
+    return partial(opened, {"prices": PRICES, "teacher.retries": 0})
 
 
 @pytest.fixture

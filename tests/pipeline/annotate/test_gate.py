@@ -1,37 +1,29 @@
 """Before all is paid: a price, a few answers to look at, and someone who agrees."""
 
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
 
+from conftest import many
 from distilwhy.cli.confirm import ask_person, describe_offer
 from distilwhy.core.task import Example
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.coverage import spread_rows
 from distilwhy.pipeline.annotate.run import Offer, annotate
-from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
 from endpoint import Endpoint, fails, says
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
 PRICES = {"currency": "EUR", "input": 10.0, "output": 50.0}
-
-
-def many(count: int) -> list[dict[str, object]]:
-    return [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(count)]
+SETTINGS = {"methods": ["step-by-step"], "data.test": None, "prices": PRICES}
 
 
 @pytest.fixture
-def opened(write_experiment, endpoint: Endpoint):
-    """Opens an experiment of sixty train rows at the endpoint, with changes."""
+def opened(opened, endpoint: Endpoint):
+    """Opens an experiment of sixty train rows."""
     endpoint.otherwise = [says(usage=USAGE)]
-
-    def opens(changes: dict[str, object] | None = None, rows: int = 60) -> Experiment:
-        settings = {"methods": ["step-by-step"], "data.test": None, "prices": PRICES}
-        path = write_experiment({**settings, **(changes or {})}, train=many(rows))
-        return open_experiment(path, base_url=endpoint.url)
-
-    return opens
+    return partial(opened, SETTINGS, train=many(60))
 
 
 class Person:
@@ -78,7 +70,7 @@ def test_nothing_more_is_asked_for_when_nobody_agrees(opened, endpoint: Endpoint
     person = Person(True)
     assert annotate(opened(), agree=person).from_ledger == 16
     assert (len(endpoint.asked), person.offers[0].estimate.calls) == (60, 44)
-    assert annotate(opened(rows=80), agree=Person(True)).answered == 20
+    assert annotate(opened(train=many(80)), agree=Person(True)).answered == 20
 
 
 def test_answers_that_cannot_be_read_end_it(opened, endpoint: Endpoint):
@@ -104,7 +96,9 @@ def test_answers_that_are_wrong_end_it(opened, endpoint: Endpoint):
 
 @pytest.mark.parametrize(("rows", "gate"), [(16, {}), (60, {"rows": 0})])
 def test_few_rows_have_no_gate_and_none_may_be_wanted(opened, rows, gate):
-    assert annotate(opened({"teacher.gate": gate}, rows), agree=Person()).answered == rows
+    assert (
+        annotate(opened({"teacher.gate": gate}, train=many(rows)), agree=Person()).answered == rows
+    )
 
 
 def test_calls_that_fail_are_no_unreadable_answers(opened, endpoint: Endpoint):
@@ -124,7 +118,7 @@ def test_rows_are_not_paid_anew_unless_someone_agrees(opened, endpoint: Endpoint
         annotate(changed, agree=person)
     assert (person.offers[0].repaid, person.offers[0].sample) == (60, None)
     assert len(endpoint.asked) == 60
-    more = opened(rows=70)
+    more = opened(train=many(70))
     assert (plan(more).repaid, plan(more).answered) == (0, 60)
 
 

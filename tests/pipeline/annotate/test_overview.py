@@ -2,10 +2,12 @@
 
 import json
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from commands import call
+from conftest import many
 from distilwhy.errors import DataError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.listing import Filter, list_rows
@@ -17,15 +19,19 @@ from endpoint import Endpoint, fails, says
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
 PRICES = {"currency": "EUR", "input": 10.0, "output": 50.0}
+SETTINGS = {
+    "methods": ["step-by-step"],
+    "data.validation": 0.1,
+    "data.test": None,
+    "teacher.retries": 0,
+    "teacher.gate": {"rows": 0},
+    "prices": PRICES,
+}
 LONG = "Because it is so. " * 300
 
 
-def many(count: int) -> list[dict[str, object]]:
-    return [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(count)]
-
-
 @pytest.fixture
-def opened(write_experiment, endpoint: Endpoint):
+def opened(opened, endpoint: Endpoint):
     """Opens an experiment of ten train rows, about some of which the teacher goes wrong."""
     endpoint.otherwise = [says(usage=USAGE)]
     endpoint.plays = {
@@ -36,14 +42,7 @@ def opened(write_experiment, endpoint: Endpoint):
         "Message 4.": [says("I would", finish_reason="length", usage=USAGE)],
         "Message 5.": [fails(400, "odd")],
     }
-
-    def opens(changes: dict[str, object] | None = None) -> Experiment:
-        settings = {"methods": ["step-by-step"], "data.validation": 0.1, "data.test": None}
-        settings |= {"teacher.retries": 0, "prices": PRICES, "teacher.base_url": endpoint.url}
-        settings |= {"teacher.gate": {"rows": 0}, **(changes or {})}
-        return open_experiment(write_experiment(settings, train=many(10)))
-
-    return opens
+    return partial(opened, SETTINGS, train=many(10))
 
 
 def test_everything_is_counted(opened):

@@ -1,10 +1,12 @@
 """Answers that ended badly are asked for again: those, and no others."""
 
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from commands import call
+from conftest import many
 from distilwhy.cli.confirm import describe_offer
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
@@ -14,18 +16,26 @@ from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.retry import RetryPlan, plan_retry
 from distilwhy.pipeline.annotate.run import Offer, annotate
 from distilwhy.pipeline.annotate.spending import spending
-from distilwhy.pipeline.experiment import Experiment, open_experiment
+from distilwhy.pipeline.experiment import Experiment
 from endpoint import Endpoint, fails, says
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
 PRICES = {"currency": "EUR", "input": 10.0, "output": 50.0}
+SETTINGS = {
+    "methods": ["step-by-step"],
+    "data.validation": 0.1,
+    "data.test": None,
+    "teacher.retries": 0,
+    "teacher.gate": {"rows": 0},
+    "prices": PRICES,
+}
 CALL = (100 * 10 + 20 * 50) / 1e6
 GOOD = says(usage=USAGE)
 CUT = says("I would", finish_reason="length", usage=USAGE)
 
 
 @pytest.fixture
-def opened(write_experiment, endpoint: Endpoint):
+def opened(opened, endpoint: Endpoint):
     """Opens an experiment of ten train rows: 0 and 4 cut short, 2 unparsed, 3 failed, the last
     not asked about."""
     endpoint.otherwise = [GOOD]
@@ -35,15 +45,7 @@ def opened(write_experiment, endpoint: Endpoint):
         "Message 2.": [says("Who knows.", usage=USAGE), GOOD],
         "Message 3.": [fails(400, "odd"), GOOD],
     }
-    rows = [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(10)]
-
-    def opens(changes: dict[str, object] | None = None) -> Experiment:
-        settings = {"methods": ["step-by-step"], "data.validation": 0.1, "data.test": None}
-        settings |= {"teacher.retries": 0, "prices": PRICES, "teacher.base_url": endpoint.url}
-        settings |= {"teacher.gate": {"rows": 0}, **(changes or {})}
-        return open_experiment(write_experiment(settings, train=rows))
-
-    return opens
+    return partial(opened, SETTINGS, train=many(10))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The ways to ask a teacher: what is sent, who is told what, and what may be counted."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,14 +58,9 @@ def test_nor_is_what_was_explained_before(write_experiment, endpoint: Endpoint):
 
 
 @pytest.fixture
-def opened(write_experiment, endpoint: Endpoint):
-    """Opens an experiment at the endpoint, with changes to it and to its rows."""
-
-    def opens(changes: dict[str, object] | None = None, **rows: object) -> Experiment:
-        settings = {"methods": ["step-by-step"], **(changes or {})}
-        return open_experiment(write_experiment(settings, **rows), base_url=endpoint.url)
-
-    return opens
+def opened(opened):
+    """Opens an experiment of one method."""
+    return partial(opened, {"methods": ["step-by-step"]})
 
 
 def shown_plan(experiment: Experiment) -> str:

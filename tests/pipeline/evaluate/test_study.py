@@ -19,7 +19,7 @@ from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.status import status
 from distilwhy.pipeline.train.run import train_students
-from distilwhy.store.run import read_json
+from distilwhy.store.files import read_json
 from distilwhy.students.load import family_of
 from distilwhy.students.student import Student
 from studies import PAIR, ROWS, STUDENT, call, list_written, open_study, training_of
