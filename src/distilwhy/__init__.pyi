@@ -34,7 +34,7 @@ from .pipeline.run import run
 from .pipeline.task import read_task
 from .pipeline.train.run import train_students
 from .store.records import HubSplit, read_examples
-from .store.run import RunFolder
+from .store.run_folder import RunFolder
 from .students.student import Student
 
 __all__ = [

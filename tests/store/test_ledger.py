@@ -11,7 +11,7 @@ from distilwhy.errors import RunError
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import Entry, call_key, open_ledger
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 from distilwhy.teachers.http import HttpTeacher
 
 ANSWER = Completion("Why. So the answer is “é” 🙂.", "stop", 12, 7)
@@ -165,7 +165,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 HOLD = """
 import sys
 from pathlib import Path
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 
 with RunFolder(Path(sys.argv[1])).lock():
     print("held", flush=True)
@@ -198,6 +198,6 @@ def test_a_run_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(RunError) as caught, RunFolder(tmp_path / "file" / "run").lock():
         pass
     assert str(caught.value) == (
-        f"{tmp_path / 'file' / 'run'}: cannot be made or written (Not a directory); "
+        f"{tmp_path / 'file' / 'run'}: cannot be created or written (Not a directory); "
         "give this experiment another 'out'"
     )

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from distilwhy.pipeline.annotate.call import Call
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.annotate.transports.dispatcher import CallResult, Dispatcher

@@ -44,7 +44,9 @@ def parse_outcomes(text: str) -> "tuple[Outcome, ...]":
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXP.yaml", help="The experiment file.")]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Students to train at once. [default: as many as fit]"),
+    typer.Option(
+        min=1, metavar="N", show_default="as many as fit", help="Students to train at once."
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Budget = Annotated[

@@ -67,9 +67,10 @@ def duration(seconds: float) -> str:
     """A time that was measured: ``3.20 s``, ``6 min 31 s``, ``2 h 1 min``."""
     if seconds < MINUTE:
         return f"{_three_digits(seconds)} s"
-    if seconds < HOUR:
-        return f"{int(seconds // MINUTE)} min {int(seconds % MINUTE)} s"
-    return f"{int(seconds // HOUR)} h {int(seconds % HOUR // MINUTE)} min"
+    whole = round(seconds)
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
 
 
 def rough_duration(seconds: float) -> str:

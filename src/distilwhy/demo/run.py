@@ -16,7 +16,7 @@ from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.run import Watch, run
-from distilwhy.store.run import publish_jsonl, publish_text
+from distilwhy.store.files import publish_jsonl, publish_text
 
 SEED = 7
 METHODS_SHOWN = ["finetune", "label-distill", "step-by-step"]

@@ -9,8 +9,8 @@ from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import list_cells, sift_trained
 from distilwhy.store.batches import BatchBook, UnderWay
+from distilwhy.store.files import read_json
 from distilwhy.store.ledger import open_ledger
-from distilwhy.store.run import read_json
 
 
 @dataclass(frozen=True)

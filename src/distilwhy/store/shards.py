@@ -15,8 +15,8 @@ from pathlib import Path
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
+from distilwhy.store.files import publish_bytes
 from distilwhy.store.ledger import Charge, Entry, Ledger, storable
-from distilwhy.store.run import publish_bytes
 
 _EXTRAS = b"distilwhy.extras"
 _ID_LENGTH = 16

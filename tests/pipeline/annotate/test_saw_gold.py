@@ -21,7 +21,7 @@ from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.predict import predict
-from distilwhy.store.run import publish_jsonl, read_json
+from distilwhy.store.files import publish_jsonl, read_json
 from distilwhy.students.student import Student
 from studies import ROWS, TRAINING, call, open_study
 

@@ -57,7 +57,7 @@ def annotate(
         typer.Option(help="Make the calls from this process, or from a Ray cluster."),
     ] = "asyncio",
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Ray workers. [default: one a node]")
+        int | None, typer.Option(min=1, metavar="N", show_default="one a node", help="Ray workers.")
     ] = None,
     yes: Yes = False,
     no_wait: Annotated[

@@ -15,7 +15,7 @@ def report(
 ) -> None:
     """Write the report of a run again, from its folder alone."""
     from distilwhy.pipeline.evaluate.report import write_report
-    from distilwhy.store.run import RunFolder
+    from distilwhy.store.run_folder import RunFolder
 
     typer.echo(write_report(RunFolder(run)))
 

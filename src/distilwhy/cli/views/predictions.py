@@ -8,7 +8,7 @@ from pathlib import Path
 from distilwhy.cli.console import print_line
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.wording import counted
-from distilwhy.store.run import publish_text
+from distilwhy.store.files import publish_text
 
 
 def print_prediction(prediction: Prediction) -> None:

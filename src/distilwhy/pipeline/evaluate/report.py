@@ -5,7 +5,9 @@ from pathlib import Path
 from distilwhy.report.figures import draw_figures
 from distilwhy.report.page import render_page
 from distilwhy.report.summary import render_summary
-from distilwhy.store.run import RunFolder, publish_bytes, publish_text, read_cases, read_results
+from distilwhy.store.files import publish_bytes, publish_text
+from distilwhy.store.results import read_cases, read_results
+from distilwhy.store.run_folder import RunFolder
 
 SUMMARY = "summary.md"
 

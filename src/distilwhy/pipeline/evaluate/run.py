@@ -28,7 +28,8 @@ from distilwhy.pipeline.evaluate.predictions import (
 from distilwhy.pipeline.evaluate.provenance import describe_machine, read_versions
 from distilwhy.pipeline.evaluate.report import write_report
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.run import folder_size, publish_jsonl, publish_results
+from distilwhy.store.files import folder_size, publish_jsonl
+from distilwhy.store.results import publish_results
 from distilwhy.students.training.distributed import refuse_company
 
 

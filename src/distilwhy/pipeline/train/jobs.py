@@ -23,7 +23,7 @@ from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from distilwhy.students.student import Student
