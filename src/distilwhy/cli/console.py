@@ -2,18 +2,22 @@
 
 import json
 import sys
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+UNWRAPPED = 10_000
 
 
-def open_console(*, widest: int | None = None, piped: int = 120) -> Console:
-    """A console for standard output.
+def open_console(*, widest: int | None = None, piped: int = UNWRAPPED) -> Console:
+    """A console for standard output, which wraps lines at words on a terminal.
 
     Args:
         widest: The most columns to use of a terminal; None for all of them.
-        piped: The columns to use where there is no terminal.
+        piped: The columns to use where there is no terminal; by default lines are not wrapped.
     """
     found = Console(highlight=False, file=sys.stdout)
     width = min(found.width, widest or found.width) if found.is_terminal else piped
@@ -33,6 +37,16 @@ def make_table(title: str, *columns: str, names: int = 1) -> Table:
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index < names else "right", no_wrap=True)
     return table
+
+
+def print_fields(console: Console, fields: Iterable[tuple[str, str]]) -> None:
+    """Print names and values, one a line, with the values below one another."""
+    table = Table.grid(padding=(0, 3))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields:
+        table.add_row(name, Text(value))
+    console.print(table)
 
 
 def print_line(line: str) -> None:

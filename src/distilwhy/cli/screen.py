@@ -63,8 +63,8 @@ class Screen:
         return Group(self._bars, self.board) if self.board.is_shown else Group(self._bars)
 
     def say(self, line: str) -> None:
-        """Print a line above the bars."""
-        self._console.print(escape(line), soft_wrap=True)
+        """Print a line above the bars; a terminal wraps it at words."""
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
     @contextmanager
     def pause(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +18,7 @@ def print_outcomes(counts: Mapping[str, OutcomeCounts]) -> None:
     for split, found in counts.items():
         if found.problem:
             row, problem = found.problem
-            console.print(escape(f"Problem, e.g. {split} row {row}: {problem}"), soft_wrap=True)
+            console.print(f"Problem, e.g. {split} row {row}: {problem}", markup=False)
 
 
 def outcome_table(counts: Mapping[str, OutcomeCounts]) -> Table:

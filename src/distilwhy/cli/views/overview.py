@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distilwhy.cli.console import open_console, print_json, print_line
+from distilwhy.cli.console import open_console, print_fields, print_json, print_line
 from distilwhy.cli.describe import describe_spending
 from distilwhy.cli.excerpt import minute, one_line, printable
 from distilwhy.cli.views.outcomes import outcome_table
@@ -26,18 +26,12 @@ def print_overview(found: Overview, currency: str, as_json: bool) -> None:
         return
     console = open_console(widest=WIDEST, piped=PIPED)
     console.print(outcome_table(found.tallies))
-    _print_facts(console, found, currency)
+    facts = list(_facts(found, currency))
+    if facts:
+        console.print()
+        print_fields(console, ((name, printable(value)) for name, value in facts))
     _print_problems(console, found.problems)
     _print_labels(console, found)
-
-
-def _print_facts(console: Console, found: Overview, currency: str) -> None:
-    table = Table.grid(padding=(0, 3))
-    for name, value in _facts(found, currency):
-        table.add_row(name, Text(printable(value)))
-    if table.row_count:
-        console.print()
-        console.print(table)
 
 
 def _facts(found: Overview, currency: str) -> Iterator[tuple[str, str]]:

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-from rich.markup import escape
-
-from distilwhy.cli.console import open_console, print_json
+from distilwhy.cli.console import open_console, print_fields, print_json
 from distilwhy.cli.describe import describe_estimate, describe_repaid, describe_spending
 from distilwhy.config import TeacherConfig
 from distilwhy.core.persisted import to_plain
@@ -23,16 +21,15 @@ def print_plan(plan: Plan, experiment: Experiment, as_json: bool) -> None:
         print_json(to_plain(plan))
         return
     console = open_console()
-    console.rule(f"prompt for row {escape(plan.prompt_id)}", style="dim")
-    console.print(escape(plan.prompt), soft_wrap=True)
-    console.rule(style="dim")
-    for name, text in _lines(plan, experiment):
-        console.print(f"{name:<12}{escape(text)}", soft_wrap=True)
+    console.print(f"--- prompt for row {plan.prompt_id} ---", style="dim", markup=False)
+    console.print(plan.prompt, markup=False)
+    console.print("--- end of prompt ---", style="dim")
+    print_fields(console, _fields(plan, experiment))
     for warning in plan.warnings:
-        console.print(escape(f"warning: {warning}"), style="yellow", soft_wrap=True)
+        console.print(f"warning: {warning}", style="yellow", markup=False)
 
 
-def _lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
+def _fields(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
     for split, rows in plan.rows.items():
         without = plan.without_gold[split]
         yield split, counted(rows, "row") + (f", {count(without)} without gold" if without else "")

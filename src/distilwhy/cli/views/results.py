@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 
 from distilwhy.cli.console import make_table, open_console, print_json, print_line
 from distilwhy.cli.views.outcomes import print_outcomes
@@ -31,8 +30,8 @@ def print_results(results: Results, experiment: Experiment, as_json: bool = Fals
     if single := _single_seeds(results.methods):
         console.print(f"{single}: the intervals leave out the variance between trainings.")
     for caution in cautions(results):
-        console.print(f"\n{caution}", style="yellow", soft_wrap=True)
-    console.print(f"\nReport: {escape(str(experiment.folder.page))}", soft_wrap=True)
+        console.print(f"\n{caution}", style="yellow", markup=False)
+    print_line(f"\nReport: {experiment.folder.page}")
 
 
 def print_next_steps(experiment: Experiment) -> None:
@@ -65,7 +64,7 @@ def _print_student(console: Console, results: Results, name: str) -> None:
     for found in results.efficiency:
         method = f"{name} {found.method}".lstrip()
         for sentence in efficiency_sentences(found):
-            console.print(f"{method}: {sentence}", soft_wrap=True)
+            console.print(f"{method}: {sentence}")
 
 
 def _print_size(console: Console, results: Results, rows: int | None, title: str) -> None:
@@ -75,16 +74,15 @@ def _print_size(console: Console, results: Results, rows: int | None, title: str
     for found in results.comparisons:
         if found.rows == rows:
             words = found.comparison.words
-            console.print(f"{found.method} against {found.baseline}: {words}", soft_wrap=True)
+            console.print(f"{found.method} against {found.baseline}: {words}")
     for method in methods:
         if calls := method.students[0].teacher_calls:
             console.print(
                 f"{method.method} needs the teacher at inference: {counted(calls, 'call')} for the "
-                "test rows",
-                soft_wrap=True,
+                "test rows"
             )
     if done := wrong_rationales(methods):
-        console.print(done, soft_wrap=True)
+        console.print(done)
 
 
 def _print_scores(

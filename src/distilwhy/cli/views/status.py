@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-from rich.markup import escape
-
-from distilwhy.cli.console import make_table, open_console, print_json
+from distilwhy.cli.console import make_table, open_console, print_json, print_line
 from distilwhy.cli.describe import describe_batches
 from distilwhy.cli.views.outcomes import print_outcomes
 from distilwhy.core.persisted import to_plain
@@ -19,7 +17,7 @@ def print_status(found: Status, as_json: bool) -> None:
         print_json(to_plain(found))
         return
     console = open_console()
-    console.print(escape(f"Run folder: {found.folder}\n"), soft_wrap=True)
+    print_line(f"Run folder: {found.folder}\n")
     print_outcomes(found.teacher)
     if found.under_way.batches:
         waiting = describe_batches(found.under_way.batches, found.under_way.calls)
