@@ -11,9 +11,10 @@ from functools import partial
 
 import pytest
 
-from distilwhy.core.annotation import Completion, parse_completion
-from distilwhy.core.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.parsing.parse import parse_completion
+from distilwhy.core.task import Example, RowFormat, Task
 from reading import OPTIONS, read
 
 SHORT, LONG = 5_000, 50_000
@@ -183,7 +184,7 @@ def test_runs_of_two_kinds_are_read_in_linear_time(head, first, second, tail):
 
 
 def test_a_long_row_asked_over_and_over_is_compared_in_linear_time():
-    task = Task("", Wording("{{ q }}"), Answer("number"))
+    task = Task("", RowFormat("{{ q }}"), Answer("number"))
 
     def ask(text: str) -> None:
         parse_completion(task, Example("7", text), Completion(text))
