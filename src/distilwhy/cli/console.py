@@ -41,7 +41,12 @@ def make_table(title: str, *columns: str, names: int = 1) -> Table:
 
 def print_fields(console: Console, fields: Iterable[tuple[str, str]]) -> None:
     """Print names and values, one a line, with the values below one another."""
-    table = Table.grid(padding=(0, 3))
+    if console.width >= UNWRAPPED:
+        found = list(fields)
+        width = max((len(name) for name, _ in found), default=0) + 2
+        sys.stdout.writelines(f"{name:<{width}}{value}\n" for name, value in found)
+        return
+    table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in fields:

@@ -228,8 +228,8 @@ def test_a_study_of_students_goes_on_cell_by_cell(named: tuple[Path, Result]):
     gone = "bert-finetune-n30-seed0"
     shutil.rmtree(file.parent / "run/students" / gone)
     planned = CliRunner().invoke(app, ["plan", str(file)]).stdout
-    assert "train      2 students" in planned
-    assert "compare    8 students (main, bert; train rows 0.5, 1.0): 1 to train" in planned
+    assert "train       2 students" in planned
+    assert "compare     8 students (main, bert; train rows 0.5, 1.0): 1 to train" in planned
     train_students(open_experiment(file), study=True)
     after = list_written(file)
     assert {p for p in after if after[p] != before.get(p)} == {p for p in before if gone in p}
