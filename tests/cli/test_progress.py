@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from distilwhy.cli.progress import Progress
+from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate import recorder as recorder
@@ -29,7 +29,7 @@ def test_training_ends_with_a_board_on_a_terminal_and_a_line_a_student_elsewhere
     if terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
         monkeypatch.setenv("COLUMNS", "120")
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         watcher = progress.training()
         watcher.begins(STUDENTS)
         watcher.fits("", PREFLIGHT)
@@ -51,7 +51,7 @@ def test_the_students_of_a_study_are_told_apart_by_name(capsys: pytest.CaptureFi
     students = [
         StudentId(method, 0, None, name) for name in ("", "small") for method in ("finetune", "b")
     ]
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         watcher = progress.training()
         watcher.begins(students)
         for name in ("", "small"):
@@ -65,7 +65,7 @@ def test_the_students_of_a_study_are_told_apart_by_name(capsys: pytest.CaptureFi
 
 
 def test_calls_lost_with_a_worker_are_counted(capsys: pytest.CaptureFixture[str]):
-    with Progress() as progress:
+    with ProgressDisplay() as progress:
         progress.annotation(recorder.Progress(total=8, from_ledger=0))
         progress.annotation(recorder.Progress(total=8, from_ledger=0, answered=8, lost=4))
     last = capsys.readouterr().err.splitlines()[-1]

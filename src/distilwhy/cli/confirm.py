@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import typer
 
 from distilwhy.cli.describe import describe_estimate, describe_repaid
-from distilwhy.cli.progress import Progress
+from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.wording import count, counted
 from distilwhy.errors import BudgetError
@@ -17,7 +17,7 @@ LABELS = 8
 LONGEST_RATIONALE = 300
 
 
-def confirm_offers(progress: Progress, currency: str, *, yes: bool) -> Agree:
+def confirm_offers(progress: ProgressDisplay, currency: str, *, yes: bool) -> Agree:
     """A callback that shows an offer and, on a terminal, asks the user to confirm it.
 
     Without a terminal it accepts an offer, unless rows would be paid for again.

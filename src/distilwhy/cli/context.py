@@ -12,7 +12,7 @@ import typer
 from distilwhy.students.training.distributed import is_main
 
 if TYPE_CHECKING:
-    from distilwhy.cli.progress import Progress
+    from distilwhy.cli.progress import ProgressDisplay
     from distilwhy.pipeline.experiment import Experiment
 
 SLOW_AFTER_S = 3.0
@@ -35,11 +35,11 @@ def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
 
 
 @contextmanager
-def showing_progress(resume: str = RUN_AGAIN) -> Iterator["Progress"]:
+def showing_progress(resume: str = RUN_AGAIN) -> Iterator["ProgressDisplay"]:
     """Show the command's progress; also makes it ``interruptible``."""
-    from distilwhy.cli.progress import Progress
+    from distilwhy.cli.progress import ProgressDisplay
 
-    with interruptible(resume), Progress() as progress:
+    with interruptible(resume), ProgressDisplay() as progress:
         yield progress
 
 

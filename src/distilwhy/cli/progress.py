@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from distilwhy.pipeline.train import run as train
 
 
-class Progress:
+class ProgressDisplay:
     """Shows progress on stderr while its ``with`` block runs."""
 
     def __init__(self) -> None:

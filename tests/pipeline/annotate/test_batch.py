@@ -12,7 +12,7 @@ from aiohttp import web
 
 from batch_server import BatchServer, End, refused, says, troubled
 from distilwhy.cli.describe import describe_batches, describe_estimate
-from distilwhy.cli.progress import Progress as ShownProgress
+from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.recorder import Progress
@@ -169,7 +169,7 @@ def test_it_need_not_be_waited_for(opened, server: BatchServer):
 def test_what_is_said_of_batches(opened, server: BatchServer, monkeypatch, capsys):
     monkeypatch.setattr("distilwhy.pipeline.annotate.transports.batch_submission.MOST_REQUESTS", 15)
     monkeypatch.setattr("distilwhy.cli.screen.PLAIN_LINE_EVERY_S", 0)
-    with ShownProgress() as progress:
+    with ProgressDisplay() as progress:
         annotate(opened(), watch=progress.annotation)
     assert capsys.readouterr().err.splitlines() == [
         "teacher: 0/20  0 from ledger",

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import many
 from distilwhy.cli.confirm import confirm_offers, describe_offer
-from distilwhy.cli.progress import Progress
+from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.core.task import Example
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.coverage import spread_rows
@@ -151,10 +151,10 @@ def test_an_offer_in_words(opened, endpoint: Endpoint):
 
 
 def test_without_a_terminal_a_good_sample_is_accepted_and_paying_again_is_not(opened, capsys):
-    agree = confirm_offers(Progress(), "EUR", yes=False)
+    agree = confirm_offers(ProgressDisplay(), "EUR", yes=False)
     annotate(opened(), agree=agree)
     assert capsys.readouterr().err.startswith("First 16 answers")
     changed = opened({"task.instruction": "Sort it well."})
     with pytest.raises(BudgetError, match=r"would pay again for 60 rows .* give --yes to agree"):
         annotate(changed, agree=agree)
-    assert annotate(changed, agree=confirm_offers(Progress(), "EUR", yes=True)).answered
+    assert annotate(changed, agree=confirm_offers(ProgressDisplay(), "EUR", yes=True)).answered
