@@ -38,9 +38,9 @@ from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.store.ledger import open_ledger
-from distilwhy.teachers.base import Reply
+from distilwhy.teachers.base import CallResult
 from distilwhy.teachers.local.generate import Generator, Opening, Written, open_generator
-from distilwhy.teachers.local.teacher import AHEAD, LocalTeacher
+from distilwhy.teachers.local.teacher import BATCHES_AHEAD, LocalTeacher
 
 WORDS = 300
 TOKENS = 12
@@ -229,7 +229,7 @@ def prompts(count: int) -> list[Prompt]:
     return [Prompt(str(i), PromptPrefix(()), "w2 w3 " * (i * 7 % 30)) for i in range(count)]
 
 
-async def ask_all(teacher: LocalTeacher, asked: Sequence[Prompt]) -> list[Reply]:
+async def ask_all(teacher: LocalTeacher, asked: Sequence[Prompt]) -> list[CallResult]:
     async with teacher:
         return await asyncio.gather(*(teacher.ask(prompt) for prompt in asked))
 
@@ -248,8 +248,8 @@ def test_batches_are_of_like_lengths(noise: Path, monkeypatch):
     assert [len(batch) for batch in batches] == [8, 8, 8, 6]
     lengths = [length for batch in batches for length in batch]
     assert lengths == sorted(lengths, reverse=True)
-    assert teacher.concurrency == AHEAD * 8
-    said = [reply.said for reply in replies]
+    assert teacher.concurrency == BATCHES_AHEAD * 8
+    said = [reply.completion for reply in replies]
     assert sorted(one.input_tokens for one in said) == sorted(lengths)
     assert {(one.output_tokens, one.finish_reason, one.model) for one in said} == {
         (2, "length", "noise")
@@ -263,10 +263,10 @@ def test_the_model_is_kept_until_it_is_released(noise: Path, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr("distilwhy.teachers.local.generate.AutoModelForCausalLM", None)
         again = asyncio.run(ask_all(teacher, prompts(2)))
-        assert [reply.said for reply in again] == [reply.said for reply in first]
-        assert teacher._writer is not None
-        model = weakref.ref(teacher._writer._model)
-        teacher.release()
+        assert [reply.completion for reply in again] == [reply.completion for reply in first]
+        assert teacher._generator is not None
+        model = weakref.ref(teacher._generator._model)
+        teacher.close()
         assert model() is None
         with pytest.raises(TeacherError, match="cannot be loaded"):
             asyncio.run(ask_all(teacher, prompts(2)))
