@@ -10,7 +10,6 @@ from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.wording import count, counted
 from distilwhy.errors import BudgetError
-from distilwhy.pipeline.annotate.budget import Spending
 from distilwhy.pipeline.annotate.gate import Sample
 from distilwhy.pipeline.annotate.run import Agree, Offer
 

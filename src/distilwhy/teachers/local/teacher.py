@@ -125,25 +125,25 @@ class LocalTeacher(Teacher):
 
     async def _answer(self, generator: "Generator", requests: Sequence[_Request]) -> None:
         """Answer one batch; an error is raised in the tasks that wait for it."""
-        from distilwhy.teachers.local.generate import Opening
+        from distilwhy.teachers.local.generate import EncodedPrompt
 
-        openings = [Opening(request.ids, request.seed) for request in requests]
+        prompts = [EncodedPrompt(request.ids, request.seed) for request in requests]
         started = time.monotonic()
         loop = asyncio.get_running_loop()
         try:
-            written = await loop.run_in_executor(self._thread, generator.write, openings)
+            found = await loop.run_in_executor(self._thread, generator.generate, prompts)
         except Exception as error:  # noqa: BLE001
             for request in requests:
                 if not request.result.done():
                     request.result.set_exception(error)
             return
         share = (time.monotonic() - started) / len(requests)
-        for request, found in zip(requests, written, strict=True):
+        for request, continuation in zip(requests, found, strict=True):
             completion = Completion(
-                found.text,
-                finish_reason="stop" if found.ended else "length",
+                continuation.text,
+                finish_reason="stop" if continuation.ended else "length",
                 input_tokens=len(request.ids),
-                output_tokens=found.tokens,
+                output_tokens=continuation.tokens,
                 model=self._config.model,
             )
             if not request.result.done():
