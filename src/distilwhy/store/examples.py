@@ -48,9 +48,13 @@ class ExamplesOnDisk(Sequence[Example]):
     def __getitem__(self, index: slice) -> list[Example]: ...
 
     def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, int) and index >= 0:
+            for example in islice(self, index, None):
+                return example
+            raise IndexError(f"no row {index}")
         places = range(len(self))[index]
         if isinstance(places, int):
-            return next(islice(self, places, None))
+            return self[places]
         picked = np.zeros(len(self), bool)
         picked[places] = True
         found = list(self.where(picked))
