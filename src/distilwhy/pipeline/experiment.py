@@ -23,9 +23,9 @@ from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.checks import check_experiment
 from distilwhy.pipeline.task import build_task, read_task
-from distilwhy.store.examples import open_examples, pick
+from distilwhy.store.examples_on_disk import open_examples, pick
 from distilwhy.store.files import publish_arrays, publish_text, read_arrays
-from distilwhy.store.records import HubSplit, Source
+from distilwhy.store.rows import HubSplit, Source
 from distilwhy.store.run_folder import ASIDE, RunFolder
 from distilwhy.students.settings import SCRATCH
 
