@@ -296,7 +296,7 @@ BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
         ({}, LLAMA | {"family": "seq2seq"}, "is a llama, of the family 'causal'; it cannot be"),
         (ALIKE, BERT | {"family": "seq2seq", "max_input_tokens": 64}, "cannot be told apart"),
         ({}, {"model": "empty"}, "cannot be loaded"),
-        ({}, {"model": "./nowhere"}, "'./nowhere' is no folder; check the path (it is relative"),
+        ({}, {"model": "./nowhere"}, "'./nowhere' is not a folder; check the path (it is relative"),
     ],
 )
 def test_a_student_that_cannot_be_made_is_refused_before_anything_is_paid(
