@@ -23,9 +23,11 @@ from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig
 from distilwhy.core.method import METHODS, Place, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, Task, Wording
+from distilwhy.students.batch import to_device
+from distilwhy.students.encoding import DrawnRow, Truncator
 from distilwhy.students.families.causal import CausalNetwork
 from distilwhy.students.families.tokenizer import train_tokenizer
-from distilwhy.students.network import DrawnRow, Lengths, StudentSpec, move
+from distilwhy.students.spec import StudentSpec
 
 KINDS = ("damage", "question", "very high praise")
 RATIONALES = ("Something is broken.", "They ask 12 things.", "They are glad,\nand say so.")
@@ -77,7 +79,7 @@ CONFIGS: dict[str, Any] = {
 }
 
 
-def make_brief(
+def make_spec(
     place: Place = "apart", limits: StudentConfig = LIMITS, **changes: Any
 ) -> StudentSpec:
     return StudentSpec(TASK, METHODS[PLACES[place]], limits, **changes)
@@ -95,7 +97,7 @@ def make_tokenizer(template: str | None = None) -> Any:
 
 
 def make_network(
-    kind: str = "llama", brief: StudentSpec | None = None, **changes: Any
+    kind: str = "llama", spec: StudentSpec | None = None, **changes: Any
 ) -> CausalNetwork:
     """A small random network whose weights are large enough for its logits to differ."""
     torch.manual_seed(0)
@@ -104,7 +106,7 @@ def make_network(
         if weight.dim() == 2 and "A_log" not in name:
             torch.nn.init.normal_(weight, std=0.2)
     tokenizer = make_tokenizer(changes.get("template"))
-    network = CausalNetwork(model, tokenizer, brief or make_brief()).eval()
+    network = CausalNetwork(model, tokenizer, spec or make_spec()).eval()
     network.pools = True
     return network
 
@@ -120,8 +122,8 @@ def make_row(number: int, place: Place = "apart") -> TrainingRow:
 
 
 def draw(network: CausalNetwork, rows: Sequence[TrainingRow]) -> list[DrawnRow]:
-    lengths = Lengths(network.brief.limits)
-    encoded = [network.encode(row, lengths) for row in rows]
+    truncator = Truncator(network.spec.config)
+    encoded = [network.encode(row, truncator) for row in rows]
     return [DrawnRow(row, row.variants[0]) for row in encoded]
 
 
@@ -130,7 +132,7 @@ def fit(
 ) -> list[float]:
     """The losses on the way."""
     drawn = draw(network, rows)
-    batch = move(network.collate(drawn), network.device)
+    batch = to_device(network.collate(drawn), network.device)
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=lr)
     network.train()

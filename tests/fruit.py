@@ -5,9 +5,7 @@ from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, Task, Wording
 from distilwhy.students.load import build_network
-from distilwhy.students.network import (
-    StudentSpec,
-)
+from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
 
 COLOURS = {"apple": "red", "lemon": "yellow", "lime": "green", "plum": "blue"}
@@ -43,8 +41,8 @@ def fruit_examples() -> list[Example]:
 
 def new_student(seed: int = 0, *, two_passes: bool = False) -> Student:
     texts = [text for row in fruit_rows() for text in (row.source, row.targets[1].text)]
-    brief = StudentSpec(TASK, METHODS["step-by-step"], LIMITS, two_passes)
-    return Student(build_network(brief, texts, seed))
+    spec = StudentSpec(TASK, METHODS["step-by-step"], LIMITS, two_passes)
+    return Student(build_network(spec, texts, seed))
 
 
 class Killed(Exception):

@@ -15,9 +15,9 @@ from causal import (
     LORA,
     draw,
     fit,
-    make_brief,
     make_network,
     make_row,
+    make_spec,
 )
 from distilwhy.config import LoraConfig
 from distilwhy.errors import StudentError
@@ -29,7 +29,7 @@ from distilwhy.students.student import Student
 def adapted(kind: str, folder: Path, lora: LoraConfig = LORA) -> CausalNetwork:
     make_network(kind, template=CHAT).save(folder / "pretrained")
     limits = LIMITS.model_copy(update={"model": str(folder / "pretrained"), "lora": lora})
-    network = build_network(make_brief(limits=limits), [], seed=0)
+    network = build_network(make_spec(limits=limits), [], seed=0)
     assert isinstance(network, CausalNetwork)
     return network.eval()
 
@@ -105,7 +105,7 @@ def test_adapters_need_peft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         lambda name: None if name == "peft" else find_spec(name),
     )
     with pytest.raises(StudentError, match=r"needs peft.*pip install 'distilwhy\[lora\]'"):
-        build_network(make_brief(limits=limits), [], seed=0)
+        build_network(make_spec(limits=limits), [], seed=0)
 
 
 def test_four_bits_need_a_gpu_and_bitsandbytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -21,25 +21,28 @@ from causal import (
     TEXTS,
     draw,
     fit,
-    make_brief,
     make_network,
     make_row,
+    make_spec,
     make_tokenizer,
 )
 from distilwhy.core.method import METHODS, Place, TargetTask
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example
-from distilwhy.students.families.causal import CausalNetwork, scratch_causal, spell_by_words
-from distilwhy.students.families.prefix_sharing import fork_mask
+from distilwhy.students.batch import to_device
+from distilwhy.students.encoding import DrawnRow, Truncator
+from distilwhy.students.families.causal import CausalNetwork, scratch_causal, word_codec
+from distilwhy.students.families.prefix_sharing import segment_mask
 from distilwhy.students.load import build_network
-from distilwhy.students.network import DrawnRow, Lengths, TaskOutput, Written, move
+from distilwhy.students.logits import TaskOutput
+from distilwhy.students.network import Generated
 from distilwhy.students.student import Student
 
 FORKING = ("llama", "qwen2", "qwen3", "gpt2", "granite", "gemma2")
 
 
 def outputs(network: CausalNetwork, drawn: Sequence[DrawnRow]) -> dict[TargetTask, TaskOutput]:
-    batch = move(network.collate(drawn), network.device)
+    batch = to_device(network.collate(drawn), network.device)
     return {output.task: output for output in network(batch)}
 
 
@@ -61,7 +64,7 @@ def test_a_branch_has_the_loss_it_has_alone_after_the_prompt(kind: str):
     network = make_network(kind)
     drawn = draw(network, [make_row(i) for i in range(3)])
     batch = network.collate(drawn)
-    assert batch.forked
+    assert batch.is_shared
     assert len(batch.ids) == 3
     found = {output.task: output for output in network(batch)}
     for index, task in enumerate(("label", "rationale")):
@@ -107,7 +110,7 @@ def test_a_model_that_cannot_fork_gets_a_sequence_for_each_target(kind: str):
     drawn = draw(network, [make_row(0), make_row(1)])
     batch = network.collate(drawn)
     assert network.training
-    assert not batch.forked
+    assert not batch.is_shared
     assert len(batch.ids) == 4
     network.eval()
     found = {output.task: output for output in network(batch)}
@@ -118,7 +121,7 @@ def test_a_model_that_cannot_fork_gets_a_sequence_for_each_target(kind: str):
 
 
 def test_the_mask_by_hand():
-    mask = fork_mask(torch.tensor([[0, 0, 1, 1, 2, -1]]), torch.float32)
+    mask = segment_mask(torch.tensor([[0, 0, 1, 1, 2, -1]]), torch.float32)
     seen = (mask[0, 0] == 0).int().tolist()
     assert seen == [
         [1, 0, 0, 0, 0, 0],
@@ -140,10 +143,10 @@ def test_a_batch_by_hand():
     batch = network.collate([DrawnRow(row, (label, why))])
     assert batch.ids.tolist() == [[20, 21, 30, 31, 40, 41, 42]]
     assert batch.positions.tolist() == [[0, 1, 2, 3, 2, 3, 4]]
-    assert batch.branches.tolist() == [[0, 0, 1, 1, 2, 2, 2]]
+    assert batch.segments.tolist() == [[0, 0, 1, 1, 2, 2, 2]]
     first, second = batch.targets
-    assert (first.places.tolist(), first.labels.tolist()) == ([[2, 3]], [[31, 1]])
-    assert (second.places.tolist(), second.labels.tolist()) == ([[5, 6]], [[42, 1]])
+    assert (first.columns.tolist(), first.labels.tolist()) == ([[2, 3]], [[31, 1]])
+    assert (second.columns.tolist(), second.labels.tolist()) == ([[5, 6]], [[42, 1]])
     ids = torch.tensor([[20, 21, 40, 41, 42]])
     logits = network.model(ids).logits[0, -2:]
     found = {output.task: output for output in network(batch)}["rationale"]
@@ -173,10 +176,10 @@ def test_logits_are_pooled_where_that_is_asked_for_alone():
 
 
 def test_each_task_has_a_pass_of_its_own():
-    network = make_network(brief=make_brief(two_passes=True))
+    network = make_network(spec=make_spec(two_passes=True))
     drawn = draw(network, [make_row(0), make_row(1)])
     batch = network.collate(drawn)
-    assert (len(batch.ids), batch.forked) == (4, False)
+    assert (len(batch.ids), batch.is_shared) == (4, False)
     texts = network.tokenizer.batch_decode(batch.ids)
     assert texts[0].startswith("predict: The swing broke.\nAnswer: damage")
     assert texts[1].startswith("explain: The swing broke.\nRationale: Something")
@@ -213,16 +216,16 @@ def test_a_source_is_the_users_turn_of_the_chat_template():
 
 def test_what_is_cut_is_the_text_and_not_the_template():
     network = make_network(
-        template=CHAT, brief=make_brief(limits=LIMITS.model_copy(update={"max_input_tokens": 40}))
+        template=CHAT, spec=make_spec(limits=LIMITS.model_copy(update={"max_input_tokens": 40}))
     )
-    lengths = Lengths(network.brief.limits)
+    truncator = Truncator(network.spec.config)
     row = replace(make_row(0), source="broken swings " * 40)
-    (source,) = network.encode(row, lengths).sources
+    (source,) = network.encode(row, truncator).sources
     text = network.tokenizer.decode(source)
     assert len(source) == 40
     assert text.startswith("[user] broken swings")
     assert text.endswith("\n[assistant]\n")
-    cut = lengths.truncation()["input"]
+    cut = truncator.counts()["input"]
     assert (cut.cut, cut.texts, cut.limit) == (1, 1, 40)
     assert cut.longest > 40
 
@@ -233,17 +236,17 @@ def test_what_is_spelt_is_read_again(place: Place, prepends: bool):
     tokenizer = (
         scratch_causal(LIMITS, [*TEXTS, *RATIONALES, *KINDS])[1] if prepends else make_tokenizer()
     )
-    spelling = spell_by_words(tokenizer)
-    assert spelling.space == ("" if prepends else " ")
-    assert tokenizer.decode(spelling.label) == "\nAnswer:"
-    assert tokenizer.decode(spelling.rationale) == "\nRationale:"
+    codec = word_codec(tokenizer)
+    assert codec.space == ("" if prepends else " ")
+    assert tokenizer.decode(codec.label_marker) == "\nAnswer:"
+    assert tokenizer.decode(codec.rationale_marker) == "\nRationale:"
     for number in range(3):
         target = make_row(number, place).targets[0]
-        *ids, end = spelling.spell(target, Lengths(LIMITS))
+        *ids, end = codec.encode(target, Truncator(LIMITS))
         assert end == tokenizer.eos_token_id
         why = RATIONALES[number] if place in ("before", "after") else ""
-        assert spelling.read("label", METHODS[PLACES[place]], ids) == Written(KINDS[number], why)
-        text = tokenizer.decode([*spelling.label, *spelling.ids(KINDS[number])])
+        assert codec.decode("label", METHODS[PLACES[place]], ids) == Generated(KINDS[number], why)
+        text = tokenizer.decode([*codec.label_marker, *codec.ids(KINDS[number])])
         assert text == f"\nAnswer: {KINDS[number]}"
 
 
@@ -258,41 +261,41 @@ def test_a_task_is_opened_as_its_words_are_spelt_there(template: str | None):
 
 
 def test_who_would_end_without_a_label_begins_it():
-    network = make_network(brief=make_brief("before"))
+    network = make_network(spec=make_spec("before"))
     end = network.tokenizer.eos_token_id
     ends = torch.nn.functional.one_hot(torch.tensor(end), 400) * 1e4
     network.model.get_output_embeddings().register_forward_hook(
         lambda layer, given, made: made + ends
     )
-    written = network.write("label", EXAMPLES)
+    written = network.generate("label", EXAMPLES)
     assert all(one.label in KINDS and not one.rationale for one in written)
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_a_choice_is_always_one_of_the_choices(kind: str, place: Place):
-    network = make_network(kind, make_brief(place))
+    network = make_network(kind, make_spec(place))
     options = ("one", "two", "two and a half")
     given = [*EXAMPLES, Example("3", "Which?", options)]
-    labels = [written.label for written in network.write("label", given)]
+    labels = [written.label for written in network.generate("label", given)]
     assert set(labels[:3]) <= set(KINDS)
     assert labels[3] in options
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "bloom"])
 def test_answers_do_not_depend_on_what_is_answered_beside_them(kind: str):
-    network = make_network(kind, replace(make_brief(), task=replace(TASK, answer=Answer("text"))))
+    network = make_network(kind, replace(make_spec(), task=replace(TASK, answer=Answer("text"))))
     for task in ("label", "rationale"):
-        together = network.write(task, EXAMPLES)
-        assert together == [network.write(task, [example])[0] for example in EXAMPLES]
+        together = network.generate(task, EXAMPLES)
+        assert together == [network.generate(task, [example])[0] for example in EXAMPLES]
 
 
 def test_a_label_costs_no_rationale():
-    network = make_network(brief=make_brief("after"))
+    network = make_network(spec=make_spec("after"))
     steps = []
     network.model.register_forward_hook(lambda *_: steps.append(1))
-    network.write("label", EXAMPLES)
-    longest = max(len(network._spelling.ids(kind)) for kind in KINDS)
+    network.generate("label", EXAMPLES)
+    longest = max(len(network.codec.ids(kind)) for kind in KINDS)
     assert len(steps) <= longest + 1
 
 
@@ -301,7 +304,7 @@ def test_a_label_costs_no_rationale():
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_student_from_scratch_learns_is_saved_and_answers_the_same(place: Place, tmp_path: Path):
-    network = build_network(make_brief(place), [*TEXTS, *RATIONALES, *KINDS], seed=0)
+    network = build_network(make_spec(place), [*TEXTS, *RATIONALES, *KINDS], seed=0)
     assert isinstance(network, CausalNetwork)
     rows = [make_row(i, place) for i in range(3)]
     examples = [Example(str(i), row.source) for i, row in enumerate(rows)]
@@ -322,10 +325,10 @@ def test_a_pretrained_student_learns_both_tasks(kind: str, tmp_path: Path):
     made = make_network(kind, template=CHAT)
     made.save(tmp_path / "pretrained")
     limits = LIMITS.model_copy(update={"model": str(tmp_path / "pretrained"), "family": "auto"})
-    network = build_network(make_brief(limits=limits), [], seed=0)
+    network = build_network(make_spec(limits=limits), [], seed=0)
     assert fit(network, [make_row(i) for i in range(3)])[-1] < 0.1
-    assert [w.label for w in network.write("label", EXAMPLES)] == list(KINDS)
-    assert [w.rationale for w in network.write("rationale", EXAMPLES)] == list(RATIONALES)
+    assert [w.label for w in network.generate("label", EXAMPLES)] == list(KINDS)
+    assert [w.rationale for w in network.generate("rationale", EXAMPLES)] == list(RATIONALES)
 
 
 def test_plain_transformers_answers_as_the_student_does(tmp_path: Path):
@@ -354,16 +357,16 @@ def test_a_tokenizer_whose_padding_the_model_never_saw_pads_with_its_end():
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     model = AutoModelForCausalLM.from_config(CONFIGS["llama"]())
     assert tokenizer.pad_token_id >= model.get_input_embeddings().num_embeddings
-    network = CausalNetwork(model, tokenizer, make_brief()).eval()
+    network = CausalNetwork(model, tokenizer, make_spec()).eval()
     assert network.tokenizer.pad_token == network.tokenizer.eos_token
-    assert all(written.label in KINDS for written in network.write("label", EXAMPLES))
+    assert all(written.label in KINDS for written in network.generate("label", EXAMPLES))
 
 
 def test_a_tokenizer_without_padding_pads_with_its_end():
     tokenizer = make_tokenizer()
     tokenizer.pad_token = None
     network = CausalNetwork(
-        AutoModelForCausalLM.from_config(CONFIGS["gpt2"]()), tokenizer, make_brief()
+        AutoModelForCausalLM.from_config(CONFIGS["gpt2"]()), tokenizer, make_spec()
     )
     assert tokenizer.pad_token_id == tokenizer.eos_token_id == 1
     network.eval()

@@ -9,10 +9,11 @@ from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, Task, Wording
 from distilwhy.students.load import build_network
-from distilwhy.students.network import Network, StudentSpec
+from distilwhy.students.network import Network
+from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
 from distilwhy.students.training.loop import train
-from encoders import FIXED, LABELS, LIMITS, OWN, brief, scratch
+from encoders import FIXED, LABELS, LIMITS, OWN, make_spec, scratch
 from encoders import pretrained as save_encoder
 
 ONE_STEP = TrainingConfig(
@@ -77,7 +78,7 @@ def test_of_a_warm_started_decoder_what_the_encoder_did_not_bring(tmp_path: Path
 
 
 def test_nothing_is_fresh_where_all_is_new_or_all_is_given(tmp_path: Path):
-    assert not scratch(brief()).fresh
+    assert not scratch(make_spec()).fresh
     own = build(save_encoder("bert", tmp_path / "pretrained"), OWN)
     assert {name.split(".")[0] for name in own.fresh} == {"decoder"}
     folder = tmp_path / "student"

@@ -22,7 +22,7 @@ from distilwhy.errors import StudentError
 from distilwhy.students.families.seq2seq import Seq2SeqNetwork
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN, train_tokenizer
 from distilwhy.students.load import build_network
-from distilwhy.students.network import StudentSpec
+from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
 from encoders import pretrained as save_encoder
 from pretrained import TEXTS, save_bert, save_pretrained
@@ -35,17 +35,17 @@ CHOICE = Task("", Wording("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks
 TEXT = Task("", Wording("{{ x }}"), Answer("text"))
 
 
-def brief(task: Task, method: str, limits: StudentConfig = LIMITS) -> StudentSpec:
+def make_spec(task: Task, method: str, limits: StudentConfig = LIMITS) -> StudentSpec:
     return StudentSpec(task, METHODS[method], limits)
 
 
 def scratch(task: Task = CHOICE, method: str = "step-by-step", seed: int = 0) -> Student:
-    return Student(build_network(brief(task, method), TEXTS, seed).eval())
+    return Student(build_network(make_spec(task, method), TEXTS, seed).eval())
 
 
 def pretrained(folder: Path | str, task: Task = TEXT, **limits: object) -> Student:
     wanted = LIMITS.model_copy(update={"model": str(folder), **limits})
-    return Student(build_network(brief(task, "step-by-step", wanted), [], 0).eval())
+    return Student(build_network(make_spec(task, "step-by-step", wanted), [], 0).eval())
 
 
 def test_the_scratch_tokenizer_gives_any_text_back():
@@ -85,7 +85,7 @@ def test_a_choice_that_is_longer_than_labels_may_be_is_not_cut(method: str, fami
     labels = tuple(f"the very same beginning, and then {end}" for end in ("one", "two"))
     limits = LIMITS.model_copy(update={"family": family, "max_label_tokens": 3})
     task = Task("", Wording("{{ x }}"), Answer("choice", labels))
-    student = Student(build_network(brief(task, method, limits), TEXTS, 0).eval())
+    student = Student(build_network(make_spec(task, method, limits), TEXTS, 0).eval())
     found = student.predict([Example(str(i), text) for i, text in enumerate(TEXTS)])
     assert {prediction.label for prediction in found} <= set(labels)
 
@@ -98,14 +98,14 @@ def test_a_choice_is_known_whatever_its_tokenizer_makes_of_it(tmp_path: Path, me
     """WordPiece gives ``not _ entailment`` back for ``not_entailment``, or [UNK] for C++."""
     task = Task("", Wording("{{ x }}"), Answer("choice", SPLIT))
     limits = LIMITS.model_copy(update={"model": str(save_bert(tmp_path)), "family": "seq2seq"})
-    network = build_network(brief(task, method, limits), [], 0).eval()
+    network = build_network(make_spec(task, method, limits), [], 0).eval()
     assert isinstance(network, Seq2SeqNetwork)
-    spelling, place = network._spelling, METHODS[method]
-    menu = spelling.menu(place, SPLIT)
-    assert list(menu.choices.values()) == list(SPLIT)
-    for ids, choice in menu.choices.items():
-        before = [*spelling.lead, *spelling.label] if place.place == "before" else []
-        assert spelling.read("label", place, [*before, *ids], menu.choices).label == choice
+    codec, place = network.codec, METHODS[method]
+    allowed = codec.allowed_labels(place, SPLIT)
+    assert list(allowed.choices.values()) == list(SPLIT)
+    for ids, choice in allowed.choices.items():
+        before = [*codec.prefix, *codec.label_marker] if place.place == "before" else []
+        assert codec.decode("label", place, [*before, *ids], allowed.choices).label == choice
     found = Student(network).predict([Example(str(i), text) for i, text in enumerate(TEXTS)])
     assert {prediction.label for prediction in found} <= set(SPLIT)
 
@@ -114,10 +114,10 @@ def test_choices_that_are_written_alike_are_refused(tmp_path: Path):
     labels = Task("", Wording("{{ x }}"), Answer("choice", ("½", "¼")))
     own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
     save_bert(tmp_path)
-    with pytest.raises(StudentError, match="'½' and '¼' cannot be told apart by this model's tok"):
+    with pytest.raises(StudentError, match="'½' and '¼' are the same to this model's tok"):
         pretrained(tmp_path, labels, family="seq2seq")
     student = pretrained(tmp_path, own, family="seq2seq")
-    with pytest.raises(StudentError, match="'½' and '¼' cannot be told apart by this model's tok"):
+    with pytest.raises(StudentError, match="'½' and '¼' are the same to this model's tok"):
         student.predict([Example("1", "the router", ("½", "¼"))])
     [found] = student.predict([Example("1", "the router", ("Calls", "calls"))])
     assert found.label == "Calls"
@@ -127,7 +127,7 @@ def test_choices_that_are_written_alike_are_refused(tmp_path: Path):
 def test_a_row_without_options_of_its_own_is_refused(family: str):
     own = Task("", Wording("{{ x }}", options="among"), Answer("choice"))
     limits = LIMITS.model_copy(update={"family": family})
-    student = Student(build_network(brief(own, "finetune", limits), TEXTS, 0).eval())
+    student = Student(build_network(make_spec(own, "finetune", limits), TEXTS, 0).eval())
     with pytest.raises(StudentError, match=r"'text' has none; give --file .* the field 'among'"):
         student.predict([Example("1", "x", ("a", "b")), Example("text", "x")])
 
@@ -138,8 +138,10 @@ def test_options_of_several_lines_are_written_whole():
     found = scratch(own, "label-then-rationale").predict(examples)
     assert {prediction.label for prediction in found} <= {"a\nb", "b\nc"}
     limits = LIMITS.model_copy(update={"family": "causal"})
-    student = Student(build_network(brief(own, "label-then-rationale", limits), TEXTS, 0).eval())
-    with pytest.raises(StudentError, match=r"'a\\nb' holds what ends a label .* on one line"):
+    student = Student(
+        build_network(make_spec(own, "label-then-rationale", limits), TEXTS, 0).eval()
+    )
+    with pytest.raises(StudentError, match=r"'a\\nb' contains what ends a label .* on one line"):
         student.predict(examples)
 
 
@@ -151,7 +153,7 @@ def test_predictions_do_not_depend_on_their_company():
 
 
 def test_a_student_without_rationales_says_so():
-    with pytest.raises(StudentError, match="'finetune', which teaches no rationales"):
+    with pytest.raises(StudentError, match="'finetune', which trains no rationales"):
         scratch(method="finetune").predict([Example("1", "x")], explain=True)
 
 
@@ -191,8 +193,8 @@ def test_a_pretrained_model_gets_our_tokens(tmp_path: Path):
     assert isinstance(network, Seq2SeqNetwork)
     tokens = network.tokenizer.convert_tokens_to_ids([LABEL_TOKEN, RATIONALE_TOKEN])
     assert len({*tokens, network.tokenizer.unk_token_id}) == 3
-    assert network._opens("rationale") == tokens[1]
-    assert network._opens("label") == end
+    assert network.decoder_start("rationale") == tokens[1]
+    assert network.decoder_start("label") == end
     embeddings = network.model.get_input_embeddings().num_embeddings
     assert embeddings >= len(network.tokenizer)
 
@@ -282,7 +284,7 @@ def test_positions_have_no_end_where_they_are_relative(tmp_path: Path):
 @pytest.mark.parametrize("kind", ["distilbert", "deberta", "modernbert"])
 def test_an_encoder_of_which_there_is_no_decoder_is_refused(kind: str, tmp_path: Path):
     folder = save_encoder(kind, tmp_path)
-    with pytest.raises(StudentError, match=r"no decoder; .* take a BERT, RoBERTa, ELECTRA or Mini"):
+    with pytest.raises(StudentError, match=r"no decoder; .* use a BERT, RoBERTa, ELECTRA or Mini"):
         pretrained(folder, family="seq2seq")
 
 
@@ -321,7 +323,7 @@ def test_an_error_without_words_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 def test_rows_are_asked_about_without_their_gold_and_long_ones_counted(family: str, tmp_path: Path):
     task = Task("", Wording("{{ x }}", gold="y"), CHOICE.answer)
     limits = LIMITS.model_copy(update={"family": family, "max_input_tokens": 20})
-    saved = Student(build_network(brief(task, "finetune", limits), TEXTS, 0).eval())
+    saved = Student(build_network(make_spec(task, "finetune", limits), TEXTS, 0).eval())
     (tmp_path / "student").mkdir()
     saved.save(tmp_path / "student")
     rows = [{"x": "short", "y": "no such label"}, {"x": "A long one. " * 20}]
@@ -337,7 +339,7 @@ def test_rows_are_asked_about_without_their_gold_and_long_ones_counted(family: s
 def test_a_row_with_options_that_do_not_go_is_named():
     own = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
     limits = LIMITS.model_copy(update={"family": "encoder"})
-    student = Student(build_network(brief(own, "finetune", limits), TEXTS, 0).eval())
+    student = Student(build_network(make_spec(own, "finetune", limits), TEXTS, 0).eval())
     rows = [Example("fine", "x", ("a", "b")), Example("much", "x", ("router " * 90, "b"))]
     for ask in (student.predict, student.network.check_rows):
         with pytest.raises(StudentError, match=r"^row 'much': its options are \d+ tokens long"):
@@ -351,5 +353,5 @@ def test_a_folder_without_a_student_is_refused(tmp_path: Path):
 
 def test_a_width_that_the_heads_do_not_divide_is_refused():
     limits = StudentConfig(scratch=ScratchConfig(width=10, heads=4, vocabulary=400))
-    with pytest.raises(StudentError, match="width 10 does not divide by its 4 heads"):
-        build_network(brief(TEXT, "finetune", limits), TEXTS, 0)
+    with pytest.raises(StudentError, match="width 10 is not divisible by its 4 heads"):
+        build_network(make_spec(TEXT, "finetune", limits), TEXTS, 0)

@@ -14,27 +14,21 @@ from distilwhy.core.task import Example, Task, Wording
 from distilwhy.core.training_summary import Evaluation
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_precision
+from distilwhy.students.encoding import DrawnRow, EncodedRow, EncodedTarget, Truncator
 from distilwhy.students.load import build_network
-from distilwhy.students.network import (
-    DrawnRow,
-    EncodedRow,
-    EncodedTarget,
-    Lengths,
-    StudentSpec,
-    TaskOutput,
-    pooled_logits,
-    target_losses,
-)
+from distilwhy.students.logits import TaskOutput, pooled_logits, target_losses
+from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
-from distilwhy.students.training.loop import learning_rate, train
-from distilwhy.students.training.loss import Losses, Objective, agreement, staged_factor
-from distilwhy.students.training.sampler import BatchOrder, split
+from distilwhy.students.training.loop import train
+from distilwhy.students.training.loss import Losses, WeightedLoss, agreement, staged_factor
+from distilwhy.students.training.optimizer import learning_rate
+from distilwhy.students.training.sampler import BatchOrder, split_batch
 from fruit import COLOURS, LIMITS, TASK, TRAINING, Killed, fruit_examples, fruit_rows, new_student
 
 
 def encode(student: Student, rows: list[TrainingRow]) -> list[EncodedRow]:
-    lengths = Lengths(student.brief.limits)
-    return [student.network.encode(row, lengths) for row in rows]
+    truncator = Truncator(student.spec.config)
+    return [student.network.encode(row, truncator) for row in rows]
 
 
 def measure(
@@ -42,7 +36,7 @@ def measure(
 ) -> tuple[Losses, dict[str, float]]:
     """The losses of rows as one batch without dropout, and the mean loss of each task."""
     drawn = [DrawnRow(row, row.variants[0]) for row in encode(student, rows)]
-    objective = Objective(student.network, TRAINING.model_copy(update=training)).eval()
+    objective = WeightedLoss(student.network, TRAINING.model_copy(update=training)).eval()
     losses = objective(student.network.collate(drawn), factor, len(rows), 1.0)
     return losses, {task: (s[0] / s[1]).item() for task, s in losses.sums.items()}
 
@@ -106,8 +100,8 @@ def test_the_papers_prefixes_name_the_task_before_the_source():
 @pytest.mark.parametrize("method", ["rationale-then-label", "label-then-rationale"])
 def test_one_sequence_is_asked_for_as_it_was_learnt(family: str, method: str):
     limits = LIMITS.model_copy(update={"family": family})
-    brief = StudentSpec(TASK, METHODS[method], limits, two_passes=True)
-    student = Student(build_network(brief, ["predict: explain: 1 of plum"], 0).eval())
+    spec = StudentSpec(TASK, METHODS[method], limits, two_passes=True)
+    student = Student(build_network(spec, ["predict: explain: 1 of plum"], 0).eval())
     told = {"before": "it is"} if method == "rationale-then-label" else {"after": "it is"}
     [row] = encode(student, [TrainingRow("plum", (Target("label", "blue", **told),))])
     learnt = row.sources[row.variants[0][0].source]
@@ -153,7 +147,7 @@ def test_uncertainty_by_hand():
     student, rows = new_student(), fruit_rows()[:4]
     drawn = [DrawnRow(row, row.variants[0]) for row in encode(student, rows)]
     config = TRAINING.model_copy(update={"weighting": "uncertainty"})
-    objective = Objective(student.network, config).eval()
+    objective = WeightedLoss(student.network, config).eval()
     batch = student.network.collate(drawn)
     plain, means = measure(student, rows)
     losses = objective(batch, 1.0, 4, 1.0)
@@ -217,12 +211,12 @@ def test_pooled_logits_by_hand():
 
 def test_truncation_is_counted_and_keeps_the_end():
     student = new_student()
-    lengths = Lengths(LIMITS.model_copy(update={"max_rationale_tokens": 2}))
-    [first, *_] = [student.network.encode(row, lengths) for row in fruit_rows()[:4]]
+    truncator = Truncator(LIMITS.model_copy(update={"max_rationale_tokens": 2}))
+    [first, *_] = [student.network.encode(row, truncator) for row in fruit_rows()[:4]]
     ids = first.variants[0][1].ids
     assert len(ids) == 3
     assert ids[-1] == student.network.tokenizer.eos_token_id
-    found = lengths.truncation()
+    found = truncator.counts()
     assert (found["rationale"].cut, found["rationale"].texts) == (4, 4)
     assert found["rationale"].longest > found["rationale"].limit == 2
     assert found["input"].cut == found["label"].cut == 0
@@ -234,14 +228,14 @@ def test_labels_that_are_choices_are_learnt_whole():
     for family in ("seq2seq", "causal"):
         limits = LIMITS.model_copy(update={"family": family, "max_label_tokens": 3})
         network = build_network(StudentSpec(task, METHODS["finetune"], limits), labels, 0)
-        lengths = Lengths(limits)
+        truncator = Truncator(limits)
         rows = [
-            network.encode(TrainingRow("x", (Target("label", one),)), lengths) for one in labels
+            network.encode(TrainingRow("x", (Target("label", one),)), truncator) for one in labels
         ]
         first, second = (row.variants[0][0].ids for row in rows)
         assert first != second
-        assert lengths.truncation()["label"].cut == 0
-        assert lengths.truncation()["label"].longest > 3
+        assert truncator.counts()["label"].cut == 0
+        assert truncator.counts()["label"].longest > 3
 
 
 def bare_rows(lengths: list[int], variants: int = 1) -> list[EncodedRow]:
@@ -253,20 +247,20 @@ def bare_rows(lengths: list[int], variants: int = 1) -> list[EncodedRow]:
 
 def test_batch_order_is_a_function_of_seed_and_step():
     rows = bare_rows([i % 13 for i in range(100)])
-    forward = [BatchOrder(rows, 8, seed=3).at(step) for step in range(30)]
+    forward = [BatchOrder(rows, 8, seed=3).indices(step) for step in range(30)]
     order = BatchOrder(rows, 8, seed=3)
-    assert [order.at(step) for step in reversed(range(30))] == forward[::-1]
-    assert [BatchOrder(rows, 8, seed=4).at(step) for step in range(30)] != forward
+    assert [order.indices(step) for step in reversed(range(30))] == forward[::-1]
+    assert [BatchOrder(rows, 8, seed=4).indices(step) for step in range(30)] != forward
 
 
 def test_an_epoch_takes_no_row_twice():
     order = BatchOrder(bare_rows([1] * 100), 8, seed=0)
-    epoch = [index for step in range(12) for index in order.at(step)]
+    epoch = [index for step in range(12) for index in order.indices(step)]
     assert len(set(epoch)) == len(epoch) == 96
 
 
 def test_fewer_rows_than_a_batch_are_one_batch():
-    assert sorted(BatchOrder(bare_rows([1, 2, 3]), 8, seed=0).at(5)) == [0, 1, 2]
+    assert sorted(BatchOrder(bare_rows([1, 2, 3]), 8, seed=0).indices(5)) == [0, 1, 2]
 
 
 def test_each_epoch_draws_one_of_the_targets():
@@ -280,7 +274,7 @@ def test_each_epoch_draws_one_of_the_targets():
 
 def test_a_batch_is_split_without_loss():
     rows = [DrawnRow(row, ()) for row in bare_rows([1, 2, 3, 4, 5])]
-    parts = split(rows, 2)
+    parts = split_batch(rows, 2)
     assert [len(part) for part in parts] == [3, 2]
     assert {id(row) for part in parts for row in part} == set(map(id, rows))
 
@@ -297,7 +291,9 @@ def test_learning_rate_rises_then_falls_to_nothing():
 def test_training_learns_and_logs_each_task_apart(tmp_path: Path):
     student, reports = new_student(), list[Evaluation]()
     longer = TRAINING.model_copy(update={"steps": 160, "evaluate_every": 40})
-    done = train(student, fruit_rows(), fruit_examples(), longer, 0, tmp_path, watch=reports.append)
+    done = train(
+        student, fruit_rows(), fruit_examples(), longer, 0, tmp_path, on_evaluation=reports.append
+    )
     assert done.validation_accuracy == 1.0
     assert [answer.label for answer in student.predict(fruit_examples())] == [*COLOURS.values()]
     assert done.log == reports
@@ -313,7 +309,7 @@ def test_the_weights_that_are_kept_did_best_on_validation(tmp_path: Path):
     def keep(report: Evaluation) -> None:
         states[report.step] = {k: v.clone() for k, v in student.network.state_dict().items()}
 
-    done = train(student, fruit_rows(), fruit_examples(), TRAINING, 1, tmp_path, watch=keep)
+    done = train(student, fruit_rows(), fruit_examples(), TRAINING, 1, tmp_path, on_evaluation=keep)
     best = max(done.log, key=lambda r: (r.validation_accuracy, r.step))
     assert done.best_step == best.step
     kept = student.network.state_dict()
@@ -331,7 +327,7 @@ def test_a_killed_training_ends_with_the_same_weights(tmp_path: Path, moments: l
                 raise Killed
 
         with pytest.raises(Killed):
-            train(new_student(), *job, tmp_path / "two", tick=die)
+            train(new_student(), *job, tmp_path / "two", on_step=die)
     resumed = new_student()
     done = train(resumed, *job, tmp_path / "two")
     assert [report.step for report in done.log] == [10, 20, 30, 40]
@@ -388,8 +384,8 @@ def test_accumulated_parts_are_one_batch(tmp_path: Path):
     limits = LIMITS.model_copy(update={"scratch": shape})
     losses = []
     for parts in (1, 4):
-        brief = StudentSpec(TASK, METHODS["step-by-step"], limits)
-        student = Student(build_network(brief, [r.source for r in fruit_rows()], 0))
+        spec = StudentSpec(TASK, METHODS["step-by-step"], limits)
+        student = Student(build_network(spec, [r.source for r in fruit_rows()], 0))
         cut = config.model_copy(update={"accumulate": parts})
         done = train(student, fruit_rows(), fruit_examples(), cut, 0, tmp_path / str(parts))
         losses.append(done.log[0].losses)
@@ -429,7 +425,9 @@ def test_every_weighting_trains_and_resumes(tmp_path: Path, weighting: str):
             raise Killed
 
     with pytest.raises(Killed):
-        train(new_student(), fruit_rows(), fruit_examples(), config, 0, tmp_path / "two", tick=die)
+        train(
+            new_student(), fruit_rows(), fruit_examples(), config, 0, tmp_path / "two", on_step=die
+        )
     resumed = weights_after(config, tmp_path / "two")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 

@@ -21,10 +21,17 @@ from distilwhy.pipeline.run import run
 from distilwhy.pipeline.train.jobs import build_student
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.students.load import build_network
-from distilwhy.students.network import Network, StudentSpec
+from distilwhy.students.network import Network
+from distilwhy.students.spec import StudentSpec
 from distilwhy.students.training import memory as preflight
 from distilwhy.students.training.duration import estimate_seconds
-from distilwhy.students.training.memory import check_fit, estimate_memory, fixed_bytes, rows_at_once
+from distilwhy.students.training.memory import (
+    check_fit,
+    estimate_memory,
+    fixed_bytes,
+    least_accumulate,
+    rows_per_pass,
+)
 from encoders import KINDS as ENCODERS
 from encoders import pretrained as save_encoder
 from endpoint import Endpoint
@@ -42,7 +49,7 @@ def change(**changes: object) -> TrainingConfig:
 
 
 def peak(network: Network, config: TrainingConfig, rows: list[TrainingRow] = ROWS) -> int:
-    return estimate_memory(network, rows, config).peak(rows_at_once(rows, config))
+    return estimate_memory(network, rows, config).peak(rows_per_pass(rows, config))
 
 
 def let(available: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,9 +210,7 @@ def test_a_batch_is_not_parted_further_than_its_rows(monkeypatch: pytest.MonkeyP
     network = make_student("causal", SMALL).network
     memory = estimate_memory(network, ROWS, CONFIG)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    found = [
-        preflight._least_accumulate(ROWS, CONFIG, memory, memory.peak(rows)) for rows in (8, 1, 0)
-    ]
+    found = [least_accumulate(ROWS, CONFIG, memory, memory.peak(rows)) for rows in (8, 1, 0)]
     assert found == [1, 8, None]
 
 
@@ -238,7 +243,7 @@ def test_a_row_that_does_not_fit_alone(monkeypatch: pytest.MonkeyPatch):
     network = make_student("causal", SMALL).network
     let(fixed_bytes(network) + 1, monkeypatch)
     said = complaint(network, change(gradient_checkpointing=True))
-    assert said.endswith("; lower student.max_input_tokens, or take a smaller model")
+    assert said.endswith("; lower student.max_input_tokens, or use a smaller model")
 
 
 def test_weights_that_are_too_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -247,7 +252,7 @@ def test_weights_that_are_too_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert complaint(scratch, CONFIG).endswith("; make student.scratch smaller")
     encoder = pretrained(save_bert(tmp_path), max_input_tokens=64)
     let(fixed_bytes(encoder) - 1, monkeypatch)
-    assert complaint(encoder, CONFIG).endswith("; take a smaller student.model")
+    assert complaint(encoder, CONFIG).endswith("; use a smaller student.model")
 
 
 def test_adapters_are_named_where_they_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -255,12 +260,12 @@ def test_adapters_are_named_where_they_fit(monkeypatch: pytest.MonkeyPatch, tmp_
     adapted = pretrained(tmp_path, lora=LoraConfig())
     let(fixed_bytes(network) - 1, monkeypatch)
     said = complaint(network, CONFIG)
-    assert said.endswith("; take a smaller student.model or set student.lora")
+    assert said.endswith("; use a smaller student.model or set student.lora")
     assert fixed_bytes(adapted) < fixed_bytes(network) / 3
     check_fit(adapted, ROWS, change(batch_size=1))
     let(fixed_bytes(adapted) - 1, monkeypatch)
-    assert complaint(adapted, CONFIG).endswith("; take a smaller student.model")
-    assert complaint(network, CONFIG).endswith("; take a smaller student.model")
+    assert complaint(adapted, CONFIG).endswith("; use a smaller student.model")
+    assert complaint(network, CONFIG).endswith("; use a smaller student.model")
 
 
 def test_nothing_is_trained_that_does_not_fit(
@@ -268,7 +273,7 @@ def test_nothing_is_trained_that_does_not_fit(
 ):
     file = write_experiment({"methods": ["finetune"], "data.test": DROP})
     let(1000, monkeypatch)
-    with pytest.raises(StudentError, match=r"there are 0\.00 GiB; make student\.scratch smaller"):
+    with pytest.raises(StudentError, match=r"0\.00 GiB are free; make student\.scratch smaller"):
         train_students(open_experiment(file))
     assert not list((file.parent / "run").glob("students/*"))
 
@@ -287,14 +292,18 @@ BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
     [
         (NUMBER, {"family": "encoder"}, "cannot write a number; set student.family to seq2seq"),
         (NUMBER, BERT | {"max_input_tokens": 64}, "cannot write a number; set student.family"),
-        ({}, {"scratch": {"width": 10}}, "width 10 does not divide by its 4 heads"),
-        ({}, {"family": "causal", "scratch": {"width": 12}}, "heads the odd width 3; take a"),
+        ({}, {"scratch": {"width": 10}}, "width 10 is not divisible by its 4 heads"),
+        ({}, {"family": "causal", "scratch": {"width": 12}}, "heads the odd width 3; use a"),
         ({}, {"lora": {}}, "student.lora adapts a pretrained model, not 'scratch'"),
         ({}, BERT | {"lora": {}}, "student.lora adapts decoder-only models"),
         ({}, BERT, "student.max_input_tokens is 512, and bert has positions for 64; lower it"),
-        ({}, LLAMA | {"max_input_tokens": 2000}, "more than the 2048 that the model sees"),
+        ({}, LLAMA | {"max_input_tokens": 2000}, "more than the 2048 that the model takes"),
         ({}, LLAMA | {"family": "seq2seq"}, "is a llama, of the family 'causal'; it cannot be"),
-        (ALIKE, BERT | {"family": "seq2seq", "max_input_tokens": 64}, "cannot be told apart"),
+        (
+            ALIKE,
+            BERT | {"family": "seq2seq", "max_input_tokens": 64},
+            "are the same to this model's",
+        ),
         ({}, {"model": "empty"}, "cannot be loaded"),
         ({}, {"model": "./nowhere"}, "'./nowhere' is no folder; check the path (it is relative"),
     ],

@@ -19,8 +19,9 @@ from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.students.training import tracking
-from distilwhy.students.training.loop import learning_rate, train
-from distilwhy.students.training.tracking import INSTALL, Tracked, check_trackers, open_trackers
+from distilwhy.students.training.loop import train
+from distilwhy.students.training.optimizer import learning_rate
+from distilwhy.students.training.tracking import INSTALL, TrackedRun, check_trackers, open_trackers
 from fruit import TRAINING, Killed, fruit_examples, fruit_rows, new_student
 
 Curves = dict[str, list[tuple[int, float]]]
@@ -61,8 +62,8 @@ def expected_curves(log: list[Evaluation], **changed: object) -> Curves:
     }
 
 
-def tracked(folder: Path, *trackers: str) -> Tracked:
-    return Tracked(trackers, "colours", "step-by-step-seed0", folder / "logs", {"lr": 0.1})
+def tracked(folder: Path, *trackers: str) -> TrackedRun:
+    return TrackedRun(trackers, "colours", "step-by-step-seed0", folder / "logs", {"lr": 0.1})
 
 
 def same(found: Curves, expected: Curves) -> bool:
@@ -90,7 +91,7 @@ def test_nothing_is_logged_twice_when_a_killed_training_goes_on(tmp_path: Path, 
     def go(tick: Any = lambda step, steps: None) -> Any:
         return train(
             new_student(), fruit_rows(), fruit_examples(), TRAINING, 0, tmp_path / "checkpoint",
-            tracked=tracked(tmp_path, "tensorboard"), tick=tick,
+            tracked=tracked(tmp_path, "tensorboard"), on_step=tick,
         )  # fmt: skip
 
     for moment in moments:
@@ -179,7 +180,7 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_trained(
     write_experiment: WriteExperiment, name: str, install: str
 ):
     file = small(write_experiment, report_to=[name])
-    said = f"training.report_to: {name!r} is not installed; {install}, or take it out"
+    said = f"training.report_to: {name!r} is not installed; {install}, or remove it"
     for step in (plan, train_students):
         with pytest.raises(ConfigError) as caught:
             step(open_experiment(file))
@@ -214,12 +215,12 @@ def test_a_tracker_that_cannot_be_opened_is_one_line(
         raise RuntimeError("no key is set\nsee the manual")
 
     broken = SimpleNamespace(start=fail, finish=lambda: None)
-    monkeypatch.setattr(tracking, "_make", lambda *_: broken)
+    monkeypatch.setattr(tracking, "make_tracker", lambda *_: broken)
     with (
         pytest.raises(StudentError) as caught,
         open_trackers(tracked(tmp_path, "wandb"), 0, tmp_path),
     ):
         pass
     assert str(caught.value) == (
-        "training.report_to: 'wandb' cannot be opened (no key is set); mend that, or take it out"
+        "training.report_to: 'wandb' cannot be opened (no key is set); fix that, or remove it"
     )

@@ -28,7 +28,7 @@ from distilwhy.pipeline.evaluate.provenance import describe_machine, read_versio
 from distilwhy.pipeline.evaluate.report import write_report
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.run import folder_size, publish_findings, publish_jsonl
-from distilwhy.students.training.distributed import refuse_company
+from distilwhy.students.training.distributed import require_single_process
 
 
 def evaluate(
@@ -54,7 +54,7 @@ def evaluate(
         RunError: if no student is trained, or all are out of date; if another process works in
             the run folder, or was started with this one.
     """
-    refuse_company()
+    require_single_process()
     with experiment.folder.lock():
         if annotations is None:
             annotations = read_annotations(experiment)
