@@ -1,6 +1,7 @@
 """Tiny decoder-only students, of every shape."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from transformers import (
     GPT2Config,
     GraniteConfig,
     LlamaConfig,
+    LlamaForCausalLM,
     MambaConfig,
     MistralConfig,
     MptConfig,
@@ -20,13 +22,14 @@ from transformers import (
 )
 
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig
-from distilwhy.core.method import METHODS, Place, Target, TrainingRow
+from distilwhy.core.method import METHODS, Place, Target, TargetTask, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, Task, Wording
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import DrawnRow, Truncator
 from distilwhy.students.families.causal import CausalNetwork
 from distilwhy.students.families.tokenizer import train_tokenizer
+from distilwhy.students.logits import TaskOutput
 from distilwhy.students.spec import StudentSpec
 
 KINDS = ("damage", "question", "very high praise")
@@ -111,6 +114,25 @@ def make_network(
     return network
 
 
+def save_llama(folder: Path, width: int = 64) -> Path:
+    """A small random Llama with untied embeddings, as a user would have it on disk."""
+    tokenizer = make_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def make_row(number: int, place: Place = "apart") -> TrainingRow:
     text, kind, why = TEXTS[number], KINDS[number], RATIONALES[number]
     if place == "apart":
@@ -145,3 +167,18 @@ def fit(
         losses.append(loss.item())
     network.eval()
     return losses
+
+
+def outputs(network: CausalNetwork, drawn: Sequence[DrawnRow]) -> dict[TargetTask, TaskOutput]:
+    batch = to_device(network.collate(drawn), network.device)
+    return {output.task: output for output in network(batch)}
+
+
+def own_loss(network: CausalNetwork, drawn: DrawnRow, index: int) -> torch.Tensor:
+    """What transformers makes of the prompt with one target after it, and nothing else."""
+    target = drawn.targets[index]
+    given = [*drawn.row.sources[target.source], *target.opening]
+    labels = torch.tensor([[-100] * len(given) + target.ids])
+    ids = torch.tensor([given + target.ids])
+    loss: torch.Tensor = network.model(input_ids=ids, labels=labels, use_cache=False).loss
+    return loss

@@ -284,7 +284,7 @@ def _check_template(config: StudentConfig, template: int) -> None:
     """Check that the chat template, of so many tokens, leaves room for a text."""
     if template >= config.max_input_tokens:
         raise StudentError(
-            f"student.max_input_tokens {config.max_input_tokens} leaves no room for a text beside "
+            f"student.max_input_tokens {config.max_input_tokens} leaves no space for a text beside "
             f"the {template} tokens of the model's chat template; raise it"
         )
 

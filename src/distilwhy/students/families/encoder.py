@@ -276,7 +276,7 @@ class EncoderNetwork(Network):
         length, limit = sum(map(len, found)), self.spec.config.max_input_tokens
         if length + 2 > limit:
             raise StudentError(
-                f"its options are {length} tokens long, which leaves no room for its text; raise "
+                f"its options are {length} tokens long, which leaves no space for its text; raise "
                 f"student.max_input_tokens, which is {limit}"
             )
         return found

@@ -35,7 +35,7 @@ def adapted(kind: str, folder: Path, lora: LoraConfig = LORA) -> CausalNetwork:
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
-def test_adapters_alone_are_trained_and_merged_when_saved(kind: str, tmp_path: Path):
+def test_only_adapters_are_trained_and_saving_merges_them(kind: str, tmp_path: Path):
     network = adapted(kind, tmp_path)
     frozen = {n: p.clone() for n, p in network.named_parameters() if not p.requires_grad}
     trained = [n for n, p in network.named_parameters() if p.requires_grad]
@@ -59,7 +59,7 @@ def test_adapters_alone_are_trained_and_merged_when_saved(kind: str, tmp_path: P
     assert Student(network).predict(EXAMPLES, explain=True) == answers
 
 
-def test_a_checkpoint_holds_the_adapters_alone_and_is_loaded_again(tmp_path: Path):
+def test_the_state_dict_holds_only_adapters_and_loads_again(tmp_path: Path):
     network = adapted("llama", tmp_path)
     fit(network, [make_row(0)], steps=3, lr=1e-2)
     state = {name: weight.clone() for name, weight in network.state_dict().items()}
@@ -81,7 +81,7 @@ def test_a_checkpoint_holds_the_adapters_alone_and_is_loaded_again(tmp_path: Pat
 
 
 @pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable`:FutureWarning")
-def test_adapters_learn_through_checkpointed_activations(tmp_path: Path):
+def test_adapters_learn_with_gradient_checkpointing(tmp_path: Path):
     network = adapted("llama", tmp_path)
     batch = network.collate(draw(network, [make_row(0)]))
     network.train()

@@ -38,7 +38,7 @@ def bert_head(network: EncoderNetwork, vector: torch.Tensor) -> torch.Tensor:
     return network.model.classifier(torch.tanh(pooler.dense(vector)))
 
 
-def test_a_label_s_loss_is_the_cross_entropy_of_the_head():
+def test_the_label_s_loss_is_the_cross_entropy_of_the_head():
     network = scratch(make_spec("label-distill"))
     texts = ["the red door", "a blue lamp, broken and very old"]
     targets = [Target("label", "plant"), Target("label", "thing", 0.5, temperature=2.0)]
@@ -51,7 +51,7 @@ def test_a_label_s_loss_is_the_cross_entropy_of_the_head():
     assert found.weights.tolist() == [1.0, 0.5]
 
 
-def test_a_rationale_s_loss_is_the_decoder_s_and_the_head_sees_its_mean():
+def test_the_rationale_s_loss_is_the_decoder_s_and_its_mean_state_is_classified():
     network = scratch(make_spec())
     text, why = "a blue lamp, broken", "the lamp is blue"
     rows = [
@@ -65,7 +65,7 @@ def test_a_rationale_s_loss_is_the_decoder_s_and_the_head_sees_its_mean():
     assert found.rows.tolist() == [0, 1]
 
 
-def test_label_then_rationale_is_one_sequence_whose_first_token_is_the_label():
+def test_label_then_rationale_counts_the_label_as_one_token_of_the_sequence():
     network = scratch(make_spec("label-then-rationale"))
     text, why = "a blue lamp, broken", "the lamp is blue"
     rows = [
@@ -84,7 +84,7 @@ def test_label_then_rationale_is_one_sequence_whose_first_token_is_the_label():
     torch.testing.assert_close(found["label"].pooled[1], plain_logits(network, text))
 
 
-def test_rationale_then_label_reads_the_label_off_the_rationale():
+def test_rationale_then_label_classifies_the_mean_state_of_the_rationale():
     network = scratch(make_spec("rationale-then-label"))
     text, why = "a blue lamp, broken", "the lamp is blue"
     rows = [
@@ -134,7 +134,7 @@ def test_options_are_also_scored_against_the_rationale():
     assert both["rationale"].pooled.isfinite().all()
 
 
-def test_options_begin_as_the_nearest_in_angle():
+def test_option_scores_start_as_cosines():
     x, o = torch.randn(2, 8), torch.randn(2, 3, 8)
     scores = OptionHead(8)(x, o, torch.ones(2, 3, dtype=torch.bool))
     centred = [v - v.mean(dim=-1, keepdim=True) for v in (x[:, None], o)]
@@ -142,7 +142,7 @@ def test_options_begin_as_the_nearest_in_angle():
     torch.testing.assert_close(scores, 8**0.5 * cosines, atol=1e-3, rtol=1e-3)
 
 
-def test_the_decoder_sees_only_what_it_has_written():
+def test_the_decoder_is_causal_and_ignores_padding():
     network = scratch(make_spec())
     states, mask = torch.randn(1, 4, 32), torch.tensor([[1, 1, 1, 0]])
     words = network.model.get_input_embeddings().weight
@@ -154,7 +154,7 @@ def test_the_decoder_sees_only_what_it_has_written():
     assert not torch.allclose(other[:, 2:], hidden[:, 2:])
 
 
-def test_the_two_tasks_cannot_see_one_another():
+def test_the_two_tasks_do_not_depend_on_each_other():
     network = scratch(make_spec())
     label, why = Target("label", "plant"), Target("rationale", "it grows")
     alone = losses(network, row("green grass", label))["label"]
@@ -164,7 +164,7 @@ def test_the_two_tasks_cannot_see_one_another():
     torch.testing.assert_close(both["rationale"].losses, only.losses)
 
 
-def test_the_rationale_shapes_the_encoder_and_leaves_the_head_alone():
+def test_the_rationale_trains_the_encoder_and_not_the_head():
     network = scratch(make_spec())
     row_ = row("green grass", Target("label", "plant"), Target("rationale", "it grows"))
     losses(network, row_)["rationale"].losses.sum().backward()
@@ -172,7 +172,7 @@ def test_the_rationale_shapes_the_encoder_and_leaves_the_head_alone():
     assert network.model.classifier.weight.grad is None
 
 
-def test_soft_labels_and_several_rationales_are_targets_of_one_source():
+def test_all_targets_of_a_source_share_one_pass():
     network = scratch(make_spec())
     whys = ("it grows", "grass is a plant", "")
     targets = [
@@ -193,7 +193,7 @@ def test_soft_labels_and_several_rationales_are_targets_of_one_source():
         torch.testing.assert_close(found["rationale"].losses[index], one.losses[0])
 
 
-def test_two_passes_read_each_source_by_itself():
+def test_two_passes_encode_each_prefixed_source():
     network = scratch(make_spec(two_passes=True))
     both = row("green grass", Target("label", "plant"), Target("rationale", "it grows"))
     found = losses(network, both)

@@ -81,7 +81,7 @@ def fit(network: EncoderNetwork, rows: Sequence[TrainingRow], steps: int) -> flo
     "method",
     ["step-by-step", "rationale-input", "label-then-rationale", "rationale-then-label"],
 )
-def test_every_method_can_be_learnt_saved_and_loaded(method: str, own: bool, tmp_path: Path):
+def test_every_method_learns_saves_and_loads(method: str, own: bool, tmp_path: Path):
     task = OWN if own else Task("", Wording("{{ x }}"), Answer("choice", COLOURS))
     network = scratch(make_spec(method, task))
     rows, examples = toy_rows(method, own)
@@ -110,7 +110,7 @@ def checkpoint_activations(network: EncoderNetwork) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_decoder_reads_the_last_hidden_states(kind: str, tmp_path: Path):
+def test_the_decoder_attends_to_the_last_hidden_states(kind: str, tmp_path: Path):
     limits = LIMITS.model_copy(update={"model": str(pretrained(kind, tmp_path))})
     network = scratch(make_spec(limits=limits))
     truncator = Truncator(limits)
@@ -130,7 +130,7 @@ def test_the_decoder_reads_the_last_hidden_states(kind: str, tmp_path: Path):
 
 @pytest.mark.parametrize("own", [False, True], ids=["fixed", "own"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_architecture_is_taught_saved_and_loaded(kind: str, own: bool, tmp_path: Path):
+def test_every_architecture_learns_saves_and_loads(kind: str, own: bool, tmp_path: Path):
     limits = LIMITS.model_copy(update={"model": str(pretrained(kind, tmp_path / "p"))})
     task = OWN if own else Task("", Wording("{{ x }}"), Answer("choice", COLOURS))
     network = scratch(make_spec("step-by-step", task, limits))
@@ -168,7 +168,7 @@ def test_a_head_for_other_labels_is_replaced(tmp_path: Path):
 
 @pytest.mark.parametrize("method", ["step-by-step", "rationale-then-label"])
 @pytest.mark.parametrize("own", [False, True], ids=["fixed", "own"])
-def test_answers_do_not_depend_on_their_company(method: str, own: bool):
+def test_answers_do_not_depend_on_the_rest_of_the_batch(method: str, own: bool):
     network = scratch(make_spec(method, OWN if own else FIXED))
     asked = [
         Example(str(i), "red door " * (1 + i % 4), ("red", "a blue", "c d", "e")[: 2 + i % 3])
@@ -200,15 +200,15 @@ def test_a_long_text_is_cut_and_its_options_are_not():
     losses(network, row("door " * 100, label, why, options=options))
 
 
-def test_a_rationale_that_never_ends_is_cut():
-    network = scratch(make_spec("rationale-then-label"))
-    network._end = -1
-    found = network.generate("rationale", [Example("1", "the red door")])[0]
-    assert len(found.rationale) > 0
-    assert found.label == ""
+def test_a_rationale_that_never_ends_stops_at_the_limit():
+    decoder = scratch(make_spec("rationale-then-label")).decoder
+    assert decoder is not None
+    states, mask, words = torch.randn(2, 4, 32), torch.ones(2, 4), torch.randn(20, 32)
+    written = decoder.generate(3, -1, 12, states, mask, words)
+    assert [len(ids) for ids in written] == [12, 12]
 
 
-def test_the_decoder_is_no_part_of_what_is_deployed():
+def test_a_discarded_decoder_does_not_count_as_deployed():
     plain, taught = scratch(make_spec("finetune")), scratch(make_spec())
     assert plain.decoder is None
     assert taught.decoder is not None
@@ -217,33 +217,33 @@ def test_the_decoder_is_no_part_of_what_is_deployed():
     assert taught.width == 32
 
 
-def test_an_answer_that_is_no_choice_is_refused():
+def test_an_answer_that_is_not_a_choice_is_refused():
     text = Task("", Wording("{{ x }}"), Answer("number"))
     with pytest.raises(StudentError, match=r"cannot write a number; set student\.family to seq2s"):
         scratch(make_spec(task=text))
 
 
-def test_a_label_that_is_no_choice_is_refused():
+def test_a_label_that_is_not_a_choice_is_refused():
     network = scratch(make_spec())
     with pytest.raises(StudentError, match="'animal' is none of the row's choices, colour, thing"):
         losses(network, row("a cat", Target("label", "animal")))
 
 
-def test_a_thrown_away_decoder_explains_nothing():
+def test_a_student_without_its_decoder_cannot_explain():
     with pytest.raises(
         StudentError, match=r"'step-by-step': the decoder that wrote .* thrown away"
     ):
         Student(scratch(make_spec())).explain([Example("1", "a cat")])
 
 
-def test_options_that_fill_the_input_are_refused():
+def test_options_that_leave_no_space_for_text_are_refused():
     network = scratch(make_spec(task=OWN))
     options = ("a", "door " * 50)
     with pytest.raises(StudentError, match=r"tokens long, .*raise student\.max_input_tokens, .*48"):
         network.generate("label", [Example("1", "which", options)])
 
 
-def test_a_length_without_positions_is_refused(tmp_path: Path):
+def test_limits_beyond_the_encoder_s_positions_are_refused(tmp_path: Path):
     pretrained("roberta", tmp_path)
     limits = LIMITS.model_copy(update={"model": str(tmp_path), "max_input_tokens": 64})
     with pytest.raises(StudentError, match="is 64, and roberta has positions for 49; lower it"):
