@@ -16,7 +16,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from distilwhy.config import StudentConfig
 from distilwhy.core.method import METHODS
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Task, Wording
+from distilwhy.core.task import RowFormat, Task
 from distilwhy.students.batch import to_device
 from distilwhy.students.families.seq2seq import Seq2SeqBatch, Seq2SeqNetwork
 from distilwhy.students.families.target_batch import DecoderTargets
@@ -39,7 +39,7 @@ def make_network(shape: dict[str, int]) -> Seq2SeqNetwork:
     model = T5ForConditionalGeneration(
         T5Config(d_kv=32, num_heads=heads, decoder_start_token_id=0, **shape)
     )
-    task = Task("", Wording("{{ x }}"), Answer("text"))
+    task = Task("", RowFormat("{{ x }}"), Answer("text"))
     spec = StudentSpec(task, METHODS["step-by-step"], StudentConfig())
     return Seq2SeqNetwork(model, train_tokenizer(["one text"], 300), spec).train()
 

@@ -17,7 +17,7 @@ import psutil
 from distilwhy.config import ScratchConfig, StudentConfig, TrainingConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.load import build_network
 from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
@@ -26,7 +26,7 @@ from distilwhy.students.training.loop import train
 from distilwhy.students.training.memory import check_fit
 
 LABELS = ("red", "green", "blue")
-TASK = Task("", Wording("{{ x }}"), Answer("choice", LABELS))
+TASK = Task("", RowFormat("{{ x }}"), Answer("choice", LABELS))
 TEXT = "the door of a house by the sea was painted again and again over the years"
 TEXTS = [TEXT, *LABELS]
 

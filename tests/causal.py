@@ -22,9 +22,9 @@ from transformers import (
 )
 
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig
-from distilwhy.core.method import METHODS, Place, Target, TargetTask, TrainingRow
+from distilwhy.core.method import METHODS, RationalePlacement, Target, TargetTask, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import DrawnRow, Truncator
 from distilwhy.students.families.causal import CausalNetwork
@@ -44,8 +44,8 @@ LIMITS = StudentConfig(
     max_rationale_tokens=24,
 )
 LORA = LoraConfig(rank=8, alpha=16, dropout=0.0)
-TASK = Task("", Wording("{{ x }}"), Answer("choice", KINDS))
-PLACES: dict[Place, str] = {
+TASK = Task("", RowFormat("{{ x }}"), Answer("choice", KINDS))
+PLACES: dict[RationalePlacement, str] = {
     "apart": "step-by-step",
     "input": "rationale-input",
     "before": "rationale-then-label",
@@ -83,7 +83,7 @@ CONFIGS: dict[str, Any] = {
 
 
 def make_spec(
-    place: Place = "apart", limits: StudentConfig = LIMITS, **changes: Any
+    place: RationalePlacement = "apart", limits: StudentConfig = LIMITS, **changes: Any
 ) -> StudentSpec:
     return StudentSpec(TASK, METHODS[PLACES[place]], limits, **changes)
 
@@ -133,7 +133,7 @@ def save_llama(folder: Path, width: int = 64) -> Path:
     return folder
 
 
-def make_row(number: int, place: Place = "apart") -> TrainingRow:
+def make_row(number: int, place: RationalePlacement = "apart") -> TrainingRow:
     text, kind, why = TEXTS[number], KINDS[number], RATIONALES[number]
     if place == "apart":
         return TrainingRow(text, (Target("label", kind), Target("rationale", why, 0.5)))

@@ -16,7 +16,7 @@ from transformers import (
 from distilwhy.config import ScratchConfig, StudentConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Task, Wording
+from distilwhy.core.task import RowFormat, Task
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import DrawnRow, Truncator
 from distilwhy.students.families.encoder import EncoderNetwork
@@ -27,8 +27,8 @@ from distilwhy.students.spec import StudentSpec
 
 TEXTS = ["the red door is open", "a blue lamp, broken", "green grass grows tall"] * 3
 LABELS = ("colour", "thing", "plant")
-FIXED = Task("", Wording("{{ x }}"), Answer("choice", LABELS))
-OWN = Task("", Wording("{{ x }}", options="o"), Answer("choice"))
+FIXED = Task("", RowFormat("{{ x }}"), Answer("choice", LABELS))
+OWN = Task("", RowFormat("{{ x }}", options="o"), Answer("choice"))
 TINY = ScratchConfig(width=32, layers=1, heads=2, feedforward=32, vocabulary=300, dropout=0.0)
 LIMITS = StudentConfig(
     family="encoder",

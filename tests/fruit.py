@@ -9,7 +9,7 @@ import torch
 from distilwhy.config import ScratchConfig, StudentConfig, TrainingConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.students.load import build_network
 from distilwhy.students.spec import StudentSpec
@@ -18,7 +18,7 @@ from distilwhy.students.training.loop import train
 from distilwhy.students.training.tracking import UNTRACKED, TrackedRun
 
 COLOURS = {"apple": "red", "lemon": "yellow", "lime": "green", "plum": "blue"}
-TASK = Task("", Wording("{{ x }}"), Answer("choice", tuple(COLOURS.values())))
+TASK = Task("", RowFormat("{{ x }}"), Answer("choice", tuple(COLOURS.values())))
 LIMITS = StudentConfig(
     scratch=ScratchConfig(width=32, layers=1, heads=2, feedforward=32, vocabulary=300),
     max_label_tokens=8,

@@ -3,7 +3,7 @@
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.parsing.completion import Annotation, Completion
 from distilwhy.core.parsing.parse import parse_completion
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 
 OPTIONS = ("park", "mall", "office", "go home", "go")
 STOP = ("\n\nQ:",)
@@ -18,7 +18,7 @@ def read(
     finish: str = "stop",
     stop: tuple[str, ...] = STOP,
 ) -> Annotation:
-    task = Task("", Wording("{{ q }}"), Answer(kind, labels))
+    task = Task("", RowFormat("{{ q }}"), Answer(kind, labels))
     return parse_completion(task, Example("7", "q", options), Completion(text, finish), stop)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from distilwhy.demo.helpdesk import generate_tickets
-from distilwhy.store.run import publish_jsonl, publish_text
+from distilwhy.store.files import publish_jsonl, publish_text
 
 TASK = Path(__file__).parent.parent / "src/distilwhy/demo/helpdesk.yaml"
 

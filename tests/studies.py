@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from distilwhy.cli.app import app
 from distilwhy.core.student_id import StudentId
 from distilwhy.demo.scripted import ScriptedTeacher
-from distilwhy.store.run import read_json
+from distilwhy.store.files import read_json
 from routing import write_routing
 
 ROWS = {"train": 60, "validation": 12, "test": 12}

@@ -12,7 +12,7 @@ from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"

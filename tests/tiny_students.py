@@ -5,7 +5,7 @@ from pathlib import Path
 from distilwhy.config import ScratchConfig, StudentConfig
 from distilwhy.core.method import METHODS
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Task, Wording
+from distilwhy.core.task import RowFormat, Task
 from distilwhy.students.load import build_network
 from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
@@ -15,9 +15,9 @@ TINY = ScratchConfig(width=16, layers=1, heads=2, feedforward=32, vocabulary=400
 CONFIG = StudentConfig(
     scratch=TINY, max_input_tokens=64, max_label_tokens=12, max_rationale_tokens=16
 )
-CHOICE = Task("", Wording("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks", "Accounts")))
-OPTIONS = Task("", Wording("{{ x }}", options="among"), Answer("choice"))
-TEXT = Task("", Wording("{{ x }}"), Answer("text"))
+CHOICE = Task("", RowFormat("{{ x }}"), Answer("choice", ("Line Desk", "Line Desks", "Accounts")))
+OPTIONS = Task("", RowFormat("{{ x }}", options="among"), Answer("choice"))
+TEXT = Task("", RowFormat("{{ x }}"), Answer("text"))
 
 
 def scratch(

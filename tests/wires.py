@@ -1,8 +1,8 @@
 """A reply and its task, for every kind of endpoint."""
 
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Task, Wording
+from distilwhy.core.task import RowFormat, Task
 
 SAID = "It broke. So the answer is damage."
 LABELS = ("damage", "question", "praise")
-TASK = Task("Sort.", Wording("{{ message }}"), Answer("choice", LABELS))
+TASK = Task("Sort.", RowFormat("{{ message }}"), Answer("choice", LABELS))

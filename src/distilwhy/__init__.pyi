@@ -8,12 +8,12 @@ from .config import (
     StudentConfig,
     TrainingConfig,
 )
-from .core.findings import Findings, MethodScore, StudentScore
-from .core.method import METHODS, Method, Teaching, render_training_rows
+from .core.method import METHODS, Method, TargetOptions, render_training_rows
 from .core.parsing.answer import Answer
 from .core.parsing.completion import Annotation, Completion
 from .core.parsing.parse import parse_completion
-from .core.prompt import Head, Message, Prompt, render_head, render_prompt
+from .core.prompt import Message, Prompt, PromptPrefix, render_prefix, render_prompt
+from .core.results import MethodScore, Results, StudentScore
 from .core.splits import Splits, set_aside
 from .core.stats.comparisons import Prediction
 from .core.stats.scores import Comparison, Score, compare, score
@@ -34,7 +34,7 @@ from .pipeline.run import run
 from .pipeline.task import read_task
 from .pipeline.train.run import train_students
 from .store.records import HubSplit, read_examples
-from .store.run import RunFolder
+from .store.run_folder import RunFolder
 from .students.student import Student
 
 __all__ = [
@@ -50,8 +50,6 @@ __all__ = [
     "Example",
     "Exemplar",
     "Experiment",
-    "Findings",
-    "Head",
     "HttpTeacherConfig",
     "HubSplit",
     "LocalTeacherConfig",
@@ -60,7 +58,9 @@ __all__ = [
     "MethodScore",
     "Prediction",
     "Prompt",
+    "PromptPrefix",
     "RecordedTeacherConfig",
+    "Results",
     "RunError",
     "RunFolder",
     "Score",
@@ -71,9 +71,9 @@ __all__ = [
     "StudentConfig",
     "StudentError",
     "StudentScore",
+    "TargetOptions",
     "Task",
     "TeacherError",
-    "Teaching",
     "TrainingConfig",
     "annotate",
     "compare",
@@ -82,7 +82,7 @@ __all__ = [
     "parse_completion",
     "read_examples",
     "read_task",
-    "render_head",
+    "render_prefix",
     "render_prompt",
     "render_training_rows",
     "run",

@@ -13,7 +13,7 @@ from commands import call
 from distilwhy.cli.app import app
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import DistilwhyError
-from distilwhy.store.run import publish_text
+from distilwhy.store.files import publish_text
 from routing import TASK, write_routing
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_scores_as_json_are_those_of_the_results_file(done: Path):
     assert printed["headline"] == kept["headline"]
     assert printed["methods"][0]["method"] == "finetune"
     assert 0 <= printed["methods"][0]["score"]["low"] <= printed["methods"][0]["score"]["high"] <= 1
-    assert printed["comparisons"][0]["verdict"] in ("helped", "hurt", "no difference seen")
+    assert printed["comparisons"][0]["verdict"] in ("helped", "hurt", "no difference detected")
     outcomes = printed["teacher"]["train"]["outcomes"]
     assert sum(outcomes.values()) == ROWS["train"]
 

@@ -7,7 +7,7 @@ import yaml
 
 import distilwhy
 from conftest import DROP, TEST, TRAIN
-from distilwhy.core.prompt import Head, Prompt
+from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError, DataError, DistilwhyError, TeacherError
 from distilwhy.pipeline.annotate.teacher import open_teacher
 from distilwhy.pipeline.experiment import open_experiment
@@ -445,7 +445,7 @@ def test_a_key_that_is_not_in_the_environment(write_experiment, monkeypatch, val
 
     async def ask() -> None:
         async with open_teacher(experiment) as teacher:
-            await teacher.ask(Prompt("a0", Head(()), "hello"))
+            await teacher.ask(Prompt("a0", PromptPrefix(()), "hello"))
 
     assert isinstance(open_teacher(experiment), HttpTeacher)
     with pytest.raises(ConfigError) as caught:

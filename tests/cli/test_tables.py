@@ -11,14 +11,14 @@ from rich.console import Console
 
 from distilwhy.cli.board import Board
 from distilwhy.cli.progress import Progress
-from distilwhy.cli.tables import show_findings
+from distilwhy.cli.tables import show_results
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.train.forecast import Forecast
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 from distilwhy.students.training.memory import Preflight
-from findings import make_findings
+from results import make_results
 
 if TYPE_CHECKING:
     from distilwhy.pipeline.experiment import Experiment
@@ -81,7 +81,7 @@ def test_what_is_seen_of_a_study(
     assert "9 to train, 2 at a time, 600 steps each: about 12 min\n" in said
     assert "  finetune, label-distill: about 2 min each\n" in said
     assert "  step-by-step: about 5 min each\n" in said
-    assert "finetune 90 rows seed 0: validation 13.8% at step 400, 100 s\n" in said
+    assert "finetune 90 rows seed 0: validation 13.8% at step 400, 1 min 40 s\n" in said
     assert ("13.8%  1 of 2 seeds" in said) is terminal
 
 
@@ -91,8 +91,8 @@ def test_students_are_told_apart_by_name(capsys: pytest.CaptureFixture[str]):
     board.stand(cells[2], 0.25)
     _, head, _, *lines = draw(board)
     assert head == "method all rows"
-    assert lines == ["main", "finetune – 0 of 1 seeds", "b – 0 of 1 seeds",
-                     "small", "finetune 25.0% 1 of 1 seeds", "b – 0 of 1 seeds"]  # fmt: skip
+    assert lines == ["main", "finetune – 0 of 1 seed", "b – 0 of 1 seed",
+                     "small", "finetune 25.0% 1 of 1 seed", "b – 0 of 1 seed"]  # fmt: skip
     with Progress() as progress:
         watcher = progress.training()
         watcher.begins(cells)
@@ -116,13 +116,13 @@ def test_calls_that_are_lost_with_a_worker_are_told(capsys: pytest.CaptureFixtur
 
 def test_what_a_person_is_told_under_the_scores(capsys: pytest.CaptureFixture[str]):
     """A method with one seed beside others with more, and a folder that reads like markup."""
-    findings = make_findings(("finetune", "step-by-step"), sizes=(1000,))
-    first, second = findings.methods
+    results = make_results(("finetune", "step-by-step"), sizes=(1000,))
+    first, second = results.methods
     single = replace(second, score=replace(second.score, seeds=1))
     place = SimpleNamespace(folder=RunFolder("r[1]/x[red]y"))
-    show_findings(replace(findings, methods=[first, single]), cast("Experiment", place))
+    show_results(replace(results, methods=[first, single]), cast("Experiment", place))
     said = capsys.readouterr().out
     assert "One seed of step-by-step: the intervals leave out how much" in said
     assert "report:  r[1]/x[red]y/report/report.html" in said
-    show_findings(replace(findings, methods=[single]), cast("Experiment", place))
+    show_results(replace(results, methods=[single]), cast("Experiment", place))
     assert "One seed each: " in capsys.readouterr().out

@@ -5,18 +5,19 @@ from dataclasses import replace
 import pytest
 
 from conftest import WriteExperiment
-from distilwhy.core.cost import Prices, Tokens, Usage, settle
+from distilwhy.core.cost import Measurements, Prices, Usage, settle
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.evaluate.bill import settle_bill
 from distilwhy.pipeline.experiment import open_experiment
 from endpoint import Endpoint, fails, says
-from findings import make_findings
+from results import make_results
 
-USAGE = Usage(
+USAGE = Measurements(
     calls=1000, input_tokens=400_000, output_tokens=100_000, counted=1000, rows=1000,
     training_seconds=1800, student_rows_per_second=100,
 )  # fmt: skip
-TOKENS = [Tokens(400, 100)] * 1000
+TOKENS = [Usage(400, 100)] * 1000
 PRICES = Prices("USD", input=0.5, output=2.0, machine_hour=1.0)
 
 
@@ -35,6 +36,11 @@ def test_a_bill_by_hand():
 def test_calls_whose_tokens_were_not_counted_cost_as_the_others():
     half = replace(USAGE, counted=500, input_tokens=200_000, output_tokens=50_000)
     assert settle(half, PRICES, TOKENS[:500]).spent == pytest.approx(0.4)
+
+
+def test_usage_adds_up_and_keeps_the_batch_price_only_if_both_have_it():
+    assert Usage(1, 2, 1, batch=True) + Usage(10, 20, 0) == Usage(11, 22, 1)
+    assert sum([Usage(1, 2, batch=True)] * 2, Usage(batch=True)) == Usage(2, 4, batch=True)
 
 
 def test_several_answers_a_row_are_paid_for():
@@ -59,8 +65,10 @@ def test_rows_that_failed_are_no_part_of_a_price(
     endpoint.plays |= {f"Message {i}.": [fails(400, "filtered")] for i in range(4)}
     prices = {"currency": "USD", "input": 0.5, "output": 2.0}
     file = write_experiment({"teacher.base_url": endpoint.url, "prices": prices})
-    annotate(open_experiment(file))
-    bill = settle_bill(open_experiment(file), make_findings(("finetune",), (1000,)).methods)
+    experiment = open_experiment(file)
+    annotate(experiment)
+    methods = make_results(("finetune",), (1000,)).methods
+    bill = settle_bill(experiment, read_annotations(experiment), methods)
     assert (bill.usage.calls, bill.usage.rows) == (8, 8)
     assert bill.spent == pytest.approx(0.0032)
     assert bill.teacher_per_1000 == pytest.approx(0.4)
@@ -69,7 +77,7 @@ def test_rows_that_failed_are_no_part_of_a_price(
 def test_batches_and_cached_tokens_are_paid_at_their_own_price():
     """0.2 at half the price, and 0.2 less a quarter, as half of what was read is free."""
     prices = Prices("USD", input=0.5, output=2.0, cached_input=0.0)
-    tokens = [Tokens(400, 100, batch=True)] * 500 + [Tokens(400, 100, 200)] * 500
+    tokens = [Usage(400, 100, batch=True)] * 500 + [Usage(400, 100, 200)] * 500
     assert settle(USAGE, prices, tokens).spent == pytest.approx(0.1 + 0.15)
 
 
@@ -79,7 +87,7 @@ def test_a_student_that_is_dearer_never_pays():
 
 
 @pytest.mark.parametrize(("usage", "prices"), [(USAGE, None), (replace(USAGE, counted=0), PRICES)])
-def test_what_is_not_known_is_not_made_up(usage: Usage, prices: Prices | None):
+def test_what_is_not_known_is_not_made_up(usage: Measurements, prices: Prices | None):
     bill = settle(usage, prices, TOKENS)
     assert (bill.spent, bill.teacher_per_1000, bill.break_even) == (None, None, None)
     assert bill.usage == usage

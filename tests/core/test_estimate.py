@@ -3,7 +3,7 @@
 import pytest
 
 from distilwhy.core.cost import Prices
-from distilwhy.core.estimate import Counted, Measured, Pace, Range, as_money, estimate
+from distilwhy.core.estimate import Counted, Measured, Pace, Range, estimate
 
 PRICES = Prices("USD", input=2.0, output=10.0)
 PACE = Pace(concurrency=10)
@@ -85,12 +85,3 @@ def test_limits_bound_how_fast_it_goes(pace, seconds):
     found = estimate(100, 40_000, known, pace, None, reply=0.0, longest=None).seconds
     assert found is not None
     assert found.low == found.high == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(
-    ("amount", "shown"),
-    [(0, "0.00"), (1234.5, "1,234.50"), (0.999, "1.00"), (0.5, "0.5"), (0.00123, "0.0012"),
-     (1e-7, "1.0e-07")],
-)  # fmt: skip
-def test_money_has_the_decimals_that_it_needs(amount, shown):
-    assert as_money(amount) == shown

@@ -11,8 +11,8 @@ import pytest
 
 from distilwhy.core.exemplars import draw_exemplars
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.prompt_builder import HEADS, PromptBuilder
-from distilwhy.core.task import Example, Exemplar, Task, Wording
+from distilwhy.core.prompt_builder import PREFIXES_KEPT, PromptBuilder
+from distilwhy.core.task import Example, Exemplar, RowFormat, Task
 
 POOL = [
     "Where do I pay my parking fine?",
@@ -114,7 +114,7 @@ def pooled(size: int) -> Task:
         Exemplar(Example(f"e{number}", " ".join(rng.choices(words, k=30)), gold="yes"), "So it is.")
         for number in range(size)
     )
-    return Task("Say.", Wording("{{ q }}"), Answer("choice", ("yes", "no")), exemplars)
+    return Task("Say.", RowFormat("{{ q }}"), Answer("choice", ("yes", "no")), exemplars)
 
 
 @pytest.mark.parametrize("draw", ["random", "nearest"])
@@ -122,14 +122,14 @@ def test_drawing_is_fast_and_keeps_few_heads(draw):
     prompter, rng = PromptBuilder(pooled(500), "few-shot", draw, 8), Random(2)
     texts = [" ".join(f"word{rng.randrange(400)}" for _ in range(30)) for _ in range(2000)]
     rows = [Example(str(number), text) for number, text in enumerate(texts)]
-    digests, heads = [], []
+    digests, prefixes = [], []
     started = time.process_time()
     for row in rows:
-        head = prompter.prompt(row).head
-        digests.append(head.digest)
-        heads.append(weakref.ref(head))
-        assert head.size > 0
+        prefix = prompter.prompt(row).prefix
+        digests.append(prefix.digest)
+        prefixes.append(weakref.ref(prefix))
+        assert prefix.size > 0
     assert (time.process_time() - started) / len(rows) < 0.002
     assert len(set(digests)) > 1900
-    assert sum(kept() is not None for kept in heads) <= HEADS + 1
-    assert prompter.prompt(replace(rows[0], id="another id")).head.digest == digests[0]
+    assert sum(kept() is not None for kept in prefixes) <= PREFIXES_KEPT + 1
+    assert prompter.prompt(replace(rows[0], id="another id")).prefix.digest == digests[0]

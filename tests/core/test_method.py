@@ -4,7 +4,7 @@ from distilwhy.core.method import (
     METHODS,
     SoftLabels,
     Target,
-    Teaching,
+    TargetOptions,
     TrainingRow,
     render_source,
     render_training_rows,
@@ -30,7 +30,7 @@ ANNOTATIONS = {
 
 
 def rows(method: str, seed: int = 0, weight: float = 0.5) -> list[TrainingRow]:
-    teaching = Teaching(rationale_weight=weight, seed=seed)
+    teaching = TargetOptions(rationale_weight=weight, seed=seed)
     return render_training_rows(METHODS[method], EXAMPLES, ANNOTATIONS, teaching)
 
 
@@ -124,7 +124,7 @@ SEVERAL = {
 
 
 def several(method: str, **teaching: object) -> TrainingRow:
-    given = Teaching(rationale_weight=0.6, **teaching)  # type: ignore[arg-type]
+    given = TargetOptions(rationale_weight=0.6, **teaching)  # type: ignore[arg-type]
     [row] = render_training_rows(METHODS[method], EXAMPLES[:1], SEVERAL, given)
     return row
 
@@ -169,7 +169,7 @@ TOLD = {e.id: Annotation(e.id, "ok", "" if int(e.id) % 6 == 5 else f"r{e.id}", "
 
 def shuffled(seed: int) -> dict[str, str]:
     method = METHODS["shuffled-rationales"]
-    trained = render_training_rows(method, MANY, TOLD, Teaching(seed=seed))
+    trained = render_training_rows(method, MANY, TOLD, TargetOptions(seed=seed))
     return {row.source: row.targets[1].text for row in trained if len(row.targets) == 2}
 
 
@@ -188,12 +188,12 @@ def test_shuffling_is_decided_by_the_seed():
 
 def test_one_rationale_alone_cannot_be_shuffled_away():
     method = METHODS["shuffled-rationales"]
-    [row] = render_training_rows(method, EXAMPLES[:1], ANNOTATIONS, Teaching())
+    [row] = render_training_rows(method, EXAMPLES[:1], ANNOTATIONS, TargetOptions())
     assert row.targets[1].text == "because 1"
 
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_no_annotations_train_nothing_but_gold(method):
-    trained = render_training_rows(METHODS[method], EXAMPLES, {}, Teaching())
+    trained = render_training_rows(METHODS[method], EXAMPLES, {}, TargetOptions())
     assert len(trained) == (5 if method == "finetune" else 0)
     assert METHODS[method].needs_teacher is (method != "finetune")

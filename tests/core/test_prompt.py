@@ -3,12 +3,12 @@ import pytest
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.parsing.parse import parse_completion
-from distilwhy.core.prompt import Message, ask_for_steps, render_head, render_prompt
-from distilwhy.core.task import Example, Exemplar, Task, Wording
+from distilwhy.core.prompt import Message, ask_for_steps, render_prefix, render_prompt
+from distilwhy.core.task import Example, Exemplar, RowFormat, Task
 
 CHOICE = Task(
     "Answer the question.",
-    Wording("{{ question }}"),
+    RowFormat("{{ question }}"),
     Answer("choice"),
     (
         Exemplar(Example("e1", "Where?\n(a) park\n(b) mall", ("park", "mall"), "mall"), "Shops."),
@@ -17,17 +17,17 @@ CHOICE = Task(
 )
 EQUATION = Task(
     "",
-    Wording("{{ question }}"),
+    RowFormat("{{ question }}"),
     Answer("equation"),
     (Exemplar(Example("e1", "Half of 84?", gold="84 / 2"), "Halve it."),),
 )
-BARE = Task("", Wording("{{ question }}"), Answer("choice", ("yes", "no")))
-TOLD = Task("Say yes or no.", Wording("{{ question }}"), Answer("choice", ("yes", "no")))
+BARE = Task("", RowFormat("{{ question }}"), Answer("choice", ("yes", "no")))
+TOLD = Task("Say yes or no.", RowFormat("{{ question }}"), Answer("choice", ("yes", "no")))
 ROW = Example("7", "When?\n(a) now\n(b) never", ("now", "never"), "never")
 
 
 def test_a_chat_shows_instruction_exemplars_and_the_row():
-    prompt = render_prompt(render_head(CHOICE), ROW)
+    prompt = render_prompt(render_prefix(CHOICE), ROW)
     assert prompt.example_id == "7"
     assert prompt.messages == (
         Message("system", "Answer the question."),
@@ -40,7 +40,7 @@ def test_a_chat_shows_instruction_exemplars_and_the_row():
 
 
 def test_the_same_prompt_as_one_text():
-    assert render_prompt(render_head(CHOICE), ROW).as_text() == (
+    assert render_prompt(render_prefix(CHOICE), ROW).as_text() == (
         "Answer the question.\n\n"
         "Q: Where?\n(a) park\n(b) mall\n"
         "A: Shops. So the answer is (b) mall.\n\n"
@@ -52,7 +52,7 @@ def test_the_same_prompt_as_one_text():
 
 
 def test_an_equation_without_an_instruction():
-    prompt = render_prompt(render_head(EQUATION), Example("7", "Six sevens?"))
+    prompt = render_prompt(render_prefix(EQUATION), Example("7", "Six sevens?"))
     assert [message.role for message in prompt.messages] == ["user", "assistant", "user"]
     assert prompt.as_text() == (
         "Q: Half of 84?\nA: Halve it. So the answer is 84 / 2.\n\nQ: Six sevens?\nA:"
@@ -60,28 +60,28 @@ def test_an_equation_without_an_instruction():
 
 
 def test_neither_instruction_nor_exemplars():
-    prompt = render_prompt(render_head(BARE), Example("7", "Is it?"))
+    prompt = render_prompt(render_prefix(BARE), Example("7", "Is it?"))
     assert prompt.messages == (Message("user", "Is it?"),)
     assert prompt.as_text() == "Q: Is it?\nA:"
 
 
 def test_an_instruction_alone():
-    assert render_prompt(render_head(TOLD), Example("7", "Is it?")).as_text() == (
+    assert render_prompt(render_prefix(TOLD), Example("7", "Is it?")).as_text() == (
         "Say yes or no.\n\nQ: Is it?\nA:"
     )
 
 
 def test_the_gold_label_of_the_row_is_never_shown():
     texts = [
-        render_prompt(render_head(CHOICE), Example("7", "Where?", (), gold))
+        render_prompt(render_prefix(CHOICE), Example("7", "Where?", (), gold))
         for gold in ("here", None)
     ]
     assert texts[0] == texts[1]
 
 
 def test_an_explanation_is_asked_for_in_the_same_manner_with_the_answer_given_away():
-    prompt = render_prompt(render_head(CHOICE, explains=True), ROW)
-    assert (prompt.example_id, prompt.head.explains) == ("7", True)
+    prompt = render_prompt(render_prefix(CHOICE, show_gold=True), ROW)
+    assert (prompt.example_id, prompt.prefix.shows_gold) == ("7", True)
     assert prompt.as_text() == (
         "Answer the question.\n\n"
         "Q: Where?\n(a) park\n(b) mall\nThe right answer is (b) mall. Why?\n"
@@ -95,7 +95,7 @@ def test_an_explanation_is_asked_for_in_the_same_manner_with_the_answer_given_aw
 
 def test_an_explanation_of_an_equation():
     prompt = render_prompt(
-        render_head(EQUATION, explains=True), Example("7", "Six sevens?", gold="6 * 7")
+        render_prefix(EQUATION, show_gold=True), Example("7", "Six sevens?", gold="6 * 7")
     )
     assert prompt.messages[-1].content == "Six sevens?\nThe right answer is 6 * 7. Why?"
 
@@ -105,10 +105,10 @@ ZERO_SHOT = {
     "options": (CHOICE, "the letter of the right option in brackets, and its text"),
     "equation": (EQUATION, "an arithmetic expression of numbers, + - * / and brackets"),
     "number": (
-        Task("", Wording("{{ question }}"), Answer("number")),
+        Task("", RowFormat("{{ question }}"), Answer("number")),
         "a number in digits",
     ),
-    "text": (Task("", Wording("{{ question }}"), Answer("text")), "the answer in a few words"),
+    "text": (Task("", RowFormat("{{ question }}"), Answer("text")), "the answer in a few words"),
 }
 
 
@@ -118,7 +118,7 @@ def test_without_exemplars_the_instruction_says_how_to_reply(kind):
     bare = ask_for_steps(task)
     how = f'Think step by step. Then end with "So the answer is X.", where X is {form}.'
     assert bare.instruction == (f"{task.instruction}\n\n{how}" if task.instruction else how)
-    prompt = render_prompt(render_head(bare), Example("7", "Well?"))
+    prompt = render_prompt(render_prefix(bare), Example("7", "Well?"))
     assert prompt.messages == (Message("system", bare.instruction), Message("user", "Well?"))
 
 

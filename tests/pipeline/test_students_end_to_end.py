@@ -9,7 +9,7 @@ import torch
 from distilwhy.config import ScratchConfig, StudentConfig, TrainingConfig
 from distilwhy.core.method import (
     METHODS,
-    Teaching,
+    TargetOptions,
     TrainingRow,
     render_source,
     render_training_rows,
@@ -48,7 +48,7 @@ TRAINING = TrainingConfig(steps=3, batch_size=4, lr=1e-2, evaluate_every=3)
 
 
 def rows_for(method: str) -> list[TrainingRow]:
-    return render_training_rows(METHODS[method], EXAMPLES, ANNOTATIONS, Teaching())
+    return render_training_rows(METHODS[method], EXAMPLES, ANNOTATIONS, TargetOptions())
 
 
 def questions_for(method: str) -> list[Example]:

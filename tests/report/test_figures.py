@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import replace
 
 from distilwhy.report.figures import draw_figures
-from findings import (
+from results import (
     THREE,
     add_student,
-    make_findings,
+    make_results,
 )
 
 
@@ -17,9 +17,9 @@ def read_table(content):
     return list(csv.DictReader(content.decode().splitlines()))
 
 
-def test_figures_are_drawn_for_slides_and_for_tables():
-    findings = make_findings()
-    files = dict(draw_figures(findings))
+def test_each_figure_is_written_as_png_svg_and_csv():
+    results = make_results()
+    files = dict(draw_figures(results))
     names = [
         f"{name}.{end}"
         for name in ("curve", "accuracy", "differences")
@@ -32,23 +32,23 @@ def test_figures_are_drawn_for_slides_and_for_tables():
         if name.endswith(".svg"):
             assert b"var(--" not in content
     rows = read_table(files["differences.csv"])
-    assert len(rows) == len(findings.comparisons)
-    assert float(rows[0]["difference"]) == findings.comparisons[0].comparison.difference
+    assert len(rows) == len(results.comparisons)
+    assert float(rows[0]["difference"]) == results.comparisons[0].comparison.difference
     kinds = Counter(row["kind"] for row in read_table(files["curve.csv"]))
     assert kinds["measured"] == 27
     assert kinds["fitted"] > kinds["beyond"] > 27
 
 
-def test_every_named_student_has_figures_of_its_own():
-    findings = add_student(make_findings(THREE, sizes=(1000,)), "minilm")
-    names = [name for name, _ in draw_figures(findings) if name.endswith(".csv")]
+def test_a_named_student_has_its_own_figures():
+    results = add_student(make_results(THREE, sizes=(1000,)), "minilm")
+    names = [name for name, _ in draw_figures(results) if name.endswith(".csv")]
     assert names == [
         "accuracy.csv", "differences.csv", "accuracy-minilm.csv", "differences-minilm.csv",
     ]  # fmt: skip
 
 
-def test_figures_without_a_study():
-    findings = replace(make_findings(THREE, sizes=(1000,)), comparisons=[])
-    assert [name for name, _ in draw_figures(findings)] == [
+def test_without_comparisons_there_are_only_accuracies():
+    results = replace(make_results(THREE, sizes=(1000,)), comparisons=[])
+    assert [name for name, _ in draw_figures(results)] == [
         "accuracy.png", "accuracy.svg", "accuracy.csv",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The report's page in a browser: from disk, by mouse, by keyboard, and as axe reads it."""
+"""The report's page in a browser: from disk, by mouse, by keyboard, and under axe."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from distilwhy.report.page import render_page
-from findings import add_student, make_cases, make_findings, open_answers
+from results import add_student, make_cases, make_results, open_answers
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -55,7 +55,7 @@ def cases():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, cases):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(render_page(make_findings(), cases), encoding="utf-8")
+    path.write_text(render_page(make_results(), cases), encoding="utf-8")
     return path.as_uri()
 
 
@@ -75,12 +75,12 @@ class Tab:
         return self.page.inner_text("#found")
 
     def expect_found(self, text):
-        """That what was found is told so from its first word."""
-        told = re.compile(f"^{re.escape(text)}")
-        playwright.expect(self.page.locator("#found")).to_have_text(told)
+        """Expect the search status to begin with this text."""
+        beginning = re.compile(f"^{re.escape(text)}")
+        playwright.expect(self.page.locator("#found")).to_have_text(beginning)
 
     def expect_ids(self, cases):
-        """That the first page of these rows is shown."""
+        """Expect the first page of these rows."""
         titles = self.page.locator("#shown h3")
         playwright.expect(titles).to_have_text([case.id for case in cases[:10]])
 
@@ -94,19 +94,19 @@ def tab(browser, address):
     opened.context.close()
 
 
-def test_it_opens_from_disk_and_asks_for_nothing_else(tab):
+def test_it_opens_from_disk_and_requests_nothing_else(tab):
     assert tab.page.title() == "Routing at Lanternbay's help desk"
-    assert tab.found() == f"{ROWS} rows; 1 to 10 are shown"
+    assert tab.found() == f"{ROWS} rows; 1 to 10 shown"
     assert tab.page.locator("article").count() == 10
 
 
-def test_a_script_in_a_row_is_text(tab):
+def test_a_script_in_a_row_is_shown_as_text(tab):
     assert tab.page.locator("article .input").first.inner_text() == SCRIPT
     assert tab.page.evaluate("window.wronged") is None
     assert tab.page.locator("article script, article img").count() == 0
 
 
-def test_what_rows_are_shown_can_be_chosen(tab, cases):
+def test_rows_can_be_filtered(tab, cases):
     def right(case, name):
         return case.right.get(name)
 
@@ -132,11 +132,11 @@ def test_what_rows_are_shown_can_be_chosen(tab, cases):
     for view, some in wanted.items():
         tab.page.select_option("#which", view)
         said = f"{len(some)} of {ROWS} rows" if view != "all" else f"{ROWS} rows;"
-        tab.expect_found(said if some else "No row is like that.")
+        tab.expect_found(said if some else "No matching rows.")
         tab.expect_ids(some)
 
 
-def test_any_student_can_be_set_beside_any_other(tab, cases):
+def test_any_student_can_be_compared_with_any_other(tab, cases):
     tab.page.select_option("#which", "lost")
     tab.page.select_option("#student", label="label-distill")
     tab.page.select_option("#beside", label="teacher")
@@ -147,23 +147,23 @@ def test_any_student_can_be_set_beside_any_other(tab, cases):
     tab.expect_ids(some)
     tab.page.select_option("#which", "won")
     some = [c for c in cases if c.right.get("teacher") is False and c.right["label-distill"]]
-    tab.expect_found(f"{len(some)} of {ROWS} rows" if some else "No row is like that.")
+    tab.expect_found(f"{len(some)} of {ROWS} rows" if some else "No matching rows.")
     tab.expect_ids(some)
 
 
-def test_rows_are_found_by_words_in_any_case(tab, cases):
+def test_search_ignores_case(tab, cases):
     number = re.search(r"\d{6}", cases[7].text).group()
     tab.page.fill("#words", f"OUR {number}")
     tab.expect_found(f"1 of {ROWS} rows")
     tab.expect_ids([cases[7]])
     tab.page.fill("#words", "no row says this")
-    tab.expect_found("No row is like that.")
+    tab.expect_found("No matching rows.")
     assert tab.page.locator("#pages").is_hidden()
     tab.page.fill("#words", "")
     tab.expect_found(f"{ROWS} rows;")
 
 
-def test_rows_are_ordered_by_how_hard_they_are(tab, cases):
+def test_rows_can_be_ordered_by_difficulty(tab, cases):
     def count(case):
         return sum(case.right[name] for name in case.answers)
 
@@ -174,7 +174,7 @@ def test_rows_are_ordered_by_how_hard_they_are(tab, cases):
     tab.expect_ids(sorted(cases, key=count, reverse=True))
 
 
-def test_pages_are_turned_by_mouse(tab, cases):
+def test_pages_are_turned_with_the_mouse(tab, cases):
     for button, page in (("next", 2), ("last", 4), ("previous", 3), ("first", 1)):
         tab.page.click(f"[data-to={button}]")
         assert tab.page.inner_text("#page") == f"Page {page} of 4"
@@ -184,7 +184,7 @@ def test_pages_are_turned_by_mouse(tab, cases):
     assert tab.page.inner_text("#page") == "Page 1 of 4"
 
 
-def test_all_of_it_can_be_done_by_keyboard(tab, cases):
+def test_everything_works_with_the_keyboard(tab, cases):
     keys = tab.page.keyboard
 
     def focused():
@@ -218,7 +218,7 @@ def test_all_of_it_can_be_done_by_keyboard(tab, cases):
     tab_to("which")
     keys.type("every")
     some = [c for c in cases if not any(c.right[name] for name in c.answers)]
-    tab.expect_found(f"{len(some)} of {ROWS}" if some else "No row is like that.")
+    tab.expect_found(f"{len(some)} of {ROWS}" if some else "No matching rows.")
     keys.press("Home")
     tab.expect_found(f"{ROWS} rows;")
     tab_to("next")
@@ -229,7 +229,7 @@ def test_all_of_it_can_be_done_by_keyboard(tab, cases):
     assert tab.page.inner_text("#page") == "Page 3 of 4"
 
 
-def test_what_is_folded_away_opens_by_keyboard(tab):
+def test_details_open_with_the_keyboard(tab):
     details = tab.page.locator("details")
     for i in range(details.count()):
         summary = details.nth(i).locator("summary")
@@ -239,14 +239,14 @@ def test_what_is_folded_away_opens_by_keyboard(tab):
         assert details.nth(i).get_attribute("open") != before
 
 
-def test_focus_can_be_seen(tab):
+def test_focus_is_visible(tab):
     tab.page.focus("#words")
     tab.page.keyboard.press("Tab")
     style = tab.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert style == "solid"
 
 
-def test_the_pointer_shows_a_points_values(tab):
+def test_a_point_has_a_tooltip(tab):
     points = tab.page.locator(".wide .mark-symbol.role-mark [aria-label^='finetune: ']")
     assert points.count() == 3
     points.first.scroll_into_view_if_needed()
@@ -254,14 +254,14 @@ def test_the_pointer_shows_a_points_values(tab):
     tab.page.mouse.move(box["x"] + 4, box["y"] + 4)
     tip = tab.page.locator("#tip")
     playwright.expect(tip).to_be_visible()
-    found = next(m for m in make_findings().methods if (m.method, m.rows) == ("finetune", 500))
+    found = next(m for m in make_results().methods if (m.method, m.rows) == ("finetune", 500))
     assert f"{found.score.accuracy:.1%} (" in tip.inner_text()
     assert "500 train rows, 5 seeds" in tip.inner_text()
     tab.page.mouse.move(5, 5)
     playwright.expect(tip).to_be_hidden()
 
 
-def test_a_method_is_brought_forward(tab):
+def test_a_method_can_be_highlighted(tab):
     tab.page.click("[data-method='rationale-then-label']")
     tab.page.mouse.move(5, 5)
     tab.page.wait_for_timeout(300)
@@ -272,11 +272,11 @@ def test_a_method_is_brought_forward(tab):
     assert (chosen, other) == (1, 0.16)
 
 
-def test_a_long_text_opens_whole(browser, tmp_path):
+def test_a_long_text_can_be_shown_in_full(browser, tmp_path):
     long = "word " * 2000
     case = replace(next(make_cases(1)), text=long)
     path = tmp_path / "long.html"
-    path.write_text(render_page(make_findings(sizes=(500,)), [case]), encoding="utf-8")
+    path.write_text(render_page(make_results(sizes=(500,)), [case]), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), PHONE)
     assert len(tab.page.inner_text("article .input")) < 1300
     tab.page.click("article .all")
@@ -296,10 +296,10 @@ def test_axe_finds_nothing(browser, address, size, scheme):
     tab.context.close()
 
 
-def test_axe_finds_nothing_where_there_are_several_students(browser, tmp_path):
+def test_axe_finds_nothing_with_several_students(browser, tmp_path):
     path = tmp_path / "students.html"
-    findings = add_student(make_findings(("finetune", "step-by-step")), "minilm-l6-v2")
-    path.write_text(render_page(findings, make_cases(3)), encoding="utf-8")
+    results = add_student(make_results(("finetune", "step-by-step")), "minilm-l6-v2")
+    path.write_text(render_page(results, make_cases(3)), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), PHONE)
     tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     found = axe.Axe().run(tab.page)
@@ -313,8 +313,8 @@ def test_axe_finds_nothing_where_there_are_several_students(browser, tmp_path):
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_axe_finds_nothing_in_open_answers(browser, tmp_path, size, scheme):
     path = tmp_path / "open.html"
-    findings = open_answers(make_findings(("finetune", "step-by-step")))
-    path.write_text(render_page(findings, make_cases(3)), encoding="utf-8")
+    results = open_answers(make_results(("finetune", "step-by-step")))
+    path.write_text(render_page(results, make_cases(3)), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), size, scheme)
     tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     found = axe.Axe().run(tab.page)
@@ -324,10 +324,10 @@ def test_axe_finds_nothing_in_open_answers(browser, tmp_path, size, scheme):
     tab.context.close()
 
 
-def test_many_sizes_keep_apart_on_a_phone(browser, tmp_path):
+def test_axis_labels_do_not_overlap_on_a_phone(browser, tmp_path):
     sizes = (100, 200, 300, 500, 700, 1000, 2000, 3000, 4000)
     path = tmp_path / "sizes.html"
-    path.write_text(render_page(make_findings(("finetune",), sizes), []), encoding="utf-8")
+    path.write_text(render_page(make_results(("finetune",), sizes), []), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), PHONE)
     labels = tab.page.locator("#curve .narrow text", has_text=re.compile(r"^[\d,]+$")).all()
     shown = [label for label in labels if label.get_attribute("opacity") != "0"]
@@ -337,13 +337,13 @@ def test_many_sizes_keep_apart_on_a_phone(browser, tmp_path):
     tab.context.close()
 
 
-def test_long_labels_leave_room_for_what_they_head(browser, tmp_path):
-    findings = make_findings(("finetune",), sizes=(1000,))
-    [confusion] = findings.confusions
+def test_long_labels_leave_room_for_the_counts(browser, tmp_path):
+    results = make_results(("finetune",), sizes=(1000,))
+    [confusion] = results.confusions
     labels = [f"{name} {'and whatever else belongs to it ' * 4}" for name in confusion.labels]
-    findings = replace(findings, confusions=[replace(confusion, labels=labels)])
+    results = replace(results, confusions=[replace(confusion, labels=labels)])
     path = tmp_path / "labels.html"
-    path.write_text(render_page(findings, []), encoding="utf-8")
+    path.write_text(render_page(results, []), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), PHONE)
     head = tab.page.locator(".confusion tbody th").first.bounding_box()
     assert head["width"] <= 0.4 * PHONE["width"] + 1
@@ -351,13 +351,13 @@ def test_long_labels_leave_room_for_what_they_head(browser, tmp_path):
 
 
 @pytest.mark.parametrize("sizes", [(4000,), (500, 1000), (500, 1000, 4000)])
-def test_nothing_sticks_out_on_a_phone(browser, tmp_path, sizes):
+def test_nothing_overflows_on_a_phone(browser, tmp_path, sizes):
     long = "x" * 400
     case = replace(next(make_cases(1)), id=long, text=long, gold=long)
-    findings = make_findings(sizes=sizes)
-    findings = replace(findings, name=long, how=replace(findings.how, machine=long))
+    results = make_results(sizes=sizes)
+    results = replace(results, name=long, provenance=replace(results.provenance, machine=long))
     path = tmp_path / "phone.html"
-    path.write_text(render_page(findings, [case]), encoding="utf-8")
+    path.write_text(render_page(results, [case]), encoding="utf-8")
     tab = Tab(browser, path.as_uri(), {"width": 360, "height": 700})
     tab.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 360
@@ -375,9 +375,9 @@ def test_it_prints_in_light_colours(browser, address):
     tab.context.close()
 
 
-def test_very_many_rows_open_at_once(browser, tmp_path):
+def test_100_000_rows_open_within_three_seconds(browser, tmp_path):
     path = tmp_path / "many.html"
-    path.write_text(render_page(make_findings(), make_cases(MANY)), encoding="utf-8")
+    path.write_text(render_page(make_results(), make_cases(MANY)), encoding="utf-8")
     context = browser.new_context(viewport=DESK)
     page = context.new_page()
     started = time.perf_counter()

@@ -5,10 +5,10 @@ from dataclasses import replace
 from markdown_it import MarkdownIt
 
 from distilwhy.report.summary import render_summary
-from findings import (
+from results import (
     THREE,
     add_student,
-    make_findings,
+    make_results,
 )
 
 
@@ -25,43 +25,43 @@ def read_markdown(text):
     return headings, rows
 
 
-def test_the_summary_is_markdown_with_the_numbers():
-    findings = make_findings()
-    text = render_summary(findings)
+def test_the_summary_is_markdown_with_all_numbers():
+    results = make_results()
+    text = render_summary(results)
     headings, rows = read_markdown(text)
     assert headings == [
-        findings.name, "Comparisons", "What rows are worth", "What it cost", "How it was done",
+        results.name, "Comparisons", "Data efficiency", "Costs", "Provenance",
     ]  # fmt: skip
-    assert rows == [9] * (2 + len(findings.methods))
-    assert findings.headline in text
-    for found in findings.methods:
+    assert rows == [9] * (2 + len(results.methods))
+    assert results.headline in text
+    for found in results.methods:
         assert f"{found.score.accuracy:.1%} | {found.score.low:.1%} to" in text
-    assert text.count(" against ") == len(findings.comparisons)
+    assert text.count(" against ") == len(results.comparisons)
     assert "after 5,910 rows" in text
-    assert findings.how.hashes["train"] in text
+    assert results.provenance.hashes["train"] in text
 
 
-def test_the_summary_tells_students_apart():
-    findings = add_student(make_findings(THREE), "minilm")
-    text = render_summary(findings)
+def test_the_summary_names_several_students():
+    results = add_student(make_results(THREE), "minilm")
+    text = render_summary(results)
     _, rows = read_markdown(text)
-    assert rows == [10] * (2 + len(findings.methods))
+    assert rows == [10] * (2 + len(results.methods))
     assert "| minilm | step-by-step | all 4,000 |" in text
     assert "minilm, on all 4,000 train rows:" in text
-    assert "- minilm label-distill: It gets as far as" in text
+    assert "- minilm label-distill: Matches finetune on all rows with" in text
 
 
-def test_a_hostile_name_stays_in_the_summarys_heading():
+def test_a_name_with_markup_stays_in_the_heading():
     name = "a | b\n# c <script> *d* [e](f) `g`"
-    text = render_summary(replace(make_findings(THREE), name=name))
+    text = render_summary(replace(make_results(THREE), name=name))
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     assert tokens[0].type == "heading_open"
     rendered = MarkdownIt("commonmark").render(text.split("\n\n")[0])
     assert rendered == "<h1>a | b # c &lt;script&gt; *d* [e](f) `g`</h1>\n"
 
 
-def test_the_summary_of_little_is_short():
-    findings = replace(make_findings(("finetune",), sizes=(1000,)), comparisons=[], teacher={})
-    headings, rows = read_markdown(render_summary(findings))
-    assert headings == [findings.name, "What it cost", "How it was done"]
+def test_empty_sections_are_left_out():
+    results = replace(make_results(("finetune",), sizes=(1000,)), comparisons=[], teacher={})
+    headings, rows = read_markdown(render_summary(results))
+    assert headings == [results.name, "Costs", "Provenance"]
     assert rows == [9, 9]

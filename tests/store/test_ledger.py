@@ -1,4 +1,3 @@
-import sqlite3
 import subprocess
 import sys
 
@@ -6,12 +5,12 @@ import pytest
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
-from distilwhy.core.prompt import Head, Message, Prompt
+from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import RunError
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import Entry, call_key, open_ledger
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 from distilwhy.teachers.http import HttpTeacher
 
 ANSWER = Completion("Why. So the answer is “é” 🙂.", "stop", 12, 7)
@@ -78,8 +77,8 @@ def test_odd_characters_lose_no_answer(tmp_path, said, kept):
 
 
 CONFIG = HttpTeacherConfig(kind="chat", base_url="http://127.0.0.1:9/v1", model="m")
-HEAD = Head((Message("system", "Sort."),))
-PROMPT = Prompt("1", HEAD, "hello")
+PREFIX = PromptPrefix((Message("system", "Sort."),))
+PROMPT = Prompt("1", PREFIX, "hello")
 
 
 def key(config: HttpTeacherConfig = CONFIG, prompt: Prompt = PROMPT, sample: int = 0) -> bytes:
@@ -87,7 +86,7 @@ def key(config: HttpTeacherConfig = CONFIG, prompt: Prompt = PROMPT, sample: int
 
 
 def test_a_key_does_not_depend_on_where_a_row_stands():
-    assert key(prompt=Prompt("another id", HEAD, "hello")) == key()
+    assert key(prompt=Prompt("another id", PREFIX, "hello")) == key()
 
 
 @pytest.mark.parametrize(
@@ -123,11 +122,11 @@ def test_a_key_depends_on_all_that_decides_an_answer():
     ]
     question, turn = "hello", Message("user", "hello")
     prompts = [
-        Prompt("1", Head(()), question),
-        Prompt("1", Head((Message("system", "Sort!"),)), question),
-        Prompt("1", HEAD, "Hello"),
-        Prompt("1", Head((*HEAD.messages, turn)), question),
-        Prompt("1", Head((Message("user", "Sort."),)), question),
+        Prompt("1", PromptPrefix(()), question),
+        Prompt("1", PromptPrefix((Message("system", "Sort!"),)), question),
+        Prompt("1", PREFIX, "Hello"),
+        Prompt("1", PromptPrefix((*PREFIX.messages, turn)), question),
+        Prompt("1", PromptPrefix((Message("user", "Sort."),)), question),
     ]
     changed += [key(prompt=prompt) for prompt in prompts]
     changed += [key(sample=1), key(sample=2)]
@@ -138,34 +137,10 @@ def test_a_key_does_not_depend_on_the_order_of_names():
     assert call_key({"a": 1, "b": {"c": 2, "d": 3}}) == call_key({"b": {"d": 3, "c": 2}, "a": 1})
 
 
-def test_a_file_that_is_no_ledger(tmp_path):
-    path = tmp_path / "ledger.sqlite"
-    path.write_text("This is no database at all, but a text that someone has put here.\n" * 40)
-    with pytest.raises(RunError) as caught, open_ledger(path):
-        pass
-    assert str(caught.value) == (
-        f"{path}: cannot be read as a ledger (file is not a database); move it away"
-    )
-
-
-def test_a_database_of_something_else(tmp_path):
-    path = tmp_path / "ledger.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE completions (prompt TEXT)")
-    connection.close()
-    with pytest.raises(RunError, match="cannot be read as a ledger"), open_ledger(path):
-        pass
-
-
-def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(RunError, match="cannot be opened"), open_ledger(tmp_path / "no/l.sqlite"):
-        pass
-
-
 HOLD = """
 import sys
 from pathlib import Path
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 
 with RunFolder(Path(sys.argv[1])).lock():
     print("held", flush=True)
@@ -198,6 +173,6 @@ def test_a_run_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(RunError) as caught, RunFolder(tmp_path / "file" / "run").lock():
         pass
     assert str(caught.value) == (
-        f"{tmp_path / 'file' / 'run'}: cannot be made or written (Not a directory); "
+        f"{tmp_path / 'file' / 'run'}: cannot be created or written (Not a directory); "
         "give this experiment another 'out'"
     )

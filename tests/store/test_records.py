@@ -9,15 +9,15 @@ import pyarrow.parquet
 import pytest
 
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Exemplar, Task, Wording
+from distilwhy.core.task import Example, Exemplar, RowFormat, Task
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.store.records import HubSplit, read_examples, read_exemplars, read_rows
 
 LABELS = Answer("choice", ("yes", "no"))
-SIMPLE = Task("", Wording("{{ text }}", gold="label"), LABELS)
+SIMPLE = Task("", RowFormat("{{ text }}", gold="label"), LABELS)
 QUESTION = Task(
     "",
-    Wording(
+    RowFormat(
         "{{ question }}\n{{ choices.text | lettered }}", gold="answerKey", options="choices.text"
     ),
     Answer("choice"),
@@ -116,7 +116,7 @@ def test_rows_without_an_id_are_numbered(tmp_path, name):
 
 
 def test_the_id_may_stand_in_another_field(tmp_path):
-    task = Task("", Wording("{{ text }}", id="meta.key"), LABELS)
+    task = Task("", RowFormat("{{ text }}", id="meta.key"), LABELS)
     path = write_jsonl(tmp_path / "rows.jsonl", [{"text": "First", "meta": {"key": 17}}])
     assert read_examples(path, task) == [Example("17", "First")]
 
@@ -130,7 +130,7 @@ def test_nested_options_and_gold_by_letter_or_text(tmp_path, gold):
 
 
 def test_a_dotted_name_may_be_a_field_of_its_own(tmp_path):
-    task = Task("", Wording("{{ q }}", gold="a.b", options="c.d"), Answer("choice"))
+    task = Task("", RowFormat("{{ q }}", gold="a.b", options="c.d"), Answer("choice"))
     row = {"q": "Where?", "a.b": "no", "c.d": ["yes", "no"]}
     [example] = read_examples(write_jsonl(tmp_path / "rows.jsonl", [row]), task)
     assert (example.options, example.gold) == (("yes", "no"), "no")
@@ -138,7 +138,7 @@ def test_a_dotted_name_may_be_a_field_of_its_own(tmp_path):
 
 def test_options_in_a_csv_cell_are_json_and_the_template_gets_the_list(tmp_path):
     task = Task(
-        "", Wording("{{ q }}\n{{ choices | lettered }}", "gold", "choices"), Answer("choice")
+        "", RowFormat("{{ q }}\n{{ choices | lettered }}", "gold", "choices"), Answer("choice")
     )
     path = tmp_path / "rows.csv"
     path.write_text('q,choices,gold\nWhere?,"[""park"", ""mall""]",b\n', encoding="utf-8")
@@ -154,7 +154,7 @@ def test_options_in_a_csv_cell_are_json_and_the_template_gets_the_list(tmp_path)
     ],
 )
 def test_gold_is_brought_into_canonical_form(tmp_path, kind, gold, canonical):
-    task = Task("", Wording("{{ q }}", gold="gold"), Answer(kind))
+    task = Task("", RowFormat("{{ q }}", gold="gold"), Answer(kind))
     [example] = read_examples(write_jsonl(tmp_path / "r.jsonl", [{"q": "?", "gold": gold}]), task)
     assert example.gold == canonical
 
@@ -162,7 +162,7 @@ def test_gold_is_brought_into_canonical_form(tmp_path, kind, gold, canonical):
 def test_gold_may_be_nowhere(tmp_path):
     path = write_jsonl(tmp_path / "rows.jsonl", [{"text": "First"}])
     assert read_examples(path, SIMPLE)[0].gold is None
-    assert read_examples(path, Task("", Wording("{{ text }}"), LABELS))[0].gold is None
+    assert read_examples(path, Task("", RowFormat("{{ text }}"), LABELS))[0].gold is None
 
 
 def test_a_hub_dataset(tmp_path, monkeypatch):
@@ -272,7 +272,7 @@ def test_a_missing_file():
 def test_a_row_that_the_template_cannot_take(tmp_path, template, reason):
     path = write_jsonl(tmp_path / "rows.jsonl", ROWS)
     with pytest.raises(DataError) as caught:
-        read_examples(path, Task("", Wording(template), LABELS))
+        read_examples(path, Task("", RowFormat(template), LABELS))
     assert str(caught.value).startswith(f"{path} row 1: ")
     assert reason in str(caught.value)
 
@@ -288,9 +288,9 @@ def test_a_row_that_the_template_cannot_take(tmp_path, template, reason):
 def test_a_null_is_never_worded(tmp_path, template, reason):
     path = write_jsonl(tmp_path / "rows.jsonl", [{"text": None, "label": None}])
     with pytest.raises(DataError) as caught:
-        read_examples(path, Task("", Wording(template), LABELS))
+        read_examples(path, Task("", RowFormat(template), LABELS))
     assert reason in str(caught.value)
-    [example] = read_examples(path, Task("", Wording("So: {{ text }}"), LABELS))
+    [example] = read_examples(path, Task("", RowFormat("So: {{ text }}"), LABELS))
     assert example.text == "So:"
 
 
@@ -298,11 +298,13 @@ def test_a_null_is_never_worded(tmp_path, template, reason):
 def test_options_that_are_none(tmp_path, options):
     path = write_jsonl(tmp_path / "rows.jsonl", [{"q": "Where?", "o": options}])
     with pytest.raises(DataError, match="row 1: its options, 'o', ") as caught:
-        read_examples(path, Task("", Wording("{{ q }}", options="o"), Answer("choice")))
+        read_examples(path, Task("", RowFormat("{{ q }}", options="o"), Answer("choice")))
     assert len(str(caught.value)) < 500 + len(str(path))
 
 
 @pytest.mark.parametrize("template", ["{{ text", "{% if %}", "{{ text | nofilter }}"])
 def test_a_template_that_is_none(tmp_path, template):
     with pytest.raises(ConfigError, match=r"^task input, line 1: .*; mend the template$"):
-        read_examples(write_jsonl(tmp_path / "r.jsonl", ROWS), Task("", Wording(template), LABELS))
+        read_examples(
+            write_jsonl(tmp_path / "r.jsonl", ROWS), Task("", RowFormat(template), LABELS)
+        )

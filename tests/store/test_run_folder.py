@@ -6,7 +6,8 @@ import pytest
 
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import RunError
-from distilwhy.store.run import SUMMARY, RunFolder, publish_json
+from distilwhy.store.files import publish_json
+from distilwhy.store.run_folder import SUMMARY, RunFolder
 
 STUDENT = StudentId("finetune", 0)
 

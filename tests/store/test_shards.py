@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from annotating import all_calls
-from distilwhy.core.cost import Tokens
+from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
 from distilwhy.pipeline.annotate.recorder import Progress
@@ -20,7 +20,7 @@ ENTRIES = [
     Entry(b"a" * 32, SAID, "a0", 0.25),
     Entry(b"\xff" * 32, Completion("", error="HTTP 400: no"), "a1"),
 ]
-EXTRAS = [Charge("broken off", Tokens(7, 5, 1), certain=False)]
+EXTRAS = [Charge("broken off", Usage(7, 5, 1), certain=False)]
 
 
 def test_a_shard_is_read_back_as_it_was_written(tmp_path: Path):
@@ -44,7 +44,7 @@ def test_what_stands_in_shards_alone_is_taken_in_once(tmp_path: Path):
             take_in_shards(tmp_path, ledger)
             assert ledger.get([ENTRIES[0].key]) == {ENTRIES[0].key: SAID}
             certain = [(tokens, sure) for tokens, sure in ledger.billed() if tokens.output]
-            assert certain == [(Tokens(12, 3, 4), True), (Tokens(7, 5, 1), False)]
+            assert certain == [(Usage(12, 3, 4), True), (Usage(7, 5, 1), False)]
 
 
 def test_a_driver_that_died_before_the_ledger_had_a_shard_asks_for_none_of_it(

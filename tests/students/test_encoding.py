@@ -6,7 +6,7 @@ import pytest
 
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.encoding import EncodedRow, Truncator
 from distilwhy.students.load import build_network
 from distilwhy.students.spec import StudentSpec
@@ -65,7 +65,7 @@ def test_a_cut_text_keeps_its_end_and_is_counted():
 
 def test_labels_that_are_choices_are_never_cut():
     labels = tuple(f"the very same beginning, and then {end}" for end in ("one", "two"))
-    task = Task("", Wording("{{ x }}"), Answer("choice", labels))
+    task = Task("", RowFormat("{{ x }}"), Answer("choice", labels))
     for family in ("seq2seq", "causal"):
         limits = LIMITS.model_copy(update={"family": family, "max_label_tokens": 3})
         network = build_network(StudentSpec(task, METHODS["finetune"], limits), labels, 0)

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from distilwhy.cli.app import app
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.errors import StudentError
 from distilwhy.students.student import Student
 from pretrained import save_pretrained
@@ -67,7 +67,7 @@ def test_a_loaded_student_answers_as_the_saved_one_did(kind: str, tmp_path: Path
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_predict_ignores_gold_and_counts_inputs_that_are_cut(family: str, tmp_path: Path):
-    task = Task("", Wording("{{ x }}", gold="y"), CHOICE.answer)
+    task = Task("", RowFormat("{{ x }}", gold="y"), CHOICE.answer)
     (tmp_path / "student").mkdir()
     scratch(task, "finetune", family=family, max_input_tokens=20).save(tmp_path / "student")
     rows = [{"x": "short", "y": "no such label"}, {"x": "A long one. " * 20}]

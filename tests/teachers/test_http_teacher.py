@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from distilwhy.pipeline.annotate.call import Call
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
-from distilwhy.core.prompt import Head, Message, Prompt
+from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
+from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.annotate.transports.dispatcher import CallResult, Dispatcher
@@ -40,8 +40,8 @@ def ask(url: str, *questions: str, **settings: object) -> list[Completion]:
     given = {"kind": "chat", "base_url": url, "model": "m", "retries": 2, **settings}
 
     teacher = HttpTeacher(HttpTeacherConfig(**given))
-    head, kept = Head((Message("system", "Sort."),)), Kept()
-    calls = [Call(q.encode(), Prompt(q, head, q)) for q in questions]
+    prefix, kept = PromptPrefix((Message("system", "Sort."),)), Kept()
+    calls = [Call(q.encode(), Prompt(q, prefix, q)) for q in questions]
     asyncio.run(Dispatcher(teacher, iter(calls), kept).run())
     return [kept.completions[call.key] for call in calls]
 

@@ -31,7 +31,7 @@ from typer.testing import CliRunner
 from annotating import all_calls
 from distilwhy.cli.app import app
 from distilwhy.config import LocalTeacherConfig
-from distilwhy.core.prompt import Head, Prompt
+from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError, DistilwhyError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.run import annotate
@@ -226,7 +226,7 @@ def test_no_memory_for_one_prompt_is_an_error(monkeypatch):
 
 
 def prompts(count: int) -> list[Prompt]:
-    return [Prompt(str(i), Head(()), "w2 w3 " * (i * 7 % 30)) for i in range(count)]
+    return [Prompt(str(i), PromptPrefix(()), "w2 w3 " * (i * 7 % 30)) for i in range(count)]
 
 
 async def ask_all(teacher: LocalTeacher, asked: Sequence[Prompt]) -> list[Reply]:

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 from annotating import all_calls
 from distilwhy.cli.confirm import describe_estimate
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.prompt import Head, Message, Prompt, structure_reply
+from distilwhy.core.prompt import Message, Prompt, PromptPrefix, structure_reply
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.pipeline.annotate import estimate as survey
 from distilwhy.pipeline.annotate.run import annotate
@@ -34,7 +34,7 @@ TEXTS = [
     "Where is gate 7? They ask. Q: A: Message 1. Message 2. What a lovely park, thank you!",
     "<|im_start|>system user assistant [user] [assistant]<|im_end|>\n",
 ]
-HEAD = Head(
+PREFIX = PromptPrefix(
     (
         Message("system", "Sort the message."),
         Message("user", "The swing broke."),
@@ -81,8 +81,8 @@ def split_by_words() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="</s>", bos_token="<s>")
 
 
-def prompts(head: Head = HEAD) -> list[Prompt]:
-    return [Prompt(str(i), head, question) for i, question in enumerate(QUESTIONS)]
+def prompts(prefix: PromptPrefix = PREFIX) -> list[Prompt]:
+    return [Prompt(str(i), prefix, question) for i, question in enumerate(QUESTIONS)]
 
 
 @pytest.mark.parametrize("make", [spaced, split_by_words])
@@ -90,7 +90,7 @@ def prompts(head: Head = HEAD) -> list[Prompt]:
 def test_what_is_counted_is_what_is_read(make, template):
     tokenizer = make()
     tokenizer.chat_template = template
-    asked = prompts() + prompts(Head(HEAD.messages[1:])) + prompts(Head(()))
+    asked = prompts() + prompts(PromptPrefix(PREFIX.messages[1:])) + prompts(PromptPrefix(()))
     for chats in (True, False):
         reads = PromptTokenizer(tokenizer, chats=chats)
         lengths = [len(reads.encode(prompt)) for prompt in asked]
@@ -114,7 +114,7 @@ def test_the_head_is_read_once(monkeypatch):
 
 def test_a_chat_is_worded_by_the_template():
     tokenizer = split_by_words()
-    prompt = Prompt("a", HEAD, "Where?")
+    prompt = Prompt("a", PREFIX, "Where?")
     plain = tokenizer.decode(PromptTokenizer(tokenizer).encode(prompt))
     assert plain == "<s>" + prompt.as_text()
     tokenizer.chat_template = CHATML
@@ -213,8 +213,8 @@ def test_structured_exemplars_are_counted_as_they_are_shown(tmp_path):
     tokenizer.save_pretrained(tmp_path)
     config = HttpTeacherConfig(kind="chat", base_url="http://x/v1", model="m", structured=True)
     teacher = HttpTeacher(config, str(tmp_path))
-    shown = structure_reply(HEAD.messages[-1].content)
-    structured = Head((*HEAD.messages[:-1], Message("assistant", shown)))
+    shown = structure_reply(PREFIX.messages[-1].content)
+    structured = PromptPrefix((*PREFIX.messages[:-1], Message("assistant", shown)))
     assert teacher.count(prompts()) == PromptTokenizer(tokenizer).count(prompts(structured))
 
 

@@ -19,7 +19,7 @@ from distilwhy.pipeline.annotate.annotations import read_annotations, read_outco
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
-from distilwhy.store.run import publish_jsonl
+from distilwhy.store.files import publish_jsonl
 from distilwhy.students.families.tokenizer import train_tokenizer
 
 CHATML = (

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from test_http_teacher import KEY, ask
 
 from distilwhy.config import HttpTeacherConfig, TeacherConfig
-from distilwhy.core.prompt import Head, Message, Prompt
+from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import BudgetError, ConfigError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
@@ -117,20 +117,20 @@ def teacher(kind: str, **settings: object) -> HttpTeacher:
 
 LOCAL = {"base_url": "http://127.0.0.1:9/v1"}
 
-HEAD = Head((Message("system", "Sort."),), labels=LABELS)
+PREFIX = PromptPrefix((Message("system", "Sort."),), labels=LABELS)
 
 
-def key(kind: str, head: Head = HEAD, **settings: object) -> bytes:
-    return call_key(teacher(kind, **settings).request(Prompt("1", head, "hello")), 0)
+def key(kind: str, prefix: PromptPrefix = PREFIX, **settings: object) -> bytes:
+    return call_key(teacher(kind, **settings).request(Prompt("1", prefix, "hello")), 0)
 
 
 @pytest.mark.parametrize("kind", ["anthropic", "gemini"])
 def test_what_a_key_depends_on(kind):
-    free = Head(HEAD.messages)
-    others = Head(HEAD.messages, labels=("damage", "praise"))
+    free = PromptPrefix(PREFIX.messages)
+    others = PromptPrefix(PREFIX.messages, labels=("damage", "praise"))
     changed = [{"model": "n"}, {"temperature": None}, {"max_tokens": 9}, {"structured": True}]
     keys = [key(kind), *(key(kind, **settings) for settings in changed)]
-    keys += [key(kind, head, structured=True) for head in (free, others)]
+    keys += [key(kind, prefix, structured=True) for prefix in (free, others)]
     assert len(set(keys)) == len(keys)
     assert key(kind, free) == key(kind)
     assert key(kind, base_url="http://other/v1") == key(kind)

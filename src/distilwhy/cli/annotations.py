@@ -13,8 +13,10 @@ from distilwhy.cli.confirm import describe_spending
 from distilwhy.cli.tables import print_json, print_line
 from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.persisted import to_plain
 from distilwhy.core.splits import SplitName
 from distilwhy.core.stats.comparisons import OutcomeCounts
+from distilwhy.core.wording import counted, duration, interval, percent
 from distilwhy.pipeline.annotate.overview import LabelCount, Overview, Problem
 from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall
 
@@ -26,7 +28,7 @@ SNIPPET, EXCERPT = 160, 400
 def show_overview(found: Overview, currency: str, as_json: bool) -> None:
     """Everything that is counted, as a person reads it or as a script does."""
     if as_json:
-        print_json(asdict(found))
+        print_json(to_plain(found))
         return
     console = _console()
     _print_outcomes(console, found.tallies)
@@ -54,7 +56,7 @@ def show_rows(rows: Iterable[AnnotatedRow], limit: int, *, whole: bool) -> None:
     if count > limit:
         print_line(f"{limit:,} of {count:,} rows; --limit {count} shows all of them")
     else:
-        print_line(f"{count:,} {'row' if count == 1 else 'rows'}")
+        print_line(counted(count, "row"))
 
 
 def print_answers(answers: Iterable[ExportedAnswer]) -> None:
@@ -83,7 +85,7 @@ def _outcome_rows(tallies: list[OutcomeCounts]) -> Iterator[tuple[str, list[str]
         outcome: [tally.outcomes[outcome] for tally in tallies] for outcome in OUTCOMES
     }
     counts["not asked"] = [tally.rows - tally.asked for tally in tallies]
-    counts["told gold"] = [tally.told for tally in tallies]
+    counts["saw gold"] = [tally.saw_gold for tally in tallies]
     counts["no rationale"] = [tally.without_rationale for tally in tallies]
     for name, numbers in counts.items():
         if name == "ok" or any(numbers):
@@ -93,11 +95,11 @@ def _outcome_rows(tallies: list[OutcomeCounts]) -> Iterator[tuple[str, list[str]
         none = ["no gold" if tally.asked else "" for tally in tallies]
         yield (
             "agrees with gold",
-            [f"{s.accuracy:.1%}" if s else why for s, why in zip(scores, none, strict=True)],
+            [percent(s.accuracy) if s else why for s, why in zip(scores, none, strict=True)],
         )
         yield (
             "  95 % interval",
-            [f"{s.low:.1%} to {s.high:.1%}" if s else "" for s in scores],
+            [interval(s.low, s.high) if s else "" for s in scores],
         )
 
 
@@ -121,7 +123,7 @@ def _facts(found: Overview, currency: str) -> Iterator[tuple[str, str]]:
     if found.latency:
         took = found.latency
         each = ", ".join(
-            f"{share} {_seconds(s)}"
+            f"{share} {duration(s)}"
             for share, s in (("p50", took.p50), ("p90", took.p90), ("p99", took.p99))
         )
         yield "time a call", f"{each} of {took.calls:,} calls"
@@ -136,7 +138,7 @@ def _facts(found: Overview, currency: str) -> Iterator[tuple[str, str]]:
         votes = found.votes
         yield (
             "votes",
-            f"the label that wins has {votes.mean:.1%} of them; in {votes.unanimous:,} of "
+            f"the label that wins has {percent(votes.mean)} of them; in {votes.unanimous:,} of "
             f"{votes.rows:,} rows all",
         )
     if found.explained:
@@ -186,7 +188,7 @@ def _show_labels(console: Console, found: Overview) -> None:
 def _label_cells(count: LabelCount, totals: tuple[int, int]) -> Iterator[str]:
     for number, total in zip((count.teacher, count.gold), totals, strict=True):
         yield f"{number:,}" if total else ""
-        yield f"{number / total:.1%}" if total else ""
+        yield percent(number / total) if total else ""
 
 
 def _show_row(console: Console, row: AnnotatedRow, *, whole: bool) -> None:
@@ -237,7 +239,7 @@ def _circumstances(answer: AnsweredCall) -> str:
     said, entry = answer.entry.completion, answer.entry
     parts = [f"{_minute(entry.at)} UTC"]
     parts += [f"by {said.model}"] if said.model else []
-    parts += [f"in {_seconds(entry.seconds)}"] if entry.seconds is not None else []
+    parts += [f"in {duration(entry.seconds)}"] if entry.seconds is not None else []
     if said.input_tokens is not None:
         parts.append(f"{said.input_tokens:,} tokens read")
     if said.output_tokens is not None:
@@ -263,10 +265,6 @@ def _plain(text: str) -> str:
     """Text that cannot steer a terminal, whatever a teacher wrote."""
     spaced = text.expandtabs(4)
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in spaced)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:,.0f} s"
 
 
 def _minute(at: str) -> str:

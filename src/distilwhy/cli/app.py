@@ -97,7 +97,7 @@ def demo(
 
     variant: Variant = "full" if full else "study" if study else "short"
     with _watched() as progress:
-        findings, experiment = run_demo(
+        results, experiment = run_demo(
             out,
             task=task,
             variant=variant,
@@ -105,7 +105,7 @@ def demo(
             say=progress.say,
             watch=progress.watch(),
         )
-    tables.show_findings(findings, experiment)
+    tables.show_results(results, experiment)
     tables.show_next_steps(experiment)
 
 
@@ -301,9 +301,8 @@ def _show_annotations(
     from distilwhy.pipeline.annotate.listing import list_rows
     from distilwhy.pipeline.annotate.overview import look_over
 
-    prices = experiment.config.prices
     if wanted.is_empty:
-        shown.show_overview(look_over(experiment), prices.currency if prices else "", as_json)
+        shown.show_overview(look_over(experiment), experiment.config.currency, as_json)
     elif as_json:
         shown.print_answers(list_answers(experiment, list_rows(experiment, wanted)))
     else:
@@ -338,8 +337,8 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
 
     experiment = _open(exp)
     with _watched() as progress:
-        findings = score(experiment, progress.evaluation, workers=workers)
-    tables.show_findings(findings, experiment, as_json)
+        results = score(experiment, progress.evaluation, workers=workers)
+    tables.show_results(results, experiment, as_json)
 
 
 @app.command()
@@ -376,9 +375,9 @@ def _run(
     with _watched() as progress:
         agree = _agree(experiment, progress, yes=yes)
         watch = progress.watch()
-        findings = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
-    if findings:
-        tables.show_findings(findings, experiment, as_json)
+        results = do(experiment, watch, workers=workers, study=study, agree=agree, budget=budget)
+    if results:
+        tables.show_results(results, experiment, as_json)
         return
     from distilwhy.pipeline.status import status as look
 
@@ -399,8 +398,7 @@ def _open(exp: Path) -> "Experiment":
 def _agree(experiment: "Experiment", progress: "Progress", *, yes: bool) -> "Agree":
     from distilwhy.cli.confirm import ask_person
 
-    prices = experiment.config.prices
-    return ask_person(progress.say, progress.pause, prices.currency if prices else "", yes=yes)
+    return ask_person(progress.say, progress.pause, experiment.config.currency, yes=yes)
 
 
 @app.command()
@@ -409,7 +407,7 @@ def report(
 ) -> None:
     """Draw a run's report anew, from its folder alone."""
     from distilwhy.pipeline.evaluate.report import write_report
-    from distilwhy.store.run import RunFolder
+    from distilwhy.store.run_folder import RunFolder
 
     typer.echo(write_report(RunFolder(run)))
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distilwhy.core.student_id import MAIN, StudentId
+from distilwhy.core.wording import counted, percent
 
 
 class Board:
@@ -51,15 +52,15 @@ class Board:
             if self.has_several:
                 table.add_row(Text(student or MAIN, style="bold"))
             for method in dict.fromkeys(cell.method for cell in self._cells):
-                told = [self._tell(seeds.get((student, method, rows), [])) for rows in sizes]
-                table.add_row(method, *told)
+                means = [self._mean(seeds.get((student, method, rows), [])) for rows in sizes]
+                table.add_row(method, *means)
         return Group("", Text("Accuracy on validation so far", style="bold"), table)
 
-    def _tell(self, cells: Sequence[StudentId]) -> Text:
+    def _mean(self, cells: Sequence[StudentId]) -> Text:
         """The mean of those that stand among the seeds of one entry."""
         found = [self._accuracies[cell] for cell in cells if cell in self._accuracies]
-        mean = f"{fmean(found):.1%}" if found else "–"
-        seeds = f"  {len(found)} of {len(cells)} seeds"
+        mean = percent(fmean(found)) if found else "–"
+        seeds = f"  {len(found)} of {counted(len(cells), 'seed')}"
         return Text.assemble((mean, "" if found else "dim"), (seeds, "dim"))
 
 

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 import typer
 
 from distilwhy.config import TeacherConfig
-from distilwhy.core.estimate import Estimate, Range, as_money
+from distilwhy.core.estimate import Estimate, Range
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.task import Task
+from distilwhy.core.wording import counted, money, rough_count, rough_duration, text_range
 from distilwhy.errors import BudgetError
 from distilwhy.pipeline.annotate.gate import Sample
 from distilwhy.pipeline.annotate.run import Agree, Offer
@@ -46,8 +47,8 @@ def ask_person(
         if not sys.stdin.isatty() or not sys.stderr.isatty():
             if offer.repaid:
                 raise BudgetError(
-                    f"{offer.repaid} rows were answered before in other words, or by another "
-                    "teacher; give --yes to pay them anew, or give this experiment another 'out'"
+                    f"would pay again for {describe_repaid(offer.repaid)}; give --yes to agree, or "
+                    "give this experiment another 'out'"
                 )
             return True
         with pause():
@@ -59,10 +60,7 @@ def ask_person(
 def describe_offer(offer: Offer, currency: str) -> Iterator[str]:
     """An offer, line by line."""
     if offer.repaid:
-        yield (
-            f"{offer.repaid:,} rows were answered before in other words, or by another teacher, "
-            "and would be paid anew"
-        )
+        yield f"to be paid for again: {describe_repaid(offer.repaid)}"
     if offer.sample:
         yield from _describe_sample(offer.sample)
     if offer.retry:
@@ -71,19 +69,19 @@ def describe_offer(offer: Offer, currency: str) -> Iterator[str]:
     yield f"to make: {describe_estimate(offer.estimate, currency)}"
 
 
-def describe_strategy(teacher: TeacherConfig, task: Task, told: int) -> Iterator[str]:
+def describe_strategy(teacher: TeacherConfig, task: Task, saw_gold: int) -> Iterator[str]:
     """How the teacher is asked, where that is not with all exemplars, line by line.
 
     Args:
-        told: The rows whose gold label it is told.
+        saw_gold: The rows whose gold label it is shown.
     """
     if teacher.strategy == "zero-shot":
         yield "strategy   zero-shot: no exemplars, only the word to think step by step"
     if teacher.strategy == "explain-label":
         others = "few-shot" if task.exemplars else "zero-shot"
         yield (
-            f"strategy   explain-label: told the gold label of {told:,} train rows and asked why; "
-            f"about the others asked {others}"
+            f"strategy   explain-label: shown the gold label of {saw_gold:,} train rows and asked "
+            f"why; asked about the others {others}"
         )
     draw, shown = teacher.exemplars.draw, min(teacher.exemplars.shown, len(task.exemplars))
     if draw != "fixed":
@@ -92,39 +90,44 @@ def describe_strategy(teacher: TeacherConfig, task: Task, told: int) -> Iterator
 
 def describe_estimate(found: Estimate, currency: str) -> str:
     """What calls will take, in one line."""
-    parts = [f"{found.calls:,} calls"]
+    parts = [counted(found.calls, "call")]
     if found.cost is not None:
-        parts.append(f"{_money(found.cost)} {currency}")
+        parts.append(f"{_range(money, found.cost)} {currency}")
     read, written = _count(found.input), _count(found.output)
     parts.append(f"{read} tokens to read and {written} to write ({found.source})")
     if found.seconds is not None:
-        parts.append(_time(found.seconds))
+        parts.append(_range(rough_duration, found.seconds))
     if found.batch:
         parts.append("in batches, each within 24 h")
     return ", ".join(parts)
 
 
+def describe_repaid(rows: int) -> str:
+    """The rows that have answers to another prompt, or by another teacher."""
+    return f"{counted(rows, 'row')} answered before with another prompt or by another teacher"
+
+
 def describe_spending(found: Spending, currency: str) -> str:
     """What was billed, in one line."""
-    certain = f"{as_money(found.certain)} {currency}"
+    certain = money(found.certain, currency)
     if not found.possible:
         return certain
     return (
-        f"{certain}, and up to {as_money(found.possible)} for calls that were lost, are under way "
+        f"{certain}, and up to {money(found.possible)} for calls that were lost, are under way "
         "or came without a count of tokens"
     )
 
 
 def describe_batches(batches: int, calls: int) -> str:
     """How much is under way, up to the place where it is."""
-    which = "1 batch" if batches == 1 else f"{batches} batches"
-    return f"{which} of {calls:,} calls {'is' if batches == 1 else 'are'}"
+    which = "1 batch" if batches == 1 else f"{batches:,} batches"
+    return f"{which} of {counted(calls, 'call')} {'is' if batches == 1 else 'are'}"
 
 
 def _describe_sample(sample: Sample) -> Iterator[str]:
     right = f", {sample.right} of {sample.known} with gold are right" if sample.known else ""
-    told = f"; {sample.told} were told their gold label" if sample.told else ""
-    yield f"the first {sample.answered} answers: {sample.read} can be read{right}{told}"
+    shown = f"; for {sample.saw_gold} the teacher saw the gold label" if sample.saw_gold else ""
+    yield f"the first {sample.answered} answers: {sample.read} can be read{right}{shown}"
     most = list(sample.labels.items())[:LABELS]
     more = f", and {len(sample.labels) - LABELS} more" if len(sample.labels) > LABELS else ""
     yield "labels: " + ", ".join(f"{label} ({count})" for label, count in most) + more
@@ -138,24 +141,12 @@ def _describe_answer(annotation: Annotation) -> str:
     return f"row {annotation.example_id}: {annotation.label}, because: {shown}"
 
 
-def _money(cost: Range) -> str:
-    low, high = as_money(cost.low), as_money(cost.high)
-    return low if low == high else f"{low} to {high}"
-
-
 def _count(tokens: Range) -> str:
+    """An exact number, or both ends of a range to two digits."""
     if tokens.low == tokens.high:
         return f"{tokens.low:,.0f}"
-    low, high = (f"{float(f'{end:.2g}'):,.0f}" for end in (tokens.low, tokens.high))
-    return low if low == high else f"{low} to {high}"
+    return _range(rough_count, tokens)
 
 
-def _time(seconds: Range) -> str:
-    low, high = (_duration(end) for end in (seconds.low, seconds.high))
-    return low if low == high else f"{low} to {high}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _range(render: Callable[[float], str], ends: Range) -> str:
+    return text_range(render(ends.low), render(ends.high))

@@ -22,7 +22,7 @@ from distilwhy.cli.board import Board
 from distilwhy.cli.confirm import describe_batches
 from distilwhy.core.student_id import MAIN, StudentId
 from distilwhy.core.training_summary import Evaluation, TrainingSummary
-from distilwhy.report.words import large
+from distilwhy.core.wording import duration, large, memory_size, percent, rough_duration
 from distilwhy.students.training.distributed import is_main
 
 if TYPE_CHECKING:
@@ -155,21 +155,21 @@ class Progress:
         who = (student or MAIN) if self._board.has_several else "a student"
         self.say(
             f"{who}: {large(preflight.parameters)} parameters{trained}, about "
-            f"{_memory(preflight.memory)} of {_memory(preflight.available)}"
+            f"{memory_size(preflight.memory)} of {memory_size(preflight.available)}"
         )
         self._begin("timing a few steps", None, 0)
 
     def _plans(self, forecast: "Forecast") -> None:
         self.say(
             f"{forecast.trainings} to train, {forecast.workers} at a time, {forecast.steps} steps "
-            f"each: {_duration(forecast.seconds)}"
+            f"each: about {rough_duration(forecast.seconds)}"
         )
         alike: dict[tuple[str, str], list[str]] = {}
         for (student, method), seconds in forecast.each.items():
-            alike.setdefault((student, _duration(seconds)), []).append(method)
-        for (student, duration), methods in alike.items():
+            alike.setdefault((student, rough_duration(seconds)), []).append(method)
+        for (student, each), methods in alike.items():
             who = f"{student or MAIN} by " if self._board.has_several else ""
-            self.say(f"  {who}{', '.join(methods)}: {duration} each")
+            self.say(f"  {who}{', '.join(methods)}: about {each} each")
         self._begin("students", forecast.trainings, 0)
 
     def _ticks(self, cell: StudentId, step: int, steps: int) -> None:
@@ -180,7 +180,7 @@ class Progress:
 
     def _reports(self, cell: StudentId, evaluation: Evaluation) -> None:
         losses = "  ".join(f"{task} {loss:.3f}" for task, loss in evaluation.losses.items())
-        said = f"loss {losses}  validation {evaluation.validation_accuracy:.1%}"
+        said = f"loss {losses}  validation {percent(evaluation.validation_accuracy)}"
         if cell in self._cells:
             self._bars.update(self._cells[cell], note=escape(said))
         if not self._live:
@@ -192,8 +192,8 @@ class Progress:
 
     def _ends(self, cell: StudentId, trained: TrainingSummary) -> None:
         self.say(
-            f"{cell.label}: validation {trained.validation_accuracy:.1%} at step "
-            f"{trained.best_step}, {_exactly(trained.seconds)}"
+            f"{cell.label}: validation {percent(trained.validation_accuracy)} at step "
+            f"{trained.best_step}, {duration(trained.seconds)}"
         )
         for part, found in trained.truncation.items():
             if found.cut:
@@ -220,18 +220,3 @@ class Progress:
         if not self._live and is_due and line != self._said:
             self._spoke, self._said = now, line
             self.say(line)
-
-
-def _memory(size: float) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
-
-
-def _duration(seconds: float) -> str:
-    """About so long, in words."""
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
-
-
-def _exactly(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

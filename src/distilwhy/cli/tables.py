@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,18 +14,20 @@ from rich.table import Table
 from distilwhy.cli.confirm import (
     describe_batches,
     describe_estimate,
+    describe_repaid,
     describe_spending,
     describe_strategy,
 )
-from distilwhy.core.findings import Findings, MethodScore
 from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.persisted import to_plain
+from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.comparisons import OutcomeCounts, Prediction
 from distilwhy.core.stats.curve import Efficiency
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import MAIN, StudentId
+from distilwhy.core.wording import count, counted, interval, percent, train_rows
 from distilwhy.report.scores import method_rows
-from distilwhy.report.sentences import DONE, cautions
-from distilwhy.report.words import counted
+from distilwhy.report.sentences import cautions, efficiency_sentences, wrong_rationales
 
 if TYPE_CHECKING:
     from distilwhy.pipeline import experiment, plan, status
@@ -34,23 +35,23 @@ if TYPE_CHECKING:
 _OUTCOMES = (*OUTCOMES, "not asked")
 
 
-def show_findings(
-    findings: Findings, experiment: "experiment.Experiment", as_json: bool = False
+def show_results(
+    results: Results, experiment: "experiment.Experiment", as_json: bool = False
 ) -> None:
     """The score table, the comparisons and where they stand."""
     if as_json:
-        print_json(findings.as_json())
+        print_json(results.as_json())
         return
     console = _console()
-    show_tallies(findings.teacher)
-    for student in findings.students:
-        _show_student(console, findings.of(student), findings.call(student))
-    if len(findings.students) > 1:
+    show_tallies(results.teacher)
+    for student in results.students:
+        _show_student(console, results.of(student), results.call(student))
+    if len(results.students) > 1:
         console.print()
-        _show_side_by_side(console, findings)
-    if single := _tell_single(findings.methods):
+        _show_side_by_side(console, results)
+    if single := _tell_single(results.methods):
         console.print(f"{single}: the intervals leave out how much training itself varies.")
-    for said in cautions(findings):
+    for said in cautions(results):
         console.print(f"\n{said}", style="yellow", soft_wrap=True)
     console.print(f"\nreport:  {escape(str(experiment.folder.page))}", soft_wrap=True)
 
@@ -63,13 +64,13 @@ def _tell_single(methods: Sequence[MethodScore]) -> str:
     return f"One seed of {', '.join(single)}" if single else ""
 
 
-def _show_student(console: Console, scores: Findings, who: str) -> None:
+def _show_student(console: Console, scores: Results, who: str) -> None:
     """What was found of one student, on each number of train rows; ``who`` names it."""
     sizes = list(dict.fromkeys(found.rows for found in scores.methods))
     title = f"Test accuracy of {who}" if who else "Test accuracy"
     for rows in sizes:
         console.print()
-        size = f", {'all' if rows is None else f'{rows:,}'} train rows" if len(sizes) > 1 else ""
+        size = f", {train_rows(rows)} train rows" if len(sizes) > 1 else ""
         _show_size(console, scores, rows, title + size)
     if scores.efficiency:
         console.print()
@@ -77,7 +78,7 @@ def _show_student(console: Console, scores: Findings, who: str) -> None:
         _show_efficiency(console, found, who)
 
 
-def _show_side_by_side(console: Console, scores: Findings) -> None:
+def _show_side_by_side(console: Console, scores: Results) -> None:
     """Which student to ship: those on the most train rows that all were taught on, the best
     first."""
     rows = method_rows(scores)
@@ -94,59 +95,35 @@ def _show_side_by_side(console: Console, scores: Findings) -> None:
     console.print(table)
 
 
-def _show_size(console: Console, scores: Findings, rows: int | None, title: str) -> None:
+def _show_size(console: Console, scores: Results, rows: int | None, title: str) -> None:
     """The table and the comparisons at one number of train rows."""
     table = _table(title, "method", "accuracy", "95 % interval", "seeds", "each seed")
     if (teacher := scores.teacher.get("test")) and teacher.score:
         table.add_row("teacher", *_score_cells(teacher.score), "", "")
-    chosen = [found for found in scores.methods if found.rows == rows]
-    for found in chosen:
-        each = "  ".join(f"{student.score.accuracy:.1%}" for student in found.students)
-        table.add_row(found.method, *_score_cells(found.score), str(found.score.seeds), each)
+    chosen = [one for one in scores.methods if one.rows == rows]
+    for one in chosen:
+        each = "  ".join(percent(student.score.accuracy) for student in one.students)
+        table.add_row(one.method, *_score_cells(one.score), str(one.score.seeds), each)
     console.print(table)
-    for versus in scores.comparisons:
-        if versus.rows == rows:
-            said = versus.comparison.words
-            console.print(f"{versus.method} against {versus.baseline}: {said}", soft_wrap=True)
-    for found in chosen:
-        if calls := found.students[0].teacher_calls:
+    for found in scores.comparisons:
+        if found.rows == rows:
+            said = found.comparison.words
+            console.print(f"{found.method} against {found.baseline}: {said}", soft_wrap=True)
+    for one in chosen:
+        if calls := one.students[0].teacher_calls:
             console.print(
-                f"{found.method} is no student that answers alone: it took {calls} answers of "
-                "the teacher to answer the test rows"
+                f"{one.method} needs the teacher at inference: {counted(calls, 'call')} for the "
+                "test rows"
             )
-    _show_wrong(console, chosen)
-
-
-def _show_wrong(console: Console, methods: Sequence[MethodScore]) -> None:
-    """What was done about reasons for wrong labels: the same for every method that has any."""
-    counts = next((found.wrong_rationales for found in methods if found.wrong_rationales), None)
-    if counts and counts["wrong"]:
-        said = [f"{counts[key]} {what}" for key, what in DONE.items() if counts[key]]
-        console.print(
-            f"{counts['wrong']} of {counts['known']} train rows with gold had reasons for a wrong "
-            f"label: {', '.join(said) or 'kept'}"
-        )
+    if said := wrong_rationales(chosen):
+        console.print(said, soft_wrap=True)
 
 
 def _show_efficiency(console: Console, found: Efficiency, who: str) -> None:
-    """What more rows would bring a method, and how many it takes to match fine-tuning."""
-    gain, method = found.gain, f"{who} {found.method}".lstrip()
-    points = [f"{100 * share:+z.1f}" for share in (gain.accuracy, gain.low, gain.high)]
-    console.print(
-        f"{method}: {found.more:,} rows more than {found.rows:,} are expected to bring "
-        f"{points[0]} points ({points[1]} to {points[2]})"
-    )
-    if found.matches:
-        rows, low, high = (_count_rows(n, found.fewest) for n in found.matches)
-        console.print(
-            f"{method}: as good as finetune on all rows from {rows} rows ({low} to {high})"
-        )
-
-
-def _count_rows(rows: int | None, fewest: int) -> str:
-    if rows is None:
-        return "more than twice as many"
-    return f"{rows:,} or fewer" if rows <= fewest else f"{rows:,}"
+    """The expected gain from more rows, and the rows needed to match fine-tuning."""
+    method = f"{who} {found.method}".lstrip()
+    for sentence in efficiency_sentences(found):
+        console.print(f"{method}: {sentence}", soft_wrap=True)
 
 
 def show_next_steps(experiment: "experiment.Experiment") -> None:
@@ -164,7 +141,7 @@ def show_tallies(tallies: Mapping[str, OutcomeCounts]) -> None:
     seen = [what for what in _OUTCOMES if what == "ok" or any(c[what] for c in counts.values())]
     table = _table("Teacher's answers", "split", "rows", *seen, "accuracy")
     for name, tally in tallies.items():
-        unknown = "told" if tally.told else "no gold" if tally.asked else ""
+        unknown = "saw gold" if tally.saw_gold else "no gold" if tally.asked else ""
         accuracy = _share(tally.score) if tally.score else unknown
         shown = [str(counts[name][what]) for what in seen]
         table.add_row(name, str(tally.rows), *shown, accuracy)
@@ -174,10 +151,10 @@ def show_tallies(tallies: Mapping[str, OutcomeCounts]) -> None:
         if tally.problem:
             row, problem = tally.problem
             console.print(escape(f"unread, e.g. {name} row {row}: {problem}"), soft_wrap=True)
-        if tally.told:
+        if tally.saw_gold:
             console.print(
-                f"{name}: the teacher was told the gold label of {tally.told:,} rows, so they say "
-                "nothing of its accuracy"
+                f"{name}: the teacher was shown the gold label of "
+                f"{counted(tally.saw_gold, 'row')}, so they say nothing about its accuracy"
             )
         if tally.without_rationale:
             came = counted(tally.without_rationale, "answer")
@@ -192,7 +169,7 @@ def _counts(tally: OutcomeCounts) -> dict[str, int]:
 def show_status(found: "status.Status", as_json: bool) -> None:
     """How far an experiment is."""
     if as_json:
-        print_json(asdict(found))
+        print_json(to_plain(found))
         return
     console = _console()
     console.print(escape(f"run folder: {found.folder}"), soft_wrap=True)
@@ -212,7 +189,7 @@ def show_status(found: "status.Status", as_json: bool) -> None:
             student.method,
             str(student.seed),
             student.state,
-            "" if validation is None else f"{validation:.1%}",
+            "" if validation is None else percent(validation),
             scored.get((student.student, student.method, student.seed), ""),
         )
     console.print(table)
@@ -221,17 +198,17 @@ def show_status(found: "status.Status", as_json: bool) -> None:
 def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: bool) -> None:
     """What will be done, with one whole prompt."""
     if as_json:
-        print_json(asdict(found))
+        print_json(to_plain(found))
         return
     console, config = _console(), experiment.config
     console.rule(f"one whole prompt, for row {escape(found.prompt_id)}", style="dim")
     console.print(escape(found.prompt), soft_wrap=True)
     console.rule(style="dim")
-    for name, count in found.rows.items():
+    for name, rows in found.rows.items():
         bare = found.without_gold[name]
-        note = f", {bare} without gold" if bare else ""
-        console.print(f"{name:<11}{count} rows{note}")
-    for line in describe_strategy(config.teacher, experiment.task, found.told):
+        note = f", {count(bare)} without gold" if bare else ""
+        console.print(f"{name:<11}{counted(rows, 'row')}{note}")
+    for line in describe_strategy(config.teacher, experiment.task, found.saw_gold):
         console.print(line, soft_wrap=True)
     missing = found.calls - found.answered
     missing -= found.under_way
@@ -239,23 +216,23 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
     unknown = config.teacher.explain_wrong and (missing or waiting)
     more = ", and more where answers turn out wrong" if unknown else ""
     console.print(
-        f"annotate   {found.calls} calls to {escape(_teacher_name(config.teacher))}: "
+        f"annotate   {counted(found.calls, 'call')} to "
+        f"{escape(config.teacher.model_name or 'the recorded completions')}: "
         f"{found.answered} answered{waiting}, {missing} to make{more}",
         soft_wrap=True,
     )
-    currency = config.prices.currency if config.prices else ""
+    currency = config.currency
     if found.estimate:
         console.print(f"price      {describe_estimate(found.estimate, currency)}", soft_wrap=True)
     if found.repaid:
         console.print(
-            f"           {found.repaid:,} rows were answered before in other words, or by another "
-            "teacher, and would be paid anew",
+            f"           to be paid for again: {describe_repaid(found.repaid)}",
             soft_wrap=True,
         )
     if found.spent and (found.spent.certain or found.spent.possible):
         console.print(f"spent      {describe_spending(found.spent, currency)}", soft_wrap=True)
     console.print(
-        f"train      {found.students} students ({', '.join(config.methods)}; "
+        f"train      {counted(found.students, 'student')} ({', '.join(config.methods)}; "
         f"seeds {', '.join(map(str, config.seeds))}) of {escape(config.student.model)}, "
         f"{config.training.steps} steps each: "
         f"{len(found.to_train)} to train",
@@ -265,8 +242,8 @@ def show_plan(found: "plan.Plan", experiment: "experiment.Experiment", as_json: 
         sizes = ", ".join(str(size) for size in config.study.train_rows)
         names = ", ".join([MAIN, *config.study.students]) if config.study.students else ""
         console.print(
-            f"compare    {found.compared} students ({names + '; ' if names else ''}train rows "
-            f"{sizes}): {len(found.to_compare)} to train",
+            f"compare    {counted(found.compared, 'student')} ({names + '; ' if names else ''}"
+            f"train rows {sizes}): {len(found.to_compare)} to train",
             soft_wrap=True,
         )
     console.print(escape(f"run folder {experiment.folder.path}"), soft_wrap=True)
@@ -292,19 +269,15 @@ def write_predictions(predictions: Sequence[Prediction], output: Path | None) ->
     if output is None:
         sys.stdout.writelines(lines)
         return
-    from distilwhy.store.run import publish_text
+    from distilwhy.store.files import publish_text
 
     publish_text(output, "".join(lines))
-    print_line(f"wrote {len(lines)} answers to {output}")
+    print_line(f"wrote {counted(len(lines), 'answer')} to {output}")
 
 
 def print_line(line: str) -> None:
     """A line on standard output, as it is."""
     sys.stdout.write(line + "\n")
-
-
-def _teacher_name(teacher: object) -> str:
-    return str(getattr(teacher, "model", None) or "the recorded completions")
 
 
 def _accuracies(results: Mapping[str, object] | None) -> dict[tuple[str, str, int], str]:
@@ -315,7 +288,7 @@ def _accuracies(results: Mapping[str, object] | None) -> dict[tuple[str, str, in
             method.get("student", ""),
             method["method"],
             student["seed"],
-        ): f"{student['score']['accuracy']:.1%}"
+        ): percent(student["score"]["accuracy"])
         for method in methods
         if method["rows"] is None
         for student in method["students"]
@@ -323,11 +296,11 @@ def _accuracies(results: Mapping[str, object] | None) -> dict[tuple[str, str, in
 
 
 def _score_cells(score: Score) -> tuple[str, str]:
-    return f"{score.accuracy:.1%}", f"{score.low:.1%} to {score.high:.1%}"
+    return percent(score.accuracy), interval(score.low, score.high)
 
 
 def _share(score: Score) -> str:
-    return f"{score.accuracy:.1%} ({score.low:.1%} to {score.high:.1%})"
+    return f"{percent(score.accuracy)} ({interval(score.low, score.high)})"
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -12,11 +12,12 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from distilwhy.config.strict import EachOnce, Strict, overlay
 from distilwhy.config.student import StudentConfig, TrainingConfig
-from distilwhy.config.teacher import HttpTeacherConfig, TeacherConfig
-from distilwhy.config.words import unknown
+from distilwhy.config.teacher import TeacherConfig
+from distilwhy.core.cost import Prices
 from distilwhy.core.method import METHODS
 from distilwhy.core.parsing.answer import Kind
 from distilwhy.core.student_id import MAIN
+from distilwhy.core.wording import unknown
 
 # What dropout draws from holds a seed and a step side by side.
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -177,9 +178,14 @@ class Settings(Strict):
         return {"": self.student, **self.study.students}
 
     @property
-    def by_batch(self) -> bool:
-        """Whether calls are handed over in batches."""
-        return isinstance(self.teacher, HttpTeacherConfig) and self.teacher.batch
+    def price_list(self) -> Prices | None:
+        """The prices as the core takes them; None if the file has none."""
+        return Prices(**self.prices.model_dump()) if self.prices else None
+
+    @property
+    def currency(self) -> str:
+        """The currency of the prices; "" without prices."""
+        return self.prices.currency if self.prices else ""
 
 
 class ExperimentConfig(Settings):

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from distilwhy.config.teacher import NAME_IT, TEACHERS
-from distilwhy.config.words import unknown
+from distilwhy.core.wording import unknown
 from distilwhy.errors import ConfigError
 
 Config = TypeVar("Config", bound=BaseModel)

@@ -1,10 +1,11 @@
-"""How a teacher is asked, whoever it is."""
+"""What the teacher sections of all kinds have in common."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from distilwhy.config.strict import Strict
+from distilwhy.core.estimate import Pace
 from distilwhy.core.exemplars import Draw
 from distilwhy.core.prompt_builder import Strategy
 
@@ -33,10 +34,48 @@ class ExemplarsConfig(Strict):
 
 
 class StrategyConfig(Strict):
-    """The part of a teacher section that says how it is asked."""
+    """The part of a teacher section that says how it is asked.
+
+    Attributes:
+        is_recorded: Whether its answers are read from files, so that nobody is asked.
+        bills: Whether its calls cost money.
+    """
+
+    is_recorded: ClassVar[bool] = False
+    bills: ClassVar[bool] = False
 
     strategy: Strategy = "few-shot"
     exemplars: ExemplarsConfig = ExemplarsConfig()
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether calls are submitted in batches."""
+        return False
+
+    @property
+    def pace(self) -> Pace:
+        """How fast calls can be made. One at a time, unless the kind says otherwise."""
+        return Pace(concurrency=1)
+
+    @property
+    def model_name(self) -> str | None:
+        """The model as the experiment names it; None if no model is asked."""
+        return None
+
+    @property
+    def reply_limit(self) -> int | None:
+        """The most tokens that a reply may have; None if there is no limit."""
+        return None
+
+    @property
+    def tokenizer_name(self) -> str | None:
+        """The tokenizer that counts prompt tokens; None if there is none."""
+        return None
+
+    @property
+    def key_variable(self) -> str | None:
+        """The environment variable that holds the API key; None if none is needed."""
+        return None
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from distilwhy.config.strict import EachOnce, Strict, each_once
-from distilwhy.core.method import Several
+from distilwhy.core.method import SeveralRationales
 from distilwhy.core.review import WrongPolicy
 
 TrackerChoice = Literal["tensorboard", "trackio", "wandb", "mlflow"]
@@ -66,7 +66,7 @@ class TrainingConfig(Strict):
     weighting: Literal["fixed", "staged", "uncertainty"] = "fixed"
     agreement: float = Field(default=0.0, ge=0)
     soft_labels: SoftLabelsConfig | None = None
-    several_rationales: Several = "draw"
+    several_rationales: SeveralRationales = "draw"
     wrong_rationales: WrongPolicy = "keep"
     two_passes: bool = False
     evaluate_every: int = Field(default=100, gt=0)

@@ -1,13 +1,14 @@
 """The teacher section of an experiment file."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, ValidationInfo, field_validator, model_validator
 
 from distilwhy.config.strategy import StrategyConfig
 from distilwhy.config.strict import EachOnce, Strict
+from distilwhy.core.estimate import Pace
 
 NAME_IT = "name its environment variable in api_key_env"
 TEACHERS = ("chat", "completion", "anthropic", "gemini", "local", "recorded")
@@ -47,7 +48,9 @@ class GateConfig(Strict):
 
 
 class HttpTeacherConfig(StrategyConfig):
-    """An endpoint: OpenAI-compatible, by chat or by plain completion; Anthropic's; Gemini's."""
+    """An endpoint: OpenAI-compatible (chat or plain completion), Anthropic's or Gemini's."""
+
+    bills: ClassVar[bool] = True
 
     kind: Literal["chat", "completion", "anthropic", "gemini"]
     base_url: str
@@ -72,6 +75,30 @@ class HttpTeacherConfig(StrategyConfig):
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: int = Field(default=1, gt=0)
     explain_wrong: bool = False
+
+    @property
+    def by_batch(self) -> bool:
+        return self.batch
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.concurrency, self.requests_per_minute, self.tokens_per_minute)
+
+    @property
+    def model_name(self) -> str:
+        return self.model
+
+    @property
+    def reply_limit(self) -> int | None:
+        return self.max_tokens
+
+    @property
+    def tokenizer_name(self) -> str | None:
+        return self.tokenizer
+
+    @property
+    def key_variable(self) -> str | None:
+        return self.api_key_env
 
     @model_validator(mode="before")
     @classmethod
@@ -208,6 +235,18 @@ class LocalTeacherConfig(StrategyConfig):
     samples: int = Field(default=1, gt=0)
     explain_wrong: bool = False
 
+    @property
+    def model_name(self) -> str:
+        return self.model
+
+    @property
+    def reply_limit(self) -> int:
+        return self.max_tokens
+
+    @property
+    def tokenizer_name(self) -> str:
+        return self.model
+
     @model_validator(mode="before")
     @classmethod
     def _free(cls, values: Any) -> Any:
@@ -224,6 +263,8 @@ class LocalTeacherConfig(StrategyConfig):
 class RecordedTeacherConfig(StrategyConfig):
     """Answers that you already have: files with ``id`` and ``completion``, or with ``id``,
     ``rationale`` and ``label``."""
+
+    is_recorded: ClassVar[bool] = True
 
     kind: Literal["recorded"]
     completions: list[str] = Field(min_length=1)

@@ -1,25 +1,52 @@
-"""What a teacher costs, what a student costs, and when the one has paid for the other."""
+"""What a teacher and a student cost, and when the student has paid for the teacher."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from typing import Self
 
 NOTHING = Decimal(0)
 _MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)
+class Usage:
+    """Tokens that a teacher read and wrote, for one call or several.
+
+    Attributes:
+        input: Tokens read.
+        output: Tokens written.
+        cached: The part of ``input`` read from a cache.
+        batch: Whether the batch price applies.
+    """
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    batch: bool = False
+
+    def __add__(self, other: Self) -> "Usage":
+        """The tokens of both; at the batch price only if it applies to both."""
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.batch and other.batch,
+        )
+
+
+@dataclass(frozen=True)
 class Prices:
-    """What is paid, in one currency.
+    """Prices, in one currency.
 
     Attributes:
         currency: As it is written, such as ``USD``.
-        input: For a million tokens that the teacher reads.
-        output: For a million tokens that it writes.
-        cached_input: For a million tokens that it reads from a cache; None: as any other.
-        batch_discount: The share taken off what goes by the batch interface.
-        machine_hour: For an hour of the machine that the student is trained and asked on.
+        input: Per million tokens that the teacher reads.
+        output: Per million tokens that it writes.
+        cached_input: Per million tokens that it reads from a cache; None: as ``input``.
+        batch_discount: The share taken off calls made through the batch interface.
+        machine_hour: Per hour of the machine that trains and runs the student.
     """
 
     currency: str
@@ -29,25 +56,25 @@ class Prices:
     batch_discount: float = 0.5
     machine_hour: float = 0.0
 
-    def of(self, tokens: "Tokens") -> Decimal:
-        """What tokens cost, to the last digit."""
+    def of(self, usage: Usage) -> Decimal:
+        """The exact cost of some tokens."""
         read, written, cached, share = self._exact
-        full = (tokens.input - tokens.cached) * read + tokens.cached * cached
-        full = (full + tokens.output * written) / _MILLION
-        return full * share if tokens.batch else full
+        full = (usage.input - usage.cached) * read + usage.cached * cached
+        full = (full + usage.output * written) / _MILLION
+        return full * share if usage.batch else full
 
-    def of_all(self, tokens: Iterable["Tokens"]) -> float:
-        """What the tokens of several calls cost."""
-        return float(sum(map(self.of, tokens), NOTHING))
+    def of_all(self, usages: Iterable[Usage]) -> float:
+        """The cost of several calls."""
+        return float(sum(map(self.of, usages), NOTHING))
 
-    def dearest(self, read: int, written: int) -> "Tokens":
-        """As many tokens, read in the dearer of the two ways."""
+    def dearest(self, read: int, written: int) -> Usage:
+        """So many tokens, read at the higher of the two input prices."""
         fresh, _, cached, _ = self._exact
-        return Tokens(read, written, read if cached > fresh else 0)
+        return Usage(read, written, read if cached > fresh else 0)
 
     @cached_property
     def _exact(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-        """The prices as they were typed, and the share of them that a batch costs."""
+        """The three prices as typed, and the share of them that a batch costs."""
         cached = self.input if self.cached_input is None else self.cached_input
         read, written, kept, off = (
             Decimal(str(price)) for price in (self.input, self.output, cached, self.batch_discount)
@@ -55,77 +82,67 @@ class Prices:
         return read, written, kept, 1 - off
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """What a teacher read and wrote; ``cached`` is the part of ``input`` read from a cache."""
-
-    input: int = 0
-    output: int = 0
-    cached: int = 0
-    batch: bool = False
-
-
 @dataclass
 class Budget:
-    """A cap, and what has gone from it: what is settled, and what is out.
+    """A cap, and how much of it is spent or reserved.
 
-    Nothing is sent before ``reserve`` has put its worst case aside; what was sent stays out
-    until what it cost is settled, so that the cap holds however much is under way.
+    A call is sent only after ``reserve`` has set its worst case aside, and that stays reserved
+    until its cost is settled. The cap therefore holds however many calls are under way.
 
     Attributes:
         cap: The most that may be spent.
         settled: What was spent, or may have been where nobody can tell.
-        out: The worst case of all that is under way.
-        advance: What is written down for that, so that a killed run is known to have had it out.
+        reserved: The worst case of all calls under way.
+        reservation: The amount recorded on disk for them, which a killed run is assumed to owe.
     """
 
     cap: Decimal
     settled: Decimal = NOTHING
-    out: Decimal = NOTHING
-    advance: Decimal = NOTHING
+    reserved: Decimal = NOTHING
+    reservation: Decimal = NOTHING
 
     @property
     def left(self) -> Decimal:
-        """What is neither settled nor out."""
-        return self.cap - self.settled - self.out
+        """What is neither settled nor reserved."""
+        return self.cap - self.settled - self.reserved
 
     def reserve(self, amount: Decimal) -> bool:
-        """Put an amount aside, if it is there."""
+        """Set an amount aside; False if there is not enough left."""
         if amount > self.left:
             return False
-        self.out += amount
+        self.reserved += amount
         return True
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
-        """What was put aside has cost so much."""
-        self.out -= reserved
+        """Replace a reserved amount by the actual cost."""
+        self.reserved -= reserved
         self.settled += cost
 
-    def raise_advance(self) -> Decimal | None:
-        """What to write down before the next call is sent; None where enough is written.
+    def raise_reservation(self) -> Decimal | None:
+        """The amount to record before the next call is sent; None if enough is recorded.
 
-        It doubles, so that it is written seldom.
+        It doubles each time, so that it is seldom written.
         """
-        if self.out <= self.advance:
+        if self.reserved <= self.reservation:
             return None
-        self.advance = min(2 * self.out, self.out + self.left)
-        return self.advance
+        self.reservation = min(2 * self.reserved, self.reserved + self.left)
+        return self.reservation
 
 
 @dataclass(frozen=True)
-class Usage:
-    """What was measured.
+class Measurements:
+    """What the bill of a study is computed from.
 
     Attributes:
-        calls: Answers of the teacher in the ledger.
-        input_tokens: All that they read, as far as the teacher counted.
-        output_tokens: All that they wrote, as far as the teacher counted.
+        calls: The teacher's answers in the ledger.
+        input_tokens: Tokens that they read, as far as the teacher counted.
+        output_tokens: Tokens that they wrote, as far as the teacher counted.
         counted: The calls whose tokens the teacher counted.
-        rows: The rows that were answered; one whose every call failed is not.
-        training_seconds: Of the student that is shown.
+        rows: The rows that were answered; a row whose calls all failed is not.
+        training_seconds: Training time of the student shown.
         student_rows_per_second: How fast that student answers.
-        teacher_rows_per_second: How fast the teacher answered; None where that was not timed.
-        explanations: Of the calls, those that asked why the gold label is right.
+        teacher_rows_per_second: How fast the teacher answered; None if that was not timed.
+        explanations: The calls that asked why the gold label is right.
     """
 
     calls: int
@@ -141,19 +158,20 @@ class Usage:
 
 @dataclass(frozen=True)
 class Bill:
-    """What was spent, and when it is earned back; None where no prices or no counts are known.
+    """What a study cost and when it pays off. Amounts are None without prices or token counts.
 
     Attributes:
         spent: On the teacher's answers.
-        teacher_per_1000: What the teacher's answers cost for 1,000 rows; where it is deployed
-            nothing is explained.
-        student_per_1000: What the student costs for 1,000 rows, on the priced machine.
-        training: What the machine cost to train the student.
-        break_even: After how many rows the student has paid for itself: (spent + training) /
-            (teacher's − student's price of a row); None also where the student is dearer.
+        teacher_per_1000: The teacher's price for 1,000 rows, without explanations, which a
+            deployed teacher is not asked for.
+        student_per_1000: The student's price for 1,000 rows, on the priced machine.
+        training: The price of the machine time that trained the student.
+        break_even: The number of rows after which the student has paid for itself:
+            (spent + training) / (teacher's − student's price of a row); also None if the student
+            costs as much per row.
     """
 
-    usage: Usage
+    usage: Measurements
     prices: Prices | None
     spent: float | None = None
     teacher_per_1000: float | None = None
@@ -163,28 +181,30 @@ class Bill:
 
 
 def settle(
-    usage: Usage,
+    measured: Measurements,
     prices: Prices | None,
-    answers: Sequence[Tokens],
-    explanations: Sequence[Tokens] = (),
+    answers: Sequence[Usage],
+    explanations: Sequence[Usage] = (),
 ) -> Bill:
-    """The bill of a study. Calls whose tokens were not counted are taken as the others' mean.
+    """The bill of a study. Calls without token counts are assumed to cost the others' mean.
 
     Args:
-        answers: Of the calls for answers whose tokens were counted.
-        explanations: The same of the calls that asked why the gold label is right.
+        answers: The tokens of each answer that the teacher counted them for.
+        explanations: The same for calls that asked why the gold label is right.
     """
-    if prices is None or not answers or not usage.counted or not usage.rows:
-        return Bill(usage, prices)
+    if prices is None or not answers or not measured.counted or not measured.rows:
+        return Bill(measured, prices)
     for_answers = prices.of_all(answers)
-    spent = (for_answers + prices.of_all(explanations)) / usage.counted * usage.calls
+    spent = (for_answers + prices.of_all(explanations)) / measured.counted * measured.calls
     hour = prices.machine_hour / 3600
-    teacher_row = for_answers / len(answers) * (usage.calls - usage.explanations) / usage.rows
-    student_row = hour / usage.student_rows_per_second if usage.student_rows_per_second else 0.0
-    training = hour * usage.training_seconds
+    answer_calls = measured.calls - measured.explanations
+    teacher_row = for_answers / len(answers) * answer_calls / measured.rows
+    pace = measured.student_rows_per_second
+    student_row = hour / pace if pace else 0.0
+    training = hour * measured.training_seconds
     saved = teacher_row - student_row
     return Bill(
-        usage,
+        measured,
         prices,
         spent=spent,
         teacher_per_1000=1000 * teacher_row,

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from math import sqrt
 from statistics import fmean, stdev
 
-from distilwhy.core.cost import Prices, Tokens
+from distilwhy.core.cost import Prices, Usage
 
 BYTES_A_TOKEN = 4.0
 SPREAD = 0.3
@@ -163,7 +162,7 @@ def _mean(values: Sequence[float]) -> Range:
 
 def _cost(read: Range, written: Range, prices: Prices, batch: bool) -> Range:
     low, high = (
-        prices.of(Tokens(round(r), round(w), batch=batch))
+        prices.of(Usage(round(r), round(w), batch=batch))
         for r, w in ((read.low, written.low), (read.high, written.high))
     )
     return Range(float(low), float(high))
@@ -182,11 +181,3 @@ def _time(
     if pace.tokens_per_minute:
         least.append(60 * (read.low + written.low) / pace.tokens_per_minute)
     return Range(max(rounds.low, *least), max(rounds.high, *least))
-
-
-def as_money(amount: float | Decimal) -> str:
-    """An amount with as many decimals as its size asks for: ``12.30``, ``0.0042``."""
-    value = float(amount)
-    if value >= 0.995 or value == 0:
-        return f"{value:,.2f}"
-    return f"{value:.2g}" if value >= 0.0001 else f"{value:.1e}"

@@ -1,4 +1,4 @@
-"""Which exemplars the prompt of a row shows."""
+"""Chooses the exemplars that a row's prompt shows."""
 
 import re
 from collections import Counter
@@ -12,30 +12,30 @@ import numpy as np
 import numpy.typing as npt
 
 Draw = Literal["fixed", "random", "nearest"]
-Places = tuple[int, ...]
+Indices = tuple[int, ...]
 
-# A word, or one sign of a script that puts no space between words.
+# A word, or one character of a script that puts no space between words.
 _SIGN = r"\u3040-\u30ff\u3400-\u9fff"
 _TERM = re.compile(rf"[{_SIGN}]|[^\W{_SIGN}]+")
-# As few as the last bits of another machine cannot change.
+# Few enough that the last bits, which differ between machines, cannot change a rank.
 _DECIMALS = 9
 
 
-def draw_exemplars(texts: Sequence[str], draw: Draw, count: int) -> Callable[[str], Places]:
-    """What chooses exemplars for a row, by nothing but the row's text and theirs.
+def draw_exemplars(texts: Sequence[str], draw: Draw, count: int) -> Callable[[str], Indices]:
+    """A function that chooses exemplars for a row, from the row's text and theirs alone.
 
-    ``fixed`` shows all of them, as they stand. ``random`` draws some for each row, by a hash of
-    its text: an exemplar that is added to the pool changes the rows that draw it, and no others.
-    ``nearest`` takes the most similar ones by the cosine of TF-IDF, with document frequencies of
-    the pool alone, and puts the nearest last (Liu et al. 2022, *What Makes Good In-Context
-    Examples for GPT-3?*). Those that are drawn never hold the row itself.
+    ``fixed`` shows all of them, in order. ``random`` draws some for each row, by a hash of its
+    text: adding an exemplar to the pool changes only the rows that draw it. ``nearest`` takes
+    the most similar ones by TF-IDF cosine, with document frequencies from the pool, and puts
+    the nearest last (Liu et al. 2022, *What Makes Good In-Context Examples for GPT-3?*). The
+    row itself is never drawn.
 
     Args:
         texts: The inputs of all exemplars, the pool.
-        count: How many to draw; all that there are if those are fewer.
+        count: How many to draw, at most.
 
     Returns:
-        The places in the pool of those to show, in the order to show them in.
+        A function from a row's text to indices into ``texts``, in the order to show them.
     """
     if draw == "fixed":
         everything = tuple(range(len(texts)))
@@ -43,16 +43,16 @@ def draw_exemplars(texts: Sequence[str], draw: Draw, count: int) -> Callable[[st
     rank = _rank_randomly(texts) if draw == "random" else _rank_by_likeness(texts)
     folded = [fold_text(text) for text in texts]
 
-    def choose(text: str) -> Places:
+    def choose(text: str) -> Indices:
         row = fold_text(text)
-        others = (place for place in rank(text) if folded[place] != row)
+        others = (i for i in rank(text) if folded[i] != row)
         return tuple(islice(others, count))[::-1]
 
     return choose
 
 
 def fold_text(text: str) -> str:
-    """A text without letter case and spacing, as two copies of a row may differ in these."""
+    """A text without differences of case and spacing, which two copies of a row may have."""
     return " ".join(text.split()).casefold()
 
 
@@ -72,14 +72,14 @@ def _hash(text: str) -> int:
 
 
 def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finalizer of SplitMix64 (Steele, Lea & Flood 2014): much faster than one more hash."""
+    """The finalizer of SplitMix64 (Steele, Lea & Flood 2014); much faster than another SHA-256."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
 
 
 def _rank_by_likeness(texts: Sequence[str]) -> Callable[[str], Iterator[int]]:
-    """Ranks exemplars by cosine: the length of the row's own vector is the same for all."""
+    """Ranks exemplars by cosine, up to the norm of the row's own vector, which is constant."""
     counts = [Counter(_terms(text)) for text in texts]
     frequencies = Counter(term for count in counts for term in count)
     idf = {term: log((1 + len(texts)) / (1 + found)) for term, found in frequencies.items()}

@@ -1,13 +1,15 @@
-"""The answer to the question that a study is done for, in words."""
+"""The headline of a study: whether rationales helped."""
 
 from collections.abc import Mapping, Sequence
 
-from distilwhy.core.findings import MethodScore
+from distilwhy.core.results import MethodScore
 from distilwhy.core.stats.comparisons import MethodComparison
+from distilwhy.core.stats.scores import NO_DIFFERENCE
 from distilwhy.core.student_id import MAIN, extent
+from distilwhy.core.wording import counted, listed, percent
 
-# In which order a pair answers the question whether the reasons helped.
-_TELLING = (
+# The pairs that answer whether rationales helped, the most telling first.
+_QUESTIONS = (
     ("step-by-step", "label-distill"),
     ("step-by-step-gold", "finetune"),
     ("step-by-step", "finetune"),
@@ -22,32 +24,32 @@ _BASELINES = {
 def write_headline(
     comparisons: Sequence[MethodComparison],
     methods: Sequence[MethodScore],
-    told: int = 0,
+    saw_gold: int = 0,
     students: Sequence[str] = ("",),
 ) -> str:
-    """What the comparisons of one student on the most train rows say, in a few sentences.
+    """Whether rationales helped one student on the most train rows, in a few sentences.
 
     Args:
-        methods: That student's.
-        told: How many train rows the teacher was told the gold label of.
-        students: The names of all students; the first is the one that is spoken of.
+        methods: That student's scores.
+        saw_gold: How many train rows the teacher was shown the gold label of.
+        students: The names of all students; the headline is about the first.
     """
     if not comparisons:
         return (
-            "No method that learns the teacher's reasons was compared with one that does not, so "
-            "whether they help is not known."
+            "Whether rationales help is not known: no method that learns the teacher's rationales "
+            "was compared with one that does not."
         )
-    rows = max((v.rows for v in comparisons), key=extent)
-    whole = {(v.method, v.baseline): v.comparison for v in comparisons if v.rows == rows}
+    rows = max((one.rows for one in comparisons), key=extent)
+    whole = {(c.method, c.baseline): c.comparison for c in comparisons if c.rows == rows}
     scores = {one.method: one for one in methods if one.rows == rows}
-    method, baseline = next((pair for pair in _TELLING if pair in whole), next(iter(whole)))
+    method, baseline = next((pair for pair in _QUESTIONS if pair in whole), next(iter(whole)))
     found = whole[method, baseline]
-    lead = "" if found.verdict == "no difference seen" else "the reasons "
-    against = "Against" if rows is None else f"Taught on {rows:,} rows: against"
-    accuracies = [f"{scores[name].score.accuracy:.1%}" for name in (method, baseline)]
+    lead = "" if found.verdict == NO_DIFFERENCE else "rationales "
+    against = "Against" if rows is None else f"Trained on {counted(rows, 'row')}: against"
+    accuracies = [percent(scores[name].score.accuracy) for name in (method, baseline)]
     said = [
-        f"{against} {_BASELINES.get(baseline, baseline)}, {lead}{found.words}. Of the test rows, "
-        f"{method} answers {accuracies[0]} rightly, {baseline} {accuracies[1]}."
+        f"{against} {_BASELINES.get(baseline, baseline)}, {lead}{found.words}. "
+        f"Test accuracy: {method} {accuracies[0]}, {baseline} {accuracies[1]}."
     ]
     gold = ("step-by-step", "finetune")
     if (method, baseline) != gold and gold in whole:
@@ -55,23 +57,23 @@ def write_headline(
     controls = {name: whole[method, name] for name in _CONTROLS if (method, name) in whole}
     if controls and found.verdict == "helped":
         if all(control.verdict == "helped" for control in controls.values()):
-            said.append("Reasons that are blank or another row's do not do as well.")
+            said.append("Blank and shuffled rationales do worse.")
         else:
-            said.append("But the controls do not show that it is the reasons themselves.")
+            said.append("But the controls do not show that the rationales themselves help.")
     if len(students) > 1:
-        others = " and ".join(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
-        said.append(f"All this is of the student {students[0] or MAIN}; {others} may differ.")
-    if told:
+        others = listed(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
+        said.append(f"This is about the student {students[0] or MAIN}; {others} may differ.")
+    if saw_gold:
         said.append(
-            f"The teacher was told the gold label of {told:,} train rows and gave the reasons: on "
-            "these its labels are gold."
+            f"The teacher was shown the gold label of {counted(saw_gold, 'train row')} and asked "
+            "why it is right; there, teacher labels are gold labels."
         )
     if any(_has_one_seed(scores, *pair) for pair in whole if pair[0] == method):
-        said.append("That is one seed: how much training itself varies is left out.")
+        said.append("With one seed, the interval leaves out how much training itself varies.")
     return " ".join(said)
 
 
 def _has_one_seed(scores: Mapping[str, MethodScore], *pair: str) -> bool:
-    """Whether two methods are compared on one seed alone."""
+    """Whether two methods share only one seed."""
     seeds = [{student.seed for student in scores[name].students} for name in pair]
     return len(set.intersection(*seeds)) == 1

@@ -6,7 +6,7 @@ CE(target), the token-level cross-entropy averaged over the target's tokens:
     finetune              CE(f(x), y gold)
     label-distill         CE(f(x), y teacher)
     step-by-step          CE(f([label] x), y) + λ · CE(f([rationale] x), r)
-    rationale-input       CE(f(x, r), y): the student is told r, also when deployed
+    rationale-input       CE(f(x, r), y): the student reads r, also when deployed
     rationale-then-label  CE(f(x), r ⊕ y) in one sequence
     label-then-rationale  CE(f(x), y ⊕ r) in one sequence
     blank-rationales      step-by-step with r empty: a control
@@ -27,23 +27,23 @@ from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.task import Example
 
 TargetTask = Literal["label", "rationale"]
-Place = Literal["apart", "input", "before", "after"]
-Several = Literal["draw", "average"]
+RationalePlacement = Literal["apart", "input", "before", "after"]
+SeveralRationales = Literal["draw", "average"]
 
 INPUT_RATIONALE = "\nRationale: {}"
 
 
 @dataclass(frozen=True)
 class Target:
-    """One thing a student learns to write for a source.
+    """One output that a student learns to write for a source.
 
     Attributes:
         task: Which of the two tasks it belongs to.
         text: What to write.
-        weight: Its share in the row's loss.
+        weight: Its weight in the row's loss.
         before: A rationale to write before it, in the same sequence.
         after: A rationale to write after it, in the same sequence.
-        temperature: What logits are divided by in its cross-entropy.
+        temperature: Divides the logits in its cross-entropy.
     """
 
     task: TargetTask
@@ -62,7 +62,7 @@ class TrainingRow:
         source: What the student reads.
         targets: What it learns to write.
         options: The row's own options, for an answer chosen among them.
-        others: Further sets of targets; one set of all is drawn each epoch.
+        others: Alternatives to ``targets``; each epoch one of all the sets is drawn.
     """
 
     source: str
@@ -73,11 +73,11 @@ class TrainingRow:
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Learning the shares of a teacher's votes beside its label (Hinton, Vinyals & Dean 2015,
-    *Distilling the Knowledge in a Neural Network*, section 2).
+    """Soft labels from the teacher's votes (Hinton, Vinyals & Dean 2015, *Distilling the
+    Knowledge in a Neural Network*, section 2).
 
     Attributes:
-        weight: The share of the soft loss; the hard one has the rest.
+        weight: The weight of the soft loss; the hard one has the rest.
         temperature: T: vote shares are raised to 1/T and made to sum to one, the student's
             logits are divided by T, and the loss is multiplied by T².
     """
@@ -87,19 +87,19 @@ class SoftLabels:
 
 
 @dataclass(frozen=True)
-class Teaching:
-    """What a method leaves open about its rows.
+class TargetOptions:
+    """Settings of training targets that every method shares.
 
     Attributes:
         rationale_weight: λ.
-        several: What is done with several rationales of one row: ``draw`` one each epoch, or
+        several: How several rationales of one row are used: ``draw`` one each epoch, or
             ``average`` their losses.
-        soft_labels: Learn vote shares where a row has them.
-        seed: Draws the order of shuffled rationales.
+        soft_labels: Also learn vote shares, for rows that have them.
+        seed: Seeds the order of shuffled rationales.
     """
 
     rationale_weight: float = 1.0
-    several: Several = "draw"
+    several: SeveralRationales = "draw"
     soft_labels: SoftLabels | None = None
     seed: int = 0
 
@@ -112,14 +112,14 @@ class Method:
         name: As written in the experiment file.
         labels: Whose label is learnt.
         rationales: What is learnt as the rationale, if anything.
-        place: Where the rationale stands: ``apart`` from the label as a target of its own, in
+        place: Where the rationale goes: ``apart`` from the label as a target of its own, in
             the ``input``, or in the label's sequence, ``before`` or ``after`` it.
     """
 
     name: str
     labels: Literal["gold", "teacher"]
     rationales: Literal["none", "teacher", "blank", "shuffled"] = "none"
-    place: Place = "apart"
+    place: RationalePlacement = "apart"
 
     @property
     def needs_teacher(self) -> bool:
@@ -128,7 +128,7 @@ class Method:
 
     @property
     def asks_teacher(self) -> bool:
-        """Whether its student needs the teacher's rationale with every input, when deployed."""
+        """Whether its student needs the teacher at inference: a rationale for every input."""
         return self.place == "input"
 
     @property
@@ -157,10 +157,10 @@ METHODS: dict[str, Method] = {
 
 
 def render_source(method: Method, example: Example, annotation: Annotation | None) -> str:
-    """What a student of this method reads for an example.
+    """The input of a student trained by this method.
 
     Args:
-        annotation: The teacher's; read where the method puts its rationale into the input.
+        annotation: The teacher's; used only if the method puts its rationale into the input.
     """
     if method.place != "input" or annotation is None or not annotation.rationale:
         return example.text
@@ -171,13 +171,13 @@ def render_training_rows(
     method: Method,
     examples: Sequence[Example],
     annotations: Mapping[str, Annotation],
-    teaching: Teaching,
+    options: TargetOptions,
 ) -> list[TrainingRow]:
     """The rows that ``method`` trains on, in the order of ``examples``.
 
-    A row without the label that the method learns is left out, and so is one whose annotation
-    is not ``ok`` where the method needs the teacher. A readable annotation without a rationale
-    trains its label alone.
+    Rows without the label that the method learns are left out. So are rows whose annotation is
+    not ``ok``, if the method needs the teacher. An ``ok`` annotation without a rationale trains
+    the label alone.
 
     Args:
         annotations: By example id.
@@ -187,18 +187,18 @@ def render_training_rows(
         for example in examples
         if (label := _label(method, example, annotation := annotations.get(example.id)))
     ]
-    told = _told(method, [annotation for _, annotation, _ in kept], teaching.seed)
+    taught = _rationales(method, [annotation for _, annotation, _ in kept], options.seed)
     rows = []
-    for (example, annotation, label), rationales in zip(kept, told, strict=True):
+    for (example, annotation, label), rationales in zip(kept, taught, strict=True):
         source = render_source(method, example, annotation)
         votes = annotation.votes if annotation and method.labels == "teacher" else ()
-        first, *others = _target_sets(method, label, votes, rationales, teaching)
+        first, *others = _target_sets(method, label, votes, rationales, options)
         rows.append(TrainingRow(source, first, example.options, tuple(others)))
     return rows
 
 
 def _label(method: Method, example: Example, annotation: Annotation | None) -> str | None:
-    """The label that the method learns for a row; None where it cannot learn from it."""
+    """The label that the method learns for a row; None if it cannot learn from the row."""
     readable = annotation is not None and annotation.outcome == "ok"
     if method.needs_teacher and not readable:
         return None
@@ -207,10 +207,10 @@ def _label(method: Method, example: Example, annotation: Annotation | None) -> s
     return annotation.label if annotation else None
 
 
-def _told(
+def _rationales(
     method: Method, annotations: Sequence[Annotation | None], seed: int
 ) -> list[tuple[str, ...]]:
-    """The rationales that each row tells; none where the teacher gave none."""
+    """The rationales that each row teaches; none if the teacher gave none."""
     if not method.writes_rationales:
         return [()] * len(annotations)
     own = [annotation.rationales if annotation else () for annotation in annotations]
@@ -228,23 +228,23 @@ def _target_sets(
     label: str,
     votes: Sequence[tuple[str, float]],
     rationales: Sequence[str],
-    teaching: Teaching,
+    options: TargetOptions,
 ) -> list[tuple[Target, ...]]:
     """The sets of targets of a row, one of which is drawn each epoch."""
     apart = method.place in ("apart", "input")
     if not apart:
         rationales = rationales or ("",)
-    labels = _label_targets(label, votes, teaching.soft_labels) if apart else ()
-    told = [
-        Target("rationale", text, teaching.rationale_weight)
+    labels = _label_targets(label, votes, options.soft_labels) if apart else ()
+    targets = [
+        Target("rationale", text, options.rationale_weight)
         if apart
         else _in_sequence(method, label, text)
         for text in rationales
     ]
-    if teaching.several == "average" or not told:
-        shares = [replace(one, weight=one.weight / len(told)) for one in told]
+    if options.several == "average" or not targets:
+        shares = [replace(one, weight=one.weight / len(targets)) for one in targets]
         return [(*labels, *shares)]
-    return [(*labels, one) for one in told]
+    return [(*labels, one) for one in targets]
 
 
 def _in_sequence(method: Method, label: str, rationale: str) -> Target:
@@ -256,7 +256,7 @@ def _in_sequence(method: Method, label: str, rationale: str) -> Target:
 def _label_targets(
     label: str, votes: Sequence[tuple[str, float]], soft: SoftLabels | None
 ) -> tuple[Target, ...]:
-    """The label, or where there are votes the label and each vote at its tempered share."""
+    """The label; with votes and soft labels, also each vote at its tempered share."""
     if soft is None or not votes:
         return (Target("label", label),)
     heat = soft.temperature
@@ -270,7 +270,7 @@ def _label_targets(
 
 
 def _shifted(indices: list[int], seed: int) -> list[int]:
-    """The indices in another order, none at its own place (where there are two or more)."""
+    """The indices in another order; with two or more, none keeps its position."""
     order = indices.copy()
     Random(seed).shuffle(order)
     after = dict(zip(order, order[1:] + order[:1], strict=True))

@@ -2,7 +2,7 @@
 
 Wei et al. 2022, *Chain-of-Thought Prompting*; Hsieh et al. 2023, section 3.1: an instruction,
 exemplars as input → rationale → answer, then the row. Kojima et al. 2022, *Large Language Models
-are Zero-Shot Reasoners*: no exemplars, and the word to think step by step.
+are Zero-Shot Reasoners*: no exemplars, but the instruction to think step by step.
 """
 
 import json
@@ -28,22 +28,22 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Head:
-    """What stands before the question: the same for all rows that share their exemplars.
+class PromptPrefix:
+    """Everything before the question: the same for all rows that share their exemplars.
 
     Attributes:
         messages: The instruction and the exemplars.
-        explains: Whether its questions give the answer away and ask for the reasons alone.
-        labels: The fixed labels that an answer is one of; empty where there are none.
+        shows_gold: Whether questions state the gold label and ask only for the reasons.
+        labels: The fixed labels of the task; empty if it has none.
     """
 
     messages: tuple[Message, ...]
-    explains: bool = False
+    shows_gold: bool = False
     labels: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the messages, taken once for all rows."""
+        """SHA-256 of the messages, computed once for all rows."""
         turns = [[message.role, message.content] for message in self.messages]
         return sha256(json.dumps(turns).encode(errors="surrogatepass")).hexdigest()
 
@@ -55,73 +55,73 @@ class Head:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is sent to the teacher for one example: as a chat, or as one text to go on from.
+    """What is sent to the teacher for one example: as a chat, or as one text to continue.
 
     Attributes:
         example_id: The row.
-        head: What stands before the question.
-        question: The last turn, which is the teacher's to answer.
+        prefix: Everything before the question.
+        question: The last turn, which the teacher answers.
     """
 
     example_id: str
-    head: Head
+    prefix: PromptPrefix
     question: str
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """The turns of a chat."""
-        return (*self.head.messages, Message("user", self.question))
+        return (*self.prefix.messages, Message("user", self.question))
 
     @property
     def size(self) -> int:
         """The bytes of all its messages."""
-        return self.head.size + len(self.question.encode(errors="replace"))
+        return self.prefix.size + len(self.question.encode(errors="replace"))
 
     def as_text(self) -> str:
         """The same prompt for a plain completion endpoint: ``Q:`` and ``A:`` turns."""
-        head = [m.content for m in self.messages if m.role == "system" and m.content]
+        system = [m.content for m in self.messages if m.role == "system" and m.content]
         turns = [
             f"Q: {m.content}" if m.role == "user" else f"A: {m.content}"
             for m in self.messages
             if m.role != "system"
         ]
         pairs = ["\n".join(turns[i : i + 2]) for i in range(0, len(turns), 2)]
-        return "\n\n".join([*head, *pairs]) + "\nA:"
+        return "\n\n".join([*system, *pairs]) + "\nA:"
 
 
-def render_head(task: Task, *, explains: bool = False) -> Head:
-    """What every prompt of a task starts with.
+def render_prefix(task: Task, *, show_gold: bool = False) -> PromptPrefix:
+    """The instruction and exemplars that every prompt of a task starts with.
 
     Args:
-        explains: Tell the teacher the gold labels and ask why they are right. The exemplars
-            answer as ever, so that a reply shows by its label whether it kept to gold.
+        show_gold: Show the teacher the gold labels and ask why they are right. The exemplars
+            still answer in full, so that the label in a reply shows whether it kept to gold.
     """
     messages = [Message("system", task.instruction)] if task.instruction else []
     for exemplar in task.exemplars:
-        messages.append(Message("user", _question(exemplar.example, explains)))
+        messages.append(Message("user", _question(exemplar.example, show_gold)))
         messages.append(Message("assistant", render_reply(exemplar)))
-    return Head(tuple(messages), explains, task.answer.labels)
+    return PromptPrefix(tuple(messages), show_gold, task.answer.labels)
 
 
-def render_prompt(head: Head, example: Example) -> Prompt:
+def render_prompt(prefix: PromptPrefix, example: Example) -> Prompt:
     """The prompt that asks the teacher for a rationale and a label for ``example``."""
-    return Prompt(example.id, head, _question(example, head.explains))
+    return Prompt(example.id, prefix, _question(example, prefix.shows_gold))
 
 
-def _question(example: Example, explains: bool) -> str:
-    if explains:
+def _question(example: Example, show_gold: bool) -> str:
+    if show_gold:
         return f"{example.text}\nThe right answer is {_render_label(example)}. Why?"
     return example.text
 
 
 def ask_for_steps(task: Task, *, structured: bool = False) -> Task:
-    """The same task without exemplars, its instruction saying how to reply instead.
+    """The same task without exemplars; its instruction says how to reply instead.
 
-    Where Kojima et al. ask a second time for the answer, the reply is to end with the sentence
-    that the exemplars would end with.
+    Kojima et al. extract the answer with a second prompt. Here the reply must end with the
+    sentence that ends every exemplar.
 
     Args:
-        structured: The reply is to be a JSON object with a ``rationale`` and an ``answer``.
+        structured: The reply must be a JSON object with a ``rationale`` and an ``answer``.
     """
     form = _describe_answer(task.answer)
     if structured:
@@ -143,12 +143,12 @@ def _describe_answer(answer: Answer) -> str:
 
 
 def render_reply(exemplar: Exemplar) -> str:
-    """What the teacher is shown to say: the rationale, then ``So the answer is ….``"""
+    """An exemplar's reply: the rationale, then ``So the answer is ….``"""
     return f"{exemplar.rationale}{_SO}{_render_label(exemplar.example)}."
 
 
 def structure_reply(reply: str) -> str:
-    """The same reply as a JSON object with its ``rationale`` and its ``answer``."""
+    """The same reply as a JSON object with a ``rationale`` and an ``answer``."""
     rationale, _, answer = reply.rpartition(_SO)
     fields = {"rationale": rationale, "answer": answer.removesuffix(".")}
     return json.dumps(fields, ensure_ascii=False)

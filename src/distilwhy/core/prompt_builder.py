@@ -1,32 +1,39 @@
-"""Who words the prompts of a task, in one way to ask."""
+"""Builds the prompts of a task under one prompting strategy."""
 
 from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
-from distilwhy.core.exemplars import Draw, Places, draw_exemplars
-from distilwhy.core.prompt import Head, Prompt, ask_for_steps, render_head, render_prompt
+from distilwhy.core.exemplars import Draw, Indices, draw_exemplars
+from distilwhy.core.prompt import (
+    Prompt,
+    PromptPrefix,
+    ask_for_steps,
+    render_prefix,
+    render_prompt,
+)
 from distilwhy.core.task import Example, Task
 
 Strategy = Literal["few-shot", "zero-shot", "explain-label"]
 
-HEADS = 1024
+PREFIXES_KEPT = 1024
 
 
 class PromptBuilder:
-    """Words prompts: the same one for the same row, whatever other rows there are.
+    """Builds prompts. A row's prompt depends on no other row.
 
-    Heads differ by row where exemplars are drawn, so no more than the last ``HEADS`` are kept.
+    Where exemplars are drawn, each row may have its own prefix; the last ``PREFIXES_KEPT`` are
+    cached.
 
     Args:
-        strategy: ``zero-shot`` shows no exemplars; ``explain-label`` shows none where the task
-            has none.
+        strategy: ``zero-shot`` shows no exemplars; ``explain-label`` shows none if the task has
+            none.
         draw: How exemplars are chosen for a row.
         count: How many are drawn.
-        structured: Whether replies are to be JSON objects.
+        structured: Whether replies must be JSON objects.
 
     Attributes:
-        task: The task as it is asked: without exemplars where none are shown.
+        task: The task as it is asked: without exemplars if none are shown.
     """
 
     def __init__(
@@ -42,16 +49,16 @@ class PromptBuilder:
         self.task = ask_for_steps(task, structured=structured) if bare else task
         pool = [exemplar.example.text for exemplar in self.task.exemplars]
         self._choose = draw_exemplars(pool, draw, count)
-        self._head = lru_cache(HEADS)(self._render_head)
+        self._prefix = lru_cache(PREFIXES_KEPT)(self._render_prefix)
 
-    def prompt(self, example: Example, *, tells: bool = False) -> Prompt:
-        """What asks about a row.
+    def prompt(self, example: Example, *, show_gold: bool = False) -> Prompt:
+        """The prompt for a row.
 
         Args:
-            tells: Tell the teacher the gold label and ask why it is right.
+            show_gold: Show the teacher the gold label and ask why it is right.
         """
-        return render_prompt(self._head(self._choose(example.text), tells), example)
+        return render_prompt(self._prefix(self._choose(example.text), show_gold), example)
 
-    def _render_head(self, places: Places, tells: bool) -> Head:
-        shown = tuple(self.task.exemplars[place] for place in places)
-        return render_head(replace(self.task, exemplars=shown), explains=tells)
+    def _render_prefix(self, shown: Indices, show_gold: bool) -> PromptPrefix:
+        exemplars = tuple(self.task.exemplars[index] for index in shown)
+        return render_prefix(replace(self.task, exemplars=exemplars), show_gold=show_gold)

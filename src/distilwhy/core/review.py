@@ -70,10 +70,10 @@ def review(
 
 
 def hold_to_gold(answer: Answer, example: Example, annotation: Annotation) -> Annotation:
-    """What a teacher said that was told the gold label: another label makes it unreadable."""
+    """The annotation of a teacher that saw the gold label; any other label is ``unparsed``."""
     if annotation.outcome != "ok" or answer.same(annotation.label, example.gold):
         return annotation
-    problem = f"it was told that {example.gold!r} is right, and answers {annotation.label!r}"
+    problem = f"it was shown that {example.gold!r} is right, but answers {annotation.label!r}"
     return Annotation(example.id, "unparsed", problem=problem)
 
 

@@ -31,7 +31,7 @@ class Exemplar:
 
 
 @dataclass(frozen=True)
-class Wording:
+class RowFormat:
     """How a row's fields become an example.
 
     Attributes:
@@ -53,12 +53,12 @@ class Task:
 
     Attributes:
         instruction: What the teacher is told before the exemplars.
-        wording: How a row becomes an example.
+        row_format: How a row becomes an example.
         answer: What an answer may be and when two are the same.
         exemplars: What the teacher is shown.
     """
 
     instruction: str
-    wording: Wording
+    row_format: RowFormat
     answer: Answer
     exemplars: tuple[Exemplar, ...] = field(default=())

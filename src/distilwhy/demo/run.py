@@ -9,14 +9,14 @@ from typing import Literal
 
 import yaml
 
-from distilwhy.core.findings import Findings
+from distilwhy.core.results import Results
 from distilwhy.demo.arithmetic import generate_problems
 from distilwhy.demo.helpdesk import generate_tickets
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.run import Watch, run
-from distilwhy.store.run import publish_jsonl, publish_text
+from distilwhy.store.files import publish_jsonl, publish_text
 
 SEED = 7
 METHODS_SHOWN = ["finetune", "label-distill", "step-by-step"]
@@ -85,7 +85,7 @@ def run_demo(
     workers: int | None,
     say: Callable[[str], None],
     watch: Watch,
-) -> tuple[Findings, Experiment]:
+) -> tuple[Results, Experiment]:
     """Write a shipped experiment into ``out`` and run what is missing of it.
 
     Args:
@@ -106,9 +106,9 @@ def run_demo(
     with ScriptedTeacher() as teacher:
         say(f"The scripted teacher (not a language model) is at {teacher.base_url}")
         experiment = open_experiment(file, base_url=teacher.base_url)
-        findings = run(experiment, watch, workers=workers, study=variant == "study")
-        assert findings is not None, "the shipped tasks have test rows"
-    return findings, experiment
+        results = run(experiment, watch, workers=workers, study=variant == "study")
+        assert results is not None, "the shipped tasks have test rows"
+    return results, experiment
 
 
 def write_experiment(out: Path, task: str, variant: Variant = "short") -> Path:

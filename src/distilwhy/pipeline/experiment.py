@@ -23,8 +23,9 @@ from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.task import build_task, read_task
 from distilwhy.store.examples import open_examples, pick
+from distilwhy.store.files import publish_text, read_arrays
 from distilwhy.store.records import HubSplit, Source
-from distilwhy.store.run import ASIDE, RunFolder, publish_text, read_arrays
+from distilwhy.store.run_folder import ASIDE, RunFolder
 from distilwhy.students.settings import SCRATCH
 
 
@@ -215,7 +216,7 @@ def _source(value: str | HubConfig, base: Path) -> Source:
 
 
 def _need_gold(experiment: Experiment) -> None:
-    gold = experiment.task.wording.gold
+    gold = experiment.task.row_format.gold
     for example in experiment.splits.test:
         if example.gold is None:
             named = f"field {gold!r}" if gold else "the task names no 'gold' field"

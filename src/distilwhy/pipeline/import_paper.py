@@ -20,7 +20,7 @@ from distilwhy.core.paper_datasets import DATASETS, Dataset, Fields
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.scaffold import need_new
-from distilwhy.store.run import publish_jsonl, publish_text
+from distilwhy.store.files import publish_jsonl, publish_text
 
 TEACHERS = {"palm": "PaLM 540B", "gpt": "GPT-NeoX 20B"}
 _NAMED = {"train": "train", "validation": "valid", "test": "test"}

@@ -2,12 +2,12 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig
-from distilwhy.core.estimate import Estimate, as_money
+from distilwhy.core.estimate import Estimate
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
+from distilwhy.core.wording import money
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
 from distilwhy.pipeline.annotate.coverage import find_coverage
 from distilwhy.pipeline.annotate.estimate import (
@@ -21,7 +21,7 @@ from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_students
 from distilwhy.pipeline.train.jobs import list_cells
 from distilwhy.pipeline.train.run import missing_students
-from distilwhy.store.ledger import open_ledger
+from distilwhy.store.ledger import read_ledger
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Plan:
         without_gold: Of those, the ones that have no gold label.
         prompt: One whole prompt, as the teacher would see it.
         prompt_id: The row that it asks about.
-        told: The train rows whose gold label the teacher is told.
+        saw_gold: The train rows whose gold label the teacher is shown.
         calls: The calls of an annotation from nothing; explanations are among them as far as
             the answers tell yet which rows need one.
         answered: Those that the ledger holds.
@@ -53,7 +53,7 @@ class Plan:
     without_gold: dict[str, int]
     prompt: str
     prompt_id: str
-    told: int
+    saw_gold: int
     calls: int
     answered: int
     under_way: int
@@ -89,7 +89,7 @@ def plan(experiment: Experiment) -> Plan:
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
         prompt=calls.prompt(first).as_text(),
         prompt_id=first.id,
-        told=_count_told(experiment),
+        saw_gold=_count_shown_gold(experiment),
         calls=pending.calls,
         answered=pending.answered,
         under_way=pending.batched,
@@ -113,11 +113,10 @@ def plan(experiment: Experiment) -> Plan:
 
 
 def _find_pending(experiment: Experiment, calls: CallBuilder) -> PendingWork:
-    ledger = experiment.folder.ledger
-    with open_ledger(ledger if ledger.is_file() else Path(":memory:")) as opened:
-        coverage = find_coverage(experiment, calls, opened)
-        answers = find_pending_answers(experiment, calls, coverage, opened)
-        return answers + find_pending_explanations(calls, opened)
+    with read_ledger(experiment.folder.ledger) as ledger:
+        coverage = find_coverage(experiment, calls, ledger)
+        answers = find_pending_answers(experiment, calls, coverage, ledger)
+        return answers + find_pending_explanations(calls, ledger)
 
 
 def _warnings(experiment: Experiment, calls: CallBuilder) -> list[str]:
@@ -139,7 +138,7 @@ def _warnings(experiment: Experiment, calls: CallBuilder) -> list[str]:
     reads = [method.name for method in experiment.methods if method.asks_teacher]
     if teacher.strategy == "explain-label" and reads:
         warnings.append(
-            f"method {reads[0]!r} learns to read reasons of a teacher told the gold label, "
+            f"method {reads[0]!r} learns to read reasons of a teacher shown the gold label, "
             "and will be given others when it answers; take it out of 'methods', or ask by another "
             "teacher.strategy"
         )
@@ -180,13 +179,13 @@ def _warn_of_budget(experiment: Experiment, expected: Estimate | None) -> list[s
     left = cap - float(spent.certain + spent.possible)
     if expected.cost.low <= left:
         return []
-    money, least = as_money(max(0.0, left)), as_money(expected.cost.low)
-    return [f"teacher.budget leaves {money}, and the missing calls cost {least} at the least"]
+    left, least = max(0.0, left), money(expected.cost.low)
+    return [f"teacher.budget leaves {money(left)}, but the missing calls cost at least {least}"]
 
 
-def _count_told(experiment: Experiment) -> int:
-    told = experiment.config.teacher.strategy == "explain-label"
-    return _count_known(experiment) if told else 0
+def _count_shown_gold(experiment: Experiment) -> int:
+    shows_gold = experiment.config.teacher.strategy == "explain-label"
+    return _count_known(experiment) if shows_gold else 0
 
 
 def _count_known(experiment: Experiment) -> int:

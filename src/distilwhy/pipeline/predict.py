@@ -41,10 +41,10 @@ def predict(
     loaded = Student.load(student)
     task, needs_rationale = loaded.spec.task, loaded.spec.method.asks_teacher
     if needs_rationale:
-        template = "{% filter trim %}" + task.wording.template + "{% endfilter %}" + _TOLD
-        task = replace(task, wording=replace(task.wording, template=template))
+        template = "{% filter trim %}" + task.row_format.template + "{% endfilter %}" + _TOLD
+        task = replace(task, row_format=replace(task.row_format, template=template))
     if file is not None:
-        task = replace(task, wording=replace(task.wording, gold=None))
+        task = replace(task, row_format=replace(task.row_format, gold=None))
         return _ask(loaded, read_examples(file, task), explain, say)
     if needs_rationale and INPUT_RATIONALE.format("") not in f"{text}":
         raise StudentError(

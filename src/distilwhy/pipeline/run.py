@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from distilwhy.core.findings import Findings
+from distilwhy.core.results import Results
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
@@ -34,7 +34,7 @@ def run(
     study: bool = False,
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
-) -> Findings | None:
+) -> Results | None:
     """Annotate, train and evaluate; each step picks up where an earlier run left it.
 
     Args:

@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from distilwhy.errors import ConfigError
-from distilwhy.store.run import publish_text
+from distilwhy.store.files import publish_text
 
 FILES = ("experiment.yaml", "task.yaml", "exemplars.yaml", "train.jsonl", "test.jsonl")
 

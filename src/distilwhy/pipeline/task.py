@@ -4,7 +4,7 @@ from pathlib import Path
 
 from distilwhy.config import AnswerConfig, TaskConfig, read_config, read_yaml
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Task, Wording
+from distilwhy.core.task import RowFormat, Task
 from distilwhy.errors import ConfigError
 from distilwhy.store.records import Row, read_exemplars, read_rows
 
@@ -28,8 +28,8 @@ def build_task(config: TaskConfig, file: Path, prefix: str) -> Task:
         DataError: if an exemplar is broken.
     """
     answer = _answer(config.answer, f"{file}: {prefix}answer")
-    wording = Wording(config.input, config.gold, config.answer.options, config.id)
-    bare = Task(config.instruction.strip(), wording, answer)
+    row_format = RowFormat(config.input, config.gold, config.answer.options, config.id)
+    bare = Task(config.instruction.strip(), row_format, answer)
     if isinstance(config.exemplars, str):
         rows = _exemplar_rows(file.parent / config.exemplars)
     else:
@@ -38,7 +38,7 @@ def build_task(config: TaskConfig, file: Path, prefix: str) -> Task:
         exemplars = read_exemplars(rows, bare)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
-    return Task(bare.instruction, wording, answer, exemplars)
+    return Task(bare.instruction, row_format, answer, exemplars)
 
 
 def _exemplar_rows(path: Path) -> list[tuple[Row, str]]:

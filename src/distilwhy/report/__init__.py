@@ -1,1 +1,1 @@
-"""Findings in, a page out: the report, its figures and its summary."""
+"""Turns results into a page, figures and a summary."""

@@ -1,18 +1,18 @@
-"""The rows to look at, as JSON that a page keeps until it is read.
+"""Test rows as compact JSON, which the page parses only when they are shown.
 
-A row is a list, as there may be very many::
+Each row is a list, to save space::
 
-    [id, text, options, gold, said, teacher's reasons, student's reasons]
+    [id, text, options, gold, said, teacher's rationale, student's rationale]
 
-and ``said`` has an entry for every different answer: ``[answer, right, who]``, null standing for
-what is no answer, and ``who`` being places in the list of all who answered.
+``said`` has an entry ``[answer, right, who]`` for every distinct answer. The answer is null where
+there was none; ``who`` holds indices into the list of everyone who answered.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from distilwhy.core.findings import Case
+from distilwhy.core.results import Case
 from distilwhy.report.marks import TEACHER
 
 CHUNK = 1000
@@ -22,7 +22,7 @@ def pack_cases(cases: Iterable[Case], who: Sequence[str]) -> Iterator[str]:
     """JSON for a thousand rows at a time, safe inside a script element.
 
     Args:
-        who: Everyone who answered, the teacher among them if it was asked.
+        who: Everyone who answered, including the teacher if it was asked.
     """
     places = {name: place for place, name in enumerate(who)}
     remaining = iter(cases)
@@ -31,7 +31,7 @@ def pack_cases(cases: Iterable[Case], who: Sequence[str]) -> Iterator[str]:
 
 
 def dump_json(value: object) -> str:
-    """JSON in which no ``<`` stands, so that no tag can end or begin in it."""
+    """JSON without ``<``, so that no tag can begin or end in it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 

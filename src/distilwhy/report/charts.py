@@ -1,8 +1,7 @@
-"""The drawings of a report, by Altair: accuracy over train rows, accuracies, differences.
+"""The charts of a report, by Altair: accuracy over train rows, accuracies, differences.
 
-A mark carries what is said of it as its description, ``METHOD: words``, which a page shows where
-the pointer rests. Colours are named as in the palette, and written as a page's variables or as
-they are.
+Each mark has a description, ``METHOD: words``, which the page shows as a tooltip. Colours are
+names of the palette; the page fills them in through CSS variables.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +12,10 @@ import altair as alt
 import vl_convert
 
 from distilwhy.core.stats.comparisons import MethodComparison
-from distilwhy.core.stats.scores import Score
+from distilwhy.core.stats.scores import NO_DIFFERENCE, Score
+from distilwhy.core.wording import percent, train_rows
 from distilwhy.report.marks import TEACHER, Mark
 from distilwhy.report.palette import LIGHT, Look, look
-from distilwhy.report.words import percent, train_rows
 
 Chart = alt.LayerChart | alt.FacetChart
 IN_PAGE = {name: f"var(--{name})" for name in LIGHT}
@@ -24,19 +23,19 @@ FONT = "'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-ser
 BAND, QUIET = 0.12, 0.5
 ASIDE = 0.009
 ROW_HEIGHT = 26
-VERDICTS = {"helped": "teal", "hurt": "rose", "no difference seen": "muted"}
+VERDICTS = {"helped": "teal", "hurt": "rose", NO_DIFFERENCE: "muted"}
 _SAID = alt.Description("label:N")
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a drawing is drawn on.
+    """What a chart is drawn on.
 
     Attributes:
         colours: By their names in the palette.
         width: Of the plot itself, in pixels.
-        title: Of a drawing that stands alone, with a key and a paper of its own.
-        extent: The least and the largest accuracy, where drawings are seen beside one another.
+        title: For a chart outside the page, which then has its own legend and background.
+        extent: The lowest and highest accuracy on the axis, for charts that are compared.
     """
 
     colours: Mapping[str, str] = field(default_factory=lambda: LIGHT)
@@ -54,7 +53,7 @@ def draw_png(chart: Chart) -> bytes:
 
 
 def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> Chart:
-    """Accuracy over train rows: what was measured, the curves through it, the teacher's line."""
+    """Accuracy over train rows: measured points, fitted curves, and a line for the teacher."""
     sizes = sorted({mark.rows for mark in marks if mark.kind == "measured" and mark.rows})
     most = max(mark.rows or 0 for mark in marks)
     x = alt.X("rows:Q", title="Train rows").scale(type="log", nice=False, padding=14)
@@ -64,7 +63,7 @@ def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> C
     y = y.axis(format="%", tickCount=6, grid=True)
     low, high = alt.Y("low:Q"), alt.Y2("high")
     fitted, beyond = _data(marks, "fitted"), _data(marks, "beyond")
-    measured = alt.InlineData(values=_set_apart(marks, most / sizes[0]))
+    measured = alt.InlineData(values=_dodge(marks, most / sizes[0]))
     colour, lead = _colour(marks, sheet).legend(None), _strength(1, QUIET)
     areas = [
         alt.Chart(data).mark_area().encode(x, low, high, colour, _SAID, opacity=_strength(band, 0))
@@ -83,7 +82,7 @@ def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> C
 
 
 def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
-    """The accuracy of each method with its interval, each of its seeds, and the teacher's."""
+    """The accuracy of each method with its interval and seeds, and that of the teacher."""
     names = list(_looks(marks))
     y = alt.Y("method:N", title=None, sort=names).axis(ticks=False, domain=False, offset=6)
     x = alt.X("accuracy:Q", title="Accuracy").scale(_accuracies(sheet))
@@ -100,10 +99,10 @@ def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
 
 
 def difference_chart(comparisons: Sequence[MethodComparison], sheet: Sheet) -> Chart:
-    """Every comparison's difference with its interval, by number of train rows."""
+    """The difference of every comparison with its interval, by number of train rows."""
     data = alt.InlineData(values=[_difference(one) for one in comparisons])
     y = alt.Y("pair:N", title=None, sort=None).axis(ticks=False, domain=False, offset=6)
-    low = alt.X("low:Q", title="Points of accuracy that the first is ahead of the second")
+    low = alt.X("low:Q", title="Difference in accuracy, points")
     colours = [sheet.colours[name] for name in VERDICTS.values()]
     colour = alt.Color("verdict:N", legend=alt.Legend(title=None))
     bar = alt.Chart().encode(y, colour.scale(domain=list(VERDICTS), range=colours))
@@ -135,8 +134,8 @@ def _record(mark: Mark) -> dict[str, object]:
     return {**asdict(mark), "label": label, "leading": looks.leading, "control": looks.control}
 
 
-def _set_apart(marks: Sequence[Mark], span: float) -> list[dict[str, object]]:
-    """What was measured, a little aside of its rows where intervals would cover one another."""
+def _dodge(marks: Sequence[Mark], span: float) -> list[dict[str, object]]:
+    """Measured points, shifted sideways where their intervals would overlap."""
     leading = [name for name in _looks(marks) if look(name).leading]
     middle = (len(leading) - 1) / 2
     steps = {name: step - middle for step, name in enumerate(leading)}
@@ -147,11 +146,11 @@ def _set_apart(marks: Sequence[Mark], span: float) -> list[dict[str, object]]:
     ]
 
 
-def _difference(versus: MethodComparison) -> dict[str, object]:
-    comparison = versus.comparison
+def _difference(compared: MethodComparison) -> dict[str, object]:
+    comparison = compared.comparison
     return {
-        "pair": f"{versus.method} against {versus.baseline}",
-        "rows": _taught(versus),
+        "pair": f"{compared.method} against {compared.baseline}",
+        "rows": _taught(compared),
         "difference": 100 * comparison.difference,
         "low": 100 * comparison.low,
         "high": 100 * comparison.high,
@@ -159,8 +158,8 @@ def _difference(versus: MethodComparison) -> dict[str, object]:
     }
 
 
-def _taught(versus: MethodComparison) -> str:
-    return f"On {train_rows(versus.rows)} train rows"
+def _taught(compared: MethodComparison) -> str:
+    return f"On {train_rows(compared.rows)} train rows"
 
 
 def _looks(marks: Iterable[Mark]) -> dict[str, Look]:
@@ -174,7 +173,7 @@ def _colour(marks: Sequence[Mark], sheet: Sheet) -> alt.Color:
 
 
 def _points(data: alt.InlineData, marks: Sequence[Mark], sheet: Sheet) -> alt.Chart:
-    """Points in each method's colour and shape; a drawing that stands alone has its key here."""
+    """Points in each method's colour and shape, with a legend if the chart stands alone."""
     looks = _looks(marks)
     key = alt.Legend(title=None) if sheet.title else None
     names = ["paper" if one.hollow else one.colour for one in looks.values()]
@@ -201,7 +200,7 @@ def _teacher_lines(teacher: float, sheet: Sheet) -> list[alt.Chart]:
     line = alt.Chart().mark_rule(color=muted, strokeDash=[2, 2])
     words = [
         alt.Chart().mark_text(text=said, align="left", baseline="bottom", dx=2, dy=-3, **colours)
-        # A line of the grid that runs through the words is covered first.
+        # First a halo, which hides a grid line that runs through the label.
         for colours in ({"stroke": sheet.colours["paper"], "strokeWidth": 4}, {"color": muted})
     ]
     at = alt.YDatum(teacher)
@@ -209,7 +208,7 @@ def _teacher_lines(teacher: float, sheet: Sheet) -> list[alt.Chart]:
 
 
 def _finish(chart: Chart, sheet: Sheet, height: int) -> Chart:
-    """With a key of its own for what is drawn with points, as they say most about a method."""
+    """Size the chart; only the points, which show colour and shape, have a legend."""
     chart = chart.properties(width=sheet.width, height=height)
     return _style(
         chart.resolve_legend(color="independent", fill="independent", shape="independent"), sheet

@@ -1,11 +1,11 @@
-"""The drawings of a report as files: PNG and SVG to show, CSV with the same values."""
+"""The charts of a report as files: PNG, SVG, and CSV with the same values."""
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
 
-from distilwhy.core.findings import Findings
+from distilwhy.core.results import Results
 from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.report.charts import (
     Chart,
@@ -21,35 +21,35 @@ from distilwhy.report.marks import Mark, accuracy_marks, curve_marks, on_most_ro
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, and its values as the rows of a table."""
+    """A chart, with its values as rows of a table."""
 
     name: str
     chart: Chart
     records: Sequence[Mapping[str, object]]
 
 
-def draw_figures(findings: Findings) -> Iterator[tuple[str, bytes]]:
-    """Each figure as PNG, SVG and CSV: the names of the files, and what they hold.
+def draw_figures(results: Results) -> Iterator[tuple[str, bytes]]:
+    """File names and contents of each figure, as PNG, SVG and CSV.
 
-    ``curve`` where the study has several numbers of train rows, ``accuracy`` on the most of
-    them, and ``differences`` where methods were compared; for each student that the study names
-    the same with its name, as ``curve-small``.
+    ``curve`` if the study has several numbers of train rows, ``accuracy`` on the most rows, and
+    ``differences`` if methods were compared. A named student has its own, such as
+    ``curve-small``.
     """
-    for figure in (f for student in findings.students for f in _figures(findings, student)):
+    for figure in (f for student in results.students for f in _figures(results, student)):
         yield f"{figure.name}.png", draw_png(figure.chart)
         yield f"{figure.name}.svg", draw_svg(figure.chart).encode()
         yield f"{figure.name}.csv", _csv(figure.records).encode()
 
 
-def _figures(whole: Findings, student: str) -> list[Figure]:
-    findings, teacher = whole.of(student), teacher_score(whole)
+def _figures(whole: Results, student: str) -> list[Figure]:
+    results, teacher = whole.of(student), teacher_score(whole)
     ending = f"-{student}" if student else ""
     name = ", ".join(part for part in (whole.name, whole.call(student)) if part)
-    accuracies = accuracy_marks(on_most_rows(findings.methods), teacher)
+    accuracies = accuracy_marks(on_most_rows(results.methods), teacher)
     title = f"{name}: accuracy"
     figures = []
-    if findings.curves:
-        marks = curve_marks(findings.curves)
+    if results.curves:
+        marks = curve_marks(results.curves)
         chart = curve_chart(marks, teacher, Sheet(title=title))
         figures.append(Figure(f"curve{ending}", chart, [_mark_record(mark) for mark in marks]))
     if accuracies:
@@ -57,9 +57,9 @@ def _figures(whole: Findings, student: str) -> list[Figure]:
         figures.append(
             Figure(f"accuracy{ending}", chart, [_mark_record(mark) for mark in accuracies])
         )
-    if findings.comparisons:
-        chart = difference_chart(findings.comparisons, Sheet(title=f"{name}: who beat whom"))
-        records = [_versus_record(one) for one in findings.comparisons]
+    if results.comparisons:
+        chart = difference_chart(results.comparisons, Sheet(title=f"{name}: comparisons"))
+        records = [_comparison_record(one) for one in results.comparisons]
         figures.append(Figure(f"differences{ending}", chart, records))
     return figures
 
@@ -68,13 +68,13 @@ def _mark_record(mark: Mark) -> dict[str, object]:
     return {name: value for name, value in asdict(mark).items() if name != "said"}
 
 
-def _versus_record(versus: MethodComparison) -> dict[str, object]:
+def _comparison_record(compared: MethodComparison) -> dict[str, object]:
     return {
-        "method": versus.method,
-        "baseline": versus.baseline,
-        "rows": versus.rows,
-        **asdict(versus.comparison),
-        "verdict": versus.comparison.verdict,
+        "method": compared.method,
+        "baseline": compared.baseline,
+        "rows": compared.rows,
+        **asdict(compared.comparison),
+        "verdict": compared.comparison.verdict,
     }
 
 

@@ -1,14 +1,14 @@
-"""What the drawings show: measured and fitted values, each with the words said about it."""
+"""The values that charts show, measured and fitted, each with its tooltip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.curve import Curve
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import extent
-from distilwhy.report.words import count, counted, interval, percent
+from distilwhy.core.wording import count, counted, interval, percent
 
 TEACHER = "teacher"
 
@@ -18,9 +18,9 @@ class Mark:
     """One value of one method.
 
     Attributes:
-        kind: What was ``measured`` over all seeds, or with one ``seed``; what is ``fitted`` to
-            that, and what the fit says ``beyond`` the most rows that were tried.
-        said: What is said of it, after the method and a colon.
+        kind: ``measured`` over all seeds, or with one ``seed``; ``fitted`` within the numbers of
+            rows that were tried, or ``beyond`` them.
+        said: The tooltip, without the method.
     """
 
     method: str
@@ -33,12 +33,12 @@ class Mark:
 
 
 def curve_marks(curves: Sequence[Curve]) -> list[Mark]:
-    """What was measured on each number of rows, and the curve through it."""
+    """The measured points on each number of rows, and the curve through them."""
     return [mark for curve in curves for mark in (*_measured(curve), *_fitted(curve))]
 
 
 def accuracy_marks(methods: Sequence[MethodScore], teacher: Score | None) -> list[Mark]:
-    """The accuracy of the teacher and of each method, the best first, and of each seed."""
+    """Accuracies: the teacher's, each method's (the best first), and each seed's."""
     marks = [] if teacher is None else [_mark(TEACHER, None, teacher)]
     for found in sorted(methods, key=lambda found: -found.score.accuracy):
         marks.append(_mark(found.method, found.rows, found.score))
@@ -51,7 +51,7 @@ def accuracy_marks(methods: Sequence[MethodScore], teacher: Score | None) -> lis
 
 
 def on_most_rows(methods: Sequence[MethodScore]) -> list[MethodScore]:
-    """Every method's score on the most train rows that it was trained on."""
+    """The score of every method on its largest number of train rows."""
     most: dict[str, MethodScore] = {}
     for found in methods:
         known = most.get(found.method)
@@ -60,10 +60,10 @@ def on_most_rows(methods: Sequence[MethodScore]) -> list[MethodScore]:
     return list(most.values())
 
 
-def teacher_score(findings: Findings) -> Score | None:
-    """The teacher's on the test rows, as far as it was asked about them."""
-    tally = findings.teacher.get("test")
-    return tally.score if tally else None
+def teacher_score(results: Results) -> Score | None:
+    """The teacher's score on the test rows; None if it was not asked about them."""
+    counts = results.teacher.get("test")
+    return counts.score if counts else None
 
 
 def _measured(curve: Curve) -> list[Mark]:
@@ -71,7 +71,7 @@ def _measured(curve: Curve) -> list[Mark]:
 
 
 def _fitted(curve: Curve) -> list[Mark]:
-    """The fit up to the most rows tried, then on from there; without one, lines between points."""
+    """The fit, within the rows that were tried and beyond; without one, lines between points."""
     if not curve.fit:
         return [
             Mark(curve.method, "fitted", p.rows, p.score.accuracy, p.score.low, p.score.high)
@@ -90,5 +90,5 @@ def _fitted(curve: Curve) -> list[Mark]:
 def _mark(method: str, rows: int | None, score: Score) -> Mark:
     where = f", {count(rows)} train rows" if rows is not None else ""
     seeds = f", {counted(score.seeds, 'seed')}" if method != TEACHER else ""
-    said = f"{percent(score.accuracy)} ({interval(score)}){where}{seeds}"
+    said = f"{percent(score.accuracy)} ({interval(score.low, score.high)}){where}{seeds}"
     return Mark(method, "measured", rows, score.accuracy, score.low, score.high, said)

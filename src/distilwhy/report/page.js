@@ -1,6 +1,6 @@
 "use strict";
 
-/* ---- The drawings: what a mark says, and one method brought forward ---- */
+/* ---- Charts: tooltips, and highlighting a method ---- */
 
 const tip = document.getElementById("tip");
 const drawings = [...document.querySelectorAll(".chart svg")];
@@ -15,8 +15,8 @@ function marksOf(drawing) {
   return [...drawing.querySelectorAll(".role-mark [aria-label*=': ']")];
 }
 
-/** Methods that are brought forward; with none, the drawing is as it was made. */
-function bringForward(methods) {
+/** Highlight methods; with none, the chart looks as it was drawn. */
+function highlight(methods) {
   for (const drawing of drawings) {
     drawing.classList.toggle("chosen", methods.length > 0);
     for (const mark of marksOf(drawing)) mark.classList.toggle("on", methods.includes(methodOf(mark)));
@@ -31,13 +31,13 @@ for (const key of keys) {
   const method = key.dataset.method;
   key.addEventListener("click", () => {
     key.setAttribute("aria-pressed", key.getAttribute("aria-pressed") !== "true");
-    bringForward(pressed());
+    highlight(pressed());
   });
-  for (const type of ["pointerenter", "focus"]) key.addEventListener(type, () => bringForward([...pressed(), method]));
-  for (const type of ["pointerleave", "blur"]) key.addEventListener(type, () => bringForward(pressed()));
+  for (const type of ["pointerenter", "focus"]) key.addEventListener(type, () => highlight([...pressed(), method]));
+  for (const type of ["pointerleave", "blur"]) key.addEventListener(type, () => highlight(pressed()));
 }
 
-/** The point nearest to the pointer, if one is near. */
+/** The point nearest to the pointer, if one is within reach. */
 function nearest(drawing, event) {
   let best = null;
   let least = NEAR;
@@ -63,7 +63,7 @@ function showTip(mark) {
 function hideTip() {
   if (tip.hidden) return;
   tip.hidden = true;
-  bringForward(pressed());
+  highlight(pressed());
 }
 
 for (const drawing of drawings) {
@@ -71,14 +71,14 @@ for (const drawing of drawings) {
     const mark = nearest(drawing, event);
     if (!mark) return hideTip();
     showTip(mark);
-    if (keys.length) bringForward([...pressed(), methodOf(mark)]);
+    if (keys.length) highlight([...pressed(), methodOf(mark)]);
   };
   drawing.addEventListener("pointermove", follow);
   drawing.addEventListener("pointerdown", follow);
   drawing.addEventListener("pointerleave", hideTip);
 }
 
-/* ---- The rows: read when they are needed, and built for one page alone ---- */
+/* ---- Test rows: parsed when needed, and rendered one page at a time ---- */
 
 const about = JSON.parse(document.getElementById("about").textContent);
 const chunks = [...document.querySelectorAll("script.chunk")];
@@ -89,7 +89,7 @@ const PATIENCE_MS = 30;
 const [ID, TEXT, OPTIONS, GOLD, SAID, TEACHER_SAYS, STUDENT_SAYS] = [0, 1, 2, 3, 4, 5, 6];
 const [ANSWER, RIGHT, WHO] = [0, 1, 2];
 
-/** A thousand rows, parsed when first asked for. */
+/** A thousand rows, parsed on first use. */
 function chunk(place) {
   read[place] ??= JSON.parse(chunks[place].textContent);
   return read[place];
@@ -107,12 +107,12 @@ function rightBy(row, who) {
   return saidBy(row, who)?.[RIGHT] === 1;
 }
 
-/** Whether it answered, and wrongly: the teacher may not have been asked. */
+/** Whether it answered wrongly. The teacher may not have been asked. */
 function wrongBy(row, who) {
   return saidBy(row, who)?.[RIGHT] === 0;
 }
 
-/** Whether two said different things; both right, they said the same in other words. */
+/** Whether two answers differ. Two right answers do not: they are the same in other words. */
 function differ(said, other) {
   return Boolean(said && other) && said[ANSWER] !== other[ANSWER] && !(said[RIGHT] && other[RIGHT]);
 }
@@ -121,7 +121,7 @@ function countRight(row) {
   return row[SAID].reduce((sum, said) => sum + (said[RIGHT] ? said[WHO].filter((who) => who < about.methods).length : 0), 0);
 }
 
-/** What can be shown of the rows, for a student beside another or the teacher. */
+/** The filters for a student compared with another student or the teacher. */
 function views(student, beside) {
   const [one, other] = [about.who[student], about.who[beside]];
   const found = [
@@ -136,11 +136,11 @@ function views(student, beside) {
     ...found,
     ["differ", `${one} and the teacher differ`, (row) => differ(saidBy(row, student), saidBy(row, about.teacher))],
     ["misled", `the teacher wrong, ${one} right`, (row) => wrongBy(row, about.teacher) && rightBy(row, student)],
-    ["unread", "the teacher could not be read", (row) => saidBy(row, about.teacher)?.[ANSWER] === null],
+    ["unread", "the teacher's answer was not parsed", (row) => saidBy(row, about.teacher)?.[ANSWER] === null],
   ];
 }
 
-/** Whether every word stands somewhere in the row. */
+/** Whether the row contains every word. */
 function mentions(row, words) {
   if (!words.length) return true;
   const answers = row[SAID].map((said) => said[ANSWER]);
@@ -155,7 +155,7 @@ function element(name, className, text) {
   return made;
 }
 
-/** Text from the data: in its own direction, with a button to see all of it where it is long. */
+/** Text from the data, in its own direction; a long text is cut, with a button to show all of it. */
 function prose(name, className, text) {
   const made = element(name, className, text.length > LONG ? `${text.slice(0, LONG)}…` : text);
   made.dir = "auto";
@@ -171,7 +171,7 @@ function prose(name, className, text) {
   return [made, all];
 }
 
-/** Who gave an answer; nearly all students together are named as such. */
+/** Who gave an answer; (nearly) all students are named together. */
 function namesOf(who) {
   const students = about.who.slice(0, about.methods);
   const named = students.filter((_, one) => who.includes(one));
@@ -207,8 +207,8 @@ function answers(row) {
   return made;
 }
 
-function reasons(whose, text) {
-  const made = element("div", "reasons");
+function rationale(whose, text) {
+  const made = element("div", "rationale");
   made.append(element("h4", "", whose), ...prose("p", "", text));
   return made;
 }
@@ -220,8 +220,8 @@ function article(row) {
   title.dir = "auto";
   left.append(title, ...prose("p", "input", row[TEXT]));
   if (row[OPTIONS].length) left.append(...prose("p", "options", `Options: ${row[OPTIONS].join(" · ")}`));
-  if (row[TEACHER_SAYS]) left.append(reasons("The teacher's reasons", row[TEACHER_SAYS]));
-  if (row[STUDENT_SAYS]) left.append(reasons(`The reasons of ${about.explains}`, row[STUDENT_SAYS]));
+  if (row[TEACHER_SAYS]) left.append(rationale("The teacher's rationale", row[TEACHER_SAYS]));
+  if (row[STUDENT_SAYS]) left.append(rationale(`The rationale of ${about.explains}`, row[STUDENT_SAYS]));
   made.append(left, answers(row));
   return made;
 }
@@ -229,7 +229,7 @@ function article(row) {
 function startRows() {
   const field = (id) => document.getElementById(id);
   const [words, student, beside, which, order] = ["words", "student", "beside", "which", "order"].map(field);
-  let found = null; // the numbers of the rows that are shown; null: all of them
+  let found = null; // the indices of matching rows; null: all of them
   let page = 0;
   let search = 0;
 
@@ -238,6 +238,7 @@ function startRows() {
   const last = () => Math.max(0, Math.ceil(total() / PAGE) - 1);
   const say = (text) => (field("found").textContent = text);
   const number = (value) => value.toLocaleString("en");
+  const rowsOf = (value) => `${number(value)} ${value === 1 ? "row" : "rows"}`;
 
   function fill(select, choices, chosen) {
     select.replaceChildren(...choices.map(([value, text]) => new Option(text, value, false, String(value) === String(chosen))));
@@ -252,17 +253,17 @@ function startRows() {
     const numbers = [];
     for (let i = page * PAGE; i < Math.min(total(), (page + 1) * PAGE); i++) numbers.push(found ? found[i] : i);
     field("shown").replaceChildren(...numbers.map((i) => article(rowAt(i))));
-    const of = found ? `${number(total())} of ${number(every)} rows` : `${number(every)} rows`;
-    say(total() ? `${of}; ${number(page * PAGE + 1)} to ${number(page * PAGE + numbers.length)} are shown` : "No row is like that.");
+    const of = found ? `${number(total())} of ${rowsOf(every)}` : rowsOf(every);
+    say(total() ? `${of}; ${number(page * PAGE + 1)} to ${number(page * PAGE + numbers.length)} shown` : "No matching rows.");
     field("pages").hidden = last() === 0;
     field("page").textContent = `Page ${number(page + 1)} of ${number(last() + 1)}`;
     for (const button of field("pages").querySelectorAll("button")) {
       const end = button.dataset.to === "first" || button.dataset.to === "previous" ? page === 0 : page === last();
-      button.setAttribute("aria-disabled", end); // not disabled: that would lose the focus
+      button.setAttribute("aria-disabled", end); // not disabled, which would lose the focus
     }
   }
 
-  /** The rows that fit, read a slice at a time so that the page never stands still. */
+  /** Find matching rows, a chunk at a time so that the page stays responsive. */
   async function find() {
     const mine = ++search;
     const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -278,7 +279,7 @@ function startRows() {
         if (fits(row) && mentions(row, wanted)) fitting.push([place * about.chunk + i, countRight(row)]);
       });
       if (performance.now() - since > PATIENCE_MS) {
-        say(`Reading the rows: ${Math.round((100 * place) / chunks.length)}%`);
+        say(`Searching: ${Math.round((100 * place) / chunks.length)}%`);
         await new Promise((resolve) => setTimeout(resolve));
         if (mine !== search) return;
         since = performance.now();

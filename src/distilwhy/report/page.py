@@ -1,4 +1,4 @@
-"""A study's report: one HTML file that is whole, and loads nothing from anywhere."""
+"""The report of a study: one self-contained HTML file."""
 
 import re
 from base64 import b64encode
@@ -12,10 +12,19 @@ from typing import TypeVar
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from distilwhy.core.findings import Breakdown, Case, Confusion, Findings
 from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.results import Breakdown, Case, Confusion, Results
 from distilwhy.core.stats.curve import Efficiency
-from distilwhy.report import words
+from distilwhy.core.wording import (
+    count,
+    counted,
+    duration,
+    file_size,
+    interval,
+    large,
+    percent,
+    train_rows,
+)
 from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
 from distilwhy.report.cases import CHUNK, dump_json, pack_cases
 from distilwhy.report.charts import IN_PAGE, Sheet, accuracy_chart, curve_chart, draw_svg
@@ -32,10 +41,10 @@ from distilwhy.report.scores import method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, seeds, wrong_rationales
 from distilwhy.report.verdicts import judge_all
 
-# Of the plots, in pixels; names stand beside that of accuracies.
+# Plot widths in pixels; the accuracy chart gives up some of it for names.
 WIDE, NARROW = 600, 270
 NAMES = 80
-# Whose rows are shown first, and beside whose.
+# The student whose rows are shown first, and the one it is compared with.
 STUDENTS = ("step-by-step", "step-by-step-gold")
 BASELINES = ("finetune", "label-distill")
 
@@ -44,7 +53,7 @@ OfMethod = TypeVar("OfMethod", Confusion, Breakdown)
 
 @dataclass(frozen=True)
 class Drawing:
-    """The same drawing for a desk and for a phone, as SVG."""
+    """A chart for wide and for narrow screens, as SVG."""
 
     wide: Markup
     narrow: Markup
@@ -52,10 +61,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class View:
-    """What is drawn of one student.
+    """The chart of one student.
 
     Attributes:
-        student: Its name, where there are several.
+        student: Its name, if there are several.
         key: Every method that has a curve, with its accuracy on the most rows, the best first.
     """
 
@@ -65,31 +74,31 @@ class View:
     efficiency: Sequence[Efficiency]
 
 
-def render_page(findings: Findings, cases: Iterable[Case]) -> str:
+def render_page(results: Results, cases: Iterable[Case]) -> str:
     """The report of a study.
 
     Args:
         cases: The test rows to look at.
     """
-    who = _who(findings)
+    who = _who(results)
     script, style = _read("page.js"), _palette() + _read("page.css")
     page = _template().render(
-        findings=findings,
-        headline=re.split(r"(?<=[.!?]) (?=[A-Z])", _unbroken(findings.headline)),
-        dateline=_dateline(findings),
-        verdicts=judge_all(findings.comparisons, findings.how.rows.get("train")),
-        shown=findings.call(findings.students[0]),
-        views=_views(findings),
-        fitted=any(curve.fit for curve in findings.curves),
-        teacher_row=teacher_rows(findings),
-        scores=[(n, list(rows)) for n, rows in groupby(method_rows(findings), lambda r: r.rows)],
-        confusions=_students_first(findings.confusions),
-        breakdowns=_students_first(findings.breakdowns),
-        bill_lines=bill_lines(findings.bill),
-        missing=missing(findings.bill),
-        cautions=cautions(findings),
-        wrong_rationales=wrong_rationales(on_most_rows(findings.of(findings.students[0]).methods)),
-        seeds=seeds(findings),
+        results=results,
+        headline=re.split(r"(?<=[.!?]) (?=[A-Z])", _unbroken(results.headline)),
+        dateline=_dateline(results),
+        verdicts=judge_all(results.comparisons, results.provenance.rows.get("train")),
+        shown=results.call(results.students[0]),
+        views=_views(results),
+        fitted=any(curve.fit for curve in results.curves),
+        teacher_row=teacher_rows(results),
+        scores=[(n, list(rows)) for n, rows in groupby(method_rows(results), lambda r: r.rows)],
+        confusions=_students_first(results.confusions),
+        breakdowns=_students_first(results.breakdowns),
+        bill_lines=bill_lines(results.bill),
+        missing=missing(results.bill),
+        cautions=cautions(results),
+        wrong_rationales=wrong_rationales(on_most_rows(results.of(results.students[0]).methods)),
+        seeds=seeds(results),
         about=Markup(dump_json(_about(who))),
         chunks=[Markup(chunk) for chunk in pack_cases(cases, who)],
         script=Markup(script),
@@ -97,7 +106,7 @@ def render_page(findings: Findings, cases: Iterable[Case]) -> str:
         style=Markup(style),
         style_hash=_hash(style),
     )
-    # Half of a surrogate pair, which JSON may hold, stands in no UTF-8.
+    # JSON may hold half a surrogate pair, which UTF-8 cannot encode.
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -105,11 +114,12 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for read in (words.count, words.interval, words.large, words.megabytes, words.percent):
+    for read in (count, duration, file_size, large, percent, train_rows):
         environment.filters[read.__name__] = read
-    environment.filters |= {"duration": words.duration, "train_rows": words.train_rows}
     environment.globals |= {
+        "counted": counted,
         "efficiency_sentences": efficiency_sentences,
+        "interval": interval,
         "look": look,
         "outlines": OUTLINES,
         "outcomes": OUTCOMES,
@@ -125,7 +135,7 @@ def _read(name: str) -> str:
 
 
 def _palette() -> str:
-    """The colours as variables: on paper always the light ones."""
+    """The colours as CSS variables; in print always the light ones."""
     light, dark = (
         " ".join(f"--{name}: {colour};" for name, colour in colours.items())
         for colours in (LIGHT, DARK)
@@ -138,57 +148,53 @@ def _palette() -> str:
 
 
 def _hash(text: str) -> str:
-    """By it the page's policy knows its own script and style, and lets no other in."""
+    """The hash by which the page's content security policy admits its own script or style."""
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
 def _unbroken(text: str) -> str:
-    """Text in which what stands in parentheses, such as an interval, stays on one line."""
-    return re.sub(r"\([^()]*\)", lambda found: found[0].replace(" ", "\u00a0"), text)
+    """Text with no line break inside an interval."""
+    return re.sub(r"95 % CI \S+ to [^\s;)]+", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
-def _dateline(findings: Findings) -> list[str]:
-    rows, methods = findings.how.rows, {found.method for found in findings.methods}
-    students = len(findings.students)
+def _dateline(results: Results) -> list[str]:
+    rows, methods = results.provenance.rows, {found.method for found in results.methods}
+    students = len(results.students)
     return [
-        findings.how.started[:10],
-        *([words.counted(students, "student")] if students > 1 else []),
-        words.counted(len(methods), "method"),
-        words.counted(len(seeds(findings)), "seed"),
-        *(
-            f"{words.count(rows[split])} {split} rows"
-            for split in ("train", "test")
-            if split in rows
-        ),
+        results.provenance.started[:10],
+        *([counted(students, "student")] if students > 1 else []),
+        counted(len(methods), "method"),
+        counted(len(seeds(results)), "seed"),
+        *(counted(rows[split], f"{split} row") for split in ("train", "test") if split in rows),
     ]
 
 
-def _views(findings: Findings) -> list[View]:
-    """Each student's drawing and what belongs to it; all of them have the same scale."""
-    all_own = [findings.of(student) for student in findings.students]
-    teacher = teacher_score(findings)
+def _views(results: Results) -> list[View]:
+    """The chart of each student; all have the same scale."""
+    all_own = [results.of(student) for student in results.students]
+    teacher = teacher_score(results)
     reach = [(mark.low, mark.high) for own in all_own for mark in _marks(own)]
     reach += [(teacher.low, teacher.high)] if teacher else []
     extent = (min(low for low, _ in reach), max(high for _, high in reach))
     sheet = Sheet(IN_PAGE, extent=extent if len(all_own) > 1 else None)
     return [
-        View(findings.call(own.students[0]), _draw(own, sheet), _key(own), own.efficiency)
+        View(results.call(own.students[0]), _draw(own, sheet), _key(own), own.efficiency)
         for own in all_own
     ]
 
 
-def _marks(findings: Findings) -> list[Mark]:
-    """The curves, or without any the accuracies."""
-    if findings.curves:
-        return curve_marks(findings.curves)
-    return accuracy_marks(on_most_rows(findings.methods), teacher_score(findings))
+def _marks(results: Results) -> list[Mark]:
+    """The curves, or the accuracies if there are none."""
+    if results.curves:
+        return curve_marks(results.curves)
+    return accuracy_marks(on_most_rows(results.methods), teacher_score(results))
 
 
-def _draw(findings: Findings, sheet: Sheet) -> Drawing:
-    """What its marks say, in the page's own colours."""
-    marks, teacher, charts = _marks(findings), teacher_score(findings), []
+def _draw(results: Results, sheet: Sheet) -> Drawing:
+    """The chart in the page's own colours."""
+    marks, teacher, charts = _marks(results), teacher_score(results), []
     for width in (WIDE, NARROW):
-        if findings.curves:
+        if results.curves:
             charts.append(curve_chart(marks, teacher, replace(sheet, width=width)))
         else:
             charts.append(accuracy_chart(marks, replace(sheet, width=width - NAMES)))
@@ -196,14 +202,14 @@ def _draw(findings: Findings, sheet: Sheet) -> Drawing:
     return Drawing(wide, narrow)
 
 
-def _key(findings: Findings) -> list[tuple[str, str]]:
+def _key(results: Results) -> list[tuple[str, str]]:
     """Every method that has a curve, with its accuracy on the most rows, the best first."""
-    last = [(curve.method, curve.points[-1].score.accuracy) for curve in findings.curves]
-    return [(name, words.percent(share)) for name, share in sorted(last, key=lambda one: -one[1])]
+    last = [(curve.method, curve.points[-1].score.accuracy) for curve in results.curves]
+    return [(name, percent(share)) for name, share in sorted(last, key=lambda one: -one[1])]
 
 
 def _students_first(found: Sequence[OfMethod]) -> list[OfMethod]:
-    """That of the student that the reader came for first."""
+    """Sorted, those of the main method first."""
     return sorted(found, key=lambda one: one.method not in STUDENTS)
 
 
@@ -212,16 +218,15 @@ def _shade(number: int, row: Sequence[int]) -> str:
     return f"s{sum(share > step for step in (0, 0.05, 0.2, 0.5))}"
 
 
-def _who(findings: Findings) -> list[str]:
-    """Everyone who answered the test rows: the first student's methods, then the teacher if it
-    was asked."""
-    test = findings.teacher.get("test")
-    methods = dict.fromkeys(found.method for found in findings.of(findings.students[0]).methods)
+def _who(results: Results) -> list[str]:
+    """Everyone who answered the test rows: the first student's methods, then the teacher."""
+    test = results.teacher.get("test")
+    methods = dict.fromkeys(found.method for found in results.of(results.students[0]).methods)
     return [*methods, *([TEACHER] if test and test.asked else [])]
 
 
 def _about(who: Sequence[str]) -> dict[str, object]:
-    """What the page's script has to know of the rows before it reads any."""
+    """What the page's script needs to know before it reads any rows."""
     methods = [name for name in who if name != TEACHER]
     student = next((name for name in STUDENTS if name in methods), methods[-1] if methods else "")
     others = [name for name in (*BASELINES, *who) if name in who and name != student]

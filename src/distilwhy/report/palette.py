@@ -1,4 +1,4 @@
-"""How each method is told from the others in a drawing: by colour, by shape and by dash."""
+"""The colour, point shape and dash of each method in charts."""
 
 from dataclasses import dataclass, replace
 
@@ -34,10 +34,10 @@ class Look:
 
     Attributes:
         colour: A name in ``LIGHT`` and ``DARK``.
-        shape: Of its points, a name of Vega's.
-        control: It is drawn dashed.
-        leading: It is what the reader came for, and drawn with its intervals.
-        hollow: Its points are open: it learns gold labels with the teacher's reasons.
+        shape: The Vega name of its point shape.
+        control: A control, drawn dashed.
+        leading: One of the main methods, drawn with intervals.
+        hollow: Drawn with open points: it learns gold labels with the teacher's rationales.
     """
 
     colour: str
@@ -60,7 +60,7 @@ _LOOKS = {
 
 
 def look(method: str) -> Look:
-    """That of a method; its ``-gold`` form looks the same with open points."""
+    """The look of a method; its ``-gold`` form has open points."""
     base = _LOOKS.get(method.removesuffix("-gold"), Look("grey", "cross"))
     return replace(base, hollow=method.endswith("-gold"))
 

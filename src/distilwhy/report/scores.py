@@ -1,32 +1,32 @@
-"""The scores of a study as rows of a table, for a page and for a summary."""
+"""The scores of a study as rows of a table, for the page and the summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.student_id import extent
-from distilwhy.report.marks import TEACHER, teacher_score
-from distilwhy.report.words import (
+from distilwhy.core.wording import (
     counted,
     duration,
+    file_size,
     interval,
     large,
-    mean,
-    megabytes,
     percent,
     train_rows,
 )
+from distilwhy.report.marks import TEACHER, teacher_score
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """A method on a number of train rows, or the teacher, in words; "" where nothing is known.
+    """A method on a number of train rows, or the teacher, in words; "" if unknown.
 
     Attributes:
-        student: The student's name, where there are several.
-        rows: How many train rows, or "" for the teacher.
-        each: The accuracy of each seed in percent, where there are several.
-        note: What must be known before it is deployed.
+        student: The student's name, if there are several.
+        rows: The number of train rows, or "" for the teacher.
+        each: The accuracy of each seed in percent, if there are several.
+        note: What to know before deploying it.
     """
 
     method: str
@@ -43,18 +43,20 @@ class ScoreRow:
     student: str = ""
 
 
-def teacher_rows(findings: Findings) -> list[ScoreRow]:
-    """The teacher on the test rows; nothing where it was not asked about them."""
-    score = teacher_score(findings)
-    return [ScoreRow(TEACHER, "", percent(score.accuracy), interval(score))] if score else []
+def teacher_rows(results: Results) -> list[ScoreRow]:
+    """The teacher on the test rows; empty if it was not asked about them."""
+    score = teacher_score(results)
+    if score is None:
+        return []
+    return [ScoreRow(TEACHER, "", percent(score.accuracy), interval(score.low, score.high))]
 
 
-def method_rows(findings: Findings) -> list[ScoreRow]:
-    """Every student's every method: on the most train rows first, and there the best first."""
-    whole = findings.how.rows.get("train")
-    found = sorted(findings.methods, key=lambda one: (-extent(one.rows), -one.score.accuracy))
+def method_rows(results: Results) -> list[ScoreRow]:
+    """All methods of all students: the most train rows first, then the best first."""
+    whole = results.provenance.rows.get("train")
+    found = sorted(results.methods, key=lambda one: (-extent(one.rows), -one.score.accuracy))
     return [
-        _score_row(one, train_rows(one.rows, whole), findings.call(one.student)) for one in found
+        _score_row(one, train_rows(one.rows, whole), results.call(one.student)) for one in found
     ]
 
 
@@ -62,18 +64,18 @@ def _score_row(found: MethodScore, rows: str, student: str) -> ScoreRow:
     students = found.students
     several = len(students) > 1
     calls = max((student.teacher_calls for student in students), default=0)
-    note = f"needs {counted(calls, 'answer')} of the teacher for the test rows" if calls else ""
+    needs = f"needs the teacher at inference: {counted(calls, 'call')} for the test rows"
     return ScoreRow(
         method=found.method,
         rows=rows,
         accuracy=percent(found.score.accuracy),
-        interval=interval(found.score),
+        interval=interval(found.score.low, found.score.high),
         seeds=str(found.score.seeds),
         each=[f"{100 * student.score.accuracy:.1f}" for student in students] if several else [],
-        parameters=large(mean(student.parameters for student in students)),
-        size=megabytes(mean(student.size for student in students)),
-        speed=large(mean(student.rows_per_second for student in students)),
-        training=duration(mean(student.seconds for student in students)),
-        note=note,
+        parameters=large(fmean(student.parameters for student in students)),
+        size=file_size(fmean(student.size for student in students)),
+        speed=large(fmean(student.rows_per_second for student in students)),
+        training=duration(fmean(student.seconds for student in students)),
+        note=needs if calls else "",
         student=student,
     )

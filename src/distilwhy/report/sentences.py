@@ -1,81 +1,79 @@
-"""What a study found beside scores and comparisons, in sentences."""
+"""Sentences about results, beside scores and comparisons."""
 
 from collections.abc import Sequence
 
-from distilwhy.core.findings import Findings, MethodScore
+from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.curve import Efficiency
-from distilwhy.report.words import count, counted, listed, points
+from distilwhy.core.wording import count, counted, listed, points
 
-# What may be done about reasons for a wrong label, as it is counted.
+# What was done about rationales for a wrong label, by its key in ``wrong_rationales``.
 DONE = {
-    "explained": "explained anew",
-    "unreasoned": "taught without their reasons",
+    "explained": "replaced by an explanation of the gold label",
+    "unreasoned": "trained on the label alone",
     "dropped": "left out",
 }
 
 
 def efficiency_sentences(found: Efficiency) -> list[str]:
-    """What more rows would bring a method, and how many it takes to match fine-tuning."""
+    """The expected gain from more rows, and the rows needed to match fine-tuning."""
     gain = found.gain
     more = (
-        f"{counted(found.more, 'row')} more than {count(found.rows)} are expected to bring "
+        f"Expected gain from {counted(found.more, 'more row')} than {count(found.rows)}: "
         f"{points(gain.accuracy)} points ({points(gain.low)} to {points(gain.high)})."
     )
     return [more] if found.matches is None else [_matching(found), more]
 
 
 def wrong_rationales(methods: Sequence[MethodScore]) -> str:
-    """What was done about reasons for wrong labels: the same for every method that has any."""
+    """What was done about rationales for wrong labels, the same for every method that has any."""
     counts = next((found.wrong_rationales for found in methods if found.wrong_rationales), None)
     if not counts or not counts.get("wrong"):
         return ""
     done = [f"{count(counts[key])} {what}" for key, what in DONE.items() if counts.get(key)]
     return (
-        f"Of {count(counts['known'])} annotated train rows with a gold label, "
-        f"{count(counts['wrong'])} had reasons for a wrong label: "
-        f"{listed(done) if done else 'kept as they were'}."
+        f"Of {counted(counts['known'], 'annotated train row')} with a gold label, "
+        f"{count(counts['wrong'])} had a rationale for a wrong label: "
+        f"{listed(done) if done else 'all kept'}."
     )
 
 
-def cautions(findings: Findings) -> list[str]:
-    """What scores are not to be trusted for: students that are left out, or that learnt nothing."""
+def cautions(results: Results) -> list[str]:
+    """Warnings about the scores: students that are left out, or that learnt nothing."""
     said = []
-    if findings.one_answer:
+    if results.one_answer:
         said.append(
-            f"One and the same answer to every test row: that is what "
-            f"{counted(findings.one_answer, 'student')} gave, and so learnt nothing from the text. "
-            "Their scores say nothing of the reasons. Try another training.lr, as a rule a lower "
-            "one, or more training.steps."
+            f"{counted(results.one_answer, 'student')} gave the same answer to every test row, "
+            "having learnt nothing from the text. Such scores say nothing about rationales. Try "
+            "another training.lr, usually a lower one, or more training.steps."
         )
-    if findings.outdated:
+    if results.outdated:
         said.append(
-            f"Out of date and left out: {counted(findings.outdated, 'trained student')}, as the "
-            "experiment or its annotations have changed since. 'run' brings them up to date, and "
-            "'compare' those of a study."
+            f"Left out as out of date: {counted(results.outdated, 'trained student')}. The "
+            "experiment or its annotations have changed since. 'run' retrains them, and 'compare' "
+            "those of a study."
         )
     return said
 
 
-def seeds(findings: Findings) -> list[int]:
-    """Every seed that a student was trained with."""
-    return sorted({student.seed for found in findings.methods for student in found.students})
+def seeds(results: Results) -> list[int]:
+    """All seeds that students were trained with."""
+    return sorted({student.seed for found in results.methods for student in found.students})
 
 
 def _matching(found: Efficiency) -> str:
     rows, low, high = found.matches or (None, None, None)
     if rows is None:
-        reach = f"; it may with {_at_most(low, found)} rows" if low is not None else ""
+        best = f"; at best it does with {_at_most(low, found)} rows" if low is not None else ""
         return (
-            f"It does not get as far as finetune on all rows within {count(2 * found.rows)} train "
-            f"rows{reach}."
+            f"Does not match finetune on all rows within {count(2 * found.rows)} train rows{best}."
         )
     fewer = " or fewer" if rows <= found.fewest else ""
     ends = "" if low == high == rows else f" ({_at_most(low, found)} to {_at_most(high, found)})"
-    return f"It gets as far as finetune on all rows with {count(rows)} train rows{fewer}{ends}."
+    return f"Matches finetune on all rows with {count(rows)} train rows{fewer}{ends}."
 
 
 def _at_most(rows: int | None, found: Efficiency) -> str:
-    """An end of an interval, as far as the rows that were tried let it be known."""
+    """An end of an interval, as far as it can be known from the rows that were tried."""
     if rows is None:
         return f"more than {count(2 * found.rows)}"
     return f"{count(rows)} or fewer" if rows <= found.fewest else count(rows)

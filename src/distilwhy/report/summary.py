@@ -1,14 +1,14 @@
-"""A study's findings in Markdown, for a README or a model card."""
+"""The results of a study in Markdown, for a README or a model card."""
 
 import re
 from collections.abc import Iterable, Sequence
 
-from distilwhy.core.findings import Findings, How
+from distilwhy.core.results import Provenance, Results
+from distilwhy.core.wording import count
 from distilwhy.report.bill import Line, bill_lines, missing
 from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, seeds
 from distilwhy.report.verdicts import judge_all
-from distilwhy.report.words import count
 
 _COLUMNS = (
     "Method",
@@ -18,28 +18,28 @@ _COLUMNS = (
     "Seeds",
     "Parameters",
     "Size",
-    "Rows a second",
+    "Rows per second",
     "Training",
 )
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
-def render_summary(findings: Findings) -> str:
-    """Headline, scores, comparisons, what rows are worth, the bill, and how it was done."""
-    methods, shown = method_rows(findings), findings.call(findings.students[0])
+def render_summary(results: Results) -> str:
+    """Headline, scores, comparisons, data efficiency, costs and provenance."""
+    methods, shown = method_rows(results), results.call(results.students[0])
     parts = [
-        f"# {_plain(findings.name)}",
-        _plain(findings.headline),
-        _table([*teacher_rows(findings), *methods]),
-        *cautions(findings),
+        f"# {_plain(results.name)}",
+        _plain(results.headline),
+        _table([*teacher_rows(results), *methods]),
+        *cautions(results),
         *dict.fromkeys(f"{row.method} {row.note}." for row in methods if row.note),
-        *_comparisons(findings),
-        *_efficiency(findings),
-        f"## What it cost{f', with the student {shown}' if shown else ''}",
-        _list(map(_bill_line, bill_lines(findings.bill))),
-        missing(findings.bill),
-        "## How it was done",
-        _list(_how(findings.how, seeds(findings))),
+        *_comparisons(results),
+        *_efficiency(results),
+        f"## Costs{f', with the student {shown}' if shown else ''}",
+        _list(map(_bill_line, bill_lines(results.bill))),
+        missing(results.bill),
+        "## Provenance",
+        _list(_provenance(results.provenance, seeds(results))),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -66,40 +66,40 @@ def _cells(row: ScoreRow) -> list[str]:
     ]
 
 
-def _comparisons(findings: Findings) -> list[str]:
-    verdicts = judge_all(findings.comparisons, findings.how.rows.get("train"))
+def _comparisons(results: Results) -> list[str]:
+    verdicts = judge_all(results.comparisons, results.provenance.rows.get("train"))
     parts = ["## Comparisons"] if verdicts.groups else []
     for group in verdicts.groups:
         parts.append(f"{group.title}:")
         parts.append(
             _list(
                 f"{one.method} against {one.baseline}: **{one.verdict}**{one.words}, "
-                f"{_plain(one.family)}"
+                f"{_plain(one.p_value)}"
                 for one in group.verdicts
             )
         )
-    note = "Intervals are 95 %; p is adjusted for all comparisons of the study (Holm 1979)."
+    note = "p-values are adjusted for all comparisons of the study (Holm 1979)."
     return [*parts, note] if parts else []
 
 
-def _efficiency(findings: Findings) -> list[str]:
-    told = [
-        f"{f'{findings.call(one.student)} {one.method}'.lstrip()}: "
+def _efficiency(results: Results) -> list[str]:
+    lines = [
+        f"{f'{results.call(one.student)} {one.method}'.lstrip()}: "
         f"{' '.join(efficiency_sentences(one))}"
-        for one in findings.efficiency
+        for one in results.efficiency
     ]
-    return ["## What rows are worth", _list(told)] if told else []
+    return ["## Data efficiency", _list(lines)] if lines else []
 
 
-def _how(how: How, all_seeds: Sequence[int]) -> list[str]:
-    versions = ", ".join(f"{name} {version}" for name, version in how.versions.items())
+def _provenance(provenance: Provenance, all_seeds: Sequence[int]) -> list[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
     return [
-        f"Written {_plain(how.started)}",
-        f"Machine: {_plain(how.machine)}",
+        f"Written {_plain(provenance.started)}",
+        f"Machine: {_plain(provenance.machine)}",
         f"Versions: {_plain(versions)}",
         f"Seeds: {', '.join(map(str, all_seeds))}",
-        f"Rows: {', '.join(f'{count(rows)} {split}' for split, rows in how.rows.items())}",
-        *(f"SHA-256 of {what}: `{value}`" for what, value in how.hashes.items()),
+        f"Rows: {', '.join(f'{count(rows)} {split}' for split, rows in provenance.rows.items())}",
+        *(f"SHA-256 of {what}: `{value}`" for what, value in provenance.hashes.items()),
     ]
 
 
@@ -113,5 +113,5 @@ def _bill_line(line: Line) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown reads as itself, in one line."""
+    """Text in one line, with Markdown's special characters escaped."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

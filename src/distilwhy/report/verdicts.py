@@ -1,14 +1,14 @@
-"""Comparisons in plain words, each with its interval as a bar on a scale that all share."""
+"""Comparisons in words, each with its interval as a bar on a shared scale."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import ceil, floor
 
 from distilwhy.core.stats.comparisons import MethodComparison
+from distilwhy.core.stats.scores import LEVEL
 from distilwhy.core.student_id import MAIN, extent
-from distilwhy.report.words import probability, train_rows
+from distilwhy.core.wording import probability, train_rows
 
 MOST_TICKS = 9
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
@@ -16,7 +16,7 @@ _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
 @dataclass(frozen=True)
 class Tick:
-    """A place on the scale, in percent of its width, with its number of points."""
+    """A tick: its position in percent of the scale's width, and its label in points."""
 
     place: float
     label: str
@@ -24,18 +24,18 @@ class Tick:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A comparison: what may be said of it, and its bar, in percent of the scale's width.
+    """A comparison in words, and its bar in percent of the scale's width.
 
     Attributes:
-        words: What was seen, without the verdict that it starts with.
-        family: How often chance would show as much among all of the comparisons.
+        words: The numbers that follow the verdict.
+        p_value: Adjusted for all comparisons of the study.
     """
 
     method: str
     baseline: str
     verdict: str
     words: str
-    family: str
+    p_value: str
     low: float
     middle: float
     high: float
@@ -43,7 +43,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class VerdictGroup:
-    """The comparisons of one student on one number of train rows, and what they are called."""
+    """The comparisons of one student on one number of train rows, under a title."""
 
     title: str
     verdicts: Sequence[Verdict]
@@ -51,8 +51,8 @@ class VerdictGroup:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All comparisons, those on the most train rows first and there student by student, and the
-    scale of their bars."""
+    """All comparisons, the most train rows first and then by student, with the scale of their
+    bars."""
 
     groups: Sequence[VerdictGroup]
     ticks: Sequence[Tick]
@@ -60,10 +60,10 @@ class Verdicts:
 
 
 def judge_all(comparisons: Sequence[MethodComparison], whole: int | None) -> Verdicts:
-    """The comparisons as a page tells them.
+    """The comparisons as the page shows them.
 
     Args:
-        whole: The number of all train rows.
+        whole: The number of train rows.
     """
     scale = _Scale.around(comparisons)
     sizes = sorted({one.rows for one in comparisons}, key=extent, reverse=True)
@@ -109,20 +109,15 @@ class _Scale:
         return round(100 * (points - self.low) / (self.high - self.low), 2)
 
 
-def _verdict(versus: MethodComparison, scale: _Scale) -> Verdict:
-    comparison = versus.comparison
+def _verdict(compared: MethodComparison, scale: _Scale) -> Verdict:
+    comparison = compared.comparison
     return Verdict(
-        method=versus.method,
-        baseline=versus.baseline,
+        method=compared.method,
+        baseline=compared.baseline,
         verdict=comparison.verdict,
-        words=_typeset(comparison.words.removeprefix(comparison.verdict)),
-        family=probability(comparison.adjusted),
+        words=comparison.words.removeprefix(comparison.verdict),
+        p_value=probability(comparison.adjusted, LEVEL),
         low=scale.place(comparison.low),
         middle=scale.place(comparison.difference),
         high=scale.place(comparison.high),
     )
-
-
-def _typeset(words: str) -> str:
-    """With true minus signs."""
-    return re.sub(r"-(?=\d)", "−", words)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from distilwhy.core.cost import Tokens
+from distilwhy.core.cost import Usage
 from distilwhy.store.ledger import Charge, Ledger, put_charges, storable
 
 _BATCH = "name, address, file, id, made_at"
@@ -40,7 +40,7 @@ class BatchedCall:
 
     key: bytes
     example: str
-    worst: Tokens
+    worst: Usage
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class BatchBook:
         with self._ledger.transaction() as connection:
             rows = connection.execute(query, (name,)).fetchall()
         return {
-            key: BatchedCall(key, example, Tokens(read, written, cached, batch=True))
+            key: BatchedCall(key, example, Usage(read, written, cached, batch=True))
             for key, example, read, written, cached in rows
         }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.errors import DataError, RunError
-from distilwhy.store.run import publish_folder
+from distilwhy.store.files import publish_folder
 
 if TYPE_CHECKING:
     import pyarrow

@@ -14,7 +14,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 
 from distilwhy.core.parsing.answer import letter
-from distilwhy.core.task import Example, Exemplar, Task, Wording
+from distilwhy.core.task import Example, Exemplar, RowFormat, Task
 from distilwhy.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -95,14 +95,14 @@ def read_exemplars(rows: list[tuple[Row, str]], task: Task) -> tuple[Exemplar, .
         rationale = row.get("rationale")
         if not isinstance(rationale, str) or not rationale.strip():
             raise DataError(f"{where}: an exemplar needs a 'rationale'; write its reasons there")
-        if example.gold is None and task.wording.gold is None:
+        if example.gold is None and task.row_format.gold is None:
             raise DataError(
                 f"{where}: an exemplar needs its answer; name its field in the task's 'gold' "
                 "(rows may be without it)"
             )
         if example.gold is None:
             raise DataError(
-                f"{where}: an exemplar needs its answer in {task.wording.gold!r}; write it there"
+                f"{where}: an exemplar needs its answer in {task.row_format.gold!r}; write it there"
             )
         exemplars.append(Exemplar(example, " ".join(rationale.split())))
     return tuple(exemplars)
@@ -261,22 +261,22 @@ class _Reader:
         )
         environment.filters["lettered"] = _lettered
         try:
-            self.needed = find_undeclared_variables(environment.parse(task.wording.template))
-            self.template = environment.from_string(task.wording.template)
+            self.needed = find_undeclared_variables(environment.parse(task.row_format.template))
+            self.template = environment.from_string(task.row_format.template)
         except jinja2.TemplateSyntaxError as error:
             raise ConfigError(
                 f"task input, line {error.lineno}: {error.message}; mend the template"
             ) from None
 
     def example(self, row: Row, where: str) -> Example:
-        wording = self.task.wording
-        options = self._options(row, where, wording)
+        row_format = self.task.row_format
+        options = self._options(row, where, row_format)
         fields = dict(row)
-        if wording.options in row:
+        if row_format.options in row:
             # A CSV cell holds options as JSON: the template gets the list, not the cell.
-            fields[str(wording.options)] = list(options)
+            fields[str(row_format.options)] = list(options)
         text = self._text(fields, where)
-        given = _field(row, wording.id)
+        given = _field(row, row_format.id)
         identity = _numbered(where) if given is None or given == "" else str(given)
         return Example(identity, text, options, self._gold(row, options, where))
 
@@ -306,30 +306,30 @@ class _Reader:
         nulls = sorted(name for name in self.needed if name in row and row[name] is None)
         return f" ({', '.join(nulls)} is null)" if nulls else ""
 
-    def _options(self, row: Row, where: str, wording: Wording) -> tuple[str, ...]:
-        if wording.options is None:
+    def _options(self, row: Row, where: str, row_format: RowFormat) -> tuple[str, ...]:
+        if row_format.options is None:
             return ()
-        value = _field(row, wording.options)
+        value = _field(row, row_format.options)
         if isinstance(value, str):
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError):
                 value = None
         if not isinstance(value, list) or len(value) < 2:
-            found = repr(_field(row, wording.options))
+            found = repr(_field(row, row_format.options))
             raise DataError(
-                f"{where}: its options, {wording.options!r}, must be a list of two or more; "
+                f"{where}: its options, {row_format.options!r}, must be a list of two or more; "
                 f"found {found if len(found) <= _SHOWN else found[:_SHOWN] + '…'}"
             )
         if any(option is None or isinstance(option, bytes) for option in value):
             raise DataError(
-                f"{where}: its options, {wording.options!r}, have one that is null or no UTF-8 "
+                f"{where}: its options, {row_format.options!r}, have one that is null or no UTF-8 "
                 "text; write a text there"
             )
         return tuple(str(option) for option in value)
 
     def _gold(self, row: Row, options: tuple[str, ...], where: str) -> str | None:
-        field = self.task.wording.gold
+        field = self.task.row_format.gold
         value = _field(row, field) if field else None
         if value is None or value == "":
             return None

@@ -12,11 +12,11 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
-from distilwhy.core.cost import Tokens
+from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
+from distilwhy.store.files import publish_bytes
 from distilwhy.store.ledger import Charge, Entry, Ledger, storable
-from distilwhy.store.run import publish_bytes
 
 _EXTRAS = b"distilwhy.extras"
 _ID_LENGTH = 16
@@ -90,4 +90,4 @@ def _entry(row: dict[str, object]) -> Entry:
 
 def _extra(value: dict[str, object]) -> Charge:
     tokens = value.pop("tokens")
-    return Charge(tokens=Tokens(**tokens), **value)  # type: ignore[arg-type]
+    return Charge(tokens=Usage(**tokens), **value)  # type: ignore[arg-type]

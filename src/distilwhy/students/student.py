@@ -10,7 +10,7 @@ from distilwhy.config import StudentConfig
 from distilwhy.core.method import METHODS, TargetTask
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.stats.comparisons import Prediction
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.core.training_summary import Truncation
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_device
@@ -94,7 +94,7 @@ class Student:
             "family": self.network.family,
             "method": self.spec.method.name,
             "two_passes": self.spec.two_passes,
-            "wording": asdict(self.spec.task.wording),
+            "wording": asdict(self.spec.task.row_format),
             "answer": asdict(self.spec.task.answer),
             "limits": self.spec.config.model_dump(mode="json"),
         }
@@ -116,7 +116,7 @@ class Student:
             card = json.loads((path / CARD).read_text(encoding="utf-8"))
             answer = Answer(card["answer"]["kind"], tuple(card["answer"]["labels"]))
             spec = StudentSpec(
-                Task("", Wording(**card["wording"]), answer),
+                Task("", RowFormat(**card["wording"]), answer),
                 METHODS[card["method"]],
                 StudentConfig.model_validate(card["limits"]),
                 card["two_passes"],
@@ -140,7 +140,7 @@ class Student:
         if bare is not None:
             raise StudentError(
                 f"this student chooses among a row's own options, and {bare!r} has none; give "
-                f"--file with rows that have the field {task.wording.options!r}, or from Python "
+                f"--file with rows that have the field {task.row_format.options!r}, or from Python "
                 "an Example with its options"
             )
 

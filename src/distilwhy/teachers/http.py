@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.prompt import Head, Prompt
+from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError
 from distilwhy.teachers.base import Reply, Trouble
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
@@ -74,9 +74,9 @@ class HttpTeacher:
         return self._config.retries
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
-        decides = {"by": self._identity, "head": prompt.head.digest, "question": prompt.question}
+        decides = {"by": self._identity, "head": prompt.prefix.digest, "question": prompt.question}
         if self._config.structured:
-            return {**decides, "labels": prompt.head.labels}
+            return {**decides, "labels": prompt.prefix.labels}
         return decides
 
     def longest(self, prompt: Prompt) -> tuple[int, int]:
@@ -145,7 +145,7 @@ class HttpTeacher:
 
 def _identity(config: HttpTeacherConfig, wire: Wire) -> str:
     """The SHA-256 of the kind of endpoint, the model and the sampling parameters."""
-    nothing = Prompt("", Head(()), "")
+    nothing = Prompt("", PromptPrefix(()), "")
     # Not every body says the model.
     body = {"model": config.model, **wire.body(config, nothing)}
     decides = {"kind": config.kind, "body": body}

@@ -42,7 +42,7 @@ class RecordedTeacher:
         self._explanations = explanations
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
-        name = "explanations" if prompt.head.explains else "content"
+        name = "explanations" if prompt.prefix.shows_gold else "content"
         content = self._recording(prompt).content
         return {"kind": "recorded", name: content, "id": prompt.example_id}
 
@@ -55,7 +55,7 @@ class RecordedTeacher:
     async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
         said = self._recording(prompt).completions.get(prompt.example_id, [])
         if sample >= len(said):
-            what = "explanations" if prompt.head.explains else "completions"
+            what = "explanations" if prompt.prefix.shows_gold else "completions"
             count = f"only {len(said)}" if said else "none"
             return Reply(Completion("", error=f"the recorded {what} have {count} for this id"))
         return Reply(said[sample])
@@ -72,4 +72,4 @@ class RecordedTeacher:
         return None
 
     def _recording(self, prompt: Prompt) -> Recording:
-        return self._explanations if prompt.head.explains else self._answers
+        return self._explanations if prompt.prefix.shows_gold else self._answers

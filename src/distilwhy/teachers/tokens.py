@@ -16,7 +16,7 @@ _QUESTION = "distilwhy"
 
 @dataclass(frozen=True)
 class _Frame:
-    """What stands around every question after one head.
+    """What stands around every question after one prefix.
 
     Attributes:
         before: What stands before the question on its line; on the line before, if nothing does.
@@ -69,11 +69,11 @@ class PromptTokenizer:
         return [len(ids) for ids in found.input_ids] if found else []
 
     def _frame(self, prompt: Prompt) -> _Frame:
-        """What stands around the questions of this prompt's head.
+        """What stands around the questions of this prompt's prefix.
 
         No token of a question depends on more than the line that it stands on, or follows.
         """
-        key = prompt.head.digest
+        key = prompt.prefix.digest
         if key not in self._frames:
             text = _whole(self._render(replace(prompt, question=_QUESTION)))
             before, _, after = text.rpartition(_QUESTION)

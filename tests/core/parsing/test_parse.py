@@ -9,7 +9,7 @@ import pytest
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.parsing.completion import Annotation, Completion
 from distilwhy.core.parsing.parse import parse_completion
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from reading import OPTIONS, STOP, choose, read
 
 
@@ -124,7 +124,7 @@ SUM = Example("7", "She has 5 apples and buys 3. How many apples has she?")
 
 
 def add(text: str) -> Annotation:
-    return parse_completion(Task("", Wording("{{ q }}"), Answer("number")), SUM, Completion(text))
+    return parse_completion(Task("", RowFormat("{{ q }}"), Answer("number")), SUM, Completion(text))
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_any_other_finish_says_nothing(finish):
 
 
 def test_a_failed_call_is_no_reply():
-    task = Task("", Wording("{{ q }}"), Answer("choice"))
+    task = Task("", RowFormat("{{ q }}"), Answer("choice"))
     completion = Completion("The answer is (b).", error="HTTP 500: down")
     annotation = parse_completion(task, Example("7", "q", OPTIONS), completion)
     assert annotation == Annotation("7", "failed", problem="HTTP 500: down")

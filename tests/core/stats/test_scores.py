@@ -78,12 +78,12 @@ def test_a_difference_is_paired_by_row():
 @pytest.mark.parametrize(
     ("difference", "adjusted", "verdict", "words"),
     [
-        (0.021, 0.04, "helped", "helped by 2.1 points (1.1 to 3.1)"),
-        (-0.021, 0.04, "hurt", "hurt by 2.1 points (1.1 to 3.1)"),
-        (0.021, 0.05, "no difference seen", "no difference seen: +2.1 points (+1.1 to +3.1, taken "
-         "alone); the study could have seen 1.4"),
-        (-0.021, 0.9, "no difference seen", "no difference seen: -2.1 points (-3.1 to -1.1, taken "
-         "alone); the study could have seen 1.4"),
+        (0.021, 0.04, "helped", "helped by 2.1 points (95 % CI 1.1 to 3.1)"),
+        (-0.021, 0.04, "hurt", "hurt by 2.1 points (95 % CI 1.1 to 3.1)"),
+        (0.021, 0.05, "no difference detected", "no difference detected: +2.1 points (uncorrected "
+         "95 % CI +1.1 to +3.1; minimum detectable effect 1.4)"),
+        (-0.021, 0.9, "no difference detected", "no difference detected: −2.1 points (uncorrected "
+         "95 % CI −3.1 to −1.1; minimum detectable effect 1.4)"),
     ],
 )  # fmt: skip
 def test_the_verdict_in_words(difference, adjusted, verdict, words):
@@ -94,7 +94,7 @@ def test_the_verdict_in_words(difference, adjusted, verdict, words):
 
 def test_what_rounds_to_nothing_has_no_minus_sign():
     found = Comparison(-0.0001, -0.0002, 0.0, 0.9, 0.9, 0.01)
-    assert found.words.startswith("no difference seen: +0.0 points (+0.0 to +0.0)")
+    assert found.words.startswith("no difference detected: +0.0 points (95 % CI +0.0 to +0.0;")
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 5])
@@ -102,7 +102,7 @@ def test_methods_that_agree_everywhere_show_no_difference(seeds):
     """Nor is it certain that there is none: one answer of a hundred may yet differ."""
     right = [[True, False, True, True] * 25] * seeds
     found = compare(right, right)
-    assert (found.difference, found.p, found.verdict) == (0.0, 1.0, "no difference seen")
+    assert (found.difference, found.p, found.verdict) == (0.0, 1.0, "no difference detected")
     assert -found.low == pytest.approx(found.high)
     assert 0.5 / 100 < found.high < found.detectable < 5 / 100
 
@@ -111,7 +111,7 @@ def test_the_interval_of_one_seed_agrees_with_its_p():
     """Eleven rows won and three lost are no certain difference: p = 2 · 470 / 2^14."""
     found = compare([[True] * 11 + [False] * 89], [[False] * 11 + [True] * 3 + [False] * 86])
     assert found.p == pytest.approx(2 * 470 / 2**14)
-    assert found.words.startswith("no difference seen: +8.0 points (+0.0 to +15.5)")
+    assert found.words.startswith("no difference detected: +8.0 points (95 % CI +0.0 to +15.5;")
     for won in range(40):
         for lost in range(40):
             one, other = [True] * won + [False] * lost, [False] * won + [True] * lost
@@ -122,7 +122,7 @@ def test_the_interval_of_one_seed_agrees_with_its_p():
 def test_one_row_decides_nothing():
     found = compare([[True]], [[False]])
     assert (found.difference, found.low, found.high) == (1.0, -1.0, 1.0)
-    assert compare([[True], [True]], [[False], [False]]).verdict == "no difference seen"
+    assert compare([[True], [True]], [[False], [False]]).verdict == "no difference detected"
 
 
 def test_one_seed_is_mcnemars_exact_test():
@@ -247,7 +247,7 @@ def test_where_nothing_differs_hardly_anything_is_said(seeds, of_seeds):
         for one, *rest in zip(first, *others, strict=True)
     ]
     assert np.mean(["helped" in verdicts for verdicts in families]) <= 0.05
-    said = np.mean([verdicts != {"no difference seen"} for verdicts in families])
+    said = np.mean([verdicts != {"no difference detected"} for verdicts in families])
     assert said <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(families))
 
 
@@ -255,7 +255,7 @@ def test_where_nothing_differs_hardly_anything_is_said(seeds, of_seeds):
 def test_a_verdict_is_given_where_the_interval_leaves_out_zero(seeds):
     first, second = Study(seeds, 200, 0.7, 0.15, lead=0.1).tables(np.random.default_rng(12), 2)
     for found in map(compare, first[:300], second[:300]):
-        assert (found.verdict == "no difference seen") == (found.low <= 0 <= found.high)
+        assert (found.verdict == "no difference detected") == (found.low <= 0 <= found.high)
 
 
 def test_a_study_sees_four_times_in_five_what_it_says_it_could_have_seen():

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bank import Bank, prices_of, serve, spent_of
-from distilwhy.core.cost import Budget, Prices, Tokens
+from distilwhy.core.cost import Budget, Prices, Usage
 from distilwhy.demo.loopback import LoopbackServer
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
@@ -166,12 +166,12 @@ def test_a_budget_that_cannot_be_kept_is_refused(write_experiment, changes, mess
 
 def test_tokens_are_priced_to_the_last_digit():
     prices = Prices("USD", input=0.15, output=0.6, cached_input=0.075)
-    assert prices.of(Tokens(1_000_000, 0, 400_000)) == Decimal("0.12")
-    assert prices.dearest(5, 3) == Tokens(5, 3)
-    assert Prices("USD", 1.0, 1.0, cached_input=1.5).dearest(5, 3) == Tokens(5, 3, 5)
-    assert prices.of(Tokens(3, 7)) == Decimal("0.00000465")
-    assert prices.of(Tokens(3, 7, batch=True)) == Decimal("0.000002325")
-    assert Prices("USD", 0.1, 0.2).of(Tokens(10, 0, 10)) == Decimal("0.000001")
+    assert prices.of(Usage(1_000_000, 0, 400_000)) == Decimal("0.12")
+    assert prices.dearest(5, 3) == Usage(5, 3)
+    assert Prices("USD", 1.0, 1.0, cached_input=1.5).dearest(5, 3) == Usage(5, 3, 5)
+    assert prices.of(Usage(3, 7)) == Decimal("0.00000465")
+    assert prices.of(Usage(3, 7, batch=True)) == Decimal("0.000002325")
+    assert Prices("USD", 0.1, 0.2).of(Usage(10, 0, 10)) == Decimal("0.000001")
 
 
 def test_a_budget_puts_aside_before_it_spends():
@@ -180,14 +180,14 @@ def test_a_budget_puts_aside_before_it_spends():
     assert not budget.reserve(Decimal(5))
     assert budget.reserve(Decimal(4))
     budget.settle(Decimal(6), Decimal(1))
-    assert (budget.settled, budget.out, budget.left) == (1, 4, 5)
+    assert (budget.settled, budget.reserved, budget.left) == (1, 4, 5)
 
 
 def test_what_is_out_is_written_down_seldom_and_never_too_little():
     budget, written = Budget(Decimal(1000)), []
     for _ in range(300):
         assert budget.reserve(Decimal(1))
-        if (advance := budget.raise_advance()) is not None:
-            written.append(advance)
-        assert budget.out <= budget.advance <= budget.cap
+        if (reservation := budget.raise_reservation()) is not None:
+            written.append(reservation)
+        assert budget.reserved <= budget.reservation <= budget.cap
     assert len(written) < 12

@@ -142,7 +142,7 @@ def test_an_offer_in_words(opened, endpoint: Endpoint):
     annotate(opened())
     annotate(opened({"task.instruction": "Sort it well."}), agree=person)
     before, after = ("\n".join(describe_offer(offer, "EUR")) for offer in person.offers)
-    assert before.startswith("60 rows were answered before in other words, or by another teacher")
+    assert before.startswith("to be paid for again: 60 rows answered before with another prompt")
     assert "to make: 60 calls, " in before
     assert after.startswith("the first 16 answers: 16 can be read, 16 of 16 with gold are right\n")
     assert "\nlabels: damage (16)\nrow a" in after
@@ -156,6 +156,6 @@ def test_where_nobody_can_be_asked_a_good_sample_is_agreed_to_and_paying_anew_is
     annotate(opened(), agree=agree)
     assert said[0].startswith("the first 16 answers")
     changed = opened({"task.instruction": "Sort it well."})
-    with pytest.raises(BudgetError, match="give --yes to pay them anew"):
+    with pytest.raises(BudgetError, match=r"would pay again for 60 rows .* give --yes to agree"):
         annotate(changed, agree=agree)
     assert annotate(changed, agree=ask_person(said.append, nullcontext, "EUR", yes=True)).answered

@@ -106,12 +106,12 @@ def test_labels_that_the_teacher_was_told_are_not_its_own(opened, endpoint: Endp
     annotate(experiment)
     found = look_over(experiment)
     assert found.tallies == read_outcomes(experiment)
-    assert found.tallies["train"].told == 9
+    assert found.tallies["train"].saw_gold == 9
     assert found.labels == [LabelCount("damage", 1, 1)]
-    assert [p.problem for p in found.problems] == ["it was told that … is right, and answers …"]
+    assert [p.problem for p in found.problems] == ["it was shown that … is right, but answers …"]
     rows = {row.example.id: row.annotation for row in iterate_rows(experiment)}
     assert rows == dict(read_annotations(experiment))
-    assert "told gold" in call("annotations", experiment.file).stdout
+    assert "saw gold" in call("annotations", experiment.file).stdout
 
 
 def test_options_of_their_own_are_counted_by_place(write_experiment, endpoint: Endpoint):

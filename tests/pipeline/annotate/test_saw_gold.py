@@ -21,7 +21,7 @@ from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.predict import predict
-from distilwhy.store.run import publish_jsonl, read_json
+from distilwhy.store.files import publish_jsonl, read_json
 from distilwhy.students.student import Student
 from studies import ROWS, TRAINING, call, open_study
 
@@ -85,9 +85,9 @@ def test_the_cost_of_a_told_student_is_told(told: tuple[Path, Result]):
     results = read_json(file.parent / "run/results.json") or {}
     calls = {m["method"]: m["students"][0]["teacher_calls"] for m in results["methods"]}
     assert calls == {"finetune": 0, "step-by-step": 0, "rationale-input": ROWS["test"]}
-    line = "rationale-input is no student that answers alone: it took 12 answers of the teacher"
+    line = "rationale-input needs the teacher at inference: 12 calls for the test rows"
     assert said.stdout.count(line) == 1
-    assert said.stdout.count("is no student that answers alone") == 1
+    assert said.stdout.count("needs the teacher at inference") == 1
 
 
 def test_a_file_of_rows_with_reasons_is_read_as_in_training(
@@ -149,8 +149,8 @@ def test_reasons_for_wrong_labels_are_counted(told: tuple[Path, Result]):
     found = {method["method"]: method["wrong_rationales"] for method in results["methods"]}
     assert found == {"finetune": {}, "step-by-step": expected, "rationale-input": expected}
     assert (
-        f"{len(wrong)} of {len(read)} train rows with gold had reasons for a wrong label: "
-        f"{len(wrong)} taught without their reasons"
+        f"Of {len(read)} annotated train rows with a gold label, {len(wrong)} had a rationale for "
+        f"a wrong label: {len(wrong)} trained on the label alone."
     ) in said.stdout
     job = training_jobs(open_experiment(file)).of(StudentId("step-by-step", 0))
     reasoned = {row.source for row in job.rows if len(row.targets) == 2}

@@ -149,9 +149,9 @@ def test_train_rows_with_gold_alone_are_told_their_label(told, endpoint: Endpoin
     assert sorted(endpoint.questions) == sorted([*map(why, TRAIN[:7]), *others])
     assert {len(body["messages"]) for body in endpoint.asked} == {4}
     found = read_annotations(told())
-    assert found["a1"] == Annotation("a1", "ok", "So it is.", "question", told=True)
+    assert found["a1"] == Annotation("a1", "ok", "So it is.", "question", saw_gold=True)
     assert found["bare"] == Annotation("bare", "ok", "Why.", "damage")
-    assert [name for name, one in found.items() if one.told] == [f"a{i}" for i in range(7)]
+    assert [name for name, one in found.items() if one.saw_gold] == [f"a{i}" for i in range(7)]
     assert annotate(told()).from_ledger == 13
 
 
@@ -162,20 +162,22 @@ def test_without_exemplars_everyone_is_asked_to_think_step_by_step(told, endpoin
         (HOW,)
     }
     assert plan(experiment).warnings == []
-    assert "about the others asked zero-shot" in shown_plan(experiment)
+    assert "asked about the others zero-shot" in shown_plan(experiment)
 
 
 def test_what_a_told_teacher_says_is_no_measure_of_it(told, endpoint: Endpoint):
     endpoint.otherwise = [says("Nice. So the answer is praise.")]
     annotate(told())
     tallies = read_outcomes(told())
-    assert (tallies["train"].score, tallies["train"].told) == (None, 7)
+    assert (tallies["train"].score, tallies["train"].saw_gold) == (None, 7)
     assert tallies["validation"].score.accuracy == 0
-    assert (tallies["test"].score.accuracy, tallies["test"].told) == (0.25, 0)
+    assert (tallies["test"].score.accuracy, tallies["test"].saw_gold) == (0.25, 0)
     shown = CliRunner().invoke(app, ["status", str(told().file)]).stdout
     [line] = [line for line in shown.splitlines() if line.split()[:1] == ["train"]]
-    assert line.split() == ["train", "8", "8", "told"]
-    assert "train: the teacher was told the gold label of 7 rows, so they say nothing of" in shown
+    assert line.split() == ["train", "8", "8", "saw", "gold"]
+    assert (
+        "train: the teacher was shown the gold label of 7 rows, so they say nothing about" in shown
+    )
 
 
 @pytest.mark.parametrize("samples", [1, 3])
@@ -189,13 +191,13 @@ def test_a_told_teacher_that_keeps_to_another_label_is_not_read(told, endpoint, 
     changes = {"teacher.samples": samples, "teacher.temperature": 0.7, "teacher.concurrency": 1}
     annotate(told(changes))
     found = read_annotations(told(changes))
-    problem = "it was told that 'question' is right, and answers 'praise'"
-    assert found["a1"] == Annotation("a1", "unparsed", problem=problem, told=True)
+    problem = "it was shown that 'question' is right, but answers 'praise'"
+    assert found["a1"] == Annotation("a1", "unparsed", problem=problem, saw_gold=True)
     if samples == 1:
         assert found["a2"].outcome == "unparsed"
     else:
         assert found["a2"] == Annotation(
-            "a2", "ok", "Lovely.", "praise", others=("Kind.",), told=True
+            "a2", "ok", "Lovely.", "praise", others=("Kind.",), saw_gold=True
         )
         assert found["bare"].votes == (("damage", 1.0),)
     assert read_outcomes(told(changes))["train"].outcomes["unparsed"] == (3 - samples) // 2 + 1
@@ -229,10 +231,10 @@ def test_the_gate_counts_no_told_row_as_right(opened, endpoint: Endpoint):
     asked = spread_rows(experiment.annotated, 16)
     untold = sum(not open_calls(experiment).shows_gold(row) for row in asked)
     assert offer.sample is not None
-    assert (offer.sample.told, offer.sample.known) == (16 - offer.sample.known, untold)
+    assert (offer.sample.saw_gold, offer.sample.known) == (16 - offer.sample.known, untold)
     assert (
         f"the first 16 answers: 16 can be read, {untold} of {untold} with gold are right; "
-        f"{offer.sample.told} were told their gold label"
+        f"for {offer.sample.saw_gold} the teacher saw the gold label"
     ) in "\n".join(describe_offer(offer, ""))
 
 
@@ -240,14 +242,14 @@ def test_a_teacher_that_does_not_keep_to_gold_is_stopped_by_the_gate(opened, end
     rows = [{"id": f"a{i}", "message": f"Message {i}.", "kind": "praise"} for i in range(60)]
     with pytest.raises(TeacherError) as caught:
         annotate(opened({**TELLS, "data.test": None}, train=rows))
-    assert "it was told that 'praise' is right, and answers 'damage'" in str(caught.value)
+    assert "it was shown that 'praise' is right, but answers 'damage'" in str(caught.value)
     assert len(endpoint.asked) == 16
 
 
 def test_a_student_that_reads_reasons_is_no_good_where_they_are_told(opened):
     told = {**TELLS, "methods": ["rationale-input", "step-by-step"]}
     assert plan(opened(told)).warnings == [
-        "method 'rationale-input' learns to read reasons of a teacher told the gold label, "
+        "method 'rationale-input' learns to read reasons of a teacher shown the gold label, "
         "and will be given others when it answers; take it out of 'methods', or ask by another "
         "teacher.strategy"
     ]
@@ -274,15 +276,15 @@ def test_the_plan_of_telling(told):
     shown = shown_plan(told())
     assert "\nQ: Message 0.\nThe right answer is damage. Why?\nA:\n" in shown
     assert (
-        "\nstrategy   explain-label: told the gold label of 7 train rows and asked why; about the "
-        "others asked few-shot\n"
+        "\nstrategy   explain-label: shown the gold label of 7 train rows and asked why; asked "
+        "about the others few-shot\n"
     ) in shown
     nothing = plan(told({"task.gold": None, "task.exemplars": [], "data.test": None}))
     assert nothing.warnings[0] == (
         "no annotated train row has a gold label, so teacher.strategy 'explain-label' has nothing "
         "to tell"
     )
-    assert nothing.told == 0
+    assert nothing.saw_gold == 0
 
 
 TINY = {"width": 16, "layers": 1, "heads": 2, "feedforward": 16, "vocabulary": 300}
@@ -294,13 +296,13 @@ def test_the_report_says_who_was_told(told):
         "student": {"scratch": TINY},
         "training": {"steps": 2, "batch_size": 4, "evaluate_every": 2},
     }
-    findings = run(told(changes))
+    results = run(told(changes))
     assert (
-        "The teacher was told the gold label of 7 train rows and gave the reasons: on these its "
-        "labels are gold."
-    ) in findings.headline
+        "The teacher was shown the gold label of 7 train rows and asked why it is right; there, "
+        "teacher labels are gold labels."
+    ) in results.headline
     page = told(changes).folder.page.read_text()
-    assert "The teacher was told the gold label of 7 train rows and asked why it is right" in page
+    assert "The teacher was shown the gold label of 7 train rows and asked why it is right" in page
     assert json.loads(told(changes).folder.results.read_text())["teacher"]["train"]["told"] == 7
 
 
@@ -325,8 +327,8 @@ def test_recorded_explanations_are_what_was_said_of_told_rows(write_experiment, 
     told = [row.id for row in experiment.splits.train if row.gold]
     assert told
     for name, found in read.items():
-        assert found.told == (name in told)
-        expected = ("So.", "damage") if found.told else ("Hm.", "praise")
+        assert found.saw_gold == (name in told)
+        expected = ("So.", "damage") if found.saw_gold else ("Hm.", "praise")
         assert (found.rationale, found.label) == expected
 
 

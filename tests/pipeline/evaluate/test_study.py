@@ -19,7 +19,7 @@ from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.status import status
 from distilwhy.pipeline.train.run import train_students
-from distilwhy.store.run import read_json
+from distilwhy.store.files import read_json
 from distilwhy.students.student import Student
 from studies import PAIR, ROWS, STUDENT, call, list_written, open_study, training_of
 
@@ -114,10 +114,10 @@ def test_a_study_on_fewer_rows_than_all_is_told_on_the_most(compared: tuple[Path
     for name in PAIR:
         for seed in (0, 1):
             shutil.rmtree(file.parent / "few/students" / StudentId(name, seed).name)
-    findings = evaluate(open_experiment(few))
-    assert findings.headline.startswith("Taught on 30 rows: against fine-tuning on gold labels, no")
+    results = evaluate(open_experiment(few))
+    assert results.headline.startswith("Trained on 30 rows: against fine-tuning on gold labels, no")
     taught = training_of(file, StudentId("step-by-step", 0, HALF))
-    assert findings.bill.usage.training_seconds == taught["seconds"]
+    assert results.bill.usage.training_seconds == taught["seconds"]
 
 
 @pytest.fixture
@@ -139,11 +139,11 @@ def test_students_out_of_date_are_not_scored(edited: Path):
     assert states == {"out of date"}
     train_students(open_experiment(edited), "finetune")
     said = call("evaluate", edited).stdout
-    assert "Out of date and left out: 6 trained students, as the experiment" in said
+    assert "Left out as out of date: 6 trained students. The" in said
     results = read_json(edited.parent / "run/results.json") or {}
     assert [(m["method"], m["rows"]) for m in results["methods"]] == [("finetune", None)]
     page = (edited.parent / "run/report/report.html").read_text()
-    assert "Out of date and left out: 6 trained students" in page
+    assert "Left out as out of date: 6 trained students" in page
     found = {one.method: one.state for one in status(open_experiment(edited)).students}
     assert found == {"finetune": "trained", "step-by-step": "out of date"}
 
@@ -193,7 +193,7 @@ def test_the_results_tell_students_apart(named: tuple[Path, Result]):
     assert [(c["student"], c["method"]) for c in results["curves"]] == [
         (student, method) for student in ("", "bert") for method in PAIR
     ]
-    assert "All this is of the student main; bert may differ." in results["headline"]
+    assert "This is about the student main; bert may differ." in results["headline"]
     titles = [line for line in said.stdout.splitlines() if line.startswith("Test accuracy")]
     assert [title.strip() for title in titles] == [
         f"Test accuracy of {student}, {rows} train rows"

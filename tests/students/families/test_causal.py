@@ -26,7 +26,7 @@ from causal import (
     outputs,
     own_loss,
 )
-from distilwhy.core.method import Place
+from distilwhy.core.method import RationalePlacement
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example
 from distilwhy.students.encoding import Truncator
@@ -87,7 +87,7 @@ def test_an_end_before_the_label_becomes_the_label_s_marker():
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
-def test_a_choice_is_always_one_of_the_choices(kind: str, place: Place):
+def test_a_choice_is_always_one_of_the_choices(kind: str, place: RationalePlacement):
     network = make_network(kind, make_spec(place))
     options = ("one", "two", "two and a half")
     given = [*EXAMPLES, Example("3", "Which?", options)]
@@ -114,7 +114,7 @@ def test_generation_stops_after_the_label():
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_student_from_scratch_learns_saves_and_loads(place: Place, tmp_path: Path):
+def test_a_student_from_scratch_learns_saves_and_loads(place: RationalePlacement, tmp_path: Path):
     network = build_network(make_spec(place), [*TEXTS, *RATIONALES, *KINDS], seed=0)
     assert isinstance(network, CausalNetwork)
     rows = [make_row(i, place) for i in range(3)]

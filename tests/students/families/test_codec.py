@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import causal
-from distilwhy.core.method import METHODS, Place
+from distilwhy.core.method import METHODS, RationalePlacement
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.errors import StudentError
 from distilwhy.students.encoding import Truncator
 from distilwhy.students.families.causal import scratch_causal
@@ -22,7 +22,7 @@ PLACES = ["finetune", "rationale-then-label", "label-then-rationale"]
 
 
 def choices(*labels: str) -> Task:
-    return Task("", Wording("{{ x }}"), Answer("choice", labels))
+    return Task("", RowFormat("{{ x }}"), Answer("choice", labels))
 
 
 @pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
@@ -75,7 +75,7 @@ def test_options_of_several_lines_need_a_marker_that_is_not_a_line():
 
 @pytest.mark.parametrize("adds_space", [False, True])
 @pytest.mark.parametrize("place", causal.PLACES)
-def test_decoding_restores_what_was_encoded(place: Place, adds_space: bool):
+def test_decoding_restores_what_was_encoded(place: RationalePlacement, adds_space: bool):
     texts = [*causal.TEXTS, *causal.RATIONALES, *causal.KINDS]
     own = scratch_causal(causal.LIMITS, texts)[1] if adds_space else causal.make_tokenizer()
     codec = word_codec(own)

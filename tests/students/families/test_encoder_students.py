@@ -9,7 +9,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.errors import StudentError
 from distilwhy.students.encoding import DrawnRow, Truncator
 from distilwhy.students.families.encoder import EncoderNetwork
@@ -82,7 +82,7 @@ def fit(network: EncoderNetwork, rows: Sequence[TrainingRow], steps: int) -> flo
     ["step-by-step", "rationale-input", "label-then-rationale", "rationale-then-label"],
 )
 def test_every_method_learns_saves_and_loads(method: str, own: bool, tmp_path: Path):
-    task = OWN if own else Task("", Wording("{{ x }}"), Answer("choice", COLOURS))
+    task = OWN if own else Task("", RowFormat("{{ x }}"), Answer("choice", COLOURS))
     network = scratch(make_spec(method, task))
     rows, examples = toy_rows(method, own)
     assert fit(network, rows, 80) < 0.5
@@ -132,7 +132,7 @@ def test_the_decoder_attends_to_the_last_hidden_states(kind: str, tmp_path: Path
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_architecture_learns_saves_and_loads(kind: str, own: bool, tmp_path: Path):
     limits = LIMITS.model_copy(update={"model": str(pretrained(kind, tmp_path / "p"))})
-    task = OWN if own else Task("", Wording("{{ x }}"), Answer("choice", COLOURS))
+    task = OWN if own else Task("", RowFormat("{{ x }}"), Answer("choice", COLOURS))
     network = scratch(make_spec("step-by-step", task, limits))
     rows, examples = toy_rows("step-by-step", own)
     checkpoint_activations(network)
@@ -161,7 +161,7 @@ def test_plain_transformers_answers_as_the_student_does(tmp_path: Path):
 
 def test_a_head_for_other_labels_is_replaced(tmp_path: Path):
     limits = LIMITS.model_copy(update={"model": str(pretrained("bert", tmp_path))})
-    task = Task("", Wording("{{ x }}"), Answer("choice", tuple("abcde")))
+    task = Task("", RowFormat("{{ x }}"), Answer("choice", tuple("abcde")))
     network = scratch(make_spec("finetune", task, limits))
     assert losses(network, row("x", Target("label", "e")))["label"].pooled.shape == (1, 5)
 
@@ -218,7 +218,7 @@ def test_a_discarded_decoder_does_not_count_as_deployed():
 
 
 def test_an_answer_that_is_not_a_choice_is_refused():
-    text = Task("", Wording("{{ x }}"), Answer("number"))
+    text = Task("", RowFormat("{{ x }}"), Answer("number"))
     with pytest.raises(StudentError, match=r"cannot write a number; set student\.family to seq2s"):
         scratch(make_spec(task=text))
 

@@ -11,7 +11,7 @@ from transformers import (
 )
 
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.families.seq2seq import Seq2SeqNetwork
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN
 from distilwhy.students.student import Student
@@ -81,7 +81,7 @@ def test_a_warm_started_student_has_the_encoder_s_weights_and_saves_like_any_oth
 
 def test_decimal_points_survive_wordpiece_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """WordPiece decodes 1.5 as ``1. 5``: that must not cost the answer."""
-    equation = Task("", Wording("{{ x }}"), Answer("equation"))
+    equation = Task("", RowFormat("{{ x }}"), Answer("equation"))
     student = pretrained(save_bert(tmp_path / "pretrained"), equation, family="seq2seq")
     tokenizer = student.network.tokenizer
     ids = tokenizer("( 1.5 + 12 ) / 3", add_special_tokens=False).input_ids

@@ -26,7 +26,7 @@ from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.run import run
 from distilwhy.pipeline.train.run import train_students
-from distilwhy.store.run import publish_jsonl
+from distilwhy.store.files import publish_jsonl
 from distilwhy.students.student import Student
 
 TOGETHER = Path(__file__).parents[2] / "distributed_train.py"

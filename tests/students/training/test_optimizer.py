@@ -7,7 +7,7 @@ import pytest
 from distilwhy.config import StudentConfig, TrainingConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import Example, Task, Wording
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.load import build_network
 from distilwhy.students.network import Network
 from distilwhy.students.spec import StudentSpec
@@ -77,7 +77,7 @@ def test_a_factor_of_1_gives_all_weights_the_same_rate(tmp_path: Path):
 def test_fresh_in_a_warm_started_decoder_is_what_the_encoder_did_not_have(
     tmp_path: Path, decoder: str
 ):
-    text = Task("", Wording("{{ x }}"), Answer("text"))
+    text = Task("", RowFormat("{{ x }}"), Answer("text"))
     folder = save_encoder("bert", tmp_path / "pretrained")
     network = build(folder, text, family="seq2seq", decoder=decoder)
     fresh, names = network.fresh, {name for name, _ in network.named_parameters()}

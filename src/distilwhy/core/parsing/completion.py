@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from distilwhy.core.cost import Tokens
+from distilwhy.core.cost import Usage
 
 Outcome = Literal["ok", "unparsed", "refused", "truncated", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "unparsed", "refused", "truncated", "failed")
@@ -34,11 +34,11 @@ class Completion:
     model: str = ""
 
     @property
-    def usage(self) -> Tokens | None:
+    def usage(self) -> Usage | None:
         """The tokens that the teacher counted; None where it did not count them."""
         if self.input_tokens is None or self.output_tokens is None:
             return None
-        return Tokens(self.input_tokens, self.output_tokens, self.cached_tokens)
+        return Usage(self.input_tokens, self.output_tokens, self.cached_tokens)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Annotation:
         votes: Then also each label with its share of the readable answers, the largest first.
         explanation: The reasons for the gold label, where the teacher was asked for them
             because it disagreed; else "".
-        told: Whether the teacher was told the gold label before it answered, so that its label
+        saw_gold: Whether the teacher was shown the gold label before it answered, so that its label
             says nothing about how good it is.
     """
 
@@ -67,7 +67,7 @@ class Annotation:
     others: tuple[str, ...] = ()
     votes: tuple[tuple[str, float], ...] = ()
     explanation: str = ""
-    told: bool = False
+    saw_gold: bool = False
 
     @property
     def rationales(self) -> tuple[str, ...]:

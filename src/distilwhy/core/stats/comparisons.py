@@ -39,10 +39,10 @@ class OutcomeCounts:
         asked: Those with an annotation.
         outcomes: The number of rows of each outcome.
         without_rationale: Readable ones that give a label alone.
-        score: The teacher's accuracy over asked rows with gold that it was not told, an unread
+        score: The teacher's accuracy over asked rows with gold that it was not shown, an unread
             answer being a wrong one; None where there is no such row.
         problem: An unread row's id and problem, to look at; None where all were read.
-        told: Asked rows whose gold label the teacher was told.
+        saw_gold: Asked rows whose gold label the teacher was shown.
     """
 
     rows: int
@@ -51,7 +51,7 @@ class OutcomeCounts:
     without_rationale: int
     score: Score | None
     problem: tuple[str, str] | None
-    told: int = 0
+    saw_gold: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,16 @@ class MethodComparison:
     student: str = ""
 
 
-def tally(answer: Answer, rows: Iterable[tuple[Example, Annotation | None]]) -> OutcomeCounts:
+def count_outcomes(
+    answer: Answer, rows: Iterable[tuple[Example, Annotation | None]]
+) -> OutcomeCounts:
     """Count and score the annotations of a split, which need not fit into memory.
 
     Args:
         rows: Each with its annotation, if it has one.
     """
     outcomes: Counter[str] = Counter()
-    count = told = without_rationale = 0
+    count = saw_gold = without_rationale = 0
     right = bytearray()
     problem: tuple[str, str] | None = None
     for example, annotation in rows:
@@ -81,12 +83,12 @@ def tally(answer: Answer, rows: Iterable[tuple[Example, Annotation | None]]) -> 
         if annotation is None:
             continue
         outcomes[annotation.outcome] += 1
-        told += annotation.told
+        saw_gold += annotation.saw_gold
         if annotation.outcome != "ok":
             problem = problem or (example.id, annotation.problem)
         elif not annotation.rationale:
             without_rationale += 1
-        if example.gold is not None and not annotation.told:
+        if example.gold is not None and not annotation.saw_gold:
             right.append(answer.same(annotation.label, example.gold))
     return OutcomeCounts(
         rows=count,
@@ -95,7 +97,7 @@ def tally(answer: Answer, rows: Iterable[tuple[Example, Annotation | None]]) -> 
         without_rationale=without_rationale,
         score=score([right]) if right else None,
         problem=problem,
-        told=told,
+        saw_gold=saw_gold,
     )
 
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from distilwhy.core.findings import Breakdown, Confusion
 from distilwhy.core.parsing.answer import Answer, letter
+from distilwhy.core.results import Breakdown, Confusion
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example
 

@@ -1,9 +1,9 @@
-"""Accuracy, with an interval that knows about rows and about seeds."""
+"""Accuracy, and differences of accuracy, with intervals over both test rows and seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,16 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import stdtrit
 
+from distilwhy.core.wording import points
+
 UPPER = 0.975
 LEVEL = 0.05
 POWER = 0.8
 
-_LEAST = 1e-12  # No p is told smaller.
+Verdict = Literal["helped", "hurt", "no difference detected"]
+NO_DIFFERENCE: Final = "no difference detected"
+
+_LEAST = 1e-12  # The smallest p-value given.
 
 Table = npt.NDArray[np.float64]
 
@@ -44,12 +49,13 @@ class Comparison:
     """How much better one method is than another, on the same rows and seeds.
 
     Attributes:
-        difference: Accuracy of the first less that of the second, a share.
+        difference: Accuracy of the first minus that of the second, as a share.
         low: The lower end of its 95 % interval.
         high: The upper end.
-        p: How often chance alone would show as much, were there no difference.
-        adjusted: The same for the whole family of comparisons that it was made in (Holm 1979).
-        detectable: The difference that such a study sees four times in five.
+        p: Two-sided p-value.
+        adjusted: The same, adjusted for all comparisons of the family (Holm 1979).
+        detectable: The minimum detectable effect: the difference that a study like this one
+            detects with a power of 80 %.
     """
 
     difference: float
@@ -60,33 +66,42 @@ class Comparison:
     detectable: float
 
     @property
-    def verdict(self) -> Literal["helped", "hurt", "no difference seen"]:
-        """What may be said of it, in a family where chance gets one wrong in twenty at most."""
+    def verdict(self) -> Verdict:
+        """``helped`` or ``hurt`` if the adjusted p-value is below 0.05."""
         if self.adjusted >= LEVEL:
-            return "no difference seen"
+            return NO_DIFFERENCE
         return "helped" if self.difference > 0 else "hurt"
 
     @property
     def words(self) -> str:
-        """The verdict as part of a sentence, in points of accuracy."""
-        size, low, high = (100 * x for x in (self.difference, self.low, self.high))
-        if self.verdict == "helped":
-            return f"helped by {size:.1f} points ({low:.1f} to {high:.1f})"
-        if self.verdict == "hurt":
-            return f"hurt by {-size:.1f} points ({-high:.1f} to {-low:.1f})"
-        alone = ", taken alone" if self.p < LEVEL else ""
-        seen = f"no difference seen: {size:+z.1f} points ({low:+z.1f} to {high:+z.1f}{alone})"
-        return f"{seen}; the study could have seen {100 * self.detectable:.1f}"
+        """The verdict with its numbers, in points of accuracy."""
+        if self.verdict == NO_DIFFERENCE:
+            return self._undetected
+        sign = 1 if self.verdict == "helped" else -1
+        ends = sorted((sign * self.low, sign * self.high))
+        low, high = (points(end, signed=False) for end in ends)
+        size = points(sign * self.difference, signed=False)
+        return f"{self.verdict} by {size} points (95 % CI {low} to {high})"
+
+    @property
+    def _undetected(self) -> str:
+        kind = "uncorrected 95 % CI" if self.p < LEVEL else "95 % CI"
+        return (
+            f"{NO_DIFFERENCE}: {points(self.difference)} points "
+            f"({kind} {points(self.low)} to {points(self.high)}; "
+            f"minimum detectable effect {points(self.detectable, signed=False)})"
+        )
 
 
 def score(correct: Sequence[Sequence[int]]) -> Score:
     """The accuracy of one method, from whether each row was right, per seed.
 
-    The interval is Wilson's (Wilson 1927, *Probable inference*). With several seeds it is for as
-    many rows as would leave one seed as much in doubt as ``_estimate`` does: what is done where
-    samples come in clusters (Franco et al. 2019, *Comparative study of confidence intervals for
-    proportions in complex sample surveys*). Near 0 and 1 it leans inwards, as few seeds ask for.
-    One row more that all have right and one that none has keep agreement from looking certain.
+    The interval is Wilson's (Wilson 1927, *Probable inference*). With several seeds it uses the
+    effective number of rows, the one that gives a single seed the variance of ``_estimate``, as
+    is done for clustered samples (Franco et al. 2019, *Comparative study of confidence intervals
+    for proportions in complex sample surveys*). Near 0 and 1 it leans inwards, as suits few
+    seeds. Two pseudo-rows, one that every seed has right and one that none has, keep seeds that
+    agree from looking certain.
 
     Args:
         correct: ``[seeds][rows]``, the same rows in the same order for every seed.
@@ -98,19 +113,19 @@ def score(correct: Sequence[Sequence[int]]) -> Score:
         found = _estimate(table.astype(float), 1.0, 0.0)
         doubt = found.reach(UPPER) ** 2 / (found.mean * (1 - found.mean))
     low, high = _wilson(mean, doubt)
-    # At 0 and 1 an end is the mean itself, but for the last digit of a float.
+    # At 0 and 1 one end equals the mean, up to rounding.
     return Score(mean, max(0.0, min(low, mean)), min(1.0, max(high, mean)), rows, seeds)
 
 
 def compare(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -> Comparison:
-    """The paired difference of two methods over the same seeds and rows, a family of its own.
+    """The paired difference of two methods over the same seeds and rows, as a family of one.
 
-    The interval is that of ``_estimate``, with one answer more won and one more lost: so Bonett
-    & Price (2012, *Adjusted Wald confidence interval for a difference of binomial proportions
-    based on paired data*) for one seed. With several seeds p belongs to that interval; with
-    one, it is the exact one of McNemar (1947, *Note on the sampling error of the difference
-    between correlated proportions*), to which the interval gives way: where that sees nothing, it
-    reaches to zero at least. Of the seeds other than this one nothing is said.
+    The interval is that of ``_estimate`` with one more row won and one more lost, which for one
+    seed is Bonett & Price (2012, *Adjusted Wald confidence interval for a difference of binomial
+    proportions based on paired data*). With several seeds p belongs to that interval. With one
+    seed p is McNemar's exact test (1947, *Note on the sampling error of the difference between
+    correlated proportions*), and an interval that disagrees with a p of 0.05 or more is extended
+    to zero. With one seed nothing is said about other seeds.
 
     Args:
         first: ``[seeds][rows]``: whether each row was right.
@@ -140,12 +155,11 @@ def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 @dataclass(frozen=True)
 class _Estimate:
-    """A mean over seeds and rows, and how much of its variance either brings.
+    """A mean over seeds and rows, with the variance due to each.
 
     Attributes:
         mean: The mean.
-        of_seeds: The variance that comes of the seeds, with what only a seed and a row together
-            bring.
+        of_seeds: The variance due to the seeds, including the interaction of seed and row.
         of_rows: What the rows add to that.
         seeds: How many seeds.
         rows: How many rows.
@@ -158,39 +172,39 @@ class _Estimate:
     rows: int
 
     def reach(self, share: float) -> float:
-        """How far to one side of the mean the truth is, at most, in that share of studies.
+        """The half-width of a one-sided interval with that coverage.
 
-        Either part keeps its own quantile of Student's t: far enough for normal parts estimated
-        apart, however large each is, and for every share (Banerjee 1960, *Approximate confidence
-        interval for linear functions of means of k populations when the population variances are
-        not equal*). One number of degrees of freedom for their sum (Satterthwaite 1946) trusts
-        two seeds that agree by chance: its intervals of 95 % cover as little as 88 %.
+        Each part keeps its own quantile of Student's t, which is conservative for independent
+        normal parts of any size (Banerjee 1960, *Approximate confidence interval for linear
+        functions of means of k populations when the population variances are not equal*). One
+        number of degrees of freedom for the sum (Satterthwaite 1946) trusts two seeds that agree
+        by chance: its 95 % intervals cover as little as 88 %.
         """
         by_seeds, by_rows = stdtrit([max(self.seeds - 1, 1), self.rows - 1], share)
         return sqrt(self.of_seeds * by_seeds**2 + self.of_rows * by_rows**2)
 
     @property
     def p(self) -> float:
-        """Two-sided: that of the interval which would just touch zero."""
+        """Two-sided p-value: of the interval that just touches zero."""
 
-        def spare(p: float) -> float:
+        def margin(p: float) -> float:
             return self.reach(1 - p / 2) - abs(self.mean)
 
-        return float(brentq(spare, _LEAST, 1.0)) if spare(_LEAST) > 0 else _LEAST
+        return float(brentq(margin, _LEAST, 1.0)) if margin(_LEAST) > 0 else _LEAST
 
 
 def _estimate(table: Table, *more: float) -> _Estimate:
-    """The mean of a table whose rows and seeds were both drawn, as crossed random effects.
+    """The mean of a table with rows and seeds as crossed random effects.
 
-    Its variance is that of the seeds' means over their number, plus that of the rows' means
-    over theirs, less the share of the residual that both contain (Searle, Casella & McCulloch
-    1992, *Variance Components*, section 4.3). As seeds may tie by chance, it is held to no less
-    than a quarter of what the rows alone give: half of that standard error. With one seed, only
-    rows vary. A bootstrap over seeds and rows knows so few seeds too little.
+    Its variance is that of the seed means over their number, plus that of the row means over
+    theirs, minus the residual that both contain (Searle, Casella & McCulloch 1992, *Variance
+    Components*, section 4.3). Seeds may tie by chance, so it is kept to at least a quarter of
+    the variance that the rows alone give. With one seed, only rows vary. A bootstrap over seeds
+    and rows gives too short intervals with so few seeds.
 
     Args:
         table: ``[seeds, rows]``.
-        more: The values, for every seed, of rows to be added; not all the same.
+        more: Values of pseudo-rows to add, the same for every seed; not all equal.
     """
     table = np.hstack([table, np.tile(more, (len(table), 1))])
     seeds, rows = table.shape
@@ -205,7 +219,7 @@ def _estimate(table: Table, *more: float) -> _Estimate:
 
 
 def _mcnemar(table: Table) -> float:
-    """The exact p of as uneven a split of the rows on which only one of the two was right."""
+    """McNemar's exact p-value, over the rows on which only one of the two was right."""
     gained, lost = int((table > 0).sum()), int((table < 0).sum())
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
@@ -218,7 +232,7 @@ def _residual(table: Table) -> float:
 
 
 def _wilson(share: float, doubt: float) -> tuple[float, float]:
-    """Wilson's interval, of the squared quantile over the number of rows."""
+    """Wilson's interval; ``doubt`` is the squared normal quantile over the number of rows."""
     middle = (share + doubt / 2) / (1 + doubt)
     reach = sqrt(share * (1 - share) * doubt + doubt**2 / 4) / (1 + doubt)
     return middle - reach, middle + reach

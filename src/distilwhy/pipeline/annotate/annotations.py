@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from statistics import fmean
 
-from distilwhy.core.cost import Tokens
+from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.splits import SplitName
-from distilwhy.core.stats.comparisons import OutcomeCounts, tally
+from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
 from distilwhy.pipeline.annotate.records import AnnotatedRow, iterate_rows
@@ -28,7 +28,7 @@ class CallTotals:
     """
 
     calls: int = 0
-    tokens: tuple[Tokens, ...] = ()
+    tokens: tuple[Usage, ...] = ()
     seconds: float | None = None
 
 
@@ -85,7 +85,7 @@ def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -
             yield row.example, row.annotation
 
     outcomes = {
-        split: tally(experiment.task.answer, keep(rows))
+        split: count_outcomes(experiment.task.answer, keep(rows))
         for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
     }
     first = next(experiment.to_annotate(), experiment.splits.train[0])
@@ -99,7 +99,9 @@ def read_outcomes(
     """The rows of each split by outcome, and the teacher's accuracy: ``Annotations.outcomes``
     alone, for rows that need not fit into memory."""
     return {
-        split: tally(experiment.task.answer, ((row.example, row.annotation) for row in rows))
+        split: count_outcomes(
+            experiment.task.answer, ((row.example, row.annotation) for row in rows)
+        )
         for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
     }
 
@@ -109,7 +111,7 @@ class _Totals:
 
     def __init__(self) -> None:
         self._keys: set[bytes] = set()
-        self._tokens: list[Tokens] = []
+        self._tokens: list[Usage] = []
         self._seconds = array("d")
 
     def add(self, entry: Entry) -> None:

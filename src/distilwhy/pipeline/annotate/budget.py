@@ -4,8 +4,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from distilwhy.config import HttpTeacherConfig, LocalTeacherConfig
-from distilwhy.core.cost import NOTHING, Budget, Prices, Tokens
-from distilwhy.core.estimate import as_money
+from distilwhy.core.cost import NOTHING, Budget, Prices, Usage
+from distilwhy.core.wording import money
 from distilwhy.errors import BudgetError, ConfigError
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.retry import RetryPlan
@@ -21,30 +21,30 @@ class BudgetGuard:
     """A budget, what things cost, and where it is written down what is out.
 
     Args:
-        write_advance: Keeps, for good, what a run that is killed may owe.
+        write_reservation: Keeps, for good, what a run that is killed may owe.
     """
 
     def __init__(
-        self, budget: Budget, prices: Prices, write_advance: Callable[[Decimal], None]
+        self, budget: Budget, prices: Prices, write_reservation: Callable[[Decimal], None]
     ) -> None:
         self.budget = budget
         self.prices = prices
-        self._write_advance = write_advance
+        self._write_reservation = write_reservation
 
     def reserve(self, worst: Decimal) -> bool:
         """Put the worst case aside and write it down, if there is as much left."""
         if not self.budget.reserve(worst):
             return False
-        if (advance := self.budget.raise_advance()) is not None:
-            self._write_advance(advance)
+        if (reservation := self.budget.raise_reservation()) is not None:
+            self._write_reservation(reservation)
         return True
 
     def close(self) -> None:
         """Write down that nothing is out any more."""
-        self.budget.advance = self.budget.out
-        self._write_advance(self.budget.out)
+        self.budget.reservation = self.budget.reserved
+        self._write_reservation(self.budget.reserved)
 
-    def worst(self, teacher: Teacher, call: Call) -> tuple[Tokens, Decimal]:
+    def worst(self, teacher: Teacher, call: Call) -> tuple[Usage, Decimal]:
         """The most that a try can take, and what that costs."""
         tokens = self.prices.dearest(*teacher.longest(call.prompt))
         return tokens, self.prices.of(tokens)
@@ -77,16 +77,16 @@ def open_budget(
         )
     if not isinstance(config.teacher, HttpTeacherConfig):
         return None
+    prices = config.price_list
     if budget is None:
         budget = None if config.teacher.budget is None else Decimal(str(config.teacher.budget))
-    if budget is None and (config.prices is None or config.teacher.max_tokens is None):
+    if budget is None and (prices is None or config.teacher.max_tokens is None):
         return None
-    if config.prices is None:
+    if prices is None:
         raise ConfigError(
             f"{experiment.file}: a budget of {budget} needs prices to be kept; "
             "write what a million tokens cost under 'prices'"
         )
-    prices = Prices(**config.prices.model_dump())
     ledger.begin_run()
     spent = add_up(ledger, prices)
     cap = UNBOUNDED if budget is None else budget
@@ -98,9 +98,9 @@ def need_enough(retry: RetryPlan, guard: BudgetGuard | None) -> None:
     cost = retry.estimate.cost if retry.estimate else None
     if guard is None or cost is None or cost.low <= guard.budget.left:
         return
-    left = as_money(max(guard.budget.left, NOTHING))
+    left = money(max(guard.budget.left, NOTHING))
     raise BudgetError(
-        f"asking again will cost {as_money(cost.low)} or more, and of the budget of "
+        f"asking again will cost {money(cost.low)} or more, and of the budget of "
         f"{guard.budget.cap} {guard.prices.currency} {left} is left, so nothing is forgotten; "
         "raise teacher.budget, or give --budget"
     )

@@ -63,7 +63,7 @@ class CallBuilder:
 
     def prompt(self, example: Example) -> Prompt:
         """The prompt that asks for an answer to a row."""
-        return self._prompts.prompt(example, tells=self.shows_gold(example))
+        return self._prompts.prompt(example, show_gold=self.shows_gold(example))
 
     def answer_call(self, example: Example, sample: int = 0) -> Call:
         """The call that asks for one answer to a row."""
@@ -92,7 +92,7 @@ class CallBuilder:
 
     def explanation_call(self, example: Example) -> Call:
         """The call that asks why a row's gold label is right."""
-        prompt = self._prompts.prompt(example, tells=True)
+        prompt = self._prompts.prompt(example, show_gold=True)
         return Call(call_key(self.teacher.request(prompt)), prompt, is_explanation=True)
 
     def is_train(self, example: Example) -> bool:

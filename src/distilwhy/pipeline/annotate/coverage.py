@@ -17,8 +17,9 @@ from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import CallBuilder
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.examples import pick
+from distilwhy.store.files import publish_arrays, read_arrays
 from distilwhy.store.ledger import Ledger, head_of
-from distilwhy.store.run import ASIDE, RunFolder, publish_arrays, read_arrays
+from distilwhy.store.run_folder import ASIDE, RunFolder
 
 _SIZES = "sizes of "
 _CHUNK = 65_536

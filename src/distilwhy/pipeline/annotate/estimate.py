@@ -8,13 +8,9 @@ from itertools import chain, islice
 import numpy as np
 
 from distilwhy.config import (
-    HttpTeacherConfig,
-    LocalTeacherConfig,
-    RecordedTeacherConfig,
     Settings,
 )
-from distilwhy.core.cost import Prices
-from distilwhy.core.estimate import Counted, Estimate, Measured, Pace, estimate
+from distilwhy.core.estimate import Counted, Estimate, Measured, estimate
 from distilwhy.core.prompt import Prompt, render_reply
 from distilwhy.pipeline.annotate.calls import Call, CallBuilder
 from distilwhy.pipeline.annotate.coverage import Coverage, count_distinct, spread
@@ -179,19 +175,19 @@ def estimate_calls(
 ) -> Estimate | None:
     """What so many calls will take; None if there is nothing to pay."""
     teacher = config.teacher
-    if isinstance(teacher, RecordedTeacherConfig):
+    if teacher.is_recorded:
         return None
     replies = [len(render_reply(exemplar).encode()) for exemplar in calls.exemplars]
     return estimate(
         count,
         round(basis.sent),
         basis.known,
-        _pace(teacher),
-        Prices(**config.prices.model_dump()) if config.prices else None,
+        teacher.pace,
+        config.price_list,
         reply=sum(replies) / len(replies) if replies else 0.0,
-        longest=teacher.max_tokens,
-        counted=_count_tokens(calls, teacher, basis.prompts),
-        batch=config.by_batch,
+        longest=teacher.reply_limit,
+        counted=_count_tokens(calls, teacher.tokenizer_name, basis.prompts),
+        batch=teacher.by_batch,
     )
 
 
@@ -207,18 +203,10 @@ def _count_repaid(experiment: Experiment, coverage: Coverage, ledger: Ledger) ->
 
 
 def _count_tokens(
-    calls: CallBuilder, teacher: HttpTeacherConfig | LocalTeacherConfig, prompts: Sequence[Prompt]
+    calls: CallBuilder, tokenizer: str | None, prompts: Sequence[Prompt]
 ) -> Counted | None:
     """The tokens of some prompts; None if the teacher has no tokenizer."""
     tokens = calls.teacher.count(prompts) if prompts else None
     if tokens is None:
         return None
-    name = teacher.model if isinstance(teacher, LocalTeacherConfig) else teacher.tokenizer
-    return Counted(f"the tokenizer of {name}", [prompt.size for prompt in prompts], tokens)
-
-
-def _pace(teacher: HttpTeacherConfig | LocalTeacherConfig) -> Pace:
-    if isinstance(teacher, LocalTeacherConfig):
-        # Each of its answers is timed as its share of a batch.
-        return Pace(concurrency=1)
-    return Pace(teacher.concurrency, teacher.requests_per_minute, teacher.tokens_per_minute)
+    return Counted(f"the tokenizer of {tokenizer}", [prompt.size for prompt in prompts], tokens)

@@ -7,11 +7,10 @@ from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
-from distilwhy.config import RecordedTeacherConfig
-from distilwhy.core.cost import Prices, Tokens
+from distilwhy.core.cost import Prices, Usage
 from distilwhy.core.exported_answer import ExportedAnswer, Vote
 from distilwhy.core.parsing.completion import Completion
-from distilwhy.core.prompt import Head, Message, Prompt
+from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import RunError
 from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall
 from distilwhy.pipeline.experiment import Experiment
@@ -41,13 +40,10 @@ def export(experiment: Experiment, rows: Iterable[AnnotatedRow], target: Path) -
 
 def list_answers(experiment: Experiment, rows: Iterable[AnnotatedRow]) -> Iterator[ExportedAnswer]:
     """Each answer to some rows, explanations aside, with where it comes from."""
-    prices = experiment.config.prices
-    exact = Prices(**prices.model_dump()) if prices else None
-    teacher = experiment.config.teacher
-    model = None if isinstance(teacher, RecordedTeacherConfig) else teacher.model
+    prices, model = experiment.config.price_list, experiment.config.teacher.model_name
     for row in rows:
         for answer in row.answers:
-            yield _export(row, answer, exact, model)
+            yield _export(row, answer, prices, model)
 
 
 def _export(
@@ -86,19 +82,19 @@ def _export(
 def _cost(said: Completion, prices: Prices | None, *, batch: bool) -> float | None:
     if prices is None or said.input_tokens is None:
         return None
-    tokens = Tokens(said.input_tokens, said.output_tokens or 0, said.cached_tokens, batch)
+    tokens = Usage(said.input_tokens, said.output_tokens or 0, said.cached_tokens, batch)
     return float(prices.of(tokens))
 
 
 def hash_prompt(prompt: Prompt) -> str:
     """The SHA-256 of the messages as a JSON array of ``[role, content]``."""
-    return sha256(_begin(prompt.head) + _turn(prompt.messages[-1]) + b"]").hexdigest()
+    return sha256(_begin(prompt.prefix) + _turn(prompt.messages[-1]) + b"]").hexdigest()
 
 
 @lru_cache(maxsize=8)
-def _begin(head: Head) -> bytes:
-    """The array as far as all prompts with one head share it."""
-    return b"[" + b"".join(_turn(message) + b", " for message in head.messages)
+def _begin(prefix: PromptPrefix) -> bytes:
+    """The array as far as all prompts with one prefix share it."""
+    return b"[" + b"".join(_turn(message) + b", " for message in prefix.messages)
 
 
 def _turn(message: Message) -> bytes:

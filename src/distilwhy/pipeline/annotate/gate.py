@@ -23,12 +23,12 @@ class Sample:
     Attributes:
         answered: How many answers there are.
         read: How many of them can be read.
-        known: How many of the readable ones have a gold label that the teacher was not told.
+        known: How many of the readable ones have a gold label that the teacher was not shown.
         right: How many of those are right.
         labels: The labels that were read, with how often.
         shown: Some of them whole.
         problem: What kept one from being read; "" where all can be.
-        told: How many rows the teacher was told the gold label of.
+        saw_gold: How many rows the teacher was shown the gold label of.
     """
 
     answered: int
@@ -38,7 +38,7 @@ class Sample:
     labels: dict[str, int]
     shown: list[Annotation]
     problem: str = ""
-    told: int = 0
+    saw_gold: int = 0
 
 
 def look_at(calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]) -> Sample:
@@ -48,7 +48,7 @@ def look_at(calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]) -> Samp
     annotations = [a for a in joined if a and a.outcome != "failed"]
     read = [a for a in annotations if a.outcome == "ok"]
     gold = {example.id: example.gold for example in rows if example.gold is not None}
-    known = [a for a in read if a.example_id in gold and not a.told]
+    known = [a for a in read if a.example_id in gold and not a.saw_gold]
     return Sample(
         answered=len(annotations),
         read=len(read),
@@ -57,7 +57,7 @@ def look_at(calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]) -> Samp
         labels=dict(Counter(a.label or "" for a in read).most_common()),
         shown=[a for a in read if a.rationale][:SHOWN],
         problem=next((a.problem for a in annotations if a.outcome != "ok"), ""),
-        told=sum(a.told for a in annotations),
+        saw_gold=sum(a.saw_gold for a in annotations),
     )
 
 

@@ -10,15 +10,16 @@ from itertools import groupby
 import numpy as np
 
 from distilwhy.config import RecordedTeacherConfig
+from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.parsing.completion import Annotation, Outcome
 from distilwhy.core.splits import SplitName
-from distilwhy.core.stats.comparisons import OutcomeCounts, tally
+from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall, iterate_rows
 from distilwhy.pipeline.annotate.spending import Spending, spending
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.ledger import open_ledger
+from distilwhy.store.ledger import read_ledger
 
 LONGEST_KIND = 120
 # Fields of a reply are named in quotes too.
@@ -118,7 +119,7 @@ def look_over(experiment: Experiment) -> Overview:
     """Read every answer that the ledger holds for these rows, one after the other."""
     counts = _Counts(experiment)
     tallies = {
-        split: tally(experiment.task.answer, map(counts.add, rows))
+        split: count_outcomes(experiment.task.answer, map(counts.add, rows))
         for split, rows in groupby(iterate_rows(experiment), key=lambda row: row.split)
     }
     is_recorded = isinstance(experiment.config.teacher, RecordedTeacherConfig)
@@ -148,7 +149,7 @@ class _Counts:
         self.explained = 0
 
     def add(self, row: AnnotatedRow) -> tuple[Example, Annotation | None]:
-        """Count a row, and give it as ``tally`` wants it."""
+        """Count a row, and give it as ``count_outcomes`` wants it."""
         self.labels.add(row)
         for answer in row.calls:
             self.answers.add(row, answer)
@@ -200,7 +201,7 @@ class _LabelCount:
         self._gold: Counter[str] = Counter()
 
     def add(self, row: AnnotatedRow) -> None:
-        if row.annotation is None or row.annotation.told:
+        if row.annotation is None or row.annotation.saw_gold:
             return
         if row.annotation.label is not None:
             self._teacher[self._name(row.example, row.annotation.label)] += 1
@@ -246,12 +247,6 @@ def _vote_share(shares: Sequence[float]) -> VoteShare | None:
 
 
 def _count_tokens(experiment: Experiment) -> tuple[int, int, int]:
-    if not experiment.folder.ledger.is_file():
-        return 0, 0, 0
-    with open_ledger(experiment.folder.ledger) as ledger:
-        billed = [tokens for tokens, certain in ledger.billed() if certain]
-    return (
-        sum(tokens.input or 0 for tokens in billed),
-        sum(tokens.cached or 0 for tokens in billed),
-        sum(tokens.output or 0 for tokens in billed),
-    )
+    with read_ledger(experiment.folder.ledger) as ledger:
+        total = sum((usage for usage, certain in ledger.billed() if certain), Usage())
+    return total.input, total.cached, total.output

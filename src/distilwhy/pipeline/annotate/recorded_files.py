@@ -28,11 +28,11 @@ def open_recorded(config: RecordedTeacherConfig, base: Path) -> RecordedTeacher:
     said = [base / name for name in config.completions]
     explained = [base / name for name in config.explanations]
     more = "set teacher.samples to use more"
-    told = config.strategy == "explain-label"
+    saw_gold = config.strategy == "explain-label"
     return RecordedTeacher(
         read_recording(said, config.samples, more),
         read_recording(explained, config.samples, more)
-        if told
+        if saw_gold
         else read_recording(explained, 1, "keep one of them"),
     )
 

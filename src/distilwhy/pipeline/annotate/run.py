@@ -136,7 +136,7 @@ def annotate(
             if isinstance(calls.teacher, LocalTeacher):
                 calls.teacher.release()
             if guard:
-                ledger.set_reservation(guard.budget.out)
+                ledger.set_reservation(guard.budget.reserved)
         return recorder.progress
 
 
@@ -151,7 +151,7 @@ def _open_engine(
 ) -> Iterator[tuple[Ask, int]]:
     """What asks some calls and has them kept, and how many do so side by side."""
     if engine == "ray":
-        if experiment.config.by_batch:
+        if experiment.config.teacher.by_batch:
             raise ConfigError(
                 f"{experiment.file}: teacher.batch hands calls over from one place; take it out, "
                 "or leave --engine ray out"
@@ -199,7 +199,7 @@ class _Annotating:
         self._ask_some = ask
         self._agree = agree
         self._batching = batching
-        self._by_batch = experiment.config.by_batch
+        self._by_batch = experiment.config.teacher.by_batch
         self._wait = wait
 
     def do(self, limit: int | None, pilot: int | None) -> None:

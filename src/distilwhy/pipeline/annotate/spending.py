@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from distilwhy.core.cost import NOTHING, Prices
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.ledger import Ledger, open_ledger
+from distilwhy.store.ledger import Ledger, read_ledger
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,11 @@ class Spending:
 
 def spending(experiment: Experiment) -> Spending | None:
     """What was spent, at the prices of the experiment file; None where it has none."""
-    prices = experiment.config.prices
+    prices = experiment.config.price_list
     if prices is None:
         return None
-    if not experiment.folder.ledger.is_file():
-        return Spending(NOTHING, NOTHING)
-    with open_ledger(experiment.folder.ledger) as ledger:
-        return add_up(ledger, Prices(**prices.model_dump()))
+    with read_ledger(experiment.folder.ledger) as ledger:
+        return add_up(ledger, prices)
 
 
 def add_up(ledger: Ledger, prices: Prices) -> Spending:

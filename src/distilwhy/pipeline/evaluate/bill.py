@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from distilwhy.config import LocalTeacherConfig, RecordedTeacherConfig
-from distilwhy.core.cost import Bill, Prices, Usage, settle
-from distilwhy.core.findings import MethodScore
+from distilwhy.core.cost import Bill, Measurements, Usage, settle
+from distilwhy.core.results import MethodScore
 from distilwhy.core.student_id import extent
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
@@ -23,29 +22,26 @@ def settle_bill(
     """
     answers, explanations = annotations.answers, annotations.explanations
     counted = (*answers.tokens, *explanations.tokens)
+    total = sum(counted, Usage())
     named = [found for found in methods if found.method == SHOWN] or methods
     shown = max(named, key=lambda found: extent(found.rows))
-    usage = Usage(
+    measured = Measurements(
         calls=answers.calls + explanations.calls,
         explanations=explanations.calls,
-        input_tokens=sum(tokens.input for tokens in counted),
-        output_tokens=sum(tokens.output for tokens in counted),
+        input_tokens=total.input,
+        output_tokens=total.output,
         counted=len(counted),
         rows=sum(annotation.outcome != "failed" for annotation in annotations.values()),
         training_seconds=shown.students[0].seconds,
         student_rows_per_second=shown.students[0].rows_per_second,
         teacher_rows_per_second=_pace(experiment, answers.seconds),
     )
-    prices = experiment.config.prices
-    paid = Prices(**prices.model_dump()) if prices else None
-    return settle(usage, paid, answers.tokens, explanations.tokens)
+    return settle(measured, experiment.config.price_list, answers.tokens, explanations.tokens)
 
 
 def _pace(experiment: Experiment, seconds: float | None) -> float | None:
     """The rows a second that a teacher answers, asked as it was: so many calls at once."""
     teacher = experiment.config.teacher
-    if not seconds or isinstance(teacher, RecordedTeacherConfig):
+    if not seconds or teacher.is_recorded:
         return None
-    # Of a batch each answer has its share of the time.
-    at_once = 1 if isinstance(teacher, LocalTeacherConfig) else teacher.concurrency
-    return at_once / seconds / teacher.samples
+    return teacher.pace.concurrency / seconds / teacher.samples

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from distilwhy.core.findings import Case
+from distilwhy.core.results import Case
 from distilwhy.core.student_id import StudentId
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.evaluate.predictions import (

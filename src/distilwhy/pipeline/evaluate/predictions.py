@@ -15,7 +15,8 @@ from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import list_cells, sift_trained
 from distilwhy.pipeline.train.workers import count_workers, open_pool
-from distilwhy.store.run import RunFolder, publish_json, read_json
+from distilwhy.store.files import publish_json, read_json
+from distilwhy.store.run_folder import RunFolder
 
 # Weights, and what a batch of questions takes beside them.
 BYTES_A_PARAMETER = 12

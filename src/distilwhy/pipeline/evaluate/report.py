@@ -5,7 +5,9 @@ from pathlib import Path
 from distilwhy.report.figures import draw_figures
 from distilwhy.report.page import render_page
 from distilwhy.report.summary import render_summary
-from distilwhy.store.run import RunFolder, publish_bytes, publish_text, read_cases, read_findings
+from distilwhy.store.files import publish_bytes, publish_text
+from distilwhy.store.results import read_cases, read_results
+from distilwhy.store.run_folder import RunFolder
 
 SUMMARY = "summary.md"
 
@@ -19,9 +21,9 @@ def write_report(folder: RunFolder) -> Path:
     Raises:
         RunError: if there are no results yet.
     """
-    findings = read_findings(folder)
-    for name, content in draw_figures(findings):
+    results = read_results(folder)
+    for name, content in draw_figures(results):
         publish_bytes(folder.report / name, content)
-    publish_text(folder.report / SUMMARY, render_summary(findings))
-    publish_text(folder.page, render_page(findings, read_cases(folder)))
+    publish_text(folder.report / SUMMARY, render_summary(results))
+    publish_text(folder.page, render_page(results, read_cases(folder)))
     return folder.page

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from distilwhy.core.findings import Findings, How, MethodScore, StudentScore
 from distilwhy.core.headline import write_headline
 from distilwhy.core.method import METHODS
+from distilwhy.core.persisted import to_plain
+from distilwhy.core.results import MethodScore, Provenance, Results, StudentScore
 from distilwhy.core.splits import SPLITS
 from distilwhy.core.stats.comparisons import compare_with_baselines, judge
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
@@ -27,7 +28,8 @@ from distilwhy.pipeline.evaluate.predictions import (
 from distilwhy.pipeline.evaluate.provenance import describe_machine, read_versions
 from distilwhy.pipeline.evaluate.report import write_report
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.run import folder_size, publish_findings, publish_jsonl
+from distilwhy.store.files import folder_size, publish_jsonl
+from distilwhy.store.results import publish_results
 from distilwhy.students.training.distributed import require_single_process
 
 
@@ -37,7 +39,7 @@ def evaluate(
     *,
     workers: int | None = 1,
     annotations: Annotations | None = None,
-) -> Findings:
+) -> Results:
     """Score every trained student of the experiment and of its study.
 
     Writes ``results.json``, ``measured.json``, ``cases.jsonl`` and the report in the run folder.
@@ -64,12 +66,12 @@ def evaluate(
             exam.cell: judge(experiment.task.answer, exam.examples, answers[exam.cell].predictions)
             for exam in exams
         }
-        findings = replace(_find(experiment, annotations, answers, correct), outdated=outdated)
+        results = replace(_find(experiment, annotations, answers, correct), outdated=outdated)
         cases = list_cases(experiment, annotations, exams, answers, correct)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))
-        publish_findings(experiment.folder, findings)
+        publish_results(experiment.folder, results)
         write_report(experiment.folder)
-    return findings
+    return results
 
 
 def _find(
@@ -77,7 +79,7 @@ def _find(
     annotations: Annotations,
     answers: Mapping[StudentId, TestPredictions],
     correct: Mapping[StudentId, Sequence[bool]],
-) -> Findings:
+) -> Results:
     methods = _score_methods(experiment, answers, correct)
     teacher = {name: found for name, found in annotations.outcomes.items() if found.rows}
     comparisons = compare_with_baselines(correct)
@@ -91,12 +93,12 @@ def _find(
     ]
     answer, test = experiment.task.answer, experiment.splits.test
     firsts = [(c.method, test, a.predictions) for c, a in pick_firsts(answers).items()]
-    return Findings(
+    return Results(
         name=_name(experiment.file),
         headline=write_headline(
-            [versus for versus in comparisons if versus.student == students[0]],
+            [one for one in comparisons if one.student == students[0]],
             first,
-            told=sum(found.told for found in teacher.values()),
+            saw_gold=sum(found.saw_gold for found in teacher.values()),
             students=students,
         ),
         teacher=teacher,
@@ -111,7 +113,7 @@ def _find(
             for method, rows, said in firsts
             if answer.kind != "choice"
         ],
-        how=_tell_how(experiment, annotations),
+        provenance=_describe_provenance(experiment, annotations),
         one_answer=sum(says_one_thing(test, a.predictions) for a in answers.values()),
     )
 
@@ -175,12 +177,12 @@ def _fit_curves(experiment: Experiment, methods: Sequence[MethodScore]) -> list[
     ]
 
 
-def _tell_how(experiment: Experiment, annotations: Annotations) -> How:
+def _describe_provenance(experiment: Experiment, annotations: Annotations) -> Provenance:
     splits = {name: experiment.splits.named(name) for name in SPLITS}
     hashes = {name: _hash([asdict(e) for e in rows]) for name, rows in splits.items() if rows}
-    said = {i: asdict(a) for i, a in sorted(annotations.items())}
+    said = {i: to_plain(a) for i, a in sorted(annotations.items())}
     machine, started = describe_machine()
-    return How(
+    return Provenance(
         started=started,
         machine=machine,
         versions=read_versions(),

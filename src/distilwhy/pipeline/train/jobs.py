@@ -11,7 +11,7 @@ from distilwhy.config import StudentConfig, TrainingConfig
 from distilwhy.core.method import (
     METHODS,
     SoftLabels,
-    Teaching,
+    TargetOptions,
     TrainingRow,
     render_source,
     render_training_rows,
@@ -23,7 +23,7 @@ from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.run import RunFolder
+from distilwhy.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from distilwhy.students.student import Student
@@ -92,7 +92,7 @@ class TrainingJobs:
         examples, reviewed = self._review(cell)
         method = METHODS[cell.method]
         soft = config.training.soft_labels
-        teaching = Teaching(
+        options = TargetOptions(
             config.training.rationale_weight,
             config.training.several_rationales,
             SoftLabels(soft.weight, soft.temperature) if soft else None,
@@ -106,7 +106,7 @@ class TrainingJobs:
             config.students[cell.student],
             self._experiment.student_model(cell.student),
             self._training(cell),
-            render_training_rows(method, examples, reviewed.annotations, teaching),
+            render_training_rows(method, examples, reviewed.annotations, options),
             self._references(cell),
             _texts(examples, self._annotations),
             counts,

@@ -24,16 +24,8 @@ from distilwhy.pipeline.train.jobs import (
     list_waves,
 )
 from distilwhy.pipeline.train.workers import count_workers, open_pool
-from distilwhy.store.run import (
-    LOG,
-    SUMMARY,
-    RunFolder,
-    publish_folder,
-    publish_json,
-    publish_jsonl,
-    read_json,
-    read_jsonl,
-)
+from distilwhy.store.files import publish_folder, publish_json, publish_jsonl, read_json, read_jsonl
+from distilwhy.store.run_folder import LOG, SUMMARY, RunFolder
 from distilwhy.students.training.distributed import is_main, wait_for_all
 from distilwhy.students.training.tracking import TrackedRun, check_trackers
 
@@ -205,7 +197,7 @@ def _check_all(experiment: Experiment, jobs: Sequence[TrainingJob]) -> "Prefligh
     most = max(jobs, key=count_written)
     try:
         network = build_student(most).network
-        if experiment.task.wording.options:
+        if experiment.task.row_format.options:
             for split in SPLITS:
                 network.check_rows(experiment.splits.named(split))
         return check_fit(network, most.rows, most.training)
@@ -217,7 +209,7 @@ def _check_all(experiment: Experiment, jobs: Sequence[TrainingJob]) -> "Prefligh
 def train_cell(folder: RunFolder, job: TrainingJob, tell: Callable[..., None]) -> None:
     """Train one student, with the best of its learning rates."""
     cell, unfinished = job.cell, folder.unfinished(job.cell)
-    with folder.lock_cell(cell) if is_main() else nullcontext():
+    with folder.lock_student(cell) if is_main() else nullcontext():
         if is_main():
             _claim(unfinished, job)
         wait_for_all()

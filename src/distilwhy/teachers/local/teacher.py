@@ -67,7 +67,7 @@ class LocalTeacher:
         return AHEAD * self._config.batch_size
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
-        return {"by": self._identity, "head": prompt.head.digest, "question": prompt.question}
+        return {"by": self._identity, "head": prompt.prefix.digest, "question": prompt.question}
 
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         return prompt.size, self._config.max_tokens

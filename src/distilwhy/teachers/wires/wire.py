@@ -47,8 +47,8 @@ def turns(config: HttpTeacherConfig, prompt: Prompt) -> list[Message]:
 def schema(prompt: Prompt) -> Body:
     """The JSON schema of a structured answer: the reasons first, so that they come first."""
     answer: Body = {"type": "string"}
-    if prompt.head.labels:
-        answer["enum"] = list(prompt.head.labels)
+    if prompt.prefix.labels:
+        answer["enum"] = list(prompt.prefix.labels)
     return {
         "type": "object",
         "properties": {"rationale": {"type": "string"}, "answer": answer},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.cost import Prices, Tokens
+from distilwhy.core.cost import Usage
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
@@ -202,7 +202,7 @@ def open_batching(
     guard: BudgetGuard | None,
 ) -> Batching | None:
     """What hands the calls of an experiment over; None where its teacher is no endpoint."""
-    config, prices = experiment.config.teacher, experiment.config.prices
+    config = experiment.config.teacher
     if not isinstance(config, HttpTeacherConfig):
         return None
     means = Means(
@@ -211,7 +211,7 @@ def open_batching(
         recorder,
         ledger,
         experiment.folder.path / ".batch.jsonl",
-        Prices(**prices.model_dump()) if prices else None,
+        experiment.config.price_list,
         guard,
     )
     return Batching(means)
@@ -221,11 +221,6 @@ def forget(ledger: Ledger) -> None:
     """Let go of all batches; what they may have cost stays counted."""
     book = BatchBook(ledger)
     for batch in book.all():
-        worst = [call.worst for call in book.calls(batch.name).values()]
-        total = Tokens(
-            sum(tokens.input for tokens in worst),
-            sum(tokens.output for tokens in worst),
-            sum(tokens.cached for tokens in worst),
-            batch=True,
-        )
+        worst = (call.worst for call in book.calls(batch.name).values())
+        total = sum(worst, Usage(batch=True))
         book.end(batch.name, [Charge("a batch that was given up", total, certain=False)])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from distilwhy.core.cost import NOTHING, Prices, Tokens
+from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
@@ -171,9 +171,9 @@ class Submission:
                 planned.append(BatchedCall(call.key, call.prompt.example_id, worst))
         return planned
 
-    def _worst(self, call: Call) -> Tokens:
+    def _worst(self, call: Call) -> Usage:
         longest = self._teacher.longest(call.prompt)
-        worst = self._prices.dearest(*longest) if self._prices else Tokens(*longest)
+        worst = self._prices.dearest(*longest) if self._prices else Usage(*longest)
         return replace(worst, batch=True)
 
     async def _send(self, planned: list[BatchedCall]) -> None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Protocol, Self
 
 from distilwhy.config import HttpTeacherConfig, TeacherConfig
-from distilwhy.core.cost import NOTHING, Tokens
+from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
@@ -169,7 +169,7 @@ class Dispatcher:
             )
         return CallResult(call, Completion("", error=trouble.what), seconds)
 
-    async def _ask(self, call: Call, worst: Tokens) -> Reply:
+    async def _ask(self, call: Call, worst: Usage) -> Reply:
         reserved = self._guard.prices.of(worst) if self._guard else NOTHING
         try:
             await self._keep_pace(worst)
@@ -188,7 +188,7 @@ class Dispatcher:
         self._count(reply, worst, reserved)
         return reply
 
-    def _count(self, reply: Reply, worst: Tokens, reserved: Decimal) -> None:
+    def _count(self, reply: Reply, worst: Usage, reserved: Decimal) -> None:
         """Settle a try, and learn from it how fast to ask."""
         said = reply.said
         if reply.rest_s:
@@ -214,7 +214,7 @@ class Dispatcher:
             self._limits.tokens.correct(_expected(worst) - counted.input - counted.output)
         self._settle(reserved, self._guard.prices.of(counted) if self._guard else NOTHING)
 
-    def _lose(self, what: str, worst: Tokens, reserved: Decimal) -> None:
+    def _lose(self, what: str, worst: Usage, reserved: Decimal) -> None:
         """Count tokens as spent that nobody can say were not."""
         self._extras.append(Charge(what, worst, certain=False))
         self._settle(reserved, reserved)
@@ -249,13 +249,13 @@ class Dispatcher:
         self._under_way -= 1
         _wake(self._waiting, self._slots.count - self._under_way)
 
-    async def _afford(self, call: Call) -> Tokens | None:
+    async def _afford(self, call: Call) -> Usage | None:
         """The worst case of a call, once it is put aside; None where it never can be."""
         if self._guard is None:
-            return Tokens(*self._teacher.longest(call.prompt)) if self._limits.tokens else Tokens()
+            return Usage(*self._teacher.longest(call.prompt)) if self._limits.tokens else Usage()
         worst, cost = self._guard.worst(self._teacher, call)
         while self._short_of is None and not self._guard.reserve(cost):
-            if not self._guard.budget.out:
+            if not self._guard.budget.reserved:
                 self._short_of = cost
                 _wake(self._poor, len(self._poor))
                 return None
@@ -264,7 +264,7 @@ class Dispatcher:
             await turn
         return None if self._short_of is not None else worst
 
-    async def _keep_pace(self, worst: Tokens) -> None:
+    async def _keep_pace(self, worst: Usage) -> None:
         """Wait until the endpoint would have it."""
         wait = 0.0
         if self._limits.requests:
@@ -299,7 +299,7 @@ def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
             most -= 1
 
 
-def _expected(worst: Tokens) -> float:
+def _expected(worst: Usage) -> float:
     """What an endpoint is likely to count against its limit before it has answered."""
     return worst.input / 4 + worst.output
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from distilwhy._version import __version__
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.cost import NOTHING, Tokens
+from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.errors import ConfigError, DistilwhyError, TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
@@ -44,7 +44,7 @@ class _Load:
     """A shard, and what is put aside for it."""
 
     shard: Shard
-    worst: Tokens
+    worst: Usage
     reserved: Decimal
 
 
@@ -114,7 +114,7 @@ class RayWorkers:
     def _cut(self) -> _Load | None:
         """As many of the next calls as make a shard and can be afforded; None if there are none."""
         calls: list[Call] = []
-        worst, reserved = Tokens(), NOTHING
+        worst, reserved = Usage(), NOTHING
         while len(calls) < self._size and (call := self._take_call()):
             if self._guard:
                 tokens, cost = self._guard.worst(self._teacher, call)
@@ -123,7 +123,7 @@ class RayWorkers:
                     if not calls and not self._sent:
                         raise self._guard.used_up(cost)
                     break
-                worst, reserved = _add(worst, tokens), reserved + cost
+                worst, reserved = worst + tokens, reserved + cost
             calls.append(call)
         if not calls:
             return None
@@ -311,12 +311,6 @@ def _places(ray: ModuleType, workers: int | None) -> list[Any]:
     ]
     count = workers or max(1, len(nodes))
     return [*nodes, *["SPREAD"] * count][:count]
-
-
-def _add(one: Tokens, other: Tokens) -> Tokens:
-    return Tokens(
-        one.input + other.input, one.output + other.output, one.cached + other.cached, one.batch
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -72,7 +72,7 @@ class Worker:
         gathered = _Gathering(shard.failed_before, teacher.patience)
         guard = None
         if shard.cap is not None and self._prices is not None:
-            guard = BudgetGuard(Budget(shard.cap), self._prices, lambda advance: None)
+            guard = BudgetGuard(Budget(shard.cap), self._prices, lambda reservation: None)
         asking = Dispatcher(teacher, iter(shard.calls), gathered, self._limits, guard)
         await self.stop()  # a driver that lost touch has given up what was asked before
         self._asking = asyncio.ensure_future(asking.run())

@@ -5,10 +5,11 @@ own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from distilwhy.core.cost import Bill
+from distilwhy.core.persisted import to_plain
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
 from distilwhy.core.stats.curve import Curve, Efficiency
 from distilwhy.core.stats.scores import Score
@@ -121,7 +122,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class How:
+class Provenance:
     """How a study was done, so that it can be done again.
 
     Attributes:
@@ -144,7 +145,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Results:
     """What a study found.
 
     Headline, bill, confusions, breakdowns and the rows to look at are about one student: the first.
@@ -175,7 +176,7 @@ class Findings:
     efficiency: Sequence[Efficiency]
     bill: Bill
     confusions: Sequence[Confusion]
-    how: How
+    provenance: Provenance
     breakdowns: Sequence[Breakdown] = ()
     outdated: int = 0
     one_answer: int = 0
@@ -202,7 +203,7 @@ class Findings:
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values, with a verdict beside each comparison."""
-        value = asdict(self)
+        value = to_plain(self)
         for plain, versus in zip(value["comparisons"], self.comparisons, strict=True):
             plain["verdict"] = versus.comparison.verdict
             plain["words"] = versus.comparison.words

@@ -9,14 +9,14 @@ from itertools import islice
 from random import Random
 from statistics import NormalDist
 
-from distilwhy.core.cost import Bill, Prices, Usage
-from distilwhy.core.findings import (
+from distilwhy.core.cost import Bill, Measurements, Prices
+from distilwhy.core.results import (
     Breakdown,
     Case,
     Confusion,
-    Findings,
-    How,
     MethodScore,
+    Provenance,
+    Results,
     StudentScore,
 )
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
@@ -85,26 +85,26 @@ def make_comparison(difference: float, error: float, family: int = 1) -> Compari
     )
 
 
-def make_findings(
+def make_results(
     methods: Sequence[str] = tuple(LAWS), sizes: Sequence[int] = SIZES, seeds: int = SEEDS
-) -> Findings:
+) -> Results:
     """The study; the last size is all train rows. With one size there are no curves."""
     rng = Random(7)
     scores = [_method_score(name, rows, seeds, rng) for rows in sizes for name in methods]
     curves = [_curve(name, scores) for name in methods] if len(sizes) > 1 else []
     whole = [replace(one, rows=None) if one.rows == sizes[-1] else one for one in scores]
-    return Findings(
+    return Results(
         name="Routing at Lanternbay's help desk",
         headline=(
-            "Against the teacher's bare labels, the reasons helped by 3.1 points (2.3 to 3.9): "
-            "step-by-step answers 90.6% of the test rows rightly, label-distill 87.4%. Against "
-            "fine-tuning on gold labels: helped by 1.4 points (0.6 to 2.2). Reasons that are "
-            "blank or another row's do not do as well."
+            "Against the teacher's bare labels, rationales helped by 3.1 points (95 % CI 2.3 to "
+            "3.9). Test accuracy: step-by-step 90.6%, label-distill 87.4%. Against fine-tuning on "
+            "gold labels: helped by 1.4 points (95 % CI 0.6 to 2.2). Blank and shuffled "
+            "rationales do worse."
         ),
         teacher={
-            "train": _tally(4000, 3921, 31, 4, 40, 4, 0.9312),
-            "validation": _tally(400, 393, 3, 0, 4, 0, 0.9275),
-            "test": _tally(TEST_ROWS, 1468, 12, 3, 15, 2, 0.9287),
+            "train": _outcome_counts(4000, 3921, 31, 4, 40, 4, 0.9312),
+            "validation": _outcome_counts(400, 393, 3, 0, 4, 0, 0.9275),
+            "test": _outcome_counts(TEST_ROWS, 1468, 12, 3, 15, 2, 0.9287),
         },
         methods=whole,
         comparisons=_comparisons(whole),
@@ -112,27 +112,27 @@ def make_findings(
         efficiency=[_efficiency(name) for name in methods[:3]] if curves else [],
         bill=make_bill(),
         confusions=[_confusion(name, rng) for name in methods],
-        how=_how(sizes, seeds),
+        provenance=_provenance(sizes, seeds),
     )
 
 
-def open_answers(findings: Findings) -> Findings:
+def open_answers(results: Results) -> Results:
     """The same study of a task whose answers are open."""
     pairs = [("84 / 2", "84 * 2", 31), ("(3 + 4) * 12", "3 + 4 * 12", 5), ("7", "8", 1)]
-    names = dict.fromkeys(found.method for found in findings.methods)
+    names = dict.fromkeys(found.method for found in results.methods)
     found = [Breakdown(name, 1350, 120, 30, pairs) for name in names]
-    return replace(findings, confusions=[], breakdowns=found)
+    return replace(results, confusions=[], breakdowns=found)
 
 
-def add_student(findings: Findings, name: str) -> Findings:
+def add_student(results: Results, name: str) -> Results:
     """The same study with one student more, that does as well as the first."""
-    first = findings.of("")
+    first = results.of("")
     return replace(
-        findings,
-        methods=[*findings.methods, *(replace(m, student=name) for m in first.methods)],
-        comparisons=[*findings.comparisons, *(replace(v, student=name) for v in first.comparisons)],
-        curves=[*findings.curves, *(replace(c, student=name) for c in first.curves)],
-        efficiency=[*findings.efficiency, *(replace(e, student=name) for e in first.efficiency)],
+        results,
+        methods=[*results.methods, *(replace(m, student=name) for m in first.methods)],
+        comparisons=[*results.comparisons, *(replace(v, student=name) for v in first.comparisons)],
+        curves=[*results.curves, *(replace(c, student=name) for c in first.curves)],
+        efficiency=[*results.efficiency, *(replace(e, student=name) for e in first.efficiency)],
     )
 
 
@@ -144,7 +144,7 @@ def make_cases(count: int, methods: Sequence[str] = tuple(LAWS)) -> Iterator[Cas
 
 def make_bill() -> Bill:
     """A bill on which everything is known."""
-    usage = Usage(
+    usage = Measurements(
         calls=5900,
         input_tokens=7_316_000,
         output_tokens=502_680,
@@ -238,7 +238,7 @@ def _efficiency(method: str) -> Efficiency:
     )
 
 
-def _tally(
+def _outcome_counts(
     rows: int, ok: int, unparsed: int, refused: int, truncated: int, failed: int, accuracy: float
 ) -> OutcomeCounts:
     return OutcomeCounts(
@@ -302,8 +302,8 @@ def _answer(rng: Random, gold: str) -> str | None:
     return gold if draw < 0.89 else None if draw > 0.995 else rng.choice(TEAMS)
 
 
-def _how(sizes: Sequence[int], seeds: int) -> How:
-    return How(
+def _provenance(sizes: Sequence[int], seeds: int) -> Provenance:
+    return Provenance(
         started="2026-11-22T19:41:07+00:00",
         machine="2 cores (x86-64), 15.6 GiB memory, no GPU, Linux 6.1",
         versions={

@@ -1,0 +1,61 @@
+"""The results of a study on disk: ``results.json``, ``measured.json`` and ``cases.jsonl``."""
+
+from collections.abc import Iterator
+
+from pydantic import TypeAdapter
+
+from distilwhy.core.results import Case, Results
+from distilwhy.errors import RunError
+from distilwhy.store.files import publish_json, read_json
+from distilwhy.store.run_folder import RunFolder
+
+# Fields of a student's score that differ between two runs of the same experiment.
+_MEASURED = ("seconds", "rows_per_second", "size")
+
+
+def publish_results(folder: RunFolder, found: Results) -> None:
+    """Write the results.
+
+    What the same rows, settings and machine reproduce goes to ``results.json``; times, sizes,
+    prices and provenance, which differ from run to run, go to ``measured.json``.
+    """
+    results = found.as_json()
+    measured = {name: results.pop(name) for name in ("name", "bill", "how")}
+    measured["students"] = [
+        [{name: student.pop(name) for name in _MEASURED} for student in method["students"]]
+        for method in results["methods"]
+    ]
+    publish_json(folder.measured, measured)
+    publish_json(folder.results, results)
+
+
+def read_results(folder: RunFolder) -> Results:
+    """Read the results.
+
+    Raises:
+        RunError: if there are none, or this version cannot read them.
+    """
+    results, measured = read_json(folder.results), read_json(folder.measured)
+    if results is None or measured is None:
+        raise RunError(f"{folder.path}: holds no results; run 'evaluate' first")
+    try:
+        for method, students in zip(results["methods"], measured.pop("students"), strict=True):
+            for student, more in zip(method["students"], students, strict=True):
+                student.update(more)
+        for counts in results["teacher"].values():
+            counts["saw_gold"] = counts.pop("told", 0)
+        measured["provenance"] = measured.pop("how")
+        return TypeAdapter(Results).validate_python({**results, **measured})
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{folder.results}: cannot be read ({str(error).splitlines()[0]}); run 'evaluate' again"
+        ) from error
+
+
+def read_cases(folder: RunFolder) -> Iterator[Case]:
+    """Yield the test rows of ``cases.jsonl``; none if there is no such file."""
+    adapter = TypeAdapter(Case)
+    if folder.cases.is_file():
+        with folder.cases.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield adapter.validate_json(line)

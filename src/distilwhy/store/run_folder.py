@@ -1,0 +1,158 @@
+"""The folder of one experiment: where its files are, and who may write to it.
+
+    experiment.yaml         the experiment with every default filled in
+    ledger.sqlite           every completion of the teacher
+    shards/ID.parquet       completions from a cluster, as its workers wrote them
+    calls.npz               an index of the calls that the rows need
+    students/NAME/          a trained student, with training.json and training.jsonl.
+                            NAME is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows,
+                            after STUDENT- if the study gives the student a name
+    logs/NAME/              TensorBoard's log of its training, if enabled
+    predictions/NAME.json   its answers to the test rows
+    predictions/NAME.explained.json  its rationales for rows on which methods differ
+    results.json            the results
+    measured.json           times, sizes, prices and provenance, which differ from run to run
+    cases.jsonl             every test row with the teacher's and the students' answers
+    report/report.html      the report, with its figures and summary beside it
+
+Everything but the ledger is written under another name and then renamed, so whatever is here is
+complete, whenever a command was killed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from distilwhy.core.student_id import StudentId
+from distilwhy.core.training_summary import TrainingRecord
+from distilwhy.errors import RunError
+from distilwhy.store.files import read_json, read_jsonl
+
+SUMMARY, LOG = "training.json", "training.jsonl"
+# The array in calls.npz that says which train rows are held out for validation.
+ASIDE = "aside"
+
+
+class RunFolder:
+    """The files of one experiment. The folder is made when it is first locked."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger.sqlite"
+
+    @property
+    def shards(self) -> Path:
+        return self.path / "shards"
+
+    @property
+    def call_index(self) -> Path:
+        return self.path / "calls.npz"
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    @property
+    def measured(self) -> Path:
+        return self.path / "measured.json"
+
+    @property
+    def cases(self) -> Path:
+        return self.path / "cases.jsonl"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def page(self) -> Path:
+        return self.report / "report.html"
+
+    def student(self, student_id: StudentId) -> Path:
+        """The folder of a trained student."""
+        return self.path / "students" / student_id.name
+
+    def unfinished(self, student_id: StudentId) -> Path:
+        """The folder of a training that is not finished, with its checkpoints."""
+        return self.path / "students" / f".{student_id.name}.unfinished"
+
+    def predictions(self, student_id: StudentId) -> Path:
+        """A student's answers to the test rows."""
+        return self.path / "predictions" / f"{student_id.name}.json"
+
+    def explanations(self, student_id: StudentId) -> Path:
+        """A student's rationales for some of the test rows."""
+        return self.path / "predictions" / f"{student_id.name}.explained.json"
+
+    def training(self, student_id: StudentId) -> TrainingRecord | None:
+        """How a student was trained; None where it is not trained.
+
+        Raises:
+            RunError: if what is kept of its training cannot be read.
+        """
+        place = self.student(student_id)
+        if (value := read_json(place / SUMMARY)) is None:
+            return None
+        try:
+            return TrainingRecord.from_json(student_id, value, read_jsonl(place / LOG))
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                f"{place}: its training cannot be read ({error!r}); delete it and train again"
+            ) from error
+
+    def trained(self, student_id: StudentId) -> TrainingRecord:
+        """How a student was trained.
+
+        Raises:
+            RunError: if it is not trained, or what is kept of its training cannot be read.
+        """
+        if (record := self.training(student_id)) is None:
+            raise RunError(f"{self.path}: {student_id.label} is not trained; run 'train' first")
+        return record
+
+    @contextmanager
+    def lock_student(self, student_id: StudentId) -> Iterator[None]:
+        """Wait until no other process trains this student.
+
+        A worker whose parent was killed ends by itself, so the wait is short.
+        """
+        place = self.path / "students" / f".{student_id.name}.lock"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place):
+            yield
+        place.unlink(missing_ok=True)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes out of this folder. A killed process releases its lock.
+
+        Raises:
+            RunError: if another process holds the lock, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"{self.path}: another distilwhy process is working in this run folder; "
+                "wait for it to end, or give this experiment another 'out'"
+            ) from None
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be created or written ({error.strerror}); "
+                "give this experiment another 'out'"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()

@@ -1,0 +1,73 @@
+"""Numbers and names in words."""
+
+import pytest
+
+from distilwhy.core.wording import (
+    counted,
+    duration,
+    file_size,
+    interval,
+    large,
+    listed,
+    memory_size,
+    money,
+    percent,
+    points,
+    probability,
+    rough_count,
+    rough_duration,
+    text_range,
+    train_rows,
+    unknown,
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (percent(0.9056), "90.6%"),
+        (interval(0.91, 0.9421), "91.0% to 94.2%"),
+        (points(-0.0123), "−1.2"),
+        (points(-0.0001), "+0.0"),
+        (points(0.05, signed=False), "5.0"),
+        (probability(0.04996, 0.05), "p = 0.04996"),
+        (probability(0.0504, 0.05), "p = 0.050"),
+        (probability(0.0004, 0.05), "p < 0.001"),
+        (counted(0, "row"), "0 rows"),
+        (counted(1, "row"), "1 row"),
+        (counted(4000, "row"), "4,000 rows"),
+        (rough_count(4123), "4,100"),
+        (train_rows(None), "all"),
+        (train_rows(None, 4000), "all 4,000"),
+        (train_rows(1000, 4000), "1,000"),
+        (large(60_506_880), "60.5 M"),
+        (large(999.6), "1.00 k"),
+        (large(999_999), "1.00 M"),
+        (large(6.4), "6.4"),
+        (large(1530), "1.53 k"),
+        (file_size(242_041_896), "242 MB"),
+        (memory_size(1.5 * 2**30), "1.5 GiB"),
+        (memory_size(90 * 2**20), "90 MiB"),
+        (duration(3.2), "3.20 s"),
+        (duration(391.4), "6 min 31 s"),
+        (duration(7300), "2 h 1 min"),
+        (rough_duration(0.2), "1 s"),
+        (rough_duration(89.4), "89 s"),
+        (rough_duration(720), "12 min"),
+        (rough_duration(9000), "2.5 h"),
+        (money(1234.5, "EUR"), "1,234.50 EUR"),
+        (money(0.999), "1.00"),
+        (money(0.5), "0.50"),
+        (money(0.000116, "EUR"), "0.00012 EUR"),
+        (money(1e-7), "0.00000010"),
+        (money(0, "EUR"), "0.00 EUR"),
+        (text_range("2 s", "2 s"), "2 s"),
+        (text_range("2 s", "5 s"), "2 s to 5 s"),
+        (listed("a"), "a"),
+        (listed("abc"), "a, b and c"),
+        (unknown("key", "modle", ["model", "stop"]), "unknown key 'modle'; did you mean 'model'?"),
+        (unknown("key", "x", ["model", "stop"]), "unknown key 'x'; it must be one of model, stop"),
+    ],
+)
+def test_values_in_words(said: str, expected: str):
+    assert said == expected
