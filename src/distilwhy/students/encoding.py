@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from distilwhy.config import StudentConfig
-from distilwhy.core.method import Target, TargetTask, TrainingRow
+from distilwhy.core.method import TargetTask
 from distilwhy.core.training_summary import Truncation
 
 TASKS: tuple[TargetTask, ...] = ("label", "rationale")
@@ -100,11 +100,6 @@ class Truncator:
 
     def _limit(self, part: str) -> int:
         return int(getattr(self.config, f"max_{part}_tokens"))
-
-
-def target_sets(row: TrainingRow) -> list[tuple[Target, ...]]:
-    """All sets of targets of a row."""
-    return [row.targets, *row.others]
 
 
 def temperatures(targets: Sequence[EncodedTarget]) -> torch.Tensor | None:

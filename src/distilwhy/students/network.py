@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from distilwhy.core.method import TargetTask, TrainingRow
+from distilwhy.core.method import Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.students.encoding import DrawnRow, EncodedRow, Truncator
+from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarget, Truncator
 from distilwhy.students.logits import TaskOutput
 from distilwhy.students.pretrained import read_fresh
 from distilwhy.students.spec import StudentSpec
@@ -93,9 +93,36 @@ class Network(torch.nn.Module, ABC):
         """The number of parameters, shared ones counted once."""
         return sum(p.numel() for p in self.parameters())
 
-    @abstractmethod
     def encode(self, row: TrainingRow, truncator: Truncator) -> EncodedRow:
         """A training row as token ids, cut to the student's limits."""
+        tasks = TASKS if self.spec.two_passes else TASKS[:1]
+        options = self.encode_options(row.options)
+        sources = tuple(self.encode_source(row.source, t, options, truncator) for t in tasks)
+        variants = tuple(
+            tuple(self.encode_target(target, row.options, truncator) for target in targets)
+            for targets in (row.targets, *row.others)
+        )
+        return EncodedRow(sources, variants, options)
+
+    def encode_options(self, options: Sequence[str]) -> tuple[list[int], ...]:
+        """A row's own options, where the network encodes them apart from the text."""
+        return ()
+
+    @abstractmethod
+    def encode_source(
+        self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
+    ) -> list[int]:
+        """An input text as token ids, cut so that its options fit behind it."""
+
+    @abstractmethod
+    def encode_target(
+        self, target: Target, options: tuple[str, ...], truncator: Truncator
+    ) -> EncodedTarget:
+        """A target as token ids, cut to the student's limits."""
+
+    def source_index(self, task: TargetTask) -> int:
+        """Which of a row's sources a task's targets belong to."""
+        return TASKS.index(task) if self.spec.two_passes else 0
 
     @abstractmethod
     def collate(self, rows: Sequence[DrawnRow]) -> Any:
@@ -105,11 +132,16 @@ class Network(torch.nn.Module, ABC):
     def forward(self, batch: Any) -> list[TaskOutput]:
         """The losses of a batch, for each task that has targets in it."""
 
-    @abstractmethod
-    def encode_sources(
+    def encode_examples(
         self, task: TargetTask, examples: Sequence[Example], truncator: Truncator
-    ) -> list[list[int]]:
-        """The input ids of each example, cut to the student's limits."""
+    ) -> list[tuple[list[int], tuple[list[int], ...]]]:
+        """Each example's text and options as token ids, cut to the student's limits."""
+        found = []
+        for example in examples:
+            with naming_row(example):
+                options = self.encode_options(example.options)
+            found.append((self.encode_source(example.text, task, options, truncator), options))
+        return found
 
     @abstractmethod
     def check_choices(self, choices: Sequence[str]) -> None:

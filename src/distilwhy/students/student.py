@@ -84,7 +84,7 @@ class Student:
     def truncation(self, examples: Sequence[Example]) -> Truncation:
         """How many of the examples, one or more, are longer than the student's input."""
         truncator = Truncator(self.spec.config)
-        self.network.encode_sources("label", examples, truncator)
+        self.network.encode_examples("label", examples, truncator)
         return truncator.counts()["input"]
 
     def save(self, folder: Path) -> None:

@@ -16,18 +16,11 @@ from tokenizers import processors
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from distilwhy.config import StudentConfig
-from distilwhy.core.method import Target, TargetTask, TrainingRow
+from distilwhy.core.method import Target, TargetTask
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
 from distilwhy.students.batch import pad, to_device
-from distilwhy.students.encoding import (
-    TASKS,
-    DrawnRow,
-    EncodedRow,
-    EncodedTarget,
-    Truncator,
-    target_sets,
-)
+from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
 from distilwhy.students.families.causal_prompt import (
     LABEL_WORDS,
     RATIONALE_WORDS,
@@ -73,14 +66,23 @@ class CausalNetwork(Network):
         _check_lengths(model, self.codec, spec.config, ())
         self.check_choices(spec.task.answer.labels)
 
-    def encode(self, row: TrainingRow, truncator: Truncator) -> EncodedRow:
-        tasks = TASKS if self.spec.two_passes else TASKS[:1]
-        return EncodedRow(
-            tuple(self._source(row.source, task, truncator) for task in tasks),
-            tuple(
-                tuple(self._target(target, truncator) for target in targets)
-                for targets in target_sets(row)
-            ),
+    def encode_source(
+        self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
+    ) -> list[int]:
+        """The prompt without the task's opening; only the text is cut, not the template."""
+        ids = prompt_ids(self.tokenizer, self.spec.source(text, task))
+        return truncator.cut("input", ids, end=self._after_text)
+
+    def encode_target(
+        self, target: Target, options: tuple[str, ...], truncator: Truncator
+    ) -> EncodedTarget:
+        return EncodedTarget(
+            target.task,
+            self._opening(target.task),
+            self.codec.encode(target, truncator, is_choice=self.spec.is_choice),
+            target.weight,
+            target.temperature,
+            self.source_index(target.task),
         )
 
     def collate(self, rows: Sequence[DrawnRow]) -> PackedBatch:
@@ -98,18 +100,13 @@ class CausalNetwork(Network):
             for targets, logits in zip(batch.targets, self._logits(batch), strict=True)
         ]
 
-    def encode_sources(
-        self, task: TargetTask, examples: Sequence[Example], truncator: Truncator
-    ) -> list[list[int]]:
-        return [self._source(example.text, task, truncator) for example in examples]
-
     def check_choices(self, choices: Sequence[str]) -> None:
         self.codec.allowed_labels(self.spec.method, choices)
         _check_lengths(self.model, self.codec, self.spec.config, choices)
 
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
-        sources = self.encode_sources(task, examples, Truncator(self.spec.config))
-        prompts = [[*source, *self._opening(task)] for source in sources]
+        encoded = self.encode_examples(task, examples, Truncator(self.spec.config))
+        prompts = [[*source, *self._opening(task)] for source, _ in encoded]
         ids = pad(prompts, int(self.tokenizer.pad_token_id), left=True).to(self.device)
         mask = pad([[1] * len(prompt) for prompt in prompts], 0, left=True).to(self.device)
         inputs = {"input_ids": ids, "attention_mask": mask}
@@ -120,21 +117,6 @@ class CausalNetwork(Network):
         plain = merge(self.model) if is_adapted(self.model) else self.model
         plain.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-
-    def _source(self, text: str, task: TargetTask, truncator: Truncator) -> list[int]:
-        """The prompt without the task's opening; only the text is cut, not the template."""
-        ids = prompt_ids(self.tokenizer, self.spec.source(text, task))
-        return truncator.cut("input", ids, end=self._after_text)
-
-    def _target(self, target: Target, truncator: Truncator) -> EncodedTarget:
-        return EncodedTarget(
-            target.task,
-            self._opening(target.task),
-            self.codec.encode(target, truncator, is_choice=self.spec.is_choice),
-            target.weight,
-            target.temperature,
-            TASKS.index(target.task) if self.spec.two_passes else 0,
-        )
 
     def _opening(self, task: TargetTask) -> list[int]:
         """The tokens that open a task; one sequence for both opens with its first part."""

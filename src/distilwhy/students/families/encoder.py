@@ -12,24 +12,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from distilwhy.core.method import Target, TargetTask, TrainingRow
+from distilwhy.core.method import Target, TargetTask
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
 from distilwhy.students.batch import pad
-from distilwhy.students.encoding import (
-    TASKS,
-    DrawnRow,
-    EncodedRow,
-    EncodedTarget,
-    Truncator,
-    target_sets,
-)
-from distilwhy.students.families.encoder_batch import (
-    EncoderBatch,
-    Source,
-    build_batch,
-    pad_sources,
-)
+from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
+from distilwhy.students.families.encoder_batch import EncoderBatch, build_batch, pad_sources
 from distilwhy.students.families.label_head import (
     OptionHead,
     classify_vectors,
@@ -39,7 +27,7 @@ from distilwhy.students.families.label_head import (
 from distilwhy.students.families.rationale_decoder import RationaleDecoder, build_decoder
 from distilwhy.students.families.target_batch import DecoderTargets
 from distilwhy.students.logits import IGNORED, TaskOutput, pooled_logits, target_losses
-from distilwhy.students.network import Generated, Network, check_positions, naming_row
+from distilwhy.students.network import Generated, Network, check_positions
 from distilwhy.students.settings import SCRATCH
 from distilwhy.students.spec import StudentSpec
 
@@ -125,15 +113,47 @@ class EncoderNetwork(Network):
         parts = [self.model, self.head, self.decoder if self.keeps_decoder else None]
         return sum(p.numel() for part in parts if part is not None for p in part.parameters())
 
-    def encode(self, row: TrainingRow, truncator: Truncator) -> EncodedRow:
-        options = self._options(row.options)
-        tasks = TASKS if self.spec.two_passes else TASKS[:1]
-        sources = [self._source(row.source, task, options, truncator) for task in tasks]
-        variants = tuple(
-            tuple(self._target(target, row.options, truncator) for target in targets)
-            for targets in target_sets(row)
+    def encode_source(
+        self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
+    ) -> list[int]:
+        ids = self.tokenizer(self.spec.source(text, task), verbose=False).input_ids
+        before = [token for option in options for token in option]
+        # The options come first only here, so that the cut falls on the text before its end.
+        return truncator.cut("input", [*before, *ids], end=1)[len(before) :]
+
+    def encode_options(self, options: Sequence[str]) -> tuple[list[int], ...]:
+        """A row's own options as ids, each with its end; none where the labels are fixed."""
+        if not self._has_options:
+            return ()
+        found = tuple([*self._ids(option), self._end] for option in options)
+        length, limit = sum(map(len, found)), self.spec.config.max_input_tokens
+        if length + 2 > limit:
+            raise StudentError(
+                f"its options are {length} tokens long, which leaves no space for its text; raise "
+                f"student.max_input_tokens, which is {limit}"
+            )
+        return found
+
+    def encode_target(
+        self, target: Target, options: tuple[str, ...], truncator: Truncator
+    ) -> EncodedTarget:
+        choice = self._choice(target.text, options) if target.task == "label" else None
+        sequence = target.after if target.before is None else target.before
+        rationale = target.text if target.task == "rationale" else sequence
+        opening, ids = [self._start], []
+        if target.after is not None:
+            opening += [*truncator.cut("label", self._ids(target.text)), self._end]
+        if rationale is not None:
+            ids = [*truncator.cut("rationale", self._ids(rationale)), self._end]
+        return EncodedTarget(
+            target.task,
+            opening,
+            ids,
+            target.weight,
+            target.temperature,
+            self.source_index(target.task),
+            choice,
         )
-        return EncodedRow(tuple(sources), variants, options)
 
     def collate(self, rows: Sequence[DrawnRow]) -> EncoderBatch:
         return build_batch(rows, int(self.tokenizer.pad_token_id))
@@ -142,13 +162,8 @@ class EncoderNetwork(Network):
         encoded = self.run_encoder(batch.source, batch.parts)
         return [self._output(targets, encoded) for targets in batch.targets]
 
-    def encode_sources(
-        self, task: TargetTask, examples: Sequence[Example], truncator: Truncator
-    ) -> list[list[int]]:
-        return [source for source, _ in self._sources(examples, truncator)]
-
     def check_choices(self, choices: Sequence[str]) -> None:
-        self._options(choices)
+        self.encode_options(choices)
 
     @torch.inference_mode()
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
@@ -158,7 +173,7 @@ class EncoderNetwork(Network):
                 "its rationales was thrown away after training; for explanations, train a student "
                 "of the family seq2seq or causal"
             )
-        sources = self._sources(examples, Truncator(self.spec.config))
+        sources = self.encode_examples("label", examples, Truncator(self.spec.config))
         source, parts = pad_sources(sources, int(self.tokenizer.pad_token_id))
         encoded = self.run_encoder(source.to(self.device), parts.to(self.device))
         logits, rationales = encoded.logits, [""] * len(examples)
@@ -250,52 +265,6 @@ class EncoderNetwork(Network):
         logits = encoded.classify(pooled_logits(hidden, labels), sources)
         texts = [self.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in written]
         return logits, texts
-
-    def _sources(self, examples: Sequence[Example], truncator: Truncator) -> list[Source]:
-        found = []
-        for example in examples:
-            with naming_row(example):
-                options = self._options(example.options)
-            found.append((self._source(example.text, "label", options, truncator), options))
-        return found
-
-    def _source(
-        self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
-    ) -> list[int]:
-        """A text as ids, cut so that its options fit behind it."""
-        ids = self.tokenizer(self.spec.source(text, task), verbose=False).input_ids
-        before = [token for option in options for token in option]
-        # The options come first only here, so that the cut falls on the text before its end.
-        return truncator.cut("input", [*before, *ids], end=1)[len(before) :]
-
-    def _options(self, options: Sequence[str]) -> tuple[list[int], ...]:
-        """A row's own options as ids, each with its end; none where the labels are fixed."""
-        if not self._has_options:
-            return ()
-        found = tuple([*self._ids(option), self._end] for option in options)
-        length, limit = sum(map(len, found)), self.spec.config.max_input_tokens
-        if length + 2 > limit:
-            raise StudentError(
-                f"its options are {length} tokens long, which leaves no space for its text; raise "
-                f"student.max_input_tokens, which is {limit}"
-            )
-        return found
-
-    def _target(
-        self, target: Target, options: tuple[str, ...], truncator: Truncator
-    ) -> EncodedTarget:
-        choice = self._choice(target.text, options) if target.task == "label" else None
-        sequence = target.after if target.before is None else target.before
-        rationale = target.text if target.task == "rationale" else sequence
-        opening, ids = [self._start], []
-        if target.after is not None:
-            opening += [*truncator.cut("label", self._ids(target.text)), self._end]
-        if rationale is not None:
-            ids = [*truncator.cut("rationale", self._ids(rationale)), self._end]
-        source = TASKS.index(target.task) if self.spec.two_passes else 0
-        return EncodedTarget(
-            target.task, opening, ids, target.weight, target.temperature, source, choice
-        )
 
     def _choice(self, label: str, options: tuple[str, ...]) -> int:
         choices = self.spec.task.answer.choices(options)

@@ -16,17 +16,10 @@ from transformers import EncoderDecoderModel, GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
 from distilwhy.config import StudentConfig
-from distilwhy.core.method import TargetTask, TrainingRow
+from distilwhy.core.method import Target, TargetTask
 from distilwhy.core.task import Example
 from distilwhy.students.batch import pad
-from distilwhy.students.encoding import (
-    TASKS,
-    DrawnRow,
-    EncodedRow,
-    EncodedTarget,
-    Truncator,
-    target_sets,
-)
+from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
 from distilwhy.students.families.codec import TargetCodec, max_label_tokens
 from distilwhy.students.families.generate import generate
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
@@ -76,24 +69,23 @@ class Seq2SeqNetwork(Network):
         encoder, decoder = read_shape(config.encoder), read_shape(config.decoder)
         return replace(decoder, layers=encoder.layers + decoder.layers)
 
-    def encode(self, row: TrainingRow, truncator: Truncator) -> EncodedRow:
-        tasks = TASKS if self.spec.two_passes else TASKS[:1]
-        sources = [self._source(row.source, task) for task in tasks]
-        variants = tuple(
-            tuple(
-                EncodedTarget(
-                    target.task,
-                    [self.decoder_start(target.task)],
-                    self.codec.encode(target, truncator, is_choice=self.spec.is_choice),
-                    target.weight,
-                    target.temperature,
-                    tasks.index(target.task) if self.spec.two_passes else 0,
-                )
-                for target in targets
-            )
-            for targets in target_sets(row)
+    def encode_source(
+        self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
+    ) -> list[int]:
+        ids = self.tokenizer(self.spec.source(text, task), verbose=False).input_ids
+        return truncator.cut("input", list(ids), end=1)
+
+    def encode_target(
+        self, target: Target, options: tuple[str, ...], truncator: Truncator
+    ) -> EncodedTarget:
+        return EncodedTarget(
+            target.task,
+            [self.decoder_start(target.task)],
+            self.codec.encode(target, truncator, is_choice=self.spec.is_choice),
+            target.weight,
+            target.temperature,
+            self.source_index(target.task),
         )
-        return EncodedRow(tuple(truncator.cut("input", s, end=1) for s in sources), variants)
 
     def collate(self, rows: Sequence[DrawnRow]) -> Seq2SeqBatch:
         filler = int(self.tokenizer.pad_token_id)
@@ -121,12 +113,6 @@ class Seq2SeqNetwork(Network):
         pooled = pooled_logits(logits, targets.labels) if self.pools else None
         return targets.output(losses, pooled)
 
-    def encode_sources(
-        self, task: TargetTask, examples: Sequence[Example], truncator: Truncator
-    ) -> list[list[int]]:
-        found = [self._source(example.text, task) for example in examples]
-        return [truncator.cut("input", ids, end=1) for ids in found]
-
     def check_choices(self, choices: Sequence[str]) -> None:
         self.codec.allowed_labels(self.spec.method, choices)
         label = max_label_tokens(self.codec, self.spec.config, choices)
@@ -134,7 +120,8 @@ class Seq2SeqNetwork(Network):
             _check_lengths(self.model, self.codec, self.spec, label)
 
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
-        sources = self.encode_sources(task, examples, Truncator(self.spec.config))
+        encoded = self.encode_examples(task, examples, Truncator(self.spec.config))
+        sources = [ids for ids, _ in encoded]
         inputs = {
             "input_ids": pad(sources, int(self.tokenizer.pad_token_id)).to(self.device),
             "attention_mask": pad([[1] * len(ids) for ids in sources], 0).to(self.device),
@@ -157,9 +144,6 @@ class Seq2SeqNetwork(Network):
         if task == "label" or self.spec.two_passes or self.spec.method.place != "apart":
             return self._start
         return self.codec.rationale_marker[0]
-
-    def _source(self, text: str, task: TargetTask) -> list[int]:
-        return list(self.tokenizer(self.spec.source(text, task), verbose=False).input_ids)
 
 
 def _target_prefix(tokenizer: Any, start: int) -> list[int]:
