@@ -35,7 +35,7 @@ from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
 from distilwhy.store.shards import take_in_shards
-from distilwhy.students.training.distributed import refuse_company
+from distilwhy.students.training.distributed import require_single_process
 from distilwhy.teachers.local.teacher import LocalTeacher
 
 
@@ -107,7 +107,7 @@ def annotate(
             wanted and not installed, or for batches.
         RunError: if another process works in the run folder, or was started with this one.
     """
-    refuse_company()
+    require_single_process()
     folder = experiment.folder
     with (
         folder.lock(),
