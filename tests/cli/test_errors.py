@@ -318,11 +318,11 @@ def test_a_mistake_in_the_train_rows(write_experiment, train, message):
     ("test", "message"),
     [
         ([{**TEST[0], "id": "a3"}],
-         ": id 'a3' stands twice (in validation and in test); give each row its own id"),
+         ": id 'a3' is used twice (in validation and in test); give each row its own id"),
         ([{**TEST[0], "message": "MESSAGE  3."}],
-         ": test row 't0' also stands in validation as 'a3'; take it out of one of them"),
+         ": test row 't0' is also in validation, as 'a3'; remove it from one of them"),
         ([{**TEST[0], "message": "Message 0."}],
-         ": test row 't0' also stands in train as 'a0'; take it out of one of them"),
+         ": test row 't0' is also in train, as 'a0'; remove it from one of them"),
         ([TEST[0], {"id": "t9", "message": "m"}], ": test row 't9' has no gold label (field "
          "'kind'); a score needs one on every test row, so write it there"),
     ],

@@ -59,19 +59,19 @@ def test_the_splits_by_name():
         ),
         (
             Splits((example("1", "a"),), (example("2", "b"),), (example("1", "c"),)),
-            "test.jsonl: id '1' stands twice (in train and in test); give each row its own id",
+            "test.jsonl: id '1' is used twice (in train and in test); give each row its own id",
         ),
         (
             Splits((example("1", "a"), example("1", "b")), (example("2", "c"),), ()),
-            "train.jsonl: id '1' stands twice (in train and in train); give each row its own id",
+            "train.jsonl: id '1' is used twice (in train and in train); give each row its own id",
         ),
         (
             Splits((example("1", "A  Cat"),), (example("2", "b"),), (example("3", "a cat"),)),
-            "test.jsonl: test row '3' also stands in train as '1'; take it out of one of them",
+            "test.jsonl: test row '3' is also in train, as '1'; remove it from one of them",
         ),
         (
             Splits((example("1", "a"),), (example("2", "b"),), (example("3", "b"),)),
-            "test.jsonl: test row '3' also stands in validation as '2'; take it out of one of them",
+            "test.jsonl: test row '3' is also in validation, as '2'; remove it from one of them",
         ),
     ],
 )
