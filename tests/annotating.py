@@ -5,7 +5,7 @@ from distilwhy.pipeline.annotate.calls import Call, open_calls
 from distilwhy.pipeline.annotate.records import explanation_calls
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import TrainingJobs
-from distilwhy.store.ledger import open_ledger
+from distilwhy.store.ledger import read_ledger
 
 
 def all_calls(experiment: Experiment) -> list[Call]:
@@ -15,8 +15,7 @@ def all_calls(experiment: Experiment) -> list[Call]:
 
 def explanations(experiment: Experiment) -> list[Call]:
     """The calls that ask for explanations, as far as the answers so far call for any."""
-    experiment.folder.path.mkdir(exist_ok=True)
-    with open_ledger(experiment.folder.ledger) as ledger:
+    with read_ledger(experiment.folder.ledger) as ledger:
         return list(explanation_calls(open_calls(experiment), ledger))
 
 

@@ -1,4 +1,3 @@
-import sqlite3
 import subprocess
 import sys
 
@@ -136,30 +135,6 @@ def test_a_key_depends_on_all_that_decides_an_answer():
 
 def test_a_key_does_not_depend_on_the_order_of_names():
     assert call_key({"a": 1, "b": {"c": 2, "d": 3}}) == call_key({"b": {"d": 3, "c": 2}, "a": 1})
-
-
-def test_a_file_that_is_no_ledger(tmp_path):
-    path = tmp_path / "ledger.sqlite"
-    path.write_text("This is no database at all, but a text that someone has put here.\n" * 40)
-    with pytest.raises(RunError) as caught, open_ledger(path):
-        pass
-    assert str(caught.value) == (
-        f"{path}: cannot be read as a ledger (file is not a database); move it away"
-    )
-
-
-def test_a_database_of_something_else(tmp_path):
-    path = tmp_path / "ledger.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE completions (prompt TEXT)")
-    connection.close()
-    with pytest.raises(RunError, match="cannot be read as a ledger"), open_ledger(path):
-        pass
-
-
-def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(RunError, match="cannot be opened"), open_ledger(tmp_path / "no/l.sqlite"):
-        pass
 
 
 HOLD = """

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.estimate import Estimate
@@ -22,7 +21,7 @@ from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_students
 from distilwhy.pipeline.train.jobs import list_cells
 from distilwhy.pipeline.train.run import missing_students
-from distilwhy.store.ledger import open_ledger
+from distilwhy.store.ledger import read_ledger
 
 
 @dataclass(frozen=True)
@@ -114,11 +113,10 @@ def plan(experiment: Experiment) -> Plan:
 
 
 def _find_pending(experiment: Experiment, calls: CallBuilder) -> PendingWork:
-    ledger = experiment.folder.ledger
-    with open_ledger(ledger if ledger.is_file() else Path(":memory:")) as opened:
-        coverage = find_coverage(experiment, calls, opened)
-        answers = find_pending_answers(experiment, calls, coverage, opened)
-        return answers + find_pending_explanations(calls, opened)
+    with read_ledger(experiment.folder.ledger) as ledger:
+        coverage = find_coverage(experiment, calls, ledger)
+        answers = find_pending_answers(experiment, calls, coverage, ledger)
+        return answers + find_pending_explanations(calls, ledger)
 
 
 def _warnings(experiment: Experiment, calls: CallBuilder) -> list[str]:

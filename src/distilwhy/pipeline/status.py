@@ -10,7 +10,7 @@ from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import list_cells, sift_trained
 from distilwhy.store.batches import BatchBook, UnderWay
 from distilwhy.store.files import read_json
-from distilwhy.store.ledger import open_ledger
+from distilwhy.store.ledger import read_ledger
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,7 @@ def status(experiment: Experiment) -> Status:
 
 
 def _under_way(experiment: Experiment) -> UnderWay:
-    if not experiment.folder.ledger.is_file():
-        return UnderWay()
-    with open_ledger(experiment.folder.ledger) as ledger:
+    with read_ledger(experiment.folder.ledger) as ledger:
         return BatchBook(ledger).under_way()
 
 

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,60 +23,13 @@ import numpy as np
 from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
+from distilwhy.store.migrations import MIGRATIONS, migrate, read_version, update_ledger
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS completions (
-    number INTEGER PRIMARY KEY,
-    key BLOB NOT NULL UNIQUE,
-    example TEXT NOT NULL,
-    text TEXT NOT NULL,
-    finish_reason TEXT NOT NULL,
-    input_tokens INTEGER,
-    output_tokens INTEGER,
-    error TEXT,
-    cached_tokens INTEGER NOT NULL,
-    thinking TEXT NOT NULL,
-    model TEXT NOT NULL,
-    batch INTEGER NOT NULL,
-    seconds REAL,
-    answered_at TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS examples ON completions (example);
-CREATE INDEX IF NOT EXISTS failures ON completions (key) WHERE error IS NOT NULL;
-CREATE TABLE IF NOT EXISTS extras (
-    number INTEGER PRIMARY KEY,
-    what TEXT NOT NULL,
-    certain INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL,
-    batch INTEGER NOT NULL,
-    at TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS advances (amount TEXT NOT NULL, ended INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS batches (
-    number INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    address TEXT NOT NULL,
-    file TEXT,
-    id TEXT,
-    made_at TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS batched (
-    key BLOB PRIMARY KEY,
-    batch TEXT NOT NULL,
-    example TEXT NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS batched_in ON batched (batch);
-CREATE INDEX IF NOT EXISTS batched_examples ON batched (example);
-CREATE TABLE IF NOT EXISTS shards (id TEXT PRIMARY KEY);
-"""
 _SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
 _COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
 _CHUNK = 500
+# SQLite deletes it when the connection is closed.
+_TEMPORARY = ""
 _CANONICAL = json.JSONEncoder(sort_keys=True)
 
 T = TypeVar("T")
@@ -299,26 +252,57 @@ class Ledger:
 
 @contextmanager
 def open_ledger(path: Path) -> Iterator[Ledger]:
-    """The ledger at ``path``, made if need be.
+    """The ledger at ``path``, for reading and writing.
+
+    It is created if there is none. An older one is brought up to date, after a copy is made of it.
 
     Raises:
-        RunError: if the file is no ledger.
+        RunError: if the file holds something else, is broken, or was written by a newer distilwhy.
     """
-    try:
-        connection = sqlite3.connect(path, check_same_thread=False)
-    except sqlite3.Error as error:
-        raise RunError(f"{path}: cannot be opened ({error}); check the folder") from error
-    try:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.executescript(_SCHEMA)
-            connection.execute(f"SELECT {_COLUMNS} FROM completions LIMIT 0")
-        except sqlite3.DatabaseError as error:
-            raise RunError(f"{path}: cannot be read as a ledger ({error}); move it away") from error
+    with _connect(path) as connection:
+        update_ledger(connection, path)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
         yield Ledger(connection)
-    finally:
-        connection.close()
+
+
+@contextmanager
+def read_ledger(path: Path) -> Iterator[Ledger]:
+    """The ledger at ``path``, for reading alone; an empty one if there is no file.
+
+    The file is not changed: an older one is brought up to date in a temporary copy.
+
+    Raises:
+        RunError: if the file holds something else, is broken, or was written by a newer distilwhy.
+    """
+    with _connect(path if path.is_file() else _TEMPORARY) as connection:
+        connection.execute("PRAGMA query_only=ON")
+        version = read_version(connection, path)
+        if version == len(MIGRATIONS):
+            yield Ledger(connection)
+            return
+        with _connect(_TEMPORARY) as copy:
+            connection.backup(copy)
+            migrate(copy, version)
+            copy.execute("PRAGMA query_only=ON")
+            yield Ledger(copy)
+
+
+@contextmanager
+def _connect(path: Path | str) -> Iterator[sqlite3.Connection]:
+    """A connection whose errors about the file itself are raised as RunError."""
+    try:
+        with closing(sqlite3.connect(path, check_same_thread=False)) as connection:
+            yield connection
+    except sqlite3.OperationalError as error:
+        raise RunError(
+            f"{path or 'a temporary ledger'}: cannot be opened, read or written ({error}); "
+            "check the disk and the folder"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise
+        raise RunError(f"{path}: cannot be read as a ledger ({error}); move it away") from error
 
 
 def put_charges(connection: sqlite3.Connection, extras: Iterable[Charge]) -> None:

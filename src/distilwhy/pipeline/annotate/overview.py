@@ -19,7 +19,7 @@ from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall, iterate_rows
 from distilwhy.pipeline.annotate.spending import Spending, spending
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.ledger import open_ledger
+from distilwhy.store.ledger import read_ledger
 
 LONGEST_KIND = 120
 # Fields of a reply are named in quotes too.
@@ -247,8 +247,6 @@ def _vote_share(shares: Sequence[float]) -> VoteShare | None:
 
 
 def _count_tokens(experiment: Experiment) -> tuple[int, int, int]:
-    if not experiment.folder.ledger.is_file():
-        return 0, 0, 0
-    with open_ledger(experiment.folder.ledger) as ledger:
+    with read_ledger(experiment.folder.ledger) as ledger:
         total = sum((usage for usage, certain in ledger.billed() if certain), Usage())
     return total.input, total.cached, total.output

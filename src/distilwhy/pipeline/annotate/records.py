@@ -12,7 +12,7 @@ from distilwhy.core.splits import SplitName
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import Call, CallBuilder, open_calls
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.ledger import Entry, Ledger, open_ledger
+from distilwhy.store.ledger import Entry, Ledger, read_ledger
 
 CHUNK = 500
 
@@ -68,7 +68,7 @@ def iterate_rows(
     if not experiment.folder.ledger.is_file():
         yield from (AnnotatedRow(name, example) for name, example in rows)
         return
-    with open_ledger(experiment.folder.ledger) as ledger:
+    with read_ledger(experiment.folder.ledger) as ledger:
         while chunk := list(islice(rows, CHUNK)):
             examples = [example for _, example in chunk]
             answers = read_answers(calls, ledger, examples)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from distilwhy.core.cost import NOTHING, Prices
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.ledger import Ledger, open_ledger
+from distilwhy.store.ledger import Ledger, read_ledger
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,7 @@ def spending(experiment: Experiment) -> Spending | None:
     prices = experiment.config.price_list
     if prices is None:
         return None
-    if not experiment.folder.ledger.is_file():
-        return Spending(NOTHING, NOTHING)
-    with open_ledger(experiment.folder.ledger) as ledger:
+    with read_ledger(experiment.folder.ledger) as ledger:
         return add_up(ledger, prices)
 
 
