@@ -114,13 +114,13 @@ def find_mentions(line: str, choices: tuple[str, ...], *, lettered: bool) -> lis
     taken = {at for hit in hits for at in range(hit.start, hit.end)}
     hits += [hit for hit in _find_letters(line, choices, lettered) if hit.start not in taken]
     mentions: list[Mention] = []
-    hits.sort(key=lambda hit: hit.start)
+    hits.sort(key=lambda hit: hit.start, reverse=True)
     while hits:
-        hit = hits.pop(0)
+        hit = hits.pop()
         end, found = hit.end, hit.choices
-        if hit.is_letter and hits and not hits[0].is_letter and _labels(line, hit, hits[0]):
-            named, written = found, hits[0].choices
-            found, end = named & written, hits.pop(0).end
+        if hit.is_letter and hits and not hits[-1].is_letter and _labels(line, hit, hits[-1]):
+            named, written = found, hits[-1].choices
+            found, end = named & written, hits.pop().end
             if not found:
                 raise Unreadable(f"the letter says {_one(named)!r}, the text {_one(written)!r}")
         if len(found) > 1:
@@ -161,15 +161,15 @@ def _find_texts(line: str, choices: tuple[str, ...]) -> list[_Hit]:
             end = at + len(bare)
             if all(free[at:end]) and _stands_alone(low, at, end):
                 free[at:end] = [False] * len(bare)
-                hits.append(_Hit(_written(line[:end], by_text[bare]), at, end, False))
+                hits.append(_Hit(_written(line, end, by_text[bare]), at, end, False))
             at = low.find(bare, end)
     return hits
 
 
-def _written(line: str, alike: set[str]) -> frozenset[str]:
-    """Those of some choices, alike but for capitals and articles, that a line ends with to the
-    letter, ``the park`` before ``park``; all of them where it ends with none."""
-    exact = [choice for choice in alike if line.endswith(_flat(choice).strip(_ENDS))]
+def _written(line: str, end: int, alike: set[str]) -> frozenset[str]:
+    """Those of some choices, alike but for capitals and articles, that a line up to ``end`` ends
+    with to the letter, ``the park`` before ``park``; all of them where it ends with none."""
+    exact = [choice for choice in alike if line.endswith(_flat(choice).strip(_ENDS), 0, end)]
     return frozenset([max(exact, key=len)] if exact else alike)
 
 

@@ -4,7 +4,8 @@ import re
 
 _TAG = re.compile(r"<(/?)think(?:ing)?>", re.I)
 _MARKUP = (
-    (re.compile(r"^\s*```\w*\s*$", re.M), ""),
+    # Blanks before anything but a fence are consumed and put back, so that each is scanned once.
+    (re.compile(r"^\s*+```\w*\s*$|^(\s++)", re.M), r"\1"),
     (re.compile(r"</?(?:b|strong|i|em|u)>", re.I), ""),
     (re.compile(r"~~[^~\n]{1,300}~~"), ""),
     (re.compile(r"(?<![\w)])(\*\*|__)(?=\S)(.{1,500}?)(?<=\S)\1(?!\d)"), r"\2"),

@@ -8,6 +8,7 @@ it. What is accepted is accepted again as ``render_equation`` writes it.
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 
 MAX_LENGTH = 300
 MAX_DEPTH = 30
@@ -54,7 +55,7 @@ def parse_equation(text: str) -> Equation:
     rest = text[ends[-1] if ends else 0 :].strip()
     if rest or not tokens:
         raise EquationError(f"{(rest or text)[:40]!r} is no equation")
-    return _parse(tokens)
+    return _parse(_Parser(tokens))
 
 
 def parse_leading_equation(text: str) -> tuple[Equation, str]:
@@ -64,13 +65,18 @@ def parse_leading_equation(text: str) -> tuple[Equation, str]:
         EquationError: if ``text`` starts with no equation.
     """
     tokens, ends = _tokens(text)
-    problem = EquationError(f"{text[:40]!r} is no equation")
-    for count in range(len(tokens), 0, -1):
-        if tokens[count - 1] not in {"+", "-", "*", "/", "("}:
-            try:
-                return _parse(tokens[:count]), text[ends[count - 1] :]
-            except EquationError as error:
-                problem = error
+    problem, reach = EquationError(f"{text[:40]!r} is no equation"), len(tokens)
+    depths = list(accumulate((token == "(") - (token == ")") for token in tokens))
+    counts = [n for n, token in enumerate(tokens, 1) if token not in {"+", "-", "*", "/", "("}]
+    for count in reversed(counts):
+        # Open brackets are never an equation; the shortest start is still parsed for its error.
+        if count > reach or (depths[count - 1] != 0 and count > counts[0]):
+            continue
+        parser = _Parser(tokens[:count])
+        try:
+            return _parse(parser), text[ends[count - 1] :]
+        except EquationError as error:
+            problem, reach = error, parser.at  # a longer start fails at the same token
     raise problem
 
 
@@ -122,8 +128,8 @@ def _tokens(text: str) -> tuple[list[str], list[int]]:
     return tokens, ends
 
 
-def _parse(tokens: list[str]) -> Equation:
-    equation = _Parser(tokens).whole()
+def _parse(parser: "_Parser") -> Equation:
+    equation = parser.whole()
     if len(render_equation(equation).replace(" ", "")) > MAX_LENGTH:
         raise EquationError(f"it is longer than {MAX_LENGTH} characters")
     return equation

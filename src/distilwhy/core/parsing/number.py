@@ -22,7 +22,7 @@ _BECAUSE = re.compile(r"\b(?:because|since|as|given)\b", re.I)
 _SENTENCE = re.compile(r"\D*\d.*?(?:[.!?](?=\s|$)(?!\s*=)|;|$)")
 _START = re.compile(rf"(?<![\w.,])(?:^\s*[-−–]\s?|[-−–])?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
 _RANGE = re.compile(r"\d\s*[–—]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]", re.I)
-_SEVERAL = re.compile(r"\d[^=]*(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
+_SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
 _WORDS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|half|third|quarter|twice|double"
 )
@@ -35,7 +35,7 @@ _HEDGE = re.compile(
 _ORNAMENT = r"(?:q?quad|underline|color|therefore|implies|[rR]ightarrow|degree|checkmark|l?dots)\b"
 # What stands before a number and makes it another: √5, |-5|, log 5, f(5), the square of 5.
 _FUNCTION = re.compile(
-    rf"(?:[√∛∜±∓≠|^]|[\w)]\s*[*/+]|\\(?!{_ORNAMENT})[a-z]+[\w^{{}}]*|\b[a-z](?=\()"
+    rf"(?:[√∛∜±∓≠|^]|[\w)]\s*[*/+]|\\(?!{_ORNAMENT})[a-z][\w^{{}}]*+|\b[a-z](?=\()"
     r"|\b(?:square|cube|root|reciprocal|inverse|opposite|absolute\s+value)\s+of"
     r"|\b(?:hundred|thousand|[mbtr]+illion|dozen)(?:\s+and)?"
     r"|\b(?:log|ln|lg|exp|sqrt|abs|sin|cos|tan)(?:[\d_^]\w*)?)[\s({\[]*$",

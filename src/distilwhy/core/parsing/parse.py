@@ -26,9 +26,12 @@ from distilwhy.core.task import Example, Task
 _LONGEST_LABEL = 200
 _LONGEST_QUESTION = 5000
 
+# A reply may be anything, such as thousands of blank lines, and each pattern has to take linear
+# time on it: none may scan a run of characters again from each position in the run.
 _NEXT_QUESTION = re.compile(
-    r"\n\s*(?:#+\s*)?(?:Q|Question|Input|Problem|Example|Exercise|Instruction|Human|User)"
-    r"\s*\d*\s*[:.)]",
+    r"\n\s*+(?:(?P<asks>(?:#+\s*)?"
+    r"(?:Q|Question|Input|Problem|Example|Exercise|Instruction|Human|User)"
+    r"\s*+\d*+\s*+[:.)])|)",  # an empty match still consumes the blank lines
     re.I,
 )
 _WORD = re.compile(r"\w+")
@@ -39,7 +42,7 @@ _CUE = re.compile(
     r"(?:\s+(?:to|for)\s+(?:this|the|that)\s+(?:\w+\s+)?(?:question|problem))?"
     r"\s*(?:is\b\s*:?|(?P<must>(?:must|should|would|will|has to) be\b)|[:=])"
     rf"|(?<![\w-])(?:(?:the|my|our)\s+)?{_QUALITY}(?:option|choice)\s*(?:is\b\s*:?|:)"
-    r"|^[#\s]*(?:final\s+|correct\s+)?answer[\s#]*$"
+    r"|^(?:#|[^\S\n])*(?:final\s+|correct\s+)?answer[\s#]*$"
     r"|<answer>|(?P<hashes>^\#{4}(?!\#)|(?<=\s)\#{4}(?!\#))|(?P<box>\\boxed|\\fbox)"
     r")\s*",
     re.I | re.M,
@@ -49,10 +52,11 @@ _SUPPOSED = re.compile(
     r"(?:that\s+|if\s+|whether\s+)?|\b(?:if|whether|unless|suppose|assuming)\s+(?:that\s+)?)$",
     re.I,
 )
-_ON_CONDITION = re.compile(r"\b(?:if|unless|otherwise|were|suppose|assuming)\b[^.!?\n]*$", re.I)
+_CONDITION = re.compile(r"\b(?:if|unless|otherwise|were|suppose|assuming)\b", re.I)
+_SENTENCE_END = re.compile(r"[.!?\n]")
 _TAKEN_BACK = re.compile(
-    r"(?:^|[.!?\n(—]|\s-\s)\s*(?:(?:but|oh|hmm|no),?\s+)*(?:wait\b|no, (?:(?:it|that|the)\b|[\d($])"
-    r"|(?:hmm+|oh),? no\b"
+    r"(?:^|[.!?\n(—]|\s-\s)[^\S\n]*+(?:(?:but|oh|hmm|no),?[^\S\n]+)*"
+    r"(?:wait\b|no, (?:(?:it|that|the)\b|[\d($])|(?:hmm+|oh),? no\b"
     r"|hold on|actually|correction\b|scratch that|on second thought"
     r"|let me (?:re|double|correct|fix)|i made an? (?:mistake|error)|i was wrong|(?:i|my) apolog)",
     re.I,
@@ -62,11 +66,12 @@ _NO_ANSWER = re.compile(r"\W*(?:explanation|reason(?:ing|s)?|rationale|because|n
 _OPENING = re.compile(
     r"^(?:A|assistant|rationale|reason(?:ing|s)?|explanation|thought|analysis)\s*:\s*", re.I
 )
-_CLOSING = re.compile(r"(?:(?:^|\s)[-$*#>]+|[#*`,;:]+|\$\$|\\[\[(]|[\s(<])+$")
+# Matched against the reversed text.
+_CLOSING = re.compile(r"(?:[-$*#>]++(?=\s|\Z)|(?:[#*`,;:\s<]|\$\$|[\[(]\\|\()+)*")
 _COMPLETE = re.compile(r"\n|[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
 _COMPLETE_TEXT = re.compile(r"\n")  # a text may go on after a full stop, as "Mr." does
 _SENTENCE_START = re.compile(r"(?:^|[.!?:\n])\W*$")
-_LIST_MARK = re.compile(r"^\s*\d{1,2}[.)](?=\s|$)", re.M)
+_LIST_MARK = re.compile(r"^[^\S\n]*\d{1,2}[.)](?=\s|$)", re.M)
 _REFUSAL = re.compile(
     r"^\W*(?:i['’]?m (?:so )?sorry|i am sorry|sorry[,.]|unfortunately, i|as an ai"
     r"|i (?:can(?:no|['’])t|won['’]t|will not)|i(?:['’]m| am) (?:unable|not able))",
@@ -194,7 +199,7 @@ def _read(task: Task, example: Example, body: str, *, cut_short: bool) -> tuple[
 
 def _is_supposed(before: str, cue: re.Match[str]) -> bool:
     """Whether an answer is one that the teacher does not think right, or right only in a case."""
-    if cue["must"] and _ON_CONDITION.search(before):
+    if cue["must"] and _CONDITION.search(_SENTENCE_END.split(before.removesuffix("\n"))[-1]):
         return True
     return not cue["so"] and _SUPPOSED.search(before) is not None
 
@@ -206,10 +211,12 @@ def _cut(text: str, stop: Sequence[str], own: str = "") -> str:
         own: The row's input. A reply may ask it over again before it answers.
     """
     ends = [at for mark in stop if mark and (at := text.find(mark)) > 0]
-    at = 0
+    at, known = 0, set(_WORD.findall(own.lower()))
     for question in _NEXT_QUESTION.finditer(text):
+        if question["asks"] is None:
+            continue
         asked = text[question.end() : question.end() + _LONGEST_QUESTION]
-        if not _asks_again(asked, own) or _answers(text[at : question.start()]):
+        if not _asks_again(asked, known) or _answers(text[at : question.start()]):
             ends.append(question.start())
             break
         at = question.end()
@@ -220,10 +227,10 @@ def _answers(text: str) -> bool:
     return any(not cue["must"] for cue in _CUE.finditer(text))
 
 
-def _asks_again(text: str, own: str) -> bool:
-    """Whether a first line is the row's own question: all its numbers, and nearly all its words."""
+def _asks_again(text: str, known: set[str]) -> bool:
+    """Whether a first line is a question of these words: all its numbers, nearly all its words."""
     words = _WORD.findall(text.lstrip().split("\n", 1)[0].lower())
-    foreign = set(words).difference(_WORD.findall(own.lower()))
+    foreign = set(words).difference(known)
     strange = sum(word in foreign for word in words)
     return strange < len(words) / 5 and not any(word[0].isdigit() for word in foreign)
 
@@ -299,7 +306,8 @@ def _says_only(task: Task, example: Example, text: str, label: str) -> bool:
 
 
 def _tidy(text: str) -> str:
-    return " ".join(_CLOSING.sub("", _OPENING.sub("", text.strip())).split())
+    backwards = _OPENING.sub("", text.strip())[::-1]
+    return " ".join(_CLOSING.sub("", backwards, count=1)[::-1].split())
 
 
 def _read_last_line(

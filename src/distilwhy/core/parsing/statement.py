@@ -33,7 +33,7 @@ _ADVERB = re.compile(
 )
 _FEW_WORDS = 10
 _REMARK = re.compile(
-    r",\s+(?:because|since|I (?:think|believe|guess))\b|\s+because\b(?! of\b)"
+    r",\s+(?:because|since|I (?:think|believe|guess))\b|(?<!\s)\s++because\b(?! of\b)"
     # After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
     r"|(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|This|That|These|Those|The|We|I|You|There|His|Her"
