@@ -406,9 +406,9 @@ def test_large_files_are_told_apart_without_reading_all_of_them(tmp_path: Path, 
     ("changes", "message"),
     [
         ({"teacher.budget": 3.0},
-         "teacher: kind 'local' bills nobody, so there is no budget; take it out"),
+         "teacher: kind 'local' costs nothing, so it takes no budget; remove it"),
         ({"teacher.samples": 2}, "teacher.samples: 2: at temperature 0 all samples are the same; "
-         "set teacher.temperature, to 0.7 say"),
+         "set teacher.temperature, for example to 0.7"),
         ({"teacher.concurrency": 2}, "teacher.concurrency: unknown key 'concurrency'; it must be "
          "one of "),
         ({"teacher.batch_size": 0}, "teacher.batch_size: 0: input should be greater than 0"),

@@ -503,9 +503,9 @@ def test_a_batch_elsewhere_is_not_asked_again_until_it_is_given_up(opened, serve
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"teacher.kind": "anthropic"}, "kind 'anthropic' cannot be asked in batches here"),
-        ({"teacher.replicas": ["http://b/v1"]}, "goes to base_url alone; leave out replicas"),
-        ({"teacher.max_tokens": None}, "needs teacher.max_tokens, to know what a batch may cost"),
+        ({"teacher.kind": "anthropic"}, "is not supported for kind 'anthropic'"),
+        ({"teacher.replicas": ["http://b/v1"]}, "batches use base_url alone; leave out replicas"),
+        ({"teacher.max_tokens": None}, "needs teacher.max_tokens to bound the cost of a batch"),
     ],
 )
 def test_settings_that_do_not_go_together(opened, changes, message):

@@ -165,7 +165,7 @@ def test_a_tracker_that_is_not_installed_stops_training_before_it_starts(
     ("value", "said"),
     [
         (["comet"], "training.report_to.0: 'comet': input should be 'tensorboard'"),
-        (["wandb", "wandb"], "training.report_to: 'wandb' stands twice; name each once"),
+        (["wandb", "wandb"], "training.report_to: 'wandb' is listed twice; list each once"),
     ],
 )
 def test_an_unknown_tracker_is_an_error(
