@@ -1,16 +1,16 @@
-"""How fast a teacher is asked, and what many rows take.
+"""Measures how fast ``annotate`` makes calls, and how much memory many rows take.
 
 python benchmarks/annotate.py pace [CONCURRENCY ...]
 
-A loopback server answers after 200 ms. The ideal is concurrency / latency; the bare loop posts the
-same bodies by the same client and reads the replies, and keeps nothing. Both ask in turns, three
-times each, and the medians are shown.
+A loopback server answers after 200 ms, so the ideal rate is concurrency / latency. The bare loop
+posts the same bodies with the same client, reads the replies and discards them. The two alternate,
+three times each; the medians are printed.
 
 python benchmarks/annotate.py rows [ROWS ...]
 
-A loopback server answers at once. Shown are the most memory that ``distilwhy annotate`` ever held,
-beside the same with the fewest rows; and how long it takes in a new process, from its start to its
-end, to find and ask the 100 rows whose answers were taken out of the ledger.
+A loopback server answers at once. Prints the peak memory of ``distilwhy annotate``, and its
+difference from the run with the fewest rows; then the time that a new process takes to find and
+make 100 calls whose answers were removed from the ledger.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""How long ``distilwhy --help`` takes, beside an interpreter that does nothing.
+"""Measures how long ``distilwhy --help`` takes, compared with starting Python alone.
 
 python benchmarks/help.py
 """

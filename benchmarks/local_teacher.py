@@ -1,9 +1,9 @@
-"""A teacher in this process, with and without what it keeps of the start of its prompts.
+"""Measures a local teacher with and without the cached prefix of its prompts.
 
 python benchmarks/local_teacher.py
 
-Both answer the same prompts of the shipped help-desk task, a batch each in turns; the model is a
-Llama with random weights that writes as many tokens as it may, so that both do the same work.
+Both answer the same prompts of the shipped help-desk task, alternating batch by batch. The model is
+a Llama with random weights that always writes as many tokens as allowed, so both do the same work.
 """
 
 import os

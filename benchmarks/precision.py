@@ -1,4 +1,4 @@
-"""A training step in bf16 beside one in fp32, on three shapes with random weights.
+"""Compares a training step in bf16 with one in fp32, on three shapes with random weights.
 
 python benchmarks/precision.py
 """

@@ -1,8 +1,8 @@
-"""The memory and the time of a step that a preflight foretells, beside what training really takes.
+"""Compares the predicted memory and step time of training with the measured ones.
 
 python benchmarks/preflight.py
 
-Each family in a process of its own: the most that a process ever took is all that it is told.
+Each family trains in its own process, because only the peak memory of a whole process is known.
 """
 
 import resource

@@ -1,10 +1,9 @@
-"""How the real teacher's completions are read, beside the rule that its figures are known by.
+"""Compares the parser with the stricter rule behind the published accuracies of PaLM 540B.
 
-The known accuracies of PaLM 540B on these test rows, 77.2 % of CommonsenseQA and 74.0 % of
-SVAMP, come from a stricter rule: the text before the first made-up question must state its answer
-exactly once, in one fixed form, and a choice must be repeated letter for letter. This prints the
-accuracy under both rules, every completion by outcome, and each test row that they judge
-differently, with the words that decide it.
+These are 77.2 % on the CommonsenseQA test rows and 74.0 % on SVAMP. The stricter rule: the text
+before the first invented question must state its answer exactly once, in one fixed form, and repeat
+a choice letter for letter. Prints the accuracy under both rules, the completions by outcome, and
+each test row that the rules judge differently, with the words that decide it.
 
     python benchmarks/reading.py ../shared/data
 """

@@ -1,11 +1,11 @@
-"""What a vote of several samples is worth, measured beside what the multinomial says.
+"""Compares the accuracy of a majority vote with the multinomial distribution.
 
 python benchmarks/self_consistency.py [ROWS]
 
-A loopback server stands in for a teacher that is right in 70 % of its samples, each drawn by
-itself, and else gives one of four wrong labels, each as likely as the others. It is asked by
-`annotate`, nine times about each row, and what it said is read with 1, 3, 5 and 9 samples.
-Gains are paired over the same rows.
+A loopback server stands in for a teacher that is right in 70 % of its samples, drawn independently,
+and otherwise gives one of four wrong labels with equal probability. ``annotate`` makes nine calls
+for each row, and their answers are read as 1, 3, 5 and 9 samples. Gains are paired over the same
+rows.
 """
 
 import json

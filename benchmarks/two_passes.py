@@ -1,9 +1,9 @@
-"""The accuracy of one pass over the source for both targets, beside that of the paper's two.
+"""Compares the accuracy of one encoder pass for both targets with that of the paper's two.
 
 python benchmarks/two_passes.py [FOLDER]
 
-``step-by-step`` with five seeds on the shipped task, trained either way. The students of one pass
-are those of ``distilwhy demo``, and are not trained again in a folder that has them.
+Trains ``step-by-step`` with five seeds on the shipped task, both ways. The students with one pass
+are those of ``distilwhy demo``; a folder that has them is reused.
 """
 
 import statistics

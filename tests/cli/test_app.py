@@ -1,4 +1,4 @@
-"""The command line, as a user meets it."""
+"""The command line, run as a user runs it."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from commands import call
+from distilwhy._version import __version__
 from distilwhy.cli.app import app
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import DistilwhyError
@@ -26,7 +27,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An experiment that was run to its end; its file."""
+    """The file of an experiment that has been run."""
     with ScriptedTeacher() as teacher:
         file = write_routing(
             tmp_path_factory.mktemp("cli"),
@@ -40,10 +41,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_run_again_does_nothing_and_needs_no_teacher(done: Path):
+def test_running_again_repeats_nothing_and_needs_no_teacher(done: Path):
     again = call("run", done)
     assert "84 from ledger" in again.stderr
-    assert "2 of 2 students are trained already" in again.stderr
+    assert "2 of 2 students are already trained" in again.stderr
     assert "asking" not in again.stderr
 
 
@@ -85,7 +86,7 @@ def test_plan_shows_a_whole_prompt_and_what_is_left(done: Path):
     assert json.loads(call("plan", done, "--json").stdout)["calls"] == 84
 
 
-def test_predict_one_text(done: Path):
+def test_the_prediction_for_a_text_is_a_label_and_on_demand_its_rationale(done: Path):
     student = done.parent / "run/students/step-by-step-seed0"
     shown = call("predict", student, "My router drops out.", "--explain").stdout
     label, because = shown.splitlines()[0], shown.splitlines()[1]
@@ -93,7 +94,7 @@ def test_predict_one_text(done: Path):
     assert because.startswith("because: ")
 
 
-def test_predict_a_file(done: Path, tmp_path: Path):
+def test_predictions_for_a_file_are_jsonl_in_its_order(done: Path, tmp_path: Path):
     student = done.parent / "run/students/finetune-seed0"
     call("predict", student, "--file", done.parent / "test.jsonl", "-o", tmp_path / "out.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
@@ -104,10 +105,13 @@ def test_predict_a_file(done: Path, tmp_path: Path):
     assert [json.loads(line) for line in printed.splitlines()] == lines
 
 
-def test_predict_writes_over_nobodys_rows(done: Path, tmp_path: Path):
+def test_predict_does_not_overwrite_its_input(done: Path, tmp_path: Path):
     rows = shutil.copy(done.parent / "test.jsonl", tmp_path)
     before = Path(rows).read_bytes()
-    for output, why in [(rows, "holds the rows themselves"), (tmp_path / "out.csv", "as JSONL")]:
+    for output, why in [
+        (rows, "is the input file"),
+        (tmp_path / "out.csv", "are written as .jsonl"),
+    ]:
         result = call("predict", "student", "--file", rows, "-o", output, fails=True)
         assert result.exit_code == 2
         assert why in " ".join(result.output.split())
@@ -120,26 +124,26 @@ def test_a_run_without_test_rows_trains_and_scores_nothing(tmp_path: Path):
         file = write_routing(tmp_path, rows, {"base_url": teacher.base_url}, **TINY)
         result = call("run", file)
     assert "trained" in result.stdout
-    assert "there are no test rows, so no student is scored" in result.stderr
+    assert "No student was scored, because there are no test rows" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["text", "--file", "rows.jsonl"]])
 def test_predict_wants_a_text_or_a_file(arguments: list[str]):
     result = call("predict", "student", *arguments, fails=True)
     assert result.exit_code == 2
-    assert "give one input text, or --file with rows" in result.stderr
+    assert "give either one input text or --file" in result.stderr
 
 
-def test_train_one_method_alone(done: Path):
+def test_train_can_be_limited_to_one_method(done: Path):
     assert (
-        "1 of 1 students are trained already" in call("train", done, "--method", "finetune").stderr
+        "1 of 1 students are already trained" in call("train", done, "--method", "finetune").stderr
     )
     error = call("train", done, "--method", "label-distill", fails=True).exception
     assert isinstance(error, DistilwhyError)
     assert "it has ['finetune', 'step-by-step']" in str(error)
 
 
-def test_a_changed_prompt_leaves_the_old_answers_and_asks_anew(done: Path):
+def test_another_model_makes_all_calls_again(done: Path):
     text = done.read_text().replace("scripted-teacher", "another-model")
     publish_text(done.with_name("other.yaml"), text)
     shown = call("plan", done.with_name("other.yaml")).stdout
@@ -176,6 +180,17 @@ def test_help_loads_no_torch():
         [sys.executable, "-c", script % heavy], capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_the_version_is_printed():
+    assert call("--version").stdout == f"distilwhy {__version__}\n"
+
+
+def test_every_summary_of_the_help_is_whole_and_one_sentence(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    commands = call("--help").stdout.split("Commands:\n")[1].splitlines()
+    assert len(commands) == len(get_command(app).commands)
+    assert [line for line in commands if line.endswith("...") or not line.endswith(".")] == []
 
 
 def test_the_documented_help_is_the_help():

@@ -111,8 +111,10 @@ def test_a_stop_string_ends_the_text_before_it():
 
 
 def test_a_token_limit_cuts_the_text_off():
-    assert replies.cut_to(replies.Reply("abcdefghij"), 2) == replies.Reply("abcdefgh", "length")
-    assert replies.cut_to(replies.Reply("abcdefgh"), 2) == replies.Reply("abcdefgh")
+    assert replies.cut_to(replies.ScriptedReply("abcdefghij"), 2) == replies.ScriptedReply(
+        "abcdefgh", "length"
+    )
+    assert replies.cut_to(replies.ScriptedReply("abcdefgh"), 2) == replies.ScriptedReply("abcdefgh")
 
 
 def test_chat_and_completion_give_the_same_reply(teacher):

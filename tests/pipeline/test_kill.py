@@ -27,7 +27,7 @@ ROWS = {"train": 160, "validation": 30, "test": 30}
 CONCURRENCY = 4
 SIZES = (0.5, 1.0)
 ELSEWHERE = (".lock", "ledger.sqlite", "calls.npz", "measured.json", "report/")
-STOPPED = "stopped; run the same command again to go on\n"
+STOPPED = "Stopped. Run the same command again to go on.\n"
 
 
 def write_experiment(

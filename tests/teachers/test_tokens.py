@@ -7,7 +7,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 from annotating import all_calls
-from distilwhy.cli.confirm import describe_estimate
+from distilwhy.cli.describe import describe_estimate
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix, structure_reply
 from distilwhy.errors import ConfigError, TeacherError
@@ -182,7 +182,7 @@ def test_a_plan_counts_with_the_tokenizer_that_it_is_told(opened, kind):
     assert found.input.low == found.input.high == truth(experiment)
     assert found.source == "counted by the tokenizer of tokens"
     said = describe_estimate(found, "")
-    assert f"{truth(experiment):,} tokens to read and " in said
+    assert f"{truth(experiment):,} input and " in said
     assert said.endswith("(counted by the tokenizer of tokens)")
 
 

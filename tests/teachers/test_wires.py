@@ -8,7 +8,6 @@ import yaml
 from pydantic import TypeAdapter
 from test_http_teacher import KEY, ask
 
-from commands import without_line
 from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import BudgetError, ConfigError
@@ -19,6 +18,7 @@ from distilwhy.store.ledger import call_key
 from distilwhy.teachers.http import WIRES, HttpTeacher
 from distilwhy.teachers.wires.wire import count
 from endpoint import Endpoint
+from error_of import without_line
 from wires import LABELS
 
 SHOWN = [

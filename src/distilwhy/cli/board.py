@@ -1,4 +1,4 @@
-"""How a study gets on: student and method by train rows, as students are trained."""
+"""A live table of validation accuracies, shown while several students are trained."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -13,56 +13,47 @@ from distilwhy.core.wording import counted, percent
 
 
 class Board:
-    """A table of the students that stand trained so far, and of their accuracy on validation.
-
-    Nothing is shown of one student alone.
-    """
+    """Validation accuracy by method and number of train rows, for the students trained so far."""
 
     def __init__(self) -> None:
-        self._cells: Sequence[StudentId] = ()
+        self._students: Sequence[StudentId] = ()
         self._accuracies: dict[StudentId, float] = {}
 
-    def begin(self, cells: Sequence[StudentId]) -> None:
-        """Show these students."""
-        self._cells, self._accuracies = cells, {}
+    def start(self, students: Sequence[StudentId]) -> None:
+        """Show these students, none of them trained yet."""
+        self._students, self._accuracies = students, {}
 
-    def stand(self, cell: StudentId, accuracy: float) -> None:
-        """Show that one of them stands trained."""
-        self._accuracies[cell] = accuracy
+    def add(self, student: StudentId, accuracy: float) -> None:
+        """Show the accuracy of a trained student."""
+        self._accuracies[student] = accuracy
 
     @property
     def is_shown(self) -> bool:
-        """Whether there is anything to compare."""
-        return len(self._cells) > 1
+        """Whether there are several students to compare."""
+        return len(self._students) > 1
 
     @property
-    def has_several(self) -> bool:
-        """Whether students must be told apart by name."""
-        return any(cell.student for cell in self._cells)
+    def has_names(self) -> bool:
+        """Whether the study has named students, besides that of the ``student`` section."""
+        return any(student.student for student in self._students)
 
     def __rich__(self) -> Group:
-        sizes = list(dict.fromkeys(cell.rows for cell in self._cells))
-        seeds: dict[tuple[str, str, int | None], list[StudentId]] = {}
-        for cell in self._cells:
-            seeds.setdefault((cell.student, cell.method, cell.rows), []).append(cell)
+        sizes = list(dict.fromkeys(student.rows for student in self._students))
         table = Table("method", box=box.SIMPLE_HEAD, pad_edge=False)
         for rows in sizes:
-            table.add_column(_name_size(rows), justify="right", no_wrap=True)
-        for student in dict.fromkeys(cell.student for cell in self._cells):
-            if self.has_several:
-                table.add_row(Text(student or MAIN, style="bold"))
-            for method in dict.fromkeys(cell.method for cell in self._cells):
-                means = [self._mean(seeds.get((student, method, rows), [])) for rows in sizes]
-                table.add_row(method, *means)
-        return Group("", Text("Accuracy on validation so far", style="bold"), table)
+            heading = "all rows" if rows is None else counted(rows, "row")
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name in dict.fromkeys(student.student for student in self._students):
+            if self.has_names:
+                table.add_row(Text(name or MAIN, style="bold"))
+            for method in dict.fromkeys(student.method for student in self._students):
+                table.add_row(method, *(self._mean(name, method, rows) for rows in sizes))
+        return Group("", Text("Validation accuracy so far", style="bold"), table)
 
-    def _mean(self, cells: Sequence[StudentId]) -> Text:
-        """The mean of those that stand among the seeds of one entry."""
-        found = [self._accuracies[cell] for cell in cells if cell in self._accuracies]
+    def _mean(self, name: str, method: str, rows: int | None) -> Text:
+        """The mean over the trained seeds of one table cell, and how many these are."""
+        seeds = [s for s in self._students if (s.student, s.method, s.rows) == (name, method, rows)]
+        found = [self._accuracies[seed] for seed in seeds if seed in self._accuracies]
         mean = percent(fmean(found)) if found else "–"
-        seeds = f"  {len(found)} of {counted(len(cells), 'seed')}"
-        return Text.assemble((mean, "" if found else "dim"), (seeds, "dim"))
-
-
-def _name_size(rows: int | None) -> str:
-    return "all rows" if rows is None else f"{rows:,} rows"
+        trained = f"  {len(found)} of {counted(len(seeds), 'seed')}"
+        return Text.assemble((mean, "" if found else "dim"), (trained, "dim"))

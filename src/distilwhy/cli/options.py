@@ -1,4 +1,4 @@
-"""Options that several commands share, and what may be typed for them."""
+"""Options that several commands share, and the parsing of their values."""
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -11,40 +11,50 @@ if TYPE_CHECKING:
 
 
 def parse_budget(text: str) -> Decimal:
-    """An amount of money, typed."""
+    """Parse an amount of money.
+
+    Raises:
+        BadParameter: If it is not a finite number of at least 0.
+    """
     try:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal(-1)
     if not amount >= 0 or not amount.is_finite():
-        raise typer.BadParameter(f"{text!r} is no amount of money, such as 2.50")
+        raise typer.BadParameter(f"{text!r} is not an amount of money, such as 2.50")
     return amount
 
 
 def parse_outcomes(text: str) -> "tuple[Outcome, ...]":
-    """Names of outcomes, typed with commas between them. An answer that is ``ok`` is paid for and
-    good: it is asked for again by nobody."""
+    """Parse the outcomes to retry, separated by commas; ``ok`` is not among them.
+
+    Raises:
+        BadParameter: If one is unknown.
+    """
     from distilwhy.core.parsing.completion import OUTCOMES
 
-    bad = tuple(outcome for outcome in OUTCOMES if outcome != "ok")
+    retried = tuple(outcome for outcome in OUTCOMES if outcome != "ok")
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in bad:
-            raise typer.BadParameter(f"--retry {name!r}: must be among {', '.join(bad)}")
-    return tuple(outcome for outcome in bad if outcome in names)
+        if name not in retried:
+            raise typer.BadParameter(f"--retry {name!r}: must be one of {', '.join(retried)}")
+    return tuple(outcome for outcome in retried if outcome in names)
 
 
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXP.yaml", help="The experiment file.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Students trained side by side; by default what fits.")
+    int | None,
+    typer.Option(
+        min=1, metavar="N", show_default="as many as fit", help="Students to train at once."
+    ),
 ]
-Yes = Annotated[
-    bool, typer.Option("--yes", "-y", help="Agree to the price, and to the first answers.")
-]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Budget = Annotated[
     Decimal | None,
     typer.Option(
-        parser=parse_budget, metavar="AMOUNT", help="Spend no more on the run folder, ever."
+        parser=parse_budget,
+        metavar="AMOUNT",
+        help="Spend at most this on the run folder, over all runs.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -63,7 +63,7 @@ _RIVALS = ("basket", "lamp", "vase", "kite")
 
 
 @dataclass(frozen=True)
-class Problem:
+class WordProblem:
     """A word problem, and the equation that answers it."""
 
     id: str
@@ -85,14 +85,14 @@ class _Facts:
 _Solution = tuple[str, str]
 
 
-def generate_problems(count: int, seed: int) -> list[Problem]:
+def generate_problems(count: int, seed: int) -> list[WordProblem]:
     """``count`` problems with distinct questions; a seed always gives the same ones."""
     rng = random.Random(seed)
     questions: dict[str, None] = {}
     while len(questions) < count:
         questions[rng.choice((_write_carpet, _write_share, _write_change))(rng)] = None
     return [
-        Problem(f"problem-{seed}-{number:06d}", question, solve(question)[1])
+        WordProblem(f"problem-{seed}-{number:06d}", question, solve(question)[1])
         for number, question in enumerate(questions)
     ]
 

@@ -44,7 +44,7 @@ _RUNS_ON = (
 
 
 @dataclass(frozen=True)
-class Reply:
+class ScriptedReply:
     """The text of a reply, and why it ended."""
 
     text: str
@@ -56,20 +56,20 @@ def question_sha(question: str) -> str:
     return hashlib.sha256(question.strip().encode()).hexdigest()
 
 
-def reply_to(question: str) -> Reply:
+def reply_to(question: str) -> ScriptedReply:
     """The teacher's reply to ``question``."""
     draw = _draw(question, "habit")
     if draw < REFUSED_RATE:
-        return Reply(_REFUSAL)
+        return ScriptedReply(_REFUSAL)
     if draw < REFUSED_RATE + RAMBLING_RATE:
-        return Reply(_RAMBLING)
+        return ScriptedReply(_RAMBLING)
     answer = _answer(question)
     if answer is None:
-        return Reply(_UNKNOWN)
+        return ScriptedReply(_UNKNOWN)
     rationale, label = answer
     if draw < REFUSED_RATE + RAMBLING_RATE + CUT_OFF_RATE:
-        return Reply(rationale[: len(rationale) * 2 // 3], "length")
-    return Reply(_phrase(question, rationale, label))
+        return ScriptedReply(rationale[: len(rationale) * 2 // 3], "length")
+    return ScriptedReply(_phrase(question, rationale, label))
 
 
 def first_status(question: str) -> int:
@@ -80,17 +80,17 @@ def first_status(question: str) -> int:
     return 500 if draw < BUSY_RATE + BROKEN_RATE else 200
 
 
-def stop_at(reply: Reply, stops: Sequence[str]) -> Reply:
+def stop_at(reply: ScriptedReply, stops: Sequence[str]) -> ScriptedReply:
     """The reply up to the first stop string in it."""
     found = [at for stop in stops if stop and (at := reply.text.find(stop)) >= 0]
-    return Reply(reply.text[: min(found)], "stop") if found else reply
+    return ScriptedReply(reply.text[: min(found)], "stop") if found else reply
 
 
-def cut_to(reply: Reply, max_tokens: int | None) -> Reply:
+def cut_to(reply: ScriptedReply, max_tokens: int | None) -> ScriptedReply:
     """The reply cut off after ``max_tokens``, as ``estimate_tokens`` counts them."""
     if max_tokens is None or estimate_tokens(reply.text) <= max_tokens:
         return reply
-    return Reply(reply.text[: max_tokens * 4], "length")
+    return ScriptedReply(reply.text[: max_tokens * 4], "length")
 
 
 def estimate_tokens(text: str) -> int:

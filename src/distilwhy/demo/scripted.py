@@ -20,7 +20,7 @@ from aiohttp import web
 
 from distilwhy.demo.loopback import LoopbackServer
 from distilwhy.demo.replies import (
-    Reply,
+    ScriptedReply,
     cut_to,
     estimate_tokens,
     first_status,
@@ -87,7 +87,7 @@ class CompletionsApi:
         self,
         request: web.Request,
         read: Callable[[Any], CompletionRequest],
-        render: Callable[[CompletionRequest, Reply], dict[str, Any]],
+        render: Callable[[CompletionRequest, ScriptedReply], dict[str, Any]],
     ) -> web.Response:
         """Answer one request, or fail a first attempt as a busy endpoint would."""
         try:
@@ -162,19 +162,19 @@ def read_text(body: Any) -> CompletionRequest:
     return CompletionRequest(prompt, question.strip(), _stops(body), body.get("max_tokens"))
 
 
-def render_chat(request: CompletionRequest, reply: Reply) -> dict[str, Any]:
+def render_chat(request: CompletionRequest, reply: ScriptedReply) -> dict[str, Any]:
     """The body of a chat response."""
     message = {"role": "assistant", "content": reply.text}
     return _envelope(request, reply, "chat.completion", {"message": message})
 
 
-def render_text(request: CompletionRequest, reply: Reply) -> dict[str, Any]:
+def render_text(request: CompletionRequest, reply: ScriptedReply) -> dict[str, Any]:
     """The body of a completion response; as with real ones, its text starts with a space."""
     return _envelope(request, reply, "text_completion", {"text": f" {reply.text}"})
 
 
 def _envelope(
-    request: CompletionRequest, reply: Reply, kind: str, content: dict[str, Any]
+    request: CompletionRequest, reply: ScriptedReply, kind: str, content: dict[str, Any]
 ) -> dict[str, Any]:
     read, written = estimate_tokens(request.prompt), estimate_tokens(reply.text)
     return {

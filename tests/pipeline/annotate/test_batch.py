@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from batch_server import BatchServer, End, refused, says, troubled
-from distilwhy.cli.confirm import describe_batches, describe_estimate
-from distilwhy.cli.progress import Progress as ShownProgress
+from distilwhy.cli.describe import describe_batches, describe_estimate
+from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.recorder import Progress
@@ -168,23 +168,23 @@ def test_it_need_not_be_waited_for(opened, server: BatchServer):
 
 def test_what_is_said_of_batches(opened, server: BatchServer, monkeypatch, capsys):
     monkeypatch.setattr("distilwhy.pipeline.annotate.transports.batch_submission.MOST_REQUESTS", 15)
-    monkeypatch.setattr("distilwhy.cli.progress.PLAIN_LINE_EVERY_S", 0)
-    with ShownProgress() as progress:
+    monkeypatch.setattr("distilwhy.cli.screen.PLAIN_LINE_EVERY_S", 0)
+    with ProgressDisplay() as progress:
         annotate(opened(), watch=progress.annotation)
     assert capsys.readouterr().err.splitlines() == [
         "teacher: 0/20  0 from ledger",
-        "1 batch of 15 calls is with the endpoint, to be answered within 24 h; the same command "
-        "goes on from here at any time",
+        "In progress: 1 batch of 15 calls, answered within 24 h. You may stop now and run the same "
+        "command again later.",
         "teacher: 0/20  0 from ledger, 0 of 15 in batches done",
-        "2 batches of 20 calls are with the endpoint",
+        "In progress: 2 batches of 20 calls",
         "teacher: 0/20  0 from ledger, 0 of 20 in batches done",
-        "1 batch of 5 calls is with the endpoint",
+        "In progress: 1 batch of 5 calls",
         "teacher: 0/20  0 from ledger, 0 of 5 in batches done",
         "teacher: 15/20  0 from ledger, 0 of 5 in batches done",
         "teacher: 15/20  0 from ledger",
         "teacher: 20/20  0 from ledger",
     ]
-    assert describe_batches(2, 60_000) == "2 batches of 60,000 calls are"
+    assert describe_batches(2, 60_000) == "2 batches of 60,000 calls"
 
 
 def test_new_rows_go_in_a_batch_of_their_own(opened, server: BatchServer):

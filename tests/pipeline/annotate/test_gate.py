@@ -1,12 +1,12 @@
 """Before all is paid: a price, a few answers to look at, and someone who agrees."""
 
-from contextlib import nullcontext
 from functools import partial
 
 import pytest
 
 from conftest import many
-from distilwhy.cli.confirm import ask_person, describe_offer
+from distilwhy.cli.confirm import confirm_offers, describe_offer
+from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.core.task import Example
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.coverage import spread_rows
@@ -142,20 +142,19 @@ def test_an_offer_in_words(opened, endpoint: Endpoint):
     annotate(opened())
     annotate(opened({"task.instruction": "Sort it well."}), agree=person)
     before, after = ("\n".join(describe_offer(offer, "EUR")) for offer in person.offers)
-    assert before.startswith("to be paid for again: 60 rows answered before with another prompt")
-    assert "to make: 60 calls, " in before
-    assert after.startswith("the first 16 answers: 16 can be read, 16 of 16 with gold are right\n")
-    assert "\nlabels: damage (16)\nrow a" in after
+    assert before.startswith("To pay for again: 60 rows answered before with another prompt")
+    assert "To do: 60 calls, " in before
+    assert after.startswith("First 16 answers: 16 parsed, 16 of 16 with a gold label right\n")
+    assert "\nLabels: damage (16)\nRow a" in after
     assert ": damage, because: Why.\n" in after
-    assert "44 calls, 0.088 EUR, 4,400 tokens to read and 880 to write" in after
+    assert "44 calls, 0.088 EUR, 4,400 input and 880 output tokens" in after
 
 
-def test_where_nobody_can_be_asked_a_good_sample_is_agreed_to_and_paying_anew_is_not(opened):
-    said: list[str] = []
-    agree = ask_person(said.append, nullcontext, "EUR", yes=False)
+def test_without_a_terminal_a_good_sample_is_accepted_and_paying_again_is_not(opened, capsys):
+    agree = confirm_offers(ProgressDisplay(), "EUR", yes=False)
     annotate(opened(), agree=agree)
-    assert said[0].startswith("the first 16 answers")
+    assert capsys.readouterr().err.startswith("First 16 answers")
     changed = opened({"task.instruction": "Sort it well."})
     with pytest.raises(BudgetError, match=r"would pay again for 60 rows .* give --yes to agree"):
         annotate(changed, agree=agree)
-    assert annotate(changed, agree=ask_person(said.append, nullcontext, "EUR", yes=True)).answered
+    assert annotate(changed, agree=confirm_offers(ProgressDisplay(), "EUR", yes=True)).answered

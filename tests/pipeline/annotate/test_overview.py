@@ -156,10 +156,10 @@ def test_a_person_reads_it_at_80_columns(opened):
     file = opened().file
     annotate(opened())
     shown = call("annotations", file).stdout
-    for part in ("0.018 EUR", "900 read, 180 written", "p99", "1  failed: HTTP 400: odd"):
+    for part in ("0.018 EUR", "900 input, 180 output", "p99", "1  failed: HTTP 400: odd"):
         assert part in shown
     few = call("annotations", file, "--problem", "any", "--limit", 4).stdout
-    assert "4 of 5 rows; --limit 5 shows all of them" in few
+    assert "4 of 5 rows; --limit 5 shows all" in few
     listed = call("annotations", file, "--problem", "any").stdout
     assert " ".join(listed.split()).count("Because it is so.") == 21
     assert "more characters)" in listed

@@ -101,8 +101,8 @@ def test_the_price_is_told_and_someone_agrees_before_anything_is_forgotten(
         annotate(asked, retry=find(asked, "truncated"), agree=refuse)
     [offer] = offers
     lines = list(describe_offer(offer, "EUR"))
-    assert lines[0] == "to be forgotten and asked for again: 2 truncated"
-    assert lines[1].startswith("to make: 2 calls, 0.004 EUR, 200 tokens to read and 40 to write")
+    assert lines[0] == "To retry: 2 truncated"
+    assert lines[1].startswith("To do: 2 calls, 0.0040 EUR, 200 input and 40 output tokens")
     assert read_annotations(asked) == before
     assert len(endpoint.asked) == 9
 
@@ -110,7 +110,7 @@ def test_the_price_is_told_and_someone_agrees_before_anything_is_forgotten(
 def test_a_budget_that_will_not_do_forgets_nothing(asked: Experiment, endpoint: Endpoint):
     before = read_annotations(asked)
     message = (
-        r"asking again will cost 0\.006 or more, and of the budget of 0\.017 EUR 0\.001 is left, "
+        r"asking again will cost 0\.0060 or more, and of the budget of 0\.017 EUR 0\.0010 is left, "
         "so nothing is forgotten; raise teacher.budget, or give --budget"
     )
     with pytest.raises(BudgetError, match=message):
@@ -145,10 +145,10 @@ def test_one_sample_alone_and_an_explanation_are_asked_again(opened, endpoint: E
 
 def test_from_the_command_line(asked: Experiment, endpoint: Endpoint):
     shown = call("annotations", asked.file, "--retry", "failed,unparsed", "--yes")
-    assert "to be forgotten and asked for again: 1 unparsed, 1 failed" in shown.stderr
+    assert "To retry: 1 unparsed, 1 failed" in shown.stderr
     assert sorted(endpoint.questions[9:]) == ["Message 2.", "Message 3."]
     again = call("annotations", asked.file, "--retry", "failed,unparsed", "--yes")
-    assert again.stdout == "no answer is unparsed or failed; nothing to ask again\n"
+    assert again.stdout == "nothing to retry: no answer is unparsed or failed\n"
     call("annotations", asked.file, "--retry", "truncated", "--id", "a4")
     assert endpoint.questions[11:] == ["Message 4."]
 
@@ -157,4 +157,4 @@ def test_from_the_command_line(asked: Experiment, endpoint: Endpoint):
 def test_only_bad_answers_are_asked_again(asked: Experiment, outcomes: str):
     found = call("annotations", asked.file, "--retry", outcomes, fails=True)
     assert found.exit_code == 2
-    assert "must be among unparsed, refused, truncated, failed" in " ".join(found.stderr.split())
+    assert "must be one of unparsed, refused, truncated, failed" in " ".join(found.stderr.split())

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from annotating import all_calls, explanations, training_jobs
-from commands import without_line
 from conftest import TRAIN, dump_rows
 from distilwhy.cli.app import app
 from distilwhy.cli.confirm import describe_offer
@@ -23,6 +22,7 @@ from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.run import run
 from distilwhy.pipeline.train.jobs import list_cells
 from endpoint import Endpoint, says
+from error_of import without_line
 
 # Of what was paid for by the first experiments: a key that changes pays them anew.
 KEYS = {
@@ -108,7 +108,7 @@ def test_zero_shot_explains_what_was_wrong_without_exemplars_too(opened, endpoin
 def test_the_plan_tells_the_strategy_and_a_whole_prompt(opened):
     shown = shown_plan(opened(ZERO_SHOT))
     assert HOW in shown
-    assert "\nstrategy   zero-shot: no exemplars, only the word to think step by step\n" in shown
+    assert "\nstrategy    zero-shot: no exemplars, think step by step\n" in shown
     assert "strategy" not in shown_plan(opened())
     assert "exemplars  " not in shown_plan(opened())
 
@@ -163,7 +163,7 @@ def test_without_exemplars_everyone_is_asked_to_think_step_by_step(told, endpoin
         (HOW,)
     }
     assert plan(experiment).warnings == []
-    assert "asked about the others zero-shot" in shown_plan(experiment)
+    assert "zero-shot for the others" in shown_plan(experiment)
 
 
 def test_what_a_told_teacher_says_is_no_measure_of_it(told, endpoint: Endpoint):
@@ -174,11 +174,8 @@ def test_what_a_told_teacher_says_is_no_measure_of_it(told, endpoint: Endpoint):
     assert tallies["validation"].score.accuracy == 0
     assert (tallies["test"].score.accuracy, tallies["test"].saw_gold) == (0.25, 0)
     shown = CliRunner().invoke(app, ["status", str(told().file)]).stdout
-    [line] = [line for line in shown.splitlines() if line.split()[:1] == ["train"]]
-    assert line.split() == ["train", "8", "8", "saw", "gold"]
-    assert (
-        "train: the teacher was shown the gold label of 7 rows, so they say nothing about" in shown
-    )
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert {"saw gold label 7 0 0", "accuracy saw gold 0.0% 25.0%"} <= set(lines)
 
 
 @pytest.mark.parametrize("samples", [1, 3])
@@ -234,8 +231,8 @@ def test_the_gate_counts_no_told_row_as_right(opened, endpoint: Endpoint):
     assert offer.sample is not None
     assert (offer.sample.saw_gold, offer.sample.known) == (16 - offer.sample.known, untold)
     assert (
-        f"the first 16 answers: 16 can be read, {untold} of {untold} with gold are right; "
-        f"for {offer.sample.saw_gold} the teacher saw the gold label"
+        f"First 16 answers: 16 parsed, {untold} of {untold} with a gold label right; "
+        f"the teacher saw the gold label of {offer.sample.saw_gold}"
     ) in "\n".join(describe_offer(offer, ""))
 
 
@@ -277,8 +274,7 @@ def test_the_plan_of_telling(told):
     shown = shown_plan(told())
     assert "\nQ: Message 0.\nThe right answer is damage. Why?\nA:\n" in shown
     assert (
-        "\nstrategy   explain-label: shown the gold label of 7 train rows and asked why; asked "
-        "about the others few-shot\n"
+        "\nstrategy    explain-label for 7 train rows with a gold label, few-shot for the others\n"
     ) in shown
     nothing = plan(told({"task.gold": None, "task.exemplars": [], "data.test": None}))
     assert nothing.warnings[0] == (
@@ -393,8 +389,8 @@ def test_told_rows_and_explanations_are_shown_drawn_exemplars_too(opened, endpoi
 
 def test_the_plan_tells_which_exemplars_are_shown(opened):
     shown = shown_plan(opened(drawn("nearest")))
-    assert "\nexemplars  2 of 4 for each row, the most similar, the nearest last\n" in shown
-    assert "\nexemplars  3 of 4 for each row, drawn at random\n" in shown_plan(
+    assert "\nexemplars   2 of 4 for each row, the most similar ones, the nearest last\n" in shown
+    assert "\nexemplars   3 of 4 for each row, drawn at random\n" in shown_plan(
         opened(drawn("random", 3))
     )
     assert plan(opened(drawn("random", 4))).warnings[-1] == (

@@ -75,7 +75,7 @@ def test_a_second_compare_trains_nothing_and_asks_no_one(compared: tuple[Path, R
     file, said = compared
     before = list_written(file)
     again = call("compare", file)
-    assert "8 of 8 students are trained already" in again.stderr
+    assert "8 of 8 students are already trained" in again.stderr
     assert "to train" not in again.stderr
     assert list_written(file) == before
     assert again.stdout == said.stdout
@@ -85,7 +85,7 @@ def test_run_takes_the_students_on_all_rows(compared: tuple[Path, Result]):
     file, _ = compared
     before = list_written(file)
     again = call("run", file)
-    assert "4 of 4 students are trained already" in again.stderr
+    assert "4 of 4 students are already trained" in again.stderr
     assert "30 rows" not in again.stderr
     assert "to train" not in again.stderr
     assert list_written(file) == before
@@ -171,7 +171,7 @@ NAMED = [StudentId(m, 0, rows, s) for s in ("", "bert") for rows in (HALF, ALL) 
 
 def test_compare_trains_every_cell_of_every_student(named: tuple[Path, Result]):
     file, said = named
-    assert "2 of 8 students are trained already" in said.stderr
+    assert "2 of 8 students are already trained" in said.stderr
     assert "6 to train" in said.stderr
     found = {path.name for path in (file.parent / "run/students").iterdir()}
     assert found == {cell.name for cell in NAMED}
@@ -228,12 +228,12 @@ def test_a_study_of_students_goes_on_cell_by_cell(named: tuple[Path, Result]):
     gone = "bert-finetune-n30-seed0"
     shutil.rmtree(file.parent / "run/students" / gone)
     planned = CliRunner().invoke(app, ["plan", str(file)]).stdout
-    assert "train      2 students" in planned
-    assert "compare    8 students (main, bert; train rows 0.5, 1.0): 1 to train" in planned
+    assert "train       2 students" in planned
+    assert "compare     8 students (main, bert; train rows 0.5, 1.0): 1 to train" in planned
     train_students(open_experiment(file), study=True)
     after = list_written(file)
     assert {p for p in after if after[p] != before.get(p)} == {p for p in before if gone in p}
-    assert "2 of 2 students are trained already" in call("train", file).stderr
+    assert "2 of 2 students are already trained" in call("train", file).stderr
 
 
 def test_the_status_of_students_is_told_by_name(named: tuple[Path, Result]):

@@ -1,0 +1,212 @@
+"""The commands about the teacher: ``plan``, ``annotate`` and ``annotations``."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from distilwhy.cli.context import (
+    interruptible,
+    notice_if_slow,
+    open_experiment,
+    showing_progress,
+)
+from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Yes, parse_outcomes
+
+if TYPE_CHECKING:
+    from distilwhy.core.parsing.completion import Outcome
+    from distilwhy.pipeline.annotate.listing import Filter
+    from distilwhy.pipeline.experiment import Experiment
+
+
+def plan(
+    exp: ExperimentFile,
+    pilot: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="ROWS", help="Annotate this many rows first, for a better estimate."
+        ),
+    ] = None,
+    budget: Budget = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check an experiment; show a prompt and what it will cost.
+
+    Makes no call to the teacher unless --pilot is given.
+    """
+    from distilwhy.cli.views.plan import print_plan
+    from distilwhy.pipeline.annotate.run import annotate
+    from distilwhy.pipeline.plan import plan as make_plan
+
+    experiment = open_experiment(exp)
+    if pilot:
+        with showing_progress() as progress:
+            annotate(experiment, watch=progress.annotation, budget=budget, pilot=pilot)
+    print_plan(make_plan(experiment), experiment, as_json)
+
+
+def annotate(
+    exp: ExperimentFile,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Make at most this many calls.")
+    ] = None,
+    budget: Budget = None,
+    engine: Annotated[
+        Literal["asyncio", "ray"],
+        typer.Option(help="Make the calls from this process, or from a Ray cluster."),
+    ] = "asyncio",
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", show_default="one a node", help="Ray workers.")
+    ] = None,
+    yes: Yes = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Submit batches and exit; run again for the answers.")
+    ] = False,
+    forget_batches: Annotated[
+        bool,
+        typer.Option(
+            "--forget-batches", help="Abandon batches in progress; make and pay their calls again."
+        ),
+    ] = False,
+) -> None:
+    """Annotate the rows that the teacher has not answered yet.
+
+    Every answer is saved at once. Stop with Ctrl-C and run the command again to go on.
+    """
+    if workers and engine != "ray":
+        raise typer.BadParameter("--workers needs --engine ray")
+    from distilwhy.cli.confirm import confirm_offers
+    from distilwhy.cli.views.outcomes import print_outcomes
+    from distilwhy.pipeline.annotate.annotations import read_outcomes
+    from distilwhy.pipeline.annotate.run import annotate
+
+    experiment = open_experiment(exp)
+    with showing_progress() as progress:
+        annotate(
+            experiment,
+            limit,
+            progress.annotation,
+            agree=confirm_offers(progress, experiment.config.currency, yes=yes),
+            budget=budget,
+            engine=engine,
+            workers=workers,
+            wait=not no_wait,
+            forget_batches=forget_batches,
+        )
+    print_outcomes(read_outcomes(experiment))
+
+
+def annotations(
+    exp: ExperimentFile,
+    problem: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="List rows with this outcome or with this text in their problem; 'any' lists all "
+            "problems.",
+        ),
+    ] = None,
+    disagree: Annotated[
+        bool, typer.Option("--disagree", help="List rows whose label is not the gold label.")
+    ] = False,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--id", metavar="ID", help="Show this row in full; can be repeated."),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, metavar="N", help="List at most this many rows.")
+    ] = 20,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUTCOMES",
+            help="Repeat the calls that ended with these outcomes, such as failed,truncated.",
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Write the annotations and their provenance to a .jsonl or .parquet file, or to a "
+            "dataset folder.",
+        ),
+    ] = None,
+    budget: Budget = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Inspect, retry or export the teacher's annotations.
+
+    Prints an overview, or lists rows if --problem, --disagree or --id selects them. --retry and
+    --export apply to the selected rows, or to all.
+    """
+    if retry and export:
+        raise typer.BadParameter("give --retry or --export, not both")
+    from distilwhy.pipeline.annotate.listing import Filter
+
+    outcomes = parse_outcomes(retry) if retry else ()
+    experiment, wanted = open_experiment(exp), Filter(problem, disagree, tuple(ids or ()))
+    if outcomes:
+        _retry(experiment, wanted, outcomes, budget, yes=yes)
+        return
+    with interruptible(), notice_if_slow(f"{exp}: reading the annotations; many take a while"):
+        if export:
+            _export(experiment, wanted, export)
+        else:
+            _show(experiment, wanted, limit, as_json=as_json)
+
+
+def _retry(
+    experiment: "Experiment",
+    wanted: "Filter",
+    outcomes: "tuple[Outcome, ...]",
+    budget: Decimal | None,
+    *,
+    yes: bool,
+) -> None:
+    from distilwhy.cli.confirm import confirm_offers
+    from distilwhy.cli.views.outcomes import print_outcomes
+    from distilwhy.pipeline.annotate.annotations import read_outcomes
+    from distilwhy.pipeline.annotate.calls import open_calls
+    from distilwhy.pipeline.annotate.listing import list_rows
+    from distilwhy.pipeline.annotate.retry import plan_retry
+    from distilwhy.pipeline.annotate.run import annotate
+
+    calls = open_calls(experiment)
+    retry = plan_retry(experiment, calls, list_rows(experiment, wanted, calls), outcomes)
+    if not retry.calls:
+        typer.echo(f"nothing to retry: no answer is {' or '.join(outcomes)}")
+        return
+    with showing_progress("Run 'distilwhy annotate'") as progress:
+        annotate(
+            experiment,
+            watch=progress.annotation,
+            agree=confirm_offers(progress, experiment.config.currency, yes=yes),
+            budget=budget,
+            retry=retry,
+        )
+    print_outcomes(read_outcomes(experiment))
+
+
+def _export(experiment: "Experiment", wanted: "Filter", target: Path) -> None:
+    from distilwhy.pipeline.annotate.export import export
+    from distilwhy.pipeline.annotate.listing import list_rows
+
+    count = export(experiment, list_rows(experiment, wanted), target)
+    typer.echo(f"wrote {count:,} answers to {target}")
+
+
+def _show(experiment: "Experiment", wanted: "Filter", limit: int, *, as_json: bool) -> None:
+    from distilwhy.cli.views.overview import print_overview
+    from distilwhy.cli.views.rows import print_answers, print_rows
+    from distilwhy.pipeline.annotate.export import list_answers
+    from distilwhy.pipeline.annotate.listing import list_rows
+    from distilwhy.pipeline.annotate.overview import look_over
+
+    if wanted.is_empty:
+        print_overview(look_over(experiment), experiment.config.currency, as_json)
+    elif as_json:
+        print_answers(list_answers(experiment, list_rows(experiment, wanted)))
+    else:
+        print_rows(list_rows(experiment, wanted), limit, whole=bool(wanted.ids))

@@ -1,0 +1,96 @@
+"""The commands about students: ``train``, ``evaluate``, ``run`` and ``compare``."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilwhy.cli.context import open_experiment, showing_progress
+from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Workers, Yes
+
+
+def train(
+    exp: ExperimentFile,
+    method: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Train only this method.")
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Train the students that are not trained yet.
+
+    An interrupted training resumes from its last checkpoint.
+    """
+    from distilwhy.pipeline.annotate.annotations import read_annotations
+    from distilwhy.pipeline.annotate.gate import refuse_unreadable
+    from distilwhy.pipeline.train.run import train_students
+
+    experiment = open_experiment(exp)
+    annotations = read_annotations(experiment)
+    refuse_unreadable(annotations)
+    with showing_progress() as progress:
+        train_students(
+            experiment, method, progress.training(), workers=workers, annotations=annotations
+        )
+
+
+def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = False) -> None:
+    """Score the trained students and the teacher on the test rows."""
+    from distilwhy.cli.views.results import print_results
+    from distilwhy.pipeline.evaluate.run import evaluate
+
+    experiment = open_experiment(exp)
+    with showing_progress() as progress:
+        results = evaluate(experiment, progress.evaluation, workers=workers)
+    print_results(results, experiment, as_json)
+
+
+def run(
+    exp: ExperimentFile,
+    workers: Workers = None,
+    budget: Budget = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Annotate, train and evaluate, skipping what is done."""
+    _run(exp, workers, budget, yes=yes, as_json=as_json, study=False)
+
+
+def compare(
+    exp: ExperimentFile,
+    workers: Workers = None,
+    budget: Budget = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the study: all its students and numbers of rows.
+
+    Does what 'run' does, for every combination that the experiment's 'study' section names.
+    """
+    _run(exp, workers, budget, yes=yes, as_json=as_json, study=True)
+
+
+def _run(
+    exp: Path, workers: int | None, budget: Decimal | None, *, yes: bool, as_json: bool, study: bool
+) -> None:
+    from distilwhy.cli.confirm import confirm_offers
+    from distilwhy.cli.views.results import print_results
+    from distilwhy.cli.views.status import print_status
+    from distilwhy.pipeline.run import run
+    from distilwhy.pipeline.status import status
+
+    experiment = open_experiment(exp)
+    with showing_progress() as progress:
+        results = run(
+            experiment,
+            progress.watch(),
+            workers=workers,
+            study=study,
+            agree=confirm_offers(progress, experiment.config.currency, yes=yes),
+            budget=budget,
+        )
+    if results:
+        print_results(results, experiment, as_json)
+        return
+    print_status(status(experiment), as_json)
+    typer.echo("No student was scored, because there are no test rows. Set data.test.", err=True)

@@ -1,0 +1,64 @@
+"""What commands run in: progress on the terminal, Ctrl-C, a notice when one is slow."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING
+
+import typer
+
+from distilwhy.students.training.distributed import is_main
+
+if TYPE_CHECKING:
+    from distilwhy.cli.progress import ProgressDisplay
+    from distilwhy.pipeline.experiment import Experiment
+
+SLOW_AFTER_S = 3.0
+RUN_AGAIN = "Run the same command again"
+
+
+@contextmanager
+def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
+    """Make Ctrl-C end the command with one line and exit status 130.
+
+    Args:
+        resume: How the user continues.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if is_main():
+            typer.echo(f"\nStopped. {resume} to go on.", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def showing_progress(resume: str = RUN_AGAIN) -> Iterator["ProgressDisplay"]:
+    """Show the command's progress; also makes it ``interruptible``."""
+    from distilwhy.cli.progress import ProgressDisplay
+
+    with interruptible(resume), ProgressDisplay() as progress:
+        yield progress
+
+
+@contextmanager
+def notice_if_slow(notice: str) -> Iterator[None]:
+    """Print a line to stderr if the block takes longer than ``SLOW_AFTER_S``."""
+    timer = Timer(SLOW_AFTER_S, lambda: sys.stderr.write(f"{notice}\n"))
+    timer.daemon = True
+    if is_main():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def open_experiment(file: Path) -> "Experiment":
+    """Open an experiment file, with a notice if reading its rows is slow."""
+    from distilwhy.pipeline.experiment import open_experiment
+
+    with notice_if_slow(f"{file}: reading the rows; the first time, many rows take a while"):
+        return open_experiment(file)

@@ -1,0 +1,116 @@
+"""Progress bars on a terminal; plain lines elsewhere. Both go to stderr."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from distilwhy.cli.board import Board
+from distilwhy.core.student_id import StudentId
+from distilwhy.students.training.distributed import is_main
+
+PLAIN_LINE_EVERY_S = 5.0
+
+
+class Screen:
+    """One main bar, a bar for each student in training, and the board of trained students.
+
+    Attributes:
+        board: The table under the bars; hidden while it has fewer than two students.
+        is_live: Whether bars are shown; otherwise ``move`` prints a line every few seconds.
+    """
+
+    def __init__(self) -> None:
+        self.board = Board()
+        self._console = Console(stderr=True, highlight=False)
+        self.is_live = self._console.is_terminal and is_main()
+        self._bars = Bars(
+            TextColumn("{task.description:<26}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            disable=not self.is_live,
+        )
+        self._view = Live(get_renderable=self._draw, console=self._console, refresh_per_second=4)
+        self._main: TaskID | None = None
+        self._students: dict[StudentId, TaskID] = {}
+        self._name = self._last_line = ""
+        self._last_line_at = 0.0
+
+    def __enter__(self) -> Self:
+        if self.is_live:
+            self._view.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._view.stop()
+
+    def _draw(self) -> Group:
+        return Group(self._bars, self.board) if self.board.is_shown else Group(self._bars)
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars; a terminal wraps it at words."""
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Stop drawing, so that the user can be asked something."""
+        self._view.stop()
+        try:
+            yield
+        finally:
+            if self.is_live:
+                self._view.start()
+
+    def start(self, name: str, total: int | None, done: int = 0) -> None:
+        """Replace the main bar; a ``total`` of None shows activity without a length."""
+        if self._main is not None:
+            self._bars.remove_task(self._main)
+        self._name, self._last_line_at = name, 0.0
+        self._main = self._bars.add_task(escape(name), total=total, completed=done, note="")
+
+    def move(self, done: int, total: int, note: str = "") -> None:
+        """Move the main bar."""
+        assert self._main is not None, "start() comes first"
+        self._bars.update(self._main, completed=done, total=total, note=escape(note))
+        now, line = time.monotonic(), f"{self._name}: {done}/{total}  {note}".rstrip()
+        is_due = done == total or now - self._last_line_at > PLAIN_LINE_EVERY_S
+        if not self.is_live and is_due and line != self._last_line:
+            self._last_line_at, self._last_line = now, line
+            self.say(line)
+
+    def advance(self) -> None:
+        """Move the main bar by one."""
+        if self._main is not None:
+            self._bars.advance(self._main)
+
+    def move_student(self, student: StudentId, step: int, steps: int) -> None:
+        """Move a student's own bar, which appears at its first step."""
+        if student not in self._students:
+            label = escape(student.label)
+            self._students[student] = self._bars.add_task(label, total=steps, note="")
+        self._bars.update(self._students[student], completed=step)
+
+    def note_student(self, student: StudentId, note: str) -> None:
+        """Show a note beside a student's bar."""
+        if student in self._students:
+            self._bars.update(self._students[student], note=escape(note))
+
+    def remove_student(self, student: StudentId) -> None:
+        """Remove a student's bar."""
+        if (bar := self._students.pop(student, None)) is not None:
+            self._bars.remove_task(bar)

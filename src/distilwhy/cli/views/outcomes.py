@@ -1,0 +1,60 @@
+"""The annotations of each split by outcome."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from distilwhy.cli.console import open_console
+from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.stats.comparisons import OutcomeCounts
+from distilwhy.core.wording import count, interval, percent
+
+
+def print_outcomes(counts: Mapping[str, OutcomeCounts]) -> None:
+    """Print the table, and one problem of each split as an example."""
+    console = open_console()
+    console.print(outcome_table(counts))
+    for split, found in counts.items():
+        if found.problem:
+            row, problem = found.problem
+            console.print(f"Problem, e.g. {split} row {row}: {problem}", markup=False)
+
+
+def outcome_table(counts: Mapping[str, OutcomeCounts]) -> Table:
+    """A table with one column a split, and rows for the outcomes and the teacher's accuracy."""
+    table = Table.grid(padding=(0, 3))
+    table.add_column()
+    for _ in counts:
+        table.add_column(justify="right")
+    table.add_row(Text("Annotations", style="bold"), *counts)
+    for name, cells in _rows(list(counts.values())):
+        table.add_row(name, *cells)
+    return table
+
+
+def _rows(splits: Sequence[OutcomeCounts]) -> Iterator[tuple[str, list[str]]]:
+    yield "rows", [count(split.rows) for split in splits]
+    for name, numbers in _counts(splits).items():
+        if name == "ok" or any(numbers):
+            yield name, [count(number) for number in numbers]
+    if any(split.score for split in splits):
+        yield "accuracy", [_accuracy(split) for split in splits]
+        scores = [split.score for split in splits]
+        yield "  95 % interval", [interval(s.low, s.high) if s else "" for s in scores]
+
+
+def _counts(splits: Sequence[OutcomeCounts]) -> dict[str, list[int]]:
+    counts: dict[str, list[int]] = {
+        outcome: [split.outcomes[outcome] for split in splits] for outcome in OUTCOMES
+    }
+    counts["not asked"] = [split.rows - split.asked for split in splits]
+    counts["saw gold label"] = [split.saw_gold for split in splits]
+    counts["no rationale"] = [split.without_rationale for split in splits]
+    return counts
+
+
+def _accuracy(split: OutcomeCounts) -> str:
+    if split.score:
+        return percent(split.score.accuracy)
+    return "saw gold" if split.saw_gold else "no gold" if split.asked else ""

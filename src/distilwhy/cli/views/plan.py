@@ -1,0 +1,100 @@
+"""What an experiment will do, and one whole prompt."""
+
+from collections.abc import Iterator
+
+from distilwhy.cli.console import open_console, print_fields, print_json
+from distilwhy.cli.describe import describe_estimate, describe_repaid, describe_spending
+from distilwhy.config import TeacherConfig
+from distilwhy.core.persisted import to_plain
+from distilwhy.core.student_id import MAIN
+from distilwhy.core.task import Task
+from distilwhy.core.wording import count, counted
+from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.plan import Plan
+
+_DRAWN = {"random": "drawn at random", "nearest": "the most similar ones, the nearest last"}
+
+
+def print_plan(plan: Plan, experiment: Experiment, as_json: bool) -> None:
+    """Print a prompt, then one line for each part of the work."""
+    if as_json:
+        print_json(to_plain(plan))
+        return
+    console = open_console()
+    console.print(f"--- prompt for row {plan.prompt_id} ---", style="dim", markup=False)
+    console.print(plan.prompt, markup=False)
+    console.print("--- end of prompt ---", style="dim")
+    print_fields(console, _fields(plan, experiment))
+    for warning in plan.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+
+
+def _fields(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
+    for split, rows in plan.rows.items():
+        without = plan.without_gold[split]
+        yield split, counted(rows, "row") + (f", {count(without)} without gold" if without else "")
+    yield from describe_strategy(experiment.config.teacher, experiment.task, plan.saw_gold)
+    yield from _annotation_lines(plan, experiment)
+    yield from _training_lines(plan, experiment)
+    yield "run folder", str(experiment.folder.path)
+
+
+def describe_strategy(
+    teacher: TeacherConfig, task: Task, saw_gold: int
+) -> Iterator[tuple[str, str]]:
+    """The strategy and the choice of exemplars, if they are not the defaults.
+
+    Args:
+        teacher: The teacher's section of the experiment.
+        task: The task, with its exemplars.
+        saw_gold: The number of rows whose gold label the teacher is shown.
+    """
+    if teacher.strategy == "zero-shot":
+        yield "strategy", "zero-shot: no exemplars, think step by step"
+    if teacher.strategy == "explain-label":
+        others = "few-shot" if task.exemplars else "zero-shot"
+        yield (
+            "strategy",
+            f"explain-label for {counted(saw_gold, 'train row')} with a gold label, {others} for "
+            "the others",
+        )
+    draw, shown = teacher.exemplars.draw, min(teacher.exemplars.shown, len(task.exemplars))
+    if draw != "fixed":
+        yield "exemplars", f"{shown} of {len(task.exemplars)} for each row, {_DRAWN[draw]}"
+
+
+def _annotation_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
+    teacher, currency = experiment.config.teacher, experiment.config.currency
+    missing = plan.calls - plan.answered - plan.under_way
+    batched = f", {count(plan.under_way)} in batches" if plan.under_way else ""
+    unknown = teacher.explain_wrong and (missing or plan.under_way)
+    more = ", and more to explain wrong answers" if unknown else ""
+    yield (
+        "annotate",
+        f"{counted(plan.calls, 'call')} to {teacher.model_name or 'the recorded completions'}: "
+        f"{count(plan.answered)} answered{batched}, {count(missing)} to make{more}",
+    )
+    if plan.estimate:
+        yield "estimate", describe_estimate(plan.estimate, currency)
+    if plan.repaid:
+        yield "", f"to pay for again: {describe_repaid(plan.repaid)}"
+    if plan.spent and (plan.spent.certain or plan.spent.possible):
+        yield "spent", describe_spending(plan.spent, currency)
+
+
+def _training_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
+    config = experiment.config
+    yield (
+        "train",
+        f"{counted(plan.students, 'student')} ({', '.join(config.methods)}; "
+        f"seeds {', '.join(map(str, config.seeds))}) from {config.student.model}, "
+        f"{counted(config.training.steps, 'step')} each: {count(len(plan.to_train))} to train",
+    )
+    if config.study.students or config.study.train_rows != [1.0]:
+        sizes = ", ".join(str(size) for size in config.study.train_rows)
+        names = f"{', '.join([MAIN, *config.study.students])}; " if config.study.students else ""
+        yield (
+            "compare",
+            f"{counted(plan.compared, 'student')} ({names}train rows {sizes}): "
+            f"{count(len(plan.to_compare))} to train",
+        )

@@ -1,0 +1,72 @@
+"""What a command prints to stderr while it works."""
+
+import re
+
+import pytest
+
+from distilwhy.cli.progress import ProgressDisplay
+from distilwhy.core.student_id import StudentId
+from distilwhy.core.training_summary import TrainingSummary
+from distilwhy.pipeline.annotate import recorder as recorder
+from distilwhy.pipeline.train.forecast import Forecast
+from distilwhy.students.training.memory import Preflight
+
+STUDENTS = [
+    StudentId(method, seed, rows)
+    for rows in (90, None)
+    for seed in (0, 1)
+    for method in ("finetune", "b")
+]
+SUMMARY = TrainingSummary(90, 600, 400, 0.1375, 1e-3, 10, "fp32", 1, 99.7, {}, [])
+PREFLIGHT = Preflight(1_233_792, 1_233_792, 2**30, 8 * 2**30)
+SIZE = "1.23 M parameters; needs about 1.0 GiB of 8.0 GiB memory"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_training_ends_with_a_board_on_a_terminal_and_a_line_a_student_elsewhere(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", "120")
+    with ProgressDisplay() as progress:
+        watcher = progress.training()
+        watcher.begins(STUDENTS)
+        watcher.fits("", PREFLIGHT)
+        seconds = {"finetune": 104.0, "label-distill": 118.0, "step-by-step": 290.0}
+        each = {("", method): taken for method, taken in seconds.items()}
+        watcher.plans(Forecast(9, 2, 600, each, 720.0))
+        watcher.ends(StudentId("finetune", 0, 90), SUMMARY)
+        watcher.stands(StudentId("finetune", 0, 90), 0.1375)
+    printed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert f"student: {SIZE}\n" in printed
+    assert "9 to train, 2 at a time, 600 steps each: about 12 min\n" in printed
+    assert "  finetune, label-distill: about 2 min each\n" in printed
+    assert "  step-by-step: about 5 min each\n" in printed
+    assert "finetune 90 rows seed 0: validation 13.8% at step 400, 1 min 40 s\n" in printed
+    assert ("13.8%  1 of 2 seeds" in printed) is terminal
+
+
+def test_the_students_of_a_study_are_told_apart_by_name(capsys: pytest.CaptureFixture[str]):
+    students = [
+        StudentId(method, 0, None, name) for name in ("", "small") for method in ("finetune", "b")
+    ]
+    with ProgressDisplay() as progress:
+        watcher = progress.training()
+        watcher.begins(students)
+        for name in ("", "small"):
+            watcher.fits(name, PREFLIGHT)
+        each = {("", "finetune"): 9.0, ("small", "finetune"): 5.0, ("small", "b"): 5.0}
+        watcher.plans(Forecast(4, 2, 600, each, 12.0))
+    printed = capsys.readouterr().err
+    assert f"main: {SIZE}\nsmall: {SIZE}\n" in printed
+    assert "  main, finetune: about 9 s each\n" in printed
+    assert "  small, finetune, b: about 5 s each\n" in printed
+
+
+def test_calls_lost_with_a_worker_are_counted(capsys: pytest.CaptureFixture[str]):
+    with ProgressDisplay() as progress:
+        progress.annotation(recorder.Progress(total=8, from_ledger=0))
+        progress.annotation(recorder.Progress(total=8, from_ledger=0, answered=8, lost=4))
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("teacher: 8/8  0 from ledger, 4 repeated after a worker was lost, ")
