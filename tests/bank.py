@@ -10,7 +10,7 @@ from decimal import Decimal
 from aiohttp import web
 
 from distilwhy.demo.loopback import LoopbackServer
-from distilwhy.pipeline.annotate.spending import spending
+from distilwhy.pipeline.annotate.budget import read_spending
 from distilwhy.pipeline.experiment import Experiment
 
 
@@ -74,6 +74,6 @@ def prices_of(bank: Bank) -> dict[str, object]:
 
 
 def spent_of(experiment: Experiment) -> Decimal:
-    found = spending(experiment)
+    found = read_spending(experiment)
     assert found is not None
     return found.certain

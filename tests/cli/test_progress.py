@@ -66,7 +66,7 @@ def test_the_students_of_a_study_are_told_apart_by_name(capsys: pytest.CaptureFi
 
 def test_calls_lost_with_a_worker_are_counted(capsys: pytest.CaptureFixture[str]):
     with ProgressDisplay() as progress:
-        progress.annotation(recorder.Progress(total=8, from_ledger=0))
-        progress.annotation(recorder.Progress(total=8, from_ledger=0, answered=8, lost=4))
+        progress.annotation(recorder.AnnotationProgress(total=8, from_ledger=0))
+        progress.annotation(recorder.AnnotationProgress(total=8, from_ledger=0, answered=8, lost=4))
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("teacher: 8/8  0 from ledger, 4 repeated after a worker was lost, ")

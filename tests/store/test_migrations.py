@@ -10,7 +10,7 @@ from annotating import all_calls
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
-from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
@@ -171,7 +171,7 @@ def test_no_answer_in_an_older_ledger_is_asked_for_again(
     make(experiment.folder.ledger, shape, dict.fromkeys(keys[:5], ANSWER))
     assert plan(experiment).answered == 5
     assert version_of(experiment.folder.ledger) == 0
-    assert annotate(experiment) == Progress(total=8, from_ledger=5, answered=3)
+    assert annotate(experiment) == AnnotationProgress(total=8, from_ledger=5, answered=3)
     assert len(endpoint.asked) == 3
 
 

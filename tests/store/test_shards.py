@@ -8,11 +8,11 @@ from annotating import all_calls
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
-from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import Charge, Entry, open_ledger
-from distilwhy.store.shards import read_shard, take_in_shards, write_shard
+from distilwhy.store.shards import import_shards, read_shard, write_shard
 from endpoint import Endpoint
 
 SAID = Completion("It broke: 坏了", "stop", 12, 3, None, 4, "Hm.", "m-1")
@@ -41,7 +41,7 @@ def test_what_stands_in_shards_alone_is_taken_in_once(tmp_path: Path):
     write_shard(tmp_path, ENTRIES, EXTRAS)
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         for _ in range(2):
-            take_in_shards(tmp_path, ledger)
+            import_shards(tmp_path, ledger)
             assert ledger.get([ENTRIES[0].key]) == {ENTRIES[0].key: SAID}
             certain = [(tokens, sure) for tokens, sure in ledger.billed() if tokens.output]
             assert certain == [(Usage(12, 3, 4), True), (Usage(7, 5, 1), False)]
@@ -55,7 +55,7 @@ def test_a_driver_that_died_before_the_ledger_had_a_shard_asks_for_none_of_it(
     calls = list(all_calls(experiment))
     answers = [Entry(call.key, SAID, call.prompt.example_id) for call in calls[:5]]
     write_shard(experiment.folder.shards, answers, [])
-    assert annotate(experiment) == Progress(total=8, from_ledger=5, answered=3)
+    assert annotate(experiment) == AnnotationProgress(total=8, from_ledger=5, answered=3)
     assert len(endpoint.asked) == 3
 
 
@@ -63,7 +63,7 @@ def test_a_driver_that_died_before_the_ledger_had_a_shard_asks_for_none_of_it(
 def test_another_file_among_the_shards_is_named(tmp_path: Path, content: bytes):
     (tmp_path / "odd.parquet").write_bytes(content)
     with open_ledger(tmp_path / "l") as ledger, pytest.raises(RunError) as caught:
-        take_in_shards(tmp_path, ledger)
+        import_shards(tmp_path, ledger)
     message = str(caught.value)
     assert message.startswith(f"{tmp_path}/odd.parquet: cannot be read as a shard of answers (")
     assert message.endswith("); move it away")

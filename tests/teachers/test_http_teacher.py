@@ -15,11 +15,12 @@ from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.calls import Call
+from distilwhy.pipeline.annotate.failure_limit import FailureLimit
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.annotate.transports.dispatcher import CallResult, Dispatcher
+from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher
 from distilwhy.pipeline.experiment import open_experiment
-from distilwhy.store.ledger import Charge
+from distilwhy.store.ledger import Charge, Entry
 from distilwhy.teachers.http import HttpTeacher
 from endpoint import (
     Endpoint,
@@ -40,23 +41,15 @@ def ask(url: str, *questions: str, **settings: object) -> list[Completion]:
     given = {"kind": "chat", "base_url": url, "model": "m", "retries": 2, **settings}
 
     teacher = HttpTeacher(HttpTeacherConfig(**given))
-    prefix, kept = PromptPrefix((Message("system", "Sort."),)), Kept()
+    prefix = PromptPrefix((Message("system", "Sort."),))
     calls = [Call(q.encode(), Prompt(q, prefix, q)) for q in questions]
-    asyncio.run(Dispatcher(teacher, iter(calls), kept).run())
-    return [kept.completions[call.key] for call in calls]
+    completions: dict[bytes, Completion] = {}
 
+    async def record(entries: list[Entry], charges: list[Charge]) -> None:
+        completions.update((entry.key, entry.completion) for entry in entries)
 
-class Kept:
-    """Keeps what is heard, in memory."""
-
-    def __init__(self) -> None:
-        self.completions: dict[bytes, Completion] = {}
-
-    def hear(self, heard: CallResult) -> None:
-        pass
-
-    async def keep(self, heard: list[CallResult], extras: list[Charge]) -> None:
-        self.completions |= {answer.call.key: answer.completion for answer in heard}
+    asyncio.run(Dispatcher(teacher, iter(calls), record, FailureLimit(None, ())).run())
+    return [completions[call.key] for call in calls]
 
 
 def test_a_chat(endpoint: Endpoint):
@@ -289,7 +282,9 @@ def test_a_dead_endpoint_ends_it(dead_url: str):
     assert str(caught.value).startswith(
         f"{dead_url} is not answering: Cannot connect to host {host}"
     )
-    assert str(caught.value).endswith(", after 6 tries; see that it is up, then run again to go on")
+    assert str(caught.value).endswith(
+        ", after 6 tries; check that it is up, then run again to go on"
+    )
     assert time.monotonic() - start < 10
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from distilwhy.errors import ConfigError, TeacherError
-from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from endpoint import Endpoint, fails, stalls
@@ -43,11 +43,11 @@ def test_one_call_after_the_other_goes_to_each_in_turn(opened, endpoint: Endpoin
 def test_answers_have_the_same_key_whoever_gave_them(opened, endpoint: Endpoint):
     with Endpoint() as other:
         annotate(opened(endpoint.url, other.url))
-        assert annotate(opened(other.url)) == Progress(total=40, from_ledger=40)
+        assert annotate(opened(other.url)) == AnnotationProgress(total=40, from_ledger=40)
 
 
 def test_a_dead_one_is_left_alone(opened, endpoint: Endpoint):
-    assert annotate(opened(DEAD, endpoint.url, retries=1)) == Progress(40, 0, answered=40)
+    assert annotate(opened(DEAD, endpoint.url, retries=1)) == AnnotationProgress(40, 0, answered=40)
     assert len(endpoint.asked) == 40
 
 
@@ -56,7 +56,7 @@ def test_one_that_fails_at_once_does_not_draw_all_calls(opened, endpoint: Endpoi
     endpoint.otherwise = [stalls(0.05)]
     with Endpoint() as broken:
         broken.otherwise = [fails(status)]
-        assert annotate(opened(endpoint.url, broken.url)) == Progress(40, 0, answered=40)
+        assert annotate(opened(endpoint.url, broken.url)) == AnnotationProgress(40, 0, answered=40)
         assert len(broken.asked) < 10
 
 

@@ -15,8 +15,9 @@ from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import call_key
-from distilwhy.teachers.http import WIRES, HttpTeacher
-from distilwhy.teachers.wires.wire import count
+from distilwhy.teachers.http import HttpTeacher
+from distilwhy.teachers.wires.kinds import WIRES
+from distilwhy.teachers.wires.wire import read_count
 from endpoint import Endpoint
 from error_of import without_line
 from wires import LABELS
@@ -81,7 +82,7 @@ KEY_HEADERS = {
 
 @pytest.mark.parametrize("value", [5, 5.0])
 def test_a_count_of_tokens(value):
-    assert count(value) == 5
+    assert read_count(value) == 5
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_a_count_of_tokens(value):
     [True, False, -1, 5.5, 1e30, float("inf"), float("nan"), "5", None, [5]],
 )
 def test_what_is_no_count_of_tokens(value):
-    assert count(value) is None
+    assert read_count(value) is None
 
 
 def test_every_kind_is_tested():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from distilwhy.core.estimate import Estimate, Range
 from distilwhy.core.wording import counted, money, rough_count, rough_duration, text_range
-from distilwhy.pipeline.annotate.spending import Spending
+from distilwhy.pipeline.annotate.budget import Spending
 
 
 def describe_estimate(found: Estimate, currency: str) -> str:

@@ -50,7 +50,7 @@ class ProgressDisplay:
 
         return Watch(self.annotation, self.training(), self.evaluation)
 
-    def annotation(self, progress: "recorder.Progress") -> None:
+    def annotation(self, progress: "recorder.AnnotationProgress") -> None:
         """Callback for the progress of ``annotate``."""
         new = progress.answered + progress.failed
         if new == 0 and not progress.batches:
@@ -60,11 +60,11 @@ class ProgressDisplay:
         done = min(progress.total, progress.from_ledger + new)
         self._screen.move(done, progress.total, ", ".join(self._notes(progress, new)))
 
-    def _start_annotation(self, progress: "recorder.Progress") -> None:
+    def _start_annotation(self, progress: "recorder.AnnotationProgress") -> None:
         self._started = time.monotonic()
         self._screen.start("teacher", progress.total, progress.from_ledger)
 
-    def _notes(self, progress: "recorder.Progress", new: int) -> list[str]:
+    def _notes(self, progress: "recorder.AnnotationProgress", new: int) -> list[str]:
         notes = [f"{progress.from_ledger} from ledger"]
         if progress.failed:
             notes.append(f"{progress.failed} failed")
@@ -79,7 +79,7 @@ class ProgressDisplay:
             notes.append(f"{rate:.1f} calls/s")
         return notes
 
-    def _announce_batches(self, progress: "recorder.Progress") -> None:
+    def _announce_batches(self, progress: "recorder.AnnotationProgress") -> None:
         """Print a line whenever the number of batches changes."""
         known, self._batches = self._batches, progress.batches
         if progress.batches in (0, known):

@@ -223,6 +223,9 @@ class LocalTeacherConfig(StrategyConfig):
     """A causal language model of transformers, run in this process: a local folder, or the name
     of a model on the hub."""
 
+    structured: ClassVar[bool] = False
+    budget: ClassVar[None] = None
+
     kind: Literal["local"]
     model: str
     temperature: float = Field(default=0.0, ge=0)
@@ -264,6 +267,9 @@ class RecordedTeacherConfig(StrategyConfig):
     ``label``."""
 
     is_recorded: ClassVar[bool] = True
+    structured: ClassVar[bool] = False
+    budget: ClassVar[None] = None
+    gate: ClassVar[GateConfig] = GateConfig(rows=0)
 
     kind: Literal["recorded"]
     completions: list[str] = Field(min_length=1)

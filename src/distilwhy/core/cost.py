@@ -82,53 +82,6 @@ class Prices:
         return read, written, kept, 1 - off
 
 
-@dataclass
-class Budget:
-    """A cap, and how much of it is spent or reserved.
-
-    A call is sent only after ``reserve`` has set its worst case aside, and that stays reserved
-    until its cost is settled. The cap therefore holds however many calls are under way.
-
-    Attributes:
-        cap: The most that may be spent.
-        settled: What was spent, or may have been where nobody can tell.
-        reserved: The worst case of all calls under way.
-        reservation: The amount recorded on disk for them, which a killed run is assumed to owe.
-    """
-
-    cap: Decimal
-    settled: Decimal = NOTHING
-    reserved: Decimal = NOTHING
-    reservation: Decimal = NOTHING
-
-    @property
-    def left(self) -> Decimal:
-        """What is neither settled nor reserved."""
-        return self.cap - self.settled - self.reserved
-
-    def reserve(self, amount: Decimal) -> bool:
-        """Set an amount aside; False if there is not enough left."""
-        if amount > self.left:
-            return False
-        self.reserved += amount
-        return True
-
-    def settle(self, reserved: Decimal, cost: Decimal) -> None:
-        """Replace a reserved amount by the actual cost."""
-        self.reserved -= reserved
-        self.settled += cost
-
-    def raise_reservation(self) -> Decimal | None:
-        """The amount to record before the next call is sent; None if enough is recorded.
-
-        It doubles each time, so that it is seldom written.
-        """
-        if self.reserved <= self.reservation:
-            return None
-        self.reservation = min(2 * self.reserved, self.reserved + self.left)
-        return self.reservation
-
-
 @dataclass(frozen=True)
 class Measurements:
     """What the bill of a study is computed from.

@@ -3,11 +3,11 @@
 import os
 from dataclasses import dataclass
 
-from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig
 from distilwhy.core.estimate import Estimate
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
 from distilwhy.core.wording import money
+from distilwhy.pipeline.annotate.budget import Spending, read_spending
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
 from distilwhy.pipeline.annotate.coverage import find_coverage
 from distilwhy.pipeline.annotate.estimate import (
@@ -16,7 +16,6 @@ from distilwhy.pipeline.annotate.estimate import (
     find_pending_answers,
     find_pending_explanations,
 )
-from distilwhy.pipeline.annotate.spending import Spending, spending
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_students
 from distilwhy.pipeline.train.jobs import list_cells
@@ -95,7 +94,7 @@ def plan(experiment: Experiment) -> Plan:
         under_way=pending.batched,
         repaid=pending.repaid if expected else 0,
         estimate=expected,
-        spent=spending(experiment),
+        spent=read_spending(experiment),
         students=len(cells),
         to_train=[cell.name for cell in cells if cell in missing],
         compared=len(study),
@@ -122,10 +121,9 @@ def _find_pending(experiment: Experiment, calls: CallBuilder) -> PendingWork:
 def _warnings(experiment: Experiment, calls: CallBuilder) -> list[str]:
     config, warnings = experiment.config, []
     teacher = config.teacher
-    if isinstance(teacher, HttpTeacherConfig):
-        name = teacher.api_key_env
-        if name and not os.environ.get(name):
-            warnings.append(f"${name} is not set: export your key under that name to annotate")
+    name = teacher.key_variable
+    if name and not os.environ.get(name):
+        warnings.append(f"${name} is not set: export your key under that name to annotate")
     if teacher.explain_wrong and not _count_known(experiment):
         warnings.append(
             "no annotated train row has a gold label: teacher.explain_wrong does nothing"
@@ -149,7 +147,7 @@ def _warnings(experiment: Experiment, calls: CallBuilder) -> list[str]:
 
 def _warn_of_exemplars(experiment: Experiment, calls: CallBuilder) -> list[str]:
     teacher, pool = experiment.config.teacher, experiment.task.exemplars
-    if isinstance(teacher, RecordedTeacherConfig):
+    if teacher.is_recorded:
         return []
     if teacher.strategy == "few-shot" and not pool:
         return [
@@ -173,7 +171,7 @@ def _warn_of_exemplars(experiment: Experiment, calls: CallBuilder) -> list[str]:
 
 def _warn_of_budget(experiment: Experiment, expected: Estimate | None) -> list[str]:
     cap = getattr(experiment.config.teacher, "budget", None)
-    spent = spending(experiment)
+    spent = read_spending(experiment)
     if cap is None or expected is None or expected.cost is None or spent is None:
         return []
     left = cap - float(spent.certain + spent.possible)

@@ -21,7 +21,7 @@ from distilwhy.students.training.tracking import check_trackers
 class Watch:
     """Whom to tell how the steps get on; each may be left to do nothing."""
 
-    annotation: recorder.Watch = lambda progress: None
+    annotation: recorder.OnProgress = lambda progress: None
     training: Watcher = field(default_factory=Watcher)
     evaluation: Callable[[int, int], None] = lambda done, students: None
 

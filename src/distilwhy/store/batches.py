@@ -1,7 +1,7 @@
-"""Which batches an endpoint has under way, in the ledger's file.
+"""The batches that an endpoint has under way, in the ledger's file.
 
-A batch is written down before anything of it is sent, and its calls are under way from then until
-they are answered or the batch has ended. A call is in one batch at the most.
+A batch is recorded before anything of it is sent. Its calls are under way from then until they are
+answered or the batch ends. A call is in at most one batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from distilwhy.core.cost import Usage
-from distilwhy.store.ledger import Charge, Ledger, put_charges, storable
+from distilwhy.store.ledger import Charge, Ledger, SentCall, put_charges, storable
 
 _BATCH = "name, address, file, id, made_at"
 _CALL = "key, example, input_tokens, output_tokens, cached_tokens"
@@ -20,10 +20,10 @@ class SentBatch:
     """A batch that was sent, or is about to be.
 
     Attributes:
-        name: Ours.
-        address: Of the endpoint.
-        file: What the endpoint calls its file; None where it is not known to be there.
-        id: What the endpoint calls it; None where it is not known to have been created.
+        name: Our name for it.
+        address: The base URL of the endpoint.
+        file: The endpoint's id of its file; None until it is known to be uploaded.
+        id: The endpoint's id of it; None until it is known to be created.
         made_at: In ISO 8601.
     """
 
@@ -35,17 +35,8 @@ class SentBatch:
 
 
 @dataclass(frozen=True)
-class BatchedCall:
-    """A call in a batch, and the most that it can be billed for."""
-
-    key: bytes
-    example: str
-    worst: Usage
-
-
-@dataclass(frozen=True)
 class UnderWay:
-    """How many batches are with an endpoint, and how many calls of theirs have no answer yet."""
+    """How many batches are under way, and how many of their calls have no answer yet."""
 
     batches: int = 0
     calls: int = 0
@@ -57,8 +48,8 @@ class BatchBook:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def plan(self, name: str, address: str, calls: Sequence[BatchedCall]) -> SentBatch:
-        """Write a batch down before it is sent.
+    def plan(self, name: str, address: str, calls: Sequence[SentCall]) -> SentBatch:
+        """Record a batch before it is sent.
 
         Raises:
             sqlite3.IntegrityError: if one of its calls is under way already.
@@ -79,28 +70,28 @@ class BatchBook:
         return SentBatch(name, address, None, None, now)
 
     def set_file(self, name: str, file: str) -> None:
-        """Its file is at the endpoint."""
+        """Record that its file is uploaded."""
         with self._ledger.transaction() as connection:
             connection.execute("UPDATE batches SET file = ? WHERE name = ?", (file, name))
 
     def set_id(self, name: str, identity: str) -> None:
-        """It is created."""
+        """Record that it is created."""
         with self._ledger.transaction() as connection:
             connection.execute("UPDATE batches SET id = ? WHERE name = ?", (identity, name))
 
     def all(self) -> list[SentBatch]:
-        """Every one, in the order in which they were written down."""
+        """All of them, in the order in which they were recorded."""
         with self._ledger.transaction() as connection:
             rows = connection.execute(f"SELECT {_BATCH} FROM batches ORDER BY number").fetchall()
         return [SentBatch(*row) for row in rows]
 
-    def calls(self, name: str) -> dict[bytes, BatchedCall]:
+    def calls(self, name: str) -> dict[bytes, SentCall]:
         """The calls of a batch that have no answer yet, by key."""
         query = f"SELECT {_CALL} FROM batched WHERE batch = ?"
         with self._ledger.transaction() as connection:
             rows = connection.execute(query, (name,)).fetchall()
         return {
-            key: BatchedCall(key, example, Usage(read, written, cached, batch=True))
+            key: SentCall(key, example, Usage(read, written, cached, batch=True))
             for key, example, read, written, cached in rows
         }
 
@@ -110,15 +101,15 @@ class BatchBook:
         with self._ledger.transaction() as connection:
             return int(connection.execute(query, (name,)).fetchone()[0])
 
-    def end(self, name: str, extras: Iterable[Charge] = ()) -> None:
-        """It is over: its calls without an answer are under way no more."""
+    def end(self, name: str, charges: Iterable[Charge] = ()) -> None:
+        """End a batch: its calls without an answer are no longer under way."""
         with self._ledger.transaction() as connection:
-            put_charges(connection, extras)
+            put_charges(connection, charges)
             connection.execute("DELETE FROM batched WHERE batch = ?", (name,))
             connection.execute("DELETE FROM batches WHERE name = ?", (name,))
 
     def under_way(self) -> UnderWay:
-        """How much is with the endpoint."""
+        """How much the endpoint has under way."""
         with self._ledger.transaction() as connection:
             (batches,) = connection.execute("SELECT count(*) FROM batches").fetchone()
             (calls,) = connection.execute("SELECT count(*) FROM batched").fetchone()

@@ -1,6 +1,6 @@
 """The ledger: every answer that was paid for, in one SQLite file.
 
-An answer is on the disk before it is counted: each batch is one transaction, in WAL mode with
+An answer is on disk before it is counted. Answers are written in transactions, in WAL mode with
 ``synchronous=FULL``, so neither a killed process nor a power cut loses a committed answer.
 """
 
@@ -25,8 +25,8 @@ from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
 from distilwhy.store.migrations import MIGRATIONS, migrate, read_version, update_ledger
 
-_SAID = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
-_COLUMNS = f"key, example, {_SAID}, batch, seconds, answered_at"
+_SAVED = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
+_COLUMNS = f"key, example, {_SAVED}, batch, seconds, answered_at"
 _CHUNK = 500
 # SQLite deletes it when the connection is closed.
 _TEMPORARY = ""
@@ -37,16 +37,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Entry:
-    """One answered call.
+    """One call that was answered or failed for good.
 
     Attributes:
-        key: Of ``call_key``.
+        key: From ``call_key``.
         completion: What came back.
-        example: The row that was asked about.
-        seconds: How long the try that was answered took, or its share of a batch; None where
-            nobody timed it.
-        batch: Whether it came by a batch interface.
-        at: When it was kept, in ISO 8601; filled in by the ledger.
+        example: The row it is about.
+        seconds: How long the last try took, or its share of a batch; None if it was not timed.
+        batch: Whether it came through a batch interface.
+        at: When it was recorded, in ISO 8601; set by the ledger.
     """
 
     key: bytes
@@ -59,17 +58,32 @@ class Entry:
 
 @dataclass(frozen=True)
 class Charge:
-    """Tokens that were billed beside those of the answers that are kept, or may have been.
+    """Tokens that were billed, or may have been, besides those of the entries.
 
     Attributes:
-        what: What became of them, in words.
-        tokens: How many; where that is not certain, the most there can have been.
+        what: What they were for, in words.
+        tokens: How many; if that is not certain, the most there can have been.
         certain: Whether they were billed for certain.
     """
 
     what: str
     tokens: Usage
     certain: bool
+
+
+@dataclass(frozen=True)
+class SentCall:
+    """A call that was sent.
+
+    Attributes:
+        key: From ``call_key``.
+        example: The row it is about.
+        worst: The most tokens it can be billed for; none if what it costs is not tracked.
+    """
+
+    key: bytes
+    example: str
+    worst: Usage
 
 
 def call_key(request: Mapping[str, object], sample: int = 0) -> bytes:
@@ -84,7 +98,7 @@ def call_key(request: Mapping[str, object], sample: int = 0) -> bytes:
 
 
 def head_of(key: bytes) -> int:
-    """The first eight bytes of a key: enough to tell a million calls apart."""
+    """The first eight bytes of a key, as a number: enough to tell a million calls apart."""
     return int.from_bytes(key[:8])
 
 
@@ -97,7 +111,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, and one at a time: threads share a connection's transaction."""
+        """A transaction. One thread at a time: threads share the connection."""
         with self._lock, self._connection:
             yield self._connection
 
@@ -106,15 +120,15 @@ class Ledger:
         return {entry.key: entry.completion for entry in self.entries(keys)}
 
     def entries(self, keys: Iterable[bytes]) -> Iterator[Entry]:
-        """All that is known of those ``keys`` that have a completion."""
+        """The entries of those ``keys`` that have one."""
         wanted = list(dict.fromkeys(keys))
         for chunk in _chunks(wanted):
             query = f"SELECT {_COLUMNS} FROM completions WHERE key IN ({_marks(chunk)})"
-            for key, example, *said, batch, seconds, at in self._connection.execute(query, chunk):
-                yield Entry(key, Completion(*said), example, seconds, bool(batch), at)
+            for key, example, *saved, batch, seconds, at in self._connection.execute(query, chunk):
+                yield Entry(key, Completion(*saved), example, seconds, bool(batch), at)
 
     def answered(self, keys: Iterable[bytes]) -> set[bytes]:
-        """Those of the ``keys`` that have an answer, not a failure."""
+        """Those of the ``keys`` that have an answer, rather than a failure or nothing."""
         return self.settled(keys)[0]
 
     def settled(self, keys: Iterable[bytes]) -> tuple[set[bytes], set[bytes]]:
@@ -142,7 +156,7 @@ class Ledger:
         return np.delete(every, np.searchsorted(every, failed)) if len(failed) else every
 
     def batched_heads(self) -> np.ndarray:
-        """The same of every key that is under way in a batch."""
+        """The same for every key that is under way in a batch."""
         return self._heads("batched")
 
     def _heads(self, which: str) -> np.ndarray:
@@ -151,8 +165,7 @@ class Ledger:
         return np.frombuffer(heads, np.uint64)
 
     def known_examples(self, examples: Sequence[str]) -> set[str]:
-        """Those of some rows that were asked about in whatever words, and answered or are under
-        way in a batch."""
+        """Those of some rows that have an answer to any prompt, or are under way in a batch."""
         found: set[str] = set()
         for chunk in _chunks(list(examples)):
             query = (
@@ -164,14 +177,14 @@ class Ledger:
         return found
 
     def put(
-        self, entries: Iterable[Entry], extras: Iterable[Charge] = (), shard: str | None = None
+        self, entries: Iterable[Entry], charges: Iterable[Charge] = (), shard: str | None = None
     ) -> None:
-        """Keep answers for good, all or none; a failed call may be replaced, an answer never.
+        """Write entries and charges in one transaction.
 
-        A call that is put is under way in a batch no longer.
+        A failed call is replaced, an answer never. The calls are no longer under way in a batch.
 
         Args:
-            shard: The file that they stand in as well.
+            shard: The id of the file that holds them too.
         """
         # One statement for many rows: after each, a thread waits its turn to run Python again.
         entries = list(entries)
@@ -193,16 +206,16 @@ class Ledger:
                     " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
                     list(chain.from_iterable(some)),
                 )
-            put_charges(self._connection, extras)
+            put_charges(self._connection, charges)
             if shard is not None:
                 self._connection.execute("INSERT OR IGNORE INTO shards VALUES (?)", (shard,))
 
     def shards(self) -> set[str]:
-        """The files whose answers it has."""
+        """The ids of the shards whose answers it has."""
         return {shard for (shard,) in self._connection.execute("SELECT id FROM shards")}
 
     def forget(self, keys: Iterable[bytes], what: str) -> None:
-        """Let answers be asked for again; what they cost stays counted as an extra."""
+        """Delete answers, so that they are asked for again. What they cost stays as a charge."""
         with self.transaction():
             for chunk in _chunks(list(dict.fromkeys(keys))):
                 now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -217,9 +230,9 @@ class Ledger:
                 self._connection.execute(f"DELETE {where}", chunk)
 
     def billed(self) -> list[tuple[Usage, bool]]:
-        """All that was ever billed, in sums that have one price, and whether each is certain.
+        """All that was ever billed, in sums at one price, and whether each is certain.
 
-        What batches have under way is among it, at its worst case: it may be billed by now.
+        Calls under way in batches are included at their worst case: they may be billed by now.
         """
         sums = "sum(ifnull(input_tokens, 0)), sum(ifnull(output_tokens, 0)), sum(cached_tokens)"
         query = (
@@ -232,18 +245,18 @@ class Ledger:
             for read, written, cached, batch, certain in self._connection.execute(query)
         ]
 
-    def debts(self) -> Decimal:
-        """What runs that were killed may owe beside all that is billed."""
+    def owed_by_killed_runs(self) -> Decimal:
+        """What runs that were killed had reserved, and may owe besides all that is billed."""
         rows = self._connection.execute("SELECT amount FROM advances WHERE ended").fetchall()
         return sum((Decimal(amount) for (amount,) in rows), NOTHING)
 
     def begin_run(self) -> None:
-        """What an earlier run has out is a debt from now on: it was killed."""
+        """Start a run. What an earlier run still has reserved is owed: that run was killed."""
         with self.transaction():
             self._connection.execute("UPDATE advances SET ended = 1")
 
     def set_reservation(self, amount: Decimal) -> None:
-        """Write down, for good, what this run has out."""
+        """Record the amount that this run has reserved."""
         with self.transaction():
             self._connection.execute("DELETE FROM advances WHERE NOT ended")
             if amount:
@@ -305,13 +318,13 @@ def _connect(path: Path | str) -> Iterator[sqlite3.Connection]:
         raise RunError(f"{path}: cannot be read as a ledger ({error}); move it away") from error
 
 
-def put_charges(connection: sqlite3.Connection, extras: Iterable[Charge]) -> None:
-    """Keep what was billed beside the answers, as a part of a transaction."""
+def put_charges(connection: sqlite3.Connection, charges: Iterable[Charge]) -> None:
+    """Write charges, as a part of a transaction."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     connection.executemany(
         "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
         " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(e.what, e.certain, *_counts(e.tokens), now) for e in extras],
+        [(e.what, e.certain, *_counts(e.tokens), now) for e in charges],
     )
 
 
@@ -325,18 +338,18 @@ def _marks(items: Sequence[object]) -> str:
 
 
 def _row(entry: Entry, now: str) -> tuple[object, ...]:
-    said = entry.completion
+    completion = entry.completion
     return (
         entry.key,
         storable(entry.example),
-        storable(said.text),
-        storable(said.finish_reason),
-        said.input_tokens,
-        said.output_tokens,
-        None if said.error is None else storable(said.error),
-        said.cached_tokens,
-        storable(said.thinking),
-        storable(said.model),
+        storable(completion.text),
+        storable(completion.finish_reason),
+        completion.input_tokens,
+        completion.output_tokens,
+        None if completion.error is None else storable(completion.error),
+        completion.cached_tokens,
+        storable(completion.thinking),
+        storable(completion.model),
         entry.batch,
         entry.seconds,
         now,
@@ -348,5 +361,5 @@ def _counts(tokens: Usage) -> tuple[int, int, int, bool]:
 
 
 def storable(text: str) -> str:
-    """Text with ``?`` for half a character: teachers do send them, and no file can hold them."""
+    """Text with ``?`` for lone surrogates: teachers do send them, and no file can hold them."""
     return text.encode(errors="replace").decode()

@@ -1,8 +1,7 @@
-"""Answers in Parquet files: ``ID.parquet``, a row a call.
+"""Shards: answers in Parquet files, ``ID.parquet``, one call per row.
 
-The answers are raw, as in the ledger, and the id is made of all that is in the file: a shard that
-is copied into another run folder is known there for what it is. What was billed beside the answers
-stands in the metadata of the file, as JSON.
+The answers are raw, as in the ledger. The id is a hash of the file, so that a shard is recognised
+in whatever run folder it is copied to. The file's metadata holds the charges, as JSON.
 """
 
 import json
@@ -18,12 +17,12 @@ from distilwhy.errors import RunError
 from distilwhy.store.files import publish_bytes
 from distilwhy.store.ledger import Charge, Entry, Ledger, storable
 
-_EXTRAS = b"distilwhy.extras"
+_CHARGES = b"distilwhy.extras"
 _ID_LENGTH = 16
 
 
-def write_shard(folder: Path, entries: Sequence[Entry], extras: Sequence[Charge]) -> str:
-    """Write a shard so that it is there whole or not at all; its id."""
+def write_shard(folder: Path, entries: Sequence[Entry], charges: Sequence[Charge]) -> str:
+    """Write a shard, whole or not at all; returns its id."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -31,8 +30,8 @@ def write_shard(folder: Path, entries: Sequence[Entry], extras: Sequence[Charge]
     fields |= {"finish_reason": pa.string(), "input_tokens": pa.int64()}
     fields |= {"output_tokens": pa.int64(), "error": pa.string(), "cached_tokens": pa.int64()}
     fields |= {"thinking": pa.string(), "model": pa.string(), "seconds": pa.float64()}
-    billed = json.dumps([asdict(extra) for extra in extras])
-    schema = pa.schema(fields.items(), metadata={_EXTRAS: billed.encode()})
+    billed = json.dumps([asdict(charge) for charge in charges])
+    schema = pa.schema(fields.items(), metadata={_CHARGES: billed.encode()})
     content = BytesIO()
     rows = [_row(entry) for entry in entries]
     parquet.write_table(pa.Table.from_pylist(rows, schema=schema), content)
@@ -42,7 +41,7 @@ def write_shard(folder: Path, entries: Sequence[Entry], extras: Sequence[Charge]
 
 
 def read_shard(path: Path) -> tuple[list[Entry], list[Charge]]:
-    """What ``write_shard`` wrote.
+    """Read what ``write_shard`` wrote.
 
     Raises:
         RunError: if the file is something else, or broken.
@@ -52,8 +51,8 @@ def read_shard(path: Path) -> tuple[list[Entry], list[Charge]]:
 
     try:
         table = ParquetFile(path).read()
-        billed = json.loads(table.schema.metadata[_EXTRAS])
-        return [_entry(row) for row in table.to_pylist()], [_extra(value) for value in billed]
+        billed = json.loads(table.schema.metadata[_CHARGES])
+        return [_entry(row) for row in table.to_pylist()], [_charge(value) for value in billed]
     except (ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
@@ -61,8 +60,8 @@ def read_shard(path: Path) -> tuple[list[Entry], list[Charge]]:
         ) from error
 
 
-def take_in_shards(folder: Path, ledger: Ledger) -> None:
-    """Put into the ledger what stands in shards alone, as after a kill between the two.
+def import_shards(folder: Path, ledger: Ledger) -> None:
+    """Import the shards that the ledger does not have, as after a kill between the two writes.
 
     Raises:
         RunError: if a file in the folder is no shard.
@@ -70,24 +69,24 @@ def take_in_shards(folder: Path, ledger: Ledger) -> None:
     known = ledger.shards()
     for path in sorted(folder.glob("*.parquet")):
         if path.stem not in known:
-            entries, extras = read_shard(path)
-            ledger.put(entries, extras, path.stem)
+            entries, charges = read_shard(path)
+            ledger.put(entries, charges, path.stem)
 
 
 def _row(entry: Entry) -> dict[str, object]:
-    said = {
+    completion = {
         name: storable(value) if isinstance(value, str) else value
         for name, value in asdict(entry.completion).items()
     }
-    kept = {"key": entry.key, "example": storable(entry.example), "seconds": entry.seconds}
-    return {**kept, **said}
+    call = {"key": entry.key, "example": storable(entry.example), "seconds": entry.seconds}
+    return {**call, **completion}
 
 
 def _entry(row: dict[str, object]) -> Entry:
-    kept = {name: row.pop(name) for name in ("key", "example", "seconds")}
-    return Entry(completion=Completion(**row), **kept)  # type: ignore[arg-type]
+    call = {name: row.pop(name) for name in ("key", "example", "seconds")}
+    return Entry(completion=Completion(**row), **call)  # type: ignore[arg-type]
 
 
-def _extra(value: dict[str, object]) -> Charge:
+def _charge(value: dict[str, object]) -> Charge:
     tokens = value.pop("tokens")
     return Charge(tokens=Usage(**tokens), **value)  # type: ignore[arg-type]

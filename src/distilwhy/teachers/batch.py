@@ -1,4 +1,4 @@
-"""The batch interface of OpenAI's shape: a file of requests up, a file of replies down."""
+"""OpenAI's batch interface: a file of requests goes up, a file of replies comes down."""
 
 import json
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from typing import Any, Self
 import aiohttp
 
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
-from distilwhy.teachers.base import Trouble
+from distilwhy.teachers.base import CallResult
 from distilwhy.teachers.batch_state import BatchState, read_state
-from distilwhy.teachers.http import WIRES, find_proxy, read_key
-from distilwhy.teachers.wires.reply import ReplyReader, is_transient, retry_after
+from distilwhy.teachers.environment import find_proxy, read_key
+from distilwhy.teachers.wires.kinds import WIRES
+from distilwhy.teachers.wires.reply import ReplyReader, is_transient, read_retry_after
 
 # OpenAI takes 50,000 requests and 200 MB, Groq 100 MB.
 MOST_REQUESTS = 50_000
@@ -27,26 +27,42 @@ MARK = "distilwhy"
 _ABSENT = frozenset({404, 405, 501})
 
 
+class Unavailable(Exception):
+    """The endpoint did not do what it was asked to, and may do it later.
+
+    Attributes:
+        retry_after_s: How long it asks to wait.
+    """
+
+    def __init__(self, problem: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(problem)
+        self.retry_after_s = retry_after_s
+
+
 @dataclass(frozen=True)
-class Line:
-    """What one line of a file of replies says.
+class BatchReply:
+    """One line of a file of replies.
 
     Attributes:
         key: Of the call.
-        said: As a teacher's reply; a TeacherError where no other request can be answered either.
+        result: What became of it.
+        fatal: Why no other request can be answered either; None if others can.
     """
 
     key: bytes
-    said: Completion | Trouble | TeacherError
+    result: CallResult
+    fatal: TeacherError | None = None
 
 
 class BatchEndpoint:
-    """Speaks with the batch interface of one endpoint, one try at a time.
+    """The batch interface of one endpoint. Each method makes one try.
 
-    What may pass comes back as ``Trouble``. Entering it reads the key from the environment.
+    Entering it reads the key from the environment.
 
     Raises:
         ConfigError: on entering, if the environment variable named for the key is not set.
+        Unavailable: from each request, if it may succeed later.
+        TeacherError: from each request, if the endpoint refuses it.
     """
 
     def __init__(self, config: HttpTeacherConfig) -> None:
@@ -62,7 +78,7 @@ class BatchEndpoint:
         key = read_key(self._config.api_key_env)
         self._reader = ReplyReader(self._config, self._wire, key)
         self._proxy = find_proxy(self.address)
-        # A file may take its time, as long as something of it is on its way.
+        # A file may take long, as long as some of it keeps coming.
         pause = self._config.timeout
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=pause, sock_read=pause),
@@ -80,7 +96,7 @@ class BatchEndpoint:
             await self._session.close()
 
     def line(self, key: bytes, prompt: Prompt) -> bytes:
-        """The request of a call, as it stands in the file."""
+        """The request of a call, as a line of the file."""
         request = {
             "custom_id": key.hex(),
             "method": "POST",
@@ -89,108 +105,95 @@ class BatchEndpoint:
         }
         return json.dumps(request).encode() + b"\n"
 
-    async def upload(self, name: str, content: Path) -> str | Trouble:
-        """Send a file; what the endpoint calls it.
-
-        Raises:
-            TeacherError: here and below, if the endpoint refuses for good.
-        """
+    async def upload(self, name: str, content: Path) -> str:
+        """Upload a file; returns the endpoint's id of it."""
         with content.open("rb") as file:
             form = aiohttp.FormData()
             form.add_field("purpose", "batch")
             form.add_field("file", file, filename=_filename(name), content_type="application/jsonl")
-            found = await self._ask("POST", "/files", data=form)
-        return found if isinstance(found, Trouble) else _id(found)
+            return _id(await self._request("POST", "/files", data=form))
 
-    async def create(self, name: str, file: str) -> BatchState | Trouble:
-        """Have a file worked on. What is asked for in vain may have been created all the same."""
+    async def create(self, name: str, file: str) -> BatchState:
+        """Create a batch from a file. If this raises Unavailable, it may exist all the same."""
         order = {
             "input_file_id": file,
             "endpoint": self._path,
             "completion_window": WINDOW,
             "metadata": {MARK: name},
         }
-        found = await self._ask("POST", "/batches", json=order, awaited=file)
-        return found if isinstance(found, Trouble) else read_state(found, self._reader.redact)
+        return self._state(await self._request("POST", "/batches", json=order, new_file=file))
 
-    async def look(self, identity: str) -> BatchState | Trouble:
-        """How a batch is."""
-        found = await self._ask("GET", f"/batches/{identity}")
-        return found if isinstance(found, Trouble) else read_state(found, self._reader.redact)
+    async def state(self, identity: str) -> BatchState:
+        """The state of a batch."""
+        return self._state(await self._request("GET", f"/batches/{identity}"))
 
-    async def find(self, name: str, file: str) -> BatchState | Trouble | None:
-        """The batch of this name, if it was ever created."""
-        found = await self._list("/batches", {})
-        if isinstance(found, Trouble):
-            return found
-        for batch in found:
-            mark = batch.get("metadata")
-            is_named = isinstance(mark, dict) and mark.get(MARK) == name
+    async def find(self, name: str, file: str) -> BatchState | None:
+        """The state of the batch with this name or file, if it was ever created."""
+        for batch in await self._list("/batches", {}):
+            metadata = batch.get("metadata")
+            is_named = isinstance(metadata, dict) and metadata.get(MARK) == name
             if is_named or batch.get("input_file_id") == file:
-                return read_state(batch, self._reader.redact)
+                return self._state(batch)
         return None
 
-    async def find_files(self, name: str) -> list[str] | Trouble:
-        """The files that were sent under this name."""
-        found = await self._list("/files", {"purpose": "batch"})
-        if isinstance(found, Trouble):
-            return found
-        return [_id(file) for file in found if file.get("filename") == _filename(name)]
+    async def find_files(self, name: str) -> list[str]:
+        """The files that were uploaded under this name."""
+        files = await self._list("/files", {"purpose": "batch"})
+        return [_id(file) for file in files if file.get("filename") == _filename(name)]
 
-    async def delete(self, file: str) -> Trouble | None:
-        """Take a file away; one that is not there is away."""
-        found = await self._ask("DELETE", f"/files/{file}")
-        return found if isinstance(found, Trouble) else None
+    async def delete(self, file: str) -> None:
+        """Delete a file, if it exists."""
+        await self._request("DELETE", f"/files/{file}")
 
-    async def download(self, file: str, into: Path) -> Trouble | None:
-        """Fetch a file, and add it to what was fetched before."""
+    async def download(self, file: str, into: Path) -> None:
+        """Download a file, and append it to ``into``."""
         assert self._session is not None, "enter the endpoint before asking it"
         path = f"/files/{file}/content"
         try:
             async with self._session.get(self.address + path, proxy=self._proxy) as response:
                 if response.status != 200:
-                    return self._judge(response, path, await response.read())
+                    raise self._error(response, path, await response.read())
                 with into.open("ab") as out:
                     async for chunk in response.content.iter_chunked(2**20):
                         out.write(chunk)
                     out.write(b"\n")
         except (TimeoutError, aiohttp.ClientError) as error:
-            return self._missed(error)
-        return None
+            raise self._unavailable(error) from error
 
-    def read_line(self, raw: bytes) -> Line | None:
-        """A line of a file of replies; None where it cannot be read."""
+    def read_line(self, raw: bytes) -> BatchReply | None:
+        """A line of a file of replies; None if it cannot be read."""
         try:
             line = json.loads(raw)
             key = bytes.fromhex(line["custom_id"])
             response, error = line.get("response"), line.get("error")
             if not response:
-                return Line(
-                    key, Trouble(self._reader.redact(f"{error['code']}: {error['message']}"))
-                )
+                problem = self._reader.redact(f"{error['code']}: {error['message']}")
+                return BatchReply(key, CallResult(problem=problem))
             status, body = int(response["status_code"]), json.dumps(response["body"]).encode()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
         try:
-            return Line(key, self._reader.read(status, {}, body))
+            return BatchReply(key, self._reader.read(status, {}, body))
         except TeacherError as error:
-            return Line(key, error)
+            return BatchReply(key, CallResult(problem=str(error)), fatal=error)
 
-    async def _list(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]] | Trouble:
-        """All that a paged list holds."""
+    def _state(self, batch: Mapping[str, Any]) -> BatchState:
+        return read_state(batch, self._reader.redact)
+
+    async def _list(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Everything on all pages of a list."""
         items: list[dict[str, Any]] = []
         after: dict[str, str] = {}
         while True:
-            found = await self._ask("GET", path, params={"limit": str(PAGE), **query, **after})
-            if isinstance(found, Trouble):
-                return found
+            query_page = {"limit": str(PAGE), **query, **after}
+            found = await self._request("GET", path, params=query_page)
             page = [item for item in found.get("data") or [] if isinstance(item, dict)]
             items += page
             if not page or not found.get("has_more") or after.get("after") == page[-1].get("id"):
                 return items
             after = {"after": str(page[-1]["id"])}
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -198,12 +201,12 @@ class BatchEndpoint:
         data: aiohttp.FormData | None = None,
         json: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
-        awaited: str | None = None,
-    ) -> dict[str, Any] | Trouble:
-        """One request, and the object that comes back.
+        new_file: str | None = None,
+    ) -> dict[str, Any]:
+        """Make one request; returns the object in the reply.
 
         Args:
-            awaited: A file that was sent just now, which the endpoint may not know of yet.
+            new_file: A file that was uploaded just now, which the endpoint may not know yet.
         """
         assert self._session is not None, "enter the endpoint before asking it"
         try:
@@ -217,46 +220,48 @@ class BatchEndpoint:
             ) as response:
                 content = await response.read()
         except (TimeoutError, aiohttp.ClientError) as error:
-            return self._missed(error)
+            raise self._unavailable(error) from error
         if method == "DELETE" and response.status == 404:
             return {}
         if not response.ok:
-            if awaited and response.status in (400, 404) and awaited.encode() in content:
-                return Trouble(self._what(response.status, content))
-            return self._judge(response, path, content)
-        return _object(content) or Trouble("the reply cannot be read: " + self._excerpt(content))
+            if new_file and response.status in (400, 404) and new_file.encode() in content:
+                raise Unavailable(self._problem(response.status, content))
+            raise self._error(response, path, content)
+        if (found := _object(content)) is None:
+            raise Unavailable("the reply cannot be read: " + self._reader.excerpt(content))
+        return found
 
-    def _missed(self, error: TimeoutError | aiohttp.ClientError) -> Trouble:
+    def _unavailable(self, error: TimeoutError | aiohttp.ClientError) -> Unavailable:
         if isinstance(error, TimeoutError):
-            return Trouble(f"no answer within {self._config.timeout:g} s")
-        return Trouble(self._reader.redact(str(error) or type(error).__name__))
+            return Unavailable(f"no answer within {self._config.timeout:g} s")
+        return Unavailable(self._reader.redact(str(error) or type(error).__name__))
 
-    def _judge(self, response: aiohttp.ClientResponse, path: str, content: bytes) -> Trouble:
-        """What may pass; whatever else it is, is said."""
-        status, what = response.status, self._what(response.status, content)
+    def _error(
+        self, response: aiohttp.ClientResponse, path: str, content: bytes
+    ) -> Unavailable | TeacherError:
+        """What to raise for a reply that is an error."""
+        status, problem = response.status, self._problem(response.status, content)
         if status in _ABSENT:
-            raise TeacherError(self._absent(path, what))
-        self._reader.end_if_hopeless(status, what, content)
+            return TeacherError(self._absent(path, problem))
+        self._reader.raise_if_fatal(status, problem, content)
         if is_transient(status):
-            return Trouble(what, retry_after(response.headers))
-        raise TeacherError(
-            f"{self.address} refuses a batch ({what}); mend the teacher section, or take "
+            return Unavailable(problem, read_retry_after(response.headers))
+        return TeacherError(
+            f"{self.address} refuses a batch ({problem}); correct the teacher section, or take "
             "teacher.batch out"
         )
 
-    def _absent(self, path: str, what: str) -> str:
+    def _absent(self, path: str, problem: str) -> str:
         if path in ("/files", "/batches"):
-            return f"{self.address} has no batch interface ({what}); take teacher.batch out"
+            return f"{self.address} has no batch interface ({problem}); take teacher.batch out"
         return (
-            f"{self.address} has no {path.removeprefix('/')} ({what}); see that teacher.base_url "
-            "and the key are those it was made with, or give --forget-batches to ask its calls anew"
+            f"{self.address} has no {path.removeprefix('/')} ({problem}); check that "
+            "teacher.base_url and the key are those it was made with, or give --forget-batches to "
+            "ask its calls anew"
         )
 
-    def _what(self, status: int, content: bytes) -> str:
-        return f"HTTP {status}: {self._excerpt(content)}"
-
-    def _excerpt(self, content: bytes) -> str:
-        return self._reader.excerpt(content)
+    def _problem(self, status: int, content: bytes) -> str:
+        return f"HTTP {status}: {self._reader.excerpt(content)}"
 
 
 def _filename(name: str) -> str:

@@ -1,41 +1,37 @@
-"""A teacher whose completions are already there, by row id."""
+"""A teacher whose completions exist already, by row id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
-from distilwhy.teachers.base import Reply
+from distilwhy.teachers.base import CallResult, Teacher
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What was said.
+    """Recorded completions.
 
     Attributes:
-        completions: Of each id, in order: its samples.
-        content: A digest of all of it.
+        content: A digest of all of them.
+        completions: The completions of each id, in the order of its samples.
     """
 
     content: str
     completions: Mapping[str, list[Completion]] = field(default_factory=dict)
 
 
-class RecordedTeacher:
+class RecordedTeacher(Teacher):
     """Answers from a recording: the k-th completion of an id is the k-th sample of that row.
 
     Args:
-        answers: What it said when asked for answers.
-        explanations: What it said when asked to explain.
+        answers: Completions of prompts for answers.
+        explanations: Completions of prompts for explanations.
     """
 
     name = "the recorded completions"
-    # What is under way at once is kept in one transaction.
+    # Calls under way together are saved in one transaction.
     concurrency = 256
-    retries = 0
-    patience = None
 
     def __init__(self, answers: Recording, explanations: Recording) -> None:
         self._answers = answers
@@ -49,27 +45,13 @@ class RecordedTeacher:
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         return 0, 0
 
-    def count(self, prompts: Sequence[Prompt]) -> None:
-        return None
-
-    async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
-        said = self._recording(prompt).completions.get(prompt.example_id, [])
-        if sample >= len(said):
-            what = "explanations" if prompt.prefix.shows_gold else "completions"
-            count = f"only {len(said)}" if said else "none"
-            return Reply(Completion("", error=f"the recorded {what} have {count} for this id"))
-        return Reply(said[sample])
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
+    async def ask(self, prompt: Prompt, sample: int = 0) -> CallResult:
+        completions = self._recording(prompt).completions.get(prompt.example_id, [])
+        if sample < len(completions):
+            return CallResult(completions[sample])
+        what = "explanations" if prompt.prefix.shows_gold else "completions"
+        count = f"only {len(completions)}" if completions else "none"
+        return CallResult(Completion("", error=f"the recorded {what} have {count} for this id"))
 
     def _recording(self, prompt: Prompt) -> Recording:
         return self._explanations if prompt.prefix.shows_gold else self._answers

@@ -1,4 +1,4 @@
-"""A teacher that several servers of one and the same model answer for."""
+"""A teacher served by several servers of the same model."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -9,48 +9,53 @@ from typing import Self
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Prompt
-from distilwhy.teachers.base import Reply, Teacher, Trouble
+from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.batch import BatchEndpoint
 from distilwhy.teachers.http import HttpTeacher
 
-LEFT_ALONE_S = 30.0
-LEFT_IN_TROUBLE_S = 1.0
+UNREACHABLE_PAUSE_S = 30.0
+PROBLEM_PAUSE_S = 1.0
 
 
-def reach(config: HttpTeacherConfig, tokenizer: str | None = None) -> Teacher:
-    """The teacher at all the addresses that a file names.
+def open_http_teacher(config: HttpTeacherConfig, tokenizer: str | None = None) -> Teacher:
+    """The teacher at all the addresses that an experiment file names.
 
     Args:
-        tokenizer: Where the tokenizer is that its prompts are counted by.
+        tokenizer: A local folder, or a name on the hub, of the tokenizer that counts its prompts.
     """
     addresses = [config.base_url, *config.replicas]
-    at = [HttpTeacher(config.model_copy(update={"base_url": url}), tokenizer) for url in addresses]
-    return Replicas(at) if config.replicas else at[0]
+    teachers = [
+        HttpTeacher(config.model_copy(update={"base_url": url}), tokenizer) for url in addresses
+    ]
+    return Replicas(config, teachers) if config.replicas else teachers[0]
 
 
 @dataclass
 class _Server:
-    """One of them: what it has to do, what it has done, and until when it is left alone."""
+    """One server: how many calls it has under way, how many it was sent, and until when it is
+    avoided."""
 
     teacher: HttpTeacher
     under_way: int = 0
     asked: int = 0
-    down_until: float = 0.0
+    avoid_until: float = 0.0
 
     def rank(self, now: float) -> tuple[bool, int, int]:
-        """The least is asked next."""
-        return self.down_until > now, self.under_way, self.asked
+        """The server with the lowest rank is asked next."""
+        return self.avoid_until > now, self.under_way, self.asked
 
 
-class Replicas:
-    """Asks whichever has least to do.
+class Replicas(Teacher):
+    """Asks whichever server has the fewest calls under way.
 
-    One where nobody listens is left alone for half a minute, and one in other trouble for a second
-    or as long as it asks, as long as there is another: so the next try of a call goes elsewhere,
-    and one that fails at once does not have least to do. Answers have the same key whichever gave
-    them.
+    A server that cannot be reached is avoided for half a minute, and one with another problem for
+    a second or as long as it asks, if there is another server. So the next try of a call goes
+    elsewhere, and a server that fails at once does not attract all calls. A call has the same key
+    whichever server answers it.
     """
 
-    def __init__(self, teachers: list[HttpTeacher]) -> None:
+    def __init__(self, config: HttpTeacherConfig, teachers: list[HttpTeacher]) -> None:
+        self._config = config
         self._servers = [_Server(teacher) for teacher in teachers]
         self._first = teachers[0]
         self._entered = AsyncExitStack()
@@ -68,8 +73,12 @@ class Replicas:
         return self._first.retries
 
     @property
-    def patience(self) -> int:
-        return self._first.patience
+    def failure_limit(self) -> int:
+        return self._first.failure_limit
+
+    @property
+    def remote_config(self) -> HttpTeacherConfig:
+        return self._config
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         return self._first.request(prompt)
@@ -80,19 +89,22 @@ class Replicas:
     def count(self, prompts: Sequence[Prompt]) -> list[int] | None:
         return self._first.count(prompts)
 
-    async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
+    def batches(self) -> BatchEndpoint:
+        return self._first.batches()
+
+    async def ask(self, prompt: Prompt, sample: int = 0) -> CallResult:
         now = time.monotonic()
         server = min(self._servers, key=lambda server: server.rank(now))
         server.under_way += 1
         server.asked += 1
         try:
-            reply = await server.teacher.ask(prompt, sample)
+            result = await server.teacher.ask(prompt, sample)
         finally:
             server.under_way -= 1
-        if isinstance(said := reply.said, Trouble):
-            pause = LEFT_ALONE_S if said.nobody else max(LEFT_IN_TROUBLE_S, said.retry_after_s)
-            server.down_until = time.monotonic() + pause
-        return reply
+        if result.completion is None:
+            least = UNREACHABLE_PAUSE_S if result.unreachable else PROBLEM_PAUSE_S
+            server.avoid_until = time.monotonic() + max(least, result.retry_after_s)
+        return result
 
     async def __aenter__(self) -> Self:
         for server in self._servers:

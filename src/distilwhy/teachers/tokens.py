@@ -1,4 +1,4 @@
-"""Prompts as the tokens of a model of transformers."""
+"""Prompts as tokens of a transformers model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,19 +9,19 @@ import jinja2
 from distilwhy.core.prompt import Message, Prompt
 from distilwhy.errors import ConfigError, TeacherError
 
-Turns = Callable[[Prompt], Sequence[Message]]
+Chat = Callable[[Prompt], Sequence[Message]]
 
 _QUESTION = "distilwhy"
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """What stands around every question after one prefix.
+    """The text around every question that follows one prefix.
 
     Attributes:
-        before: What stands before the question on its line; on the line before, if nothing does.
+        before: The start of the question's line; if that is empty, the line before.
         after: All that follows the question.
-        tokens: Those of all the rest.
+        tokens: The number of tokens in the rest of the prompt.
     """
 
     before: str
@@ -30,18 +30,18 @@ class _Frame:
 
 
 class PromptTokenizer:
-    """A tokenizer that is given prompts: as chats where it has a chat template, else as one text.
+    """Tokenizes prompts: as chats if the tokenizer has a chat template, else as one text.
 
     Args:
-        tokenizer: One of transformers.
+        tokenizer: A transformers tokenizer.
         chats: Whether to use its chat template, if it has one.
-        turns: The turns of the chat; None: those of the prompt.
+        messages: The messages of a prompt's chat; None: the prompt's own.
     """
 
-    def __init__(self, tokenizer: Any, *, chats: bool = True, turns: Turns | None = None) -> None:
+    def __init__(self, tokenizer: Any, *, chats: bool = True, messages: Chat | None = None) -> None:
         self._tokenizer = tokenizer
         self._chats = chats and bool(tokenizer.chat_template)
-        self._turns = turns or (lambda prompt: prompt.messages)
+        self._messages = messages or (lambda prompt: prompt.messages)
         self._frames: dict[str, _Frame] = {}
 
     def encode(self, prompt: Prompt) -> list[int]:
@@ -53,7 +53,7 @@ class PromptTokenizer:
         return self._ids(_whole(self._render(prompt)))
 
     def count(self, prompts: Sequence[Prompt]) -> list[int]:
-        """How many tokens each prompt has. What prompts have in common is counted once."""
+        """The number of tokens in each prompt. A common prefix is tokenized only once."""
         frames = [self._frame(prompt) for prompt in prompts]
         both = list(zip(frames, prompts, strict=True))
         lines = [_whole(frame.before + prompt.question + frame.after) for frame, prompt in both]
@@ -69,9 +69,9 @@ class PromptTokenizer:
         return [len(ids) for ids in found.input_ids] if found else []
 
     def _frame(self, prompt: Prompt) -> _Frame:
-        """What stands around the questions of this prompt's prefix.
+        """The frame of this prompt's prefix.
 
-        No token of a question depends on more than the line that it stands on, or follows.
+        No token of a question depends on text beyond its own line or the line before.
         """
         key = prompt.prefix.digest
         if key not in self._frames:
@@ -85,39 +85,39 @@ class PromptTokenizer:
     def _render(self, prompt: Prompt) -> str:
         if not self._chats:
             return prompt.as_text()
-        turns = self._turns(prompt)
+        messages = self._messages(prompt)
         refusal = None
-        for said in (turns, _without_system(turns)):
+        for chat in (messages, _without_system(messages)):
             try:
-                return self._chat(said)
+                return self._apply_template(chat)
             except jinja2.TemplateError as error:
                 refusal = error
         raise TeacherError(
             f"the model's chat template refuses the prompt ({refusal}); take another model"
         )
 
-    def _chat(self, turns: Sequence[Message]) -> str:
-        chat = [{"role": turn.role, "content": turn.content} for turn in turns]
+    def _apply_template(self, messages: Sequence[Message]) -> str:
+        chat = [{"role": message.role, "content": message.content} for message in messages]
         return str(
             self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
         )
 
 
 def _whole(text: str) -> str:
-    """Text with ``?`` for half a character, which no tokenizer takes."""
+    """Text with ``?`` for lone surrogates, which no tokenizer accepts."""
     return text.encode(errors="replace").decode()
 
 
-def _without_system(turns: Sequence[Message]) -> Sequence[Message]:
-    """The same turns for models that know no system turn, such as Gemma 2."""
-    first = turns[0]
-    if first.role != "system":
-        return turns
-    return [replace(turns[1], content=f"{first.content}\n\n{turns[1].content}"), *turns[2:]]
+def _without_system(messages: Sequence[Message]) -> Sequence[Message]:
+    """The same chat for models without a system role, such as Gemma 2."""
+    system, *rest = messages
+    if system.role != "system":
+        return messages
+    return [replace(rest[0], content=f"{system.content}\n\n{rest[0].content}"), *rest[1:]]
 
 
 def open_tokenizer(name: str, key: str) -> Any:
-    """The tokenizer in a local folder, or of a model on the hub.
+    """Load the tokenizer in a local folder, or of a model on the hub.
 
     Args:
         key: The setting that names it, for messages.
@@ -129,7 +129,7 @@ def open_tokenizer(name: str, key: str) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(name)
-    # Whatever is wrong with a file that others wrote.
+    # A broken file can raise anything.
     except Exception as error:
         what = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(

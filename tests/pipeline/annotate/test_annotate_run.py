@@ -14,7 +14,7 @@ from distilwhy.core.parsing.completion import Annotation
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.gate import refuse_unreadable
-from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
@@ -44,15 +44,15 @@ def opened(write_experiment, endpoint: Endpoint):
 
 
 def test_every_row_is_asked_about_once(opened, endpoint: Endpoint):
-    assert annotate(opened()) == Progress(total=10, from_ledger=0, answered=10)
+    assert annotate(opened()) == AnnotationProgress(total=10, from_ledger=0, answered=10)
     assert sorted(endpoint.questions) == sorted(f"Message {i}." for i in range(10))
     assert read_annotations(opened())["a0"] == READ
-    assert annotate(opened()) == Progress(total=10, from_ledger=10)
+    assert annotate(opened()) == AnnotationProgress(total=10, from_ledger=10)
     assert len(endpoint.asked) == 10
 
 
 def test_it_works_where_a_loop_runs_already(opened, endpoint: Endpoint):
-    async def notebook_cell() -> Progress:
+    async def notebook_cell() -> AnnotationProgress:
         return annotate(opened())
 
     assert asyncio.run(notebook_cell()).answered == 10
@@ -70,24 +70,24 @@ def test_garbage_is_collected_as_before_when_it_ends(opened, endpoint: Endpoint)
 
 
 def test_only_what_is_missing_is_asked_again(opened, endpoint: Endpoint):
-    assert annotate(opened(), limit=4) == Progress(total=10, from_ledger=0, answered=4)
+    assert annotate(opened(), limit=4) == AnnotationProgress(total=10, from_ledger=0, answered=4)
     assert plan(opened()).answered == 4
-    assert annotate(opened()) == Progress(total=10, from_ledger=4, answered=6)
-    assert annotate(opened()) == Progress(total=10, from_ledger=10)
+    assert annotate(opened()) == AnnotationProgress(total=10, from_ledger=4, answered=6)
+    assert annotate(opened()) == AnnotationProgress(total=10, from_ledger=10)
     assert len(endpoint.asked) == len(set(endpoint.questions)) == 10
 
 
 def test_new_rows_alone_are_asked_about(opened, endpoint: Endpoint):
     annotate(opened())
     progress = annotate(opened(train=many(20)))
-    assert progress == Progress(total=20, from_ledger=10, answered=10)
+    assert progress == AnnotationProgress(total=20, from_ledger=10, answered=10)
     assert sorted(endpoint.questions[10:]) == sorted(f"Message {i}." for i in range(10, 20))
 
 
 def test_rows_in_another_order_with_other_ids_cost_nothing(opened, endpoint: Endpoint):
     annotate(opened())
     rows = [{**row, "id": f"new-{row['id']}"} for row in many(10)[::-1]]
-    assert annotate(opened(train=rows)) == Progress(total=10, from_ledger=10)
+    assert annotate(opened(train=rows)) == AnnotationProgress(total=10, from_ledger=10)
     assert len(endpoint.asked) == 10
     assert read_annotations(opened(train=rows))["new-a0"].label == "damage"
 
@@ -106,8 +106,8 @@ def test_rows_in_another_order_with_other_ids_cost_nothing(opened, endpoint: End
 def test_another_prompt_is_asked_about_anew(opened, endpoint: Endpoint, changes):
     annotate(opened())
     assert plan(opened(changes)).answered == 0
-    assert annotate(opened(changes)) == Progress(total=10, from_ledger=0, answered=10)
-    assert annotate(opened()) == Progress(total=10, from_ledger=10)
+    assert annotate(opened(changes)) == AnnotationProgress(total=10, from_ledger=0, answered=10)
+    assert annotate(opened()) == AnnotationProgress(total=10, from_ledger=10)
     assert len(endpoint.asked) == 20
 
 
@@ -120,13 +120,13 @@ def test_what_decides_no_answer_costs_nothing(opened, endpoint: Endpoint):
         "rationale": "Something is broken.",
     }
     changes["task.exemplars"] = [exemplar]
-    assert annotate(opened(changes)) == Progress(total=10, from_ledger=10)
+    assert annotate(opened(changes)) == AnnotationProgress(total=10, from_ledger=10)
     assert len(endpoint.asked) == 10
 
 
 def test_rows_with_one_and_the_same_prompt_share_a_call(opened, endpoint: Endpoint):
     rows = [*many(6), *({**row, "id": f"twin-{row['id']}"} for row in many(6))]
-    assert annotate(opened(train=rows)) == Progress(total=6, from_ledger=0, answered=6)
+    assert annotate(opened(train=rows)) == AnnotationProgress(total=6, from_ledger=0, answered=6)
     assert len(endpoint.asked) == 6
     found = read_annotations(opened(train=rows))
     assert len(found) == 12
@@ -137,7 +137,7 @@ def test_rows_with_one_and_the_same_prompt_share_a_call(opened, endpoint: Endpoi
 def test_a_prompt_that_many_rows_share_is_asked_once(opened, endpoint: Endpoint, concurrency):
     rows = [{"id": f"a{i}", "message": f"Message {i % 60}.", "kind": "damage"} for i in range(240)]
     progress = annotate(opened({"teacher.concurrency": concurrency}, train=rows))
-    assert progress == Progress(total=60, from_ledger=0, answered=60)
+    assert progress == AnnotationProgress(total=60, from_ledger=0, answered=60)
     assert len(endpoint.asked) == 60
 
 
@@ -156,11 +156,11 @@ def test_splits_that_are_left_out_are_not_asked_about(write_experiment, endpoint
 
 def test_failed_rows_are_asked_again_and_answered_ones_are_not(opened, endpoint: Endpoint):
     endpoint.plays = {f"Message {i}.": [fails(500), says()] for i in (2, 5)}
-    assert annotate(opened()) == Progress(total=10, from_ledger=0, answered=8, failed=2)
+    assert annotate(opened()) == AnnotationProgress(total=10, from_ledger=0, answered=8, failed=2)
     found = read_annotations(opened())["a2"]
     assert found == Annotation("a2", "failed", problem="HTTP 500: no reason")
     assert plan(opened()).answered == 8
-    assert annotate(opened()) == Progress(total=10, from_ledger=8, answered=2)
+    assert annotate(opened()) == AnnotationProgress(total=10, from_ledger=8, answered=2)
     assert sorted(endpoint.questions[10:]) == ["Message 2.", "Message 5."]
     assert read_annotations(opened())["a2"].outcome == "ok"
 
@@ -176,8 +176,10 @@ def test_rows_that_fail_again_and_again_never_stand_in_the_way(
     for _ in range(2):
         with pytest.raises(TeacherError, match=r"5 calls have all failed \(HTTP 400: filtered\)"):
             annotate(experiment)
-    assert annotate(experiment) == Progress(total=25, from_ledger=0, answered=13, failed=12)
-    assert annotate(experiment) == Progress(total=25, from_ledger=13, failed=12)
+    assert annotate(experiment) == AnnotationProgress(
+        total=25, from_ledger=0, answered=13, failed=12
+    )
+    assert annotate(experiment) == AnnotationProgress(total=25, from_ledger=13, failed=12)
 
 
 def test_a_teacher_that_refuses_is_not_asked_again(opened, endpoint: Endpoint):
@@ -197,7 +199,7 @@ def test_progress_is_told_after_answers_are_kept(opened, endpoint: Endpoint):
     keys = [call.key for call in all_calls(experiment)]
     told = []
 
-    def watch(progress: Progress) -> None:
+    def watch(progress: AnnotationProgress) -> None:
         with open_ledger(experiment.folder.ledger) as ledger:
             assert len(ledger.get(keys)) == progress.answered
         told.append(progress.answered)
@@ -289,10 +291,10 @@ def test_every_sample_is_asked_for_once_and_has_a_key_of_its_own(opened, endpoin
     calls = all_calls(opened(SAMPLED))
     assert len({call.key for call in calls}) == len(calls) == 30
     assert plan(opened(SAMPLED)).calls == 30
-    assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=0, answered=30)
+    assert annotate(opened(SAMPLED)) == AnnotationProgress(total=30, from_ledger=0, answered=30)
     assert sorted(endpoint.questions) == sorted(3 * [f"Message {i}." for i in range(10)])
     assert endpoint.asked[:10] == endpoint.asked[10:20] == endpoint.asked[20:]
-    assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=30)
+    assert annotate(opened(SAMPLED)) == AnnotationProgress(total=30, from_ledger=30)
     assert len(endpoint.asked) == 30
 
 
@@ -316,23 +318,27 @@ def test_the_first_of_several_samples_is_the_one_that_was_paid_for_already(
     one = {**SAMPLED, "teacher.samples": 1}
     annotate(opened(one))
     assert read_annotations(opened(one))["a0"] == READ
-    assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=10, answered=20)
+    assert annotate(opened(SAMPLED)) == AnnotationProgress(total=30, from_ledger=10, answered=20)
     assert read_annotations(opened(one))["a0"] == READ
 
 
 def test_a_sample_that_failed_is_asked_again_alone(opened, endpoint: Endpoint):
     endpoint.plays["Message 3."] = [says(), fails(500), says()]
-    assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=0, answered=29, failed=1)
+    assert annotate(opened(SAMPLED)) == AnnotationProgress(
+        total=30, from_ledger=0, answered=29, failed=1
+    )
     found = read_annotations(opened(SAMPLED))["a3"]
     assert found == Annotation("a3", "ok", "Why.", "damage", votes=(("damage", 1.0),))
-    assert annotate(opened(SAMPLED)) == Progress(total=30, from_ledger=29, answered=1)
+    assert annotate(opened(SAMPLED)) == AnnotationProgress(total=30, from_ledger=29, answered=1)
     assert endpoint.questions[30:] == ["Message 3."]
 
 
 def test_a_row_whose_samples_all_fail_is_no_dead_endpoint(opened, endpoint: Endpoint):
     endpoint.plays["Message 0."] = [fails(400, "filtered")]
     many_samples = {**SAMPLED, "teacher.samples": 6}
-    assert annotate(opened(many_samples)) == Progress(60, from_ledger=0, answered=54, failed=6)
+    assert annotate(opened(many_samples)) == AnnotationProgress(
+        60, from_ledger=0, answered=54, failed=6
+    )
 
 
 @pytest.fixture
@@ -361,7 +367,9 @@ def why(number: int) -> str:
 def test_wrong_train_rows_alone_are_explained(explained, endpoint: Endpoint):
     assert plan(explained()).calls == 13
     told = []
-    assert annotate(explained(), watch=told.append) == Progress(15, from_ledger=0, answered=15)
+    assert annotate(explained(), watch=told.append) == AnnotationProgress(
+        15, from_ledger=0, answered=15
+    )
     assert sorted(question for question in endpoint.questions if "Why" in question) == [
         why(2),
         why(4),
@@ -371,20 +379,24 @@ def test_wrong_train_rows_alone_are_explained(explained, endpoint: Endpoint):
     assert found["a2"] == Annotation("a2", "ok", "Nice.", "praise", explanation="It broke.")
     assert found["a4"].explanation == "Why."
     assert all(not found[row].explanation for row in found if row not in ("a2", "a4"))
-    assert annotate(explained()) == Progress(total=15, from_ledger=15)
+    assert annotate(explained()) == AnnotationProgress(total=15, from_ledger=15)
     assert len(endpoint.asked) == 15
     refuse_unreadable(read_annotations(explained()))
 
 
 def test_explanations_are_planned_for_when_the_answers_are_there(explained, endpoint: Endpoint):
-    assert annotate(explained(), limit=13) == Progress(total=15, from_ledger=0, answered=13)
+    assert annotate(explained(), limit=13) == AnnotationProgress(
+        total=15, from_ledger=0, answered=13
+    )
     found = plan(explained())
     assert (found.calls, found.answered) == (15, 13)
     assert found.estimate is not None
     assert found.estimate.calls == 2
-    assert annotate(explained(), limit=1) == Progress(total=15, from_ledger=13, answered=1)
+    assert annotate(explained(), limit=1) == AnnotationProgress(
+        total=15, from_ledger=13, answered=1
+    )
     assert plan(explained()).answered == 14
-    assert annotate(explained()) == Progress(total=15, from_ledger=14, answered=1)
+    assert annotate(explained()) == AnnotationProgress(total=15, from_ledger=14, answered=1)
     assert plan(explained()).estimate is None
 
 
@@ -403,8 +415,10 @@ def test_an_explanation_that_is_unreadable_or_not_of_gold_is_dropped(
 
 def test_explanations_that_failed_are_asked_for_again(explained, endpoint: Endpoint):
     endpoint.plays[why(2)] = [fails(500), says()]
-    assert annotate(explained()) == Progress(total=15, from_ledger=0, answered=14, failed=1)
-    assert annotate(explained()) == Progress(total=15, from_ledger=14, answered=1)
+    assert annotate(explained()) == AnnotationProgress(
+        total=15, from_ledger=0, answered=14, failed=1
+    )
+    assert annotate(explained()) == AnnotationProgress(total=15, from_ledger=14, answered=1)
     assert read_annotations(explained())["a2"].explanation == "Why."
 
 
@@ -439,7 +453,7 @@ def test_samples_and_explanations_outlive_any_number_of_interruptions(
 ):
     experiment = explained({**SAMPLED, "teacher.concurrency": 2})
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: AnnotationProgress) -> None:
         if progress.answered:
             raise Stopped
 
@@ -455,7 +469,7 @@ def test_samples_and_explanations_outlive_any_number_of_interruptions(
     lost = len(endpoint.asked) - (13 * 3 + 2)
     assert interruptions > 10
     assert 0 <= lost <= interruptions * 2
-    assert annotate(experiment) == Progress(total=41, from_ledger=41)
+    assert annotate(experiment) == AnnotationProgress(total=41, from_ledger=41)
     found = read_annotations(experiment)
     assert found["a2"].explanation == "It broke."
     assert found["a2"].votes == (("praise", 1.0),)
@@ -489,46 +503,52 @@ def test_recorded_completions_are_read_by_row(recorded):
     some = {name: SAID.pop(name) for name in ("a0", "a7")}
     experiment = recorded(SAID, some)
     SAID.update(some)
-    assert annotate(experiment) == Progress(total=10, from_ledger=0, answered=10)
+    assert annotate(experiment) == AnnotationProgress(total=10, from_ledger=0, answered=10)
     found = read_annotations(experiment)
     assert found["a7"] == Annotation("a7", "ok", "Why 7.", "praise")
     assert found["a3"] == Annotation("a3", "ok", "Why 3.", "praise")
-    assert annotate(experiment) == Progress(total=10, from_ledger=10)
+    assert annotate(experiment) == AnnotationProgress(total=10, from_ledger=10)
 
 
 def test_rows_without_a_recorded_completion_fail_alone_however_many(recorded):
     experiment = recorded({"a9": SAID["a9"], "zz": "no row of ours"})
-    assert annotate(experiment) == Progress(total=10, from_ledger=0, answered=1, failed=9)
+    assert annotate(experiment) == AnnotationProgress(total=10, from_ledger=0, answered=1, failed=9)
     missing = "the recorded completions have none for this id"
     assert read_annotations(experiment)["a0"] == Annotation("a0", "failed", problem=missing)
     with pytest.raises(TeacherError, match="9 of 10 answers cannot be read"):
         refuse_unreadable(read_annotations(experiment))
-    assert annotate(recorded(SAID)) == Progress(total=10, from_ledger=0, answered=10)
+    assert annotate(recorded(SAID)) == AnnotationProgress(total=10, from_ledger=0, answered=10)
 
 
 def test_the_lines_of_a_recorded_row_are_its_samples(recorded):
     """The second file holds the second sample of most rows."""
     more = {row: text.replace("Why", "More") for row, text in SAID.items() if row != "a3"}
     experiment = recorded(SAID, more, samples=2)
-    assert annotate(experiment) == Progress(total=20, from_ledger=0, answered=19, failed=1)
+    assert annotate(experiment) == AnnotationProgress(
+        total=20, from_ledger=0, answered=19, failed=1
+    )
     found = read_annotations(experiment)
     votes = (("praise", 1.0),)
     assert found["a7"] == Annotation(
         "a7", "ok", "Why 7.", "praise", others=("More 7.",), votes=votes
     )
     assert found["a3"] == Annotation("a3", "ok", "Why 3.", "praise", votes=votes)
-    assert annotate(experiment) == Progress(total=20, from_ledger=19, failed=1)
+    assert annotate(experiment) == AnnotationProgress(total=20, from_ledger=19, failed=1)
 
 
 def test_recorded_explanations_are_read_where_an_answer_is_wrong(recorded):
     reasons = {"a7": "It broke. So the answer is damage.", "a2": "Nice. The answer is praise."}
     experiment = recorded(SAID, why=reasons, explanations=["why.jsonl"], explain_wrong=True)
     assert [example.id for example in experiment.splits.validation] == ["a1", "a3"]
-    assert annotate(experiment) == Progress(total=18, from_ledger=0, answered=12, failed=6)
+    assert annotate(experiment) == AnnotationProgress(
+        total=18, from_ledger=0, answered=12, failed=6
+    )
     found = read_annotations(experiment)
     assert found["a7"] == Annotation("a7", "ok", "Why 7.", "praise", explanation="It broke.")
     assert found["a2"].explanation == found["a3"].explanation == ""
     other = {**reasons, "a2": "It fell. The answer is damage."}
     experiment = recorded(SAID, why=other, explanations=["why.jsonl"], explain_wrong=True)
-    assert annotate(experiment) == Progress(total=18, from_ledger=10, answered=2, failed=6)
+    assert annotate(experiment) == AnnotationProgress(
+        total=18, from_ledger=10, answered=2, failed=6
+    )
     assert read_annotations(experiment)["a2"].explanation == "It fell."

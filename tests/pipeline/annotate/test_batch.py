@@ -15,9 +15,9 @@ from distilwhy.cli.describe import describe_batches, describe_estimate
 from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
-from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.budget import read_spending
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.annotate.spending import spending
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.status import status
@@ -67,14 +67,16 @@ def opened(write_experiment, server: BatchServer):
 
 
 def spent_of(experiment: Experiment):
-    found = spending(experiment)
+    found = read_spending(experiment)
     assert found is not None
     return found
 
 
 def test_the_whole_way(opened, server: BatchServer):
-    seen: list[Progress] = []
-    assert annotate(opened(), watch=seen.append) == Progress(total=20, from_ledger=0, answered=20)
+    seen: list[AnnotationProgress] = []
+    assert annotate(opened(), watch=seen.append) == AnnotationProgress(
+        total=20, from_ledger=0, answered=20
+    )
     assert read_annotations(opened())["a7"].label == "damage"
     assert set(server.asked.values()) == {1}
     assert len(server.asked) == 20
@@ -82,7 +84,7 @@ def test_the_whole_way(opened, server: BatchServer):
     assert server.direct == []
     assert [line for line in server.log if "POST" in line] == ["POST /v1/files", "POST /v1/batches"]
     assert {(p.batches, p.in_batches) for p in seen} == {(0, 0), (1, 20)}
-    assert annotate(opened()) == Progress(total=20, from_ledger=20)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=20)
     assert len(server.batches) == 1
 
 
@@ -160,7 +162,9 @@ def test_it_need_not_be_waited_for(opened, server: BatchServer):
     assert reserved.certain == 0 < reserved.possible
     for _ in range(3):
         assert annotate(opened(), wait=False).batches == 1
-    assert annotate(opened(), wait=False) == Progress(total=20, from_ledger=0, answered=20)
+    assert annotate(opened(), wait=False) == AnnotationProgress(
+        total=20, from_ledger=0, answered=20
+    )
     assert len(server.batches) == 1
     assert status(opened()).under_way == UnderWay()
     assert spent_of(opened()).possible == 0
@@ -199,7 +203,7 @@ def test_other_words_are_paid_anew_and_what_is_under_way_is_kept(opened, server:
     assert plan(opened(changed)).repaid == 20
     assert annotate(opened(changed)).total == 20
     assert len(server.batches) == 2
-    assert annotate(opened()) == Progress(total=20, from_ledger=20)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=20)
 
 
 def test_without_batches_what_is_under_way_is_waited_for(opened, server: BatchServer):
@@ -212,7 +216,7 @@ def test_without_batches_what_is_under_way_is_waited_for(opened, server: BatchSe
 def test_no_more_is_handed_over_than_is_wanted(opened, server: BatchServer):
     assert annotate(opened(), limit=6).answered == 6
     assert len(server.asked) == 6
-    assert annotate(opened()) == Progress(total=20, from_ledger=6, answered=14)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=6, answered=14)
 
 
 def test_explanations_go_in_a_batch_when_the_answers_are_there(write_experiment, server):
@@ -227,7 +231,7 @@ def test_explanations_go_in_a_batch_when_the_answers_are_there(write_experiment,
 
 def test_what_expired_goes_in_another_batch(opened, server: BatchServer):
     server.ends = [End("expired", answered=0.3), End("cancelled", answered=0.5), End()]
-    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=20)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=0, answered=20)
     counts = [batch["request_counts"]["total"] for batch in server.batches.values()]
     assert counts == [20, 14, 7]
     assert set(server.asked.values()) == {1}
@@ -237,9 +241,9 @@ def test_what_expired_goes_in_another_batch(opened, server: BatchServer):
 def test_a_batch_that_fails_with_some_answers_keeps_them(opened, server: BatchServer):
     problem = {"code": "server_error", "message": "Something broke.", "line": None}
     server.ends = [End("failed", answered=0.3, errors=[problem]), End()]
-    with pytest.raises(TeacherError, match=r"turned batch batch_0 down \(.*Something broke"):
+    with pytest.raises(TeacherError, match=r"rejected batch batch_0 \(.*Something broke"):
         annotate(opened(), wait=True)
-    assert annotate(opened()) == Progress(total=20, from_ledger=6, answered=14)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=6, answered=14)
     assert set(server.asked.values()) == {1}
 
 
@@ -249,7 +253,7 @@ def test_a_file_that_is_not_valid_says_where(opened, server: BatchServer):
     with pytest.raises(TeacherError) as caught:
         annotate(opened())
     assert str(caught.value) == (
-        f"{server.url} turned batch batch_0 down (line 3: The URL is not supported.); mend the "
+        f"{server.url} rejected batch batch_0 (line 3: The URL is not supported.); correct the "
         "teacher section, then run again"
     )
     assert status(opened()).under_way == UnderWay()
@@ -280,7 +284,7 @@ def test_requests_with_errors(opened, server: BatchServer):
         "Message 3.": [busy] * 9,
         "Message 4.": [nonsense],
     }
-    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=18, failed=2)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=0, answered=18, failed=2)
     found = read_annotations(opened())
     assert found["a1"].problem == "HTTP 400: too long"
     assert found["a3"].problem == "HTTP 503: busy"
@@ -291,12 +295,12 @@ def test_requests_with_errors(opened, server: BatchServer):
     assert 0 < after.possible < 0.01
     # What failed is asked again next time, and nothing else is.
     server.plays = {}
-    assert annotate(opened()) == Progress(total=20, from_ledger=18, answered=2)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=18, answered=2)
 
 
 def test_a_few_that_always_fail_stand_in_nobodys_way(opened, server: BatchServer):
     server.plays = {f"Message {i}.": [refused(503, "busy", "busy")] * 9 for i in range(4)}
-    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=16, failed=4)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=0, answered=16, failed=4)
     assert len(server.batches) == 3
     server.plays |= {f"Message {i}.": [refused(503, "busy", "busy")] * 9 for i in range(20, 25)}
     with pytest.raises(TeacherError, match=r"no answer at all \(the last: completed, HTTP 503"):
@@ -309,13 +313,13 @@ def test_an_account_that_is_empty_ends_it_when_the_rest_is_kept(opened, server: 
     server.plays = {f"Message {i}.": [empty] for i in range(5)}
     with pytest.raises(TeacherError, match="wants to be paid"):
         annotate(opened())
-    assert annotate(opened()) == Progress(total=20, from_ledger=15, answered=5)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=15, answered=5)
 
 
 @pytest.mark.parametrize("most", [4, 5, 11])
 def test_where_only_so_much_may_wait_batches_are_smaller(opened, server: BatchServer, most: int):
     server.most_waiting = most
-    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=20)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=0, answered=20)
     taken = [b["request_counts"]["total"] for b in server.batches.values()]
     assert {4: 2, 5: 5, 11: 10}[most] == max(taken)
     assert sum(taken) == 20
@@ -337,7 +341,9 @@ def test_a_budget_holds_with_batches(opened, server: BatchServer):
     answered = len(server.asked)
     assert 0 < answered < 60
     more = opened({"teacher.budget": 5.0}, 60)
-    assert annotate(more) == Progress(total=60, from_ledger=answered, answered=60 - answered)
+    assert annotate(more) == AnnotationProgress(
+        total=60, from_ledger=answered, answered=60 - answered
+    )
     assert set(server.asked.values()) == {1}
     assert spent_of(more).certain == server.bill
 
@@ -385,9 +391,9 @@ def fail_with(code: int, message: str, *, at: str, times: int = 99):
         (401, "GET /v1/batches/batch_0", "refuses the key (HTTP 401: no)"),
         (404, "POST /v1/files", "has no batch interface (HTTP 404: no); take teacher.batch out"),
         (405, "POST /v1/batches", "has no batch interface (HTTP 405: no); take teacher.batch out"),
-        (413, "POST /v1/files", "refuses a batch (HTTP 413: no); mend the teacher section"),
-        (500, "POST /v1/batches", "is not answering: HTTP 500: no; see that it is up"),
-        (404, "GET /v1/batches/batch_0", "has no batches/batch_0 (HTTP 404: no); see that"),
+        (413, "POST /v1/files", "refuses a batch (HTTP 413: no); correct the teacher section"),
+        (500, "POST /v1/batches", "is not answering: HTTP 500: no; check that it is up"),
+        (404, "GET /v1/batches/batch_0", "has no batches/batch_0 (HTTP 404: no); check that"),
         (404, "GET /v1/files/file-batch_0-output/content", "give --forget-batches to ask its"),
     ],
 )
@@ -425,7 +431,7 @@ def test_an_endpoint_without_batches_is_asked_directly_once_it_is_told_to(opened
 def test_trouble_passes(opened, server: BatchServer, code: int, at: str):
     server.fault = fail_with(code, "busy", at=at, times=2)
     server.plays = {"Message 1.": [refused(400, "no")]}
-    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=19, failed=1)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=0, answered=19, failed=1)
     assert len(server.batches) == 1
     assert set(server.asked.values()) == {1}
 
@@ -439,7 +445,7 @@ def test_a_reply_that_is_lost_creates_nothing_twice(opened, server: BatchServer,
         return lost[-1] == at and lost.count(at) == 1
 
     server.lost = lose
-    assert annotate(opened()) == Progress(total=20, from_ledger=0, answered=20)
+    assert annotate(opened()) == AnnotationProgress(total=20, from_ledger=0, answered=20)
     assert len(server.batches) == 1
     assert len([file for file in server.files.values() if file[1] == "batch"]) == 1
 
@@ -471,14 +477,14 @@ def test_an_endpoint_that_drops_our_mark_is_searched_by_file(opened, server: Bat
 
 
 def test_an_outage_while_waiting_is_survived_and_told(opened, server: BatchServer):
-    seen: list[Progress] = []
+    seen: list[AnnotationProgress] = []
     server.fault = fail_with(502, "bad gateway", at="GET /v1/batches/batch_0", times=5)
     assert annotate(opened(), watch=seen.append).answered == 20
     assert sum(p.trouble == "HTTP 502: bad gateway" for p in seen) == 5
 
 
 def test_an_outage_without_end_ends_it_and_loses_nothing(opened, server, monkeypatch):
-    monkeypatch.setattr("distilwhy.pipeline.annotate.transports.batch.LONGEST_TROUBLE_S", 0.05)
+    monkeypatch.setattr("distilwhy.pipeline.annotate.transports.batch.LONGEST_OUTAGE_S", 0.05)
     server.fault = fail_with(502, "bad gateway", at="GET /v1/batches/batch_0", times=10**6)
     with pytest.raises(TeacherError, match="is not answering: HTTP 502: bad gateway"):
         annotate(opened())

@@ -10,12 +10,12 @@ import pytest
 from aiohttp import web
 
 from bank import Bank, prices_of, serve, spent_of
-from distilwhy.core.cost import Budget, Prices, Usage
+from distilwhy.core.cost import Prices, Usage
 from distilwhy.demo.loopback import LoopbackServer
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
+from distilwhy.pipeline.annotate.budget import BudgetGuard, read_spending
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.annotate.spending import spending
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import open_ledger
 
@@ -130,7 +130,7 @@ def test_what_may_have_been_billed_counts_as_spent(write_experiment, budget):
     with LoopbackServer(application) as server:
         experiment = open_experiment(path, f"{server.url}/v1")
         annotate(experiment)
-        found = spending(experiment)
+        found = read_spending(experiment)
     assert found is not None
     assert found.certain == 0
     assert Decimal("0.0008") < found.possible < Decimal("0.01")
@@ -138,17 +138,17 @@ def test_what_may_have_been_billed_counts_as_spent(write_experiment, budget):
 
 def test_a_killed_run_is_known_to_owe_what_it_had_out(tmp_path: Path):
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
-        assert ledger.debts() == 0
+        assert ledger.owed_by_killed_runs() == 0
         ledger.set_reservation(Decimal("0.5"))
         ledger.set_reservation(Decimal("0.75"))
-        assert ledger.debts() == 0
+        assert ledger.owed_by_killed_runs() == 0
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.begin_run()
-        assert ledger.debts() == Decimal("0.75")
+        assert ledger.owed_by_killed_runs() == Decimal("0.75")
         ledger.set_reservation(Decimal("0.1"))
         ledger.set_reservation(Decimal(0))
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
-        assert ledger.debts() == Decimal("0.75")
+        assert ledger.owed_by_killed_runs() == Decimal("0.75")
 
 
 @pytest.mark.parametrize(
@@ -174,20 +174,21 @@ def test_tokens_are_priced_to_the_last_digit():
     assert Prices("USD", 0.1, 0.2).of(Usage(10, 0, 10)) == Decimal("0.000001")
 
 
-def test_a_budget_puts_aside_before_it_spends():
-    budget = Budget(Decimal(10))
-    assert budget.reserve(Decimal(6))
-    assert not budget.reserve(Decimal(5))
-    assert budget.reserve(Decimal(4))
-    budget.settle(Decimal(6), Decimal(1))
-    assert (budget.settled, budget.reserved, budget.left) == (1, 4, 5)
+def test_a_call_is_reserved_before_it_is_settled():
+    guard = BudgetGuard(Prices("USD", 1.0, 1.0), cap=Decimal(10))
+    assert guard.reserve(Decimal(6))
+    assert not guard.reserve(Decimal(5))
+    assert guard.reserve(Decimal(4))
+    guard.settle(Decimal(6), Decimal(1))
+    assert (guard.settled, guard.reserved, guard.left) == (1, 4, 5)
 
 
-def test_what_is_out_is_written_down_seldom_and_never_too_little():
-    budget, written = Budget(Decimal(1000)), []
+def test_the_recorded_reservation_covers_the_calls_under_way_and_is_seldom_written():
+    written: list[Decimal] = []
+    guard = BudgetGuard(Prices("USD", 1.0, 1.0), cap=Decimal(1000), record=written.append)
     for _ in range(300):
-        assert budget.reserve(Decimal(1))
-        if (reservation := budget.raise_reservation()) is not None:
-            written.append(reservation)
-        assert budget.reserved <= budget.reservation <= budget.cap
+        assert guard.reserve(Decimal(1))
+        assert guard.reserved <= written[-1] <= guard.cap
     assert len(written) < 12
+    guard.close()
+    assert written[-1] == 300

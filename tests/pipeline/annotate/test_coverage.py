@@ -14,7 +14,7 @@ from conftest import many
 from distilwhy.core.splits import set_aside
 from distilwhy.errors import DataError
 from distilwhy.pipeline.annotate.annotations import read_annotations
-from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.task import read_task
 from distilwhy.store.examples import ExamplesOnDisk, open_examples, pick
@@ -120,9 +120,9 @@ def test_rows_on_the_disk_are_checked(opened, train, message):
 
 
 def test_answered_rows_are_not_even_worded_again(opened, endpoint: Endpoint, worded: list[str]):
-    assert annotate(opened()) == Progress(total=24, from_ledger=0, answered=24)
+    assert annotate(opened()) == AnnotationProgress(total=24, from_ledger=0, answered=24)
     worded.clear()
-    assert annotate(opened()) == Progress(total=24, from_ledger=24)
+    assert annotate(opened()) == AnnotationProgress(total=24, from_ledger=24)
     # What the others will cost is told by some of them.
     assert len(worded) < 3 * 24
     assert len(endpoint.asked) == 24
@@ -135,32 +135,34 @@ def test_missing_rows_alone_are_worded(opened, monkeypatch, worded: list[str]):
     again = opened()
     missing = {row.id for row in again.to_annotate()} - {*answered}
     worded.clear()
-    assert annotate(again) == Progress(total=24, from_ledger=21, answered=3)
+    assert annotate(again) == AnnotationProgress(total=24, from_ledger=21, answered=3)
     # The first row of each split is looked at, to see that it is asked about in the same words.
     firsts = {rows[0].id for rows in again.annotated.values()}
     assert {*worded} == missing | firsts
     worded.clear()
-    assert annotate(opened()) == Progress(total=24, from_ledger=24)
+    assert annotate(opened()) == AnnotationProgress(total=24, from_ledger=24)
     assert {*worded} - {"None"} == firsts  # an exemplar has no id
 
 
 def test_new_rows_are_found(opened, endpoint: Endpoint):
     annotate(opened())
-    assert annotate(opened(train=many(23))) == Progress(total=27, from_ledger=24, answered=3)
+    assert annotate(opened(train=many(23))) == AnnotationProgress(
+        total=27, from_ledger=24, answered=3
+    )
     assert len(endpoint.asked) == 27
 
 
 def test_rows_of_another_version_are_gone_through_again(opened, monkeypatch, endpoint: Endpoint):
     annotate(opened())
     monkeypatch.setattr("distilwhy.core.prompt._SO", " Therefore ")
-    assert annotate(opened()) == Progress(total=24, from_ledger=0, answered=24)
+    assert annotate(opened()) == AnnotationProgress(total=24, from_ledger=0, answered=24)
     assert len(endpoint.asked) == 48
 
 
 def test_a_broken_index_of_calls_is_built_anew(opened):
     annotate(opened())
     opened().folder.call_index.write_bytes(b"broken")
-    assert annotate(opened()) == Progress(total=24, from_ledger=24)
+    assert annotate(opened()) == AnnotationProgress(total=24, from_ledger=24)
 
 
 def test_rows_that_are_put_right_are_read_again(opened, endpoint: Endpoint):
@@ -173,6 +175,8 @@ def test_rows_that_are_put_right_are_read_again(opened, endpoint: Endpoint):
 
 def test_every_sample_of_rows_on_the_disk_is_asked_for(opened, endpoint: Endpoint):
     changes = {"teacher.samples": 3, "teacher.temperature": 0.7}
-    assert annotate(opened(changes), limit=30) == Progress(total=72, from_ledger=0, answered=30)
-    assert annotate(opened(changes)) == Progress(total=72, from_ledger=30, answered=42)
+    assert annotate(opened(changes), limit=30) == AnnotationProgress(
+        total=72, from_ledger=0, answered=30
+    )
+    assert annotate(opened(changes)) == AnnotationProgress(total=72, from_ledger=30, answered=42)
     assert len(endpoint.asked) == 72

@@ -25,9 +25,9 @@ from bank import Bank, prices_of, serve, spent_of
 from conftest import KINDS
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
-from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.budget import read_spending
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.annotate.spending import spending
 from distilwhy.pipeline.annotate.transports.ray import ROUNDS
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.store.ledger import open_ledger
@@ -95,7 +95,7 @@ def opened(write_experiment, endpoint: Endpoint, cluster) -> Callable[..., Exper
     return opens
 
 
-def over_cluster(experiment: Experiment, **more: Any) -> Progress:
+def over_cluster(experiment: Experiment, **more: Any) -> AnnotationProgress:
     return annotate(experiment, engine="ray", **more)
 
 
@@ -140,7 +140,9 @@ def test_a_driver_that_is_killed_asks_for_the_missing_shards_alone(
     killed.wait()
     safe = questions_in(shards)
     assert SHARD <= len(safe) < ROWS
-    assert over_cluster(experiment) == Progress(ROWS, len(safe), answered=ROWS - len(safe))
+    assert over_cluster(experiment) == AnnotationProgress(
+        ROWS, len(safe), answered=ROWS - len(safe)
+    )
     assert len(read_annotations(experiment)) == ROWS
     assert not asked_twice(endpoint) & safe
     assert 0 < len(asked_twice(endpoint)) <= 2 * SHARD
@@ -148,7 +150,7 @@ def test_a_driver_that_is_killed_asks_for_the_missing_shards_alone(
 
 
 def test_ctrl_c_loses_the_calls_in_flight_and_no_shard(opened, endpoint: Endpoint):
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: AnnotationProgress) -> None:
         if progress.answered >= 3 * SHARD:
             raise KeyboardInterrupt
 
@@ -173,7 +175,7 @@ def test_what_was_answered_before_an_end_is_kept(opened, endpoint: Endpoint):
 def test_a_cluster_that_is_not_there_is_named(opened, monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
-    message = r"cannot be reached \(.*refused\); see that \$RAY_ADDRESS \(127\.0\.0\.1:9\) is its"
+    message = r"cannot be reached \(.*refused\); check that \$RAY_ADDRESS \(127\.0\.0\.1:9\) is its"
     with pytest.raises(TeacherError, match=message):
         over_cluster(opened())
 
@@ -267,13 +269,13 @@ def test_a_node_that_is_killed_costs_its_shard_and_no_more(opened, endpoint: End
     switch = when(lambda: len(endpoint.asked) >= 3 * SHARD, kill)
     progress = over_cluster(experiment)
     switch.join()
-    assert replace(progress, lost=0) == Progress(ROWS, from_ledger=0, answered=ROWS)
+    assert replace(progress, lost=0) == AnnotationProgress(ROWS, from_ledger=0, answered=ROWS)
     # Where its death is noticed late, the next shard is sent to a worker that is no more.
     assert progress.lost in (SHARD, 2 * SHARD)
     order = [call.prompt.question for call in all_calls(experiment)]
     assert len({order.index(question) // SHARD for question in asked_twice(endpoint)}) == 1
     assert max(Counter(endpoint.questions).values()) == 2
-    found = spending(experiment)
+    found = read_spending(experiment)
     assert found is not None
     assert found.possible > found.certain > 0
 

@@ -41,10 +41,10 @@ def ask(experiment: Experiment, cap: Decimal | None = None, *known: int) -> Shar
 
 
 def test_it_hands_in_all_that_was_answered(opened):
-    harvest = ask(opened())
-    assert len(harvest.entries) == 12
-    assert {entry.completion.text for entry in harvest.entries} == {"Why. So the answer is damage."}
-    assert (harvest.extras, harvest.spent, harvest.error) == ([], 0, None)
+    result = ask(opened())
+    assert len(result.entries) == 12
+    assert {entry.completion.text for entry in result.entries} == {"Why. So the answer is damage."}
+    assert (result.charges, result.spent, result.error) == ([], 0, None)
 
 
 def test_what_ends_it_comes_with_what_was_answered_before(opened, endpoint: Endpoint):
@@ -52,20 +52,20 @@ def test_what_ends_it_comes_with_what_was_answered_before(opened, endpoint: Endp
     experiment = opened()
     fourth = [call.prompt.question for call in all_calls(experiment)][3]
     endpoint.plays[fourth] = [fails(401, "no such key")]
-    harvest = ask(experiment)
-    assert len(harvest.entries) == 3
-    assert isinstance(harvest.error, TeacherError)
-    assert "refuses the key" in str(harvest.error)
+    result = ask(experiment)
+    assert len(result.entries) == 3
+    assert isinstance(result.error, TeacherError)
+    assert "refuses the key" in str(result.error)
 
 
 def test_it_loses_patience_with_new_failures_alone(opened, endpoint: Endpoint):
     endpoint.otherwise = [fails(500)]
-    harvest = ask(opened())
-    assert len(harvest.entries) == 5
-    assert "the last 5 calls have all failed" in str(harvest.error)
-    harvest = ask(opened(), None, *range(12))
-    assert len(harvest.entries) == 12
-    assert harvest.error is None
+    result = ask(opened())
+    assert len(result.entries) == 5
+    assert "the last 5 calls have all failed" in str(result.error)
+    result = ask(opened(), None, *range(12))
+    assert len(result.entries) == 12
+    assert result.error is None
 
 
 def test_lost_replies_are_paid_out_of_the_part_of_others_and_no_cap_is_passed(
@@ -78,11 +78,11 @@ def test_lost_replies_are_paid_out_of_the_part_of_others_and_no_cap_is_passed(
     endpoint.plays["Message 0."] = [hangs_up(), hangs_up(), says()]
     usage = {"prompt_tokens": worst[0][0], "completion_tokens": 50}
     endpoint.otherwise = [says(usage=usage)]
-    harvest = ask(experiment, cap)
-    assert 8 <= len(harvest.entries) < 12
-    assert len([extra for extra in harvest.extras if not extra.certain]) >= 2
-    assert harvest.spent <= cap
-    assert harvest.error is None
+    result = ask(experiment, cap)
+    assert 8 <= len(result.entries) < 12
+    assert len([charge for charge in result.charges if not charge.certain]) >= 2
+    assert result.spent <= cap
+    assert result.error is None
 
 
 def test_what_is_broken_off_is_handed_in(opened, endpoint: Endpoint):
@@ -97,15 +97,15 @@ def test_what_is_broken_off_is_handed_in(opened, endpoint: Endpoint):
         await worker.stop()
         return await asking
 
-    harvest = asyncio.run(break_off())
-    assert 2 <= len(harvest.entries) <= 4
-    broken_off = [extra for extra in harvest.extras if extra.what == "broken off"]
+    result = asyncio.run(break_off())
+    assert 2 <= len(result.entries) <= 4
+    broken_off = [charge for charge in result.charges if charge.what == "broken off"]
     assert len(broken_off) == 2
 
 
 def test_the_limits_of_a_minute_are_shared(opened):
     experiment = opened(requests_per_minute=120.0)
-    limits = Limits.of(experiment.config.teacher, askers=12)
+    limits = Limits.of(experiment.config.teacher.pace, workers=12)
     assert limits.requests is not None
     assert limits.requests.a_minute == 10.0
     assert limits.tokens is None

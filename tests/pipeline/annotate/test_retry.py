@@ -10,12 +10,12 @@ from conftest import many
 from distilwhy.cli.confirm import describe_offer
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
+from distilwhy.pipeline.annotate.budget import read_spending
 from distilwhy.pipeline.annotate.calls import open_calls
-from distilwhy.pipeline.annotate.recorder import Progress
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.retry import RetryPlan, plan_retry
 from distilwhy.pipeline.annotate.run import Offer, annotate
-from distilwhy.pipeline.annotate.spending import spending
 from distilwhy.pipeline.experiment import Experiment
 from endpoint import Endpoint, fails, says
 
@@ -66,7 +66,7 @@ def test_those_are_asked_again_and_no_others(asked: Experiment, endpoint: Endpoi
     again = find(asked, "truncated", "failed")
     assert again.outcomes == {"truncated": 2, "failed": 1}
     progress = annotate(asked, retry=again)
-    assert progress == Progress(total=3, from_ledger=0, answered=3)
+    assert progress == AnnotationProgress(total=3, from_ledger=0, answered=3)
     assert sorted(endpoint.questions[9:]) == ["Message 0.", "Message 3.", "Message 4."]
     outcomes = {i: found.outcome for i, found in read_annotations(asked).items()}
     assert outcomes == {
@@ -78,9 +78,9 @@ def test_those_are_asked_again_and_no_others(asked: Experiment, endpoint: Endpoi
 
 
 def test_what_the_forgotten_answers_cost_stays_on_the_books(asked: Experiment):
-    before = spending(asked)
+    before = read_spending(asked)
     annotate(asked, retry=find(asked, "truncated", "failed"))
-    after = spending(asked)
+    after = read_spending(asked)
     assert before is not None
     assert after is not None
     assert float(before.certain) == pytest.approx(8 * CALL)
@@ -122,7 +122,7 @@ def test_a_budget_that_will_not_do_forgets_nothing(asked: Experiment, endpoint: 
 def test_after_an_interruption_annotate_goes_on(asked: Experiment, endpoint: Endpoint):
     annotate(asked, retry=find(asked, "truncated", "unparsed"), limit=1)
     assert len(endpoint.asked) == 10
-    assert annotate(asked) == Progress(total=10, from_ledger=6, answered=4)
+    assert annotate(asked) == AnnotationProgress(total=10, from_ledger=6, answered=4)
     assert sorted(endpoint.questions[9:]) == [f"Message {i}." for i in range(5)]
 
 

@@ -31,7 +31,7 @@ def status(exp: ExperimentFile, as_json: AsJson = False) -> None:
 def predict(
     student: Annotated[Path, typer.Argument(metavar="STUDENT", help="The student's folder.")],
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="One input, as the task renders it.")
+        str | None, typer.Argument(metavar="TEXT", help="One input, as the task renders it.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Rows to label: JSONL, CSV or Parquet.")

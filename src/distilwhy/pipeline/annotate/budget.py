@@ -1,59 +1,124 @@
-"""What may still be spent on a run folder."""
+"""What a run folder has cost, and the cap that it is kept within."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 
-from distilwhy.config import HttpTeacherConfig, LocalTeacherConfig
-from distilwhy.core.cost import NOTHING, Budget, Prices, Usage
+from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.core.wording import money
 from distilwhy.errors import BudgetError, ConfigError
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.retry import RetryPlan
-from distilwhy.pipeline.annotate.spending import add_up
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.ledger import Ledger
+from distilwhy.store.ledger import Ledger, read_ledger
 from distilwhy.teachers.base import Teacher
 
 UNBOUNDED = Decimal("Infinity")
 
 
+@dataclass(frozen=True)
+class Spending:
+    """What was billed to a run folder, by all experiments that ever used it.
+
+    Attributes:
+        certain: For tokens that the teacher counted.
+        possible: What may have been billed besides: for replies that were lost or not counted, at
+            their worst case, and for what killed runs had reserved.
+    """
+
+    certain: Decimal
+    possible: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """The most that can have been billed."""
+        return self.certain + self.possible
+
+
+def read_spending(experiment: Experiment) -> Spending | None:
+    """What was spent, at the prices of the experiment file; None if it has none."""
+    prices = experiment.config.price_list
+    if prices is None:
+        return None
+    with read_ledger(experiment.folder.ledger) as ledger:
+        return add_up(ledger, prices)
+
+
+def add_up(ledger: Ledger, prices: Prices) -> Spending:
+    """The cost of all that a ledger lists as billed."""
+    costs = [(prices.of(usage), certain) for usage, certain in ledger.billed()]
+    certain = sum((cost for cost, is_certain in costs if is_certain), NOTHING)
+    possible = sum((cost for cost, is_certain in costs if not is_certain), NOTHING)
+    return Spending(certain, possible + ledger.owed_by_killed_runs())
+
+
 class BudgetGuard:
-    """A budget, what things cost, and where it is written down what is out.
+    """Keeps spending within a cap.
+
+    A call is sent only after ``reserve`` has set its worst case aside, and that stays reserved
+    until its cost is settled. The cap therefore holds however many calls are under way. What is
+    reserved is recorded on disk before it is sent, because a killed run is assumed to owe it.
+
+    Attributes:
+        prices: What tokens cost.
+        cap: The most that may be spent.
+        settled: What was spent, or may have been.
+        reserved: The worst case of all calls under way.
 
     Args:
-        write_reservation: Keeps, for good, what a run that is killed may owe.
+        record: Records an amount on disk as reserved.
     """
 
     def __init__(
-        self, budget: Budget, prices: Prices, write_reservation: Callable[[Decimal], None]
+        self,
+        prices: Prices,
+        cap: Decimal,
+        settled: Decimal = NOTHING,
+        record: Callable[[Decimal], None] = lambda amount: None,
     ) -> None:
-        self.budget = budget
         self.prices = prices
-        self._write_reservation = write_reservation
+        self.cap = cap
+        self.settled = settled
+        self.reserved = NOTHING
+        self._recorded = NOTHING
+        self._record = record
 
-    def reserve(self, worst: Decimal) -> bool:
-        """Put the worst case aside and write it down, if there is as much left."""
-        if not self.budget.reserve(worst):
+    @property
+    def left(self) -> Decimal:
+        """What is neither settled nor reserved."""
+        return self.cap - self.settled - self.reserved
+
+    def reserve(self, amount: Decimal) -> bool:
+        """Set an amount aside, and record it; False if there is not enough left."""
+        if amount > self.left:
             return False
-        if (reservation := self.budget.raise_reservation()) is not None:
-            self._write_reservation(reservation)
+        self.reserved += amount
+        if self.reserved > self._recorded:
+            # Doubled, so that it is seldom written.
+            self._recorded = min(2 * self.reserved, self.reserved + self.left)
+            self._record(self._recorded)
         return True
 
+    def settle(self, reserved: Decimal, cost: Decimal) -> None:
+        """Replace a reserved amount by the actual cost."""
+        self.reserved -= reserved
+        self.settled += cost
+
     def close(self) -> None:
-        """Write down that nothing is out any more."""
-        self.budget.reservation = self.budget.reserved
-        self._write_reservation(self.budget.reserved)
+        """Record no more than what is still reserved."""
+        self._recorded = self.reserved
+        self._record(self.reserved)
 
     def worst(self, teacher: Teacher, call: Call) -> tuple[Usage, Decimal]:
-        """The most that a try can take, and what that costs."""
-        tokens = self.prices.dearest(*teacher.longest(call.prompt))
-        return tokens, self.prices.of(tokens)
+        """The most tokens that one request can take, and their cost."""
+        usage = self.prices.dearest(*teacher.longest(call.prompt))
+        return usage, self.prices.of(usage)
 
     def used_up(self, cost: Decimal) -> BudgetError:
-        """What to say when the next call, which may cost so much, cannot be afforded."""
+        """The error to raise if the next call, which may cost so much, cannot be afforded."""
         return BudgetError(
-            f"the budget of {self.budget.cap} {self.prices.currency} is used up: "
-            f"{round(self.budget.settled, 4)} is spent, and the next call may cost "
+            f"the budget of {self.cap} {self.prices.currency} is used up: "
+            f"{round(self.settled, 4)} is spent, and the next call may cost "
             f"{round(cost, 4)}; raise teacher.budget, or give --budget, to go on"
         )
 
@@ -61,26 +126,29 @@ class BudgetGuard:
 def open_budget(
     experiment: Experiment, ledger: Ledger, budget: Decimal | None
 ) -> BudgetGuard | None:
-    """What may be spent, less all that was ever billed and all that a killed run may owe.
+    """The guard of a run folder, with all that was ever spent in it settled.
 
-    Without a budget there is no end to it, and what is lost on the way is counted all the same.
+    Without a budget there is no cap, but what is lost on the way is charged all the same.
 
     Returns:
-        None where nothing is billed, or nobody can tell how much: without prices, or without a
-        bound on what a call may write.
+        None if nothing is billed, or nobody can tell how much: without prices, or without a limit
+        to what a call may write.
+
+    Raises:
+        ConfigError: if there is a budget, and no prices or a teacher that bills nobody.
     """
     config = experiment.config
-    if budget is not None and isinstance(config.teacher, LocalTeacherConfig):
-        raise ConfigError(
-            f"{experiment.file}: teacher.kind 'local' bills nobody, so there is no budget to keep; "
-            "leave --budget out"
-        )
-    if not isinstance(config.teacher, HttpTeacherConfig):
+    if not config.teacher.bills:
+        if budget is not None:
+            raise ConfigError(
+                f"{experiment.file}: teacher.kind {config.teacher.kind!r} bills nobody, so there "
+                "is no budget to keep; leave --budget out"
+            )
         return None
     prices = config.price_list
-    if budget is None:
-        budget = None if config.teacher.budget is None else Decimal(str(config.teacher.budget))
-    if budget is None and (prices is None or config.teacher.max_tokens is None):
+    if budget is None and config.teacher.budget is not None:
+        budget = Decimal(str(config.teacher.budget))
+    if budget is None and (prices is None or config.teacher.reply_limit is None):
         return None
     if prices is None:
         raise ConfigError(
@@ -88,19 +156,21 @@ def open_budget(
             "write what a million tokens cost under 'prices'"
         )
     ledger.begin_run()
-    spent = add_up(ledger, prices)
     cap = UNBOUNDED if budget is None else budget
-    return BudgetGuard(Budget(cap, spent.certain + spent.possible), prices, ledger.set_reservation)
+    return BudgetGuard(prices, cap, add_up(ledger, prices).total, ledger.set_reservation)
 
 
-def need_enough(retry: RetryPlan, guard: BudgetGuard | None) -> None:
-    """Refuse what the budget will not cover, before any answer is forgotten."""
+def require_enough(retry: RetryPlan, guard: BudgetGuard | None) -> None:
+    """Refuse a retry that the budget will not cover, before any answer is forgotten.
+
+    Raises:
+        BudgetError: if even the low estimate is more than what is left.
+    """
     cost = retry.estimate.cost if retry.estimate else None
-    if guard is None or cost is None or cost.low <= guard.budget.left:
+    if guard is None or cost is None or cost.low <= guard.left:
         return
-    left = money(max(guard.budget.left, NOTHING))
     raise BudgetError(
-        f"asking again will cost {money(cost.low)} or more, and of the budget of "
-        f"{guard.budget.cap} {guard.prices.currency} {left} is left, so nothing is forgotten; "
-        "raise teacher.budget, or give --budget"
+        f"asking again will cost {money(cost.low)} or more, and of the budget of {guard.cap} "
+        f"{guard.prices.currency} {money(max(guard.left, NOTHING))} is left, so nothing is "
+        "forgotten; raise teacher.budget, or give --budget"
     )

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from distilwhy.config import HttpTeacherConfig, TeacherConfig
+from distilwhy.config import TeacherConfig
 from distilwhy.core.prompt import Prompt
 from distilwhy.core.prompt_builder import PromptBuilder
 from distilwhy.core.task import Example, Exemplar, Task
@@ -103,9 +103,8 @@ class CallBuilder:
     @cached_property
     def _prompts(self) -> PromptBuilder:
         config = self.config
-        structured = isinstance(config, HttpTeacherConfig) and config.structured
         draw, count = config.exemplars.draw, config.exemplars.shown
-        return PromptBuilder(self.task, config.strategy, draw, count, structured=structured)
+        return PromptBuilder(self.task, config.strategy, draw, count, structured=config.structured)
 
     @cached_property
     def _train_hashes(self) -> np.ndarray:

@@ -171,9 +171,13 @@ def measure_one(sent: int, entry: Entry) -> Measured | None:
 
 
 def estimate_calls(
-    calls: CallBuilder, config: Settings, count: int, basis: Basis
+    calls: CallBuilder, config: Settings, count: int, basis: Basis, workers: int = 1
 ) -> Estimate | None:
-    """What so many calls will take; None if there is nothing to pay."""
+    """What so many calls will take; None if there is nothing to pay.
+
+    Args:
+        workers: How many machines make them, each at the teacher's concurrency.
+    """
     teacher = config.teacher
     if teacher.is_recorded:
         return None
@@ -182,7 +186,7 @@ def estimate_calls(
         count,
         round(basis.sent),
         basis.known,
-        teacher.pace,
+        replace(teacher.pace, concurrency=workers * teacher.pace.concurrency),
         config.price_list,
         reply=sum(replies) / len(replies) if replies else 0.0,
         longest=teacher.reply_limit,

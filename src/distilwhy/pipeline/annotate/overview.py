@@ -9,15 +9,14 @@ from itertools import groupby
 
 import numpy as np
 
-from distilwhy.config import RecordedTeacherConfig
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.parsing.completion import Annotation, Outcome
 from distilwhy.core.splits import SplitName
 from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
 from distilwhy.core.task import Example
+from distilwhy.pipeline.annotate.budget import Spending, read_spending
 from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall, iterate_rows
-from distilwhy.pipeline.annotate.spending import Spending, spending
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import read_ledger
 
@@ -122,13 +121,13 @@ def look_over(experiment: Experiment) -> Overview:
         split: count_outcomes(experiment.task.answer, map(counts.add, rows))
         for split, rows in groupby(iterate_rows(experiment), key=lambda row: row.split)
     }
-    is_recorded = isinstance(experiment.config.teacher, RecordedTeacherConfig)
+    is_recorded = experiment.config.teacher.is_recorded
     answers, labels = counts.answers, counts.labels
     return Overview(
         tallies=tallies,
         problems=sorted(answers.problems.values(), key=lambda problem: -problem.count),
         explained=counts.explained,
-        spending=spending(experiment),
+        spending=read_spending(experiment),
         tokens=_count_tokens(experiment),
         models=dict(answers.models.most_common()),
         first=answers.first,

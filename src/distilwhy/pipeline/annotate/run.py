@@ -10,10 +10,9 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any, Literal
 
-from distilwhy.config import HttpTeacherConfig, RecordedTeacherConfig, Settings
 from distilwhy.core.estimate import Estimate
 from distilwhy.errors import ConfigError, TeacherError
-from distilwhy.pipeline.annotate.budget import BudgetGuard, need_enough, open_budget
+from distilwhy.pipeline.annotate.budget import BudgetGuard, open_budget, require_enough
 from distilwhy.pipeline.annotate.calls import Call, CallBuilder, open_calls
 from distilwhy.pipeline.annotate.coverage import find_coverage, spread_rows
 from distilwhy.pipeline.annotate.estimate import (
@@ -25,18 +24,17 @@ from distilwhy.pipeline.annotate.estimate import (
     measure,
 )
 from distilwhy.pipeline.annotate.gate import Sample, check, look_at
-from distilwhy.pipeline.annotate.recorder import Progress, Recorder, Watch
+from distilwhy.pipeline.annotate.recorder import AnnotationProgress, OnProgress, Recorder
 from distilwhy.pipeline.annotate.records import explanation_calls
 from distilwhy.pipeline.annotate.retry import RetryPlan
-from distilwhy.pipeline.annotate.transports.batch import Batching, forget, open_batching
+from distilwhy.pipeline.annotate.transports.batch import Batching, give_up_batches, open_batching
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
 from distilwhy.pipeline.annotate.transports.ray import open_ray
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.examples import pick
 from distilwhy.store.ledger import Ledger, open_ledger
-from distilwhy.store.shards import take_in_shards
+from distilwhy.store.shards import import_shards
 from distilwhy.students.training.distributed import refuse_company
-from distilwhy.teachers.local.teacher import LocalTeacher
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ ListCalls = Callable[[], Iterator[Call]]
 def annotate(
     experiment: Experiment,
     limit: int | None = None,
-    watch: Watch = lambda progress: None,
+    watch: OnProgress = lambda progress: None,
     *,
     agree: Agree = lambda offer: True,
     budget: Decimal | None = None,
@@ -75,7 +73,7 @@ def annotate(
     workers: int | None = None,
     wait: bool = True,
     forget_batches: bool = False,
-) -> Progress:
+) -> AnnotationProgress:
     """Ask what is missing, keep every answer, and say how it went.
 
     Rows whose call failed for good before are asked again; rows with an answer never are. Once
@@ -115,12 +113,12 @@ def annotate(
         open_ledger(folder.ledger) as looked_up,
     ):
         experiment.write_resolved()
-        take_in_shards(folder.shards, ledger)
+        import_shards(folder.shards, ledger)
         if forget_batches:
-            forget(ledger)
+            give_up_batches(ledger)
         guard = open_budget(experiment, ledger, budget)
         calls = open_calls(experiment)
-        recorder = Recorder(ledger, watch, calls.teacher.patience)
+        recorder = Recorder(ledger, watch, calls.teacher.failure_limit)
         batching = open_batching(experiment, calls.teacher, ledger, recorder, guard)
         try:
             with _open_engine(engine, workers, experiment, calls, recorder, guard) as (ask, askers):
@@ -130,13 +128,12 @@ def annotate(
                 if retry is None:
                     work.do(limit, pilot)
                 else:
-                    need_enough(retry, guard)
+                    require_enough(retry, guard)
                     work.do_again(retry, limit)
         finally:
-            if isinstance(calls.teacher, LocalTeacher):
-                calls.teacher.release()
+            calls.teacher.close()
             if guard:
-                ledger.set_reservation(guard.budget.reserved)
+                guard.close()
         return recorder.progress
 
 
@@ -161,8 +158,10 @@ def _open_engine(
         return
 
     def ask(some: Iterator[Call]) -> None:
-        limits = Limits.of(experiment.config.teacher)
-        _run(Dispatcher(calls.teacher, some, recorder, limits, guard).run())
+        limits = Limits.of(experiment.config.teacher.pace)
+        _run(
+            Dispatcher(calls.teacher, some, recorder.record, recorder.failures, limits, guard).run()
+        )
 
     yield ask, 1
 
@@ -191,7 +190,7 @@ class _Annotating:
         wait: bool,
     ) -> None:
         self._experiment = experiment
-        self._config = _side_by_side(experiment.config, askers)
+        self._workers = askers
         self._calls = calls
         self._coverage = find_coverage(experiment, calls, ledger)
         self._ledger = ledger
@@ -205,7 +204,7 @@ class _Annotating:
     def do(self, limit: int | None, pilot: int | None) -> None:
         """Ask for answers, then for explanations."""
         answers = find_pending_answers(self._experiment, self._calls, self._coverage, self._ledger)
-        self._recorder.count_in(answers.calls, answers.answered)
+        self._recorder.add_calls(answers.calls, answers.answered)
         if pilot is not None:
             rows = spread_rows(self._experiment.annotated, pilot)
             self._ask(lambda: map(self._calls.answer_call, rows), limit)
@@ -217,12 +216,12 @@ class _Annotating:
         # Which rows need an explanation is known when the answers are there, and no sooner.
         if not self._recorder.progress.batches:
             explanations = find_pending_explanations(self._calls, self._ledger)
-            self._recorder.count_in(explanations.calls, explanations.answered)
+            self._recorder.add_calls(explanations.calls, explanations.answered)
             self._ask_all(self._explanation_calls, explanations, limit)
 
     def do_again(self, retry: RetryPlan, limit: int | None) -> None:
         """Forget some answers, and ask for them again."""
-        self._recorder.count_in(len(retry.calls), 0)
+        self._recorder.add_calls(len(retry.calls), 0)
         if retry.estimate:
             self._agree_on(Offer(retry.estimate, retry=retry))
         self._ledger.forget(retry.answered, "asked again")
@@ -261,7 +260,7 @@ class _Annotating:
 
     def _pass_gate(self, found: PendingWork, limit: int | None) -> None:
         teacher = self._experiment.config.teacher
-        if isinstance(teacher, RecordedTeacherConfig) or found.missing <= teacher.gate.rows:
+        if found.missing <= teacher.gate.rows:
             return
         rows = spread_rows(self._experiment.annotated, teacher.gate.rows)
         calls = {call.key: call for call in map(self._calls.answer_call, rows)}
@@ -284,20 +283,12 @@ class _Annotating:
                 self._agree_on(Offer(expected, sample=sample))
 
     def _estimate(self, calls: int, basis: Basis) -> Estimate | None:
-        return estimate_calls(self._calls, self._config, calls, basis)
+        config = self._experiment.config
+        return estimate_calls(self._calls, config, calls, basis, self._workers)
 
     def _agree_on(self, offer: Offer) -> None:
         if not self._agree(offer):
             raise TeacherError("not agreed to, so nothing more is asked; what was answered is kept")
-
-
-def _side_by_side(config: Settings, askers: int) -> Settings:
-    """The same with as much at once as so many have under way together."""
-    teacher = config.teacher
-    if not isinstance(teacher, HttpTeacherConfig):
-        return config
-    more = teacher.model_copy(update={"concurrency": teacher.concurrency * askers})
-    return config.model_copy(update={"teacher": more})
 
 
 def _run(asking: Coroutine[Any, Any, None]) -> None:

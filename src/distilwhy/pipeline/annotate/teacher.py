@@ -5,7 +5,7 @@ from distilwhy.pipeline.annotate.recorded_files import open_recorded
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.local.teacher import LocalTeacher
-from distilwhy.teachers.replicas import reach
+from distilwhy.teachers.replicas import open_http_teacher
 
 
 def open_teacher(experiment: Experiment) -> Teacher:
@@ -21,4 +21,4 @@ def open_teacher(experiment: Experiment) -> Teacher:
     if isinstance(config, LocalTeacherConfig):
         return LocalTeacher(config, experiment.locate("teacher.model", config.model))
     name = config.tokenizer
-    return reach(config, experiment.locate("teacher.tokenizer", name) if name else None)
+    return open_http_teacher(config, experiment.locate("teacher.tokenizer", name) if name else None)

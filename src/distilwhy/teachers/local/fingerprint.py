@@ -1,4 +1,4 @@
-"""What tells the models in local folders apart."""
+"""Fingerprints of models in local folders."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -9,10 +9,10 @@ _BLOCKS = 64
 
 
 def read_fingerprint(folder: Path) -> str:
-    """The SHA-256 of a model's files, whatever folder they are in.
+    """The SHA-256 of a model's files. It does not depend on where the folder is.
 
-    Of a large file it takes the size and 64 blocks of 64 KiB, spread from the first to the last
-    byte: enough to tell training from no training, without reading gigabytes.
+    Large files are represented by their size and 64 blocks of 64 KiB, spread from the first to the
+    last byte: enough to detect any training, without reading gigabytes.
 
     Raises:
         OSError: if a file cannot be read.

@@ -1,4 +1,4 @@
-"""A causal language model that goes on with prompts, a batch at a time."""
+"""A causal language model that continues prompts, a batch at a time."""
 
 import gc
 import logging
@@ -30,16 +30,16 @@ _SPECIAL = 4
 
 
 @dataclass(frozen=True)
-class Opening:
-    """What is gone on with: the ids of a prompt, and the seed of what is drawn after it."""
+class EncodedPrompt:
+    """The token ids of a prompt, and the seed for sampling its continuation."""
 
     ids: list[int]
     seed: int
 
 
 @dataclass(frozen=True)
-class Written:
-    """What was written: up to a stop text, how many tokens, and whether it came to an end."""
+class Continuation:
+    """The text up to a stop text, its number of tokens, and whether it ended by itself."""
 
     text: str
     tokens: int
@@ -50,10 +50,10 @@ class Generator:
     """A model and its tokenizer.
 
     Attributes:
-        batch_size: How many prompts it goes on with at a time; halved where memory is too short.
-        context: The most tokens that it sees, those it writes among them; None: any number.
-        prefix: What it keeps of the start that prompts have in common.
-        halted: Set from another thread, it ends what is under way at the next token.
+        batch_size: How many prompts are continued at a time; halved when memory runs out.
+        context: The most tokens that the model sees, generated ones included; None: any number.
+        prefix: The cache of the tokens that prompts begin with.
+        halted: Set from another thread to stop generating at the next token.
     """
 
     def __init__(self, model: Any, tokenizer: Any, config: LocalTeacherConfig) -> None:
@@ -61,7 +61,7 @@ class Generator:
         self._tokenizer = tokenizer
         self._config = config
         self._ends = _ends(model, tokenizer)
-        # Else it would have its say beside ours: penalties, top-p, lengths.
+        # The model's own settings would apply too: penalties, top-p, lengths.
         model.generation_config = GenerationConfig()
         self.batch_size = config.batch_size
         self.context = _context(model.config)
@@ -69,45 +69,45 @@ class Generator:
         self.halted = threading.Event()
 
     @torch.inference_mode()
-    def write(self, openings: Sequence[Opening]) -> list[Written]:
-        """What it writes after each; in smaller batches where memory is too short for one.
+    def generate(self, prompts: Sequence[EncodedPrompt]) -> list[Continuation]:
+        """Continue each prompt; in smaller batches if memory runs out.
 
         Raises:
-            TeacherError: if there is no memory even for one.
+            TeacherError: if there is no memory for even one prompt.
         """
         try:
-            return self._write(openings)
+            return self._generate(prompts)
         except RuntimeError as error:
             if not should_reduce_batch_size(error):
                 raise
-        # Out of the handler: the error holds on to what filled the memory.
+        # Outside the handler, because the error keeps the tensors that filled the memory alive.
         _free()
-        if len(openings) == 1:
+        if len(prompts) == 1:
             raise TeacherError(
-                f"there is no memory for one prompt of {len(openings[0].ids):,} tokens; take a "
+                f"there is no memory for one prompt of {len(prompts[0].ids):,} tokens; take a "
                 "smaller teacher.model, or lower teacher.max_tokens"
             )
-        half = (len(openings) + 1) // 2
+        half = (len(prompts) + 1) // 2
         self._shrink(half)
-        return self.write(openings[:half]) + self.write(openings[half:])
+        return self.generate(prompts[:half]) + self.generate(prompts[half:])
 
     def release(self) -> None:
-        """Let the model go, whoever still holds on to this."""
+        """Free the model, even if something still refers to this object."""
         del self._model, self.prefix
         _free()
 
-    def _write(self, openings: Sequence[Opening]) -> list[Written]:
-        prompts = [opening.ids for opening in openings]
-        known, cache = self.prefix.open(prompts)
-        longest = max(map(len, prompts))
-        ids = torch.tensor([_laid_out(prompt, known, longest, 0) for prompt in prompts])
-        real = [_laid_out([1] * len(prompt), known, longest, 0) for prompt in prompts]
+    def _generate(self, prompts: Sequence[EncodedPrompt]) -> list[Continuation]:
+        rows = [prompt.ids for prompt in prompts]
+        cached, cache = self.prefix.open(rows)
+        longest = max(map(len, rows))
+        ids = torch.tensor([_pad(row, cached, longest, 0) for row in rows])
+        real = [_pad([1] * len(row), cached, longest, 0) for row in rows]
         stops = _Stops(self._tokenizer, self._config.stop, longest, self.halted)
-        written = self._model.generate(
+        generated = self._model.generate(
             input_ids=ids.to(self._model.device),
             attention_mask=torch.tensor(real).to(self._model.device),
             cache=cache,
-            logits_processor=LogitsProcessorList(self._draws(openings)),
+            logits_processor=LogitsProcessorList(self._samplers(prompts)),
             stopping_criteria=StoppingCriteriaList([stops]),
             generation_config=GenerationConfig(
                 do_sample=False,
@@ -116,25 +116,25 @@ class Generator:
                 pad_token_id=self._ends[0] if self._ends else 0,
             ),
         )
-        rows = written[:, longest:].tolist()
-        return [self._read(row, stops.at.get(index)) for index, row in enumerate(rows)]
+        new = generated[:, longest:].tolist()
+        return [self._read(row, stops.at.get(index)) for index, row in enumerate(new)]
 
-    def _draws(self, openings: Sequence[Opening]) -> list[LogitsProcessor]:
+    def _samplers(self, prompts: Sequence[EncodedPrompt]) -> list[LogitsProcessor]:
         if not self._config.temperature:
             return []
-        drawn = torch.stack([_draw(opening.seed, self._config.max_tokens) for opening in openings])
-        return [_Draws(drawn.to(self._model.device), self._config.temperature)]
+        drawn = torch.stack([_draw(prompt.seed, self._config.max_tokens) for prompt in prompts])
+        return [_Sampler(drawn.to(self._model.device), self._config.temperature)]
 
-    def _read(self, ids: list[int], stopped: int | None) -> Written:
-        """What a row says, up to where it ended; what follows is padding."""
+    def _read(self, ids: list[int], stopped: int | None) -> Continuation:
+        """The text of a row, up to where it ended; what follows is padding."""
         ends = [at for at, token in enumerate(ids) if token in self._ends]
         count = min([len(ids), *(at + 1 for at in ends[:1]), *([stopped] if stopped else [])])
         text = _decode(self._tokenizer, [ids[:count]])[0]
         found = [at for mark in self._config.stop if mark and (at := text.find(mark)) >= 0]
-        return Written(text[: min(found, default=len(text))], count, bool(ends or stopped))
+        return Continuation(text[: min(found, default=len(text))], count, bool(ends or stopped))
 
     def _shrink(self, size: int) -> None:
-        """Take fewer at a time from now on."""
+        """Lower the batch size."""
         if size < self.batch_size:
             self.batch_size = size
             logging.getLogger(__name__).warning(
@@ -145,7 +145,7 @@ class Generator:
 
 
 def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Generator:
-    """The model in a local folder, or of that name on the hub, on a GPU if there is one.
+    """Load the model in a local folder or of that name on the hub, on a GPU if there is one.
 
     Raises:
         TeacherError: if it cannot be loaded, or is no model that goes on with a text.
@@ -159,7 +159,7 @@ def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Ge
         model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype).to(device)
     except TeacherError:
         raise
-    # Whatever is wrong with files that others wrote.
+    # Broken files can raise anything.
     except Exception as error:
         what = (str(error).splitlines() or [type(error).__name__])[0]
         raise TeacherError(
@@ -182,12 +182,11 @@ def _draw(seed: int, length: int) -> torch.Tensor:
     return torch.rand(length, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-class _Draws(LogitsProcessor):  # type: ignore[misc]
-    """Draws each row's tokens by a seed of its own, so that what else is in the batch, and how
-    many, makes no difference.
+class _Sampler(LogitsProcessor):  # type: ignore[misc]
+    """Samples each row's tokens by its own seed, so that the rest of the batch has no effect.
 
     Args:
-        drawn: ``[rows, tokens]``: between 0 and 1, what decides each token.
+        drawn: ``[rows, tokens]``: the numbers between 0 and 1 that decide each token.
     """
 
     def __init__(self, drawn: torch.Tensor, temperature: float) -> None:
@@ -196,8 +195,8 @@ class _Draws(LogitsProcessor):  # type: ignore[misc]
         self._at = 0
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.Tensor) -> torch.Tensor:
-        """``[rows, vocabulary]``: 0 for the token that is drawn, by the inverse of the
-        distribution function; −∞ for all others."""
+        """``[rows, vocabulary]``: 0 for the sampled token, by inverting the distribution function;
+        −∞ for all others."""
         chances = (scores.float() / self._temperature).softmax(dim=-1).double().cumsum(dim=-1)
         drawn = self._drawn[:, self._at, None] * chances[:, -1:]
         tokens = torch.searchsorted(chances, drawn, right=True)
@@ -206,10 +205,10 @@ class _Draws(LogitsProcessor):  # type: ignore[misc]
 
 
 class _Stops(StoppingCriteria):  # type: ignore[misc]
-    """Ends a row at a stop text, and all rows when it is halted.
+    """Ends a row at a stop text, and all rows when halted.
 
     Attributes:
-        at: After how many tokens each row was ended; filled in when it is.
+        at: After how many tokens each row ended at a stop text, by row.
     """
 
     def __init__(
@@ -242,9 +241,9 @@ def _free() -> None:
         torch.cuda.empty_cache()
 
 
-def _laid_out(row: list[int], known: int, longest: int, padding: int) -> list[int]:
-    """A row with padding behind what is known of it, so that all end together."""
-    return row[:known] + [padding] * (longest - len(row)) + row[known:]
+def _pad(row: list[int], cached: int, longest: int, padding: int) -> list[int]:
+    """A row with padding after its cached tokens, so that all rows end together."""
+    return row[:cached] + [padding] * (longest - len(row)) + row[cached:]
 
 
 def _decode(tokenizer: Any, rows: Sequence[list[int]]) -> list[str]:
@@ -255,7 +254,7 @@ def _decode(tokenizer: Any, rows: Sequence[list[int]]) -> list[str]:
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:
-    """The tokens that end a reply: those that the model comes with, or the tokenizer's."""
+    """The tokens that end a reply: those of the model's generation config, or the tokenizer's."""
     found = model.generation_config.eos_token_id
     if found is None:
         found = tokenizer.eos_token_id

@@ -1,4 +1,4 @@
-"""What a model makes of the tokens that its prompts begin with, computed once."""
+"""A cache of the keys and values of the tokens that prompts begin with."""
 
 import copy
 import inspect
@@ -13,15 +13,14 @@ LEAST = 16
 
 
 class Prefix:
-    """The keys and values of the longest start that prompts have in common.
+    """The keys and values of the longest common prefix of prompts, computed once.
 
-    A batch stands behind it as ``[prefix, padding, rest]``. This means what ``[padding, prompt]``
-    means where each layer sees all that came before and positions can be given: not with sliding
-    windows, states that are handed on, ALiBi or rotations that change with the length. There it
-    does nothing.
+    A batch is laid out as ``[prefix, padding, rest]``. This equals ``[padding, prompt]`` if every
+    layer sees all earlier tokens and positions can be given. It does not with sliding windows,
+    recurrent states, ALiBi or rotations that depend on the length; there nothing is cached.
 
     Attributes:
-        is_used: Whether it does anything.
+        is_used: Whether anything is cached.
     """
 
     def __init__(self, model: Any) -> None:
@@ -31,10 +30,10 @@ class Prefix:
         self.is_used = _takes_positions(model) and not _changes_with_length(model)
 
     def open(self, prompts: Sequence[list[int]]) -> tuple[int, Cache | None]:
-        """How many first tokens are in the cache, and the cache, with a row for each prompt.
+        """The number of cached tokens, and the cache with a row for each prompt.
 
         Args:
-            prompts: Their ids, one list each; of each at least one id is left out of the cache.
+            prompts: Their token ids. At least the last token of each is not cached.
         """
         shared = _common([prompt[:-1] for prompt in prompts])
         if not self._serves(shared) and self.is_used and len(prompts) > 1 and len(shared) >= LEAST:
@@ -46,14 +45,14 @@ class Prefix:
         return len(self._ids), cache
 
     def _serves(self, shared: list[int]) -> bool:
-        """Whether what is kept is a start of these ids, and no small part of them."""
+        """Whether the cached ids are a prefix of these, and at least half as long."""
         kept = len(self._ids)
         return bool(kept) and shared[:kept] == self._ids and len(shared) <= 2 * kept
 
     def _fill(self, ids: list[int]) -> None:
         cache = DynamicCache(config=self._model.config)
         read = torch.tensor([ids], device=self._model.device)
-        # The head is left out: logits of all positions would take more room than all else.
+        # Without the head: the logits of all positions would take the most memory.
         self._model.base_model(input_ids=read, cache=cache, use_cache=True)
         self.is_used = all(type(layer) is DynamicLayer for layer in cache.layers)
         if self.is_used:
@@ -61,7 +60,7 @@ class Prefix:
 
 
 def _common(rows: Sequence[list[int]]) -> list[int]:
-    """The longest start of all rows: of the first and the last in order, as all are between."""
+    """The longest common prefix of all rows: that of the first and the last in sorted order."""
     first, last = min(rows), max(rows)
     at = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return first[:at]

@@ -1,4 +1,4 @@
-"""A teacher in this process: a causal language model of transformers."""
+"""A teacher in this process: a transformers causal language model."""
 
 import asyncio
 import time
@@ -16,30 +16,30 @@ from distilwhy.config import LocalTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
-from distilwhy.teachers.base import Reply
+from distilwhy.teachers.base import CallResult, Teacher
 from distilwhy.teachers.local.fingerprint import read_fingerprint
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
 
 if TYPE_CHECKING:
     from distilwhy.teachers.local.generate import Generator
 
-# Of more prompts than a batch takes, those of like lengths can go together.
-AHEAD = 8
+# With more prompts at hand than a batch takes, those of similar length can share a batch.
+BATCHES_AHEAD = 8
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Request:
     """A prompt that waits for its answer."""
 
     ids: list[int]
     seed: int
-    reply: asyncio.Future[Reply]
+    result: asyncio.Future[CallResult]
 
 
-class LocalTeacher:
-    """Asks a model in batches of prompts of like lengths, in a thread beside the event loop.
+class LocalTeacher(Teacher):
+    """Asks a model in batches of prompts of similar length, in a thread beside the event loop.
 
-    The model is loaded when it is first entered, and kept until ``release``.
+    The model is loaded when it is first entered, and kept until ``close``.
 
     Args:
         place: The local folder of the model, or its name on the hub.
@@ -49,14 +49,10 @@ class LocalTeacher:
         ConfigError: on entering or counting, if it has no tokenizer.
     """
 
-    retries = 0
-    # What is wrong with one prompt says nothing of the next.
-    patience = None
-
     def __init__(self, config: LocalTeacherConfig, place: str) -> None:
         self._config = config
         self._place = place
-        self._writer: Generator | None = None
+        self._generator: Generator | None = None
 
     @property
     def name(self) -> str:
@@ -64,7 +60,7 @@ class LocalTeacher:
 
     @property
     def concurrency(self) -> int:
-        return AHEAD * self._config.batch_size
+        return BATCHES_AHEAD * self._config.batch_size
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         return {"by": self._identity, "head": prompt.prefix.digest, "question": prompt.question}
@@ -75,26 +71,26 @@ class LocalTeacher:
     def count(self, prompts: Sequence[Prompt]) -> list[int]:
         return self._prompts.count(prompts)
 
-    async def ask(self, prompt: Prompt, sample: int = 0) -> Reply:
-        assert self._writer is not None, "enter the teacher before asking it"
+    async def ask(self, prompt: Prompt, sample: int = 0) -> CallResult:
+        assert self._generator is not None, "enter the teacher before asking it"
         ids = self._prompts.encode(prompt)
-        most = self._writer.context
+        most = self._generator.context
         if most is not None and len(ids) + self._config.max_tokens > most:
-            return Reply(Completion("", error=self._too_long(len(ids), most)))
+            return CallResult(Completion("", error=self._too_long(len(ids), most)))
         seed = _seed(self.request(prompt), sample)
-        asked = _Asked(ids, seed, asyncio.get_running_loop().create_future())
-        self._asked.put_nowait(asked)
-        return await asked.reply
+        request = _Request(ids, seed, asyncio.get_running_loop().create_future())
+        self._requests.put_nowait(request)
+        return await request.result
 
     async def __aenter__(self) -> Self:
         from distilwhy.teachers.local.generate import open_generator
 
-        if self._writer is None:
-            self._writer = open_generator(self._place, self._tokenizer, self._config)
-        self._writer.halted.clear()
-        self._asked: asyncio.Queue[_Asked] = asyncio.Queue()
+        if self._generator is None:
+            self._generator = open_generator(self._place, self._tokenizer, self._config)
+        self._generator.halted.clear()
+        self._requests: asyncio.Queue[_Request] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1)
-        self._work = asyncio.create_task(self._answer_all(self._writer))
+        self._work = asyncio.create_task(self._answer_all(self._generator))
         return self
 
     async def __aexit__(
@@ -103,55 +99,55 @@ class LocalTeacher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._writer is not None
-        self._writer.halted.set()
+        assert self._generator is not None
+        self._generator.halted.set()
         self._work.cancel()
         self._thread.shutdown(cancel_futures=True)
         await asyncio.gather(self._work, return_exceptions=True)
 
-    def release(self) -> None:
-        """Let the model go, and the memory that it takes."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
+    def close(self) -> None:
+        """Free the model and its memory."""
+        if self._generator is not None:
+            self._generator.release()
+            self._generator = None
 
-    async def _answer_all(self, writer: "Generator") -> None:
+    async def _answer_all(self, generator: "Generator") -> None:
         while True:
-            asked = [await self._asked.get()]
-            while not self._asked.empty():
-                asked.append(self._asked.get_nowait())
-            # The longest first: if memory is short it is so at once.
-            asked.sort(key=lambda one: len(one.ids), reverse=True)
-            while asked:
-                size = writer.batch_size
-                await self._answer(writer, asked[:size])
-                asked = asked[size:]
+            requests = [await self._requests.get()]
+            while not self._requests.empty():
+                requests.append(self._requests.get_nowait())
+            # The longest first, so that a lack of memory shows at once.
+            requests.sort(key=lambda request: len(request.ids), reverse=True)
+            while requests:
+                size = generator.batch_size
+                await self._answer(generator, requests[:size])
+                requests = requests[size:]
 
-    async def _answer(self, writer: "Generator", asked: Sequence[_Asked]) -> None:
-        """Answer one batch; what goes wrong with it is for those to hear who wait for it."""
-        from distilwhy.teachers.local.generate import Opening
+    async def _answer(self, generator: "Generator", requests: Sequence[_Request]) -> None:
+        """Answer one batch; an error is raised in the tasks that wait for it."""
+        from distilwhy.teachers.local.generate import EncodedPrompt
 
-        openings = [Opening(one.ids, one.seed) for one in asked]
+        prompts = [EncodedPrompt(request.ids, request.seed) for request in requests]
         started = time.monotonic()
         loop = asyncio.get_running_loop()
         try:
-            written = await loop.run_in_executor(self._thread, writer.write, openings)
+            found = await loop.run_in_executor(self._thread, generator.generate, prompts)
         except Exception as error:  # noqa: BLE001
-            for one in asked:
-                if not one.reply.done():
-                    one.reply.set_exception(error)
+            for request in requests:
+                if not request.result.done():
+                    request.result.set_exception(error)
             return
-        share = (time.monotonic() - started) / len(asked)
-        for one, found in zip(asked, written, strict=True):
-            said = Completion(
-                found.text,
-                finish_reason="stop" if found.ended else "length",
-                input_tokens=len(one.ids),
-                output_tokens=found.tokens,
+        share = (time.monotonic() - started) / len(requests)
+        for request, continuation in zip(requests, found, strict=True):
+            completion = Completion(
+                continuation.text,
+                finish_reason="stop" if continuation.ended else "length",
+                input_tokens=len(request.ids),
+                output_tokens=continuation.tokens,
                 model=self._config.model,
             )
-            if not one.reply.done():
-                one.reply.set_result(Reply(said, seconds=share))
+            if not request.result.done():
+                request.result.set_result(CallResult(completion, seconds=share))
 
     def _too_long(self, length: int, most: int) -> str:
         return (
@@ -179,11 +175,11 @@ class LocalTeacher:
                 f"teacher.model {config.model!r}: {error.filename} cannot be read "
                 f"({error.strerror}); check the folder"
             ) from None
-        decides = [config.kind, model, config.temperature, config.max_tokens, config.stop]
-        return sha256(dumps(decides).encode()).hexdigest()
+        parameters = [config.kind, model, config.temperature, config.max_tokens, config.stop]
+        return sha256(dumps(parameters).encode()).hexdigest()
 
 
 def _seed(request: Mapping[str, object], sample: int) -> int:
-    """Another one for every call, and the same one whenever that call is made."""
+    """A seed that differs between calls, and is the same whenever a call is made."""
     digest = sha256(dumps([request, sample], sort_keys=True).encode()).digest()
     return int.from_bytes(digest[:8]) >> 1

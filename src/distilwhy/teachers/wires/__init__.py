@@ -1,1 +1,1 @@
-"""The HTTP formats that teachers speak."""
+"""Wire formats: what each kind of endpoint is sent, and how its replies are read."""

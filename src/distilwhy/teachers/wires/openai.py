@@ -1,4 +1,4 @@
-"""The wire format of OpenAI, which most endpoints speak: chat, and plain completion."""
+"""OpenAI's wire formats, which most endpoints speak: chat, and plain completion."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,15 @@ from typing import Any
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
-from distilwhy.teachers.wires.wire import Body, Wire, count, schema, turns, with_extra
+from distilwhy.teachers.wires.wire import (
+    Body,
+    Wire,
+    answer_schema,
+    chat_messages,
+    read_count,
+    read_usage,
+    with_extra,
+)
 
 _THINKING = ("reasoning_content", "reasoning")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
@@ -19,10 +27,10 @@ def _headers(key: str | None) -> dict[str, str]:
 
 
 def _chat_body(config: HttpTeacherConfig, prompt: Prompt) -> Body:
-    messages = [{"role": m.role, "content": m.content} for m in turns(config, prompt)]
+    messages = [{"role": m.role, "content": m.content} for m in chat_messages(config, prompt)]
     body = {"model": config.model, "messages": messages, **_settings(config)}
     if config.structured:
-        form = {"name": "answer", "strict": True, "schema": schema(prompt)}
+        form = {"name": "answer", "strict": True, "schema": answer_schema(prompt)}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
     return with_extra(body, config.extra)
 
@@ -48,10 +56,10 @@ def _read_chat(reply: Any) -> Completion | None:
     message = choice["message"]
     # Some servers leave the content out where all tokens went into thinking.
     content = message.get("content") if choice.get("finish_reason") else message["content"]
-    text = _joined(content)
+    text = _join_parts(content)
     thinking = next((message[name] for name in _THINKING if message.get(name)), "")
     if not thinking and isinstance(content, list):
-        thinking = _joined(content, "thinking")
+        thinking = _join_parts(content, "thinking")
     found = _read(reply, choice, text)
     refusal = message.get("refusal")
     if found and isinstance(refusal, str) and not text:
@@ -69,41 +77,39 @@ def _read_completion(reply: Any) -> Completion | None:
 def _read(reply: Any, choice: Any, text: object) -> Completion | None:
     if text is not None and not isinstance(text, str):
         return None
-    # A router says of a provider behind it that it failed with an answer of its own that is none.
+    # A router reports the failure of a provider behind it as a choice.
     if choice.get("error") or choice.get("finish_reason") == "error":
         return None
-    counted = reply.get("usage")
-    usage = counted if isinstance(counted, dict) else {}
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    usage = read_usage(reply, "usage")
+    cached = read_usage(usage, "prompt_tokens_details").get("cached_tokens")
     return Completion(
         text=text or "",
         finish_reason=str(choice.get("finish_reason") or ""),
-        input_tokens=count(usage.get("prompt_tokens")),
+        input_tokens=read_count(usage.get("prompt_tokens")),
         output_tokens=_output(usage),
-        cached_tokens=count(cached) or 0,
+        cached_tokens=read_count(cached) or 0,
         model=str(reply.get("model") or ""),
     )
 
 
 def _output(usage: Mapping[str, object]) -> int | None:
-    """All that was written: some endpoints count thinking in their total alone."""
-    written, read = count(usage.get("completion_tokens")), count(usage.get("prompt_tokens"))
-    total = count(usage.get("total_tokens"))
+    """All tokens written: some endpoints count thinking in their total alone."""
+    counts = (usage.get(f"{what}_tokens") for what in ("completion", "prompt", "total"))
+    written, read, total = map(read_count, counts)
     if written is None or read is None or total is None:
         return written
     return max(written, total - read)
 
 
-def _joined(content: object, kind: str = "text") -> object:
-    """The text of a content given as a list of parts; other content as it is."""
+def _join_parts(content: object, kind: str = "text") -> object:
+    """The text of content that is a list of parts; other content as it is."""
     if not isinstance(content, list):
         return content
-    return "".join(str(_joined(part[kind])) for part in content if part.get("type") == kind)
+    return "".join(str(_join_parts(part[kind])) for part in content if part.get("type") == kind)
 
 
 def _rest(headers: Mapping[str, str]) -> float:
-    """Until the limit that is used up is lifted: ``x-ratelimit-reset-requests: 1m2.5s``."""
+    """Seconds until a limit that is used up is reset: ``x-ratelimit-reset-requests: 1m2.5s``."""
     waits = [
         _seconds(headers.get(f"x-ratelimit-reset-{what}", ""))
         for what in ("requests", "tokens")

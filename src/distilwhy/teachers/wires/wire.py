@@ -1,4 +1,4 @@
-"""How one kind of endpoint is spoken to: what goes over the wire and what comes back."""
+"""What a wire format is: what goes to one kind of endpoint, and what comes back."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,17 +13,18 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wire:
-    """A wire format, without any sending.
+    """A wire format. It sends nothing itself.
 
     Attributes:
-        path: Where a model is asked, after the base URL.
-        headers: What carries the key, and what else every request needs.
-        body: What is sent for a prompt.
-        read: The completion in a reply that was understood as JSON; None if it is none. It may
-            raise KeyError, IndexError, TypeError, AttributeError or ValueError for the same.
-        rest: How long nothing is left to ask, by the headers of a reply; 0 if they do not say.
-        pause: How long an error that was understood as JSON asks to be left alone; 0 if it does
-            not. It may raise like ``read``.
+        path: The path of a model, after the base URL.
+        headers: The headers of a request, with the key if there is one.
+        body: The body of a request for a prompt.
+        read: Reads the completion in a decoded reply; None if there is none. It may also raise
+            KeyError, IndexError, TypeError, AttributeError or ValueError.
+        rest: How many seconds the endpoint takes no requests, by the headers of a reply; 0 if they
+            do not say.
+        pause: How many seconds a decoded error asks to wait; 0 if it does not. It may raise like
+            ``read``.
     """
 
     path: Callable[[str], str]
@@ -34,8 +35,8 @@ class Wire:
     pause: Callable[[Any], float] = lambda error: 0.0
 
 
-def turns(config: HttpTeacherConfig, prompt: Prompt) -> list[Message]:
-    """The turns of a chat, in which the teacher is shown to answer as it is asked to."""
+def chat_messages(config: HttpTeacherConfig, prompt: Prompt) -> list[Message]:
+    """The messages of a chat. Its exemplars are answered as JSON if the teacher is to do so."""
     return [
         replace(message, content=structure_reply(message.content))
         if config.structured and message.role == "assistant"
@@ -44,8 +45,8 @@ def turns(config: HttpTeacherConfig, prompt: Prompt) -> list[Message]:
     ]
 
 
-def schema(prompt: Prompt) -> Body:
-    """The JSON schema of a structured answer: the reasons first, so that they come first."""
+def answer_schema(prompt: Prompt) -> Body:
+    """The JSON schema of a structured answer, the rationale first so that it is written first."""
     answer: Body = {"type": "string"}
     if prompt.prefix.labels:
         answer["enum"] = list(prompt.prefix.labels)
@@ -58,20 +59,26 @@ def schema(prompt: Prompt) -> Body:
 
 
 def with_extra(body: Body, extra: Mapping[str, Any]) -> Body:
-    """A request with further fields; where both hold an object, with those of its fields."""
-    both = dict(body)
+    """A body with further fields; objects in both are merged."""
+    merged = dict(body)
     for name, value in extra.items():
-        ours = both.get(name)
+        ours = merged.get(name)
         if isinstance(ours, dict) and isinstance(value, dict):
             value = with_extra(ours, value)
-        both[name] = value
-    return both
+        merged[name] = value
+    return merged
 
 
-def count(value: object) -> int | None:
-    """A count of tokens, if it can be one: ``5``, or as some write it ``5.0``."""
+def read_count(value: object) -> int | None:
+    """A number of tokens, be it ``5`` or ``5.0``; None if it cannot be one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < 2**63 else None
+
+
+def read_usage(reply: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The object of token counts in a reply; empty if there is none."""
+    usage = reply.get(name)
+    return usage if isinstance(usage, dict) else {}

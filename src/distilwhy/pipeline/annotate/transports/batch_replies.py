@@ -1,104 +1,92 @@
-"""What the replies of one batch bring."""
+"""Settles the calls of one batch by its replies."""
 
 from collections import Counter
 from collections.abc import Iterable
 
-from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
-from distilwhy.store.batches import BatchedCall
-from distilwhy.store.ledger import Charge, Entry
-from distilwhy.teachers.base import Trouble
-from distilwhy.teachers.batch import Line
+from distilwhy.pipeline.annotate.settle import settle
+from distilwhy.store.ledger import Charge, Entry, SentCall
+from distilwhy.teachers.batch import BatchReply
 from distilwhy.teachers.batch_state import BatchState
 
 
-class Settling:
+class BatchReplies:
     """Reads the replies of a batch that has ended, line by line.
 
     Args:
-        open_calls: Its calls that have no answer yet.
-        tries_of: How often each call has met trouble; counted on here.
-        retries: How often a call is tried again after trouble.
+        open_calls: The calls of the batch that have no answer yet.
+        tries: How many tries each call has used up; counted on here.
+        retries: How often a call without a completion is tried again.
 
     Attributes:
-        answers: The calls that were answered.
-        tries: The calls that met trouble, and have one try less.
-        trouble: Why one was not; "" where all were.
-        hopeless: Why no other request can be answered either; None where they can.
+        answers: The number of calls that were answered.
+        failed_tries: The number of calls that used up a try.
+        problem: Why the latest call without an answer has none; "" if all have one.
+        fatal: Why no other request can be answered either; None if others can.
     """
 
     def __init__(
         self,
-        open_calls: dict[bytes, BatchedCall],
+        open_calls: dict[bytes, SentCall],
         state: BatchState,
-        tries_of: Counter[bytes],
+        tries: Counter[bytes],
         retries: int,
     ) -> None:
         self.answers = 0
-        self.tries = 0
-        self.trouble = ""
-        self.hopeless: TeacherError | None = None
+        self.failed_tries = 0
+        self.problem = ""
+        self.fatal: TeacherError | None = None
         self._open = open_calls
-        # Of a batch that ran out of time no call is to blame.
-        self._counts_tries = state.status == "completed"
-        self._tries_of = tries_of
+        # An expired batch uses up no tries.
+        self._uses_up_tries = state.status == "completed"
+        self._tries = tries
         self._retries = retries
-        self._lost: list[Charge] = []
+        self._charges: list[Charge] = []
         self._unreadable = 0
 
-    def take(self, lines: Iterable[Line | None]) -> tuple[list[Entry], list[Charge]]:
-        """What to keep of some lines; a call that is to be tried again is not among it."""
+    def settle(self, lines: Iterable[BatchReply | None]) -> tuple[list[Entry], list[Charge]]:
+        """What to record of some lines. Calls to be tried again have no entry."""
         entries: list[Entry] = []
-        extras: list[Charge] = []
-        for line in lines:
-            if line is None:
+        charges: list[Charge] = []
+        for reply in lines:
+            if reply is None:
                 self._unreadable += 1
-            elif (call := self._open.pop(line.key, None)) is not None:
-                self._read(call, line, entries, extras)
-        return entries, extras
+            elif (call := self._open.pop(reply.key, None)) is not None:
+                self._settle(call, reply, entries, charges)
+        return entries, charges
 
-    def lost(self) -> list[Charge]:
-        """What may have been billed for calls that are to be tried again.
+    def charges_at_end(self) -> list[Charge]:
+        """What may have been billed for calls that are tried again.
 
-        As many lines as could not be read may have been answers: to the dearest of the calls
-        that have no line.
+        A line that cannot be read may have been an answer, to the dearest of the calls that have
+        no line.
         """
-        dearest = sorted(self._open.values(), key=lambda call: -sum(_size(call)))
+        dearest = sorted(self._open.values(), key=_size, reverse=True)
         unread = dearest[: self._unreadable]
-        return [
-            *self._lost,
-            *(Charge("a line of a batch could not be read", call.worst, False) for call in unread),
-        ]
+        what = "a line of a batch could not be read"
+        return [*self._charges, *(Charge(what, call.worst, certain=False) for call in unread)]
 
-    def _read(
-        self, call: BatchedCall, line: Line, entries: list[Entry], extras: list[Charge]
+    def _settle(
+        self, call: SentCall, reply: BatchReply, entries: list[Entry], charges: list[Charge]
     ) -> None:
-        said = line.said
-        if isinstance(said, TeacherError):
-            self.hopeless, self.trouble = said, str(said)
-        elif isinstance(said, Trouble):
-            self.trouble = said.what
-            self.tries += self._counts_tries
-            self._tries_of[call.key] += self._counts_tries
-            is_over = self._tries_of[call.key] > self._retries
-            if is_over:
-                entries.append(_entry(call, Completion("", error=said.what)))
-            if said.lost:
-                (extras if is_over else self._lost).append(Charge(said.what, call.worst, False))
-        else:
-            entries.append(_entry(call, said))
-            if said.error is not None:
-                self.trouble = said.error
-                return
-            self.answers += 1
-            if said.usage is None:
-                what = "answered without a count of tokens"
-                extras.append(Charge(what, call.worst, certain=False))
+        if reply.fatal:
+            self.fatal, self.problem = reply.fatal, str(reply.fatal)
+            return
+        if reply.result.completion is None:
+            self.problem = reply.result.problem
+            self.failed_tries += self._uses_up_tries
+            self._tries[call.key] += self._uses_up_tries
+        settled = settle(call, reply.result, final=self._tries[call.key] > self._retries)
+        if settled.entry is None:
+            # Recorded when the batch ends: until then the call counts at its worst case anyway.
+            self._charges += settled.charges
+            return
+        entries.append(settled.entry)
+        charges += settled.charges
+        error = settled.entry.completion.error
+        self.answers += error is None
+        self.problem = error or self.problem
 
 
-def _entry(call: BatchedCall, said: Completion) -> Entry:
-    return Entry(call.key, said, call.example, batch=True)
-
-
-def _size(call: BatchedCall) -> tuple[int, int]:
-    return call.worst.input, call.worst.output
+def _size(call: SentCall) -> int:
+    return call.worst.input + call.worst.output

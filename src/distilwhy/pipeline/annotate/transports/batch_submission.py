@@ -1,12 +1,13 @@
-"""Batches of calls handed over to an endpoint, each but once.
+"""Sends calls in batches, each batch only once.
 
-A batch goes through steps, each in the ledger before the next: it is written down, with its calls
-and the most that they can cost; its file is uploaded; it is created. What is killed in between is
-found again by the name that it bears.
+A batch goes through steps, each recorded in the ledger before the next: it is planned, with its
+calls and the most that they can cost; its file is uploaded; it is created. If a run is killed in
+between, the next run finds the batch by its name.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count, islice
@@ -16,66 +17,66 @@ from uuid import uuid4
 
 from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.errors import TeacherError
-from distilwhy.pipeline.annotate.budget import BudgetGuard
+from distilwhy.pipeline.annotate.budget import BudgetGuard, add_up
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Recorder
-from distilwhy.pipeline.annotate.spending import add_up
 from distilwhy.pipeline.annotate.transports.dispatcher import pause_before
-from distilwhy.store.batches import BatchBook, BatchedCall, SentBatch
-from distilwhy.store.ledger import Ledger
-from distilwhy.teachers.base import Teacher, Trouble
-from distilwhy.teachers.batch import MOST_BYTES, MOST_REQUESTS, BatchEndpoint
+from distilwhy.store.batches import BatchBook, SentBatch
+from distilwhy.store.ledger import Ledger, SentCall
+from distilwhy.teachers.base import Teacher
+from distilwhy.teachers.batch import MOST_BYTES, MOST_REQUESTS, BatchEndpoint, Unavailable
 from distilwhy.teachers.batch_state import BatchState
 from distilwhy.teachers.wires.reply import LONGEST_RETRY_AFTER_S
 
 T = TypeVar("T")
-Step = Callable[[bool], Awaitable[T | Trouble]]
+# Is given whether it is tried again.
+Step = Callable[[bool], Awaitable[T]]
 
 
 @dataclass(frozen=True)
-class Means:
-    """What batches are handed over and fetched with.
+class BatchSetup:
+    """What sending and collecting batches needs.
 
     Attributes:
-        ledger: Where batches and answers are written down.
-        aside: A file to write what is sent and fetched to.
-        guard: None: whatever it costs.
+        ledger: Where batches and answers are recorded.
+        scratch: A file for requests and replies in transit.
+        guard: None: there is no budget.
     """
 
     endpoint: BatchEndpoint
     teacher: Teacher
     recorder: Recorder
     ledger: Ledger
-    aside: Path
+    scratch: Path
     prices: Prices | None
     guard: BudgetGuard | None
 
 
 class Submission:
-    """Hands calls over in batches.
+    """Sends calls in batches.
 
     Attributes:
-        most_calls: The most that a batch may hold.
-        short_of: What the next call may cost, where the guard does not allow it.
+        most_calls: The most calls in a batch.
+        short_of: What the next call may cost, if the budget does not allow it.
     """
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, setup: BatchSetup) -> None:
         self.most_calls = MOST_REQUESTS
         self.short_of: Decimal | None = None
-        self._endpoint = means.endpoint
-        self._teacher = means.teacher
-        self._recorder = means.recorder
-        self._ledger = means.ledger
-        self._book = BatchBook(means.ledger)
-        self._aside = means.aside
-        self._prices = means.prices
-        self._guard = means.guard
+        self._endpoint = setup.endpoint
+        self._teacher = setup.teacher
+        self._recorder = setup.recorder
+        self._ledger = setup.ledger
+        self._book = BatchBook(setup.ledger)
+        self._scratch = setup.scratch
+        self._prices = setup.prices
+        self._guard = setup.guard
 
     async def recover(self) -> None:
         """Find out what became of batches that a killed run was about to create.
 
         Raises:
-            TeacherError: if a batch is elsewhere, or the endpoint cannot be asked.
+            TeacherError: if a batch is at another endpoint, or the endpoint is unavailable.
         """
         for batch in self._book.all():
             if batch.address != self._endpoint.address:
@@ -87,76 +88,74 @@ class Submission:
             if batch.id is None:
                 await self._find(batch)
 
-    async def hand_over(
+    async def send(
         self, missing: Iterator[Call], limit: int | None, most_batches: int | None
     ) -> int:
-        """Make batches of what is missing, as far as the guard allows; say of how many calls.
+        """Send missing calls in batches, as far as the budget allows; returns how many calls.
 
         Args:
-            limit: Hand over no more calls than this; None: any number.
-            most_batches: Likewise of batches.
+            limit: The most calls to send; None: any number.
+            most_batches: The most batches to send; None: any number.
 
         Raises:
-            TeacherError: if the endpoint refuses, or cannot be reached.
+            TeacherError: if the endpoint refuses, or is unavailable.
         """
         self.short_of = None
         calls = islice(missing, None if limit is None else max(0, limit))
         sent = 0
         for _ in count() if most_batches is None else range(most_batches):
-            planned = self._write(calls)
-            if not planned:
+            batch = self._write(calls)
+            if not batch:
                 break
-            await self._send(planned)
-            self._recorder.tell(self._book.under_way(), 0, "")
-            sent += len(planned)
+            await self._send(batch)
+            self._recorder.show_batches(self._book.under_way(), 0)
+            sent += len(batch)
             if self.short_of is not None:
                 break
         return sent
 
-    def count_budget(self) -> Decimal | None:
-        """What is left of the budget, by the ledger: what is under way is on its books."""
+    def update_budget(self) -> Decimal | None:
+        """What is left of the budget by the ledger, which includes the batches under way."""
         if self._guard is None:
             return None
-        spent = add_up(self._ledger, self._guard.prices)
-        self._guard.budget.settled = spent.certain + spent.possible
-        return self._guard.budget.left
+        self._guard.settled = add_up(self._ledger, self._guard.prices).total
+        return self._guard.left
 
-    def unreachable(self, trouble: Trouble) -> TeacherError:
-        """What to raise where trouble does not pass."""
+    def unavailable(self, error: Unavailable) -> TeacherError:
+        """The error to raise if the endpoint stays unavailable."""
         return TeacherError(
-            f"{self._endpoint.address} is not answering: {trouble.what}; see that it is up, then "
+            f"{self._endpoint.address} is not answering: {error}; check that it is up, then "
             "run again to go on"
         )
 
     async def _find(self, batch: SentBatch) -> None:
-        # Without a file that is known it was not asked for.
+        # A batch whose file is not known to be uploaded was never asked for.
         file = batch.file
         if file is not None:
             found = await self._insist(lambda again: self._endpoint.find(batch.name, file))
             if found is not None:
                 self._book.set_id(batch.name, found.id)
                 return
-            # Nor can it be created without its file any more, however late that request comes.
+        # Without its file it cannot be created any more, however late that request arrives.
         await self._clear_away(batch.name, file)
         self._book.end(batch.name)
 
     async def _clear_away(self, name: str, file: str | None) -> None:
-        """Delete what was uploaded for nothing, as far as the endpoint lets us."""
-        try:
+        """Delete what was uploaded for nothing, as far as the endpoint allows."""
+        with suppress(TeacherError, Unavailable):
             if file is not None:
-                await self._endpoint.delete(file)
-            found = await self._endpoint.find_files(name)
-            for left in [] if isinstance(found, Trouble) else found:
-                await self._endpoint.delete(left)
-        except TeacherError:
-            return
+                with suppress(Unavailable):
+                    await self._endpoint.delete(file)
+            for left in await self._endpoint.find_files(name):
+                with suppress(Unavailable):
+                    await self._endpoint.delete(left)
 
-    def _write(self, calls: Iterator[Call]) -> list[BatchedCall]:
-        """Write the file of one batch, with as many calls as it can hold and the guard allows."""
-        planned: list[BatchedCall] = []
-        left, size = self.count_budget(), 0
-        with self._aside.open("wb") as file:
-            while len(planned) < self.most_calls and size < MOST_BYTES:
+    def _write(self, calls: Iterator[Call]) -> list[SentCall]:
+        """Write the file of one batch, with as many calls as it and the budget allow."""
+        batch: list[SentCall] = []
+        left, size = self.update_budget(), 0
+        with self._scratch.open("wb") as file:
+            while len(batch) < self.most_calls and size < MOST_BYTES:
                 call = next(calls, None)
                 if call is None:
                     break
@@ -168,56 +167,56 @@ class Submission:
                     break
                 left = None if left is None else left - cost
                 size += file.write(self._endpoint.line(call.key, call.prompt))
-                planned.append(BatchedCall(call.key, call.prompt.example_id, worst))
-        return planned
+                batch.append(SentCall(call.key, call.prompt.example_id, worst))
+        return batch
 
     def _worst(self, call: Call) -> Usage:
         longest = self._teacher.longest(call.prompt)
         worst = self._prices.dearest(*longest) if self._prices else Usage(*longest)
         return replace(worst, batch=True)
 
-    async def _send(self, planned: list[BatchedCall]) -> None:
-        """Write a batch down, upload its file and create it."""
+    async def _send(self, batch: list[SentCall]) -> None:
+        """Record a batch, upload its file and create it."""
         name = uuid4().hex
-        self._book.plan(name, self._endpoint.address, planned)
-        self._recorder.release(call.key for call in planned)
+        self._book.plan(name, self._endpoint.address, batch)
+        self._recorder.release(call.key for call in batch)
         file: str | None = None
         try:
             file = await self._insist(lambda again: self._upload(name, again=again))
             self._book.set_file(name, file)
-            created = await self._try(lambda again: self._create(name, file, again=again))
+            created = await self._retry(lambda again: self._create(name, file, again=again))
+        except Unavailable as error:
+            # It may have been created all the same: the next run looks for it.
+            raise self.unavailable(error) from None
         except TeacherError:
-            # It never was asked for, or is refused: nothing has come of it.
+            # It was never asked for, or is refused.
             self._book.end(name)
             await self._clear_away(name, file)
             raise
-        if isinstance(created, Trouble):
-            # Something may have come of it: the next run looks for it.
-            raise self.unreachable(created)
         self._book.set_id(name, created.id)
 
-    async def _upload(self, name: str, *, again: bool) -> str | Trouble:
+    async def _upload(self, name: str, *, again: bool) -> str:
         found = await self._endpoint.find_files(name) if again else []
-        if isinstance(found, Trouble):
-            return found
-        return found[0] if found else await self._endpoint.upload(name, self._aside)
+        return found[0] if found else await self._endpoint.upload(name, self._scratch)
 
-    async def _create(self, name: str, file: str, *, again: bool) -> BatchState | Trouble:
+    async def _create(self, name: str, file: str, *, again: bool) -> BatchState:
         found = await self._endpoint.find(name, file) if again else None
         return found or await self._endpoint.create(name, file)
 
     async def _insist(self, step: Step[T]) -> T:
-        found = await self._try(step)
-        if isinstance(found, Trouble):
-            raise self.unreachable(found)
-        return found
+        try:
+            return await self._retry(step)
+        except Unavailable as error:
+            raise self.unavailable(error) from None
 
-    async def _try(self, step: Step[T]) -> T | Trouble:
-        """What comes of a step after all its tries."""
-        found = await step(False)
-        for attempt in range(1, self._teacher.retries + 1):
-            if not isinstance(found, Trouble) or found.retry_after_s > LONGEST_RETRY_AFTER_S:
-                break
-            await asyncio.sleep(max(pause_before(attempt), found.retry_after_s))
-            found = await step(True)
-        return found
+    async def _retry(self, step: Step[T]) -> T:
+        """Take a step, and again while the endpoint is unavailable and tries are left."""
+        attempt = 0
+        while True:
+            try:
+                return await step(attempt > 0)
+            except Unavailable as error:
+                attempt += 1
+                if attempt > self._teacher.retries or error.retry_after_s > LONGEST_RETRY_AFTER_S:
+                    raise
+                await asyncio.sleep(max(pause_before(attempt), error.retry_after_s))

@@ -1,24 +1,25 @@
-"""Many calls at once: paced, tried again, and within a budget."""
+"""Makes many calls at once: paced, tried again, and within a budget."""
 
 import asyncio
 import gc
 import random
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol, Self
+from typing import Self
 
-from distilwhy.config import HttpTeacherConfig, TeacherConfig
-from distilwhy.core.cost import NOTHING, Usage
-from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.cost import Usage
+from distilwhy.core.estimate import Pace
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
-from distilwhy.store.ledger import Charge
-from distilwhy.teachers.base import Reply, Teacher, Trouble
+from distilwhy.pipeline.annotate.failure_limit import FailureLimit
+from distilwhy.pipeline.annotate.settle import settle
+from distilwhy.store.ledger import Charge, Entry, SentCall
+from distilwhy.teachers.base import CallResult, Teacher
 from distilwhy.teachers.rate_limit import Bucket, Slots
 
 FIRST_PAUSE_S = 0.5
@@ -26,86 +27,69 @@ LONGEST_PAUSE_S = 30.0
 LONGEST_REST_S = 300.0
 YOUNG = 100_000
 
-
-@dataclass(frozen=True)
-class CallResult:
-    """An answer, or a failure for good, and how long its last try took."""
-
-    call: Call
-    completion: Completion
-    seconds: float
-
-
-class ResultSink(Protocol):
-    """Whoever writes down what is heard."""
-
-    def hear(self, heard: CallResult) -> None:
-        """Take notice, before it is kept; a TeacherError ends the asking."""
-        ...
-
-    async def keep(self, heard: list[CallResult], extras: list[Charge]) -> None:
-        """Keep it for good before coming back."""
-        ...
+Record = Callable[[list[Entry], list[Charge]], Awaitable[None]]
 
 
 @dataclass
 class Limits:
-    """What an endpoint allows in a minute; None: any number."""
+    """What an endpoint allows per minute; None: any number."""
 
     requests: Bucket | None = None
     tokens: Bucket | None = None
 
     @classmethod
-    def of(cls, config: TeacherConfig, askers: int = 1) -> Self:
-        """One asker's share of what a teacher section says."""
-        if not isinstance(config, HttpTeacherConfig):
-            return cls()
-        a_minute = config.requests_per_minute, config.tokens_per_minute
-        return cls(*(Bucket(rate / askers) if rate else None for rate in a_minute))
+    def of(cls, pace: Pace, workers: int = 1) -> Self:
+        """One worker's share of what a teacher section allows."""
+        per_minute = pace.requests_per_minute, pace.tokens_per_minute
+        return cls(*(Bucket(rate / workers) if rate else None for rate in per_minute))
 
 
 class Dispatcher:
-    """Asks a teacher all of some calls.
+    """Makes all of some calls.
 
-    Workers ask; one task hands what they hear to the recorder. A worker goes on when its answer is
-    on the disk, so that no more is ever lost than could be under way at once. What a budget holds
-    back ends it in good order: what is under way is waited for, and kept.
+    Several tasks make calls; another one has their results recorded. A task goes on only when its
+    result is on disk, so a crash never loses more than the calls under way. If the budget is used
+    up, the calls under way are awaited and recorded.
 
     Args:
         calls: Read as they are needed.
-        guard: None: whatever it costs.
+        record: Writes results to disk before it returns.
+        failures: Counts the failed calls.
+        guard: None: there is no budget, and nothing is charged for lost replies.
     """
 
     def __init__(
         self,
         teacher: Teacher,
         calls: Iterator[Call],
-        recorder: ResultSink,
+        record: Record,
+        failures: FailureLimit,
         limits: Limits | None = None,
         guard: BudgetGuard | None = None,
     ) -> None:
         self._teacher = teacher
         self._calls = calls
-        self._recorder = recorder
+        self._record = record
+        self._failures = failures
         self._limits = limits or Limits()
         self._guard = guard
         self._slots = Slots(teacher.concurrency)
         self._under_way = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._poor: deque[asyncio.Future[None]] = deque()
+        self._waiting_for_slot: deque[asyncio.Future[None]] = deque()
+        self._waiting_for_budget: deque[asyncio.Future[None]] = deque()
         self._rest_until = 0.0
         self._short_of: Decimal | None = None
-        self._heard: list[CallResult] = []
-        self._extras: list[Charge] = []
-        self._unsettled: list[tuple[Decimal, Decimal]] = []
-        self._news = asyncio.Event()
-        self._kept = asyncio.Event()
+        self._entries: list[Entry] = []
+        self._charges: list[Charge] = []
+        self._costs: list[tuple[Decimal, Decimal]] = []
+        self._has_results = asyncio.Event()
+        self._recorded = asyncio.Event()
 
     async def run(self) -> None:
-        """Ask all of them.
+        """Make all calls.
 
         Raises:
-            TeacherError: if the teacher cannot be asked any more; what was answered is kept.
+            TeacherError: if the teacher cannot be asked any more; what was answered is recorded.
             BudgetError: if what is left would not cover the worst case of the next call.
         """
         with _rare_collections():
@@ -115,157 +99,140 @@ class Dispatcher:
         async with self._teacher:
             workers = [asyncio.create_task(self._work()) for _ in range(self._teacher.concurrency)]
             done = asyncio.gather(*workers)
-            done.add_done_callback(lambda _: self._news.set())
+            done.add_done_callback(lambda _: self._has_results.set())
             try:
                 while not done.done():
-                    await self._news.wait()
-                    self._news.clear()
-                    await self._hand_over()
+                    await self._has_results.wait()
+                    self._has_results.clear()
+                    await self._record_results()
                 await done
             finally:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, done, return_exceptions=True)
-                await self._hand_over()
+                await self._record_results()
         if self._short_of is not None:
             assert self._guard is not None
             raise self._guard.used_up(self._short_of)
 
     async def _work(self) -> None:
         for call in self._calls:
-            heard = await self._answer(call)
-            if heard is None:
+            entry = await self._make(call)
+            if entry is None:
                 return
-            self._heard.append(heard)
-            self._news.set()
-            self._recorder.hear(heard)
-            await self._kept.wait()
+            self._failures.count(entry)
+            await self._recorded.wait()
 
-    async def _answer(self, call: Call) -> CallResult | None:
-        """What comes of a call after all its tries; None where the budget does not allow one."""
-        trouble, seconds = Trouble(""), 0.0
+    async def _make(self, call: Call) -> Entry | None:
+        """What becomes of a call after all its tries; None if the budget does not allow one."""
+        result = CallResult()
         for attempt in range(self._teacher.retries + 1):
             if attempt:
-                await asyncio.sleep(max(pause_before(attempt), trouble.retry_after_s))
+                await asyncio.sleep(max(pause_before(attempt), result.retry_after_s))
             await self._take_slot()
             try:
                 worst = await self._afford(call)
                 if worst is None:
                     return None
-                started = time.monotonic()
-                reply = await self._ask(call, worst)
-                took = time.monotonic() - started
-                seconds = took if reply.seconds is None else reply.seconds
+                # Without a budget, ``worst`` only serves to keep the pace.
+                tracked = worst if self._guard else Usage()
+                sent = SentCall(call.key, call.prompt.example_id, tracked)
+                result = await self._ask(call, sent, worst)
             finally:
                 self._leave_slot()
-            said = reply.said
-            if isinstance(said, Completion):
-                return CallResult(call, said, seconds)
-            trouble = said
-        if trouble.nobody:
-            raise TeacherError(
-                f"{self._teacher.name} is not answering: {trouble.what}, after "
-                f"{self._teacher.retries + 1} tries; see that it is up, then run again to go on"
-            )
-        return CallResult(call, Completion("", error=trouble.what), seconds)
+            is_last = attempt == self._teacher.retries
+            if entry := self._settle(sent, result, final=is_last and not result.unreachable):
+                return entry
+        raise TeacherError(
+            f"{self._teacher.name} is not answering: {result.problem}, after "
+            f"{self._teacher.retries + 1} tries; check that it is up, then run again to go on"
+        )
 
-    async def _ask(self, call: Call, worst: Usage) -> Reply:
-        reserved = self._guard.prices.of(worst) if self._guard else NOTHING
+    async def _ask(self, call: Call, sent: SentCall, worst: Usage) -> CallResult:
+        """Make one request."""
+        not_sent = CallResult(problem="not sent")
+        cancelled = CallResult(problem="broken off", maybe_billed=True)
+        started = time.monotonic()
+        end = not_sent
         try:
             await self._keep_pace(worst)
-        except BaseException:
-            self._settle(reserved, NOTHING)
-            raise
-        try:
-            reply = await self._teacher.ask(call.prompt, call.sample)
+            # From here on the request may be answered, and billed, even if it is cancelled.
+            end = cancelled
+            result = await self._teacher.ask(call.prompt, call.sample)
         except BaseException as error:
-            # What is broken off may be answered, and billed, all the same.
-            if isinstance(error, asyncio.CancelledError) and self._guard:
-                self._lose("broken off", worst, reserved)
-            else:
-                self._settle(reserved, NOTHING)
+            was_cancelled = isinstance(error, asyncio.CancelledError)
+            self._settle(sent, end if was_cancelled else not_sent, final=False)
             raise
-        self._count(reply, worst, reserved)
-        return reply
+        self._adapt(result, worst)
+        if result.seconds is None:
+            return replace(result, seconds=time.monotonic() - started)
+        return result
 
-    def _count(self, reply: Reply, worst: Usage, reserved: Decimal) -> None:
-        """Settle a try, and learn from it how fast to ask."""
-        said = reply.said
-        if reply.rest_s:
-            rest = min(reply.rest_s, LONGEST_REST_S)
+    def _settle(self, sent: SentCall, result: CallResult, *, final: bool) -> Entry | None:
+        """Settle a request; what comes of it counts once it is on disk."""
+        settled = settle(sent, result, final=final)
+        if settled.entry:
+            self._entries.append(settled.entry)
+        self._charges += settled.charges
+        if self._guard:
+            prices = self._guard.prices
+            self._costs.append((prices.of(sent.worst), prices.of(settled.billed)))
+        self._has_results.set()
+        return settled.entry
+
+    def _adapt(self, result: CallResult, worst: Usage) -> None:
+        """Learn from a result how fast to ask."""
+        if result.rest_s:
+            rest = min(result.rest_s, LONGEST_REST_S)
             self._rest_until = max(self._rest_until, time.monotonic() + rest)
-        if isinstance(said, Trouble):
-            if said.limited:
-                self._slots.overrun(self._under_way)
-            if said.lost and self._guard:
-                self._lose(said.what, worst, reserved)
-            else:
-                self._settle(reserved, NOTHING)
-            return
-        self._slots.good()
-        counted = said.usage
-        if counted is None:
-            if said.error is None and self._guard:
-                self._lose("answered without a count of tokens", worst, reserved)
-            else:
-                self._settle(reserved, NOTHING)
-            return
-        if self._limits.tokens:
-            self._limits.tokens.correct(_expected(worst) - counted.input - counted.output)
-        self._settle(reserved, self._guard.prices.of(counted) if self._guard else NOTHING)
+        if result.rate_limited:
+            self._slots.shrink(self._under_way)
+        if result.completion is not None:
+            self._slots.grow()
+            if self._limits.tokens and (usage := result.completion.usage):
+                self._limits.tokens.correct(_expected(worst) - usage.input - usage.output)
 
-    def _lose(self, what: str, worst: Usage, reserved: Decimal) -> None:
-        """Count tokens as spent that nobody can say were not."""
-        self._extras.append(Charge(what, worst, certain=False))
-        self._settle(reserved, reserved)
-
-    def _settle(self, reserved: Decimal, cost: Decimal) -> None:
-        """Change what was put aside for what it cost, once that is on the disk."""
-        if self._guard and reserved:
-            self._unsettled.append((reserved, cost))
-            self._news.set()
-
-    async def _hand_over(self) -> None:
-        heard, extras, unsettled = self._heard, self._extras, self._unsettled
-        kept, self._kept = self._kept, asyncio.Event()
-        self._heard, self._extras, self._unsettled = [], [], []
-        if heard or extras:
-            await self._recorder.keep(heard, extras)
-        kept.set()
-        if self._guard and unsettled:
-            for reserved, cost in unsettled:
-                self._guard.budget.settle(reserved, cost)
-            _wake(self._poor, len(self._poor))
+    async def _record_results(self) -> None:
+        entries, charges, costs = self._entries, self._charges, self._costs
+        recorded, self._recorded = self._recorded, asyncio.Event()
+        self._entries, self._charges, self._costs = [], [], []
+        if entries or charges:
+            await self._record(entries, charges)
+        recorded.set()
+        if self._guard and costs:
+            for reserved, cost in costs:
+                self._guard.settle(reserved, cost)
+            _wake(self._waiting_for_budget, len(self._waiting_for_budget))
 
     async def _take_slot(self) -> None:
-        """Wait for a place among the calls that may be under way."""
+        """Wait until another call may be under way."""
         while self._under_way >= self._slots.count:
             turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+            self._waiting_for_slot.append(turn)
             await turn
         self._under_way += 1
 
     def _leave_slot(self) -> None:
         self._under_way -= 1
-        _wake(self._waiting, self._slots.count - self._under_way)
+        _wake(self._waiting_for_slot, self._slots.count - self._under_way)
 
     async def _afford(self, call: Call) -> Usage | None:
-        """The worst case of a call, once it is put aside; None where it never can be."""
+        """The worst case of a call, once it is reserved; None if it never can be."""
         if self._guard is None:
             return Usage(*self._teacher.longest(call.prompt)) if self._limits.tokens else Usage()
         worst, cost = self._guard.worst(self._teacher, call)
         while self._short_of is None and not self._guard.reserve(cost):
-            if not self._guard.budget.reserved:
+            if not self._guard.reserved:
                 self._short_of = cost
-                _wake(self._poor, len(self._poor))
+                _wake(self._waiting_for_budget, len(self._waiting_for_budget))
                 return None
             turn = asyncio.get_running_loop().create_future()
-            self._poor.append(turn)
+            self._waiting_for_budget.append(turn)
             await turn
         return None if self._short_of is not None else worst
 
     async def _keep_pace(self, worst: Usage) -> None:
-        """Wait until the endpoint would have it."""
+        """Wait until the endpoint takes another request."""
         wait = 0.0
         if self._limits.requests:
             wait = self._limits.requests.wait(1, time.monotonic())
@@ -279,8 +246,8 @@ class Dispatcher:
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    """Look for garbage in cycles less often: a thousand calls under way are tens of thousands of
-    objects, none of them garbage, and going through them again and again takes long."""
+    """Collect garbage less often: a thousand calls under way are tens of thousands of objects,
+    none of them garbage, and scanning them again and again takes long."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(YOUNG, *before[1:])
@@ -305,6 +272,6 @@ def _expected(worst: Usage) -> float:
 
 
 def pause_before(attempt: int) -> float:
-    """Seconds before the given try: doubling, with jitter, so that callers do not march in step."""
+    """Seconds before a try: doubling, with jitter so that clients do not retry in step."""
     longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempt - 1))
     return longest * random.uniform(0.5, 1.0)

@@ -1,8 +1,7 @@
-"""Asking over a Ray cluster: shards of calls go to workers, and come back to be kept.
+"""Makes calls from a Ray cluster: shards of calls go to workers, and their results come back.
 
-The driver alone knows the ledger and the budget. It takes care itself of shards that are lost with
-their node, rather than have Ray run them again behind its back, for what was asked twice may be
-billed twice.
+The driver alone knows the ledger and the budget. It also retries the shards that are lost with
+their node: if Ray ran them again, calls that were billed could be made twice unseen.
 """
 
 import logging
@@ -19,7 +18,6 @@ from types import ModuleType
 from typing import Any
 
 from distilwhy._version import __version__
-from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.errors import ConfigError, DistilwhyError, TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
@@ -34,14 +32,14 @@ from distilwhy.teachers.base import Teacher
 ROUNDS = 16
 MOST_LOSSES = 3
 STARTS_WITHIN_S = 600.0
-GREETS_EVERY_S = 0.1
+CHECKS_EVERY_S = 0.1
 STOPS_WITHIN_S = 10.0
-KNOCKS_FOR_S = 10.0
+CONNECTS_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class _Load:
-    """A shard, and what is put aside for it."""
+class _SentShard:
+    """A shard, and what is reserved for it."""
 
     shard: Shard
     worst: Usage
@@ -53,7 +51,7 @@ class RayWorkers:
 
     Args:
         ray: The module.
-        guard: None: whatever it costs.
+        guard: None: there is no budget.
         workers: How many; None: one for every node that has a CPU to give.
     """
 
@@ -66,15 +64,15 @@ class RayWorkers:
         guard: BudgetGuard | None,
         workers: int | None,
     ) -> None:
-        config = experiment.config.teacher
-        assert isinstance(config, HttpTeacherConfig)
+        config = teacher.remote_config
+        assert config is not None
         self._ray = ray
         self._teacher = teacher
         self._folder = experiment.folder
         self._recorder = recorder
         self._guard = guard
         self._size = ROUNDS * config.concurrency
-        # Ray starts a worker that died again, elsewhere if need be; its shard is our business.
+        # Ray restarts a worker that died, elsewhere if need be; its shard is retried here.
         remote = ray.remote(num_cpus=1, max_restarts=-1)(Worker)
         prices, places = guard.prices if guard else None, _places(ray, workers)
         self.workers = [
@@ -82,19 +80,19 @@ class RayWorkers:
             for place in places
         ]
         self._idle: list[Any] = []
-        self._greeted = {worker.version.remote(): worker for worker in self.workers}
-        self._sent: dict[Any, tuple[Any, _Load]] = {}
-        self._next: _Load | None = None
+        self._starting = {worker.version.remote(): worker for worker in self.workers}
+        self._sent: dict[Any, tuple[Any, _SentShard]] = {}
+        self._next: _SentShard | None = None
         self._calls: Iterator[Call] = iter(())
         self._again: deque[Call] = deque()
         self._losses: Counter[bytes] = Counter()
 
     def ask(self, calls: Iterator[Call]) -> None:
-        """Ask all of them, and keep what comes of it shard by shard.
+        """Make all of some calls, and record the results shard by shard.
 
         Raises:
             TeacherError: if the teacher cannot be asked any more, no worker starts, or some calls
-                are lost again and again; what was answered is kept.
+                are lost again and again; what was answered is recorded.
             BudgetError: if what is left would not cover the worst case of the next call.
         """
         self._calls = calls
@@ -103,16 +101,16 @@ class RayWorkers:
                 if self._next and self._idle:
                     self._send(self._idle.pop(), self._next)
                 else:
-                    self._await_news()
+                    self._await_worker()
         finally:
-            self._break_off()
+            self._stop()
 
     def _has_next(self) -> bool:
         self._next = self._next or self._cut()
         return self._next is not None
 
-    def _cut(self) -> _Load | None:
-        """As many of the next calls as make a shard and can be afforded; None if there are none."""
+    def _cut(self) -> _SentShard | None:
+        """The next shard, with as many calls as can be afforded; None if there are no calls."""
         calls: list[Call] = []
         worst, reserved = Usage(), NOTHING
         while len(calls) < self._size and (call := self._take_call()):
@@ -128,43 +126,43 @@ class RayWorkers:
         if not calls:
             return None
         failed = frozenset(call.key for call in calls if self._recorder.failed_before(call))
-        return _Load(Shard(calls, failed, reserved if self._guard else None), worst, reserved)
+        return _SentShard(Shard(calls, failed, reserved if self._guard else None), worst, reserved)
 
     def _take_call(self) -> Call | None:
         return self._again.popleft() if self._again else next(self._calls, None)
 
-    def _send(self, worker: Any, load: _Load) -> None:
-        self._sent[worker.ask.remote(load.shard)] = worker, load
+    def _send(self, worker: Any, sent: _SentShard) -> None:
+        self._sent[worker.ask.remote(sent.shard)] = worker, sent
         self._next = None
 
-    def _await_news(self) -> None:
-        """Wait until a worker is there, or hands in its shard, or is lost."""
-        patience = None if self._sent else STARTS_WITHIN_S
-        news, _ = self._ray.wait([*self._sent, *self._greeted], timeout=patience)
-        if not news:
+    def _await_worker(self) -> None:
+        """Wait until a worker has started, returns its shard, or is lost."""
+        timeout = None if self._sent else STARTS_WITHIN_S
+        ready, _ = self._ray.wait([*self._sent, *self._starting], timeout=timeout)
+        if not ready:
             raise TeacherError(
                 f"no worker could start within {STARTS_WITHIN_S:.0f} s; each takes one CPU: see "
                 "'ray status' for what the cluster lacks, then run again"
             )
-        if news[0] in self._greeted:
-            self._welcome(news[0])
-        elif error := self._take_back(news[0]):
+        if ready[0] in self._starting:
+            self._add_worker(ready[0])
+        elif error := self._receive(ready[0]):
             raise error
 
-    def _welcome(self, greeting: Any) -> None:
-        """Give work to a worker that answers."""
-        worker = self._greeted.pop(greeting)
+    def _add_worker(self, reply: Any) -> None:
+        """Make a worker that has started available, if its version is ours."""
+        worker = self._starting.pop(reply)
         errors = self._ray.exceptions
         try:
-            version = self._ray.get(greeting)
+            version = self._ray.get(reply)
         except errors.ActorDiedError as error:
             raise TeacherError(
                 f"a node of the cluster cannot start a worker ({_last_line(error)}); install "
                 f"distilwhy {__version__} with its extra 'ray' on every node"
             ) from None
         except errors.RayError:
-            time.sleep(GREETS_EVERY_S)
-            self._greet(worker)
+            time.sleep(CHECKS_EVERY_S)
+            self._await_start(worker)
             return
         if version != __version__:
             raise TeacherError(
@@ -173,43 +171,44 @@ class RayWorkers:
             )
         self._idle.append(worker)
 
-    def _greet(self, worker: Any) -> None:
-        self._greeted[worker.version.remote()] = worker
+    def _await_start(self, worker: Any) -> None:
+        self._starting[worker.version.remote()] = worker
 
-    def _take_back(self, answer: Any) -> DistilwhyError | None:
-        """Keep what a worker hands in; what ended it before its time, if anything did."""
-        worker, load = self._sent.pop(answer)
+    def _receive(self, reply: Any) -> DistilwhyError | None:
+        """Record what a worker returns; returns the error that ended its work, if any."""
+        worker, sent = self._sent.pop(reply)
         try:
-            harvest: ShardResult = self._ray.get(answer)
+            result: ShardResult = self._ray.get(reply)
         except self._ray.exceptions.RayTaskError:
             raise
         except self._ray.exceptions.RayError:
-            self._greet(worker)
-            return self._lose(load)
+            self._await_start(worker)
+            return self._retry_lost(sent)
         self._idle.append(worker)
-        self._keep(load, harvest)
-        if isinstance(harvest.error, ConfigError):
-            return ConfigError(f"on a node of the cluster, {harvest.error}")
-        return harvest.error
+        self._record(sent, result)
+        if isinstance(result.error, ConfigError):
+            return ConfigError(f"on a node of the cluster, {result.error}")
+        return result.error
 
-    def _keep(self, load: _Load, harvest: ShardResult) -> None:
-        """Write down what came of a shard: in a file, and in the ledger."""
-        entries, extras = harvest.entries, harvest.extras
-        shard = write_shard(self._folder.shards, entries, extras) if entries or extras else None
+    def _record(self, sent: _SentShard, result: ShardResult) -> None:
+        """Record the results of a shard: in a file, then in the ledger."""
+        entries, charges = result.entries, result.charges
+        shard = write_shard(self._folder.shards, entries, charges) if entries or charges else None
         if self._guard:
-            self._guard.budget.settle(load.reserved, harvest.spent)
-        heard = {entry.key for entry in entries}
-        self._again.extend(call for call in load.shard.calls if call.key not in heard)
+            self._guard.settle(sent.reserved, result.spent)
+        settled = {entry.key for entry in entries}
+        self._again.extend(call for call in sent.shard.calls if call.key not in settled)
         if shard:
-            self._recorder.keep_shard(entries, extras, shard)
+            self._recorder.record_shard(entries, charges, shard)
 
-    def _lose(self, load: _Load) -> TeacherError | None:
-        """Have the calls of a lost shard asked again; the first time may have been billed."""
-        calls = load.shard.calls
+    def _retry_lost(self, sent: _SentShard) -> TeacherError | None:
+        """Make the calls of a lost shard again; the first time may have been billed."""
+        calls = sent.shard.calls
         what = f"{len(calls)} calls lost with a worker"
-        self._recorder.lose(calls, [Charge(what, load.worst, certain=False)] if self._guard else [])
+        charges = [Charge(what, sent.worst, certain=False)] if self._guard else []
+        self._recorder.record_lost(calls, charges)
         if self._guard:
-            self._guard.budget.settle(load.reserved, load.reserved)
+            self._guard.settle(sent.reserved, sent.reserved)
         self._again.extend(calls)
         self._losses.update(call.key for call in calls)
         if max(self._losses[call.key] for call in calls) < MOST_LOSSES:
@@ -219,21 +218,21 @@ class RayWorkers:
             "Ray's logs why workers die, then run again to go on"
         )
 
-    def _break_off(self) -> None:
-        """End what is under way after an error, and keep what was answered of it.
+    def _stop(self) -> None:
+        """Stop the shards under way after an error, and record what was answered of them.
 
-        What a worker does not hand in stays out, and is a debt from then on.
+        What is reserved for a shard that is not returned stays reserved, and is owed from then on.
         """
         if self._next and self._guard:
-            self._guard.budget.settle(self._next.reserved, NOTHING)
+            self._guard.settle(self._next.reserved, NOTHING)
         self._next = None
         self._again.clear()
         for worker, _ in self._sent.values():
             worker.stop.remote()
-        if answers := [*self._sent]:
-            done, _ = self._ray.wait(answers, num_returns=len(answers), timeout=STOPS_WITHIN_S)
-            for answer in done:
-                self._take_back(answer)
+        if replies := [*self._sent]:
+            done, _ = self._ray.wait(replies, num_returns=len(replies), timeout=STOPS_WITHIN_S)
+            for reply in done:
+                self._receive(reply)
 
 
 @contextmanager
@@ -250,11 +249,11 @@ def open_ray(
         workers: How many; None: one for every node that has a CPU to give.
 
     Raises:
-        ConfigError: if there is nobody to ask, or Ray is not installed.
+        ConfigError: if other machines cannot ask the teacher, or Ray is not installed.
         TeacherError: if there is a cluster, and it cannot be reached.
     """
-    kind = experiment.config.teacher.kind
-    if not isinstance(experiment.config.teacher, HttpTeacherConfig):
+    if teacher.remote_config is None:
+        kind = experiment.config.teacher.kind
         raise ConfigError(
             f"{experiment.file}: a teacher of kind {kind!r} cannot be asked over a cluster; "
             "leave out --engine"
@@ -285,24 +284,24 @@ def _import_ray() -> ModuleType:
 def _connect(ray: ModuleType) -> None:
     address = os.environ.get("RAY_ADDRESS", "")
     try:
-        _knock(address)
+        _check_reachable(address)
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         raise TeacherError(
-            f"the Ray cluster cannot be reached ({_first_line(error)}); see that $RAY_ADDRESS "
+            f"the Ray cluster cannot be reached ({_first_line(error)}); check that $RAY_ADDRESS "
             f"({address or 'not set'}) is its head, or unset it to start Ray on this machine"
         ) from error
 
 
-def _knock(address: str) -> None:
-    """Raise an OSError where nobody listens: Ray itself would try for many minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise an OSError if nothing listens there: Ray itself would try for many minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if port.isdigit():
-        socket.create_connection((host, int(port)), timeout=KNOCKS_FOR_S).close()
+        socket.create_connection((host, int(port)), timeout=CONNECTS_WITHIN_S).close()
 
 
 def _places(ray: ModuleType, workers: int | None) -> list[Any]:
-    """Where workers are to be: on each node one, as long as it lives, and more anywhere."""
+    """Where to place workers: one on each node, as long as it lives, and more anywhere."""
     on = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
     nodes = [
         on(node["NodeID"], soft=True)

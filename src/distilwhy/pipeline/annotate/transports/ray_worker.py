@@ -1,4 +1,4 @@
-"""What a node of a cluster does: it asks the calls of one shard after the other."""
+"""What runs on a node of a cluster: it makes the calls of one shard after another."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,19 +7,19 @@ from decimal import Decimal
 
 from distilwhy._version import __version__
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.cost import NOTHING, Budget, Prices
+from distilwhy.core.cost import NOTHING, Prices
 from distilwhy.errors import BudgetError, DistilwhyError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
-from distilwhy.pipeline.annotate.recorder import Patience, entry
-from distilwhy.pipeline.annotate.transports.dispatcher import CallResult, Dispatcher, Limits
+from distilwhy.pipeline.annotate.failure_limit import FailureLimit
+from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
 from distilwhy.store.ledger import Charge, Entry
-from distilwhy.teachers.replicas import reach
+from distilwhy.teachers.replicas import open_http_teacher
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Calls that are asked on one node, and handed in together.
+    """Calls that are made on one node, and returned together.
 
     Attributes:
         failed_before: The keys of those that failed in an earlier run.
@@ -33,79 +33,69 @@ class Shard:
 
 @dataclass
 class ShardResult:
-    """What came of a shard.
+    """What became of a shard.
 
     Attributes:
-        entries: The calls that were answered, or failed for good; the others are still to be asked.
-        extras: What was billed beside them.
-        spent: All of it in money, as far as there is a cap.
-        error: What ended the asking before its time.
+        entries: The calls that were answered, or failed for good; the others are still to be made.
+        charges: What was billed besides.
+        spent: The cost of all of it, if there is a cap.
+        error: What ended the work early.
     """
 
     entries: list[Entry] = field(default_factory=list)
-    extras: list[Charge] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
     spent: Decimal = NOTHING
     error: DistilwhyError | None = None
 
+    async def record(self, entries: list[Entry], charges: list[Charge]) -> None:
+        """Add results."""
+        self.entries += entries
+        self.charges += charges
+
 
 class Worker:
-    """Asks a teacher on behalf of a driver elsewhere, which keeps what is heard.
+    """Makes calls for a driver elsewhere, which records the results.
 
     Args:
-        prices: What things cost, for shards with a cap.
-        workers: How many share the teacher's limits.
+        prices: What tokens cost, for shards with a cap.
+        workers: How many workers share the teacher's limits.
     """
 
     def __init__(self, config: HttpTeacherConfig, prices: Prices | None, workers: int) -> None:
         self._config = config
         self._prices = prices
-        self._limits = Limits.of(config, askers=workers)
-        self._asking: asyncio.Future[None] | None = None
+        self._limits = Limits.of(config.pace, workers)
+        self._work: asyncio.Future[None] | None = None
 
     async def version(self) -> str:
-        """Of the distilwhy that is installed here."""
+        """The version of distilwhy installed here."""
         return __version__
 
     async def ask(self, shard: Shard) -> ShardResult:
-        """Ask all of a shard. It returns what it has, whatever ends it; it raises nothing."""
-        teacher = reach(self._config)
-        gathered = _Gathering(shard.failed_before, teacher.patience)
+        """Make the calls of a shard. It returns what it has, whatever ends it; it never raises."""
+        teacher, result = open_http_teacher(self._config), ShardResult()
+        failures = FailureLimit(teacher.failure_limit, shard.failed_before)
         guard = None
         if shard.cap is not None and self._prices is not None:
-            guard = BudgetGuard(Budget(shard.cap), self._prices, lambda reservation: None)
-        asking = Dispatcher(teacher, iter(shard.calls), gathered, self._limits, guard)
-        await self.stop()  # a driver that lost touch has given up what was asked before
-        self._asking = asyncio.ensure_future(asking.run())
+            guard = BudgetGuard(self._prices, shard.cap)
+        dispatcher = Dispatcher(
+            teacher, iter(shard.calls), result.record, failures, self._limits, guard
+        )
+        await self.stop()  # A driver that lost its connection has given up the earlier shard.
+        self._work = asyncio.ensure_future(dispatcher.run())
         try:
-            await self._asking
+            await self._work
         except asyncio.CancelledError:
-            pass  # by ``stop``
+            pass  # By ``stop``.
         except BudgetError:
-            pass  # lost replies took the part of others, which get one of their own next
+            pass  # Lost replies took the share of other calls, which the driver budgets for again.
         except DistilwhyError as error:
-            gathered.harvest.error = error
+            result.error = error
         if guard:
-            gathered.harvest.spent = guard.budget.settled
-        return gathered.harvest
+            result.spent = guard.settled
+        return result
 
     async def stop(self) -> None:
-        """Break off what is under way; ``ask`` returns what it has."""
-        if self._asking:
-            self._asking.cancel()
-
-
-class _Gathering:
-    """Keeps what is heard until it is handed in."""
-
-    def __init__(self, failed_before: frozenset[bytes], patience: int | None) -> None:
-        self.harvest = ShardResult()
-        self._failed_before = failed_before
-        self._patience = Patience(patience)
-
-    def hear(self, heard: CallResult) -> None:
-        is_news = heard.call.key not in self._failed_before
-        self._patience.hear(heard.completion, is_news=is_news)
-
-    async def keep(self, heard: list[CallResult], extras: list[Charge]) -> None:
-        self.harvest.entries += map(entry, heard)
-        self.harvest.extras += extras
+        """Cancel the calls under way; ``ask`` returns what it has."""
+        if self._work:
+            self._work.cancel()

@@ -1,0 +1,207 @@
+"""A teacher in this process."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from annotating import all_calls
+from distilwhy.cli.app import app
+from distilwhy.core.prompt import Prompt
+from distilwhy.errors import TeacherError
+from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.experiment import open_experiment
+from distilwhy.pipeline.plan import plan
+from distilwhy.store.ledger import open_ledger
+from distilwhy.teachers.base import CallResult
+from distilwhy.teachers.local.generate import Continuation, EncodedPrompt, Generator
+from distilwhy.teachers.local.teacher import BATCHES_AHEAD, LocalTeacher
+from local_models import (
+    prompts,
+    settings,
+)
+
+
+async def ask_all(teacher: LocalTeacher, asked: Sequence[Prompt]) -> list[CallResult]:
+    async with teacher:
+        return await asyncio.gather(*(teacher.ask(prompt) for prompt in asked))
+
+
+def test_prompts_of_similar_length_share_a_batch(noise: Path, monkeypatch):
+    batches: list[list[int]] = []
+    generate = Generator.generate
+
+    def look(self: Generator, asked: Sequence[EncodedPrompt]) -> list[Continuation]:
+        batches.append([len(one.ids) for one in asked])
+        return generate(self, asked)
+
+    monkeypatch.setattr(Generator, "generate", look)
+    teacher = LocalTeacher(settings(batch_size=8, max_tokens=2), str(noise))
+    replies = asyncio.run(ask_all(teacher, prompts(30)))
+    assert [len(batch) for batch in batches] == [8, 8, 8, 6]
+    lengths = [length for batch in batches for length in batch]
+    assert lengths == sorted(lengths, reverse=True)
+    assert teacher.concurrency == BATCHES_AHEAD * 8
+    said = [reply.completion for reply in replies]
+    assert sorted(one.input_tokens for one in said) == sorted(lengths)
+    assert {(one.output_tokens, one.finish_reason, one.model) for one in said} == {
+        (2, "length", "noise")
+    }
+    assert all(reply.seconds for reply in replies)
+
+
+def test_the_model_is_kept_until_the_teacher_is_closed(noise: Path, monkeypatch):
+    teacher = LocalTeacher(settings(max_tokens=1), str(noise))
+    first = asyncio.run(ask_all(teacher, prompts(2)))
+    with monkeypatch.context() as broken:
+        broken.setattr("distilwhy.teachers.local.generate.AutoModelForCausalLM", None)
+        again = asyncio.run(ask_all(teacher, prompts(2)))
+        assert [reply.completion for reply in again] == [reply.completion for reply in first]
+        assert teacher._generator is not None
+        model = weakref.ref(teacher._generator._model)
+        teacher.close()
+        assert model() is None
+        with pytest.raises(TeacherError, match="cannot be loaded"):
+            asyncio.run(ask_all(teacher, prompts(2)))
+
+
+def test_a_cancelled_call_stops_generating_at_the_next_token(
+    noise: Path, tmp_path: Path, monkeypatch
+):
+    begun, written = asyncio.Event(), []
+    generate = Generator.generate
+
+    def look(self: Generator, asked: Sequence[EncodedPrompt]) -> list[Continuation]:
+        loop.call_soon_threadsafe(begun.set)
+        written.extend(generate(self, asked))
+        return written
+
+    async def break_off() -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        asking = asyncio.create_task(ask_all(teacher, prompts(1)))
+        await begun.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    loop: Any = None
+    monkeypatch.setattr(Generator, "generate", look)
+    folder = Path(shutil.copytree(noise, tmp_path / "long"))
+    config = json.loads((folder / "config.json").read_text()) | {"max_position_embeddings": 10**5}
+    (folder / "config.json").write_text(json.dumps(config))
+    teacher = LocalTeacher(settings(max_tokens=20_000), str(folder))
+    asyncio.run(break_off())
+    assert len(written) == 1
+    assert written[0].tokens < 20_000
+
+
+def test_another_model_in_the_same_folder_is_another_teacher(noise: Path, tmp_path: Path):
+    prompt = prompts(1)[0]
+
+    def request(folder: Path = noise, **changes: Any) -> object:
+        return LocalTeacher(settings(**changes), str(folder)).request(prompt)
+
+    moved = tmp_path / "moved"
+    shutil.copytree(noise, moved)
+    (moved / "README.md").write_text("about it")
+    assert request(moved) == request() == request(batch_size=3)
+    others = [request(temperature=0.5), request(max_tokens=3), request(stop=["x"])]
+    weights = moved / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    others += [request(moved), request(tmp_path / "not-there")]
+    assert len({json.dumps(one) for one in [request(), *others]}) == 6
+
+
+def test_large_files_are_fingerprinted_by_blocks(tmp_path: Path, monkeypatch):
+    from distilwhy.teachers.local import fingerprint
+
+    monkeypatch.setattr(fingerprint, "_BLOCK", 8)
+    monkeypatch.setattr(fingerprint, "_BLOCKS", 4)
+    file = tmp_path / "model.safetensors"
+
+    def told(content: bytes) -> str:
+        file.write_bytes(content)
+        return fingerprint.read_fingerprint(tmp_path)
+
+    plain = told(bytes(100))
+    assert told(bytes(101)) != plain
+    assert all(told(bytes(at) + b"x" + bytes(99 - at)) != plain for at in (0, 7, 31, 92, 99))
+    assert told(bytes(15) + b"x" + bytes(84)) == plain
+
+
+def test_annotating_accounts_for_every_row(write_local):
+    path = write_local()
+    planned = plan(open_experiment(path)).estimate
+    assert planned is not None
+    assert planned.source == "counted by the tokenizer of noise"
+    ran = CliRunner().invoke(app, ["annotate", str(path)])
+    assert (ran.exit_code, ran.exception) == (0, None)
+    experiment = open_experiment(path)
+    tallies = read_outcomes(experiment)
+    assert {name: (tally.rows, tally.asked) for name, tally in tallies.items()} == {
+        "train": (6, 6),
+        "validation": (2, 2),
+        "test": (4, 4),
+    }
+    assert sum(tally.outcomes["truncated"] for tally in tallies.values()) == 12
+    with open_ledger(experiment.folder.ledger) as ledger:
+        kept = list(ledger.entries(call.key for call in all_calls(experiment)))
+    assert planned.input.low == sum(entry.completion.input_tokens or 0 for entry in kept)
+    assert all(entry.completion.output_tokens == 8 and entry.seconds for entry in kept)
+    again = annotate(open_experiment(path))
+    assert (again.from_ledger, again.answered, again.failed) == (12, 0, 0)
+
+
+def test_the_gate_checks_a_local_teacher_too(write_local):
+    path = write_local({"teacher.gate": {"rows": 4}})
+    with pytest.raises(TeacherError, match="only 0 of the first 4 answers can be read"):
+        annotate(open_experiment(path))
+    found = plan(open_experiment(path))
+    assert (found.answered, found.calls) == (4, 12)
+
+
+def test_a_prompt_that_is_too_long_fails_alone(write_local):
+    rows = [{"id": "long", "message": "swing " * 300, "kind": "damage"}]
+    rows += [{"id": f"a{i}", "message": f"Message {i}", "kind": "damage"} for i in range(7)]
+    experiment = open_experiment(write_local(train=rows))
+    progress = annotate(experiment)
+    assert (progress.answered, progress.failed) == (11, 1)
+    said = read_annotations(experiment)["long"]
+    assert (said.outcome, said.problem) == (
+        "failed",
+        "its prompt of 318 tokens and teacher.max_tokens 8 are more than the 256 that noise sees; "
+        "lower it, or show fewer exemplars",
+    )
+
+
+def test_samples_are_put_to_the_vote(write_local):
+    path = write_local({"teacher.samples": 3, "teacher.temperature": 1.0})
+    experiment = open_experiment(path)
+    assert annotate(experiment).answered == 36
+    with open_ledger(experiment.folder.ledger) as ledger:
+        found = ledger.get(call.key for call in all_calls(experiment))
+    assert len({completion.text for completion in found.values()}) == 36
+
+
+def test_opening_an_experiment_loads_no_torch(write_local):
+    script = (
+        "import sys, distilwhy.pipeline.annotate.run; from distilwhy.pipeline.experiment import *;"
+        "from distilwhy.pipeline.annotate.calls import open_calls;"
+        f"experiment = open_experiment({str(write_local())!r});"
+        "list(open_calls(experiment).all_answer_calls(experiment.to_annotate));"
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
