@@ -1,7 +1,5 @@
 """The command line, called in this process."""
 
-import re
-
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -13,8 +11,3 @@ def call(*arguments: object, fails: bool = False) -> Result:
     if not fails and result.exit_code != 0:
         raise AssertionError(f"{result.output}\n{result.exception!r}")
     return result
-
-
-def without_line(error: Exception) -> str:
-    """A message about a file, without the number of the line."""
-    return re.sub(r"^(\S+) line \d+:", r"\1:", str(error))

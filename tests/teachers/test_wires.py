@@ -8,7 +8,6 @@ import yaml
 from pydantic import TypeAdapter
 from test_http_teacher import KEY, ask
 
-from commands import without_line
 from distilwhy.config import HttpTeacherConfig, TeacherConfig
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import BudgetError, ConfigError
@@ -20,6 +19,7 @@ from distilwhy.teachers.http import HttpTeacher
 from distilwhy.teachers.wires.kinds import WIRES
 from distilwhy.teachers.wires.wire import read_count
 from endpoint import Endpoint
+from error_of import without_line
 from wires import LABELS
 
 SHOWN = [

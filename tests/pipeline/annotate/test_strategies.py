@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from annotating import all_calls, explanations, training_jobs
-from commands import without_line
 from conftest import TRAIN, dump_rows
 from distilwhy.cli.app import app
 from distilwhy.cli.confirm import describe_offer
@@ -23,6 +22,7 @@ from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.run import run
 from distilwhy.pipeline.train.jobs import list_cells
 from endpoint import Endpoint, says
+from error_of import without_line
 
 # Of what was paid for by the first experiments: a key that changes pays them anew.
 KEYS = {

@@ -8,7 +8,7 @@ from conftest import DROP
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
-from error_of import error_of
+from error_of import error_of, without_line
 
 METHODS = ", ".join(distilwhy.METHODS)
 EITHER = (
