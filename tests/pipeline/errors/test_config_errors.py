@@ -3,7 +3,6 @@
 import pytest
 
 import distilwhy
-from commands import without_line
 from conftest import DROP
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.experiment import open_experiment
