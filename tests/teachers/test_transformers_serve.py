@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
-from distilwhy.pipeline.annotate.gate import refuse_unreadable
+from distilwhy.pipeline.annotate.gate import require_parsed
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.files import publish_jsonl
@@ -115,7 +115,7 @@ def test_noise_is_all_accounted_for(kind: str, base_url: str, model: Path, tmp_p
     outcomes = [tally.outcomes for tally in tallies.values()]
     assert sum(o["unparsed"] + o["truncated"] + o["refused"] for o in outcomes) == 12
     with pytest.raises(
-        TeacherError, match="12 of 12 answers cannot be read, so nothing is trained"
+        TeacherError, match="12 of 12 answers could not be parsed, so nothing is trained"
     ):
-        refuse_unreadable(read_annotations(opened))
+        require_parsed(read_annotations(opened))
     assert annotate(opened).from_ledger == 12

@@ -13,7 +13,7 @@ from annotating import all_calls, explanations
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
-from distilwhy.pipeline.annotate.gate import refuse_unreadable
+from distilwhy.pipeline.annotate.gate import require_parsed
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
@@ -267,19 +267,19 @@ def test_the_experiment_is_kept_as_it_was_read(opened):
 
 
 def test_training_is_refused_where_most_cannot_be_read(opened, endpoint: Endpoint):
-    refuse_unreadable(read_annotations(opened()))
+    require_parsed(read_annotations(opened()))
     endpoint.plays = {f"Message {i}.": [says("Who knows.")] for i in range(5)}
     endpoint.plays["Message 0."] = [fails(400, "odd")]
     annotate(opened())
-    refuse_unreadable(read_annotations(opened()))
+    require_parsed(read_annotations(opened()))
     endpoint.plays["Message 10."] = [says("Who knows.")]
     annotate(opened(train=many(11)))
     with pytest.raises(TeacherError) as caught:
-        refuse_unreadable(read_annotations(opened(train=many(11))))
+        require_parsed(read_annotations(opened(train=many(11))))
     message = str(caught.value)
-    assert message.startswith("6 of 11 answers cannot be read, so nothing is trained; row 'a")
+    assert message.startswith("6 of 11 answers could not be parsed, so nothing is trained; row 'a")
     assert message.endswith(
-        "' is unparsed: no answer is stated; mend the prompt or the answer kind, or ask a better "
+        "' is unparsed: no answer is stated; correct the prompt or the answer kind, or use a better "
         "teacher"
     )
 
@@ -381,7 +381,7 @@ def test_wrong_train_rows_alone_are_explained(explained, endpoint: Endpoint):
     assert all(not found[row].explanation for row in found if row not in ("a2", "a4"))
     assert annotate(explained()) == AnnotationProgress(total=15, from_ledger=15)
     assert len(endpoint.asked) == 15
-    refuse_unreadable(read_annotations(explained()))
+    require_parsed(read_annotations(explained()))
 
 
 def test_explanations_are_planned_for_when_the_answers_are_there(explained, endpoint: Endpoint):
@@ -515,8 +515,8 @@ def test_rows_without_a_recorded_completion_fail_alone_however_many(recorded):
     assert annotate(experiment) == AnnotationProgress(total=10, from_ledger=0, answered=1, failed=9)
     missing = "the recorded completions have none for this id"
     assert read_annotations(experiment)["a0"] == Annotation("a0", "failed", problem=missing)
-    with pytest.raises(TeacherError, match="9 of 10 answers cannot be read"):
-        refuse_unreadable(read_annotations(experiment))
+    with pytest.raises(TeacherError, match="9 of 10 answers could not be parsed"):
+        require_parsed(read_annotations(experiment))
     assert annotate(recorded(SAID)) == AnnotationProgress(total=10, from_ledger=0, answered=10)
 
 
