@@ -51,8 +51,8 @@ def says(text: str) -> Body:
     return {"response": {"status_code": 200, "request_id": "req", "body": body}, "error": None}
 
 
-def troubled(code: str, message: str) -> Body:
-    """The reply to one request of a batch, where it never came to an answer."""
+def errored(code: str, message: str) -> Body:
+    """The reply to a request of a batch that was never answered."""
     return {"response": None, "error": {"code": code, "message": message}}
 
 

@@ -13,6 +13,8 @@ import yaml
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from endpoint import Endpoint
 
+pytest_plugins = ["batching"]
+
 Rows = Sequence[Mapping[str, object]] | str
 WriteExperiment = Callable[..., Path]
 OpenExperiment = Callable[..., Experiment]

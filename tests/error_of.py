@@ -1,5 +1,7 @@
 """The error that an experiment is refused with."""
 
+import re
+
 import pytest
 
 from distilwhy.errors import DistilwhyError
@@ -13,3 +15,8 @@ def error_of(path: object) -> DistilwhyError:
         plan(open_experiment(path))
     assert "\n" not in str(caught.value)
     return caught.value
+
+
+def without_line(error: Exception) -> str:
+    """A message about a file, without the number of the line."""
+    return re.sub(r"^(\S+) line \d+:", r"\1:", str(error))

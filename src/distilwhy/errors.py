@@ -1,35 +1,35 @@
-"""Every error that distilwhy raises on purpose.
+"""The exceptions that distilwhy raises.
 
     DistilwhyError
-    ├── ConfigError    the experiment file says something that cannot be done
-    ├── DataError      a row, or a file of rows, is not what the task needs
-    ├── TeacherError   the teacher cannot be asked, or cannot be read
-    │   └── BudgetError    what may be spent on it is spent
+    ├── ConfigError    the experiment file is not valid, or cannot be carried out
+    ├── DataError      a row, or a file of rows, does not fit the task
+    ├── TeacherError   the teacher cannot be asked, or its answers cannot be used
+    │   └── BudgetError    the budget for the teacher is used up
     ├── StudentError   a student cannot be built, trained, saved or loaded
-    └── RunError       the run folder is busy, or holds something else
+    └── RunError       the run folder is busy, or does not hold what is needed
 
 Each message is one line: what is wrong, the value, where, and what to do.
 """
 
 
 class DistilwhyError(Exception):
-    """The root of all of them: catch this one to catch what distilwhy raises on purpose."""
+    """The base class; catch it to catch everything that distilwhy raises on purpose."""
 
 
 class ConfigError(DistilwhyError, ValueError):
-    """The experiment file, or the task in it, says something that cannot be done."""
+    """The experiment file or its task is not valid, or cannot be carried out."""
 
 
 class DataError(DistilwhyError, ValueError):
-    """A row, or a file of rows, is not what the task needs."""
+    """A row, or a file of rows, does not fit the task."""
 
 
 class TeacherError(DistilwhyError):
-    """The teacher cannot be asked, or too little of what it says can be read."""
+    """The teacher cannot be asked, or too few of its answers can be used."""
 
 
 class BudgetError(TeacherError):
-    """What may be spent on the teacher is spent."""
+    """The budget for the teacher is used up."""
 
 
 class StudentError(DistilwhyError):
@@ -37,4 +37,4 @@ class StudentError(DistilwhyError):
 
 
 class RunError(DistilwhyError):
-    """The run folder is busy, or holds something else."""
+    """The run folder is busy, or does not hold what is needed."""

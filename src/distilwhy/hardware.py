@@ -1,4 +1,4 @@
-"""Where models compute, and in what."""
+"""The device and precision of models."""
 
 from typing import Any
 
@@ -8,15 +8,14 @@ CPU_BF16_WIDTH = 384
 
 
 def choose_device() -> torch.device:
-    """A GPU if there is one."""
+    """A GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def choose_precision(wanted: str, device: torch.device, width: int) -> str:
-    """``fp32``, ``bf16`` or ``fp16``: as wanted, or for ``auto`` bf16 where the hardware
-    computes in it.
+    """``fp32``, ``bf16`` or ``fp16``. ``auto`` is bf16 if the hardware supports it natively.
 
-    On a CPU only models of some width gain from it (see ``benchmarks/precision.py``).
+    On a CPU only wide models gain from bf16 (see ``benchmarks/precision.py``).
 
     Args:
         width: The model's hidden size.

@@ -33,21 +33,21 @@ def test_a_bill_by_hand():
     assert bill.break_even * saved >= 0.9 > (bill.break_even - 1) * saved
 
 
-def test_calls_whose_tokens_were_not_counted_cost_as_the_others():
+def test_calls_without_token_counts_cost_the_mean_of_the_others():
     half = replace(USAGE, counted=500, input_tokens=200_000, output_tokens=50_000)
     assert settle(half, PRICES, TOKENS[:500]).spent == pytest.approx(0.4)
 
 
-def test_usage_adds_up_and_keeps_the_batch_price_only_if_both_have_it():
+def test_usage_adds_up_at_the_batch_price_only_if_both_have_it():
     assert Usage(1, 2, 1, batch=True) + Usage(10, 20, 0) == Usage(11, 22, 1)
     assert sum([Usage(1, 2, batch=True)] * 2, Usage(batch=True)) == Usage(2, 4, batch=True)
 
 
-def test_several_answers_a_row_are_paid_for():
+def test_several_answers_per_row_all_cost():
     assert settle(replace(USAGE, rows=250), PRICES, TOKENS).teacher_per_1000 == pytest.approx(1.6)
 
 
-def test_explanations_are_spent_but_are_no_price_of_a_row():
+def test_explanations_are_spent_but_not_part_of_the_price_per_row():
     """Where the teacher is deployed it gives answers alone: 0.4 for 1,000 of them."""
     usage = replace(USAGE, calls=1250, explanations=250, counted=1250)
     bill = settle(usage, PRICES, TOKENS, TOKENS[:250])
@@ -55,7 +55,7 @@ def test_explanations_are_spent_but_are_no_price_of_a_row():
     assert bill.teacher_per_1000 == pytest.approx(0.4)
 
 
-def test_rows_that_failed_are_no_part_of_a_price(
+def test_failed_rows_are_not_part_of_the_price_per_row(
     write_experiment: WriteExperiment, endpoint: Endpoint
 ):
     """Of twelve rows four fail, and each of the others costs 0.0004."""
@@ -74,20 +74,20 @@ def test_rows_that_failed_are_no_part_of_a_price(
     assert bill.teacher_per_1000 == pytest.approx(0.4)
 
 
-def test_batches_and_cached_tokens_are_paid_at_their_own_price():
+def test_batches_and_cached_tokens_have_their_own_prices():
     """0.2 at half the price, and 0.2 less a quarter, as half of what was read is free."""
     prices = Prices("USD", input=0.5, output=2.0, cached_input=0.0)
     tokens = [Usage(400, 100, batch=True)] * 500 + [Usage(400, 100, 200)] * 500
     assert settle(USAGE, prices, tokens).spent == pytest.approx(0.1 + 0.15)
 
 
-def test_a_student_that_is_dearer_never_pays():
+def test_a_student_that_costs_more_per_row_never_breaks_even():
     slow = replace(USAGE, student_rows_per_second=0.1)
     assert settle(slow, PRICES, TOKENS).break_even is None
 
 
 @pytest.mark.parametrize(("usage", "prices"), [(USAGE, None), (replace(USAGE, counted=0), PRICES)])
-def test_what_is_not_known_is_not_made_up(usage: Measurements, prices: Prices | None):
+def test_without_prices_or_counts_costs_are_unknown(usage: Measurements, prices: Prices | None):
     bill = settle(usage, prices, TOKENS)
     assert (bill.spent, bill.teacher_per_1000, bill.break_even) == (None, None, None)
     assert bill.usage == usage

@@ -1,4 +1,4 @@
-"""What calls will take, before they are made."""
+"""Tokens, cost and time of calls, estimated before they are made."""
 
 import pytest
 
@@ -9,7 +9,7 @@ PRICES = Prices("USD", input=2.0, output=10.0)
 PACE = Pace(concurrency=10)
 
 
-def test_with_nothing_known_a_token_is_four_bytes_and_a_reply_like_the_exemplars():
+def test_without_answers_a_token_is_four_bytes_and_replies_are_like_the_exemplars():
     found = estimate(100, 40_000, [], PACE, PRICES, reply=80.0, longest=512)
     assert (found.input.low, found.input.high) == (pytest.approx(7_000), pytest.approx(13_000))
     assert found.output == Range(1_000.0, 4_000.0)
@@ -19,12 +19,12 @@ def test_with_nothing_known_a_token_is_four_bytes_and_a_reply_like_the_exemplars
     assert (found.seconds, found.source) == (None, "at 4 bytes a token")
 
 
-def test_no_reply_is_longer_than_it_may_be():
+def test_replies_are_bounded_by_the_token_limit():
     assert estimate(10, 100, [], PACE, None, reply=800.0, longest=64).output == Range(640, 640)
     assert estimate(10, 100, [], PACE, None, reply=0.0, longest=64).output == Range(200, 640)
 
 
-def test_answers_sharpen_it():
+def test_answers_narrow_the_range():
     known = [Measured(400, 100, 20 + i % 3, 2.0 + i % 2) for i in range(60)]
     found = estimate(100, 40_000, known, PACE, PRICES, reply=80.0, longest=512)
     assert (found.input.low, found.input.high) == (pytest.approx(10_000), pytest.approx(10_000))
@@ -34,7 +34,7 @@ def test_answers_sharpen_it():
     assert found.source == "measured on 60 answers"
 
 
-def test_the_truth_is_within_the_range_of_a_pilot():
+def test_the_range_from_a_pilot_contains_the_truth():
     """Replies of all lengths, of which a pilot saw a tenth."""
     replies = [20 + (37 * i) % 61 for i in range(1000)]
     known = [Measured(400, 110, reply, 1.0) for reply in replies[::10]]
@@ -44,7 +44,7 @@ def test_the_truth_is_within_the_range_of_a_pilot():
     assert found.output.high - found.output.low < 0.2 * rest
 
 
-def test_what_a_tokenizer_counted_is_what_is_read():
+def test_token_counts_of_all_prompts_are_exact():
     counted = Counted("a tokenizer", [400, 440, 480], [110, 118, 131])
     known = [Measured(400, 7, 20, 2.0)] * 10
     found = estimate(3, 1320, known, PACE, PRICES, reply=0.0, longest=512, counted=counted)
@@ -56,7 +56,7 @@ def test_what_a_tokenizer_counted_is_what_is_read():
     assert few.source == "counted by a tokenizer"
 
 
-def test_the_truth_is_within_the_range_of_what_was_counted():
+def test_the_range_from_a_sample_of_counts_contains_the_truth():
     """A head of 900 tokens that takes 2,000 bytes, and questions of a token for four bytes, more
     or less."""
     sizes = [2_000 + 40 * (i % 17) for i in range(1700)]
@@ -80,7 +80,7 @@ def test_the_truth_is_within_the_range_of_what_was_counted():
         (Pace(10, tokens_per_minute=6000), 120.0),
     ],
 )
-def test_limits_bound_how_fast_it_goes(pace, seconds):
+def test_rate_limits_bound_the_time(pace, seconds):
     known = [Measured(400, 100, 20, 2.0)] * 10
     found = estimate(100, 40_000, known, pace, None, reply=0.0, longest=None).seconds
     assert found is not None

@@ -1,4 +1,4 @@
-"""Which exemplars a row is shown: decided by its text and the pool, and by nothing else."""
+"""Exemplars are chosen by the row's text and the pool alone."""
 
 import time
 import weakref
@@ -24,18 +24,18 @@ POOL = [
 ROWS = [f"Message {number} about the {what}." for number in range(200) for what in ("swing", "sea")]
 
 
-def test_fixed_shows_all_as_they_stand():
+def test_fixed_shows_all_in_order():
     assert draw_exemplars(POOL, "fixed", 2)("The swing is broken.") == (0, 1, 2, 3, 4)
 
 
-def test_the_nearest_stands_last():
+def test_the_nearest_comes_last():
     choose = draw_exemplars(POOL, "nearest", 2)
     assert choose("A swing is broken!")[-1] == 1
     assert choose("How do I pay a fine for parking?") == (4, 0)
     assert choose("SMELL THE ROSES")[-1] == 3
 
 
-def test_the_nearest_are_those_of_a_plain_cosine():
+def test_the_nearest_are_those_of_tf_idf_cosine():
     """Beside TF-IDF vectors over the words of the pool, written out."""
     rng = Random(0)
     words = [f"w{number}" for number in range(30)]
@@ -53,12 +53,12 @@ def test_the_nearest_are_those_of_a_plain_cosine():
         assert choose(row) == tuple(reversed(expected))
 
 
-def test_what_all_exemplars_share_says_nothing():
+def test_words_in_all_exemplars_do_not_count():
     pool = [f"Question for the parks department: {text}" for text in ("one two", "three four")]
     assert draw_exemplars(pool, "nearest", 1)("Question for the parks department: three") == (1,)
 
 
-def test_scripts_without_spaces_are_compared_sign_by_sign():
+def test_scripts_without_spaces_are_compared_by_character():
     pool = ["公園のぶらんこが壊れた", "駐車券はどこで買えますか", "バラがきれいです"]
     assert draw_exemplars(pool, "nearest", 1)("駐車券を無くした") == (1,)
 
@@ -88,7 +88,7 @@ def test_a_random_draw_is_the_same_on_every_machine():
     assert drawn == [(3, 2, 1), (3, 4, 0), (2, 1, 0), (4, 3, 2)]
 
 
-def test_an_exemplar_more_changes_the_random_draws_that_it_is_in_alone():
+def test_a_new_exemplar_changes_only_the_random_draws_that_include_it():
     before, after = (draw_exemplars(pool, "random", 2) for pool in (POOL, [*POOL, "Hello there."]))
     changed = [row for row in ROWS if before(row) != after(row)]
     assert 0.2 < len(changed) / len(ROWS) < 0.5
@@ -102,7 +102,7 @@ def test_a_random_draw_does_not_depend_on_the_order_of_the_pool():
         assert [POOL[place] for place in one(row)] == [mixed[place] for place in other(row)]
 
 
-def test_of_fewer_than_are_drawn_all_are_shown():
+def test_a_small_pool_is_shown_whole():
     assert sorted(draw_exemplars(POOL, "nearest", 9)("Hello.")) == [0, 1, 2, 3, 4]
     assert draw_exemplars([], "random", 2)("Hello.") == ()
 
@@ -118,7 +118,7 @@ def pooled(size: int) -> Task:
 
 
 @pytest.mark.parametrize("draw", ["random", "nearest"])
-def test_drawing_is_fast_and_keeps_few_heads(draw):
+def test_drawing_is_fast_and_caches_few_prefixes(draw):
     prompter, rng = PromptBuilder(pooled(500), "few-shot", draw, 8), Random(2)
     texts = [" ".join(f"word{rng.randrange(400)}" for _ in range(30)) for _ in range(2000)]
     rows = [Example(str(number), text) for number, text in enumerate(texts)]

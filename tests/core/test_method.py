@@ -57,7 +57,7 @@ TEACHER = {"one": "T1", "three": "T3", "four": "T4", "six": "T6"}
         *((name, GOLD) for name in METHODS if name.endswith("-gold")),
     ],
 )
-def test_whose_label_is_learnt_and_which_rows_are_left_out(method, learnt):
+def test_each_method_learns_its_own_labels_and_leaves_out_rows_without_one(method, learnt):
     """Unread and unasked rows train nothing that needs the teacher; rows without gold, no gold."""
     assert labels(method) == learnt
 
@@ -73,7 +73,7 @@ def test_the_methods():
 
 
 @pytest.mark.parametrize("method", ["finetune", "label-distill", "rationale-input"])
-def test_baselines_learn_labels_alone(method):
+def test_baselines_learn_only_labels(method):
     assert all([target.task for target in row.targets] == ["label"] for row in rows(method))
 
 
@@ -86,28 +86,28 @@ def test_step_by_step_learns_the_rows_own_rationale(suffix):
 
 
 @pytest.mark.parametrize("suffix", ["", "-gold"])
-def test_blank_rationales_are_blank_where_there_was_one(suffix):
+def test_blank_rationales_replace_existing_ones(suffix):
     told = {"one": "", "three": "", "four": None, "six": ""}
     if suffix:
         told.pop("three")
     assert rationales("blank-rationales" + suffix) == told
 
 
-def test_the_two_targets_of_a_row_have_their_weights():
+def test_label_and_rationale_have_their_weights():
     [first, *_] = rows("step-by-step", weight=0.25)
     assert first == TrainingRow(
         "one", (Target("label", "T1", 1.0), Target("rationale", "because 1", 0.25))
     )
 
 
-def test_one_sequence_holds_the_rationale_before_or_after_the_label():
+def test_one_sequence_has_the_rationale_before_or_after_the_label():
     before, after = rows("rationale-then-label"), rows("label-then-rationale")
     assert before[0].targets == (Target("label", "T1", before="because 1"),)
     assert after[0].targets == (Target("label", "T1", after="because 1"),)
     assert before[2].targets == (Target("label", "T4", before=""),), "the teacher gave none"
 
 
-def test_a_rationale_in_the_input_is_read_and_never_written():
+def test_a_rationale_in_the_input_is_not_a_target():
     told = [row.source for row in rows("rationale-input")]
     assert told == ["one\nRationale: because 1", "three\nRationale: because 3", "four",
                     "six\nRationale: because 6"]  # fmt: skip
@@ -129,7 +129,7 @@ def several(method: str, **teaching: object) -> TrainingRow:
     return row
 
 
-def test_one_of_several_rationales_is_drawn():
+def test_draw_makes_one_target_set_per_rationale():
     row = several("step-by-step")
     label = Target("label", "A")
     drawn = [(label, Target("rationale", text, 0.6)) for text in ("r1", "r2", "r3")]
@@ -138,7 +138,7 @@ def test_one_of_several_rationales_is_drawn():
     assert [ts[0].before for ts in (row.targets, *row.others)] == ["r1", "r2", "r3"]
 
 
-def test_several_rationales_are_averaged():
+def test_average_shares_the_weight_between_rationales():
     row = several("step-by-step", several="average")
     assert row.others == ()
     assert [t.text for t in row.targets] == ["A", "r1", "r2", "r3"]
@@ -158,7 +158,7 @@ def test_soft_labels_by_hand():
     assert first.weight + second.weight == pytest.approx(2.0)
 
 
-def test_soft_labels_are_the_teachers_and_gold_stays_hard():
+def test_gold_labels_are_never_soft():
     assert len(several("step-by-step-gold", soft_labels=SoftLabels()).targets) == 2
     assert len(several("label-distill").targets) == 1
 
@@ -181,19 +181,19 @@ def test_shuffled_rationales_are_a_derangement(seed):
     assert all(source[1:] != rationale[1:] for source, rationale in told.items())
 
 
-def test_shuffling_is_decided_by_the_seed():
+def test_shuffling_depends_only_on_the_seed():
     assert shuffled(1) == shuffled(1)
     assert shuffled(1) != shuffled(2)
 
 
-def test_one_rationale_alone_cannot_be_shuffled_away():
+def test_a_single_rationale_stays_in_place():
     method = METHODS["shuffled-rationales"]
     [row] = render_training_rows(method, EXAMPLES[:1], ANNOTATIONS, TargetOptions())
     assert row.targets[1].text == "because 1"
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-def test_no_annotations_train_nothing_but_gold(method):
+def test_without_annotations_only_finetune_has_rows(method):
     trained = render_training_rows(METHODS[method], EXAMPLES, {}, TargetOptions())
     assert len(trained) == (5 if method == "finetune" else 0)
     assert METHODS[method].needs_teacher is (method != "finetune")

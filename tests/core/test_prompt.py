@@ -26,7 +26,7 @@ TOLD = Task("Say yes or no.", RowFormat("{{ question }}"), Answer("choice", ("ye
 ROW = Example("7", "When?\n(a) now\n(b) never", ("now", "never"), "never")
 
 
-def test_a_chat_shows_instruction_exemplars_and_the_row():
+def test_a_chat_has_instruction_exemplars_and_row():
     prompt = render_prompt(render_prefix(CHOICE), ROW)
     assert prompt.example_id == "7"
     assert prompt.messages == (
@@ -59,7 +59,7 @@ def test_an_equation_without_an_instruction():
     )
 
 
-def test_neither_instruction_nor_exemplars():
+def test_a_prompt_needs_neither_instruction_nor_exemplars():
     prompt = render_prompt(render_prefix(BARE), Example("7", "Is it?"))
     assert prompt.messages == (Message("user", "Is it?"),)
     assert prompt.as_text() == "Q: Is it?\nA:"
@@ -79,7 +79,7 @@ def test_the_gold_label_of_the_row_is_never_shown():
     assert texts[0] == texts[1]
 
 
-def test_an_explanation_is_asked_for_in_the_same_manner_with_the_answer_given_away():
+def test_a_request_for_an_explanation_shows_the_gold_label():
     prompt = render_prompt(render_prefix(CHOICE, show_gold=True), ROW)
     assert (prompt.example_id, prompt.prefix.shows_gold) == ("7", True)
     assert prompt.as_text() == (
@@ -122,7 +122,7 @@ def test_without_exemplars_the_instruction_says_how_to_reply(kind):
     assert prompt.messages == (Message("system", bare.instruction), Message("user", "Well?"))
 
 
-def test_without_exemplars_and_with_a_schema_it_names_the_fields():
+def test_without_exemplars_a_structured_instruction_names_the_fields():
     assert ask_for_steps(EQUATION, structured=True).instruction == (
         'Think step by step in "rationale". Then give in "answer" an arithmetic expression of '
         "numbers, + - * / and brackets."
@@ -141,7 +141,7 @@ def test_without_exemplars_and_with_a_schema_it_names_the_fields():
         ("text", "the mall", "the mall"),
     ],
 )
-def test_what_is_asked_for_without_exemplars_can_be_read(kind, said, label):
+def test_replies_in_the_zero_shot_form_can_be_parsed(kind, said, label):
     said = Completion(f"It is so.\nIt must be. So the answer is {said}.", "stop")
     task = ask_for_steps(ZERO_SHOT[kind][0])
     read = parse_completion(task, ROW if kind == "options" else Example("7", "Well?"), said)

@@ -1,4 +1,4 @@
-"""What is done with reasons for wrong labels."""
+"""The policies for rationales of wrong labels."""
 
 import pytest
 
@@ -26,18 +26,18 @@ def test_keep_changes_nothing():
     assert settle("keep") == Review(ANNOTATIONS, known=3, wrong=2)
 
 
-def test_a_dropped_rationale_leaves_the_label():
+def test_drop_rationale_keeps_the_label():
     found = settle("drop-rationale")
     assert (found.known, found.wrong, found.unreasoned) == (3, 2, 2)
     assert (found.annotations["b"].label, found.annotations["b"].rationales) == ("blue", ())
 
 
-def test_a_dropped_row_is_gone():
+def test_drop_row_removes_the_row():
     found = settle("drop-row")
     assert (found.dropped, sorted(found.annotations)) == (2, ["a", "d", "e"])
 
 
-def test_an_explanation_takes_the_stead_with_the_gold_label():
+def test_explain_takes_the_gold_label_and_its_explanation():
     found = settle("explain")
     assert (found.explained, found.unreasoned) == (1, 1)
     assert (found.annotations["b"].label, found.annotations["b"].rationales) == (
@@ -48,6 +48,6 @@ def test_an_explanation_takes_the_stead_with_the_gold_label():
 
 
 @pytest.mark.parametrize("policy", ["keep", "drop-rationale", "drop-row", "explain"])
-def test_rows_without_gold_and_unread_answers_are_left_alone(policy: WrongPolicy):
+def test_rows_without_gold_and_unparsed_answers_are_unchanged(policy: WrongPolicy):
     found = settle(policy).annotations
     assert all(found[i] == ANNOTATIONS[i] for i in "ade")

@@ -12,7 +12,7 @@ def example(identity: str, text: str, options: tuple[str, ...] = ()) -> Example:
     return Example(identity, text, options, "g")
 
 
-def test_a_share_is_set_aside_and_order_is_kept():
+def test_setting_a_share_aside_keeps_the_order():
     train, validation = set_aside(ROWS, 0.2)
     assert (len(train), len(validation)) == (80, 20)
     assert sorted([*train, *validation], key=ROWS.index) == ROWS
@@ -34,7 +34,7 @@ def test_the_choice_hardly_changes_when_rows_are_added():
     ("rows", "share", "sizes"),
     [(2, 0.01, (1, 1)), (2, 0.9, (1, 1)), (3, 0.99, (1, 2)), (10, 0.25, (8, 2))],
 )
-def test_both_parts_get_a_row(rows, share, sizes):
+def test_both_parts_get_at_least_one_row(rows, share, sizes):
     train, validation = set_aside(ROWS[:rows], share)
     assert (len(train), len(validation)) == sizes
 
@@ -59,23 +59,23 @@ def test_the_splits_by_name():
         ),
         (
             Splits((example("1", "a"),), (example("2", "b"),), (example("1", "c"),)),
-            "test.jsonl: id '1' stands twice (in train and in test); give each row its own id",
+            "test.jsonl: id '1' is used twice (in train and in test); give each row its own id",
         ),
         (
             Splits((example("1", "a"), example("1", "b")), (example("2", "c"),), ()),
-            "train.jsonl: id '1' stands twice (in train and in train); give each row its own id",
+            "train.jsonl: id '1' is used twice (in train and in train); give each row its own id",
         ),
         (
             Splits((example("1", "A  Cat"),), (example("2", "b"),), (example("3", "a cat"),)),
-            "test.jsonl: test row '3' also stands in train as '1'; take it out of one of them",
+            "test.jsonl: test row '3' is also in train, as '1'; remove it from one of them",
         ),
         (
             Splits((example("1", "a"),), (example("2", "b"),), (example("3", "b"),)),
-            "test.jsonl: test row '3' also stands in validation as '2'; take it out of one of them",
+            "test.jsonl: test row '3' is also in validation, as '2'; remove it from one of them",
         ),
     ],
 )
-def test_splits_that_no_score_could_be_trusted_on(splits, message):
+def test_empty_or_overlapping_splits_are_refused(splits, message):
     with pytest.raises(DataError) as caught:
         check_splits(splits, FILES)
     assert str(caught.value) == message
@@ -86,5 +86,5 @@ def test_the_same_question_with_other_options_is_another_row():
     check_splits(Splits((train,), (example("2", "b"),), (test,)), FILES)
 
 
-def test_there_may_be_no_test_rows():
+def test_the_test_split_may_be_empty():
     check_splits(Splits((ROWS[0],), (ROWS[1],), ()), FILES)

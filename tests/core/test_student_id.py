@@ -1,4 +1,4 @@
-"""The cells of a study, and the rows that each is taught."""
+"""Names of students, and the rows that each trains on."""
 
 from distilwhy.core.method import METHODS
 from distilwhy.core.student_id import StudentId, count_rows, select_rows
@@ -26,14 +26,14 @@ def test_sizes_are_shares_or_counts():
     assert count_rows([0.001], 50) == [2]
 
 
-def test_names():
+def test_names_for_folders_and_for_people():
     assert StudentId("finetune", 2).name == "finetune-seed2"
     assert StudentId("finetune", 2, 40).name == "finetune-n40-seed2"
     assert StudentId("finetune", 2, 40, "small").name == "small-finetune-n40-seed2"
     assert StudentId("finetune", 2, 40, "small").label == "small finetune 40 rows seed 2"
 
 
-def test_no_two_cells_have_one_name():
+def test_different_students_have_different_names():
     """As no method's name is the end of another's after a dash."""
     for one in METHODS:
         assert not [other for other in METHODS if other.endswith(f"-{one}")]

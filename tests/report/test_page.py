@@ -61,7 +61,7 @@ def test_efficiency_costs_and_provenance_are_given(page):
         squeeze(page.sections[name]) for name in ("curve", "bill", "provenance")
     )
     assert "Matches finetune on all rows with 2,310 train rows (1,480 to more" in curve
-    assert "Expected gain from 1,000 more rows than 4,000: +0.5 points" in curve
+    assert "Expected gain from 1,000 more rows beyond 4,000: +0.5 points" in curve
     assert "train 4,000 4,000 98.0% 3,921 31 4 40 4" in bill
     assert "had a rationale for a wrong label: all kept" in bill
     assert "Spent on the teacher 23.32 USD" in bill

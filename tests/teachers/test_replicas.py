@@ -74,13 +74,13 @@ def test_another_address_takes_the_place_of_all(opened, endpoint: Endpoint):
 @pytest.mark.parametrize(
     ("replicas", "message"),
     [
-        ([DEAD + "/"], "must not hold base_url again; name the further addresses alone"),
+        ([DEAD + "/"], "repeats base_url; list only the other addresses"),
         (["localhost:8000"], "must start with http:// or https://"),
-        (["http://me:secret@there/v1"], "must hold no user name or password"),
-        (["http://a..b/v1"], "is no address; write it like http://localhost:8000/v1"),
-        (["http://[::1/v1"], "is no address; write it like http://localhost:8000/v1"),
-        (["http://a:99999/v1"], "is no address; write it like http://localhost:8000/v1"),
-        (["http://a/v1", "http://a/v1"], "'http://a/v1' stands twice; name each once"),
+        (["http://me:secret@there/v1"], "must not contain a user name or password"),
+        (["http://a..b/v1"], "is not an address; write it like http://localhost:8000/v1"),
+        (["http://[::1/v1"], "is not an address; write it like http://localhost:8000/v1"),
+        (["http://a:99999/v1"], "is not an address; write it like http://localhost:8000/v1"),
+        (["http://a/v1", "http://a/v1"], "'http://a/v1' is listed twice; list each once"),
     ],
 )
 def test_addresses_that_are_none_are_refused(opened, replicas: list[str], message: str):

@@ -19,6 +19,7 @@ from distilwhy.teachers.http import HttpTeacher
 from distilwhy.teachers.wires.kinds import WIRES
 from distilwhy.teachers.wires.wire import read_count
 from endpoint import Endpoint
+from error_of import without_line
 from wires import LABELS
 
 SHOWN = [
@@ -234,21 +235,21 @@ def test_where_an_endpoint_is(kind, given, expected):
         ({"kind": "chat", "base_url": None}, "base_url: is missing; add it"),
         ({"kind": "completion", "base_url": None}, "base_url: is missing; add it"),
         ({"kind": "anthropic", "max_tokens": None},
-         "max_tokens: None: kind 'anthropic' cannot do without; set it, to 1024 say"),
-        ({"kind": "completion", "structured": True}, "structured: True: kind 'completion' cannot "
-         "ask for it; take kind 'chat', or leave it out"),
+         "max_tokens: None: kind 'anthropic' requires it; set it, for example to 1024"),
+        ({"kind": "completion", "structured": True}, "structured: True: kind 'completion' does "
+         "not support it; use kind 'chat', or leave it out"),
         ({"kind": "gemini", "max_tokens_name": "max_completion_tokens"}, "max_tokens_name: "
-         "'max_completion_tokens': kind 'gemini' has one name for it; leave it out"),
-        ({"kind": "chat", "extra": {"max_completion_tokens": 9}}, "extra: must not hold "
+         "'max_completion_tokens': only kind 'chat' takes it; leave it out"),
+        ({"kind": "chat", "extra": {"max_completion_tokens": 9}}, "extra: must not contain "
          "'max_completion_tokens'; set teacher.max_tokens, and max_tokens_name"),
         ({"kind": "gemini", "extra": {"generationConfig": {"maxOutputTokens": 9}}},
-         "extra: must not hold 'maxOutputTokens'; set teacher.max_tokens"),
+         "extra: must not contain 'maxOutputTokens'; set teacher.max_tokens"),
         ({"kind": "anthropic", "extra": {"stop_sequences": ["."]}},
-         "extra: must not hold 'stop_sequences'; set teacher.stop"),
-        ({"kind": "chat", "extra": {"n": 4}}, "extra: must not hold 'n'; set teacher.samples"),
+         "extra: must not contain 'stop_sequences'; set teacher.stop"),
+        ({"kind": "chat", "extra": {"n": 4}}, "extra: must not contain 'n'; set teacher.samples"),
         ({"kind": "gemini", "extra": {"generationConfig": {"candidateCount": 2}}},
-         "extra: must not hold 'candidateCount'; set teacher.samples"),
-        ({"kind": "chat", "extra": {"stream": True}}, "extra: must not hold 'stream'; leave it "
+         "extra: must not contain 'candidateCount'; set teacher.samples"),
+        ({"kind": "chat", "extra": {"stream": True}}, "extra: must not contain 'stream'; leave it "
          "out: replies are read whole"),
         ({"kind": "claude"}, "kind: 'claude': must be one of chat, completion, anthropic, gemini, "
          "local, recorded"),
@@ -261,7 +262,7 @@ def test_a_mistake_in_the_teacher(write_experiment, changes, message):
     path = write_experiment({"teacher": teacher})
     with pytest.raises(ConfigError) as caught:
         open_experiment(path)
-    assert str(caught.value) == f"{path}: teacher.{message}"
+    assert without_line(caught.value) == f"{path}: teacher.{message}"
 
 
 def test_the_budget_holds_by_whatever_name_the_limit_goes(endpoint: Endpoint, write_experiment):

@@ -1,7 +1,6 @@
-"""A whole experiment file.
+"""The experiment file: its sections, with all defaults.
 
-Everything a user may type stands here and beside, with its default. Paths are relative to the
-file that they stand in.
+Paths are relative to the file that contains them.
 """
 
 import re
@@ -19,13 +18,13 @@ from distilwhy.core.parsing.answer import Kind
 from distilwhy.core.student_id import MAIN
 from distilwhy.core.wording import unknown
 
-# What dropout draws from holds a seed and a step side by side.
+# The seed of dropout packs a seed and a step into one number.
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _STUDENT_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 
 class AnswerConfig(Strict):
-    """What an answer may be. A choice needs ``labels`` or ``options``, other kinds neither."""
+    """The answer of a task. A choice needs ``labels`` or ``options``; other kinds take neither."""
 
     kind: Kind
     labels: list[str] = []
@@ -33,7 +32,7 @@ class AnswerConfig(Strict):
 
 
 class TaskConfig(Strict):
-    """A task as written in YAML."""
+    """A task, as written in YAML."""
 
     instruction: str = ""
     input: str
@@ -52,7 +51,7 @@ class HubConfig(Strict):
 
 
 class DataConfig(Strict):
-    """Where the rows are. A number for ``validation`` sets that share of train aside."""
+    """Where the rows are. A number for ``validation`` is the share of train to set aside."""
 
     train: str | HubConfig
     validation: float | str | HubConfig = 0.1
@@ -67,11 +66,11 @@ class DataConfig(Strict):
 
 
 class StudyConfig(Strict):
-    """What ``compare`` varies beside methods and seeds.
+    """What ``compare`` varies besides methods and seeds.
 
-    A float in ``train_rows`` is a share of the train rows, a whole number a count of them.
-    ``students`` are studied beside that of the ``student`` section, by name; in a file each says
-    what differs from that section, here it is whole.
+    A float in ``train_rows`` is a share of the train rows, an integer a number of rows.
+    ``students`` are further students, by name. A file gives only what differs from the
+    ``student`` section; here each is complete.
     """
 
     train_rows: Annotated[list[float | int], EachOnce] = Field(default=[1.0], min_length=1)
@@ -83,7 +82,8 @@ class StudyConfig(Strict):
         for size in value:
             if not (0 < size <= 1 if isinstance(size, float) else size >= 2):
                 raise ValueError(
-                    f"{size!r}: must be a share above 0.0 and up to 1.0, or a count of rows from 2"
+                    f"{size!r}: must be a share above 0.0 and at most 1.0, or a number of rows, "
+                    "2 or more"
                 )
         return value
 
@@ -92,17 +92,19 @@ class StudyConfig(Strict):
     def _names(cls, value: object) -> object:
         for name in value if isinstance(value, Mapping) else ():
             if name == MAIN:
-                raise ValueError(f"{MAIN!r} is that of the 'student' section; take another name")
+                raise ValueError(
+                    f"{MAIN!r} names the student of the 'student' section; choose another name"
+                )
             if not isinstance(name, str) or not _STUDENT_NAME.fullmatch(name):
                 raise ValueError(
-                    f"{name!r} cannot name a folder: take small letters and digits, with '-', '_' "
-                    "or '.' between them, such as 'minilm'"
+                    f"{name!r} cannot name a folder; use lower-case letters and digits, separated "
+                    "by '-', '_' or '.', such as 'minilm'"
                 )
         return value
 
 
 class PricesConfig(Strict):
-    """What is paid: for a million tokens of the teacher, for an hour of the student's machine."""
+    """Prices per million tokens of the teacher, and per hour of the student's machine."""
 
     currency: str = "USD"
     input: float = Field(ge=0)
@@ -113,7 +115,7 @@ class PricesConfig(Strict):
 
 
 class Settings(Strict):
-    """How an experiment is done: all but its task and its rows."""
+    """All of an experiment except its task and its rows."""
 
     teacher: TeacherConfig
     student: StudentConfig = StudentConfig()
@@ -137,7 +139,7 @@ class Settings(Strict):
     @field_validator("study", mode="before")
     @classmethod
     def _whole_students(cls, value: object, info: ValidationInfo) -> object:
-        """Lay what is written of each named student over the ``student`` section."""
+        """Complete each named student from the ``student`` section."""
         if not isinstance(value, Mapping) or "student" not in info.data:
             return value
         named = value.get("students")
@@ -155,7 +157,7 @@ class Settings(Strict):
             if twin is not None:
                 other = "'student' itself" if twin == MAIN else repr(twin)
                 raise ValueError(
-                    f"students {name!r} is the same as {other}; say what differs, or take it out"
+                    f"students {name!r} is the same as {other}; change a setting or remove it"
                 )
             known[name] = student
         return value
@@ -168,13 +170,13 @@ class Settings(Strict):
         budget = getattr(info.data.get("teacher"), "budget", None)
         if budget and value is None:
             raise ValueError(
-                f"a budget of {budget} needs prices to be kept; write what a million tokens cost"
+                f"teacher.budget ({budget}) needs prices; write what a million tokens cost"
             )
         return value
 
     @property
     def students(self) -> dict[str, StudentConfig]:
-        """Every student of the study by name, "" being that of the ``student`` section."""
+        """All students of the study, by name; "" is that of the ``student`` section."""
         return {"": self.student, **self.study.students}
 
     @property
@@ -189,7 +191,7 @@ class Settings(Strict):
 
 
 class ExperimentConfig(Settings):
-    """One experiment, as written in YAML."""
+    """An experiment, as written in YAML."""
 
     task: TaskConfig | str
     data: DataConfig

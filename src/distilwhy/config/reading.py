@@ -1,144 +1,161 @@
-"""Reading a config from YAML. Anything unknown is refused, by name."""
+"""Reads a config from YAML; errors name the line, the key and what to do."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from distilwhy.config.teacher import NAME_IT, TEACHERS
-from distilwhy.core.wording import unknown
+from distilwhy.config.teacher import TEACHERS
 from distilwhy.errors import ConfigError
 
 Config = TypeVar("Config", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which ``5e-5`` is a number, as it is everywhere but in YAML 1.1, and in which no
-    key may stand twice."""
+    """Loads YAML by the core schema of YAML 1.2, where ``No`` is text and ``5e-5`` a number.
+
+    Duplicate keys are refused.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} stands twice", problem_mark=key.start_mark
+                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+# By tag: a pattern, and the characters that it can begin with.
+_CORE_SCHEMA = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    "int": (r"[-+]?(0|[1-9][0-9_]*)", list("-+0123456789")),
+    "float": (
+        r"[-+]?(\.[0-9]+|(0|[1-9][0-9_]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?",
+        list("-+.0123456789"),
+    ),
+    "merge": (r"<<", ["<"]),
+}
+_Loader.yaml_implicit_resolvers = {}
+for _tag, (_pattern, _first) in _CORE_SCHEMA.items():
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first
+    )
 
 
 def read_config(path: Path, kind: type[Config]) -> Config:
-    """The ``kind`` of config that the YAML file at ``path`` holds.
+    """Read the YAML file at ``path`` as that kind of config.
 
     Raises:
-        ConfigError: in one line, naming the file, the key and what to do.
+        ConfigError: if it cannot be read, or is not valid.
     """
-    return check_config(read_yaml(path), kind, str(path))
+    value, node = _load(path)
+    return _validate(value, kind, str(path), node)
 
 
 def read_yaml(path: Path) -> object:
-    """What the YAML file at ``path`` holds.
+    """Read the YAML file at ``path``.
 
     Raises:
-        ConfigError: if it cannot be read, or is no YAML.
+        ConfigError: if it cannot be read, or is not YAML.
     """
+    return _load(path)[0]
+
+
+def check_config(value: object, kind: type[Config], where: str) -> Config:
+    """Validate a value as that kind of config.
+
+    Args:
+        where: Names the value in messages.
+
+    Raises:
+        ConfigError: with the first thing that is wrong.
+    """
+    return _validate(value, kind, where, None)
+
+
+def _load(path: Path) -> tuple[object, yaml.Node | None]:
+    """The value of a YAML file, and its nodes, which know their lines."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
+        raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     try:
-        return yaml.load(text, _Loader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        return loader.construct_document(node) if node else None, node
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "broken"
-        raise ConfigError(
-            f"{path}{line}: cannot be read as YAML ({problem}); mend it there"
-        ) from None
+        raise ConfigError(f"{path}{line}: is not valid YAML ({problem}); correct it") from None
 
 
-def check_config(value: object, kind: type[Config], where: str) -> Config:
-    """``value`` as that ``kind`` of config; the first thing wrong with it as a ConfigError."""
+def _validate(value: object, kind: type[Config], where: str, node: yaml.Node | None) -> Config:
     if not isinstance(value, dict):
         raise ConfigError(f"{where}: must hold keys and values, such as 'input:'")
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error, kind)}") from None
+        key, message = _explain(error)
+        line = _find_line(node, key)
+        at = f" line {line}" if line else ""
+        raise ConfigError(f"{where}{at}: {'.'.join(map(str, key))}: {message}") from None
 
 
-def _explain(error: ValidationError, kind: type[BaseModel]) -> str:
-    """The most telling of pydantic's complaints, in one line."""
-    complaints = error.errors(include_url=False)
-    unknown = [c for c in complaints if c["type"] == "extra_forbidden"]
-    first = (unknown or sorted(complaints, key=lambda c: -len(c["loc"])))[0]
-    path = [part for part in first["loc"][:-1] if not _is_branch(part)]
-    last = first["loc"][-1]
-    if first["type"] in ("extra_forbidden", "missing") or not _is_branch(last):
-        path.append(last)
-    key = ".".join(str(part) for part in path)
-    if first["type"] == "extra_forbidden":
-        return f"{key}: {_unknown_key(str(path[-1]), _siblings(kind, path))}"
-    if first["type"] == "missing":
-        return f"{key}: is missing; add it"
-    given = first["input"]
-    if first["type"].startswith("union_tag"):
+def _find_line(node: yaml.Node | None, key: Sequence[str | int]) -> int | None:
+    """The line of a key, or of the innermost section of it that the file has."""
+    line = None
+    for part in key:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode):
+            found = {name.value: (name.start_mark.line + 1, inner) for name, inner in node.value}
+            if part not in found:
+                break
+            line, node = found[part]
+    return line
+
+
+def _explain(error: ValidationError) -> tuple[list[str | int], str]:
+    """The most telling of pydantic's errors: the key, and what is wrong with it."""
+    errors = error.errors(include_url=False)
+    unknown = [e for e in errors if e["type"] == "unknown_key"]
+    first = (unknown or sorted(errors, key=lambda e: -len(e["loc"])))[0]
+    kind, given, location = first["type"], first["input"], first["loc"]
+    key = [
+        part
+        for part in location
+        if not _is_branch(part) or (part == location[-1] and kind == "missing")
+    ]
+    if kind == "unknown_key":
+        return [*key, first["ctx"]["key"]], str(first["msg"])
+    if kind == "missing":
+        return key, "is missing; add it"
+    if kind.startswith("union_tag"):
         value = f"{given['kind']!r}: " if isinstance(given, dict) and "kind" in given else ""
-        return f"{key}.kind: {value}must be one of {', '.join(TEACHERS)}"
-    if first["type"].startswith(("model_", "dict_")):
-        return f"{key}: {given!r}: must hold keys and values"
+        return [*key, "kind"], f"{value}must be one of {', '.join(TEACHERS)}"
+    if kind.startswith(("model_", "dict_")):
+        return key, f"{given!r}: must hold keys and values"
     message = str(first["msg"]).removeprefix("Value error, ").replace(" after validation", "")
-    hint = "; put it in quotes" if isinstance(given, bool) and "string" in message else ""
-    secret = key.endswith("api_key_env") or "user name or password" in message
+    secret = key[-1] == "api_key_env" or "user name or password" in message
     value = "" if secret or isinstance(given, dict | list) else f"{given!r}: "
-    return f"{key}: {value}{message[0].lower() + message[1:]}{hint}"
+    return key, f"{value}{message[0].lower()}{message[1:]}{_HINTS.get(kind, '')}"
+
+
+_HINTS = {"string_type": "; put it in quotes", "bool_type": "; write true or false"}
 
 
 def _is_branch(part: str | int) -> bool:
-    """Whether pydantic names the arm of a union there, not a key."""
-    arms = ("str", "float", *TEACHERS, "list[dict[str,any]]")
-    return isinstance(part, str) and (part in arms or part.endswith("Config"))
-
-
-def _siblings(kind: type[BaseModel], path: list[str | int]) -> list[str]:
-    """The keys that may stand where the last of ``path`` stands."""
-    arms: list[Any] = [kind]
-    for part in path[:-1]:
-        arms = [inner for arm in arms for inner in _within(arm, part)]
-    # Of two arms, the one that has the key is not the one that it was written for.
-    strangers = [k.model_fields for k in arms if _is_model(k) and path[-1] not in k.model_fields]
-    return sorted({name for fields in strangers for name in fields})
-
-
-def _within(arm: Any, part: str | int) -> list[Any]:
-    """What may stand under a key of a mapping, or of a model."""
-    if get_origin(arm) is dict:
-        return _arms(get_args(arm)[1])
-    fields = arm.model_fields if _is_model(arm) else {}
-    return _arms(fields[part].annotation) if part in fields else []
-
-
-def _arms(annotation: object) -> list[object]:
-    if get_origin(annotation) in (Union, UnionType, Annotated, list):
-        return [arm for part in get_args(annotation) for arm in _arms(part)]
-    return [annotation]
-
-
-def _is_model(arm: object) -> bool:
-    return isinstance(arm, type) and issubclass(arm, BaseModel)
-
-
-def _unknown_key(name: str, known: list[str]) -> str:
-    if name == "api_key":
-        return f"never write a key here; {NAME_IT}"
-    return unknown("key", name, known)
+    """Whether a part of pydantic's location names a branch of a union, not a key."""
+    branches = ("str", "float", *TEACHERS, "list[dict[str,any]]")
+    return isinstance(part, str) and (part in branches or part.endswith("Config"))

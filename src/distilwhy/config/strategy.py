@@ -13,14 +13,14 @@ DRAWN = 8
 
 
 class ExemplarsConfig(Strict):
-    """Which of the task's exemplars a prompt shows: all, or some that are drawn for each row."""
+    """The exemplars that a prompt shows: all, or some drawn for each row."""
 
     draw: Draw = "fixed"
     count: int | None = Field(default=None, gt=0)
 
     @property
     def shown(self) -> int:
-        """How many are drawn for a row."""
+        """How many are drawn for each row."""
         return self.count or DRAWN
 
     @field_validator("count")
@@ -83,7 +83,7 @@ class StrategyConfig(Strict):
             raise ValueError("strategy 'zero-shot' shows no exemplars; leave out 'exemplars'")
         if self.strategy == "explain-label" and getattr(self, "explain_wrong", False):
             raise ValueError(
-                "strategy 'explain-label' tells the teacher every gold label from the first; "
+                "strategy 'explain-label' already shows the teacher every gold label; "
                 "leave out 'explain_wrong'"
             )
         return self

@@ -12,7 +12,7 @@ TrackerChoice = Literal["tensorboard", "trackio", "wandb", "mlflow"]
 
 
 class ScratchConfig(Strict):
-    """The shape of a student that starts from nothing: a small T5."""
+    """The shape of a student without pretrained weights: a small T5."""
 
     width: int = Field(default=128, gt=0)
     layers: int = Field(default=3, gt=0)
@@ -23,7 +23,7 @@ class ScratchConfig(Strict):
 
 
 class LoraConfig(Strict):
-    """Low-rank adapters (Hu et al. 2022, *LoRA*), merged into the weights when saved."""
+    """Low-rank adapters (Hu et al. 2022, *LoRA*), merged into the weights on saving."""
 
     rank: int = Field(default=16, gt=0)
     alpha: int = Field(default=32, gt=0)
@@ -46,14 +46,14 @@ class StudentConfig(Strict):
 
 
 class SoftLabelsConfig(Strict):
-    """Learning the shares of a teacher's votes beside its label."""
+    """Soft labels from the teacher's votes."""
 
     weight: float = Field(default=0.5, gt=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
 
 
 class TrainingConfig(Strict):
-    """How students are trained: the same for every method, so that they can be compared."""
+    """How students are trained; the same for every method, so that they can be compared."""
 
     steps: int = Field(default=1000, gt=0)
     batch_size: int = Field(default=32, gt=0)

@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 from pydantic import Discriminator, Field, ValidationInfo, field_validator, model_validator
 
 from distilwhy.config.strategy import StrategyConfig
-from distilwhy.config.strict import EachOnce, Strict
+from distilwhy.config.strict import NAME_IT, EachOnce, Strict
 from distilwhy.core.estimate import Pace
 
-NAME_IT = "name its environment variable in api_key_env"
 TEACHERS = ("chat", "completion", "anthropic", "gemini", "local", "recorded")
 _ADDRESSES = {
     "anthropic": "https://api.anthropic.com/v1",
@@ -30,7 +29,7 @@ _SET_ELSEWHERE = {
     "candidateCount": "samples",
     "max_output_tokens": "max_tokens",
 }
-# A stream is not read, and Gemini takes what stands in this name beside what is sent.
+# Streams are not supported, and Gemini would merge this name with the request's own.
 _REFUSED = {
     "stream": "leave it out: replies are read whole",
     "generation_config": "write it 'generationConfig'",
@@ -40,7 +39,7 @@ SplitChoice = Literal["train", "validation", "test"]
 
 
 class GateConfig(Strict):
-    """What the first answers must be like for the rest to be asked for."""
+    """What the first answers must satisfy before the rest are asked for."""
 
     rows: int = Field(default=16, ge=0)
     readable: float = Field(default=0.7, ge=0, le=1)
@@ -116,13 +115,13 @@ class HttpTeacherConfig(StrategyConfig):
     def _same(cls, value: list[str], info: ValidationInfo) -> list[str]:
         addresses = [_address(address, info.data.get("kind")) for address in value]
         if info.data.get("base_url") in addresses:
-            raise ValueError("must not hold base_url again; name the further addresses alone")
+            raise ValueError("repeats base_url; list only the other addresses")
         return addresses
 
     @field_validator("api_key_env")
     @classmethod
     def _name(cls, value: str | None) -> str | None:
-        # Capitals alone: many keys, such as hf_… and gsk_…, could be names otherwise.
+        # Capitals only: otherwise many keys, such as hf_… and gsk_…, would pass as names.
         if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
             raise ValueError(
                 "must be the NAME of an environment variable, in capitals, never the key itself"
@@ -134,21 +133,21 @@ class HttpTeacherConfig(StrategyConfig):
     def _no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
             if name.lower().replace("-", "_") in ("api_key", "apikey", "authorization"):
-                raise ValueError(f"must not hold {name!r}; {NAME_IT}")
+                raise ValueError(f"must not contain {name!r}; {NAME_IT}")
         return value
 
     @field_validator("max_tokens")
     @classmethod
     def _needed(cls, value: int | None, info: ValidationInfo) -> int | None:
         if value is None and info.data.get("kind") == "anthropic":
-            raise ValueError("kind 'anthropic' cannot do without; set it, to 1024 say")
+            raise ValueError("kind 'anthropic' requires it; set it, for example to 1024")
         return value
 
     @field_validator("max_tokens_name")
     @classmethod
     def _named(cls, value: str, info: ValidationInfo) -> str:
         if value != "max_tokens" and info.data.get("kind") != "chat":
-            raise ValueError(f"kind {info.data.get('kind')!r} has one name for it; leave it out")
+            raise ValueError("only kind 'chat' takes it; leave it out")
         return value
 
     @field_validator("structured")
@@ -156,7 +155,7 @@ class HttpTeacherConfig(StrategyConfig):
     def _offered(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("kind") == "completion":
             raise ValueError(
-                "kind 'completion' cannot ask for it; take kind 'chat', or leave it out"
+                "kind 'completion' does not support it; use kind 'chat', or leave it out"
             )
         return value
 
@@ -165,11 +164,11 @@ class HttpTeacherConfig(StrategyConfig):
     def _by_file(cls, value: bool, info: ValidationInfo) -> bool:
         kind = info.data.get("kind")
         if value and kind not in ("chat", "completion"):
-            raise ValueError(f"kind {kind!r} cannot be asked in batches here; leave it out")
+            raise ValueError(f"is not supported for kind {kind!r}; leave it out")
         if value and info.data.get("replicas"):
-            raise ValueError("goes to base_url alone; leave out replicas")
+            raise ValueError("batches use base_url alone; leave out replicas")
         if value and info.data.get("max_tokens", 0) is None:
-            raise ValueError("needs teacher.max_tokens, to know what a batch may cost; set it")
+            raise ValueError("needs teacher.max_tokens to bound the cost of a batch; set it")
         return value
 
     @field_validator("extra")
@@ -178,9 +177,9 @@ class HttpTeacherConfig(StrategyConfig):
         within = value.get("generationConfig")
         for name in [*value, *(within if isinstance(within, dict) else ())]:
             if name in _SET_ELSEWHERE:
-                raise ValueError(f"must not hold {name!r}; set teacher.{_SET_ELSEWHERE[name]}")
+                raise ValueError(f"must not contain {name!r}; set teacher.{_SET_ELSEWHERE[name]}")
             if name in _REFUSED:
-                raise ValueError(f"must not hold {name!r}; {_REFUSED[name]}")
+                raise ValueError(f"must not contain {name!r}; {_REFUSED[name]}")
         return value
 
     @field_validator("samples")
@@ -190,30 +189,30 @@ class HttpTeacherConfig(StrategyConfig):
 
 
 def _differing(samples: int, info: ValidationInfo) -> int:
-    """Refuse several samples that cannot differ."""
+    """Refuse several samples that would all be the same."""
     if samples > 1 and info.data.get("temperature") == 0:
         raise ValueError(
-            "at temperature 0 all samples are the same; set teacher.temperature, to 0.7 say"
+            "at temperature 0 all samples are the same; set teacher.temperature, for example to 0.7"
         )
     return samples
 
 
 def _address(value: str, kind: object) -> str:
-    """Where an endpoint is, as it is asked there."""
+    """A checked base URL, with the version that the provider's client would add."""
     if not re.match(r"https?://[^/\s]+", value):
         raise ValueError("must start with http:// or https://")
     if re.match(r"https?://[^/]*@", value):
-        raise ValueError("must hold no user name or password; name a key in api_key_env")
+        raise ValueError("must not contain a user name or password; name a key in api_key_env")
     try:
         parts = urlsplit(value)
         _ = parts.port, str(parts.hostname).encode("idna")
     except ValueError:
-        raise ValueError("is no address; write it like http://localhost:8000/v1") from None
+        raise ValueError("is not an address; write it like http://localhost:8000/v1") from None
     return _with_version(value.rstrip("/"), kind)
 
 
 def _with_version(url: str, kind: object) -> str:
-    """An address as these providers' own clients take it, with the version that they add."""
+    """The address with an API version, for providers whose own clients add one."""
     home = _ADDRESSES.get(str(kind))
     if home is None or re.search(r"/v\d\w*$", url):
         return url
@@ -221,7 +220,7 @@ def _with_version(url: str, kind: object) -> str:
 
 
 class LocalTeacherConfig(StrategyConfig):
-    """A causal language model of transformers, asked in this process: a local folder, or the name
+    """A causal language model of transformers, run in this process: a local folder, or the name
     of a model on the hub."""
 
     structured: ClassVar[bool] = False
@@ -254,7 +253,7 @@ class LocalTeacherConfig(StrategyConfig):
     @classmethod
     def _free(cls, values: Any) -> Any:
         if isinstance(values, dict) and "budget" in values:
-            raise ValueError("kind 'local' bills nobody, so there is no budget; take it out")
+            raise ValueError("kind 'local' costs nothing, so it takes no budget; remove it")
         return values
 
     @field_validator("samples")
@@ -264,8 +263,8 @@ class LocalTeacherConfig(StrategyConfig):
 
 
 class RecordedTeacherConfig(StrategyConfig):
-    """Answers that you already have: files with ``id`` and ``completion``, or with ``id``,
-    ``rationale`` and ``label``."""
+    """Answers from files with ``id`` and ``completion``, or with ``id``, ``rationale`` and
+    ``label``."""
 
     is_recorded: ClassVar[bool] = True
     structured: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""What calls of a teacher will take, as ranges, before they are made."""
+"""Estimates the tokens, cost and time of calls before they are made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ Z = 1.96
 
 @dataclass(frozen=True)
 class Range:
-    """Between a low and a high value, likely."""
+    """A range of likely values."""
 
     low: float
     high: float
 
     def times(self, factor: float) -> "Range":
-        """Both ends so many times."""
+        """Both ends multiplied by a factor."""
         return Range(self.low * factor, self.high * factor)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One answered call: bytes sent, tokens read and written, seconds taken."""
+    """An answered call: bytes sent, tokens read and written, seconds taken."""
 
     sent: int
     input: int
@@ -37,12 +37,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Counted:
-    """Prompts whose tokens a tokenizer counted: all that are to be sent, or some, spread over all.
+    """Token counts of prompts: of all that will be sent, or of a sample spread over them.
 
     Attributes:
         by: The tokenizer, in words.
-        sent: The bytes of each.
-        tokens: The tokens of each.
+        sent: The bytes of each prompt.
+        tokens: The tokens of each prompt.
     """
 
     by: str
@@ -52,16 +52,16 @@ class Counted:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What so many calls will take.
+    """What a number of calls is expected to take.
 
     Attributes:
-        calls: How many.
-        input: Tokens read, in all.
-        output: Tokens written, in all.
-        cost: In the currency of the prices; None without any.
-        seconds: Until all are answered; None where no call was ever timed, and for batches.
+        calls: The number of calls.
+        input: Tokens read, in total.
+        output: Tokens written, in total.
+        cost: In the currency of the prices; None without prices.
+        seconds: Until all are answered; None if no call was timed, and for batches.
         source: Where the figures come from, in words.
-        batch: Whether they go by the batch interface.
+        batch: Whether the batch interface is used.
     """
 
     calls: int
@@ -75,7 +75,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Pace:
-    """What bounds how fast calls are made."""
+    """The limits on how fast calls are made."""
 
     concurrency: int
     requests_per_minute: float | None = None
@@ -94,21 +94,21 @@ def estimate(
     counted: Counted | None = None,
     batch: bool = False,
 ) -> Estimate:
-    """What the missing calls will take.
+    """Estimate what the missing calls will take.
 
-    With five answered calls or more the rest is taken to be like them: tokens a byte and tokens
-    a reply, with the 95 % interval of their means. With fewer, a token is four bytes, give or
-    take 30 %, and a reply is half to twice as long as the exemplars' replies. Where a tokenizer
-    counted the prompts, what is read is what it counted.
+    With five answered calls or more, the rest is assumed to be like them: 95 % intervals of the
+    mean tokens per byte and tokens per reply. With fewer, a token is four bytes, give or take
+    30 %, and a reply is half to twice as long as the exemplars' replies. Token counts of prompts
+    replace the estimate of what is read.
 
     Args:
-        calls: The calls to make.
-        sent: Their bytes in all.
+        calls: The number of calls to make.
+        sent: Their bytes, in total.
         known: The answered calls.
-        reply: The mean bytes of the replies that the prompt shows; 0 if it shows none.
-        longest: The most tokens that a reply may have.
-        counted: Calls to make whose tokens were counted.
-        batch: Whether they go by the batch interface, at its price and in its own time.
+        reply: The mean bytes of the exemplars' replies; 0 without exemplars.
+        longest: The most tokens of a reply; None if there is no limit.
+        counted: Token counts of prompts that will be sent.
+        batch: Whether the batch interface is used, which has its own price and no known time.
     """
     if len(known) >= ENOUGH:
         density = _mean([call.input / call.sent for call in known])
@@ -132,9 +132,8 @@ def estimate(
 
 
 def _extrapolate(counted: Counted, calls: int, sent: int) -> Range:
-    """What all prompts have, at the tokens a byte by which those that were counted differ, with
-    its 95 % interval: the regression estimator (Cochran 1977, *Sampling Techniques*, chapter 7).
-    """
+    """The tokens of all prompts from those of a sample, with a 95 % interval: the regression
+    estimator of tokens on bytes (Cochran 1977, *Sampling Techniques*, chapter 7)."""
     count, mean = len(counted.tokens), fmean(counted.tokens)
     if count >= calls:
         return Range(mean * calls, mean * calls)

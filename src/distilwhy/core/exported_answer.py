@@ -1,4 +1,4 @@
-"""An answer of the teacher with all that is known of where it comes from."""
+"""One answer of the teacher, as it is exported."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from distilwhy.core.parsing.completion import Outcome
 
 @dataclass(frozen=True)
 class Vote:
-    """The share of a row's readable answers that a label has."""
+    """A label, with its share of a row's readable answers."""
 
     label: str
     share: float
@@ -18,30 +18,30 @@ class ExportedAnswer:
     """One answer to one row.
 
     Attributes:
-        id: The row.
-        split: Where the row stands: ``train``, ``validation`` or ``test``.
-        sample: Which of the row's answers it is, from 0.
+        id: The row's id.
+        split: The row's split: ``train``, ``validation`` or ``test``.
+        sample: The index of the answer among the row's answers, from 0.
         input: The row's text.
-        options: The row's own options; empty where it has none.
-        gold: The label known to be right.
-        outcome: How reading the answer ended.
-        problem: What kept it from being read; "" where nothing did.
-        label: What it answers; None where that cannot be read.
-        rationale: Its reasons; "" where it gives none.
-        votes: The labels of the row, the winner first, where there are several answers.
-        explanation: The reasons for gold, where the teacher was asked for them afterwards.
-        completion: The raw reply; None where the call failed.
-        thinking: What a reasoning model thought before, where it says so apart.
+        options: The row's own options; empty if it has none.
+        gold: The gold label.
+        outcome: How parsing ended.
+        problem: Why it was not parsed; "" if it was.
+        label: The answer; None if it was not parsed.
+        rationale: The rationale; "" if there is none.
+        votes: The labels of the row, the winner first, if there are several answers.
+        explanation: The reasons for the gold label, if the teacher was asked for them.
+        completion: The raw reply; None if the call failed.
+        thinking: A reasoning model's separate thinking.
         finish_reason: Why the reply ended, in the teacher's words.
         model: The model as the endpoint named it, or else as the experiment does.
-        prompt: The SHA-256 of its messages, as a JSON array of ``[role, content]``.
-        answered_at: When it was kept, in ISO 8601, UTC.
-        seconds: How long the call took; None where nobody timed it.
-        input_tokens: As the teacher counted them, if it did.
-        output_tokens: As the teacher counted them, if it did.
-        cached_tokens: Those of the input that were read from a cache.
-        cost: At the prices of the experiment; None without prices or counts.
-        currency: Of the cost; None without prices.
+        prompt: The SHA-256 of the messages, as a JSON array of ``[role, content]``.
+        answered_at: When it was saved, in ISO 8601, UTC.
+        seconds: The duration of the call; None if it was not timed.
+        input_tokens: As counted by the teacher; None if it did not count.
+        output_tokens: As counted by the teacher; None if it did not count.
+        cached_tokens: The part of the input tokens read from a cache.
+        cost: At the experiment's prices; None without prices or token counts.
+        currency: The currency of the cost; None without prices.
     """
 
     id: str

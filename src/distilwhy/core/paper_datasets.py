@@ -1,4 +1,4 @@
-"""The datasets of the paper's own repository: how their rows read, and what they ask."""
+"""The datasets of the paper's repository: their rows and tasks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,13 +30,13 @@ _INFERENCE: Fields = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """One of them.
+    """A dataset.
 
     Attributes:
-        task: What it asks, as an experiment file says it.
-        stop: What the teacher goes on with after its answer.
-        fields: A row of the experiment, its id aside, from one of the repository; KeyError where
-            that lacks a field.
+        task: The task section of an experiment file.
+        stop: The text with which a completion goes on after its answer.
+        fields: Converts a row of the repository to a row of an experiment, without id; raises
+            KeyError if a field is missing.
     """
 
     task: Fields
@@ -44,7 +44,7 @@ class Dataset:
     fields: Callable[[Fields], dict[str, object]]
 
     def is_answerable(self, fields: Fields) -> bool:
-        """Whether the gold label of a row is an answer of the task."""
+        """Whether a row's gold label is a valid answer."""
         answer = self.task["answer"]
         assert isinstance(answer, dict)
         options = fields[answer["options"]] if "options" in answer else []
@@ -55,7 +55,7 @@ class Dataset:
         return space.canonical(str(gold), tuple(map(str, options))) is not None
 
     def question(self, fields: Fields) -> str:
-        """What a row asks, without regard to case and spacing."""
+        """The text of a row, without differences of case and spacing."""
         aside = "id", self.task["gold"]
         asked = [str(value) for name, value in fields.items() if name not in aside]
         return " ".join("\n".join(asked).lower().split())

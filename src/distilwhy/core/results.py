@@ -1,7 +1,6 @@
-"""What a study found: all that its report is drawn from, as plain values.
+"""The results of a study as plain values: all that its report shows.
 
-The rows to look at are not among it: there may be very many, and they stand in a file of their
-own.
+Test rows are kept in a separate file, because there may be very many.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,16 +17,16 @@ from distilwhy.core.student_id import MAIN
 
 @dataclass(frozen=True)
 class StudentScore:
-    """One student on the test rows.
+    """The score of one student on the test rows.
 
     Attributes:
-        best_step: After how many steps its weights were taken.
-        parameters: All of the deployed student's.
-        size: Of its folder, in bytes.
-        lr: The learning rate that it was trained with.
-        seconds: How long its training took.
-        rows_per_second: How fast it answered the test rows, on the machine of this study.
-        teacher_calls: The answers of the teacher that it needs to answer the test rows.
+        best_step: The step of its best checkpoint.
+        parameters: The number of parameters of the deployed student.
+        size: The size of its folder, in bytes.
+        lr: Its learning rate.
+        seconds: Its training time.
+        rows_per_second: How fast it answered the test rows, on this machine.
+        teacher_calls: The teacher calls that it needs to answer the test rows.
     """
 
     seed: int
@@ -44,13 +43,13 @@ class StudentScore:
 
 @dataclass(frozen=True)
 class MethodScore:
-    """One method on a number of train rows: over all its seeds, and each of them.
+    """One method on a number of train rows: over all seeds, and for each of them.
 
     Attributes:
-        rows: How many train rows; None for all of them.
+        rows: The number of train rows; None for all of them.
         wrong_rationales: What was done about rationales for wrong labels, for its first seed.
-        students: Those of its seeds.
-        student: Which of the study's students they are; "" is that of the ``student`` section.
+        students: One score per seed.
+        student: The name of the student; "" is that of the ``student`` section.
     """
 
     method: str
@@ -63,14 +62,13 @@ class MethodScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Which labels a method's first student took for which.
+    """The confusion matrix of a method's first seed.
 
     Attributes:
-        method: Whose.
-        labels: The commonest gold labels, the rest of them put together as the last.
-        counts: ``[gold][answered]``: test rows; the last column is for what is none of these: no
-            answer, or where the labels are all shown another one.
-        by_place: Whether the labels are letters, which stand for the options of each row.
+        labels: The most frequent gold labels; the last one may stand for all others.
+        counts: ``[gold][answered]`` test rows; the last column is for missing answers, and for
+            labels that are not listed.
+        by_place: Whether the labels are letters, for the options of each row.
     """
 
     method: str
@@ -81,14 +79,13 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """How the answers of a method's first student came out, where answers are open.
+    """The open answers of a method's first seed.
 
     Attributes:
-        method: Whose.
-        right: Test rows that it answered rightly.
-        wrong: Those that it answered wrongly.
-        none: Those to which it gave no answer.
-        pairs: The commonest of the wrong answers: gold, answered, and on how many rows.
+        right: Test rows with a right answer.
+        wrong: Test rows with a wrong answer.
+        none: Test rows without an answer.
+        pairs: The most frequent wrong answers: gold, answered, number of rows.
     """
 
     method: str
@@ -100,14 +97,14 @@ class Breakdown:
 
 @dataclass(frozen=True)
 class Case:
-    """A test row with all that was said about it.
+    """A test row with all answers to it.
 
     Attributes:
-        answers: By method, what its first student answered; None where that is no answer.
-        right: By method, whether that is gold; ``teacher`` among them if it was asked.
-        teacher: The teacher's label; None where it could not be read or was not asked.
-        teacher_rationale: Its reasons.
-        student_rationale: Those of ``step-by-step``'s first student, where it can give any.
+        answers: By method, the answer of its first seed; None if that is not a valid answer.
+        right: By method, whether it is right; includes ``teacher`` if it was asked.
+        teacher: The teacher's label; None if it was not parsed or not asked.
+        teacher_rationale: The teacher's rationale.
+        student_rationale: That of ``step-by-step``'s first seed, if it can give one.
     """
 
     id: str
@@ -123,15 +120,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a study was done, so that it can be done again.
+    """How a study was done, so that it can be repeated.
 
     Attributes:
-        started: When it was written, as ISO 8601.
+        started: When the results were written, in ISO 8601.
         machine: Cores, memory, GPU, operating system.
-        versions: Of Python and the libraries that matter.
-        rows: The rows of each split.
+        versions: Versions of Python and the main libraries.
+        rows: The number of rows of each split.
         hashes: SHA-256 of each split's rows, and of the annotations.
-        prompt: One whole prompt, as the teacher saw it.
+        prompt: One full prompt, as the teacher saw it.
         settings: The resolved experiment file, as YAML.
     """
 
@@ -146,24 +143,24 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Results:
-    """What a study found.
+    """The results of a study.
 
-    Headline, bill, confusions, breakdowns and the rows to look at are about one student: the first.
+    Headline, bill, confusions, breakdowns and test rows are about one student: the first.
 
     Attributes:
-        name: Of the experiment.
-        headline: The answer to the question whether the reasons helped, in a sentence or two.
-        teacher: By split, its answers counted and scored.
-        methods: Every student's every method at every number of train rows.
-        comparisons: Every pair that is compared, at every number of train rows.
-        curves: Accuracy over train rows, for every method that was trained on several numbers.
-        efficiency: What more rows would bring, where there are curves.
-        bill: What was spent and saved, as far as prices are known.
-        confusions: For a choice: one for each method.
-        breakdowns: For numbers, equations and texts: one for each method.
-        outdated: How many trained students are left out, as the experiment or its annotations
-            have changed since.
-        one_answer: How many students gave one and the same answer to all test rows, where gold
+        name: The name of the experiment.
+        headline: Whether rationales helped, in a few sentences.
+        teacher: The teacher's outcomes and accuracy, by split.
+        methods: Scores for every student, method and number of train rows.
+        comparisons: All pairs that are compared.
+        curves: Accuracy over train rows, for methods trained on several numbers of them.
+        efficiency: Data efficiency, for curves with enough points.
+        bill: What was spent and saved.
+        confusions: One per method, if the answer is a choice.
+        breakdowns: One per method, if the answer is a number, an equation or text.
+        outdated: The number of trained students that are left out because the experiment or its
+            annotations have changed since.
+        one_answer: The number of students that gave one answer to all test rows, although gold
             has several.
     """
 
@@ -183,16 +180,15 @@ class Results:
 
     @property
     def students(self) -> list[str]:
-        """The students by name, that of the ``student`` section, "", the first if it is there."""
+        """The names of all students; the first is "", if the ``student`` section was trained."""
         return list(dict.fromkeys(found.student for found in self.methods))
 
     def call(self, student: str) -> str:
-        """A student's name for people; "" where there is but the one of the ``student`` section,
-        which needs none."""
+        """A student's name for people; "" if the ``student`` section is the only one."""
         return student or MAIN if any(self.students) else ""
 
     def of(self, student: str) -> Self:
-        """What was found of one student."""
+        """The results of one student."""
         return replace(
             self,
             methods=[found for found in self.methods if found.student == student],
@@ -202,9 +198,9 @@ class Results:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values, with a verdict beside each comparison."""
+        """The results as plain values, with the verdict of each comparison."""
         value = to_plain(self)
-        for plain, versus in zip(value["comparisons"], self.comparisons, strict=True):
-            plain["verdict"] = versus.comparison.verdict
-            plain["words"] = versus.comparison.words
+        for plain, compared in zip(value["comparisons"], self.comparisons, strict=True):
+            plain["verdict"] = compared.comparison.verdict
+            plain["words"] = compared.comparison.words
         return value

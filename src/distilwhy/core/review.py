@@ -1,4 +1,4 @@
-"""What is done with a teacher's reasons where gold says that they argue for a wrong label."""
+"""Applies the policy for rationales that argue for a wrong label."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +13,15 @@ WrongPolicy = Literal["keep", "drop-rationale", "drop-row", "explain"]
 
 @dataclass(frozen=True)
 class Review:
-    """Annotations as they are taught, and what was done to get there.
+    """Annotations as students learn them, with counts of what was changed.
 
     Attributes:
         annotations: By example id.
-        known: Readable annotations of rows with gold, so that right and wrong are known.
-        wrong: Of those, the ones that disagree with gold.
-        explained: Of those, the ones that were given the gold label and the teacher's
-            explanation of it.
-        unreasoned: Of those, the ones that lost their rationale and kept their label.
-        dropped: Of those, the ones that train nothing.
+        known: The number of ``ok`` annotations of rows with a gold label.
+        wrong: Those that disagree with gold. The rest counts what was done to them:
+        explained: Replaced by the gold label and the teacher's explanation of it.
+        unreasoned: Stripped of the rationale, keeping the label.
+        dropped: Left out.
     """
 
     annotations: Mapping[str, Annotation]
@@ -39,12 +38,12 @@ def review(
     annotations: Mapping[str, Annotation],
     policy: WrongPolicy,
 ) -> Review:
-    """Settle every annotation that disagrees with its row's gold label.
+    """Apply a policy to every annotation that disagrees with its gold label.
 
-    ``keep`` leaves it; ``drop-rationale`` keeps its label alone (λᵢ = 0); ``drop-row`` leaves
-    the row out; ``explain`` takes the gold label with the teacher's explanation of it, and
-    drops the rationale where there is none. It holds for every method that learns from the
-    teacher, so that they are taught the same labels.
+    ``keep`` changes nothing. ``drop-rationale`` keeps the label alone (λᵢ = 0). ``drop-row``
+    leaves the row out. ``explain`` takes the gold label with the teacher's explanation of it, or
+    drops the rationale if there is none. The policy applies to every method that learns from
+    the teacher, so that all learn the same labels.
     """
     settled = dict(annotations)
     known = [e for e in examples if e.gold is not None and _readable(annotations.get(e.id))]

@@ -1,4 +1,4 @@
-"""Train, validation and test rows, and the checks that keep them apart."""
+"""Train, validation and test rows, and the checks that keep them disjoint."""
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +19,9 @@ Files = Mapping[SplitName, str]
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows of an experiment. ``test`` may be empty; the others may not.
+    """The rows of an experiment. Only ``test`` may be empty.
 
-    They need not be in memory: nothing here keeps more than a few bytes of each.
+    Rows need not be in memory; this module keeps a few bytes of each.
     """
 
     train: Sequence[Example]
@@ -33,29 +33,29 @@ class Splits:
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
     def all(self) -> Iterator[Example]:
-        """Every row, split after split."""
+        """All rows, one split after another."""
         return (example for name in SPLITS for example in self.named(name))
 
 
 def set_aside(
     examples: Sequence[Example], share: float
 ) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Split a share off for validation: ``(train, validation)``, each in the given order."""
+    """Split off a share for validation: ``(train, validation)``, each in the given order."""
     chosen = choose_aside(examples, share)
     return tuple(compress(examples, ~chosen)), tuple(compress(examples, chosen))
 
 
 def choose_aside(examples: Sequence[Example], share: float) -> np.ndarray:
-    """Which rows to set aside as that share: a boolean for each.
+    """A mask of the rows to set aside.
 
-    Rows are ranked by a hash of their text, so the choice does not depend on their order, and
+    Rows are ranked by a hash of their text, so the choice does not depend on their order and
     hardly changes when rows are added.
     """
     ranks = np.array(array("Q", map(_rank, examples)))
     count = min(max(1, round(share * len(ranks))), len(ranks) - 1)
     last = np.partition(ranks, count - 1)[count - 1]
     chosen: np.ndarray = ranks < last
-    # Rows with one text have one rank: of these the ids decide.
+    # Rows with the same text have the same rank; ids break the tie.
     tied = np.flatnonzero(ranks == last)
     if len(tied) > 1:
         tied = np.array(sorted(tied, key=lambda place: examples[int(place)].id))
@@ -68,13 +68,14 @@ def _rank(example: Example) -> int:
 
 
 def check_splits(splits: Splits, files: Files) -> None:
-    """Refuse splits that no score could be trusted on.
+    """Refuse splits that would make scores meaningless.
 
     Args:
-        files: Where the rows of each split come from, for the messages.
+        files: Where the rows of each split come from, for messages.
 
     Raises:
-        DataError: if an id stands twice, or a test row also stands in train or validation.
+        DataError: if a split is empty, an id is used twice, or a test row is also in train or
+            validation.
     """
     for name in ("train", "validation"):
         if not len(splits.named(name)):
@@ -84,7 +85,7 @@ def check_splits(splits: Splits, files: Files) -> None:
 
 
 def _refuse_doubled(splits: Splits, files: Files) -> None:
-    """Screen by hashes, for they are small; then see whether the rows do have the same id."""
+    """Refuse duplicate ids. Hashes find candidates; ids of these alone are kept in memory."""
     hashes = np.array(array("q", (hash(example.id) for example in splits.all())))
     hashes.sort()
     twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
@@ -93,7 +94,7 @@ def _refuse_doubled(splits: Splits, files: Files) -> None:
         for example in splits.named(name):
             if example.id in seen:
                 raise DataError(
-                    f"{files[name]}: id {example.id!r} stands twice (in {seen[example.id]} and "
+                    f"{files[name]}: id {example.id!r} is used twice (in {seen[example.id]} and "
                     f"in {name}); give each row its own id"
                 )
             if hash(example.id) in twice:
@@ -101,7 +102,7 @@ def _refuse_doubled(splits: Splits, files: Files) -> None:
 
 
 def _refuse_shared(splits: Splits, files: Files) -> None:
-    """Screen by hashes, then see whether the rows do say the same."""
+    """Refuse test rows that are in another split, compared by hash and then by content."""
     if not len(splits.test):
         return
     tested = {hash(_content(example)) for example in splits.test}
@@ -114,8 +115,8 @@ def _refuse_shared(splits: Splits, files: Files) -> None:
     for example in splits.test if trained else ():
         if found := trained.get(_content(example)):
             raise DataError(
-                f"{files['test']}: test row {example.id!r} also stands in {found[1]} as "
-                f"{found[0]!r}; take it out of one of them"
+                f"{files['test']}: test row {example.id!r} is also in {found[1]}, as {found[0]!r}; "
+                "remove it from one of them"
             )
 
 

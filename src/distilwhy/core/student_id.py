@@ -1,4 +1,4 @@
-"""A cell of a study: one student to train, named by what sets it apart from the others."""
+"""The identity of one student of a study, and how many rows it trains on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from random import Random
 
 from distilwhy.core.task import Example
 
-# What the student of the ``student`` section is called beside others.
+# The name for people of the student of the ``student`` section, if there are others.
 MAIN = "main"
 
 
 @dataclass(frozen=True, order=True)
 class StudentId:
-    """One student.
+    """One trained student: a method, a seed, a number of train rows, and a student section.
 
     Attributes:
         method: The name of its method.
-        seed: Draws its weights, its batches and its rows.
-        rows: On how many train rows; None for all of them.
-        student: Which of the study's students, by name; "" is that of the ``student`` section.
+        seed: Seeds its weights, batches and rows.
+        rows: The number of train rows; None for all of them.
+        student: The name of its student in the study; "" is that of the ``student`` section.
     """
 
     method: str
@@ -42,9 +42,9 @@ class StudentId:
 
 
 def select_rows(examples: Sequence[Example], rows: int | None, seed: int) -> list[Example]:
-    """So many examples, drawn by the seed, in their own order.
+    """Draw so many examples by seed, in their original order.
 
-    With one seed, fewer rows are a subset of more; all methods are taught the same ones.
+    With the same seed, fewer rows are a subset of more. All methods get the same rows.
     """
     if rows is None or rows >= len(examples):
         return list(examples)
@@ -53,14 +53,14 @@ def select_rows(examples: Sequence[Example], rows: int | None, seed: int) -> lis
 
 
 def extent(rows: int | None) -> float:
-    """A number of train rows to order by: None, being all of them, is the most."""
+    """A sort key for numbers of train rows; None, which is all of them, comes last."""
     return float("inf") if rows is None else rows
 
 
 def count_rows(sizes: Sequence[float | int], rows: int) -> list[int | None]:
-    """Sizes as numbers of rows: a float is a share of all of them, and all of them is None.
+    """Sizes as numbers of rows, without duplicates. A float is a share; all rows are None.
 
-    A share never comes to fewer than two rows.
+    A share is at least two rows.
     """
     counts = [size if isinstance(size, int) else max(2, round(size * rows)) for size in sizes]
     return list(dict.fromkeys(None if count >= rows else count for count in counts))

@@ -10,10 +10,10 @@ class Example:
     """One row.
 
     Attributes:
-        id: Unique among all the rows of an experiment.
+        id: Unique within an experiment.
         text: The input, as teacher and student see it.
-        options: The row's own options, for an answer chosen among them; else empty.
-        gold: The label known to be right, in canonical form, where there is one.
+        options: The row's own options; empty if it has none.
+        gold: The gold label in canonical form; None if the row has none.
     """
 
     id: str
@@ -24,7 +24,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Exemplar:
-    """An example with a hand-written rationale, shown to the teacher. Its gold is its label."""
+    """An example with a hand-written rationale, shown to the teacher. Its gold label is set."""
 
     example: Example
     rationale: str
@@ -32,13 +32,13 @@ class Exemplar:
 
 @dataclass(frozen=True)
 class RowFormat:
-    """How a row's fields become an example.
+    """How the fields of a row become an example.
 
     Attributes:
-        template: The Jinja source of the input, over the row's fields.
-        gold: The field with the gold label, or None where rows have none.
-        options: The field with the row's own options, for that kind of answer.
-        id: The field with the row's id, used where the row has it.
+        template: The Jinja template of the input, over the row's fields.
+        gold: The field with the gold label; None if rows have none.
+        options: The field with the row's own options; None if rows have none.
+        id: The field with the row's id. A row may lack it.
     """
 
     template: str
@@ -49,13 +49,13 @@ class RowFormat:
 
 @dataclass(frozen=True)
 class Task:
-    """How an input is worded, what an answer may be, and what the teacher is told.
+    """A task: its input format, its answers, and what the teacher is shown.
 
     Attributes:
-        instruction: What the teacher is told before the exemplars.
+        instruction: Text for the teacher, before the exemplars.
         row_format: How a row becomes an example.
-        answer: What an answer may be and when two are the same.
-        exemplars: What the teacher is shown.
+        answer: The answer space, and when two answers are the same.
+        exemplars: Shown to the teacher, all or some.
     """
 
     instruction: str

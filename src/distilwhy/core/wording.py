@@ -88,6 +88,8 @@ def money(amount: float | Decimal, currency: str = "") -> str:
     decimals = 2
     while 0 < abs(value) < 0.1 and decimals < 9 and abs(value) * 10**decimals < 10:
         decimals += 1
+    while decimals > 2 and f"{value:.{decimals}f}".endswith("0"):
+        decimals -= 1
     return f"{value:,.{decimals}f} {currency}".rstrip()
 
 

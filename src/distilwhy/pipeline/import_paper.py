@@ -236,7 +236,7 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); bring it") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
+        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
 
 
 def _parse_list(text: str, where: str) -> list[object]:

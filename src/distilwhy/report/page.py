@@ -114,8 +114,9 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for read in (count, duration, file_size, large, percent, train_rows):
-        environment.filters[read.__name__] = read
+    for render in (count, duration, file_size, large, percent, train_rows):
+        environment.filters[render.__name__] = render
+    environment.filters["unbroken"] = _unbroken
     environment.globals |= {
         "counted": counted,
         "efficiency_sentences": efficiency_sentences,

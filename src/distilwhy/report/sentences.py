@@ -18,7 +18,7 @@ def efficiency_sentences(found: Efficiency) -> list[str]:
     """The expected gain from more rows, and the rows needed to match fine-tuning."""
     gain = found.gain
     more = (
-        f"Expected gain from {counted(found.more, 'more row')} than {count(found.rows)}: "
+        f"Expected gain from {counted(found.more, 'more row')} beyond {count(found.rows)}: "
         f"{points(gain.accuracy)} points ({points(gain.low)} to {points(gain.high)})."
     )
     return [more] if found.matches is None else [_matching(found), more]

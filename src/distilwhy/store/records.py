@@ -168,7 +168,7 @@ def _lines(path: Path, encoding: str, newline: str | None = None) -> Iterator[st
         with path.open(encoding=encoding, newline=newline) as lines:
             yield from lines
     except UnicodeDecodeError:
-        raise DataError(f"{path}: is no UTF-8 text; save it as UTF-8") from None
+        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[Row, str]]:
@@ -247,7 +247,7 @@ def _lettered(options: list[str]) -> str:
 def _worded(value: object) -> object:
     """What is written for a value in the input: nothing for null, as for an empty CSV cell."""
     if isinstance(value, bytes):
-        raise ValueError("a value is no UTF-8 text")
+        raise ValueError("a value is not UTF-8 text")
     return "" if value is None else value
 
 

@@ -1,4 +1,4 @@
-"""Which methods are compared, in one family, and which answers were taken for which."""
+"""Which methods are compared, and what students answered instead of gold."""
 
 import string
 
@@ -57,7 +57,7 @@ def examine(
     return examples, said
 
 
-def test_labels_are_told_by_how_common_they_are():
+def test_labels_are_sorted_by_frequency():
     """One label is never gold, and one row has none."""
     found = confuse("m", *examine(("b", "b"), ("a", "b"), ("b", None), ("b", "c"), (None, "a")))
     assert found.labels == ["b", "a"]
@@ -65,7 +65,7 @@ def test_labels_are_told_by_how_common_they_are():
     assert not found.by_place
 
 
-def test_labels_beyond_those_shown_are_put_together():
+def test_rare_labels_are_grouped():
     letters = string.ascii_lowercase[:17]
     found = confuse("m", *examine(*zip(letters, letters, strict=True), ("a", "q")))
     assert found.labels[-1] == "other labels"
@@ -75,7 +75,7 @@ def test_labels_beyond_those_shown_are_put_together():
     assert sum(map(sum, found.counts)) == 18
 
 
-def test_options_are_told_by_their_place():
+def test_options_are_counted_by_position():
     rows = examine(
         ("park", "park"), ("mall", "park"), ("zoo", None), options=("zoo", "mall", "park")
     )
@@ -85,14 +85,14 @@ def test_options_are_told_by_their_place():
     assert found.by_place
 
 
-def test_open_answers_are_broken_down():
+def test_a_breakdown_counts_open_answers():
     rows = examine(("2 + 3", "3 + 2"), ("7", "8"), ("7", "8"), ("1", "2"), ("1", None), (None, "4"))
     found = break_down("m", Answer("equation"), *rows)
     assert (found.right, found.wrong, found.none) == (1, 3, 1)
     assert found.pairs == [("7", "8", 2), ("1", "2", 1)]
 
 
-def test_a_student_that_says_one_thing_is_known():
+def test_a_student_with_one_answer_to_everything_is_detected():
     gold = [("a", "a"), ("b", "a")] * 10
     assert says_one_thing(*examine(*gold))
     assert not says_one_thing(*examine(*gold[:4]))

@@ -1,4 +1,4 @@
-"""Learning curves: fitted, drawn out, and read backwards."""
+"""Learning curves: fitted, extrapolated and inverted."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def points(reach: float = 0.001) -> list[Point]:
     return [Point(rows, score(law(rows), reach)) for rows in SIZES]
 
 
-def test_a_curve_that_obeys_the_law_is_found():
+def test_a_power_law_is_recovered():
     curve = fit_curve("step-by-step", points())
     drawn = [band.rows for band in curve.fit]
     assert (drawn[0], drawn[-1]) == (100, 6000)
@@ -32,19 +32,19 @@ def test_a_curve_that_obeys_the_law_is_found():
         assert band.high - band.low < 0.02
 
 
-def test_surer_points_make_a_narrower_band():
+def test_narrower_intervals_make_a_narrower_band():
     sure, unsure = (fit_curve("m", points(reach)).fit[-1] for reach in (0.005, 0.05))
     assert sure.high - sure.low < (unsure.high - unsure.low) / 3
 
 
-def test_two_points_decide_no_curve():
+def test_two_points_are_not_fitted():
     curve = fit_curve("m", points()[:2])
     assert curve.fit == ()
     assert len(curve.points) == 2
     assert find_efficiency(curve, score(0.8)) is None
 
 
-def test_what_more_rows_bring():
+def test_the_expected_gain_of_more_rows():
     found = find_efficiency(fit_curve("m", points()), None)
     assert found is not None
     assert (found.rows, found.more, found.gain.rows, found.matches) == (3000, 1000, 4000, None)
@@ -52,7 +52,7 @@ def test_what_more_rows_bring():
     assert found.gain.low <= found.gain.accuracy <= found.gain.high
 
 
-def test_how_many_rows_match_a_baseline():
+def test_the_rows_needed_to_match_a_baseline():
     """0.9 - 2 / √n = 0.8 at n = 400."""
     found = find_efficiency(fit_curve("m", points()), score(0.8, 0.005))
     assert found is not None
@@ -65,7 +65,7 @@ def test_how_many_rows_match_a_baseline():
     assert low < rows < high
 
 
-def test_what_is_never_reached_is_none_and_what_is_always_is_the_fewest():
+def test_rows_out_of_range_are_none_or_the_fewest():
     curve = fit_curve("m", points())
     never, always = find_efficiency(curve, score(0.95)), find_efficiency(curve, score(0.5))
     assert never is not None
@@ -74,14 +74,14 @@ def test_what_is_never_reached_is_none_and_what_is_always_is_the_fewest():
     assert always.matches == (100, 100, 100)
 
 
-def test_a_flat_curve_promises_nothing():
+def test_a_flat_curve_has_no_gain():
     flat = [Point(rows, score(0.7)) for rows in SIZES]
     found = find_efficiency(fit_curve("m", flat), None)
     assert found is not None
     assert found.gain.accuracy == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_falling_curve_is_taken_as_flat():
+def test_a_falling_curve_is_fitted_as_flat():
     falling = [Point(n, score(a)) for n, a in zip(SIZES, (0.8, 0.75, 0.7, 0.65), strict=True)]
     bands = fit_curve("m", falling).fit
     assert np.ptp([band.accuracy for band in bands]) == pytest.approx(0.0, abs=1e-9)
@@ -97,7 +97,7 @@ def test_the_band_covers_the_truth():
     assert held >= 88
 
 
-def test_points_are_drawn_as_wide_as_their_intervals_to_either_side():
+def test_draws_of_a_point_are_as_wide_as_its_interval_on_either_side():
     scores = [Score(0.5, 0.4, 0.8, 100), Score(0.98, 0.7, 1.0, 100)]
     drawn = _draw_scores(scores, np.random.default_rng(3), 40_000)
     ends = np.quantile(drawn, [0.025, 0.5, 0.975], axis=0)

@@ -29,7 +29,7 @@ def test_one_seed_has_wilsons_interval(right, rows, low, high):
 
 
 @pytest.mark.parametrize("rows", range(1, 60))
-def test_the_interval_holds_the_accuracy(rows):
+def test_the_interval_contains_the_accuracy(rows):
     for right in (0, 1, rows - 1, rows):
         found = score([[True] * right + [False] * (rows - right)])
         assert found.low <= found.accuracy <= found.high
@@ -42,7 +42,7 @@ def test_several_seeds_are_averaged_over_the_same_rows():
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_seeds_that_agree_on_every_row_are_no_certainty(right):
+def test_seeds_that_agree_on_every_row_still_have_an_interval(right):
     """Wilson's interval for one seed on the ten rows, or a little more."""
     found = score([[right] * 10] * 3)
     one = score([[right] * 10])
@@ -53,7 +53,7 @@ def test_seeds_that_agree_on_every_row_are_no_certainty(right):
 
 
 @pytest.mark.parametrize("seeds", [2, 3])
-def test_seeds_that_tie_are_no_certainty(seeds):
+def test_seeds_that_tie_still_have_an_interval(seeds):
     """Every seed is wrong as often, on other rows: half of the rows' standard error remains."""
     right = np.ones((seeds, 90), dtype=bool)
     for seed in range(seeds):
@@ -92,7 +92,7 @@ def test_the_verdict_in_words(difference, adjusted, verdict, words):
     assert (found.verdict, found.words) == (verdict, words)
 
 
-def test_what_rounds_to_nothing_has_no_minus_sign():
+def test_zero_has_no_minus_sign():
     found = Comparison(-0.0001, -0.0002, 0.0, 0.9, 0.9, 0.01)
     assert found.words.startswith("no difference detected: +0.0 points (95 % CI +0.0 to +0.0;")
 
@@ -119,13 +119,13 @@ def test_the_interval_of_one_seed_agrees_with_its_p():
             assert (found.p >= 0.05) == (found.low <= 0 <= found.high)
 
 
-def test_one_row_decides_nothing():
+def test_one_row_is_no_evidence():
     found = compare([[True]], [[False]])
     assert (found.difference, found.low, found.high) == (1.0, -1.0, 1.0)
     assert compare([[True], [True]], [[False], [False]]).verdict == "no difference detected"
 
 
-def test_one_seed_is_mcnemars_exact_test():
+def test_one_seed_has_mcnemars_exact_p():
     """Ten rows won and two lost: twice the chance of so few among twelve even coins."""
     first = [[True] * 10 + [False] * 2 + [True] * 88]
     second = [[False] * 10 + [True] * 2 + [True] * 88]
@@ -211,7 +211,7 @@ CAUTIOUS = [  # So few rows, or so little of seeds in so few, that above 97 % is
 
 
 @pytest.mark.parametrize("study", STUDIED + CAUTIOUS, ids=str)
-def test_intervals_cover_what_they_say(study):
+def test_intervals_have_their_nominal_coverage(study):
     """95 in 100, give or take 2 and what chance adds in so many studies (twice its error)."""
     first, second = study.tables(np.random.default_rng(7), 2)
     scores = covered(map(score, first), study.accuracy + study.lead)
@@ -222,7 +222,7 @@ def test_intervals_cover_what_they_say(study):
 
 
 @pytest.mark.parametrize("study", [one for one in STUDIED if one.of_seeds >= 0.3], ids=str)
-def test_intervals_that_know_rows_alone_would_not(study):
+def test_intervals_over_rows_alone_would_not(study):
     """Seeds averaged, then read as one; rows drawn again and again (Efron 1979) are no better."""
     rng = np.random.default_rng(7)
     first, second = study.tables(rng, 2)
@@ -237,7 +237,7 @@ def test_intervals_that_know_rows_alone_would_not(study):
 @pytest.mark.parametrize(
     ("seeds", "of_seeds"), [(1, 0.0), (2, 0.15), (2, 0.5), (3, 0.5), (5, 0.3), (10, 0.15)]
 )
-def test_where_nothing_differs_hardly_anything_is_said(seeds, of_seeds):
+def test_false_verdicts_are_rare(seeds, of_seeds):
     """Six comparisons with one method: in 95 studies of 100 none is said to have helped, nor,
     but for what chance adds in so many studies (twice its error), to have hurt."""
     study = Study(seeds, 200, 0.7, of_seeds, of_pairs=0.5)
@@ -252,13 +252,13 @@ def test_where_nothing_differs_hardly_anything_is_said(seeds, of_seeds):
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
-def test_a_verdict_is_given_where_the_interval_leaves_out_zero(seeds):
+def test_a_verdict_is_given_if_the_interval_excludes_zero(seeds):
     first, second = Study(seeds, 200, 0.7, 0.15, lead=0.1).tables(np.random.default_rng(12), 2)
     for found in map(compare, first[:300], second[:300]):
         assert (found.verdict == "no difference detected") == (found.low <= 0 <= found.high)
 
 
-def test_a_study_sees_four_times_in_five_what_it_says_it_could_have_seen():
+def test_the_minimum_detectable_effect_is_detected_four_times_in_five():
     for lead in (0.02, 0.1):
         study = Study(seeds=5, rows=300, accuracy=0.6, of_seeds=0.1, lead=lead)
         first, second = study.tables(np.random.default_rng(12), 2)

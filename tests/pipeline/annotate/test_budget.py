@@ -154,7 +154,7 @@ def test_a_killed_run_is_known_to_owe_what_it_had_out(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prices": None}, "prices: None: a budget of 1.0 needs prices to be kept"),
+        ({"prices": None}, r"prices: None: teacher.budget \(1.0\) needs prices"),
         ({"teacher.max_tokens": None}, "there is no telling what a call may cost"),
     ],
 )

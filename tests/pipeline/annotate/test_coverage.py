@@ -104,9 +104,9 @@ def test_the_same_rows_are_set_aside(opened):
     [
         (
             [*many(20), {"id": "a3", "message": "Another.", "kind": "damage"}],
-            "id 'a3' stands twice (in ",
+            "id 'a3' is used twice (in ",
         ),
-        ([*many(20), {"id": "b", "message": "other 1.", "kind": "damage"}], "also stands in"),
+        ([*many(20), {"id": "b", "message": "other 1.", "kind": "damage"}], "is also in"),
         (
             [*many(20), {"id": "b", "message": "New.", "kind": "rage"}],
             "'rage' in 'kind' is outside",

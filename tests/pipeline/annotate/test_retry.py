@@ -102,7 +102,7 @@ def test_the_price_is_told_and_someone_agrees_before_anything_is_forgotten(
     [offer] = offers
     lines = list(describe_offer(offer, "EUR"))
     assert lines[0] == "To retry: 2 truncated"
-    assert lines[1].startswith("To do: 2 calls, 0.0040 EUR, 200 input and 40 output tokens")
+    assert lines[1].startswith("To do: 2 calls, 0.004 EUR, 200 input and 40 output tokens")
     assert read_annotations(asked) == before
     assert len(endpoint.asked) == 9
 
@@ -110,7 +110,7 @@ def test_the_price_is_told_and_someone_agrees_before_anything_is_forgotten(
 def test_a_budget_that_will_not_do_forgets_nothing(asked: Experiment, endpoint: Endpoint):
     before = read_annotations(asked)
     message = (
-        r"asking again will cost 0\.0060 or more, and of the budget of 0\.017 EUR 0\.0010 is left, "
+        r"asking again will cost 0\.006 or more, and of the budget of 0\.017 EUR 0\.001 is left, "
         "so nothing is forgotten; raise teacher.budget, or give --budget"
     )
     with pytest.raises(BudgetError, match=message):

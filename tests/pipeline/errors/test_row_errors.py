@@ -55,7 +55,7 @@ def test_exemplars_can_be_in_a_file_of_their_own(write_experiment, tmp_path):
     exemplars.write_text(yaml.safe_dump([EXEMPLAR]))
     assert open_experiment(path).task.exemplars[0].rationale == "r"
     exemplars.write_text("a: [\n")
-    assert str(error_of(path)).startswith(f"{exemplars} line 2: cannot be read as YAML (")
+    assert str(error_of(path)).startswith(f"{exemplars} line 2: is not valid YAML (")
     exemplars.write_text("a: 1\n")
     assert str(error_of(path)) == (
         f"{exemplars}: must be a list of exemplars, each with its fields"
@@ -97,11 +97,11 @@ def test_an_invalid_train_row_is_named(write_experiment, train, message):
     ("test", "message"),
     [
         ([{**TEST[0], "id": "a3"}],
-         ": id 'a3' stands twice (in validation and in test); give each row its own id"),
+         ": id 'a3' is used twice (in validation and in test); give each row its own id"),
         ([{**TEST[0], "message": "MESSAGE  3."}],
-         ": test row 't0' also stands in validation as 'a3'; take it out of one of them"),
+         ": test row 't0' is also in validation, as 'a3'; remove it from one of them"),
         ([{**TEST[0], "message": "Message 0."}],
-         ": test row 't0' also stands in train as 'a0'; take it out of one of them"),
+         ": test row 't0' is also in train, as 'a0'; remove it from one of them"),
         ([TEST[0], {"id": "t9", "message": "m"}], ": test row 't9' has no gold label (field "
          "'kind'); a score needs one on every test row, so write it there"),
     ],

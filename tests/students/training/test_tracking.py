@@ -196,7 +196,7 @@ def test_what_is_installed_may_be_asked_for(monkeypatch: pytest.MonkeyPatch):
     ("value", "said"),
     [
         (["comet"], "training.report_to.0: 'comet': input should be 'tensorboard'"),
-        (["wandb", "wandb"], "training.report_to: 'wandb' stands twice; name each once"),
+        (["wandb", "wandb"], "training.report_to: 'wandb' is listed twice; list each once"),
     ],
 )
 def test_an_unknown_tracker_is_an_error(

@@ -2,14 +2,13 @@
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from distilwhy.errors import TeacherError
-from distilwhy.teachers.local.generate import Continuation, EncodedPrompt, open_generator
+from distilwhy.teachers.local.generate import Continuation, EncodedPrompt
 from local_models import (
     CACHES_PREFIXES,
     SHAPES,
@@ -17,8 +16,6 @@ from local_models import (
     encoded_prompts,
     make_generator,
     make_model,
-    make_tokenizer,
-    settings,
 )
 
 
@@ -131,9 +128,3 @@ def test_no_memory_for_one_prompt_is_an_error(monkeypatch):
         "there is no memory for one prompt of 49 tokens; take a smaller teacher.model, or lower "
         "teacher.max_tokens"
     )
-
-
-def test_the_model_in_the_folder_is_loaded(noise: Path):
-    generator = open_generator(str(noise), make_tokenizer(), settings())
-    assert generator.generate(encoded_prompts()) == make_generator().generate(encoded_prompts())
-    assert (generator.context, generator.batch_size) == (256, 16)

@@ -1,4 +1,4 @@
-"""What an answer may be: one of some choices, a number, an equation, or text."""
+"""Answer spaces: choices, numbers, equations and text."""
 
 import re
 import string
@@ -30,22 +30,22 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """The space of a task's answers, and when two of them are the same.
+    """The answer space of a task, and when two answers are the same.
 
     Attributes:
         kind: ``choice``, ``number``, ``equation`` or ``text``.
-        labels: The fixed labels of a ``choice``; empty where each row brings its own options.
+        labels: The fixed labels of a ``choice``; empty if each row has its own options.
     """
 
     kind: Kind
     labels: tuple[str, ...] = ()
 
     def choices(self, options: tuple[str, ...]) -> tuple[str, ...]:
-        """The labels open to a row with these options: its own, or the fixed ones."""
+        """The choices of a row with these options: its own, or the fixed labels."""
         return options or self.labels
 
     def canonical(self, text: str, options: tuple[str, ...] = ()) -> str | None:
-        """``text`` as this answer is always written, or None if it is no such answer."""
+        """``text`` in canonical form; None if it is not a valid answer."""
         if self.kind == "choice":
             return match_choice(text, self.choices(options))
         if self.kind == "number":
@@ -57,9 +57,8 @@ class Answer:
     def same(self, left: str | None, right: str | None) -> bool:
         """Whether two labels, in canonical form, are the same answer.
 
-        Equations and numbers are compared by their exact value; choices and text without
-        letter case, punctuation at their ends and a leading article; None is the same as
-        nothing.
+        Equations and numbers are compared by exact value; choices and text ignoring case, outer
+        punctuation and a leading article. None equals nothing, not even None.
         """
         if left is None or right is None:
             return False
@@ -69,13 +68,13 @@ class Answer:
 
 
 def fold(text: str) -> str:
-    """Text with case, spacing, outer punctuation and a leading article taken away."""
+    """Text without case, extra spacing, outer punctuation and a leading article."""
     bare = " ".join(text.lower().split()).strip(_OUTER)
     return _ARTICLE.sub("", bare)
 
 
 def match_choice(text: str, choices: tuple[str, ...]) -> str | None:
-    """The choice that ``text`` is, letter for letter or else when both are folded."""
+    """The choice that equals ``text``, exactly or after folding; None if there is no single one."""
     if text in choices:
         return text
     folded = fold(text)
@@ -84,7 +83,7 @@ def match_choice(text: str, choices: tuple[str, ...]) -> str | None:
 
 
 def letter(index: int) -> str:
-    """``a`` for 0, ``b`` for 1, …: how the options of a row are marked; past ``z``, numbers."""
+    """The letter of an option: ``a`` for 0, ``b`` for 1, …; numbers after ``z``."""
     return string.ascii_lowercase[index] if index < 26 else str(index + 1)
 
 

@@ -1,4 +1,4 @@
-"""What a teacher returned, raw, and what was read in it."""
+"""What a teacher returned, raw and parsed."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,16 +11,16 @@ OUTCOMES: tuple[Outcome, ...] = ("ok", "unparsed", "refused", "truncated", "fail
 
 @dataclass(frozen=True)
 class Completion:
-    """What came back from the teacher for one prompt, raw.
+    """A teacher's raw reply to one prompt.
 
     Attributes:
-        text: The reply, exactly as it came.
-        finish_reason: ``stop``, ``length``, ``refusal``, whatever the teacher said, or "".
-        input_tokens: As the teacher counted them, if it did.
-        output_tokens: As the teacher counted them, if it did, thinking included.
-        error: Why there is no reply, if the call failed for good.
-        cached_tokens: Those of the input that were read from a cache, at another price.
-        thinking: What a reasoning model thought before, where it says so in a field of its own.
+        text: The reply, unchanged.
+        finish_reason: As the teacher gives it, such as ``stop``, ``length`` or ``refusal``; or "".
+        input_tokens: As counted by the teacher; None if it did not count.
+        output_tokens: The same for the reply, thinking included.
+        error: Why there is no reply, if the call failed permanently.
+        cached_tokens: The part of the input tokens read from a cache.
+        thinking: A reasoning model's thinking, if it is returned in a separate field.
         model: The model that answered, as the teacher named it.
     """
 
@@ -43,18 +43,18 @@ class Completion:
 
 @dataclass(frozen=True)
 class Annotation:
-    """A completion, read.
+    """A parsed completion.
 
     Attributes:
-        example_id: The row.
+        example_id: The row's id.
         outcome: ``ok``, or why the row trains nothing.
-        rationale: The reasons; "" where the teacher gave a label alone.
+        rationale: The rationale; "" if the teacher gave a label alone.
         label: The answer in canonical form; None unless ``ok``.
-        problem: What kept it from being read; "" when ``ok``.
-        others: Further reasons for the same label, where the row was asked about several times.
-        votes: Then also each label with its share of the readable answers, the largest first.
-        explanation: The reasons for the gold label, where the teacher was asked for them
-            because it disagreed; else "".
+        problem: Why it was not parsed; "" if ``ok``.
+        others: Further rationales for the same label, from several samples.
+        votes: With several samples, each label and its share of the ``ok`` ones, largest first.
+        explanation: The reasons for the gold label, if the teacher answered otherwise and was
+            asked for them; else "".
         saw_gold: Whether the teacher was shown the gold label before it answered, so that its label
             says nothing about how good it is.
     """
@@ -71,5 +71,5 @@ class Annotation:
 
     @property
     def rationales(self) -> tuple[str, ...]:
-        """Every rationale that the teacher gave for the label; none where it gave none."""
+        """All rationales for the label; empty if there are none."""
         return (self.rationale, *self.others) if self.rationale else ()

@@ -1,7 +1,7 @@
-"""Several answers to one question, joined into one by majority vote.
+"""Joins several answers to one question by majority vote.
 
 Wang et al. 2023, *Self-Consistency Improves Chain of Thought Reasoning in Language Models*
-(arXiv 2203.11171): an answer that many lines of reasoning lead to is likelier to be right.
+(arXiv 2203.11171): an answer reached by many lines of reasoning is more likely to be right.
 """
 
 from collections.abc import Sequence
@@ -11,27 +11,27 @@ from distilwhy.core.parsing.completion import Annotation
 
 
 def join_samples(answer: Answer, samples: Sequence[Annotation]) -> Annotation:
-    """One annotation of a row from one or more: the commonest label, with all reasons for it.
+    """Join samples of a row: the most frequent label, with all rationales for it.
 
-    Of labels that are equally common the one given first wins. A single sample is given back
-    as it is; so is the first of several that are all unreadable.
+    Of equally frequent labels the first one wins. A single sample is returned unchanged; if no
+    sample is readable, so is the first.
     """
-    camps = _camps(answer, samples)
-    if len(samples) == 1 or not camps:
+    groups = _group_by_label(answer, samples)
+    if len(samples) == 1 or not groups:
         return samples[0]
-    label, told = camps[0]
-    rationale, *others = dict.fromkeys(filter(None, told)) or [""]
-    readable = sum(len(rationales) for _, rationales in camps)
-    votes = tuple((name, len(rationales) / readable) for name, rationales in camps)
+    label, winning = groups[0]
+    rationale, *others = dict.fromkeys(filter(None, winning)) or [""]
+    readable = sum(len(rationales) for _, rationales in groups)
+    votes = tuple((name, len(rationales) / readable) for name, rationales in groups)
     row = samples[0].example_id
     return Annotation(row, "ok", rationale, label, others=tuple(others), votes=votes)
 
 
-def _camps(answer: Answer, samples: Sequence[Annotation]) -> list[tuple[str, list[str]]]:
-    """Each label with the rationale of every sample that gave it, the commonest label first."""
-    camps: dict[str, list[str]] = {}
+def _group_by_label(answer: Answer, samples: Sequence[Annotation]) -> list[tuple[str, list[str]]]:
+    """Each label with the rationales of its samples, the most frequent label first."""
+    groups: dict[str, list[str]] = {}
     for sample in samples:
         if sample.label is not None:
-            known = (label for label in camps if answer.same(label, sample.label))
-            camps.setdefault(next(known, sample.label), []).append(sample.rationale)
-    return sorted(camps.items(), key=lambda camp: -len(camp[1]))
+            known = (label for label in groups if answer.same(label, sample.label))
+            groups.setdefault(next(known, sample.label), []).append(sample.rationale)
+    return sorted(groups.items(), key=lambda group: -len(group[1]))

@@ -1,4 +1,4 @@
-"""What an experiment found: the scores of every method and of the teacher, and who beat whom."""
+"""Scores of students and teacher, and comparisons between methods."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +15,13 @@ from distilwhy.core.task import Example
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a student answered to one row.
+    """A student's answer to one row.
 
     Attributes:
-        example_id: The row.
-        text: What it wrote.
-        label: That in canonical form; None if it is no answer of the task.
-        rationale: Its reasons, where it was asked for them.
+        example_id: The row's id.
+        text: What the student wrote.
+        label: The same in canonical form; None if it is not a valid answer.
+        rationale: Its rationale, if it was asked for one.
     """
 
     example_id: str
@@ -32,16 +32,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class OutcomeCounts:
-    """The annotations of one split: how many of each outcome, and how good they are.
+    """The annotations of one split: outcomes and accuracy.
 
     Attributes:
-        rows: All the rows of the split.
+        rows: The number of rows in the split.
         asked: Those with an annotation.
-        outcomes: The number of rows of each outcome.
-        without_rationale: Readable ones that give a label alone.
-        score: The teacher's accuracy over asked rows with gold that it was not shown, an unread
-            answer being a wrong one; None where there is no such row.
-        problem: An unread row's id and problem, to look at; None where all were read.
+        outcomes: The number of rows with each outcome.
+        without_rationale: ``ok`` annotations with a label alone.
+        score: The teacher's accuracy over asked rows whose gold label it did not see, where
+            anything but ``ok`` counts as wrong; None if there are no such rows.
+        problem: The id and problem of one row that is not ``ok``; None if all are.
         saw_gold: Asked rows whose gold label the teacher was shown.
     """
 
@@ -56,8 +56,7 @@ class OutcomeCounts:
 
 @dataclass(frozen=True)
 class MethodComparison:
-    """One method against another, both taught to one student on the same number of rows; None:
-    on all."""
+    """One method against another, for one student and number of train rows (None: all)."""
 
     method: str
     baseline: str
@@ -72,7 +71,7 @@ def count_outcomes(
     """Count and score the annotations of a split, which need not fit into memory.
 
     Args:
-        rows: Each with its annotation, if it has one.
+        rows: Each row with its annotation, or None.
     """
     outcomes: Counter[str] = Counter()
     count = saw_gold = without_rationale = 0
@@ -104,7 +103,7 @@ def count_outcomes(
 def judge(
     answer: Answer, examples: Sequence[Example], predictions: Mapping[str, Prediction]
 ) -> list[bool]:
-    """Whether each row with gold was answered rightly, in the order of ``examples``."""
+    """Whether each row with gold was answered correctly, in the order of ``examples``."""
     return [
         answer.same(predictions[example.id].label, example.gold)
         for example in examples
@@ -113,16 +112,16 @@ def judge(
 
 
 def compare_with_baselines(correct: Mapping[StudentId, Sequence[bool]]) -> list[MethodComparison]:
-    """Every method that learns the teacher's rationales against those that it should beat.
+    """Compare every method that learns the teacher's rationales with its baselines.
 
-    Each pair is compared over the seeds that both have, within one student and one number of
-    train rows. All comparisons of the study are one family: their p values are adjusted together.
+    A pair is compared over the seeds that both have, within one student and number of train
+    rows. All comparisons form one family: their p-values are adjusted together.
 
     Args:
-        correct: For each cell, whether each test row was right.
+        correct: For each student, whether it answered each test row correctly.
     """
-    sizes = dict.fromkeys(cell.rows for cell in correct)
-    students = dict.fromkeys(cell.student for cell in correct)
+    sizes = dict.fromkeys(student_id.rows for student_id in correct)
+    students = dict.fromkeys(student_id.student for student_id in correct)
     made = [
         one
         for rows, student in product(sizes, students)
@@ -135,7 +134,7 @@ def compare_with_baselines(correct: Mapping[StudentId, Sequence[bool]]) -> list[
 def _compare(
     correct: Mapping[StudentId, Sequence[bool]], rows: int | None, student: str
 ) -> list[MethodComparison]:
-    """Every comparison of one student on one number of train rows, none of them adjusted."""
+    """The comparisons of one student on one number of train rows, not yet adjusted."""
     own = {c: right for c, right in correct.items() if (c.rows, c.student) == (rows, student)}
     tables = [(pair, _tables(own, *pair)) for pair in _pairs(own)]
     return [MethodComparison(*pair, compare(*both), rows, student) for pair, both in tables if both]
@@ -144,21 +143,19 @@ def _compare(
 def _tables(
     correct: Mapping[StudentId, Sequence[bool]], method: str, baseline: str
 ) -> list[list[Sequence[bool]]]:
-    """Whether each of two methods was right, over the seeds that both have; [] if they share
-    none."""
+    """``[seeds][rows]`` of both methods, over the seeds that they share; [] if they share none."""
     both = [
-        (cell, other)
-        for cell in correct
-        if cell.method == method and (other := replace(cell, method=baseline)) in correct
+        (one, other)
+        for one in correct
+        if one.method == method and (other := replace(one, method=baseline)) in correct
     ]
-    return [[correct[cell] for cell in cells] for cells in zip(*both, strict=True)]
+    return [[correct[one] for one in student_ids] for student_ids in zip(*both, strict=True)]
 
 
-def _pairs(cells: Iterable[StudentId]) -> list[tuple[str, str]]:
-    """Which method is tried against which: step-by-step against all others with the same labels
-    and against bare labels; where it is not there, other ways to teach reasons against bare
-    labels."""
-    names = list(dict.fromkeys(cell.method for cell in cells))
+def _pairs(student_ids: Iterable[StudentId]) -> list[tuple[str, str]]:
+    """The pairs to compare: step-by-step with bare labels and with all other methods with the
+    same labels; or, without step-by-step, other ways to teach rationales with bare labels."""
+    names = list(dict.fromkeys(student_id.method for student_id in student_ids))
     taught = [name for name in names if METHODS[name].rationales == "teacher"]
     firsts = [name for name in taught if METHODS[name].place == "apart"] or taught
     return [

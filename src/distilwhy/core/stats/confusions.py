@@ -1,4 +1,4 @@
-"""What a student answered beside what is gold, counted."""
+"""Counts a student's answers against gold labels."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ OTHERS = "other labels"
 def confuse(
     method: str, examples: Sequence[Example], predictions: Mapping[str, Prediction]
 ) -> Confusion:
-    """Which choices a student took for which.
+    """The confusion matrix of a student's choices.
 
-    Where rows bring options of their own, a choice is known by its place among them.
+    If rows have their own options, a choice is identified by its position among them.
 
     Args:
-        examples: The rows that it was asked; those without gold are passed over.
+        examples: The rows that it answered; those without gold are skipped.
     """
     known = [example for example in examples if example.gold is not None]
     gold = [_name(example, example.gold) for example in known]
@@ -45,10 +45,10 @@ def break_down(
     examples: Sequence[Example],
     predictions: Mapping[str, Prediction],
 ) -> Breakdown:
-    """How a student's open answers came out, and which wrong ones it gave most often.
+    """Right, wrong and missing answers of a student, with its most frequent wrong ones.
 
     Args:
-        examples: The rows that it was asked; those without gold are passed over.
+        examples: The rows that it answered; those without gold are skipped.
     """
     said = [(e.gold, predictions[e.id].label) for e in examples if e.gold is not None]
     right = sum(answer.same(answered, gold) for gold, answered in said)
@@ -63,15 +63,15 @@ def break_down(
 
 
 def says_one_thing(examples: Sequence[Example], predictions: Mapping[str, Prediction]) -> bool:
-    """Whether a student gave one and the same answer to all of many rows, though gold has several:
-    then it has learnt nothing from their texts."""
+    """Whether a student gave one answer to all of many rows with several gold labels, and so
+    learnt nothing from their texts."""
     said = {predictions[example.id].label for example in examples}
     several = len({example.gold for example in examples}) > 1
     return len(examples) >= FEW_ROWS and several and len(said) == 1 and said != {None}
 
 
 def _name(example: Example, label: str | None) -> str | None:
-    """A choice as it is counted: an option by its letter, as it may read otherwise in any row."""
+    """The name under which a choice is counted: for an option, its letter."""
     if label in example.options:
         return f"({letter(example.options.index(label))})"
     return label

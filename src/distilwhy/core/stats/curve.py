@@ -1,4 +1,4 @@
-"""Accuracy as a function of the number of train rows: fitted, drawn out, and read backwards."""
+"""Accuracy as a function of the number of train rows: fitted, extrapolated, and inverted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ MORE_ROWS = 1000
 BEYOND = 2
 _FEWEST_POINTS = 3
 _EXPONENTS = np.linspace(0.1, 2.0, 39)
-_STEPS = 30  # of a curve, through what was measured and beyond
+_STEPS = 30  # points of a curve, within the measured rows and again beyond
 _SEED = 0
-_NORMAL_REACH = 1.96  # standard errors to either end of an interval of 95 %
+_NORMAL_REACH = 1.96  # half-width of a 95 % interval in standard errors
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Point:
-    """A method on a number of train rows."""
+    """The score of a method on a number of train rows."""
 
     rows: int
     score: Score
@@ -45,9 +45,9 @@ class Curve:
     """Accuracy over train rows for one method of one student.
 
     Attributes:
-        points: What was measured.
-        fit: The fitted curve from the fewest rows to twice the most; empty with fewer than
-            three points, which decide no curve.
+        points: The measured points.
+        fit: The fitted curve, from the fewest rows to twice the most; empty with fewer than
+            three points.
     """
 
     method: str
@@ -58,18 +58,18 @@ class Curve:
 
 @dataclass(frozen=True)
 class Efficiency:
-    """The numbers that rows are bought by.
+    """The data efficiency of a method: what rows are worth.
 
     Attributes:
-        method: Of which method.
-        rows: The most train rows that were tried.
-        matches: The train rows with which it gets as far as ``finetune`` on all of them, the
-            lower and the upper end of their 95 % interval; None where the curve does not get
-            there within twice the rows that were tried.
-        more: How many more rows are thought of.
-        gain: What they are expected to add to its accuracy, with its 95 % interval.
-        fewest: The fewest train rows that were tried; where ``matches`` says as many, fewer may
-            do as well.
+        method: The method.
+        rows: The largest number of train rows that was tried.
+        matches: The train rows with which the method matches ``finetune`` on all of them, and
+            the ends of its 95 % interval; each None if the curve does not get there within
+            twice ``rows``. None as a whole for ``finetune`` itself.
+        more: A number of additional rows.
+        gain: Their expected gain in accuracy, with its 95 % interval.
+        fewest: The smallest number of train rows that was tried. If ``matches`` equals it, fewer
+            may be enough.
     """
 
     method: str
@@ -92,19 +92,19 @@ class _Law(NamedTuple):
         return np.asarray(self.top - self.drop * np.asarray(rows, dtype=float) ** -self.exponent)
 
     def rows_for(self, accuracy: float) -> float:
-        """The rows that it takes; infinity where it never gets there."""
+        """The rows that reach an accuracy; infinity if none do."""
         if self.top <= accuracy:
             return inf
         return float((self.drop / (self.top - accuracy)) ** (1 / self.exponent))
 
 
 def fit_curve(method: str, points: Sequence[Point], student: str = "") -> Curve:
-    """A curve through what was measured, with what is uncertain about it.
+    """Fit a curve to the measured points, with a 95 % band.
 
     accuracy(n) = a − b · n^(−c), with b ≥ 0, a ≤ 1 and 0.1 ≤ c ≤ 2: the inverse power law of
     learning curves (Figueroa et al. 2012, *Predicting sample size required for classification
-    performance*, equation 1), by least squares. Its band is of curves through 400 draws of the
-    points, each from a normal to either side as wide as the point's own interval is there.
+    performance*, equation 1), by least squares. The band is that of curves through 400 draws of
+    the points, each from a two-piece normal as wide on either side as the point's interval.
     """
     if len(points) < _FEWEST_POINTS:
         return Curve(method, tuple(points), (), student)
@@ -119,14 +119,14 @@ def fit_curve(method: str, points: Sequence[Point], student: str = "") -> Curve:
 
 
 def find_efficiency(curve: Curve, finetune: Score | None) -> Efficiency | None:
-    """What more rows would bring, and how many it takes to match ``finetune`` on all of them.
+    """The expected gain from more rows, and the rows needed to match ``finetune`` on all of them.
 
     Args:
-        finetune: The same student's score on all train rows, where the curve is of another
-            method.
+        finetune: The score of the same student with ``finetune`` on all rows; None if the curve
+            is that of ``finetune``.
 
     Returns:
-        None where the curve has too few points to be fitted.
+        None if the curve has too few points to be fitted.
     """
     if not curve.fit:
         return None
@@ -144,7 +144,7 @@ def find_efficiency(curve: Curve, finetune: Score | None) -> Efficiency | None:
 def _match(
     points: Sequence[Point], laws: Sequence[_Law], aim: Score
 ) -> tuple[int | None, int | None, int | None]:
-    """The rows that it takes to get as far as another, whose score is no surer than our own."""
+    """The rows needed to match another score, which is itself uncertain."""
     aims = _draw_scores([aim], np.random.default_rng(_SEED + 1), len(laws))[:, 0]
     wanted = [law.rows_for(one) for law, one in zip(laws, aims, strict=True)]
     low, high = np.quantile(wanted, [0.025, 0.975], method="nearest")
@@ -175,8 +175,7 @@ def _draw_scores(scores: Sequence[Score], random: np.random.Generator, draws: in
 
 
 def _fit(points: Sequence[Point], accuracies: Floats) -> list[_Law]:
-    """A law for each row of ``[draws, points]``: least squares over a and b at each of a grid of
-    exponents."""
+    """A law for each row of ``[draws, points]``: least squares over a and b, for a grid of c."""
     rows = np.array([point.rows for point in points], dtype=float)
     middle = accuracies.mean(axis=1)
     found = []

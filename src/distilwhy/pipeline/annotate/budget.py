@@ -152,7 +152,7 @@ def open_budget(
         return None
     if prices is None:
         raise ConfigError(
-            f"{experiment.file}: a budget of {budget} needs prices to be kept; "
+            f"{experiment.file}: a budget ({budget}) needs prices; "
             "write what a million tokens cost under 'prices'"
         )
     ledger.begin_run()
