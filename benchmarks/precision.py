@@ -17,10 +17,12 @@ from distilwhy.config import StudentConfig
 from distilwhy.core.method import METHODS
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import RowFormat, Task
-from distilwhy.students.families.seq2seq import Batch, Seq2SeqNetwork
-from distilwhy.students.families.target_batch import TargetBatch
+from distilwhy.students.batch import to_device
+from distilwhy.students.families.seq2seq import Seq2SeqBatch, Seq2SeqNetwork
+from distilwhy.students.families.target_batch import DecoderTargets
 from distilwhy.students.families.tokenizer import train_tokenizer
-from distilwhy.students.network import IGNORED, StudentSpec, move
+from distilwhy.students.logits import IGNORED
+from distilwhy.students.spec import StudentSpec
 
 ROUNDS = 5
 ROWS, SOURCE, LABEL, RATIONALE = 16, 64, 6, 64
@@ -38,23 +40,23 @@ def make_network(shape: dict[str, int]) -> Seq2SeqNetwork:
         T5Config(d_kv=32, num_heads=heads, decoder_start_token_id=0, **shape)
     )
     task = Task("", RowFormat("{{ x }}"), Answer("text"))
-    brief = StudentSpec(task, METHODS["step-by-step"], StudentConfig())
-    return Seq2SeqNetwork(model, train_tokenizer(["one text"], 300), brief).train()
+    spec = StudentSpec(task, METHODS["step-by-step"], StudentConfig())
+    return Seq2SeqNetwork(model, train_tokenizer(["one text"], 300), spec).train()
 
 
-def make_batch() -> Batch:
+def make_batch() -> Seq2SeqBatch:
     def ids(length: int) -> torch.Tensor:
         return torch.randint(5, 300, (ROWS, length))
 
     rows, ones, none = torch.arange(ROWS), torch.ones(ROWS), torch.full((ROWS,), IGNORED)
-    label = TargetBatch("label", rows, rows, none, ids(LABEL), ids(LABEL), ones, None)
+    label = DecoderTargets("label", rows, rows, ids(LABEL), ones, None, ids(LABEL), none)
     long = ids(RATIONALE)
-    rationale = TargetBatch("rationale", rows, rows, none, long, long, ones, None)
+    rationale = DecoderTargets("rationale", rows, rows, long, ones, None, long, none)
     source = ids(SOURCE)
-    return Batch(source, torch.ones_like(source), (label, rationale))
+    return Seq2SeqBatch(source, torch.ones_like(source), (label, rationale))
 
 
-def seconds(network: Seq2SeqNetwork, batch: Batch, *, bf16: bool) -> float:
+def seconds(network: Seq2SeqNetwork, batch: Seq2SeqBatch, *, bf16: bool) -> float:
     device = batch.source.device
     started = time.perf_counter()
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
@@ -68,7 +70,7 @@ def seconds(network: Seq2SeqNetwork, batch: Batch, *, bf16: bool) -> float:
 
 if __name__ == "__main__":
     place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    rows = move(make_batch(), place)
+    rows = to_device(make_batch(), place)
     for name, shape in SHAPES.items():
         student = make_network(shape).to(place)
         for half in (False, True):

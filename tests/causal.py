@@ -1,6 +1,7 @@
 """Tiny decoder-only students, of every shape."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from transformers import (
     GPT2Config,
     GraniteConfig,
     LlamaConfig,
+    LlamaForCausalLM,
     MambaConfig,
     MistralConfig,
     MptConfig,
@@ -20,12 +22,15 @@ from transformers import (
 )
 
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig
-from distilwhy.core.method import METHODS, RationalePlacement, Target, TrainingRow
+from distilwhy.core.method import METHODS, RationalePlacement, Target, TargetTask, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, RowFormat, Task
+from distilwhy.students.batch import to_device
+from distilwhy.students.encoding import DrawnRow, Truncator
 from distilwhy.students.families.causal import CausalNetwork
 from distilwhy.students.families.tokenizer import train_tokenizer
-from distilwhy.students.network import DrawnRow, Lengths, StudentSpec, move
+from distilwhy.students.logits import TaskOutput
+from distilwhy.students.spec import StudentSpec
 
 KINDS = ("damage", "question", "very high praise")
 RATIONALES = ("Something is broken.", "They ask 12 things.", "They are glad,\nand say so.")
@@ -77,7 +82,7 @@ CONFIGS: dict[str, Any] = {
 }
 
 
-def make_brief(
+def make_spec(
     place: RationalePlacement = "apart", limits: StudentConfig = LIMITS, **changes: Any
 ) -> StudentSpec:
     return StudentSpec(TASK, METHODS[PLACES[place]], limits, **changes)
@@ -95,7 +100,7 @@ def make_tokenizer(template: str | None = None) -> Any:
 
 
 def make_network(
-    kind: str = "llama", brief: StudentSpec | None = None, **changes: Any
+    kind: str = "llama", spec: StudentSpec | None = None, **changes: Any
 ) -> CausalNetwork:
     """A small random network whose weights are large enough for its logits to differ."""
     torch.manual_seed(0)
@@ -104,9 +109,28 @@ def make_network(
         if weight.dim() == 2 and "A_log" not in name:
             torch.nn.init.normal_(weight, std=0.2)
     tokenizer = make_tokenizer(changes.get("template"))
-    network = CausalNetwork(model, tokenizer, brief or make_brief()).eval()
+    network = CausalNetwork(model, tokenizer, spec or make_spec()).eval()
     network.pools = True
     return network
+
+
+def save_llama(folder: Path, width: int = 64) -> Path:
+    """A small random Llama with untied embeddings, as a user would have it on disk."""
+    tokenizer = make_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def make_row(number: int, place: RationalePlacement = "apart") -> TrainingRow:
@@ -120,8 +144,8 @@ def make_row(number: int, place: RationalePlacement = "apart") -> TrainingRow:
 
 
 def draw(network: CausalNetwork, rows: Sequence[TrainingRow]) -> list[DrawnRow]:
-    lengths = Lengths(network.brief.limits)
-    encoded = [network.encode(row, lengths) for row in rows]
+    truncator = Truncator(network.spec.config)
+    encoded = [network.encode(row, truncator) for row in rows]
     return [DrawnRow(row, row.variants[0]) for row in encoded]
 
 
@@ -130,7 +154,7 @@ def fit(
 ) -> list[float]:
     """The losses on the way."""
     drawn = draw(network, rows)
-    batch = move(network.collate(drawn), network.device)
+    batch = to_device(network.collate(drawn), network.device)
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=lr)
     network.train()
@@ -143,3 +167,18 @@ def fit(
         losses.append(loss.item())
     network.eval()
     return losses
+
+
+def outputs(network: CausalNetwork, drawn: Sequence[DrawnRow]) -> dict[TargetTask, TaskOutput]:
+    batch = to_device(network.collate(drawn), network.device)
+    return {output.task: output for output in network(batch)}
+
+
+def own_loss(network: CausalNetwork, drawn: DrawnRow, index: int) -> torch.Tensor:
+    """What transformers makes of the prompt with one target after it, and nothing else."""
+    target = drawn.targets[index]
+    given = [*drawn.row.sources[target.source], *target.opening]
+    labels = torch.tensor([[-100] * len(given) + target.ids])
+    ids = torch.tensor([given + target.ids])
+    loss: torch.Tensor = network.model(input_ids=ids, labels=labels, use_cache=False).loss
+    return loss

@@ -17,9 +17,13 @@ from distilwhy.config import ScratchConfig, StudentConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import RowFormat, Task
-from distilwhy.students.families.encoder import EncoderNetwork, scratch_encoder
+from distilwhy.students.batch import to_device
+from distilwhy.students.encoding import DrawnRow, Truncator
+from distilwhy.students.families.encoder import EncoderNetwork
+from distilwhy.students.families.encoder_model import scratch_encoder
 from distilwhy.students.load import build_network
-from distilwhy.students.network import DrawnRow, Lengths, StudentSpec, TaskOutput, move
+from distilwhy.students.logits import TaskOutput
+from distilwhy.students.spec import StudentSpec
 
 TEXTS = ["the red door is open", "a blue lamp, broken", "green grass grows tall"] * 3
 LABELS = ("colour", "thing", "plant")
@@ -37,7 +41,7 @@ LIMITS = StudentConfig(
 CLOSED = float("-inf")
 
 
-def brief(
+def make_spec(
     method: str = "step-by-step",
     task: Task = FIXED,
     limits: StudentConfig = LIMITS,
@@ -55,10 +59,10 @@ def scratch(wanted: StudentSpec, seed: int = 0) -> EncoderNetwork:
 def losses(network: EncoderNetwork, *rows: TrainingRow) -> dict[str, TaskOutput]:
     """What the network makes of some rows, by task, pooled logits among it."""
     network.pools = True
-    lengths = Lengths(network.brief.limits)
-    encoded = [network.encode(row, lengths) for row in rows]
+    truncator = Truncator(network.spec.config)
+    encoded = [network.encode(row, truncator) for row in rows]
     batch = network.collate([DrawnRow(row, row.variants[0]) for row in encoded])
-    return {output.task: output for output in network(move(batch, network.device))}
+    return {output.task: output for output in network(to_device(batch, network.device))}
 
 
 def row(text: str, *targets: Target, options: tuple[str, ...] = ()) -> TrainingRow:
@@ -74,7 +78,7 @@ def count_passes(network: EncoderNetwork) -> list[int]:
 
 def pretrained(kind: str, folder: Path) -> Path:
     """A tiny random encoder of some architecture, as a user would have it on disk."""
-    _, tokenizer = scratch_encoder(brief(), TEXTS)
+    _, tokenizer = scratch_encoder(make_spec(), TEXTS)
     width = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     shape = {"vocab_size": len(tokenizer), "intermediate_size": 32, **width}
     marks = {"bos_token_id": 3, "eos_token_id": 1, "cls_token_id": 3, "sep_token_id": 1}

@@ -8,7 +8,7 @@ from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.load import build_network
-from distilwhy.students.network import StudentSpec
+from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
 from distilwhy.students.training.loop import train
 
@@ -30,8 +30,8 @@ def make_rows(count: int, words: int) -> list[TrainingRow]:
 
 def make_student(family: str, shape: ScratchConfig, seed: int = 0) -> Student:
     limits = StudentConfig(family=family, scratch=shape)  # type: ignore[arg-type]
-    brief = StudentSpec(TASK, METHODS["step-by-step"], limits)
-    return Student(build_network(brief, TEXTS, seed))
+    spec = StudentSpec(TASK, METHODS["step-by-step"], limits)
+    return Student(build_network(spec, TEXTS, seed))
 
 
 def make_examples(rows: list[TrainingRow], count: int = 3) -> list[Example]:

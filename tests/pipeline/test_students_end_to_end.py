@@ -19,8 +19,8 @@ from distilwhy.core.task import Example
 from distilwhy.demo.helpdesk import generate_tickets, misread, solve
 from distilwhy.errors import StudentError
 from distilwhy.pipeline.task import read_task
-from distilwhy.students.load import build_network, family_of
-from distilwhy.students.network import StudentSpec
+from distilwhy.students.load import build_network
+from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
 from distilwhy.students.training.loop import train
 from pretrained import save_bert
@@ -60,8 +60,8 @@ def questions_for(method: str) -> list[Example]:
 
 def check(method: str, limits: StudentConfig, folder: Path, two_passes: bool = False) -> None:
     """Train a student, save it, load it, and ask both."""
-    brief = StudentSpec(ROUTING, METHODS[method], limits, two_passes)
-    student = Student(build_network(brief, TEXTS, seed=0))
+    spec = StudentSpec(ROUTING, METHODS[method], limits, two_passes)
+    student = Student(build_network(spec, TEXTS, seed=0))
     fresh = {name: weight.clone() for name, weight in student.network.state_dict().items()}
     questions = questions_for(method)
     config = TRAINING.model_copy(update={"two_passes": two_passes})
@@ -77,8 +77,8 @@ def check(method: str, limits: StudentConfig, folder: Path, two_passes: bool = F
     (folder / "student").mkdir()
     student.save(folder / "student")
     loaded = Student.load(folder / "student", "cpu")
-    assert family_of(loaded.network) == family_of(student.network)
-    assert (loaded.brief.method, loaded.brief.two_passes) == (METHODS[method], two_passes)
+    assert loaded.network.family == student.network.family
+    assert (loaded.spec.method, loaded.spec.two_passes) == (METHODS[method], two_passes)
     answers = student.predict(questions)
     assert {answer.label for answer in answers} <= set(ROUTING.answer.labels)
     assert loaded.predict(questions, batch_size=4) == answers
@@ -87,14 +87,14 @@ def check(method: str, limits: StudentConfig, folder: Path, two_passes: bool = F
 
 def check_reasons(student: Student, loaded: Student, questions: list[Example]) -> None:
     """Both explain alike, or neither does and both say why."""
-    method = student.brief.method
-    if method.writes_rationales and (family_of(student.network) != "encoder" or keeps(method.name)):
+    method = student.spec.method
+    if method.writes_rationales and (student.network.family != "encoder" or keeps(method.name)):
         assert loaded.explain(questions) == student.explain(questions)
         return
     if method.writes_rationales:
         reason = f"{method.name!r}: the decoder that wrote its rationales was thrown away"
     else:
-        reason = f"{method.name!r}, which teaches no rationales"
+        reason = f"{method.name!r}, which trains no rationales"
     for asked in (student, loaded):
         with pytest.raises(StudentError, match=reason):
             asked.explain(questions)

@@ -20,7 +20,7 @@ from distilwhy.pipeline.annotate.gate import refuse_unreadable
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.files import publish_jsonl
-from distilwhy.students.families.seq2seq import train_tokenizer
+from distilwhy.students.families.tokenizer import train_tokenizer
 
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"

@@ -8,7 +8,7 @@ from distilwhy.core.method import INPUT_RATIONALE
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.store.records import read_examples
+from distilwhy.store.examples import read_examples
 from distilwhy.students.student import Student
 
 # What follows a row's input where it has a rationale, as ``render_source`` puts it there.
@@ -39,7 +39,7 @@ def predict(
         DataError: if a row of the file cannot be worded.
     """
     loaded = Student.load(student)
-    task, needs_rationale = loaded.brief.task, loaded.brief.method.asks_teacher
+    task, needs_rationale = loaded.spec.task, loaded.spec.method.asks_teacher
     if needs_rationale:
         template = "{% filter trim %}" + task.row_format.template + "{% endfilter %}" + _TOLD
         task = replace(task, row_format=replace(task.row_format, template=template))
@@ -48,7 +48,7 @@ def predict(
         return _ask(loaded, read_examples(file, task), explain, say)
     if needs_rationale and INPUT_RATIONALE.format("") not in f"{text}":
         raise StudentError(
-            f"this student was trained by {loaded.brief.method.name!r}: it reads the teacher's "
+            f"this student was trained by {loaded.spec.method.name!r}: it reads the teacher's "
             "rationale with every input; give --file with rows that have a 'rationale', or end "
             "the text with a line 'Rationale: …'"
         )

@@ -1,1 +1,1 @@
-"""Small models: built, trained, asked, saved. The only place that knows torch."""
+"""Small models: built, trained, used, saved."""

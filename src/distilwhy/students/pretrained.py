@@ -1,4 +1,4 @@
-"""A pretrained model, on the disk or the hub."""
+"""Pretrained models, on disk or on the hub."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,71 +10,71 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model that transformers can load, or only lay out; no code that comes with it is run.
+    """A model that transformers can load. Code that comes with a model is never run.
 
     Attributes:
-        place: Its folder, or its name on the hub.
-        is_outline: Whether its weights are left where they are. All its modules are made, on a
-            device that holds no numbers: so it can be told whether it would do.
+        name: Its folder, or its name on the hub.
+        without_weights: Build the modules on torch's ``meta`` device and load no weights, to
+            check whether the model would do.
     """
 
-    place: str
-    is_outline: bool = False
+    name: str
+    without_weights: bool = False
 
     def config(self) -> Any:
-        """Its config."""
-        return AutoConfig.from_pretrained(self.place, trust_remote_code=False)
+        """The model's config."""
+        return AutoConfig.from_pretrained(self.name, trust_remote_code=False)
 
     def tokenizer(self) -> Any:
-        """Its tokenizer."""
-        return AutoTokenizer.from_pretrained(self.place, trust_remote_code=False)
+        """The model's tokenizer."""
+        return AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
 
-    def model(self, kind: Any, config: Any = None) -> Any:
+    def model(self, auto_class: Any, config: Any = None) -> Any:
         """The model.
 
         Args:
-            kind: One of transformers' Auto classes.
-            config: In the place of its own.
+            auto_class: One of transformers' Auto classes.
+            config: Replaces the model's own.
         """
         config = config or self.config()
-        if self.is_outline:
-            return self.fresh(kind, config)
-        return self._load(kind, config)
+        if self.without_weights:
+            return self.fresh(auto_class, config)
+        return self._load(auto_class, config)
 
     def classifier(self, labels: Sequence[str]) -> Any:
-        """The model with a head for these labels; one that was made for others is replaced."""
-        kind, config = AutoModelForSequenceClassification, self.config()
+        """The model with a head for these labels, in place of a head for others."""
+        auto_class, config = AutoModelForSequenceClassification, self.config()
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
-        if self.is_outline:
-            return self.fresh(kind, config)
-        return self._load(kind, config, ignore_mismatched_sizes=True)
+        if self.without_weights:
+            return self.fresh(auto_class, config)
+        return self._load(auto_class, config, ignore_mismatched_sizes=True)
 
-    def fresh(self, kind: Any, config: Any) -> Any:
-        """A model of that config with weights of its own, random ones."""
-        with torch.device("meta" if self.is_outline else "cpu"):
-            return kind.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    def fresh(self, auto_class: Any, config: Any) -> Any:
+        """A model of this config with random weights."""
+        with torch.device("meta" if self.without_weights else "cpu"):
+            return auto_class.from_config(config, dtype=torch.float32, trust_remote_code=False)
 
-    def _load(self, kind: Any, config: Any, **settings: Any) -> Any:
-        model, told = kind.from_pretrained(
-            self.place,
+    def _load(self, auto_class: Any, config: Any, *, ignore_mismatched_sizes: bool = False) -> Any:
+        model, info = auto_class.from_pretrained(
+            self.name,
             config=config,
             dtype=torch.float32,
             trust_remote_code=False,
             output_loading_info=True,
-            **settings,
+            ignore_mismatched_sizes=ignore_mismatched_sizes,
         )
-        replaced = (name for name, *_ in told["mismatched_keys"])
-        mark_fresh(model, [*told["missing_keys"], *replaced])
+        replaced = (name for name, *_ in info["mismatched_keys"])
+        mark_fresh(model, [*info["missing_keys"], *replaced])
         return model
 
 
 def mark_fresh(model: Any, names: Iterable[str]) -> None:
-    """Note which parameters of a model begin at random, beside others that are pretrained."""
+    """Record which parameters of a model start at random beside pretrained ones."""
     model.fresh_weights = frozenset(names)
 
 
 def read_fresh(model: Any) -> frozenset[str]:
-    """The names of the parameters that were noted so."""
+    """The names that ``mark_fresh`` recorded."""
     found: frozenset[str] = getattr(model, "fresh_weights", frozenset())
     return found

@@ -1,4 +1,4 @@
-"""What can be told of a student from its settings alone, before torch is loaded."""
+"""Checks of a student's settings that need no torch."""
 
 from distilwhy.config import StudentConfig
 from distilwhy.core.parsing.answer import Answer
@@ -8,23 +8,27 @@ SCRATCH = "scratch"
 
 
 def check_settings(student: StudentConfig, answer: Answer) -> None:
-    """See whether a student can be as it is asked for.
+    """Check a student's settings, except where they depend on a pretrained model.
 
     Raises:
-        StudentError: if it cannot; what depends on a pretrained model is not looked at.
+        StudentError: if no such student can be built.
     """
     if student.family == "encoder":
-        check_chooses(answer)
+        check_encoder_answer(answer)
     if student.model == SCRATCH:
         _check_scratch(student)
 
 
-def check_chooses(answer: Answer) -> None:
-    """Refuse what an encoder cannot answer with."""
+def check_encoder_answer(answer: Answer) -> None:
+    """Check that an encoder can give this answer.
+
+    Raises:
+        StudentError: if the answer is not a choice.
+    """
     if answer.kind != "choice":
         raise StudentError(
-            f"a student of the family encoder chooses among labels and cannot write a "
-            f"{answer.kind}; set student.family to seq2seq or causal"
+            f"a student of the family encoder chooses a label and cannot write a {answer.kind}; "
+            "set student.family to seq2seq or causal"
         )
 
 
@@ -33,14 +37,14 @@ def _check_scratch(student: StudentConfig) -> None:
     if student.lora is not None:
         raise StudentError(
             "student.lora adapts a pretrained model, not 'scratch'; name one in student.model, "
-            "or take student.lora out"
+            "or remove student.lora"
         )
     if shape.width % shape.heads:
         raise StudentError(
-            f"student.scratch.width {shape.width} does not divide by its {shape.heads} heads"
+            f"student.scratch.width {shape.width} is not divisible by its {shape.heads} heads"
         )
     if student.family == "causal" and shape.width // shape.heads % 2:
         raise StudentError(
             f"student.scratch.width {shape.width} gives each of its {shape.heads} heads the odd "
-            f"width {shape.width // shape.heads}; take a multiple of {2 * shape.heads}"
+            f"width {shape.width // shape.heads}; use a multiple of {2 * shape.heads}"
         )

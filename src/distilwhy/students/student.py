@@ -1,4 +1,4 @@
-"""A student: a network and what it was taught; asked, saved and loaded."""
+"""A student: a small model that answers and explains, and can be saved and loaded."""
 
 import json
 from collections.abc import Sequence
@@ -14,94 +14,99 @@ from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.core.training_summary import Truncation
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_device
-from distilwhy.students.load import family_of, load_network
-from distilwhy.students.network import Lengths, Network, StudentSpec, Written
+from distilwhy.students.encoding import Truncator
+from distilwhy.students.load import load_network
+from distilwhy.students.network import Generated, Network
+from distilwhy.students.spec import StudentSpec
 
 CARD = "distilwhy.json"
 
 
 @dataclass(frozen=True)
 class Student:
-    """A small model that answers alone.
+    """A small model that answers without an LLM.
 
     Attributes:
-        network: Its model and tokenizer, and what they are for.
+        network: Its model and tokenizer.
     """
 
     network: Network
 
     @property
-    def brief(self) -> StudentSpec:
-        """What it answers and how it was taught; the task's exemplars are not kept."""
-        return self.network.brief
+    def spec(self) -> StudentSpec:
+        """Its task and method; the task's exemplars are not saved with a student."""
+        return self.network.spec
 
     @property
     def can_explain(self) -> bool:
         """Whether it writes rationales."""
-        return self.brief.method.writes_rationales and self.network.explains
+        return self.spec.method.writes_rationales and self.network.can_explain
 
     def predict(
         self, examples: Sequence[Example], *, explain: bool = False, batch_size: int = 64
     ) -> list[Prediction]:
-        """The student's answer to each example, by greedy decoding, in the given order.
+        """The answer to each example, by greedy decoding, in the order given.
 
-        A ``choice`` is decoded among the choices alone, so it is always one of them.
+        A ``choice`` is decoded among the choices only, so the answer is always one of them.
 
         Args:
-            explain: Ask for the rationale too; that costs a second, longer decoding.
+            explain: Generate rationales too, by a second and longer decoding.
 
         Raises:
-            StudentError: if it is to explain and was taught no rationales, or an example has
-                no options to choose among.
+            StudentError: if it cannot explain and is asked to, or an example has no options to
+                choose from.
         """
-        answers = self._write("label", examples, batch_size)
+        answers = self._generate("label", examples, batch_size)
         rationales = self.explain(examples, batch_size=batch_size) if explain else None
         return [
             Prediction(
                 example.id,
                 answer.label,
-                self.brief.task.answer.canonical(answer.label, example.options),
+                self.spec.task.answer.canonical(answer.label, example.options),
                 rationales[index] if rationales else None,
             )
             for index, (example, answer) in enumerate(zip(examples, answers, strict=True))
         ]
 
     def explain(self, examples: Sequence[Example], *, batch_size: int = 64) -> list[str]:
-        """The student's rationale for each example, by greedy decoding.
+        """The rationale for each example, by greedy decoding, in the order given.
 
         Raises:
             StudentError: if it cannot write rationales.
         """
-        if not self.brief.method.writes_rationales:
+        if not self.spec.method.writes_rationales:
             raise StudentError(
-                f"this student was trained by {self.brief.method.name!r}, which teaches no "
-                "rationales to write; ask one that was trained by 'step-by-step'"
+                f"this student was trained by {self.spec.method.name!r}, which trains no "
+                "rationales; use one trained by 'step-by-step'"
             )
-        return [found.rationale for found in self._write("rationale", examples, batch_size)]
+        return [found.rationale for found in self._generate("rationale", examples, batch_size)]
 
     def truncation(self, examples: Sequence[Example]) -> Truncation:
-        """How many of the examples, one or more, are longer than the student reads."""
-        lengths = Lengths(self.brief.limits)
-        self.network.sources("label", examples, lengths)
-        return lengths.truncation()["input"]
+        """How many of the examples, one or more, are longer than the student's input."""
+        truncator = Truncator(self.spec.config)
+        self.network.encode_examples("label", examples, truncator)
+        return truncator.counts()["input"]
 
     def save(self, folder: Path) -> None:
-        """Write one folder that ``Student.load`` and plain ``transformers`` both load."""
+        """Write a folder that both ``Student.load`` and plain ``transformers`` can load."""
         self.network.save(folder)
         card = {
-            "family": family_of(self.network),
-            "method": self.brief.method.name,
-            "two_passes": self.brief.two_passes,
-            "wording": asdict(self.brief.task.row_format),
-            "answer": asdict(self.brief.task.answer),
-            "limits": self.brief.limits.model_dump(mode="json"),
+            "family": self.network.family,
+            "method": self.spec.method.name,
+            "two_passes": self.spec.two_passes,
+            "wording": asdict(self.spec.task.row_format),
+            "answer": asdict(self.spec.task.answer),
+            "limits": self.spec.config.model_dump(mode="json"),
         }
         text = json.dumps(card, indent=2, ensure_ascii=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path | str, device: str | None = None) -> Self:
-        """The student in a folder, on a GPU if there is one.
+        """Load a saved student.
+
+        Args:
+            device: A torch device; None for a GPU if there is one.
 
         Raises:
             StudentError: if the folder holds no student.
@@ -110,7 +115,7 @@ class Student:
         try:
             card = json.loads((path / CARD).read_text(encoding="utf-8"))
             answer = Answer(card["answer"]["kind"], tuple(card["answer"]["labels"]))
-            brief = StudentSpec(
+            spec = StudentSpec(
                 Task("", RowFormat(**card["wording"]), answer),
                 METHODS[card["method"]],
                 StudentConfig.model_validate(card["limits"]),
@@ -122,14 +127,14 @@ class Student:
                 f"{path}: holds no student, as its {CARD} is missing or broken; "
                 "name a folder under a run's students/"
             ) from error
-        network = load_network(path, family, brief)
+        network = load_network(path, family, spec)
         network.to(device or choose_device()).eval()
         return cls(network)
 
     def _check_options(self, examples: Sequence[Example]) -> None:
-        """See to it that there is something to choose among."""
-        task = self.brief.task
-        if not self.brief.chooses or task.answer.labels:
+        """Check that every example has something to choose from."""
+        task = self.spec.task
+        if not self.spec.is_choice or task.answer.labels:
             return
         bare = next((example.id for example in examples if not example.options), None)
         if bare is not None:
@@ -139,16 +144,16 @@ class Student:
                 "an Example with its options"
             )
 
-    def _write(
+    def _generate(
         self, task: TargetTask, examples: Sequence[Example], batch_size: int
-    ) -> list[Written]:
-        """What the network writes for each example, like lengths decoded together."""
+    ) -> list[Generated]:
+        """What the network writes for each example; examples of similar length share a batch."""
         self._check_options(examples)
         order = sorted(range(len(examples)), key=lambda i: len(examples[i].text))
-        written = [Written()] * len(examples)
+        generated = [Generated()] * len(examples)
         for start in range(0, len(order), batch_size):
-            chunk = order[start : start + batch_size]
-            found = self.network.write(task, [examples[i] for i in chunk])
-            for index, one in zip(chunk, found, strict=True):
-                written[index] = one
-        return written
+            batch = order[start : start + batch_size]
+            found = self.network.generate(task, [examples[i] for i in batch])
+            for index, one in zip(batch, found, strict=True):
+                generated[index] = one
+        return generated

@@ -20,7 +20,6 @@ from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.status import status
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.store.files import read_json
-from distilwhy.students.load import family_of
 from distilwhy.students.student import Student
 from studies import PAIR, ROWS, STUDENT, call, list_written, open_study, training_of
 
@@ -178,8 +177,8 @@ def test_compare_trains_every_cell_of_every_student(named: tuple[Path, Result]):
     assert "bert-step-by-step-n30-seed0" in found
     for cell in NAMED:
         student = Student.load(file.parent / "run/students" / cell.name, "cpu")
-        assert family_of(student.network) == ("encoder" if cell.student else "seq2seq")
-        shape = student.brief.limits.scratch
+        assert student.network.family == ("encoder" if cell.student else "seq2seq")
+        shape = student.spec.config.scratch
         assert (shape.width, shape.layers) == ((32 if cell.student else 16), 1)
 
 

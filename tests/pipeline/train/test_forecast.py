@@ -14,10 +14,10 @@ from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.train.forecast import Forecast, add_up
 from distilwhy.pipeline.train.run import Watcher, train_students
 from distilwhy.pipeline.train.workers import DoAll, _do_here
-from distilwhy.students.network import DrawnRow
+from distilwhy.students.encoding import DrawnRow
 from distilwhy.students.student import Student
 from distilwhy.students.training import duration as timing
-from distilwhy.students.training.dry_run import Trial
+from distilwhy.students.training.dry_run import DryRun
 from distilwhy.students.training.duration import count_tokens, draw_batches, estimate_seconds
 from footprint import make_examples, make_rows, make_student
 
@@ -32,12 +32,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     had."""
     passes: list[int] = []
 
-    def seconds(trial: Trial, rows: list[DrawnRow]) -> float:
+    def seconds(run: DryRun, rows: list[DrawnRow]) -> float:
         passes.append(len(rows))
         return count_tokens(rows) / 1000
 
-    monkeypatch.setattr(Trial, "seconds", seconds)
-    monkeypatch.setattr(timing, "_time_asking", lambda student, validation: 1.0)
+    monkeypatch.setattr(DryRun, "seconds", seconds)
+    monkeypatch.setattr(timing, "example_seconds", lambda student, validation: 1.0)
     return passes
 
 
@@ -78,7 +78,7 @@ def test_a_trial_grows_to_what_is_learnt_from_at_once_and_stays_short(clock: lis
 def test_a_trial_of_slow_rows_stops_before_it_takes_long(
     clock: list[int], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(timing, "TRIAL_S", 0.001)
+    monkeypatch.setattr(timing, "DRY_RUN_S", 0.001)
     estimate_seconds(make_student("seq2seq", SMALL), ROWS, make_examples(ROWS), CONFIG)
     assert clock == [1, 1]
 
@@ -110,8 +110,8 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     timed: list[str] = []
 
     def estimate(student: Student, *_: object) -> float:
-        timed.append(student.brief.method.name)
-        return 30.0 if student.brief.method.writes_rationales else 10.0
+        timed.append(student.spec.method.name)
+        return 30.0 if student.spec.method.writes_rationales else 10.0
 
     monkeypatch.setattr(timing, "estimate_seconds", estimate)
     monkeypatch.setattr("distilwhy.pipeline.train.run.train_cell", lambda folder, job, tell: None)

@@ -1,6 +1,6 @@
 """Several processes that train each student together: the same students as from one.
 
-What ``torchrun`` starts here are real processes that talk over gloo; each start takes seconds, so
+What ``torchrun`` starts here are real processes that talk over gloo. Each start takes seconds, so
 one start trains many students.
 """
 
@@ -13,16 +13,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 
 import psutil
 import pytest
 import yaml
-from accelerate.utils import DistributedType
 
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
-from distilwhy.errors import RunError, StudentError
+from distilwhy.errors import RunError
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
@@ -30,9 +28,8 @@ from distilwhy.pipeline.run import run
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.store.files import publish_jsonl
 from distilwhy.students.student import Student
-from distilwhy.students.training.precision import open_accelerator
 
-TOGETHER = Path(__file__).parents[2] / "together.py"
+TOGETHER = Path(__file__).parents[2] / "distributed_train.py"
 FSDP = (
     "accelerate.commands.launch --use_fsdp --fsdp_version 2 --num_processes 2 --num_machines 1 "
     "--mixed_precision no --dynamo_backend no --fsdp_auto_wrap_policy TRANSFORMER_BASED_WRAP"
@@ -40,6 +37,7 @@ FSDP = (
 CELL = StudentId("step-by-step", 0)
 KINDS = {"damage": ("broke", "tore"), "question": ("when", "who"), "praise": ("love", "great")}
 THINGS = ("swing", "lamp", "chair", "fence", "gate", "slide")
+
 
 # Batches of 8 rows, of which few have a rationale: some parts of a batch have none.
 EXPERIMENT: dict[str, object] = {
@@ -70,7 +68,7 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
 
 
 def write_rows(folder: Path) -> None:
-    """Rows that a word decides; the teacher gives a reason for one of four."""
+    """Rows whose label one word decides; every fourth has a rationale."""
     random, completions = Random(7), list[dict[str, object]]()
     for split, count in {"train": 60, "validation": 24, "test": 24}.items():
         rows = []
@@ -87,7 +85,7 @@ def write_rows(folder: Path) -> None:
 
 
 def write_experiment(folder: Path, family: str, training: Mapping[str, object]) -> Path:
-    """An experiment that is annotated."""
+    """An annotated experiment."""
     student = {"family": family, "scratch": SCRATCH, "decoder_layers": 1, "max_input_tokens": 64}
     settings = {"student": student, "training": {**TRAINING, **training}}
     folder.mkdir(parents=True)
@@ -98,14 +96,14 @@ def write_experiment(folder: Path, family: str, training: Mapping[str, object]) 
 
 
 def write_all(folder: Path) -> dict[str, Path]:
-    """All variants."""
+    """An annotated experiment for every variant."""
     write_rows(folder)
     return {name: write_experiment(folder / name, *told) for name, told in VARIANTS.items()}
 
 
 @contextmanager
 def started(*command: object) -> Iterator[subprocess.Popen[str]]:
-    """Processes of one thread each, ended at last if they have not."""
+    """Processes of one thread each; they are killed if still alive at the end."""
     arguments = [sys.executable, "-m", *map(str, command)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
@@ -126,7 +124,7 @@ def torchrun(*command: object) -> tuple[object, ...]:
 
 
 def finish(*command: object) -> str:
-    """What was said, standard error among it."""
+    """Run a command to its end; its standard output and error."""
     with started(*command) as process:
         said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
@@ -153,7 +151,7 @@ def weights_of(file: Path) -> bytes:
 
 
 def assert_same_training(one: Path, other: Path) -> None:
-    """The same curve, the same choice of weights, the same answers."""
+    """The same log, the same best step, the same answers."""
     expected, found = log_of(one), log_of(other)
     assert [report["step"] for report in found] == list(range(5, 51, 5))
     for before, after in zip(expected, found, strict=True):
@@ -175,7 +173,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every variant, trained by two processes that were started once."""
+    """Every variant, trained by one start of two processes."""
     files = write_all(tmp_path_factory.mktemp("together"))
     finish(*torchrun(TOGETHER, *files.values()))
     return files
@@ -183,14 +181,14 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def sharded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every variant, killed and trained on by two processes that share out the weights."""
+    """Every variant, killed and resumed by two processes with sharded weights."""
     files = write_all(tmp_path_factory.mktemp("sharded"))
     finish(*FSDP.split(), TOGETHER, "--sharded", *files.values())
     return files
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_two_processes_train_what_one_trains(
+def test_two_processes_train_the_student_that_one_trains(
     alone: dict[str, Path], together: dict[str, Path], name: str
 ):
     assert trained_of(alone[name]).processes == 1
@@ -200,7 +198,7 @@ def test_two_processes_train_what_one_trains(
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_shared_out_weights_are_trained_as_whole_ones(
+def test_sharded_weights_end_as_whole_ones_do(
     alone: dict[str, Path], sharded: dict[str, Path], name: str
 ):
     assert trained_of(sharded[name]).processes == 2
@@ -214,10 +212,11 @@ def wait_for_checkpoint(process: subprocess.Popen[str], file: Path) -> None:
         time.sleep(0.01)
 
 
-def test_one_process_writes_and_speaks_and_a_killed_one_costs_nothing(
+def test_one_process_writes_and_prints_and_a_kill_loses_nothing(
     together: dict[str, Path], tmp_path: Path
 ):
-    file = write_all(tmp_path)["encoder"]
+    write_rows(tmp_path)
+    file = write_experiment(tmp_path / "encoder", *VARIANTS["encoder"])
     folder, command = open_experiment(file).folder, torchrun("-m", "distilwhy", "train", file)
     with started(*command) as process:
         wait_for_checkpoint(process, file)
@@ -238,19 +237,13 @@ def test_one_process_writes_and_speaks_and_a_killed_one_costs_nothing(
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_what_one_process_is_to_do_is_refused_to_several(
+def test_other_commands_refuse_several_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int
 ):
-    file = write_all(tmp_path)["seq2seq"]
+    write_rows(tmp_path)
+    file = write_experiment(tmp_path / "seq2seq", *VARIANTS["seq2seq"])
     monkeypatch.setenv("RANK", str(rank))
     monkeypatch.setenv("WORLD_SIZE", "2")
     for verb in (annotate, evaluate, run):
         with pytest.raises(RunError, match="this is one of 2 processes, and only 'train' can be"):
             verb(open_experiment(file))
-
-
-def test_fsdp_of_version_1_is_refused(monkeypatch: pytest.MonkeyPatch):
-    found = SimpleNamespace(distributed_type=DistributedType.FSDP, is_fsdp2=False)
-    monkeypatch.setattr("distilwhy.students.training.precision.Accelerator", lambda **_: found)
-    with pytest.raises(StudentError, match="set fsdp_version to 2 in accelerate's config"):
-        open_accelerator("fp32", 32)

@@ -30,7 +30,7 @@ from distilwhy.pipeline.evaluate.report import write_report
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.files import folder_size, publish_jsonl
 from distilwhy.store.results import publish_results
-from distilwhy.students.training.distributed import refuse_company
+from distilwhy.students.training.distributed import require_single_process
 
 
 def evaluate(
@@ -56,7 +56,7 @@ def evaluate(
         RunError: if no student is trained, or all are out of date; if another process works in
             the run folder, or was started with this one.
     """
-    refuse_company()
+    require_single_process()
     with experiment.folder.lock():
         if annotations is None:
             annotations = read_annotations(experiment)

@@ -32,10 +32,10 @@ def _check(experiment: Experiment, name: str, *, fetch: bool) -> str:
         check_settings(student, experiment.task.answer)
         if model == SCRATCH:
             return ""
-        from distilwhy.students.load import check_model, is_at_hand
-        from distilwhy.students.network import StudentSpec
+        from distilwhy.students.load import check_model, is_local
+        from distilwhy.students.spec import StudentSpec
 
-        if not fetch and not is_at_hand(model):
+        if not fetch and not is_local(model):
             return model
         two_passes = experiment.config.training.two_passes
         # What there must be room for depends on no more of a method.

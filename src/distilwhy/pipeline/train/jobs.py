@@ -193,12 +193,12 @@ def build_student(job: TrainingJob) -> "Student":
         StudentError: if its model cannot be loaded.
     """
     from distilwhy.students.load import build_network
-    from distilwhy.students.network import StudentSpec
+    from distilwhy.students.spec import StudentSpec
     from distilwhy.students.student import Student
 
     method = METHODS[job.cell.method]
-    brief = StudentSpec(job.task, method, job.student, job.training.two_passes)
-    return Student(build_network(brief, job.texts, job.cell.seed, job.model))
+    spec = StudentSpec(job.task, method, job.student, job.training.two_passes)
+    return Student(build_network(spec, job.texts, job.cell.seed, job.model))
 
 
 def list_cells(experiment: Experiment, *, study: bool = False) -> list[StudentId]:

@@ -27,7 +27,7 @@ from distilwhy.pipeline.train.workers import count_workers, open_pool
 from distilwhy.store.files import publish_folder, publish_json, publish_jsonl, read_json, read_jsonl
 from distilwhy.store.run_folder import LOG, SUMMARY, RunFolder
 from distilwhy.students.training.distributed import is_main, wait_for_all
-from distilwhy.students.training.tracking import Tracked, check_trackers
+from distilwhy.students.training.tracking import TrackedRun, check_trackers
 
 if TYPE_CHECKING:
     from distilwhy.students.student import Student
@@ -254,8 +254,8 @@ def _train_rate(
         job.cell.seed,
         unfinished / f"checkpoint-lr-{rate}",
         tracked=_tracked(folder, job, rate),
-        watch=lambda report: tell("reports", job.cell, report),
-        tick=lambda step, steps: tell("ticks", job.cell, step, steps),
+        on_evaluation=lambda report: tell("reports", job.cell, report),
+        on_step=lambda step, steps: tell("ticks", job.cell, step, steps),
     )
     tell("ends", job.cell, summary)
     if is_main():
@@ -264,13 +264,13 @@ def _train_rate(
     return summary
 
 
-def _tracked(folder: RunFolder, job: TrainingJob, rate: float) -> Tracked:
+def _tracked(folder: RunFolder, job: TrainingJob, rate: float) -> TrackedRun:
     """How trackers are to show a training: by the name of its student, and by its learning rate
     where several are tried."""
     cell, settings = job.cell, job.training.model_dump(mode="json", exclude={"report_to"})
     several = f"-lr{rate}" if len(job.training.rates) > 1 else ""
     told = {**asdict(cell), "model": job.student.model, **settings, "lr": rate}
-    return Tracked(
+    return TrackedRun(
         job.training.report_to,
         project=folder.path.resolve().name,
         name=cell.name + several,

@@ -1,1 +1,1 @@
-"""The three families of students: encoder-decoder, decoder, encoder."""
+"""The three families of students: encoder–decoders, decoders, encoders."""

@@ -1,4 +1,4 @@
-"""Decoding that may only write what is an answer."""
+"""Decoding constrained to the allowed labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,41 +9,41 @@ from transformers import LogitsProcessor
 
 Trie = dict[int, Any]
 Choices = Mapping[tuple[int, ...], str]
-"""Choices by the ids that are written for them."""
+"""Choices by their token ids."""
 
 
 @dataclass(frozen=True)
 class AllowedLabels:
-    """What a row's label may be.
+    """The labels that a row may have.
 
     Attributes:
-        choices: By their ids.
-        trie: The same ids, each with what ends a label, as a tree of what may follow what.
+        choices: The labels by their token ids.
+        trie: The same ids, each with the token that ends a label, as a prefix tree.
     """
 
     choices: Choices
     trie: Trie
 
 
-def build_trie(choices: Sequence[Sequence[int]]) -> Trie:
-    """The token ids of several choices as a tree of what may follow what."""
+def build_trie(sequences: Sequence[Sequence[int]]) -> Trie:
+    """Token sequences as a prefix tree: each node maps a token to what may follow it."""
     trie: Trie = {}
-    for ids in choices:
+    for ids in sequences:
         node = trie
         for token in ids:
             node = node.setdefault(token, {})
     return trie
 
 
-class Constrained(LogitsProcessor):  # type: ignore[misc]
-    """Lets each row write one of its choices alone, once its label has begun.
+class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
+    """Restricts each row to its allowed labels, from where its label begins.
 
     Args:
-        tries: For each row what its label may be; None where it may be anything.
-        start: Where in the ids the student began to write.
-        marker: The ids after which the label begins; empty where it begins at once.
-        longest: After so many ids without the marker, the marker is forced.
-        end: The id that ends all. To write it before the marker is to begin the marker.
+        tries: Each row's allowed labels; None where any text is allowed.
+        start: The index of the first generated token.
+        marker: The tokens before the label; empty where the label comes first.
+        longest: After this many tokens without the marker, the marker is forced.
+        end: The end-of-sequence token. Before the marker it is replaced by the marker.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Constrained(LogitsProcessor):  # type: ignore[misc]
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         for row, trie in enumerate(self._tries):
-            written = input_ids[row, self._start :].tolist()
-            allowed = self._allowed(trie, written)
-            if find(written, self._marker) is None:
+            generated = input_ids[row, self._start :].tolist()
+            allowed = self._allowed(trie, generated)
+            if find_after(generated, self._marker) is None:
                 first = self._marker[0]
                 scores[row, first] = torch.maximum(scores[row, first], scores[row, self._end])
                 scores[row, self._end] = float("-inf")
@@ -71,30 +71,30 @@ class Constrained(LogitsProcessor):  # type: ignore[misc]
                 scores[row, allowed] = kept
         return scores
 
-    def _allowed(self, trie: Trie | None, written: list[int]) -> list[int] | None:
-        """The ids that may follow; None where any may."""
-        begun = find(written, self._marker)
-        if begun is None:
-            return self._force(written)
+    def _allowed(self, trie: Trie | None, generated: list[int]) -> list[int] | None:
+        """The tokens that may come next; None for any."""
+        start = find_after(generated, self._marker)
+        if start is None:
+            return self._forced(generated)
         if trie is None:
             return None
         node = trie
-        for token in written[begun:]:
+        for token in generated[start:]:
             node = node.get(token, {})
         return list(node) or None
 
-    def _force(self, written: list[int]) -> list[int] | None:
-        """The next id of the marker, where it is time for it."""
-        if len(written) < self._longest:
+    def _forced(self, generated: list[int]) -> list[int] | None:
+        """The marker's next token, once the marker is due."""
+        if len(generated) < self._longest:
             return None
         for length in range(len(self._marker) - 1, 0, -1):
-            if written[-length:] == self._marker[:length]:
+            if generated[-length:] == self._marker[:length]:
                 return [self._marker[length]]
         return [self._marker[0]]
 
 
-def find(ids: Sequence[int], marker: Sequence[int]) -> int | None:
-    """Where in ``ids`` what follows the first ``marker`` begins; None where it is not there."""
+def find_after(ids: Sequence[int], marker: Sequence[int]) -> int | None:
+    """The index after the first ``marker`` in ``ids``; None if it is not there."""
     wanted = list(marker)
     for at in range(len(ids) - len(wanted) + 1):
         if list(ids[at : at + len(wanted)]) == wanted:

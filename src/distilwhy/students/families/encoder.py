@@ -1,23 +1,23 @@
-"""Encoder students: BERT, MiniLM, DeBERTa, ModernBERT, and a small BERT from scratch.
+"""Encoder students: BERT, MiniLM, DeBERTa, ModernBERT, or a small BERT from scratch.
 
-A head chooses the label in one pass of the encoder. While it is trained, a small decoder writes
-the rationale from the same pass: the reasons shape the encoder, and the decoder is thrown away.
+A head chooses the label in one pass of the encoder. During training, a small decoder writes the
+rationale from the same pass, which shapes the encoder; afterwards the decoder is thrown away.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import processors
-from transformers import AutoModel, AutoModelForSequenceClassification, BertConfig
 
-from distilwhy.core.method import Target, TargetTask, TrainingRow
+from distilwhy.core.method import Target, TargetTask
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.students.families.encoder_batch import Batch, Source, build_batch, lay_out
+from distilwhy.students.batch import pad
+from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
+from distilwhy.students.families.encoder_batch import EncoderBatch, build_batch, pad_sources
 from distilwhy.students.families.label_head import (
     OptionHead,
     classify_vectors,
@@ -25,45 +25,29 @@ from distilwhy.students.families.label_head import (
     mean_parts,
 )
 from distilwhy.students.families.rationale_decoder import RationaleDecoder, build_decoder
-from distilwhy.students.families.target_batch import TASKS, TargetBatch
-from distilwhy.students.families.tokenizer import LABEL_TOKEN, train_tokenizer
-from distilwhy.students.network import (
-    IGNORED,
-    DrawnRow,
-    EncodedRow,
-    EncodedTarget,
-    Lengths,
-    Network,
-    StudentSpec,
-    TaskOutput,
-    Written,
-    check_positions,
-    naming,
-    pad,
-    pooled_logits,
-    target_losses,
-    targets_of,
-)
-from distilwhy.students.pretrained import Pretrained
-from distilwhy.students.settings import SCRATCH, check_chooses
+from distilwhy.students.families.target_batch import DecoderTargets
+from distilwhy.students.logits import IGNORED, TaskOutput, pooled_logits, target_losses
+from distilwhy.students.network import Generated, Network, check_positions
+from distilwhy.students.settings import SCRATCH
+from distilwhy.students.spec import StudentSpec
 
 _HEAD, _DECODER = "head.safetensors", "decoder.safetensors"
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What one pass of the encoder gives.
+class EncoderOutput:
+    """What one pass of the encoder and its head return.
 
     Attributes:
-        logits: ``[sources, choices]``: the head's.
-        judge: The head's logits, ``[targets, choices]``, for vectors ``[targets, width]`` in the
-            place of what the encoder saw of the sources ``[targets]``.
+        logits: ``[sources, choices]``: the head's logits.
+        classify: Maps vectors ``[targets, width]`` and source indices ``[targets]`` to the
+            head's logits ``[targets, choices]``, as if the encoder had returned these vectors.
         mask: ``[sources, length]``: 1 for tokens, 0 for padding.
         states: ``[sources, length, width]``: the last hidden states; None without a decoder.
     """
 
     logits: torch.Tensor
-    judge: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    classify: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     mask: torch.Tensor
     states: torch.Tensor | None
 
@@ -71,50 +55,53 @@ class _Seen:
 class EncoderNetwork(Network):
     """An encoder with a head that chooses the label, and a decoder for rationales.
 
-    Fixed labels are chosen by the model's own head for classification, so that plain
-    ``AutoModelForSequenceClassification`` answers as the student does. A row's own options are
-    read after its text, ``[CLS] text [SEP] option [SEP] option [SEP]``, and scored by an
-    ``OptionHead``.
+    Fixed labels are chosen by the model's own classification head, so that plain
+    ``AutoModelForSequenceClassification`` answers as the student does. A row's own options follow
+    its text, ``[CLS] text [SEP] option [SEP] option [SEP]``, and an ``OptionHead`` scores them.
 
-    How a rationale r of n tokens, its end among them, is taught beside a label y of a source x:
+    For a source x with label y, a rationale r of n tokens (its end included) is trained like this:
 
         apart   p(y|x) by the head, p(r|x) by the decoder
         after   p(y|x) by the head, p(r|x, y) by the decoder, which has read y: the loss of the
                 sequence is (CE(y) + Σ CE(r)) / (1 + n), as if y were one token of it
-        before  p(r|x) by the decoder, p(y|x, r) by the head from the mean of the decoder's
+        before  p(r|x) by the decoder, p(y|x, r) by the head, from the mean of the decoder's
                 hidden states over r; the same loss
 
-    Only ``before`` needs the decoder to answer: there it is kept, and writes a rationale before
-    the head can choose. All others answer in one pass of the encoder.
+    Only ``before`` keeps its decoder, since it writes a rationale before the head can choose. All
+    others answer in one pass of the encoder.
 
     Args:
-        trained: Whether training is over: a decoder that is then thrown away is not built.
+        is_trained: Whether training is over. A decoder that is then thrown away is not built.
     """
 
+    family = "encoder"
+
     def __init__(
-        self, model: Any, tokenizer: Any, brief: StudentSpec, trained: bool = False
+        self, model: Any, tokenizer: Any, spec: StudentSpec, is_trained: bool = False
     ) -> None:
-        wanted = brief.limits.max_input_tokens
+        wanted = spec.config.max_input_tokens
         check_positions(model.base_model, wanted, f"student.max_input_tokens is {wanted}")
-        super().__init__(model, tokenizer, brief)
-        self.keeps_decoder = brief.method.place == "before"
-        self._has_options = not brief.task.answer.labels
-        self._start = _either(tokenizer.cls_token_id, tokenizer.bos_token_id)
-        self._end = _either(tokenizer.sep_token_id, tokenizer.eos_token_id)
+        super().__init__(model, tokenizer, spec)
+        self.keeps_decoder = spec.method.place == "before"
+        self._has_options = not spec.task.answer.labels
+        self._start = _special_token(tokenizer.cls_token_id, tokenizer.bos_token_id)
+        self._end = _special_token(tokenizer.sep_token_id, tokenizer.eos_token_id)
         self.head = OptionHead(self.width) if self._has_options else None
         self.decoder: RationaleDecoder | None = None
-        if brief.method.writes_rationales and (self.keeps_decoder or not trained):
-            self.decoder = build_decoder(model, brief.limits)
+        if spec.method.writes_rationales and (self.keeps_decoder or not is_trained):
+            self.decoder = build_decoder(model, spec.config)
 
     @property
-    def explains(self) -> bool:
+    def can_explain(self) -> bool:
         return self.keeps_decoder
 
     @property
     def fresh(self) -> frozenset[str]:
-        """Those of the model's own head, and of a decoder; the head for options begins as the
-        cosine."""
-        if self.brief.limits.model == SCRATCH:
+        """Those of the model's own head and of the decoder.
+
+        The head for options starts as a cosine, which is not random.
+        """
+        if self.spec.config.model == SCRATCH:
             return frozenset()
         return super().fresh | {
             name for name, _ in self.named_parameters() if name.startswith("decoder.")
@@ -122,270 +109,195 @@ class EncoderNetwork(Network):
 
     @property
     def size(self) -> int:
-        """The number of parameters that answer: those of a decoder only where it is kept."""
+        """The number of deployed parameters: a decoder counts only where it is kept."""
         parts = [self.model, self.head, self.decoder if self.keeps_decoder else None]
         return sum(p.numel() for part in parts if part is not None for p in part.parameters())
 
-    def encode(self, row: TrainingRow, lengths: Lengths) -> EncodedRow:
-        options = self._options(row.options)
-        tasks = TASKS if self.brief.two_passes else TASKS[:1]
-        sources = [self._source(row.source, task, options, lengths) for task in tasks]
-        variants = tuple(
-            tuple(self._target(target, row.options, lengths) for target in targets)
-            for targets in targets_of(row)
-        )
-        return EncodedRow(tuple(sources), variants, options)
+    def encode_source(
+        self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
+    ) -> list[int]:
+        ids = self.tokenizer(self.spec.source(text, task), verbose=False).input_ids
+        before = [token for option in options for token in option]
+        # The options come first only here, so that the cut falls on the text before its end.
+        return truncator.cut("input", [*before, *ids], end=1)[len(before) :]
 
-    def collate(self, rows: Sequence[DrawnRow]) -> Batch:
-        return build_batch(rows, int(self.tokenizer.pad_token_id))
-
-    def forward(self, batch: Batch) -> list[TaskOutput]:
-        seen = self._see(batch.source, batch.parts)
-        return [self._output(targets, seen) for targets in batch.targets]
-
-    def sources(
-        self, task: TargetTask, examples: Sequence[Example], lengths: Lengths
-    ) -> list[list[int]]:
-        return [source for source, _ in self._sources(examples, lengths)]
-
-    def check_choices(self, choices: Sequence[str]) -> None:
-        self._options(choices)
-
-    @torch.inference_mode()
-    def write(self, task: TargetTask, examples: Sequence[Example]) -> list[Written]:
-        if task == "rationale" and not self.keeps_decoder:
-            raise StudentError(
-                f"this student was trained by {self.brief.method.name!r}: the decoder that wrote "
-                "its rationales was thrown away after training; to have explanations, train a "
-                "student of the family seq2seq or causal"
-            )
-        seen = self._read(examples)
-        logits, rationales = seen.logits, [""] * len(examples)
-        if self.keeps_decoder:
-            logits, rationales = self._reason(seen)
-        if task == "rationale":
-            return [Written(rationale=text) for text in rationales]
-        best = logits.float().argmax(dim=-1).tolist()
-        choices = [self.brief.task.answer.choices(example.options) for example in examples]
-        return [Written(choices[i][best[i]], text) for i, text in enumerate(rationales)]
-
-    def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        for name, part in self._saved():
-            save_file(part.state_dict(), folder / name)
-
-    def load_head(self, folder: Path) -> None:
-        """Take what ``save`` wrote beside the model: the head for options, a kept decoder."""
-        for name, part in self._saved():
-            part.load_state_dict(load_file(folder / name))
-
-    def _saved(self) -> list[tuple[str, torch.nn.Module]]:
-        """What is saved beside the model."""
-        parts = {_HEAD: self.head, _DECODER: self.decoder if self.keeps_decoder else None}
-        return [(name, part) for name, part in parts.items() if part is not None]
-
-    @property
-    def _words(self) -> torch.Tensor:
-        """``[vocabulary, embedding]``: the encoder's input embeddings, which the decoder uses."""
-        words: torch.Tensor = self.model.get_input_embeddings().weight
-        return words
-
-    def _ids(self, text: str) -> list[int]:
-        """A text as ids, without what opens and ends a sequence."""
-        found = self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-        return list(found) if text else []
-
-    def _options(self, options: Sequence[str]) -> tuple[list[int], ...]:
+    def encode_options(self, options: Sequence[str]) -> tuple[list[int], ...]:
         """A row's own options as ids, each with its end; none where the labels are fixed."""
         if not self._has_options:
             return ()
         found = tuple([*self._ids(option), self._end] for option in options)
-        length, limit = sum(map(len, found)), self.brief.limits.max_input_tokens
+        length, limit = sum(map(len, found)), self.spec.config.max_input_tokens
         if length + 2 > limit:
             raise StudentError(
-                f"its options are {length} tokens long, which leaves no room for its text; raise "
+                f"its options are {length} tokens long, which leaves no space for its text; raise "
                 f"student.max_input_tokens, which is {limit}"
             )
         return found
 
-    def _source(
-        self, text: str, task: TargetTask, options: Sequence[list[int]], lengths: Lengths
-    ) -> list[int]:
-        """A text as ids, cut so that its options fit behind it."""
-        ids = self.tokenizer(self.brief.source(text, task), verbose=False).input_ids
-        offered = [token for option in options for token in option]
-        # The options stand first here alone: what is cut is what stands before the end.
-        return lengths.cut("input", [*offered, *ids], end=1)[len(offered) :]
-
-    def _target(self, target: Target, options: tuple[str, ...], lengths: Lengths) -> EncodedTarget:
+    def encode_target(
+        self, target: Target, options: tuple[str, ...], truncator: Truncator
+    ) -> EncodedTarget:
         choice = self._choice(target.text, options) if target.task == "label" else None
         sequence = target.after if target.before is None else target.before
         rationale = target.text if target.task == "rationale" else sequence
         opening, ids = [self._start], []
         if target.after is not None:
-            opening += [*lengths.cut("label", self._ids(target.text)), self._end]
+            opening += [*truncator.cut("label", self._ids(target.text)), self._end]
         if rationale is not None:
-            ids = [*lengths.cut("rationale", self._ids(rationale)), self._end]
-        source = TASKS.index(target.task) if self.brief.two_passes else 0
+            ids = [*truncator.cut("rationale", self._ids(rationale)), self._end]
         return EncodedTarget(
-            target.task, opening, ids, target.weight, target.temperature, source, choice
+            target.task,
+            opening,
+            ids,
+            target.weight,
+            target.temperature,
+            self.source_index(target.task),
+            choice,
         )
 
-    def _choice(self, label: str, options: tuple[str, ...]) -> int:
-        choices = self.brief.task.answer.choices(options)
-        if label not in choices:
-            raise StudentError(
-                f"the label {label!r} is none of the row's choices, {', '.join(choices)}; mend "
-                "the row, or add the label to task.answer.labels"
-            )
-        return choices.index(label)
+    def collate(self, rows: Sequence[DrawnRow]) -> EncoderBatch:
+        return build_batch(rows, int(self.tokenizer.pad_token_id))
 
-    def _see(self, source: torch.Tensor, parts: torch.Tensor) -> _Seen:
-        """One pass of the encoder, and what the head makes of it."""
+    def forward(self, batch: EncoderBatch) -> list[TaskOutput]:
+        encoded = self.run_encoder(batch.source, batch.parts)
+        return [self._output(targets, encoded) for targets in batch.targets]
+
+    def check_choices(self, choices: Sequence[str]) -> None:
+        self.encode_options(choices)
+
+    @torch.inference_mode()
+    def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
+        if task == "rationale" and not self.keeps_decoder:
+            raise StudentError(
+                f"this student was trained by {self.spec.method.name!r}: the decoder that wrote "
+                "its rationales was thrown away after training; for explanations, train a student "
+                "of the family seq2seq or causal"
+            )
+        sources = self.encode_examples("label", examples, Truncator(self.spec.config))
+        source, parts = pad_sources(sources, int(self.tokenizer.pad_token_id))
+        encoded = self.run_encoder(source.to(self.device), parts.to(self.device))
+        logits, rationales = encoded.logits, [""] * len(examples)
+        if self.keeps_decoder:
+            logits, rationales = self._write_rationales(encoded)
+        if task == "rationale":
+            return [Generated(rationale=text) for text in rationales]
+        best = logits.float().argmax(dim=-1).tolist()
+        choices = [self.spec.task.answer.choices(example.options) for example in examples]
+        return [Generated(choices[i][best[i]], text) for i, text in enumerate(rationales)]
+
+    def save(self, folder: Path) -> None:
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        for name, part in self._parts():
+            save_file(part.state_dict(), folder / name)
+
+    def load_parts(self, folder: Path) -> None:
+        """Load what ``save`` wrote beside the model: the head for options, a kept decoder."""
+        for name, part in self._parts():
+            part.load_state_dict(load_file(folder / name))
+
+    def run_encoder(self, source: torch.Tensor, parts: torch.Tensor) -> EncoderOutput:
+        """One pass of the encoder and its head.
+
+        Args:
+            source: ``[sources, length]``, as in ``EncoderBatch``.
+            parts: ``[sources, length]``, as in ``EncoderBatch``.
+        """
         mask = (parts >= 0).long()
         if self.head is not None:
-            return self._see_options(self.head, source, parts, mask)
-        asks = self.decoder is not None
-        found = self.model(input_ids=source, attention_mask=mask, output_hidden_states=asks)
-        states = found.hidden_states[-1] if asks else None
-        return _Seen(found.logits, lambda v, _: classify_vectors(self.model, v), mask, states)
+            return self._run_with_options(self.head, source, parts, mask)
+        needs_states = self.decoder is not None
+        found = self.model(input_ids=source, attention_mask=mask, output_hidden_states=needs_states)
+        states = found.hidden_states[-1] if needs_states else None
+        return EncoderOutput(
+            found.logits, lambda vectors, _: classify_vectors(self.model, vectors), mask, states
+        )
 
-    def _see_options(
+    def _run_with_options(
         self, head: OptionHead, source: torch.Tensor, parts: torch.Tensor, mask: torch.Tensor
-    ) -> _Seen:
+    ) -> EncoderOutput:
         states = self.model(input_ids=source, attention_mask=mask).last_hidden_state
-        means, is_there = mean_parts(states, parts)
-        options, is_open = means[:, 1:], is_there[:, 1:]
+        means, exists = mean_parts(states, parts)
+        options, is_open = means[:, 1:], exists[:, 1:]
         logits = head(means[:, 0], options, is_open)
-        return _Seen(logits, lambda v, s: head(v, options[s], is_open[s]), mask, states)
+        return EncoderOutput(logits, lambda v, s: head(v, options[s], is_open[s]), mask, states)
 
-    def _output(self, targets: TargetBatch, seen: _Seen) -> TaskOutput:
+    def _output(self, targets: DecoderTargets, encoded: EncoderOutput) -> TaskOutput:
         """The losses of one task's targets, by the equations above."""
-        logits, losses = seen.logits[targets.sources], torch.zeros_like(targets.weights)
+        logits, losses = encoded.logits[targets.sources], torch.zeros_like(targets.weights)
         real = targets.labels != IGNORED
         if targets.labels.shape[1]:
-            hidden = self._decode(targets.inputs, targets.sources, seen)
+            hidden = self._decode(targets.inputs, targets.sources, encoded)
             assert self.decoder is not None
-            written = self.decoder.logits(hidden[real], self._words)
+            written = self.decoder.logits(hidden[real], self._embeddings)
             losses = target_losses(written, targets.labels, targets.temperatures)
             if self.keeps_decoder or (self.pools and targets.task == "rationale"):
-                logits = seen.judge(pooled_logits(hidden, targets.labels), targets.sources)
+                logits = encoded.classify(pooled_logits(hidden, targets.labels), targets.sources)
         if targets.task == "label":
-            chosen = label_losses(logits, targets.choices, targets.temperatures)
+            label = label_losses(logits, targets.choices, targets.temperatures)
             tokens = real.sum(dim=1)
-            losses = (chosen + tokens * losses) / (1 + tokens)
-        pooled = logits if self.pools else None
-        return TaskOutput(targets.task, targets.rows, losses, targets.weights, pooled)
+            losses = (label + tokens * losses) / (1 + tokens)
+        return targets.output(losses, logits if self.pools else None)
 
-    def _decode(self, inputs: torch.Tensor, sources: torch.Tensor, seen: _Seen) -> torch.Tensor:
+    def _decode(
+        self, inputs: torch.Tensor, sources: torch.Tensor, encoded: EncoderOutput
+    ) -> torch.Tensor:
         """The decoder's hidden states: ``[targets, length, width]``."""
         assert self.decoder is not None
-        assert seen.states is not None
+        assert encoded.states is not None
         hidden: torch.Tensor = self.decoder(
-            inputs, seen.states[sources], seen.mask[sources], self._words
+            inputs, encoded.states[sources], encoded.mask[sources], self._embeddings
         )
         return hidden
 
-    def _read(self, examples: Sequence[Example]) -> _Seen:
-        """One pass over what is asked."""
-        sources = self._sources(examples, Lengths(self.brief.limits))
-        source, parts = lay_out(sources, int(self.tokenizer.pad_token_id))
-        return self._see(source.to(self.device), parts.to(self.device))
-
-    def _sources(self, examples: Sequence[Example], lengths: Lengths) -> list[Source]:
-        found = []
-        for example in examples:
-            with naming(example):
-                options = self._options(example.options)
-            found.append((self._source(example.text, "label", options, lengths), options))
-        return found
-
-    def _reason(self, seen: _Seen) -> tuple[torch.Tensor, list[str]]:
-        """A rationale for each source, and the head's logits for having written it."""
+    def _write_rationales(self, encoded: EncoderOutput) -> tuple[torch.Tensor, list[str]]:
+        """A rationale for each source, and the head's logits after it."""
         assert self.decoder is not None
-        assert seen.states is not None
-        longest = self.brief.limits.max_rationale_tokens
-        written = self.decoder.write(
-            self._start, self._end, longest, seen.states, seen.mask, self._words
+        assert encoded.states is not None
+        longest = self.spec.config.max_rationale_tokens
+        written = self.decoder.generate(
+            self._start, self._end, longest, encoded.states, encoded.mask, self._embeddings
         )
         inputs = pad([[self._start, *ids] for ids in written], self._end).to(self.device)
         labels = pad([[*ids, self._end] for ids in written], IGNORED).to(self.device)
         sources = torch.arange(len(written), device=self.device)
-        hidden = self._decode(inputs, sources, seen)
-        logits = seen.judge(pooled_logits(hidden, labels), sources)
+        hidden = self._decode(inputs, sources, encoded)
+        logits = encoded.classify(pooled_logits(hidden, labels), sources)
         texts = [self.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in written]
         return logits, texts
 
+    def _choice(self, label: str, options: tuple[str, ...]) -> int:
+        choices = self.spec.task.answer.choices(options)
+        if label not in choices:
+            raise StudentError(
+                f"the label {label!r} is none of the row's choices, {', '.join(choices)}; correct "
+                "the row, or add the label to task.answer.labels"
+            )
+        return choices.index(label)
 
-def load_encoder(found: Pretrained, brief: StudentSpec) -> Any:
-    """A pretrained or saved encoder, with a head of its own where the labels are fixed.
+    def _ids(self, text: str) -> list[int]:
+        """A text as ids, without special tokens."""
+        found = self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
+        return list(found) if text else []
 
-    Raises:
-        StudentError: if the answer is no choice.
-    """
-    labels = _fixed_labels(brief)
-    if not labels:
-        return _without_pooler(found.model(AutoModel))
-    return found.classifier(labels)
+    @property
+    def _embeddings(self) -> torch.Tensor:
+        """``[vocabulary, embedding]``: the encoder's input embeddings, which the decoder shares."""
+        embeddings: torch.Tensor = self.model.get_input_embeddings().weight
+        return embeddings
 
-
-def scratch_encoder(brief: StudentSpec, texts: Iterable[str]) -> tuple[Any, Any]:
-    """A small BERT, and a tokenizer trained on ``texts``.
-
-    Raises:
-        StudentError: if the answer is no choice.
-    """
-    labels, limits, shape = _fixed_labels(brief), brief.limits, brief.limits.scratch
-    tokenizer = _open_with_label(train_tokenizer(texts, shape.vocabulary))
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=shape.width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=shape.feedforward,
-        hidden_dropout_prob=shape.dropout,
-        attention_probs_dropout_prob=shape.dropout,
-        max_position_embeddings=limits.max_input_tokens,
-        type_vocab_size=1,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    if not labels:
-        return _without_pooler(AutoModel.from_config(config)), tokenizer
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: index for index, label in enumerate(labels)}
-    return AutoModelForSequenceClassification.from_config(config), tokenizer
+    def _parts(self) -> list[tuple[str, torch.nn.Module]]:
+        """The modules that are saved beside the model, with their file names."""
+        parts = {_HEAD: self.head, _DECODER: self.decoder if self.keeps_decoder else None}
+        return [(name, part) for name, part in parts.items() if part is not None]
 
 
-def _open_with_label(tokenizer: Any) -> Any:
-    """Let ``<label>`` open what is read: the head reads the label there."""
-    start, end = LABEL_TOKEN, tokenizer.eos_token
-    tokenizer.cls_token, tokenizer.sep_token = start, end
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}",
-        special_tokens=[(start, tokenizer.cls_token_id), (end, tokenizer.sep_token_id)],
-    )
-    return tokenizer
-
-
-def _without_pooler(model: Any) -> Any:
-    """Options are pooled by their own head."""
-    if getattr(model, "pooler", None) is not None:
-        model.pooler = None
-    return model
-
-
-def _either(first: int | None, second: int | None) -> int:
+def _special_token(first: int | None, second: int | None) -> int:
     """The id of the first of two special tokens that a tokenizer has."""
     found = second if first is None else first
     if found is None:
         raise StudentError(
-            "the tokenizer of student.model marks neither the start nor the end of a text; take "
-            "an encoder whose tokenizer has [CLS] and [SEP], or <s> and </s>"
+            "the tokenizer of student.model marks neither the start nor the end of a text; use an "
+            "encoder whose tokenizer has [CLS] and [SEP], or <s> and </s>"
         )
     return found
-
-
-def _fixed_labels(brief: StudentSpec) -> tuple[str, ...]:
-    check_chooses(brief.task.answer)
-    return brief.task.answer.labels

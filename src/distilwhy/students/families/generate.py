@@ -1,4 +1,4 @@
-"""Greedy decoding for students that write token by token."""
+"""Greedy decoding for students that generate tokens."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,84 +9,84 @@ from transformers import LogitsProcessorList
 from distilwhy.core.method import TargetTask
 from distilwhy.core.task import Example
 from distilwhy.students.families.codec import TargetCodec
-from distilwhy.students.families.constrain import AllowedLabels, Constrained
-from distilwhy.students.network import StudentSpec, Written, naming
+from distilwhy.students.families.constrain import AllowedLabels, ConstrainLabels
+from distilwhy.students.network import Generated, naming_row
+from distilwhy.students.spec import StudentSpec
 
 
 @torch.inference_mode()
-def write(
+def generate(
     model: Any,
-    spelling: TargetCodec,
-    brief: StudentSpec,
+    codec: TargetCodec,
+    spec: StudentSpec,
     task: TargetTask,
     examples: Sequence[Example],
     inputs: Mapping[str, torch.Tensor],
     start: int,
-) -> list[Written]:
-    """What ``model.generate`` writes for each example, a choice being one of its choices.
+) -> list[Generated]:
+    """What ``model.generate`` writes for each example; a choice is always one of the choices.
 
     Args:
-        inputs: What ``generate`` is given, a row for each example.
-        start: Where in the ids that come back the student began to write.
+        inputs: The arguments of ``model.generate``, one row for each example.
+        start: The index of the first generated token in the ids that it returns.
     """
-    limits = brief.limits
-    stops = [spelling.end]
-    longest = len(spelling.lead) + 1
-    menus: list[AllowedLabels | None] = [None] * len(examples)
+    config, place = spec.config, spec.method.place
+    stops = [codec.end]
+    longest = len(codec.prefix) + 1
+    allowed: list[AllowedLabels | None] = [None] * len(examples)
     marker: list[int] = []
-    if task == "label" or brief.method.place in ("before", "after"):
-        menus = _menus(spelling, brief, examples)
-        longest += _longest_label(brief, menus)
-        if brief.method.place == "before":
-            marker = spelling.label
-            longest += limits.max_rationale_tokens + len(marker)
-        elif brief.method.place == "after" and task == "label":
-            stops.append(spelling.rationale[0])
-    if task == "rationale" and brief.method.place != "before":
-        longest += limits.max_rationale_tokens + len(spelling.rationale)
-    tries = [menu.trie if menu else None for menu in menus]
+    if task == "label" or place in ("before", "after"):
+        allowed = _allowed_labels(codec, spec, examples)
+        longest += _max_label_tokens(spec, allowed)
+        if place == "before":
+            marker = codec.label_marker
+            longest += config.max_rationale_tokens + len(marker)
+        elif place == "after" and task == "label":
+            stops.append(codec.rationale_marker[0])
+    if task == "rationale" and place != "before":
+        longest += config.max_rationale_tokens + len(codec.rationale_marker)
+    tries = [labels.trie if labels else None for labels in allowed]
+    constraint = ConstrainLabels(tries, start, marker, config.max_rationale_tokens, codec.end)
     ids = model.generate(
         **inputs,
-        logits_processor=LogitsProcessorList(
-            [Constrained(tries, start, marker, limits.max_rationale_tokens, spelling.end)]
-        ),
+        logits_processor=LogitsProcessorList([constraint]),
         eos_token_id=stops,
-        pad_token_id=int(spelling.tokenizer.pad_token_id),
+        pad_token_id=int(codec.tokenizer.pad_token_id),
         max_new_tokens=longest,
         do_sample=False,
     )
-    written = [_until(row[start:].tolist(), stops) for row in ids]
+    generated = [_until(row[start:].tolist(), stops) for row in ids]
     return [
-        spelling.read(task, brief.method, one, menu.choices if menu else None)
-        for one, menu in zip(written, menus, strict=True)
+        codec.decode(task, spec.method, one, labels.choices if labels else None)
+        for one, labels in zip(generated, allowed, strict=True)
     ]
 
 
 def _until(ids: list[int], stops: Sequence[int]) -> list[int]:
-    """The ids before the first that ends them."""
+    """The ids before the first stop token."""
     for at, token in enumerate(ids):
         if token in stops:
             return ids[:at]
     return ids
 
 
-def _menus(
-    spelling: TargetCodec, brief: StudentSpec, examples: Sequence[Example]
+def _allowed_labels(
+    codec: TargetCodec, spec: StudentSpec, examples: Sequence[Example]
 ) -> list[AllowedLabels | None]:
-    """What each row's label may be; None where that is not a choice."""
-    if not brief.chooses:
+    """Each row's allowed labels; None where the answer is not a choice."""
+    if not spec.is_choice:
         return [None] * len(examples)
-    labels = brief.task.answer.labels
-    shared = spelling.menu(brief.method, labels) if labels else None
+    labels = spec.task.answer.labels
+    shared = codec.allowed_labels(spec.method, labels) if labels else None
     found = []
     for example in examples:
-        with naming(example):
-            own = spelling.menu(brief.method, example.options) if example.options else shared
-        found.append(own)
+        with naming_row(example):
+            options = example.options
+            found.append(codec.allowed_labels(spec.method, options) if options else shared)
     return found
 
 
-def _longest_label(brief: StudentSpec, menus: Sequence[AllowedLabels | None]) -> int:
-    """The most ids that a label may have; a choice is written whole, or it would be none."""
-    choices = [ids for menu in menus if menu for ids in menu.choices]
-    return max([brief.limits.max_label_tokens, *map(len, choices)])
+def _max_label_tokens(spec: StudentSpec, allowed: Sequence[AllowedLabels | None]) -> int:
+    """The longest label in the batch, in tokens; choices are never cut."""
+    choices = [ids for labels in allowed if labels for ids in labels.choices]
+    return max([spec.config.max_label_tokens, *map(len, choices)])

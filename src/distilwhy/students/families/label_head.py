@@ -1,4 +1,4 @@
-"""Heads that choose a label from what an encoder saw."""
+"""Heads that choose a label from an encoder's hidden states."""
 
 import copy
 from typing import Any
@@ -9,15 +9,15 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 
 class OptionHead(torch.nn.Module):
-    """Scores a row's own options against what is asked of them.
+    """Scores a row's own options against its text.
 
-    With x the mean of a text's last hidden states, o that of an option's, x̂ and ô both brought
+    With x the mean of the text's last hidden states, o that of an option's, x̂ and ô both scaled
     to mean 0 and variance 1, and W ``[width, width]`` and v ``[width]`` learnt:
 
         score(x, o) = x̂ᵀ W ô + vᵀ ô
 
-    W starts as the identity over √width and v as 0, so that a score starts as √width times the
-    cosine of x̂ and ô: a pretrained sentence encoder begins by choosing the nearest option.
+    W starts as the identity over √width and v as 0. So a score starts as √width times the cosine
+    of x̂ and ô, and a pretrained sentence encoder starts by choosing the nearest option.
     """
 
     def __init__(self, width: int) -> None:
@@ -28,20 +28,20 @@ class OptionHead(torch.nn.Module):
     def forward(
         self, text: torch.Tensor, options: torch.Tensor, is_open: torch.Tensor
     ) -> torch.Tensor:
-        """The scores of each row's options; −∞ where a row has fewer of them than others.
+        """The scores of each row's options; −∞ where a row has fewer than another.
 
         Args:
             text: ``[rows, width]``.
             options: ``[rows, options, width]``.
-            is_open: ``[rows, options]``: whether there is such an option.
+            is_open: ``[rows, options]``: whether the row has this option.
 
         Returns:
             ``[rows, options]``.
         """
         size = text.shape[-1:]
-        asked = functional.layer_norm(text, size) @ self.bilinear + self.linear
-        offered = functional.layer_norm(options, size)
-        scores = (offered @ asked[..., None])[..., 0]
+        query = functional.layer_norm(text, size) @ self.bilinear + self.linear
+        keys = functional.layer_norm(options, size)
+        scores = (keys @ query[..., None])[..., 0]
         return scores.masked_fill(~is_open, float("-inf"))
 
 
@@ -53,24 +53,24 @@ def label_losses(
     Args:
         logits: ``[targets, choices]``.
         choices: ``[targets]``: the index of each label.
-        temperatures: ``[targets]``: what logits are divided by; None: by 1.
+        temperatures: ``[targets]``: divide the logits; None for 1.
 
     Returns:
         ``[targets]``.
     """
-    told = logits.float() if temperatures is None else logits.float() / temperatures[:, None]
-    return functional.cross_entropy(told, choices, reduction="none")
+    scaled = logits.float() if temperatures is None else logits.float() / temperatures[:, None]
+    return functional.cross_entropy(scaled, choices, reduction="none")
 
 
 def mean_parts(states: torch.Tensor, parts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean of the states of each part of a source, and whether there is such a part.
+    """The mean state of each part of a source, and whether the source has that part.
 
     Args:
         states: ``[sources, length, width]``.
-        parts: ``[sources, length]``: the part that each token is in; -1 for padding.
+        parts: ``[sources, length]``: the part that each token belongs to; -1 for padding.
 
     Returns:
-        ``[sources, parts, width]`` and ``[sources, parts]``; zeros for a part that is not there.
+        ``[sources, parts, width]`` and ``[sources, parts]``; zeros for a missing part.
     """
     numbers = torch.arange(int(parts.max()) + 1, device=parts.device)
     belongs = parts[:, None] == numbers[:, None]
@@ -79,12 +79,11 @@ def mean_parts(states: torch.Tensor, parts: torch.Tensor) -> tuple[torch.Tensor,
 
 
 def classify_vectors(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    """A classifier's logits for vectors in the place of what its encoder saw: each is read as
-    the last hidden state of a source of one token.
+    """A classifier's logits for vectors, each taken as the last hidden state of a one-token source.
 
     Every architecture has a head of its own, and some keep a part of it in the encoder. The
-    model's own ``forward`` knows its head, so it is asked with all of the model but its
-    encoder, in whose place stand the vectors.
+    model's own ``forward`` knows its head, so it runs on a copy of the model whose encoder is
+    replaced by one that returns the vectors.
 
     Args:
         model: Any model for sequence classification.
@@ -95,18 +94,18 @@ def classify_vectors(model: Any, vectors: torch.Tensor) -> torch.Tensor:
     """
     states = vectors[:, None]
     bare = copy.copy(model)
-    given = BaseModelOutputWithPooling(
+    outputs = BaseModelOutputWithPooling(
         last_hidden_state=states, pooler_output=_pool(model.base_model, states)
     )
-    bare._modules = {**model._modules, model.base_model_prefix: _Given(given)}
-    # One token for each vector; no head looks at which.
+    bare._modules = {**model._modules, model.base_model_prefix: _ConstantEncoder(outputs)}
+    # One token for each vector; no head looks at its id.
     tokens = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
     logits: torch.Tensor = bare(input_ids=tokens, attention_mask=tokens).logits
     return logits
 
 
-class _Given(torch.nn.Module):
-    """Stands in an encoder's place and gives what that gave, whatever it is asked."""
+class _ConstantEncoder(torch.nn.Module):
+    """Replaces an encoder and returns the same outputs for any input."""
 
     def __init__(self, outputs: Any) -> None:
         super().__init__()
@@ -117,11 +116,11 @@ class _Given(torch.nn.Module):
 
 
 def _pool(encoder: Any, states: torch.Tensor) -> torch.Tensor | None:
-    """What an encoder's own pooler makes of states, where it has one: ``[targets, width]``."""
+    """The output of an encoder's own pooler, where it has one: ``[targets, width]``."""
     pooler = getattr(encoder, "pooler", None)
     if pooler is None:
         return None
     pooled: torch.Tensor = pooler(states)
-    if isinstance(pooler, torch.nn.Linear):  # ALBERT's is bare: the encoder does the rest.
+    if isinstance(pooler, torch.nn.Linear):  # ALBERT applies the activation itself.
         pooled = encoder.pooler_activation(pooled[:, 0])
     return pooled

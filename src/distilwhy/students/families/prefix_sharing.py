@@ -1,7 +1,7 @@
-"""Prompts from which several targets branch off, in one sequence each.
+"""Several targets behind one shared prompt, in one sequence each.
 
-A tree is laid out as its prompt and then one branch after the other. Each branch counts its
-positions on from the end of the prompt, and sees the prompt and itself alone.
+A sequence holds the prompt and then one target after the other. Each target's positions continue
+from the end of the prompt, and it attends to the prompt and to itself only.
 """
 
 from collections.abc import Sequence
@@ -11,63 +11,53 @@ from itertools import chain
 import torch
 
 from distilwhy.core.method import TargetTask
-from distilwhy.students.network import IGNORED, DrawnRow, EncodedTarget, pad, temperatures
+from distilwhy.students.batch import pad
+from distilwhy.students.encoding import TASKS, DrawnRow, EncodedTarget, temperatures
+from distilwhy.students.families.target_batch import TargetBatch
+from distilwhy.students.logits import IGNORED
 
-TASKS: tuple[TargetTask, ...] = ("label", "rationale")
 PADDING = -1
 
 
 @dataclass(frozen=True)
-class TargetBatch:
-    """The targets of one task in a batch.
+class PackedTargets(TargetBatch):
+    """Targets packed behind their prompts.
 
     Attributes:
-        task: Whose targets they are.
-        rows: ``[targets]``: the row of the batch that each belongs to.
-        trees: ``[targets]``: the sequence that each stands in.
-        places: ``[targets, length]``: where in it each of its tokens is foretold.
-        labels: ``[targets, length]``: what is to be written; -100 where there is nothing.
-        weights: ``[targets]``: the share of each in the loss.
-        temperatures: ``[targets]``: what its logits are divided by; None: by 1.
+        columns: ``[targets, length]``: where in its sequence each label is predicted.
     """
 
-    task: TargetTask
-    rows: torch.Tensor
-    trees: torch.Tensor
-    places: torch.Tensor
-    labels: torch.Tensor
-    weights: torch.Tensor
-    temperatures: torch.Tensor | None
+    columns: torch.Tensor
 
     @property
-    def foretold(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """``[positions]`` twice: the tree and the place in it of every label."""
+    def predicted_at(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``[positions]`` twice: the sequence and the column at which each label is predicted."""
         real = self.labels != IGNORED
-        return self.trees[:, None].expand_as(real)[real], self.places[real]
+        return self.sources[:, None].expand_as(real)[real], self.columns[real]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The prompts of one step with their branches: all tensors ``[trees, length]``.
+class PackedBatch:
+    """The prompts of one step with their targets; all tensors are ``[sequences, length]``.
 
     Attributes:
-        ids: Each prompt, and after it one branch after the other.
-        positions: Counted from 0; every branch counts on from the end of the prompt.
-        branches: 0 in the prompt, 1, 2, … in its branches, -1 in padding.
-        forked: Whether any prompt has more branches than one.
-        targets: What the branches are to write.
+        ids: Each prompt with its targets behind it.
+        positions: Counted from 0; those of every target continue from the end of the prompt.
+        segments: 0 for the prompt, 1, 2, … for its targets, -1 for padding.
+        is_shared: Whether any prompt has more than one target.
+        targets: A batch of targets for each task.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
-    branches: torch.Tensor
-    forked: bool
-    targets: tuple[TargetBatch, ...]
+    segments: torch.Tensor
+    is_shared: bool
+    targets: tuple[PackedTargets, ...]
 
 
 @dataclass(frozen=True)
-class Tree:
-    """A prompt with the targets that branch off it, and the row that it belongs to."""
+class SharedPrompt:
+    """A prompt of one row, with the targets that share it."""
 
     row: int
     prompt: list[int]
@@ -75,87 +65,93 @@ class Tree:
 
     @property
     def spans(self) -> list[range]:
-        """The positions of the prompt and of each branch."""
+        """The positions of the prompt and of each target."""
         start = len(self.prompt)
-        ends = [start + len(_given(target)) for target in self.targets]
+        ends = [start + len(_input_ids(target)) for target in self.targets]
         return [range(start), *(range(start, end) for end in ends)]
 
     @property
     def ids(self) -> list[int]:
-        return [*self.prompt, *chain.from_iterable(map(_given, self.targets))]
+        return [*self.prompt, *chain.from_iterable(map(_input_ids, self.targets))]
 
-    def apart(self) -> list["Tree"]:
-        """The same with every target in a tree of its own."""
+    def split(self) -> list["SharedPrompt"]:
+        """The same targets, each with a copy of the prompt."""
         return [replace(self, targets=(target,)) for target in self.targets]
 
-    def places(self, index: int) -> range:
-        """Where in the sequence the tokens of a target are foretold."""
-        before = sum(len(_given(target)) for target in self.targets[:index])
+    def columns(self, index: int) -> range:
+        """Where in the sequence the tokens of a target are predicted."""
+        before = sum(len(_input_ids(target)) for target in self.targets[:index])
         target = self.targets[index]
         first = len(self.prompt) + before + len(target.opening) - 1
         return range(first, first + len(target.ids))
 
 
-def grow(rows: Sequence[DrawnRow]) -> list[Tree]:
-    """A tree for each source of each row that has targets."""
-    trees = []
+def share_prompts(rows: Sequence[DrawnRow]) -> list[SharedPrompt]:
+    """A shared prompt for each source of each row that has targets."""
+    prompts = []
     for row, drawn in enumerate(rows):
         for source, prompt in enumerate(drawn.row.sources):
             targets = tuple(target for target in drawn.targets if target.source == source)
-            trees += [Tree(row, prompt, targets)] if targets else []
-    return trees
+            prompts += [SharedPrompt(row, prompt, targets)] if targets else []
+    return prompts
 
 
-def build_batch(trees: Sequence[Tree], filler: int) -> Batch:
-    """Trees as padded tensors."""
-    numbers = [[number for number, span in enumerate(tree.spans) for _ in span] for tree in trees]
-    return Batch(
-        pad([tree.ids for tree in trees], filler),
-        pad([[*chain.from_iterable(tree.spans)] for tree in trees], 0),
-        pad(numbers, PADDING),
-        any(len(tree.targets) > 1 for tree in trees),
+def pack(prompts: Sequence[SharedPrompt], filler: int) -> PackedBatch:
+    """Prompts as padded tensors.
+
+    Args:
+        filler: The padding token.
+    """
+    segments = [[n for n, span in enumerate(prompt.spans) for _ in span] for prompt in prompts]
+    return PackedBatch(
+        pad([prompt.ids for prompt in prompts], filler),
+        pad([[*chain.from_iterable(prompt.spans)] for prompt in prompts], 0),
+        pad(segments, PADDING),
+        any(len(prompt.targets) > 1 for prompt in prompts),
         tuple(
-            _target_batch(task, trees)
+            _packed_targets(task, prompts)
             for task in TASKS
-            if any(target.task == task for tree in trees for target in tree.targets)
+            if any(target.task == task for prompt in prompts for target in prompt.targets)
         ),
     )
 
 
-def fork_mask(branches: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A mask to be added to attention: a token sees what is before it in the prompt and in its
-    own branch; padding sees padding too, so that no token sees nothing.
+def segment_mask(segments: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """An additive attention mask: a token attends to the prompt and to its own segment.
+
+    Attention is causal within both. Padding attends to padding, so that no row of the mask is
+    fully closed.
 
     Args:
-        branches: ``[trees, length]``, as in ``Batch``.
+        segments: ``[sequences, length]``, as in ``PackedBatch``.
 
     Returns:
-        ``[trees, 1, length, length]``: 0 where a token, a row, sees another, a column.
+        ``[sequences, 1, length, length]``: 0 where a token (row) attends to another (column).
     """
-    seen, seeing = branches[:, None, :], branches[:, :, None]
-    hidden = ~((seen == 0) | (seen == seeing)).tril()
-    mask = torch.zeros(hidden.shape, dtype=dtype, device=branches.device)
+    key, query = segments[:, None, :], segments[:, :, None]
+    hidden = ~((key == 0) | (key == query)).tril()
+    mask = torch.zeros(hidden.shape, dtype=dtype, device=segments.device)
     return mask.masked_fill(hidden, torch.finfo(dtype).min)[:, None]
 
 
-def _target_batch(task: TargetTask, trees: Sequence[Tree]) -> TargetBatch:
+def _packed_targets(task: TargetTask, prompts: Sequence[SharedPrompt]) -> PackedTargets:
     found = [
-        (number, tree, index, target)
-        for number, tree in enumerate(trees)
-        for index, target in enumerate(tree.targets)
+        (number, prompt, index, target)
+        for number, prompt in enumerate(prompts)
+        for index, target in enumerate(prompt.targets)
         if target.task == task
     ]
-    return TargetBatch(
+    return PackedTargets(
         task,
-        torch.tensor([tree.row for _, tree, _, _ in found]),
-        torch.tensor([number for number, _, _, _ in found]),
-        pad([tree.places(index) for _, tree, index, _ in found], 0),
-        pad([target.ids for _, _, _, target in found], IGNORED),
-        torch.tensor([target.weight for _, _, _, target in found]),
-        temperatures([target for _, _, _, target in found]),
+        rows=torch.tensor([prompt.row for _, prompt, _, _ in found]),
+        sources=torch.tensor([number for number, _, _, _ in found]),
+        columns=pad([prompt.columns(index) for _, prompt, index, _ in found], 0),
+        labels=pad([target.ids for _, _, _, target in found], IGNORED),
+        weights=torch.tensor([target.weight for _, _, _, target in found]),
+        temperatures=temperatures([target for _, _, _, target in found]),
     )
 
 
-def _given(target: EncodedTarget) -> list[int]:
-    """What a branch reads: each token from which the next is foretold."""
+def _input_ids(target: EncodedTarget) -> list[int]:
+    """The tokens of a target that are fed to the model: all but the last."""
     return [*target.opening, *target.ids[:-1]]

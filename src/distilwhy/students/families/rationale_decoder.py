@@ -1,4 +1,4 @@
-"""The small decoder that makes an encoder say why while it is trained."""
+"""The small decoder that writes rationales while an encoder is trained."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from distilwhy.config import StudentConfig
 
 
 class RationaleDecoder(torch.nn.Module):
-    """Writes a rationale from what an encoder saw.
+    """Writes a rationale from an encoder's hidden states.
 
-    With E the encoder's own input embeddings, P learned positions, and ``states`` what it saw:
+    With E the encoder's input embeddings, P learnt positions, and ``states`` the hidden states:
 
         hidden = LN(blocks(E[ids] + P, states))
         logits = hidden · Eᵀ
@@ -20,15 +20,15 @@ class RationaleDecoder(torch.nn.Module):
     behind a norm (Xiong et al. 2020, *On Layer Normalization in the Transformer Architecture*).
     Where E is narrower than the states, one matrix widens it and, transposed, narrows back.
 
-    E is given with each call and is none of the decoder's weights: what the decoder learns of
-    words, the encoder learns with it.
+    E is passed to each call and is not one of the decoder's weights: what the decoder learns about
+    words, the encoder learns too.
 
     Args:
-        width: The size of a state.
+        width: The hidden size.
         embedding: The size of an embedding.
-        heads: How many heads attend; they divide ``width``.
-        layers: How many blocks.
-        longest: How many ids it reads at most.
+        heads: The attention heads; they divide ``width``.
+        layers: The number of blocks.
+        longest: The most ids that it takes.
     """
 
     def __init__(
@@ -55,20 +55,20 @@ class RationaleDecoder(torch.nn.Module):
     def forward(
         self, ids: torch.Tensor, states: torch.Tensor, mask: torch.Tensor, words: torch.Tensor
     ) -> torch.Tensor:
-        """The hidden states over what is read so far.
+        """The hidden states of the decoder.
 
         Args:
-            ids: ``[targets, length]``: what is read; padding stands at its end.
-            states: ``[targets, source, width]``: what the encoder saw.
-            mask: ``[targets, source]``: 1 for its tokens, 0 for padding.
+            ids: ``[targets, length]``: its input ids, padded at the end.
+            states: ``[targets, source, width]``: the encoder's hidden states.
+            mask: ``[targets, source]``: 1 for tokens of the source, 0 for padding.
             words: ``[vocabulary, embedding]``: E.
 
         Returns:
             ``[targets, length, width]``.
         """
         length = ids.shape[1]
-        read = functional.embedding(ids, words)
-        hidden: torch.Tensor = read if self.widen is None else self.widen(read)
+        embedded = functional.embedding(ids, words)
+        hidden: torch.Tensor = embedded if self.widen is None else self.widen(embedded)
         hidden = hidden + self.positions.weight[:length]
         ahead = torch.ones(length, length, dtype=torch.bool, device=ids.device).triu(1)
         for block in self.blocks:
@@ -83,11 +83,11 @@ class RationaleDecoder(torch.nn.Module):
         return normed
 
     def logits(self, hidden: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        """``[..., vocabulary]``: what may follow each of the hidden states."""
+        """The logits of the token after each hidden state: ``[..., vocabulary]``."""
         narrow = hidden if self.widen is None else hidden @ self.widen.weight
         return narrow @ words.T
 
-    def write(
+    def generate(
         self,
         opening: int,
         end: int,
@@ -96,7 +96,14 @@ class RationaleDecoder(torch.nn.Module):
         mask: torch.Tensor,
         words: torch.Tensor,
     ) -> list[list[int]]:
-        """The ids that it writes for each source, by greedy decoding, without their end."""
+        """The ids written for each source by greedy decoding, without their end.
+
+        Args:
+            opening: The first input token.
+            end: The token that ends a rationale.
+            longest: The most tokens to write.
+            states, mask, words: As in ``forward``.
+        """
         ids = torch.full((len(states), 1), opening, device=states.device)
         ended = torch.zeros(len(states), dtype=torch.bool, device=states.device)
         for _ in range(longest):
@@ -110,15 +117,15 @@ class RationaleDecoder(torch.nn.Module):
         return [row[: row.index(end)] if end in row else row for row in written]
 
 
-def build_decoder(model: Any, limits: StudentConfig) -> RationaleDecoder:
-    """A fresh decoder to go with an encoder."""
+def build_decoder(model: Any, student: StudentConfig) -> RationaleDecoder:
+    """A fresh decoder for an encoder."""
     config = model.config
     return RationaleDecoder(
         int(config.hidden_size),
         int(model.get_input_embeddings().weight.shape[1]),
         int(config.num_attention_heads),
-        limits.decoder_layers,
-        # An opening, a label and its marker, then a rationale; the end is never read.
-        limits.max_label_tokens + limits.max_rationale_tokens + 2,
+        student.decoder_layers,
+        # A start, a label and its end, then a rationale, whose end is never an input.
+        student.max_label_tokens + student.max_rationale_tokens + 2,
         float(getattr(config, "hidden_dropout_prob", 0.1)),
     )

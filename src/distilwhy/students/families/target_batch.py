@@ -1,4 +1,4 @@
-"""The targets of one step, for students that read each source once."""
+"""The targets of one step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from distilwhy.core.method import TargetTask
-from distilwhy.students.network import IGNORED, DrawnRow, EncodedTarget, pad, temperatures
-
-TASKS: tuple[TargetTask, ...] = ("label", "rationale")
+from distilwhy.students.batch import pad
+from distilwhy.students.encoding import TASKS, DrawnRow, EncodedTarget, temperatures
+from distilwhy.students.logits import IGNORED, TaskOutput
 
 
 @dataclass(frozen=True)
@@ -16,31 +16,49 @@ class TargetBatch:
     """The targets of one task in a batch.
 
     Attributes:
-        task: Whose targets they are.
-        rows: ``[targets]``: the row of the batch that each belongs to.
-        sources: ``[targets]``: the source that each is written for, or read off.
-        choices: ``[targets]``: the index of each label, for a head that chooses; else -100.
-        inputs: ``[targets, length]``: what the decoder reads; no columns where it is not asked.
-        labels: ``[targets, length]``: what it is to write; -100 where there is nothing.
-        weights: ``[targets]``: the share of each in the loss.
-        temperatures: ``[targets]``: what its logits are divided by; None: by 1.
+        rows: ``[targets]``: the row of the batch that each target belongs to.
+        sources: ``[targets]``: the sequence of the batch that each target is predicted from.
+        labels: ``[targets, length]``: the tokens to predict; -100 is ignored.
+        weights: ``[targets]``: the weight of each in its row's loss.
+        temperatures: ``[targets]``: divide the logits; None for 1.
     """
 
     task: TargetTask
     rows: torch.Tensor
     sources: torch.Tensor
-    choices: torch.Tensor
-    inputs: torch.Tensor
     labels: torch.Tensor
     weights: torch.Tensor
     temperatures: torch.Tensor | None
 
+    def output(self, losses: torch.Tensor, pooled: torch.Tensor | None) -> TaskOutput:
+        """The output for these targets, from their losses and pooled logits."""
+        return TaskOutput(self.task, self.rows, losses, self.weights, pooled)
+
+
+@dataclass(frozen=True)
+class DecoderTargets(TargetBatch):
+    """Targets that a decoder writes while it attends to a source.
+
+    Attributes:
+        inputs: ``[targets, length]``: the decoder's input ids; no columns without a decoder.
+        choices: ``[targets]``: the index of each label, for a classification head; -100 without.
+    """
+
+    inputs: torch.Tensor
+    choices: torch.Tensor
+
 
 def gather_targets(
     rows: Sequence[DrawnRow], filler: int
-) -> tuple[list[tuple[DrawnRow, int]], tuple[TargetBatch, ...]]:
-    """The sources that some rows have targets for, each once, as a row and which of its sources;
-    and the targets of each task."""
+) -> tuple[list[tuple[DrawnRow, int]], tuple[DecoderTargets, ...]]:
+    """The sources that have targets, each once, and the targets of each task.
+
+    Args:
+        filler: The padding token.
+
+    Returns:
+        Each source as a row and the source's index in it; and a batch of targets for each task.
+    """
     sources: list[tuple[DrawnRow, int]] = []
     found: dict[TargetTask, list[tuple[int, int, EncodedTarget]]] = {task: [] for task in TASKS}
     for index, drawn in enumerate(rows):
@@ -50,22 +68,24 @@ def gather_targets(
                 places[target.source] = len(sources)
                 sources.append((drawn, target.source))
             found[target.task].append((index, places[target.source], target))
-    batches = (_target_batch(task, many, filler) for task, many in found.items() if many)
+    batches = (_decoder_targets(task, some, filler) for task, some in found.items() if some)
     return sources, tuple(batches)
 
 
-def _target_batch(
+def _decoder_targets(
     task: TargetTask, found: Sequence[tuple[int, int, EncodedTarget]], filler: int
-) -> TargetBatch:
+) -> DecoderTargets:
     targets = [target for _, _, target in found]
     choices = [IGNORED if target.choice is None else target.choice for target in targets]
-    return TargetBatch(
+    return DecoderTargets(
         task,
-        torch.tensor([row for row, _, _ in found]),
-        torch.tensor([source for _, source, _ in found]),
-        torch.tensor(choices),
-        pad([[*t.opening, *t.ids[:-1]] if t.ids else [] for t in targets], filler),
-        pad([[IGNORED] * (len(t.opening) - 1) + t.ids if t.ids else [] for t in targets], IGNORED),
-        torch.tensor([target.weight for target in targets]),
-        temperatures(targets),
+        rows=torch.tensor([row for row, _, _ in found]),
+        sources=torch.tensor([source for _, source, _ in found]),
+        inputs=pad([[*t.opening, *t.ids[:-1]] if t.ids else [] for t in targets], filler),
+        labels=pad(
+            [[IGNORED] * (len(t.opening) - 1) + t.ids if t.ids else [] for t in targets], IGNORED
+        ),
+        choices=torch.tensor(choices),
+        weights=torch.tensor([target.weight for target in targets]),
+        temperatures=temperatures(targets),
     )

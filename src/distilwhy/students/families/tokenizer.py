@@ -1,4 +1,4 @@
-"""A tokenizer trained on the task's own text, for students that start from nothing."""
+"""A tokenizer trained on the task's own text, for students from scratch."""
 
 from collections.abc import Iterable
 
@@ -18,9 +18,10 @@ _PAD, _END, _UNKNOWN = "<pad>", "</s>", "<unk>"
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer over the task's own text, with every digit a token.
+    """A byte-level BPE tokenizer in which every digit is a token.
 
-    Byte level: no text is ever unknown to it. Digits apart: numbers are spelt, not memorised.
+    Being byte-level, it can encode any text. Single digits let a student spell numbers instead of
+    memorising them.
     """
     core = Tokenizer(models.BPE(unk_token=None))
     core.normalizer = normalizers.Prepend(" ")

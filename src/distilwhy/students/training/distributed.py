@@ -1,4 +1,4 @@
-"""Which of the processes that ``torchrun`` or ``accelerate launch`` started this one is."""
+"""This process among those that ``torchrun`` or ``accelerate launch`` started."""
 
 import os
 from typing import TYPE_CHECKING
@@ -10,25 +10,25 @@ if TYPE_CHECKING:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that writes; so is a process that runs alone."""
+    """Whether this process is the one that writes; a single process is."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def is_alone() -> bool:
-    """Whether no other process works with this one."""
+    """Whether this is a single process."""
     return count_processes() == 1
 
 
 def count_processes() -> int:
-    """How many were started together."""
+    """How many processes were started together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def refuse_company() -> None:
-    """Let no others into what one process is to do.
+def require_single_process() -> None:
+    """Check that no other process was started with this one.
 
     Raises:
-        RunError: if this process was started with others.
+        RunError: if any was.
     """
     if not is_alone():
         raise RunError(
@@ -38,19 +38,19 @@ def refuse_company() -> None:
 
 
 def join_processes() -> "PartialState":
-    """This process's place among all; the first call waits until they have found one another."""
+    """This process's state among all. The first call waits until they are connected."""
     import torch
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
-    # FSDP's way of reading a model in one process alone would untie the weights that it shares.
+    # If only one process loaded the weights, FSDP would untie those that are shared.
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
-    # Without a GPU accelerate leaves each process alone unless it is told to use the CPU.
+    # Without a GPU, accelerate connects the processes only if asked to use the CPU.
     wanted = parse_flag_from_env("ACCELERATE_USE_CPU")
     return PartialState(cpu=wanted or not (is_alone() or torch.cuda.is_available()))
 
 
 def wait_for_all() -> None:
-    """Go on when all processes have come to this point."""
+    """Wait until all processes reach this point."""
     if not is_alone():
         join_processes().wait_for_everyone()

@@ -1,4 +1,4 @@
-"""What a training minimises: the losses of the two tasks, weighed against one another."""
+"""What training minimises: the losses of the two tasks and their weighting."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,20 +8,21 @@ from torch.nn import functional
 
 from distilwhy.config import TrainingConfig
 from distilwhy.core.method import TargetTask
-from distilwhy.students.network import Network, TaskOutput
+from distilwhy.students.logits import TaskOutput
+from distilwhy.students.network import Network
 
-LABEL_ALONE, FALLING_FROM = 0.1, 0.5
+LABEL_ONLY_UNTIL, FADE_FROM = 0.1, 0.5
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The losses of some of a batch's rows.
+    """The losses of a batch, or of a part of one.
 
     Attributes:
-        total: What to minimise: a scalar, already divided by the rows of the whole batch.
-        tasks: For each task its part in the total.
-        sums: For each task the sum of weight · cross-entropy, and the sum of weights: their
-            ratio is the task's mean loss, whatever λ is.
+        total: The scalar to minimise, already divided by the rows of the whole batch.
+        tasks: Each task's part of the total.
+        sums: ``[2]`` for each task: the sum of weight · cross-entropy and the sum of weights.
+            Their ratio is the task's mean loss, whatever λ is.
     """
 
     total: torch.Tensor
@@ -29,8 +30,8 @@ class Losses:
     sums: dict[TargetTask, torch.Tensor]
 
 
-class Objective(torch.nn.Module):
-    """A network with what weighs its two tasks.
+class WeightedLoss(torch.nn.Module):
+    """A network and the weighting of its two tasks.
 
     With B rows in a batch, CE the cross-entropy of a target averaged over its tokens, and w its
     weight in its row (1 for a label, λ for a rationale; Hsieh et al. 2023, equation 3):
@@ -42,7 +43,7 @@ class Objective(torch.nn.Module):
                       (Kendall, Gal & Cipolla 2018, *Multi-Task Learning Using Uncertainty to
                       Weigh Losses*, equation 10)
 
-    and to each is added γ · ``agreement``, with γ = ``training.agreement``.
+    All of them add γ · ``agreement``, with γ = ``training.agreement``.
     """
 
     def __init__(self, network: Network, config: TrainingConfig) -> None:
@@ -52,8 +53,8 @@ class Objective(torch.nn.Module):
         network.pools = config.agreement > 0
         self.log_variances: Any = None
         if config.weighting == "uncertainty":
-            tasks = ["label"]
-            if network.brief.method.writes_rationales and network.brief.method.place == "apart":
+            method, tasks = network.spec.method, ["label"]
+            if method.writes_rationales and method.place == "apart":
                 tasks.append("rationale")
             self.log_variances = torch.nn.ParameterDict(
                 {task: torch.nn.Parameter(torch.zeros(1)) for task in tasks}
@@ -63,9 +64,9 @@ class Objective(torch.nn.Module):
         """The losses of a batch, or of a part of one.
 
         Args:
-            factor: c: what the rationale's loss is multiplied by.
-            rows: B: the rows of the whole batch.
-            share: The share of those rows that are in this part.
+            factor: c, which multiplies the rationale's loss.
+            rows: B, the rows of the whole batch.
+            share: The fraction of those rows that are in this part.
         """
         outputs: list[TaskOutput] = self.network(batch)
         tasks, sums = {}, {}
@@ -76,7 +77,7 @@ class Objective(torch.nn.Module):
             sums[output.task] = torch.stack([weighted.detach(), output.weights.sum()])
         total = torch.stack(list(tasks.values())).sum()
         if self.log_variances is not None:
-            # Also for a task without targets here: how a batch is parted is to change nothing.
+            # Both terms are added to every part, so that splitting a batch changes nothing.
             total = total + share * torch.stack(list(self.log_variances.values())).sum() / 2
         if self._agreement and factor:
             total = total + self._agreement * agreement(outputs) / rows
@@ -90,42 +91,44 @@ class Objective(torch.nn.Module):
 
 
 def staged_factor(step: int, steps: int) -> float:
-    """c of the staged weighting: the label alone for the first tenth of the steps, then both,
-    and from the middle on the rationale fades linearly to nothing at the end."""
+    """c of the staged weighting: 0 for the first tenth of the steps, then 1, and from the middle
+    on it falls linearly to 0."""
     done = step / steps
-    if done < LABEL_ALONE:
+    if done < LABEL_ONLY_UNTIL:
         return 0.0
-    return min(1.0, (1 - done) / (1 - FALLING_FROM))
+    return min(1.0, (1 - done) / (1 - FADE_FROM))
 
 
 def agreement(outputs: list[TaskOutput]) -> torch.Tensor:
-    """How far the label's distribution as the rationale's task sees it is from the label's own.
+    """How far the label distribution of the rationale task is from that of the label task.
 
-    The sum over rows of the cross-entropy H(p, q) = −Σ_v p(v) · log q(v), with p the softmax of
-    the label's pooled logits, held fixed, and q that of the rationale's: minimising it raises a
+    The sum over rows of the cross-entropy H(p, q) = −Σ_v p(v) · log q(v), where p is the softmax
+    of the label's pooled logits, held fixed, and q that of the rationale's. Minimising it raises a
     lower bound of the mutual information of the two tasks (Chen et al. 2024, *Learning to
-    Maximize Mutual Information for Chain-of-Thought Distillation*, arXiv 2403.03348, section
-    3). Logits are pooled by their mean over a target's positions. A row with several rationales
-    adds their mean.
+    Maximize Mutual Information for Chain-of-Thought Distillation*, arXiv 2403.03348, section 3).
+    Logits are averaged over a target's positions. Several rationales of a row count as their mean.
 
     Returns:
         A scalar; 0 where no row has both tasks.
+
+    Raises:
+        ValueError: if the network returned no pooled logits.
     """
     found = {output.task: output for output in outputs}
     if len(found) < 2:
         return outputs[0].losses.new_zeros(())
     label, rationale = found["label"], found["rationale"]
     if label.pooled is None or rationale.pooled is None:
-        raise ValueError("the network was not told to pool its logits; set its 'pools'")
+        raise ValueError("the network returned no pooled logits; set its 'pools'")
     size = int(torch.cat([label.rows, rationale.rows]).max()) + 1
-    places = torch.arange(len(label.rows), device=label.rows.device)
-    firsts = torch.full((size,), len(places), device=label.rows.device)
-    firsts = firsts.scatter_reduce(0, label.rows, places, "amin")
+    indices = torch.arange(len(label.rows), device=label.rows.device)
+    firsts = torch.full((size,), len(indices), device=label.rows.device)
+    firsts = firsts.scatter_reduce(0, label.rows, indices, "amin")
     pairs = firsts[rationale.rows]
     p = functional.softmax(label.pooled[pairs].float(), dim=-1).detach()
     log_q = functional.log_softmax(rationale.pooled.float(), dim=-1)
-    # A class that is shut has p = 0 and log q = −∞: it adds nothing.
+    # A choice that the row does not have has p = 0 and log q = −∞, and adds nothing.
     crosses = -(p * log_q.masked_fill(p == 0, 0.0)).sum(dim=-1)
     counts = torch.bincount(rationale.rows, minlength=size)[rationale.rows]
-    # A rationale of weight 0 counts for nothing.
+    # Rationales of weight 0 only fill up a batch.
     return (crosses * (rationale.weights > 0) / counts).sum()

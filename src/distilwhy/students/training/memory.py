@@ -1,4 +1,4 @@
-"""What a training will take, told before it begins: parameters and memory."""
+"""Estimating, before it begins, how much memory a training takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from accelerate.utils import parse_flag_from_env
 from distilwhy.config import LoraConfig, TrainingConfig
 from distilwhy.core.method import Target, TrainingRow
 from distilwhy.errors import StudentError
-from distilwhy.students.load import family_of
-from distilwhy.students.network import DrawnRow, EncodedRow, EncodedTarget, Lengths, Network
+from distilwhy.students.encoding import DrawnRow, EncodedRow, EncodedTarget, Truncator
+from distilwhy.students.network import Network
 from distilwhy.students.training.distributed import count_processes, join_processes
-from distilwhy.students.training.dry_run import on_trial
+from distilwhy.students.training.dry_run import dry_run
 
 GIB = 2**30
-# Bytes taken for every byte that is kept. On a CPU the heap keeps most of the blocks that are
-# freed: benchmarks/preflight.py measures it.
-HOLES, HOLES_CPU = 1.2, 1.75
+# Bytes allocated for every byte of activations. On a CPU the heap keeps most of the blocks that
+# are freed; benchmarks/preflight.py measures it.
+OVERHEAD, OVERHEAD_CPU = 1.2, 1.75
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """What a training will take.
+    """What a training takes.
 
     Attributes:
-        parameters: All of the network's.
-        trainable: Those that are trained.
-        memory: About so many bytes at the peak, for weights, gradients, optimizer, activations.
-        available: Bytes of the machine, or of the GPU.
+        parameters: All parameters of the network.
+        trainable: The parameters that are trained.
+        memory: Bytes at the peak, for weights, gradients, optimizer and activations.
+        available: Free bytes of the GPU, or else of the machine.
     """
 
     parameters: int
@@ -39,37 +39,37 @@ class Preflight:
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Bytes that a training takes at its peak.
+class MemoryEstimate:
+    """The bytes that a training takes at its peak.
 
     Attributes:
         fixed: For weights, gradients and the optimizer.
-        once: For activations that any number of rows share.
-        row: For the activations of each row that is learnt from at once.
+        shared: For activations that all rows of a pass share.
+        row: For the activations of each row in a pass.
     """
 
     fixed: int
-    once: int
+    shared: int
     row: int
 
     def peak(self, rows: int) -> int:
-        """With so many rows at once."""
-        return self.fixed + self.once + rows * self.row
+        """The peak with this many rows in a pass."""
+        return self.fixed + self.shared + rows * self.row
 
 
 def check_fit(network: Network, rows: Sequence[TrainingRow], config: TrainingConfig) -> Preflight:
-    """Estimate a training.
+    """Check that a training fits into memory.
 
     Raises:
-        StudentError: if it needs more memory than there is, naming the setting to change.
+        StudentError: if it does not, naming the settings to change.
     """
     available, fixed = read_available(), fixed_bytes(network)
     if fixed > available:
-        raise _too_large(network, fixed, available, _shrink(network, available))
+        raise _too_large(network, fixed, available, _weight_remedy(network, available))
     memory = estimate_memory(network, rows, config)
-    peak = memory.peak(rows_at_once(rows, config))
+    peak = memory.peak(rows_per_pass(rows, config))
     if peak > available:
-        remedy = _spread(network, rows, config, memory, available)
+        remedy = _activation_remedy(network, rows, config, memory, available)
         raise _too_large(network, peak, available, remedy)
     return Preflight(
         parameters=sum(p.numel() for p in network.parameters()),
@@ -81,107 +81,109 @@ def check_fit(network: Network, rows: Sequence[TrainingRow], config: TrainingCon
 
 def estimate_memory(
     network: Network, rows: Sequence[TrainingRow], config: TrainingConfig
-) -> Memory:
-    """The memory for training on these rows, from what a trial of the longest of them keeps.
+) -> MemoryEstimate:
+    """The memory for training on these rows, from a dry run of the longest.
 
-    Like lengths are trained on together, so that some step pads all its rows to the longest.
-    With gradient checkpointing (Chen et al. 2016, *Training Deep Nets with Sublinear Memory
-    Cost*), what a layer keeps is there for one layer at a time; on a CPU that fills the holes,
-    and saves no more than them.
+    Rows of similar length share a batch, so some step pads all its rows to the longest. With
+    gradient checkpointing (Chen et al. 2016, *Training Deep Nets with Sublinear Memory Cost*),
+    only one layer's activations are held at a time. On a CPU they go into blocks that are free
+    anyway, which saves no more than the overhead.
     """
     longest = _longest_rows(network, rows)
     plain = config.model_copy(update={"gradient_checkpointing": False})
-    with on_trial(network, plain) as trial:
+    with dry_run(network, plain) as run:
         on_cpu = network.device.type == "cpu"
-        kept = full = trial.keep(longest)
+        saved = full = run.activations(longest)
     layer = 0
     if config.gradient_checkpointing:
-        with on_trial(network, config) as trial:
-            kept = trial.keep(longest)
-        layer = (full.row - kept.row) // network.shape.layers
-    holes = HOLES_CPU if on_cpu else HOLES
-    row = int(holes * (kept.row + layer + _logit_bytes(network, longest)))
+        with dry_run(network, config) as run:
+            saved = run.activations(longest)
+        layer = (full.row - saved.row) // network.shape.layers
+    overhead = OVERHEAD_CPU if on_cpu else OVERHEAD
+    row = int(overhead * (saved.row + layer + _logit_bytes(network, longest)))
     if on_cpu:
         row = max(row, full.row)
-    return Memory(fixed_bytes(network), int(holes * kept.once), row)
+    return MemoryEstimate(fixed_bytes(network), int(overhead * saved.shared), row)
 
 
 def fixed_bytes(network: Network) -> int:
-    """4 bytes a weight (fewer where they are quantized), and 12 more for each that is trained:
-    its gradient and the two moments of AdamW (Loshchilov & Hutter 2019)."""
+    """The bytes of weights, gradients and optimizer.
+
+    4 bytes a weight, fewer for quantized ones, and 12 more for each trained weight: its gradient
+    and AdamW's two moments (Loshchilov & Hutter 2019).
+    """
     weights = _count_bytes(network)
     state = 12 * _count_trainable(network)
     if parse_flag_from_env("ACCELERATE_USE_FSDP"):
-        # A sharded network has a twin that stays whole.
+        # A whole copy stays beside the shards.
         return weights + (weights + state) // count_processes()
     return weights + state
 
 
 def read_available() -> int:
-    """The bytes that are free: of the GPU, or else of the machine."""
+    """The free bytes of the GPU, or else of the machine."""
     device = join_processes().device
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
 
 
-def rows_at_once(rows: Sequence[TrainingRow], config: TrainingConfig) -> int:
-    """How many rows of a batch a process learns from at once."""
+def rows_per_pass(rows: Sequence[TrainingRow], config: TrainingConfig) -> int:
+    """How many rows of a batch a process trains on in one pass."""
     return -(-min(config.batch_size, len(rows)) // (config.accumulate * count_processes()))
+
+
+def least_accumulate(
+    rows: Sequence[TrainingRow], config: TrainingConfig, memory: MemoryEstimate, available: int
+) -> int | None:
+    """The smallest ``training.accumulate`` that fits, if any; no part is less than a row."""
+    most = min(config.batch_size, len(rows)) // count_processes()
+    for accumulate in range(config.accumulate, most + 1):
+        split = config.model_copy(update={"accumulate": accumulate})
+        if memory.peak(rows_per_pass(rows, split)) <= available:
+            return accumulate
+    return None
 
 
 def _too_large(network: Network, wanted: int, available: int, remedy: str) -> StudentError:
     fixed, trainable = fixed_bytes(network) / GIB, _count_trainable(network)
     return StudentError(
         f"training takes about {wanted / GIB:.2f} GiB ({fixed:.2f} for {trainable:,} trained "
-        f"weights with their optimizer), and there are {available / GIB:.2f} GiB; {remedy}"
+        f"weights with their optimizer), and {available / GIB:.2f} GiB are free; {remedy}"
     )
 
 
-def _spread(
+def _activation_remedy(
     network: Network,
     rows: Sequence[TrainingRow],
     config: TrainingConfig,
-    memory: Memory,
+    memory: MemoryEstimate,
     available: int,
 ) -> str:
-    """What makes activations fit, where the weights do."""
+    """What to change where the weights fit and the activations do not."""
     ways = []
-    if accumulate := _least_accumulate(rows, config, memory, available):
+    if accumulate := least_accumulate(rows, config, memory, available):
         ways.append(f"set training.accumulate to {accumulate}")
     if not config.gradient_checkpointing:
-        thrifty = config.model_copy(update={"gradient_checkpointing": True})
-        less = estimate_memory(network, rows, thrifty)
-        if less.peak(rows_at_once(rows, config)) <= available:
+        checkpointing = config.model_copy(update={"gradient_checkpointing": True})
+        less = estimate_memory(network, rows, checkpointing)
+        if less.peak(rows_per_pass(rows, config)) <= available:
             ways.append("set training.gradient_checkpointing to true")
-        elif not ways and (accumulate := _least_accumulate(rows, config, less, available)):
+        elif not ways and (accumulate := least_accumulate(rows, config, less, available)):
             ways.append(
                 f"set training.accumulate to {accumulate} and training.gradient_checkpointing "
                 "to true"
             )
-    smaller = "lower student.max_input_tokens, or take a smaller model"
-    return " or ".join(ways) or smaller
+    return " or ".join(ways) or "lower student.max_input_tokens, or use a smaller model"
 
 
-def _least_accumulate(
-    rows: Sequence[TrainingRow], config: TrainingConfig, memory: Memory, available: int
-) -> int | None:
-    """The fewest parts of a batch with which it fits, if any."""
-    most = min(config.batch_size, len(rows)) // count_processes()
-    for accumulate in range(config.accumulate, most + 1):
-        parted = config.model_copy(update={"accumulate": accumulate})
-        if memory.peak(rows_at_once(rows, parted)) <= available:
-            return accumulate
-    return None
-
-
-def _shrink(network: Network, available: int) -> str:
-    """What makes the weights fit."""
-    limits, weights = network.brief.limits, _count_bytes(network)
-    if limits.model == "scratch":
+def _weight_remedy(network: Network, available: int) -> str:
+    """What to change where the weights do not fit."""
+    config, weights = network.spec.config, _count_bytes(network)
+    if config.model == "scratch":
         return "make student.scratch smaller"
-    ways = ["take a smaller student.model"]
-    may_adapt = family_of(network) == "causal" and limits.lora is None
+    ways = ["use a smaller student.model"]
+    may_adapt = network.family == "causal" and config.lora is None
     if may_adapt and weights + _adapter_bytes(network) < available:
         ways.append("set student.lora")
     gpus = torch.cuda.device_count()
@@ -191,18 +193,18 @@ def _shrink(network: Network, available: int) -> str:
 
 
 def _adapter_bytes(network: Network) -> int:
-    """Adapters of the usual rank on every matrix, with their gradients and moments."""
+    """The bytes of adapters of the default rank on every matrix, trained."""
     sides = sum(sum(p.shape) for p in network.parameters() if p.dim() == 2)
     return 16 * LoraConfig().rank * sides
 
 
 def _longest_rows(network: Network, rows: Sequence[TrainingRow]) -> list[DrawnRow]:
-    """The row that reads most, and the row that writes most."""
-    reads = max(rows, key=lambda row: len(row.source) + sum(map(len, row.options)))
-    writes = max(rows, key=lambda row: max(map(_characters, (row.targets, *row.others))))
+    """The row with the longest input, and the row with the longest targets."""
+    source = max(rows, key=lambda row: len(row.source) + sum(map(len, row.options)))
+    target = max(rows, key=lambda row: max(map(_characters, (row.targets, *row.others))))
     return [
         DrawnRow(row, max(row.variants, key=_count_written))
-        for row in _encode(network, [reads, writes])
+        for row in _encode(network, [source, target])
     ]
 
 
@@ -211,7 +213,7 @@ def _characters(targets: Sequence[Target]) -> int:
 
 
 def _logit_bytes(network: Network, rows: Sequence[DrawnRow]) -> int:
-    """Of a row, the gradient of the logits, which comes beside all that is kept."""
+    """The bytes of the gradient of a row's logits, which autograd does not save."""
     written = sum(_count_written(row.targets) for row in rows)
     return 4 * network.shape.vocabulary * written // len(rows)
 
@@ -229,5 +231,5 @@ def _count_bytes(network: Network) -> int:
 
 
 def _encode(network: Network, rows: Sequence[TrainingRow]) -> list[EncodedRow]:
-    lengths = Lengths(network.brief.limits)
-    return [network.encode(row, lengths) for row in rows]
+    truncator = Truncator(network.spec.config)
+    return [network.encode(row, truncator) for row in rows]

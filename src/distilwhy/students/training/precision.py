@@ -1,4 +1,4 @@
-"""What a training computes in, and where."""
+"""The precision and the devices that a training uses."""
 
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
@@ -10,17 +10,17 @@ from distilwhy.students.training.distributed import join_processes
 
 
 def open_accelerator(wanted: str, width: int) -> tuple[str, Accelerator]:
-    """The precision to compute in, and what spreads the work over devices and processes.
+    """The precision to train in, and an accelerator for it.
 
     Args:
         wanted: ``training.precision``.
         width: The model's hidden size.
 
     Raises:
-        StudentError: if the device cannot compute so, or the weights are sharded by FSDP 1.
+        StudentError: if the device does not support the precision, or FSDP 1 shards the weights.
     """
-    # Students of one process may differ in precision, and accelerate takes the first for all;
-    # it would also shard the first alone.
+    # Otherwise accelerate uses the first student's precision for all students of a process, and
+    # shards only the first.
     AcceleratorState._reset_state(reset_partial_state=True)
     device = join_processes().device
     precision = choose_precision(wanted, device, width)
@@ -32,7 +32,7 @@ def open_accelerator(wanted: str, width: int) -> tuple[str, Accelerator]:
     )
     if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
         raise StudentError(
-            "FSDP of version 1 loses the optimizer's state when a training goes on; set "
+            "FSDP version 1 loses the optimizer's state when a training resumes; set "
             "fsdp_version to 2 in accelerate's config, or by 'accelerate launch --fsdp_version 2'"
         )
     return precision, accelerator

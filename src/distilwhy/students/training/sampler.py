@@ -1,21 +1,21 @@
-"""Which rows every step trains on, and with which of their targets.
+"""Which rows each step trains on, and with which of their targets.
 
-Both are a pure function of the seed and the step, so that a training that was killed goes on
-exactly where it was, and so that several processes agree without a word.
+Both are pure functions of the seed and the step. So an interrupted training resumes exactly, and
+several processes agree without communicating.
 """
 
 from collections.abc import Sequence
 from random import Random
 
-from distilwhy.students.network import DrawnRow, EncodedRow
+from distilwhy.students.encoding import DrawnRow, EncodedRow
 
 WINDOW = 16
 
 
 class BatchOrder:
-    """The batches of a training, like lengths together.
+    """The batches of a training, with rows of similar length together.
 
-    Every epoch is a fresh shuffle; the rows that do not fill a batch sit that epoch out.
+    Every epoch is a fresh shuffle. Rows left over from its last full batch are skipped.
     """
 
     def __init__(self, rows: Sequence[EncodedRow], batch_size: int, seed: int) -> None:
@@ -25,7 +25,7 @@ class BatchOrder:
         self._epoch = -1
         self._batches: list[list[int]] = []
 
-    def at(self, step: int) -> list[int]:
+    def indices(self, step: int) -> list[int]:
         """The indices of the rows of a step, counted from 0."""
         epoch, place = divmod(step, len(self._rows) // self._size)
         if epoch != self._epoch:
@@ -33,8 +33,8 @@ class BatchOrder:
         return self._batches[place]
 
     def draw(self, step: int) -> list[DrawnRow]:
-        """The rows of a step, each with the set of targets that this epoch draws for it."""
-        return [self._drawn(index) for index in self.at(step)]
+        """The rows of a step, each with the set of targets drawn for this epoch."""
+        return [self._drawn(index) for index in self.indices(step)]
 
     def _drawn(self, index: int) -> DrawnRow:
         row = self._rows[index]
@@ -44,6 +44,7 @@ class BatchOrder:
         return DrawnRow(row, random.choice(row.variants))
 
     def _shuffled(self, epoch: int) -> list[list[int]]:
+        """The batches of an epoch: windows of a shuffle, each sorted by length and cut up."""
         random = Random(f"{self._seed}:{epoch}")
         order = list(range(len(self._rows)))
         random.shuffle(order)
@@ -51,12 +52,12 @@ class BatchOrder:
         window = WINDOW * self._size
         batches = []
         for start in range(0, len(order), window):
-            alike = sorted(order[start : start + window], key=lambda i: self._rows[i].length)
-            batches += [alike[i : i + self._size] for i in range(0, len(alike), self._size)]
+            rows = sorted(order[start : start + window], key=lambda i: self._rows[i].length)
+            batches += [rows[i : i + self._size] for i in range(0, len(rows), self._size)]
         random.shuffle(batches)
         return batches
 
 
-def split(rows: Sequence[DrawnRow], parts: int) -> list[list[DrawnRow]]:
-    """A batch in parts of like size and like lengths."""
+def split_batch(rows: Sequence[DrawnRow], parts: int) -> list[list[DrawnRow]]:
+    """A batch in parts of equal size, give or take a row, and similar lengths."""
     return [list(rows[part::parts]) for part in range(parts)]

@@ -1,9 +1,8 @@
-"""What a training logs, told to experiment trackers as it happens.
+"""Logging a training to experiment trackers.
 
-Accelerate's trackers are driven, and not the callbacks of transformers behind a Trainer's
-``report_to``: those take TrainingArguments, which reset the state of the accelerator that a loop
-beside a Trainer trains with, and they leave a run of W&B open, so that the next student would log
-into it.
+Uses accelerate's trackers rather than the callbacks of transformers. Those need
+TrainingArguments, which reset the state of the accelerator that trains, and they leave a W&B run
+open, so that the next student would log into it.
 """
 
 import sys
@@ -30,15 +29,15 @@ Log = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """A training as trackers are to show it.
+class TrackedRun:
+    """A training as a run of experiment trackers.
 
     Attributes:
-        trackers: Which.
-        project: What they file it under.
-        name: What they call it.
-        folder: Where those that keep files keep them.
-        settings: How it is trained.
+        trackers: The names of the trackers.
+        project: The project that the run belongs to.
+        name: The run's name.
+        folder: Where trackers that write files write them.
+        settings: The hyperparameters to show.
     """
 
     trackers: Sequence[str]
@@ -48,8 +47,11 @@ class Tracked:
     settings: Mapping[str, str | int | float]
 
 
+UNTRACKED = TrackedRun((), "", "", Path(), {})
+
+
 def check_trackers(names: Sequence[str]) -> None:
-    """See that trackers are installed; none is imported.
+    """Check that trackers are installed, without importing them.
 
     Raises:
         ConfigError: naming what to install.
@@ -58,21 +60,19 @@ def check_trackers(names: Sequence[str]) -> None:
         if find_spec(name) is None:
             raise ConfigError(
                 f"training.report_to: {name!r} is not installed; pip install {INSTALL[name]}, or "
-                "take it out"
+                "remove it"
             )
 
 
-UNTRACKED = Tracked((), "", "", Path(), {})
-
-
 @contextmanager
-def open_trackers(tracked: Tracked, begun: int, checkpoint: Path) -> Iterator[Log]:
-    """Give what tells every tracker some values of a step; the main process alone tells any.
+def open_trackers(tracked: TrackedRun, done: int, checkpoint: Path) -> Iterator[Log]:
+    """Open the trackers, and yield a function that logs the values of a step to all of them.
+
+    Only the main process logs anything.
 
     Args:
-        begun: The steps whose values were told: after none a new run is opened, else the one
-            that a killed training left.
-        checkpoint: The folder where that run is remembered.
+        done: The steps already logged. 0 starts a new run; otherwise the interrupted one resumes.
+        checkpoint: The folder that remembers the run's id.
 
     Raises:
         StudentError: if a tracker cannot be opened.
@@ -85,7 +85,7 @@ def open_trackers(tracked: Tracked, begun: int, checkpoint: Path) -> Iterator[Lo
 
     try:
         for name in tracked.trackers if is_main() else ():
-            trackers.append(_open(name, tracked, begun, checkpoint / f"{name}.run"))
+            trackers.append(_open(name, tracked, done, checkpoint / f"{name}.run"))
         yield log
     finally:
         for tracker in trackers:
@@ -93,52 +93,54 @@ def open_trackers(tracked: Tracked, begun: int, checkpoint: Path) -> Iterator[Lo
                 tracker.finish()
 
 
-def _open(name: str, tracked: Tracked, begun: int, memory: Path) -> Any:
-    """One of accelerate's trackers, with its run open and the run's id remembered."""
-    left = memory.read_text() if begun and memory.is_file() else None
-    tracker = _make(name, tracked, begun, left)
-    tracked.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        # What a tracker prints is no result. Of students side by side, one makes the project that
-        # all are filed under.
-        with redirect_stdout(sys.stderr), FileLock(tracked.folder / ".lock"):
-            tracker.start()
-            if not begun:
-                _tell_settings(tracker, tracked.settings)
-    except Exception as error:
-        said = str(error).strip().split("\n")[0] or type(error).__name__
-        raise StudentError(
-            f"training.report_to: {name!r} cannot be opened ({said}); mend that, or take it out"
-        ) from error
-    if name in ("wandb", "mlflow"):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(tracker.tracker.id if name == "wandb" else tracker.tracker.info.run_id)
-    return tracker
-
-
-def _make(name: str, tracked: Tracked, begun: int, left: str | None) -> Any:
-    """A tracker whose run is not open yet.
+def make_tracker(name: str, tracked: TrackedRun, done: int, run_id: str | None) -> Any:
+    """One of accelerate's trackers, not started yet.
 
     Args:
-        left: The id of the run to go on with.
+        run_id: The run to resume.
     """
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
-    kind, run = LOGGER_TYPE_TO_CLASS[name], tracked.name
+    tracker_class, run = LOGGER_TYPE_TO_CLASS[name], tracked.name
     if name == "tensorboard":
-        if not begun:
+        if not done:
             rmtree(tracked.folder / run, ignore_errors=True)
-        return kind(run, tracked.folder, purge_step=begun + 1 if begun else None)
+        return tracker_class(run, tracked.folder, purge_step=done + 1 if done else None)
     if name == "wandb":
-        return kind(tracked.project, name=run, id=left, resume="allow", dir=str(tracked.folder))
+        return tracker_class(
+            tracked.project, name=run, id=run_id, resume="allow", dir=str(tracked.folder)
+        )
     if name == "trackio":
-        return kind(tracked.project, name=run, resume="allow" if begun else "never")
-    return kind(tracked.project, run_name=run, run_id=left)
+        return tracker_class(tracked.project, name=run, resume="allow" if done else "never")
+    return tracker_class(tracked.project, run_name=run, run_id=run_id)
 
 
-def _tell_settings(tracker: Any, settings: Mapping[str, str | int | float]) -> None:
+def _open(name: str, tracked: TrackedRun, done: int, id_file: Path) -> Any:
+    """A started tracker, whose run id is written to ``id_file``."""
+    run_id = id_file.read_text() if done and id_file.is_file() else None
+    tracker = make_tracker(name, tracked, done, run_id)
+    tracked.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # Trackers print to standard output, which is for results. The lock lets one of several
+        # students that train side by side create their project.
+        with redirect_stdout(sys.stderr), FileLock(tracked.folder / ".lock"):
+            tracker.start()
+            if not done:
+                _log_settings(tracker, tracked.settings)
+    except Exception as error:
+        message = str(error).strip().split("\n")[0] or type(error).__name__
+        raise StudentError(
+            f"training.report_to: {name!r} cannot be opened ({message}); fix that, or remove it"
+        ) from error
+    if name in ("wandb", "mlflow"):
+        id_file.parent.mkdir(parents=True, exist_ok=True)
+        id_file.write_text(tracker.tracker.id if name == "wandb" else tracker.tracker.info.run_id)
+    return tracker
+
+
+def _log_settings(tracker: Any, settings: Mapping[str, str | int | float]) -> None:
     if tracker.name == "tensorboard":
-        # Its own way of keeping settings is a second run beside the first.
+        # TensorBoard's own hyperparameters would add a second run beside the first.
         lines = "\n".join(f"| {key} | {value} |" for key, value in settings.items())
         tracker.log({"settings": f"| setting | value |\n| --- | --- |\n{lines}"}, step=0)
     else:

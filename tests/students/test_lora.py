@@ -15,9 +15,9 @@ from causal import (
     LORA,
     draw,
     fit,
-    make_brief,
     make_network,
     make_row,
+    make_spec,
 )
 from distilwhy.config import LoraConfig
 from distilwhy.errors import StudentError
@@ -29,13 +29,13 @@ from distilwhy.students.student import Student
 def adapted(kind: str, folder: Path, lora: LoraConfig = LORA) -> CausalNetwork:
     make_network(kind, template=CHAT).save(folder / "pretrained")
     limits = LIMITS.model_copy(update={"model": str(folder / "pretrained"), "lora": lora})
-    network = build_network(make_brief(limits=limits), [], seed=0)
+    network = build_network(make_spec(limits=limits), [], seed=0)
     assert isinstance(network, CausalNetwork)
     return network.eval()
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
-def test_adapters_alone_are_trained_and_merged_when_saved(kind: str, tmp_path: Path):
+def test_only_adapters_are_trained_and_saving_merges_them(kind: str, tmp_path: Path):
     network = adapted(kind, tmp_path)
     frozen = {n: p.clone() for n, p in network.named_parameters() if not p.requires_grad}
     trained = [n for n, p in network.named_parameters() if p.requires_grad]
@@ -59,7 +59,7 @@ def test_adapters_alone_are_trained_and_merged_when_saved(kind: str, tmp_path: P
     assert Student(network).predict(EXAMPLES, explain=True) == answers
 
 
-def test_a_checkpoint_holds_the_adapters_alone_and_is_loaded_again(tmp_path: Path):
+def test_the_state_dict_holds_only_adapters_and_loads_again(tmp_path: Path):
     network = adapted("llama", tmp_path)
     fit(network, [make_row(0)], steps=3, lr=1e-2)
     state = {name: weight.clone() for name, weight in network.state_dict().items()}
@@ -81,7 +81,7 @@ def test_a_checkpoint_holds_the_adapters_alone_and_is_loaded_again(tmp_path: Pat
 
 
 @pytest.mark.filterwarnings("ignore:`gradient_checkpointing_enable`:FutureWarning")
-def test_adapters_learn_through_checkpointed_activations(tmp_path: Path):
+def test_adapters_learn_with_gradient_checkpointing(tmp_path: Path):
     network = adapted("llama", tmp_path)
     batch = network.collate(draw(network, [make_row(0)]))
     network.train()
@@ -105,7 +105,7 @@ def test_adapters_need_peft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         lambda name: None if name == "peft" else find_spec(name),
     )
     with pytest.raises(StudentError, match=r"needs peft.*pip install 'distilwhy\[lora\]'"):
-        build_network(make_brief(limits=limits), [], seed=0)
+        build_network(make_spec(limits=limits), [], seed=0)
 
 
 def test_four_bits_need_a_gpu_and_bitsandbytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from accelerate.utils import DistributedType
 
 from distilwhy.cli.app import main
-from distilwhy.students.training.loop import _Loop
+from distilwhy.students.training.loop import TrainingLoop
 
 KILLED_AT = 28
 LAYERS = {"seq2seq": "T5Block", "causal": "LlamaDecoderLayer", "encoder": "BertLayer"}
@@ -32,15 +32,15 @@ def pretend_to_be_gpus() -> None:
 
 def die_once_each() -> set[Path]:
     """Let every training be killed once, in all processes alike; the folders of those that were."""
-    step, killed = _Loop._step, set[Path]()
+    step, killed = TrainingLoop.step, set[Path]()
 
-    def dying(loop: _Loop) -> torch.Tensor:
-        if loop.progress.step == KILLED_AT and loop.folder not in killed:
-            killed.add(loop.folder)
+    def dying(loop: TrainingLoop) -> torch.Tensor:
+        if loop.state.step == KILLED_AT and loop.checkpoint.folder not in killed:
+            killed.add(loop.checkpoint.folder)
             raise Killed
         return step(loop)
 
-    _Loop._step = dying
+    TrainingLoop.step = dying
     return killed
 
 

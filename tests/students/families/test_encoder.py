@@ -9,7 +9,7 @@ from distilwhy.core.method import Target, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.students.families.encoder import EncoderNetwork
 from distilwhy.students.families.label_head import OptionHead
-from encoders import CLOSED, OWN, brief, count_passes, losses, row, scratch
+from encoders import CLOSED, OWN, count_passes, losses, make_spec, row, scratch
 
 
 def plain_logits(network: EncoderNetwork, text: str) -> torch.Tensor:
@@ -38,8 +38,8 @@ def bert_head(network: EncoderNetwork, vector: torch.Tensor) -> torch.Tensor:
     return network.model.classifier(torch.tanh(pooler.dense(vector)))
 
 
-def test_a_label_s_loss_is_the_cross_entropy_of_the_head():
-    network = scratch(brief("label-distill"))
+def test_the_label_s_loss_is_the_cross_entropy_of_the_head():
+    network = scratch(make_spec("label-distill"))
     texts = ["the red door", "a blue lamp, broken and very old"]
     targets = [Target("label", "plant"), Target("label", "thing", 0.5, temperature=2.0)]
     found = losses(network, *map(row, texts, targets))["label"]
@@ -51,8 +51,8 @@ def test_a_label_s_loss_is_the_cross_entropy_of_the_head():
     assert found.weights.tolist() == [1.0, 0.5]
 
 
-def test_a_rationale_s_loss_is_the_decoder_s_and_the_head_sees_its_mean():
-    network = scratch(brief())
+def test_the_rationale_s_loss_is_the_decoder_s_and_its_mean_state_is_classified():
+    network = scratch(make_spec())
     text, why = "a blue lamp, broken", "the lamp is blue"
     rows = [
         row("the red door", Target("label", "thing"), Target("rationale", "a much longer why")),
@@ -65,8 +65,8 @@ def test_a_rationale_s_loss_is_the_decoder_s_and_the_head_sees_its_mean():
     assert found.rows.tolist() == [0, 1]
 
 
-def test_label_then_rationale_is_one_sequence_whose_first_token_is_the_label():
-    network = scratch(brief("label-then-rationale"))
+def test_label_then_rationale_counts_the_label_as_one_token_of_the_sequence():
+    network = scratch(make_spec("label-then-rationale"))
     text, why = "a blue lamp, broken", "the lamp is blue"
     rows = [
         row("the red door", Target("label", "thing", after="a much longer why")),
@@ -84,8 +84,8 @@ def test_label_then_rationale_is_one_sequence_whose_first_token_is_the_label():
     torch.testing.assert_close(found["label"].pooled[1], plain_logits(network, text))
 
 
-def test_rationale_then_label_reads_the_label_off_the_rationale():
-    network = scratch(brief("rationale-then-label"))
+def test_rationale_then_label_classifies_the_mean_state_of_the_rationale():
+    network = scratch(make_spec("rationale-then-label"))
     text, why = "a blue lamp, broken", "the lamp is blue"
     rows = [
         row("the red door", Target("label", "thing", before="a much longer why")),
@@ -101,7 +101,7 @@ def test_rationale_then_label_reads_the_label_off_the_rationale():
 
 
 def test_an_option_is_scored_by_its_own_tokens():
-    network = scratch(brief("label-distill", OWN))
+    network = scratch(make_spec("label-distill", OWN))
     torch.nn.init.normal_(network.head.linear)
     rows = [
         row("the red door", Target("label", "red"), options=("blue", "red")),
@@ -126,7 +126,7 @@ def test_an_option_is_scored_by_its_own_tokens():
 
 
 def test_options_are_also_scored_against_the_rationale():
-    network = scratch(brief(task=OWN))
+    network = scratch(make_spec(task=OWN))
     options = ("blue", "red", "green")
     text = TrainingRow("the red door", (Target("label", "red"), Target("rationale", "w")), options)
     both = losses(network, text)
@@ -134,7 +134,7 @@ def test_options_are_also_scored_against_the_rationale():
     assert both["rationale"].pooled.isfinite().all()
 
 
-def test_options_begin_as_the_nearest_in_angle():
+def test_option_scores_start_as_cosines():
     x, o = torch.randn(2, 8), torch.randn(2, 3, 8)
     scores = OptionHead(8)(x, o, torch.ones(2, 3, dtype=torch.bool))
     centred = [v - v.mean(dim=-1, keepdim=True) for v in (x[:, None], o)]
@@ -142,8 +142,8 @@ def test_options_begin_as_the_nearest_in_angle():
     torch.testing.assert_close(scores, 8**0.5 * cosines, atol=1e-3, rtol=1e-3)
 
 
-def test_the_decoder_sees_only_what_it_has_written():
-    network = scratch(brief())
+def test_the_decoder_is_causal_and_ignores_padding():
+    network = scratch(make_spec())
     states, mask = torch.randn(1, 4, 32), torch.tensor([[1, 1, 1, 0]])
     words = network.model.get_input_embeddings().weight
     ids = torch.tensor([[3, 10, 11, 12]])
@@ -154,8 +154,8 @@ def test_the_decoder_sees_only_what_it_has_written():
     assert not torch.allclose(other[:, 2:], hidden[:, 2:])
 
 
-def test_the_two_tasks_cannot_see_one_another():
-    network = scratch(brief())
+def test_the_two_tasks_do_not_depend_on_each_other():
+    network = scratch(make_spec())
     label, why = Target("label", "plant"), Target("rationale", "it grows")
     alone = losses(network, row("green grass", label))["label"]
     both = losses(network, row("green grass", label, why))
@@ -164,16 +164,16 @@ def test_the_two_tasks_cannot_see_one_another():
     torch.testing.assert_close(both["rationale"].losses, only.losses)
 
 
-def test_the_rationale_shapes_the_encoder_and_leaves_the_head_alone():
-    network = scratch(brief())
+def test_the_rationale_trains_the_encoder_and_not_the_head():
+    network = scratch(make_spec())
     row_ = row("green grass", Target("label", "plant"), Target("rationale", "it grows"))
     losses(network, row_)["rationale"].losses.sum().backward()
     assert network.model.bert.encoder.layer[0].output.dense.weight.grad.abs().sum() > 0
     assert network.model.classifier.weight.grad is None
 
 
-def test_soft_labels_and_several_rationales_are_targets_of_one_source():
-    network = scratch(brief())
+def test_all_targets_of_a_source_share_one_pass():
+    network = scratch(make_spec())
     whys = ("it grows", "grass is a plant", "")
     targets = [
         Target("label", "plant", 0.5),
@@ -193,14 +193,14 @@ def test_soft_labels_and_several_rationales_are_targets_of_one_source():
         torch.testing.assert_close(found["rationale"].losses[index], one.losses[0])
 
 
-def test_two_passes_read_each_source_by_itself():
-    network = scratch(brief(two_passes=True))
+def test_two_passes_encode_each_prefixed_source():
+    network = scratch(make_spec(two_passes=True))
     both = row("green grass", Target("label", "plant"), Target("rationale", "it grows"))
     found = losses(network, both)
-    single = scratch(brief())
+    single = scratch(make_spec())
     named = losses(single, row("predict: green grass", Target("label", "plant")))["label"]
     torch.testing.assert_close(found["label"].losses, named.losses)
     told = losses(single, row("explain: green grass", Target("rationale", "it grows")))
     torch.testing.assert_close(found["rationale"].losses, told["rationale"].losses)
-    asked = network.write("label", [Example("1", "green grass")])
-    assert asked == single.write("label", [Example("1", "predict: green grass")])
+    asked = network.generate("label", [Example("1", "green grass")])
+    assert asked == single.generate("label", [Example("1", "predict: green grass")])

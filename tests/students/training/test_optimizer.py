@@ -1,4 +1,4 @@
-"""Weights that begin at random beside pretrained ones, and the rate at which they learn."""
+"""Learning rates, and what is trained at which."""
 
 from pathlib import Path
 
@@ -9,11 +9,23 @@ from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.students.load import build_network
-from distilwhy.students.network import Network, StudentSpec
+from distilwhy.students.network import Network
+from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
 from distilwhy.students.training.loop import train
-from encoders import FIXED, LABELS, LIMITS, OWN, brief, scratch
+from distilwhy.students.training.optimizer import learning_rate
+from encoders import FIXED, LABELS, LIMITS, OWN, make_spec, scratch
 from encoders import pretrained as save_encoder
+
+
+def test_the_learning_rate_warms_up_and_then_decays_linearly():
+    config = TrainingConfig(steps=100, lr=1.0, warmup=0.1)
+    rates = [learning_rate(config, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == 1.0
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert 0 < rates[-1] < 0.02
+
 
 ONE_STEP = TrainingConfig(
     steps=1, batch_size=2, lr=1e-4, weight_decay=0, evaluate_every=1, precision="fp32"
@@ -43,7 +55,7 @@ def after_one_step(network: Network, factor: float, folder: Path) -> dict[str, f
     return {name: round(far, 1) for name, far in gone.items() if far and "key.bias" not in name}
 
 
-def test_a_new_head_and_a_new_decoder_learn_faster_than_a_pretrained_encoder(tmp_path: Path):
+def test_a_new_head_and_decoder_learn_faster_than_a_pretrained_encoder(tmp_path: Path):
     network = build(save_encoder("bert", tmp_path / "pretrained"))
     fresh = network.fresh
     assert {"model.classifier.weight", "model.classifier.bias"} <= fresh
@@ -55,14 +67,16 @@ def test_a_new_head_and_a_new_decoder_learn_faster_than_a_pretrained_encoder(tmp
     assert "model.bert.encoder.layer.0.output.dense.weight" in gone
 
 
-def test_a_factor_of_1_is_one_rate_for_all(tmp_path: Path):
+def test_a_factor_of_1_gives_all_weights_the_same_rate(tmp_path: Path):
     network = build(save_encoder("bert", tmp_path / "pretrained"))
     gone = after_one_step(network, 1.0, tmp_path / "run")
     assert set(gone.values()) == {1.0}
 
 
 @pytest.mark.parametrize("decoder", ["fresh", "copied"])
-def test_of_a_warm_started_decoder_what_the_encoder_did_not_bring(tmp_path: Path, decoder: str):
+def test_fresh_in_a_warm_started_decoder_is_what_the_encoder_did_not_have(
+    tmp_path: Path, decoder: str
+):
     text = Task("", RowFormat("{{ x }}"), Answer("text"))
     folder = save_encoder("bert", tmp_path / "pretrained")
     network = build(folder, text, family="seq2seq", decoder=decoder)
@@ -76,8 +90,8 @@ def test_of_a_warm_started_decoder_what_the_encoder_did_not_bring(tmp_path: Path
     assert attention <= (fresh if decoder == "fresh" else names - fresh)
 
 
-def test_nothing_is_fresh_where_all_is_new_or_all_is_given(tmp_path: Path):
-    assert not scratch(brief()).fresh
+def test_nothing_is_fresh_from_scratch_or_in_a_saved_student(tmp_path: Path):
+    assert not scratch(make_spec()).fresh
     own = build(save_encoder("bert", tmp_path / "pretrained"), OWN)
     assert {name.split(".")[0] for name in own.fresh} == {"decoder"}
     folder = tmp_path / "student"

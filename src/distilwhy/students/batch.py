@@ -1,0 +1,32 @@
+"""Building batches and moving them between devices."""
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+
+
+def pad(rows: Sequence[Sequence[float]], filler: float, left: bool = False) -> torch.Tensor:
+    """Rows of different lengths as one ``[rows, longest]`` tensor."""
+    longest = max(map(len, rows))
+    gaps = [[filler] * (longest - len(row)) for row in rows]
+    return torch.tensor(
+        [[*gap, *row] if left else [*row, *gap] for row, gap in zip(rows, gaps, strict=True)]
+    )
+
+
+def to_device(value: Any, device: torch.device) -> Any:
+    """A batch with all its tensors on a device.
+
+    Args:
+        value: A tensor, or a tuple or dataclass that holds some; anything else is returned as is.
+    """
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, tuple):
+        return tuple(to_device(item, device) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        moved = {f.name: to_device(getattr(value, f.name), device) for f in fields(value)}
+        return replace(value, **moved)
+    return value

@@ -1,0 +1,92 @@
+"""From a model's logits to the losses of its targets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from distilwhy.core.method import TargetTask
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class TaskOutput:
+    """A network's output for the targets of one task in a batch.
+
+    Attributes:
+        rows: ``[targets]``: the row of the batch that each target belongs to.
+        losses: ``[targets]``: the cross-entropy of each, averaged over its tokens.
+        weights: ``[targets]``: the weight of each in its row's loss.
+        pooled: ``[targets, classes]``: the logits of the label as this task sees it, averaged
+            over the target's positions or given by a head. None unless ``Network.pools``.
+    """
+
+    task: TargetTask
+    rows: torch.Tensor
+    losses: torch.Tensor
+    weights: torch.Tensor
+    pooled: torch.Tensor | None
+
+
+@contextmanager
+def logits_at(model: Any, *positions: torch.Tensor) -> Iterator[None]:
+    """Within the context, a model computes logits only at these positions, as one sequence.
+
+    Logits over a whole vocabulary are most of a small model's work, and padding needs none. A
+    hook keeps whatever a model does to its logits afterwards: T5 scales them, BART adds a bias,
+    Gemma 2 caps them.
+
+    Args:
+        positions: An index into ``[sequences, length]``: a mask, or rows and columns.
+    """
+    handle = model.get_output_embeddings().register_forward_pre_hook(
+        lambda layer, inputs: (inputs[0][positions][None],)
+    )
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def target_losses(
+    logits: torch.Tensor, labels: torch.Tensor, temperatures: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The cross-entropy of each target, averaged over its tokens.
+
+    Args:
+        logits: ``[positions, vocabulary]``: one row for every position with a label, target
+            after target.
+        labels: ``[targets, length]``; -100 is ignored.
+        temperatures: ``[targets]``: divide the logits; None for 1.
+
+    Returns:
+        ``[targets]``.
+    """
+    real, logits = labels != IGNORED, logits.float()
+    if temperatures is not None:
+        logits = logits / temperatures[:, None].expand_as(labels)[real][:, None]
+    tokens = functional.cross_entropy(logits, labels[real], reduction="none")
+    spread = torch.zeros(labels.shape, dtype=tokens.dtype, device=tokens.device)
+    return spread.masked_scatter(real, tokens).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+
+
+def pooled_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Logits averaged over the positions of each target.
+
+    Args:
+        logits: ``[positions, vocabulary]``, as for ``target_losses``, or
+            ``[targets, length, vocabulary]``.
+        labels: ``[targets, length]``; -100 is ignored.
+
+    Returns:
+        ``[targets, vocabulary]``.
+    """
+    real = labels != IGNORED
+    flat = (logits[real] if logits.dim() == 3 else logits).float()
+    targets = torch.arange(len(labels), device=labels.device)[:, None].expand_as(labels)[real]
+    sums = torch.zeros(len(labels), flat.shape[1], device=flat.device)
+    return sums.index_add(0, targets, flat) / real.sum(dim=1, keepdim=True).clamp(min=1)

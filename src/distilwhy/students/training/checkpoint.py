@@ -1,0 +1,100 @@
+"""The checkpoint of a training: its state, so that it can resume, and its best weights."""
+
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from distilwhy.core.training_summary import Evaluation
+
+_STATE, _BEST = "state", "best.pt"
+
+
+@dataclass
+class TrainingState:
+    """Where a training is: all that it needs to resume besides weights and optimizer.
+
+    Attributes:
+        step: Steps done.
+        best_step: The step with the best validation accuracy, the latest of equals.
+        improved_step: The step at which that accuracy was first reached.
+        seconds: Time spent in steps and evaluations.
+    """
+
+    step: int = 0
+    best_step: int = 0
+    improved_step: int = 0
+    best_accuracy: float = -1.0
+    seconds: float = 0.0
+    log: list[Evaluation] = field(default_factory=list)
+
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.log = [Evaluation(**line) for line in state["log"]]
+
+    def add(self, evaluation: Evaluation) -> bool:
+        """Log an evaluation; whether it is the best so far."""
+        self.log.append(evaluation)
+        is_best = evaluation.validation_accuracy >= self.best_accuracy
+        if evaluation.validation_accuracy > self.best_accuracy:
+            self.improved_step = self.step
+        if is_best:
+            self.best_step = self.step
+            self.best_accuracy = evaluation.validation_accuracy
+        return is_best
+
+    def has_converged(self, patience: int | None) -> bool:
+        """Whether the last ``patience`` evaluations have brought no improvement."""
+        since = sum(evaluation.step > self.improved_step for evaluation in self.log)
+        return patience is not None and since >= patience
+
+
+class Checkpoint:
+    """The folder of one training's checkpoint, shared by all processes."""
+
+    def __init__(self, folder: Path, accelerator: Accelerator) -> None:
+        self.folder, self._accelerator = folder, accelerator
+
+    def resume(self) -> None:
+        """Load the last saved state, if there is one."""
+        state = self.folder / _STATE
+        for place in (state, state.with_suffix(".old")):
+            if place.is_dir():
+                self._accelerator.load_state(str(place))
+                return
+
+    def save(self) -> None:
+        """Save the state. The previous one stays until the new one is complete."""
+        state = self.folder / _STATE
+        aside, old = state.with_suffix(".part"), state.with_suffix(".old")
+        self._accelerator.wait_for_everyone()
+        self._accelerator.save_state(str(aside), safe_serialization=False)
+        self._accelerator.wait_for_everyone()
+        if self._accelerator.is_main_process:
+            shutil.rmtree(old, ignore_errors=True)
+            if state.exists():
+                state.rename(old)
+            aside.rename(state)
+        self._accelerator.wait_for_everyone()
+
+    def save_best(self, weights: dict[str, torch.Tensor]) -> None:
+        """Save the best weights, in the main process only."""
+        if self._accelerator.is_main_process:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            aside = self.folder / "best.part"
+            torch.save(weights, aside)
+            aside.replace(self.folder / _BEST)
+
+    def load_best(self) -> dict[str, torch.Tensor]:
+        """The best weights, once all processes are done."""
+        self._accelerator.wait_for_everyone()
+        best: dict[str, torch.Tensor] = torch.load(
+            self.folder / _BEST, map_location="cpu", weights_only=True
+        )
+        return best

@@ -1,0 +1,130 @@
+"""Students that cannot be built are refused before anything is paid for."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from causal import save_llama
+from conftest import DROP, WriteExperiment
+from distilwhy.errors import DistilwhyError, StudentError
+from distilwhy.pipeline.experiment import open_experiment
+from distilwhy.pipeline.plan import plan
+from distilwhy.pipeline.run import run
+from distilwhy.pipeline.train.run import train_students
+from distilwhy.students.training import memory as preflight
+from encoders import KINDS as ENCODERS
+from encoders import pretrained as save_encoder
+from endpoint import Endpoint
+from pretrained import save_bert, save_pretrained
+
+
+def set_available(available: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine have this many free bytes."""
+    monkeypatch.setattr(preflight, "read_available", lambda: int(available))
+
+
+def test_a_student_that_does_not_fit_is_not_trained(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    file = write_experiment({"methods": ["finetune"], "data.test": DROP})
+    set_available(1000, monkeypatch)
+    with pytest.raises(StudentError, match=r"0\.00 GiB are free; make student\.scratch smaller"):
+        train_students(open_experiment(file))
+    assert not list((file.parent / "run").glob("students/*"))
+
+
+BARE = {"task.gold": DROP, "task.exemplars": [], "data.test": DROP, "methods": ["label-distill"]}
+NUMBER = {**BARE, "task.answer": {"kind": "number"}}
+ALIKE = {**BARE, "task.answer.labels": ["½", "¼"]}
+BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "student", "message"),
+    [
+        (NUMBER, {"family": "encoder"}, "cannot write a number; set student.family to seq2seq"),
+        (NUMBER, BERT | {"max_input_tokens": 64}, "cannot write a number; set student.family"),
+        ({}, {"scratch": {"width": 10}}, "width 10 is not divisible by its 4 heads"),
+        ({}, {"family": "causal", "scratch": {"width": 12}}, "heads the odd width 3; use a"),
+        ({}, {"lora": {}}, "student.lora adapts a pretrained model, not 'scratch'"),
+        ({}, BERT | {"lora": {}}, "student.lora adapts decoder-only models"),
+        ({}, BERT, "student.max_input_tokens is 512, and bert has positions for 64; lower it"),
+        ({}, LLAMA | {"max_input_tokens": 2000}, "more than the 2048 that the model takes"),
+        ({}, LLAMA | {"family": "seq2seq"}, "is a llama, of the family 'causal'; it cannot be"),
+        (
+            ALIKE,
+            BERT | {"family": "seq2seq", "max_input_tokens": 64},
+            "are the same to this model's",
+        ),
+        ({}, {"model": "empty"}, "cannot be loaded"),
+        ({}, {"model": "./nowhere"}, "'./nowhere' is not a folder; check the path (it is relative"),
+    ],
+)
+def test_a_student_that_cannot_be_built_is_refused_before_anything_is_paid(
+    write_experiment: WriteExperiment, endpoint: Endpoint, changes, student, message, tmp_path: Path
+):
+    """By ``plan``, by ``run``, and by ``compare`` for a student of the study."""
+    save_bert(tmp_path / "bert")
+    save_llama(tmp_path / "llama")
+    (tmp_path / "empty").mkdir()
+    asked = {"teacher.base_url": endpoint.url, **changes}
+    file = write_experiment({**asked, "student": student})
+    for verb in (plan, run):
+        with pytest.raises(DistilwhyError, match=re.escape(message)):
+            verb(open_experiment(file))
+    file = write_experiment({**asked, "study": {"students": {"other": student}}})
+    with pytest.raises(DistilwhyError, match=rf"study\.students\.other.*{re.escape(message)}"):
+        plan(open_experiment(file))
+    with pytest.raises(DistilwhyError, match=rf"study\.students\.other.*{re.escape(message)}"):
+        run(open_experiment(file), study=True)
+    assert endpoint.asked == []
+
+
+@pytest.mark.parametrize("kind", [*ENCODERS, "warm", "t5", "bart", "llama", "lora"])
+def test_a_student_that_can_be_built_passes(
+    write_experiment: WriteExperiment, kind: str, tmp_path: Path
+):
+    """Without its weights, in a folder beside the experiment file."""
+    folder, student = tmp_path / "model", {"model": "model", "max_input_tokens": 48}
+    if kind in ENCODERS:
+        save_encoder(kind, folder)
+    elif kind == "warm":
+        save_bert(folder)
+        student |= {"family": "seq2seq", "max_rationale_tokens": 32}
+    elif kind in ("llama", "lora"):
+        save_llama(folder)
+        student |= {"lora": {}} if kind == "lora" else {}
+    else:
+        save_pretrained(kind, folder)
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+    methods = ["label-distill", "step-by-step", "rationale-then-label", "label-then-rationale"]
+    methods = methods[:2] if kind == "warm" else methods
+    found = plan(open_experiment(write_experiment({"student": student, "methods": methods})))
+    assert found.warnings == []
+
+
+def test_the_plan_names_a_model_that_is_not_on_this_machine(write_experiment: WriteExperiment):
+    file = write_experiment({"student": {"model": "nobody/has-this"}})
+    [warning] = plan(open_experiment(file)).warnings
+    assert warning.startswith("'nobody/has-this' is not on this machine")
+
+
+def test_a_test_row_whose_options_do_not_fit_stops_training(write_experiment: WriteExperiment):
+    def rows(name: str, options: list[str]) -> list[dict[str, object]]:
+        return [
+            {"id": f"{name}{i}", "message": "m", "kind": options[0], "among": options}
+            for i in range(8)
+        ]
+
+    changes = {
+        "task.answer": {"kind": "choice", "options": "among"},
+        "task.exemplars": [],
+        "methods": ["finetune"],
+        "student": {"family": "encoder", "scratch": {"width": 16}, "max_input_tokens": 32},
+    }
+    long = rows("t", ["a " * 40, "b"])
+    file = write_experiment(changes, train=rows("a", ["a", "b"]), test=long)
+    with pytest.raises(StudentError, match=r"^row 't0': its options are \d+ tokens long"):
+        train_students(open_experiment(file))
