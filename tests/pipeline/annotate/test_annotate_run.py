@@ -279,8 +279,8 @@ def test_training_is_refused_where_most_cannot_be_read(opened, endpoint: Endpoin
     message = str(caught.value)
     assert message.startswith("6 of 11 answers could not be parsed, so nothing is trained; row 'a")
     assert message.endswith(
-        "' is unparsed: no answer is stated; correct the prompt or the answer kind, or use a better "
-        "teacher"
+        "' is unparsed: no answer is stated; correct the prompt or the answer kind, or use a "
+        "better teacher"
     )
 
 
