@@ -85,7 +85,7 @@ def _list_classes(path: Path) -> Iterator[tuple[str, str]]:
 
 def _first_sentence(node: ast.Module | ast.ClassDef) -> str:
     paragraph = (ast.get_docstring(node) or "").split("\n\n")[0]
-    sentence = re.split(r"(?<=[a-z0-9`)”]\.) ", " ".join(paragraph.split()))[0]
+    sentence = re.split(r"(?<=[a-z0-9`)”]\.) (?=[A-Z`])", " ".join(paragraph.split()))[0]
     return sentence.removesuffix(".")
 
 

@@ -1,4 +1,4 @@
-"""The command line, called in this process."""
+"""Calls the command line in this process."""
 
 from click.testing import Result
 from typer.testing import CliRunner
@@ -7,6 +7,7 @@ from distilwhy.cli.app import app
 
 
 def call(*arguments: object, fails: bool = False) -> Result:
+    """The result of a command, which must succeed unless ``fails``."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if not fails and result.exit_code != 0:
         raise AssertionError(f"{result.output}\n{result.exception!r}")

@@ -1,4 +1,4 @@
-"""The experiments in ``examples/`` on the real rows, where those lie beside the clone."""
+"""The experiments in ``examples/``, if their rows are in a folder beside the clone."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
 
 pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="the real rows (see examples/README.md) do not lie in ../shared/data"
+    not DATA.is_dir(), reason="the rows (see examples/README.md) are not in ../shared/data"
 )
 
 
@@ -33,7 +33,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Experiment:
     [("cqa", 9741 + 1221, 9452 + 1195, 0.785), ("svamp", 800 + 200, 767 + 193, 0.775)],
     indirect=["opened"],
 )
-def test_every_completion_is_accounted_for(
+def test_every_recorded_completion_has_an_outcome(
     opened: Experiment, rows: int, read: int, accuracy: float
 ):
     assert plan(opened).calls == rows
@@ -49,7 +49,7 @@ def test_every_completion_is_accounted_for(
     assert annotate(opened).from_ledger == rows
 
 
-def test_the_known_accuracies_and_every_difference_are_printed():
+def test_the_benchmark_prints_both_accuracies_and_every_difference():
     printed = subprocess.run(
         [sys.executable, ROOT / "benchmarks/reading.py", DATA],
         capture_output=True,

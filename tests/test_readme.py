@@ -1,5 +1,4 @@
-"""The README's commands and its Python, run as they stand but for a tiny student, few steps and a
-teacher on this machine."""
+"""The README's commands and Python run, here with a tiny student, few steps and a local teacher."""
 
 import re
 import runpy
@@ -25,7 +24,7 @@ def block(language: str) -> str:
     return found[0]
 
 
-async def answer(request: web.Request) -> web.Response:
+async def reply(request: web.Request) -> web.Response:
     assert request.headers["Authorization"] == "Bearer a-key-of-nobody"
     message = {"content": "Something is broken. So the answer is damage."}
     return web.json_response({"choices": [{"message": message, "finish_reason": "stop"}]})
@@ -36,13 +35,13 @@ def base_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-nobody")
     application = web.Application()
-    application.router.add_post("/v1/chat/completions", answer)
+    application.router.add_post("/v1/chat/completions", reply)
     with LoopbackServer(application) as server:
         yield f"{server.url}/v1"
 
 
 def make_tiny(file: Path, base_url: str) -> None:
-    """What a test has to change in the written experiment."""
+    """Give the experiment a tiny student, few steps and the local teacher."""
     value = yaml.safe_load(file.read_text())
     value["teacher"]["base_url"] = base_url
     value["student"] = TINY
@@ -51,7 +50,7 @@ def make_tiny(file: Path, base_url: str) -> None:
     file.write_text(yaml.safe_dump(value))
 
 
-def test_the_commands(base_url: str):
+def test_the_commands_run(base_url: str):
     lines = [line.split("#")[0].strip() for line in block("bash").splitlines()]
     names = []
     for line in filter(None, lines):
@@ -65,7 +64,7 @@ def test_the_commands(base_url: str):
     assert names == ["init", "plan", "annotate", "run", "status", "predict"]
 
 
-def test_the_python(base_url: str, capsys: pytest.CaptureFixture[str]):
+def test_the_python_code_runs(base_url: str, capsys: pytest.CaptureFixture[str]):
     CliRunner().invoke(app, ["init", "mytask"])
     code = block("python")
     for written, tested in {
