@@ -20,7 +20,7 @@ EXPLAINS, EXPLAINED = "step-by-step", 300
 def list_cases(
     experiment: Experiment,
     annotations: Annotations,
-    exams: Sequence[ScoringJob],
+    jobs: Sequence[ScoringJob],
     answers: Mapping[StudentId, TestPredictions],
     correct: Mapping[StudentId, Sequence[bool]],
 ) -> list[Case]:
@@ -28,10 +28,10 @@ def list_cases(
     same = experiment.task.answer.same
     firsts = pick_firsts(answers)
     right = {
-        cell.method: dict(zip(answers[cell].predictions, correct[cell], strict=True))
-        for cell in firsts
+        student_id.method: dict(zip(answers[student_id].by_id, correct[student_id], strict=True))
+        for student_id in firsts
     }
-    reasons = _explain(experiment, [exam for exam in exams if exam.cell in firsts], right)
+    reasons = _explain(experiment, [job for job in jobs if job.student_id in firsts], right)
     cases = []
     for example in experiment.splits.test:
         annotation = annotations.get(example.id)
@@ -45,7 +45,7 @@ def list_cases(
                 teacher=taught,
                 teacher_rationale=annotation.rationale if annotation else "",
                 student_rationale=reasons.get(example.id, ""),
-                answers={c.method: a.predictions[example.id].label for c, a in firsts.items()},
+                answers={c.method: a.by_id[example.id].label for c, a in firsts.items()},
                 right={
                     **{method: table[example.id] for method, table in right.items()},
                     **({"teacher": same(taught, example.gold)} if annotation else {}),
@@ -56,10 +56,10 @@ def list_cases(
 
 
 def _explain(
-    experiment: Experiment, exams: Sequence[ScoringJob], right: Mapping[str, Mapping[str, bool]]
+    experiment: Experiment, jobs: Sequence[ScoringJob], right: Mapping[str, Mapping[str, bool]]
 ) -> dict[str, str]:
     """The student's reasons for rows on which methods differ."""
-    first = next((exam for exam in exams if exam.cell.method == EXPLAINS), None)
+    first = next((job for job in jobs if job.student_id.method == EXPLAINS), None)
     if first is None:
         return {}
     ids = [e.id for e in first.examples if len({table[e.id] for table in right.values()}) > 1]

@@ -21,9 +21,9 @@ from distilwhy.pipeline.evaluate.bill import settle_bill
 from distilwhy.pipeline.evaluate.cases import list_cases
 from distilwhy.pipeline.evaluate.predictions import (
     TestPredictions,
-    list_exams,
+    list_scoring_jobs,
     pick_firsts,
-    take_all,
+    predict_all,
 )
 from distilwhy.pipeline.evaluate.provenance import describe_machine, read_versions
 from distilwhy.pipeline.evaluate.report import write_report
@@ -60,14 +60,16 @@ def evaluate(
     with experiment.folder.lock():
         if annotations is None:
             annotations = read_annotations(experiment)
-        exams, outdated = list_exams(experiment, annotations)
-        answers = take_all(experiment.folder, exams, workers, watch)
+        jobs, outdated = list_scoring_jobs(experiment, annotations)
+        answers = predict_all(experiment.folder, jobs, workers, watch)
         correct = {
-            exam.cell: judge(experiment.task.answer, exam.examples, answers[exam.cell].predictions)
-            for exam in exams
+            job.student_id: judge(
+                experiment.task.answer, job.examples, answers[job.student_id].by_id
+            )
+            for job in jobs
         }
         results = replace(_find(experiment, annotations, answers, correct), outdated=outdated)
-        cases = list_cases(experiment, annotations, exams, answers, correct)
+        cases = list_cases(experiment, annotations, jobs, answers, correct)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))
         publish_results(experiment.folder, results)
         write_report(experiment.folder)
@@ -92,7 +94,7 @@ def _find(
         for curve in curves
     ]
     answer, test = experiment.task.answer, experiment.splits.test
-    firsts = [(c.method, test, a.predictions) for c, a in pick_firsts(answers).items()]
+    firsts = [(c.method, test, a.by_id) for c, a in pick_firsts(answers).items()]
     return Results(
         name=_name(experiment.file),
         headline=write_headline(
@@ -114,7 +116,7 @@ def _find(
             if answer.kind != "choice"
         ],
         provenance=_describe_provenance(experiment, annotations),
-        one_answer=sum(says_one_thing(test, a.predictions) for a in answers.values()),
+        one_answer=sum(says_one_thing(test, a.by_id) for a in answers.values()),
     )
 
 
@@ -129,17 +131,19 @@ def _score_methods(
     correct: Mapping[StudentId, Sequence[bool]],
 ) -> list[MethodScore]:
     groups: dict[tuple[str, str, int | None], list[StudentId]] = {}
-    for cell in correct:
-        groups.setdefault((cell.student, cell.method, cell.rows), []).append(cell)
+    for student_id in correct:
+        groups.setdefault((student_id.student, student_id.method, student_id.rows), []).append(
+            student_id
+        )
     scores = []
-    for (student, method, rows), cells in groups.items():
+    for (student, method, rows), student_ids in groups.items():
         scores.append(
             MethodScore(
                 method,
                 rows,
-                score([correct[cell] for cell in cells]),
-                experiment.folder.trained(cells[0]).wrong_rationales,
-                [_score_student(experiment, c, answers[c], correct[c]) for c in cells],
+                score([correct[student_id] for student_id in student_ids]),
+                experiment.folder.trained(student_ids[0]).wrong_rationales,
+                [_score_student(experiment, c, answers[c], correct[c]) for c in student_ids],
                 student,
             )
         )
@@ -147,20 +151,20 @@ def _score_methods(
 
 
 def _score_student(
-    experiment: Experiment, cell: StudentId, answers: TestPredictions, correct: Sequence[bool]
+    experiment: Experiment, student_id: StudentId, answers: TestPredictions, correct: Sequence[bool]
 ) -> StudentScore:
-    summary = experiment.folder.trained(cell).summary
+    summary = experiment.folder.trained(student_id).summary
     return StudentScore(
-        seed=cell.seed,
+        seed=student_id.seed,
         score=score([correct]),
         best_step=summary.best_step,
         validation_accuracy=summary.validation_accuracy,
         parameters=summary.parameters,
-        size=folder_size(experiment.folder.student(cell)),
+        size=folder_size(experiment.folder.student(student_id)),
         lr=summary.lr,
         seconds=summary.seconds,
         rows_per_second=answers.rows_per_second,
-        teacher_calls=len(correct) if METHODS[cell.method].asks_teacher else 0,
+        teacher_calls=len(correct) if METHODS[student_id.method].asks_teacher else 0,
     )
 
 
