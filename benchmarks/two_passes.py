@@ -13,7 +13,6 @@ from pathlib import Path
 
 import yaml
 
-from distilwhy.core.stats.comparisons import judge
 from distilwhy.core.stats.scores import compare, score
 from distilwhy.demo.run import write_experiment
 from distilwhy.demo.scripted import ScriptedTeacher
@@ -41,9 +40,8 @@ def judge_all(experiment: Experiment) -> list[list[bool]]:
         job.student_id.seed: job for job in listed if job.student_id.method == "step-by-step"
     }
     chosen = [by_seed[seed] for seed in SEEDS]
-    answers = predict_all(experiment.folder, chosen, 1, lambda done, students: None)
-    answer = experiment.task.answer
-    return [judge(answer, job.examples, answers[job.student_id].by_id) for job in chosen]
+    answers = predict_all(experiment, chosen, 1, lambda done, students: None)
+    return [list(answers[job.student_id].correct) for job in chosen]
 
 
 def show(name: str, right: Sequence[Sequence[bool]]) -> None:

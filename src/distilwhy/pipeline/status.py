@@ -52,6 +52,9 @@ def status(experiment: Experiment) -> Status:
     """How far the experiment is, and its study as far as all rows are trained on."""
     study = [s for s in list_students(experiment, study=True) if s.rows is None]
     students = dict.fromkeys([*list_students(experiment), *study])
+    if any(experiment.folder.training(student_id) for student_id in students):
+        # Whether they are up to date depends on the rows too, so these would be read twice.
+        experiment = experiment.in_memory()
     annotations = read_annotations(experiment)
     trained = TrainingJobs(experiment, annotations).find_trained(students)
     return Status(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from distilwhy.core.method import METHODS, render_source
-from distilwhy.core.stats.comparisons import Prediction
+from distilwhy.core.stats.comparisons import Prediction, judge
 from distilwhy.core.student_id import StudentId, extent
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, RunError
@@ -38,9 +38,16 @@ class ScoringJob:
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """A student's answers to the test rows by id, and its speed in rows per second."""
+    """A student's answers to the test rows.
+
+    Attributes:
+        by_id: By example id.
+        correct: Whether each row was answered correctly, in the order of the test rows.
+        rows_per_second: How fast it answered.
+    """
 
     by_id: Mapping[str, Prediction]
+    correct: Sequence[bool]
     rows_per_second: float
 
 
@@ -64,8 +71,7 @@ def list_scoring_jobs(
         raise RunError(
             f"{experiment.folder.path}: no student is trained yet{others}; run 'train' first"
         )
-    test = list(experiment.splits.test)
-    jobs = []
+    test, jobs = experiment.splits.test, []
     for student_id in trained.up_to_date:
         examples = _read_by(student_id, test, annotations)
         training = experiment.folder.trained(student_id).fingerprint
@@ -74,7 +80,9 @@ def list_scoring_jobs(
     return jobs, outdated
 
 
-def _read_by(student_id: StudentId, test: list[Example], annotations: Annotations) -> list[Example]:
+def _read_by(
+    student_id: StudentId, test: Sequence[Example], annotations: Annotations
+) -> Sequence[Example]:
     """The test rows as a student reads them."""
     method = METHODS[student_id.method]
     if not method.asks_teacher:
@@ -83,7 +91,7 @@ def _read_by(student_id: StudentId, test: list[Example], annotations: Annotation
 
 
 def predict_all(
-    folder: RunFolder,
+    experiment: Experiment,
     jobs: Sequence[ScoringJob],
     workers: int | None,
     watch: Callable[[int, int], None],
@@ -94,6 +102,7 @@ def predict_all(
         workers: How many students answer side by side; None: as many as the machine allows.
         watch: Called with the number of students done and the number to do.
     """
+    folder = experiment.folder
     missing = [job for job in jobs if not _is_kept(folder, job)]
     done = 0
 
@@ -109,7 +118,7 @@ def predict_all(
         # Starting a process takes longer than a small student takes to answer.
         with open_pool(processes if len(missing) > 2 * processes else 1) as pool:
             pool.run(partial(predict_test, folder), missing, count)
-    return {job.student_id: _read(folder, job.student_id) for job in jobs}
+    return {job.student_id: _read(experiment, job) for job in jobs}
 
 
 def predict_test(folder: RunFolder, job: ScoringJob, send: Callable[[StudentId], None]) -> None:
@@ -166,7 +175,8 @@ def _is_kept(folder: RunFolder, job: ScoringJob) -> bool:
     return kept is not None and kept["fingerprint"] == job.fingerprint
 
 
-def _read(folder: RunFolder, student_id: StudentId) -> TestPredictions:
-    kept = read_json(folder.predictions(student_id)) or {}
-    predictions = {row["example_id"]: Prediction(**row) for row in kept["predictions"]}
-    return TestPredictions(predictions, len(predictions) / max(1e-6, kept["seconds"]))
+def _read(experiment: Experiment, job: ScoringJob) -> TestPredictions:
+    kept = read_json(experiment.folder.predictions(job.student_id)) or {}
+    by_id = {row["example_id"]: Prediction(**row) for row in kept["predictions"]}
+    correct = judge(experiment.task.answer, job.examples, by_id)
+    return TestPredictions(by_id, correct, len(by_id) / max(1e-6, kept["seconds"]))

@@ -65,6 +65,7 @@ def train_students(
         ]
         wanted = [student_id for student_ids in rounds for student_id in student_ids]
         watcher.on_start(wanted)
+        experiment = experiment.in_memory()
         if annotations is None:
             annotations = read_annotations(experiment)
         jobs = TrainingJobs(experiment, annotations)
