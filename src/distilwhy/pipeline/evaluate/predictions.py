@@ -142,18 +142,22 @@ def explain(folder: RunFolder, job: ScoringJob, ids: Sequence[str]) -> dict[str,
 
     They are computed once and kept.
     """
-    from distilwhy.students.student import Student
-
     path = folder.explanations(job.student_id)
     kept = read_json(path)
     if kept is None or kept["fingerprint"] != job.fingerprint or kept["ids"] != list(ids):
-        student = Student.load(folder.student(job.student_id))
-        wanted = [example for example in job.examples if example.id in set(ids)]
-        texts = student.explain(wanted) if student.can_explain and wanted else []
-        reasons = {example.id: text for example, text in zip(wanted, texts, strict=False)}
+        reasons = _write_rationales(folder, job, set(ids)) if ids else {}
         kept = {"fingerprint": job.fingerprint, "ids": list(ids), "reasons": reasons}
         publish_json(path, kept)
     return dict(kept["reasons"])
+
+
+def _write_rationales(folder: RunFolder, job: ScoringJob, ids: set[str]) -> dict[str, str]:
+    from distilwhy.students.student import Student
+
+    student = Student.load(folder.student(job.student_id))
+    wanted = [example for example in job.examples if example.id in ids]
+    texts = student.explain(wanted) if student.can_explain else []
+    return {example.id: text for example, text in zip(wanted, texts, strict=False)}
 
 
 def pick_firsts(answers: Mapping[StudentId, TestPredictions]) -> dict[StudentId, TestPredictions]:
