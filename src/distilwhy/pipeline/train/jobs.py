@@ -10,27 +10,17 @@ are unused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distilwhy.config import StudentConfig, TrainingConfig
-from distilwhy.core.method import (
-    METHODS,
-    Method,
-    SoftLabels,
-    TargetOptions,
-    TrainingRow,
-    render_source,
-    render_training_rows,
-)
-from distilwhy.core.review import Review, review
-from distilwhy.core.student_id import StudentId, extent, select_rows
+from distilwhy.core.method import METHODS, TrainingRow
+from distilwhy.core.student_id import StudentId
 from distilwhy.core.task import Example, Task
-from distilwhy.errors import ConfigError
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.fingerprint import Content, hash_parts, to_json
+from distilwhy.pipeline.train.data import TrainingDataBuilder, sort_by_data
 from distilwhy.pipeline.train.study import searcher_of
 from distilwhy.students.settings import SCRATCH
 
@@ -112,10 +102,7 @@ class TrainingJobs:
 
     def __init__(self, experiment: Experiment, annotations: Annotations) -> None:
         self._experiment = experiment
-        self._annotations = annotations
-        # One entry each: jobs are made in an order in which that is enough.
-        self._select = lru_cache(maxsize=1)(self._select_rows)
-        self._teach = lru_cache(maxsize=1)(self._render_rows)
+        self._data = TrainingDataBuilder(experiment, annotations)
 
     def of(self, student_id: StudentId) -> TrainingJob:
         """The job of one student.
@@ -128,7 +115,7 @@ class TrainingJobs:
         """
         task, student = self._experiment.task, self._experiment.config.students[student_id.student]
         training, is_scratch = self._training(student_id), student.model == SCRATCH
-        taught = self._teach(_sharing(student_id))
+        data = self._data.of(student_id)
         unused = {"report_to", "fresh_lr_factor"} if is_scratch else {"report_to"}
         settings = {
             "student": student.model_dump(mode="json"),
@@ -136,9 +123,9 @@ class TrainingJobs:
         }
         contents: dict[str, Content[Any]] = {
             "answer": Content(task.answer),
-            "rows": taught.rows,
-            "validation": taught.validation,
-            "texts": taught.selection.texts if is_scratch else Content([]),
+            "rows": data.rows,
+            "validation": data.validation,
+            "texts": data.texts if is_scratch else Content([]),
         }
         parts = {
             "cell": to_json({n: getattr(student_id, n) for n in ("method", "seed", "rows")}),
@@ -151,17 +138,17 @@ class TrainingJobs:
             student,
             self._experiment.student_model(student_id.student),
             training,
-            taught.rows.value,
-            taught.validation.value,
-            taught.selection.texts.value,
-            taught.counts,
+            data.rows.value,
+            data.validation.value,
+            data.texts.value,
+            data.counts,
             settings | {name: content.hash for name, content in contents.items()},
             hash_parts(parts),
         )
 
     def of_all(self, student_ids: Sequence[StudentId]) -> list[TrainingJob]:
         """The jobs of several students; those that learn the same share their rows."""
-        jobs = {student_id: self.of(student_id) for student_id in sorted(student_ids, key=_order)}
+        jobs = {student_id: self.of(student_id) for student_id in sort_by_data(student_ids)}
         return [jobs[student_id] for student_id in student_ids]
 
     def find_trained(self, student_ids: Iterable[StudentId]) -> TrainedStudents:
@@ -171,7 +158,7 @@ class TrainingJobs:
         found = {s: folder.training(s) for s in {*student_ids, *searchers.values()}}
         records = {s: record for s, record in found.items() if record is not None}
         changes: dict[StudentId, list[str]] = {}
-        for job in map(self.of, sorted(records, key=_order)):
+        for job in map(self.of, sort_by_data(records)):
             record = records[job.student_id]
             if record.fingerprint != job.fingerprint:
                 changes[job.student_id] = list_changes(record.inputs, job.inputs)
@@ -193,84 +180,6 @@ class TrainingJobs:
         found = self._experiment.folder.training(searcher)
         return training.model_copy(update={"lr": found.summary.lr if found else 0.0})
 
-    def _render_rows(self, student_id: StudentId) -> "_Taught":
-        """What a student learns, and all others that learn the same."""
-        method, config = METHODS[student_id.method], self._experiment.config.training
-        selection = self._select(student_id.rows, student_id.seed if student_id.rows else 0)
-        soft = config.soft_labels
-        options = TargetOptions(
-            config.rationale_weight,
-            config.several_rationales,
-            SoftLabels(soft.weight, soft.temperature) if soft else None,
-            student_id.seed,
-        )
-        reviewed = selection.review
-        rows = render_training_rows(method, selection.examples, reviewed.annotations, options)
-        counts = asdict(replace(reviewed, annotations={})) if method.needs_teacher else {}
-        counts.pop("annotations", None)
-        return _Taught(selection, Content(rows), self._references(method), counts)
-
-    def _select_rows(self, rows: int | None, seed: int) -> "_Selection":
-        task, config = self._experiment.task, self._experiment.config
-        examples = select_rows(self._experiment.splits.train, rows, seed)
-        reviewed = review(
-            task.answer, examples, self._annotations, config.training.wrong_rationales
-        )
-        return _Selection(examples, reviewed, Content(list(self._texts(examples))))
-
-    def _texts(self, examples: Sequence[Example]) -> Iterator[str]:
-        """The task's own text, from train rows alone: the same for every method."""
-        for example in examples:
-            annotation = self._annotations.get(example.id)
-            said = (annotation.rationale, annotation.label) if annotation else ()
-            yield from (text for text in (example.text, example.gold, *said) if text)
-
-    def _references(self, method: Method) -> Content[list[Example]]:
-        if not method.asks_teacher:
-            return self._validation
-        return Content(
-            [
-                replace(e, text=render_source(method, e, self._annotations.get(e.id)))
-                for e in self._validation.value
-            ]
-        )
-
-    @cached_property
-    def _validation(self) -> Content[list[Example]]:
-        """The validation rows with a label to select by: gold, or else the teacher's."""
-        found = []
-        for example in self._experiment.splits.validation:
-            annotation = self._annotations.get(example.id)
-            label = example.gold or (annotation.label if annotation else None)
-            if label is not None:
-                found.append(replace(example, gold=label))
-        if not found:
-            raise ConfigError(
-                f"{self._experiment.file}: no validation row has a gold label or a readable "
-                "answer, so no checkpoint can be chosen; annotate 'validation', or give it gold "
-                "labels"
-            )
-        return Content(found)
-
-
-@dataclass(frozen=True)
-class _Selection:
-    """Some of the train rows, their annotations as they are taught, and their texts."""
-
-    examples: list[Example]
-    review: Review
-    texts: Content[list[str]]
-
-
-@dataclass(frozen=True)
-class _Taught:
-    """What students of one method learn from a selection of the train rows."""
-
-    selection: _Selection
-    rows: Content[list[TrainingRow]]
-    validation: Content[list[Example]]
-    counts: dict[str, int]
-
 
 def list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The names of what differs between the ``inputs`` of two jobs; none if there is no before."""
@@ -286,19 +195,3 @@ def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
             yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
-
-
-def _is_drawn(student_id: StudentId) -> bool:
-    """Whether what a student learns depends on its seed."""
-    return student_id.rows is not None or METHODS[student_id.method].rationales == "shuffled"
-
-
-def _sharing(student_id: StudentId) -> StudentId:
-    """One id for all the students that learn the same."""
-    return replace(student_id, student="", seed=student_id.seed if _is_drawn(student_id) else 0)
-
-
-def _order(student_id: StudentId) -> tuple[object, ...]:
-    """Sorts students so that those that share rows, and then a method, are neighbours."""
-    rows_seed = student_id.seed if student_id.rows else 0
-    return extent(student_id.rows), rows_seed, student_id.method, student_id.seed
