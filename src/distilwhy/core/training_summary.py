@@ -130,7 +130,7 @@ class TrainingRecord:
             **self.summary.as_json(),
             **counts,
             "search": [asdict(tried) for tried in self.search],
-            "inputs": dict(self.inputs),
+            **({"inputs": dict(self.inputs)} if self.inputs else {}),
             "fingerprint": self.fingerprint,
         }
 
