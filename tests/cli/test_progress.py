@@ -9,6 +9,7 @@ from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.train.forecast import Forecast
+from distilwhy.pipeline.train.jobs import TrainedStudents
 from distilwhy.students.training.memory import Preflight
 
 STUDENTS = [
@@ -62,6 +63,20 @@ def test_the_students_of_a_study_are_told_apart_by_name(capsys: pytest.CaptureFi
     assert f"main: {SIZE}\nsmall: {SIZE}\n" in printed
     assert "  main, finetune: about 9 s each\n" in printed
     assert "  small, finetune, b: about 5 s each\n" in printed
+
+
+def test_why_students_are_trained_again_is_printed_once_for_each_reason(
+    capsys: pytest.CaptureFixture[str],
+):
+    first, *others = STUDENTS[:4]
+    trained = TrainedStudents([first], {others[0]: ["rows"], others[1]: ["rows"], others[2]: []})
+    with ProgressDisplay() as progress:
+        progress.training().on_found(trained, 8)
+    assert capsys.readouterr().err == (
+        "1 of 8 students are already trained\n"
+        "2 students out of date, trained again: rows changed\n"
+        "1 student out of date, trained again: the experiment or its annotations changed\n"
+    )
 
 
 def test_calls_lost_with_a_worker_are_counted(capsys: pytest.CaptureFixture[str]):

@@ -5,6 +5,7 @@ import pickle
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -35,9 +36,13 @@ def wait_for_ever() -> None:
     time.sleep(300)
 
 
-def send_process_and_work(work: Work, send: Callable[[int], None]) -> None:
+def work_beside_another(job: tuple[Work, Path], send: Callable[[int], None]) -> None:
+    """Work as soon as two processes have started."""
+    work, folder = job
     send(os.getpid())
-    time.sleep(1.0)
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
     work()
 
 
@@ -74,11 +79,12 @@ def test_a_single_worker_is_this_process():
     ],
 )  # fmt: skip
 def test_a_worker_that_fails_or_dies_ends_the_others(
-    work: Work, kind: type[DistilwhyError], message: str
+    work: Work, kind: type[DistilwhyError], message: str, tmp_path: Path
 ):
     started: list[int] = []
+    jobs = [(work, tmp_path), (wait_for_ever, tmp_path)]
     with pytest.raises(DistilwhyError) as caught, open_pool(2) as pool:
-        pool.run(send_process_and_work, [work, wait_for_ever], started.append)
+        pool.run(work_beside_another, jobs, started.append)
     assert type(caught.value) is kind
     assert str(caught.value) == message
     assert len(started) == 2

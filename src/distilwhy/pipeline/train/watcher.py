@@ -58,6 +58,8 @@ class Watcher:
 
 @dataclass(frozen=True)
 class StepDone:
+    """A training took a step."""
+
     student_id: StudentId
     step: int
     steps: int
@@ -68,6 +70,8 @@ class StepDone:
 
 @dataclass(frozen=True)
 class Evaluated:
+    """A training evaluated its student on the validation rows."""
+
     student_id: StudentId
     evaluation: Evaluation
 
@@ -77,6 +81,8 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class RateTried:
+    """A training with one learning rate ended."""
+
     student_id: StudentId
     summary: TrainingSummary
 
@@ -86,6 +92,8 @@ class RateTried:
 
 @dataclass(frozen=True)
 class Trained:
+    """A student is trained, with the best of its learning rates."""
+
     student_id: StudentId
     accuracy: float
 
