@@ -19,7 +19,7 @@ from distilwhy.core.parsing.expression import EquationError, parse_equation
 from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.task import Example, Task
 from distilwhy.pipeline.task import read_task
-from distilwhy.store.records import read_examples
+from distilwhy.store.examples import read_examples
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 STOP = ("\n\nQ:",)

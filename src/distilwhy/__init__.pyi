@@ -33,7 +33,8 @@ from .pipeline.experiment import Experiment, open_experiment
 from .pipeline.run import run
 from .pipeline.task import read_task
 from .pipeline.train.run import train_students
-from .store.records import HubSplit, read_examples
+from .store.examples import read_examples
+from .store.rows import HubSplit
 from .store.run_folder import RunFolder
 from .students.student import Student
 

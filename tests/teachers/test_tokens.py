@@ -232,6 +232,6 @@ def test_a_missing_tokenizer_is_named(write_experiment, name):
     with pytest.raises(ConfigError) as caught:
         plan(open_experiment(path))
     assert str(caught.value) == (
-        f"{path}: teacher.tokenizer: {name!r} is no folder; check the path (it is relative to the "
-        "experiment)"
+        f"{path}: teacher.tokenizer: {name!r} is not a folder; check the path (it is relative to "
+        "the experiment)"
     )

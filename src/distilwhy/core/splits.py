@@ -15,6 +15,7 @@ SplitName = str
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 Files = Mapping[SplitName, str]
+_Content = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def _rank(example: Example) -> int:
 
 
 def check_splits(splits: Splits, files: Files) -> None:
-    """Refuse splits that would make scores meaningless.
+    """Check that no id is duplicated, and that no test row is also trained on.
+
+    All rows are read once, and only hashes of them are kept. Where hashes agree, the rows are
+    compared.
 
     Args:
         files: Where the rows of each split come from, for messages.
@@ -77,17 +81,21 @@ def check_splits(splits: Splits, files: Files) -> None:
         DataError: if a split is empty, an id is used twice, or a test row is also in train or
             validation.
     """
-    for name in ("train", "validation"):
-        if not len(splits.named(name)):
+    tested = {hash(_content(example)) for example in splits.test}
+    hashes, suspects = array("q"), dict[_Content, tuple[str, SplitName]]()
+    for name in SPLITS:
+        before = len(hashes)
+        for example in splits.named(name):
+            hashes.append(hash(example.id))
+            if name != "test" and tested and hash(content := _content(example)) in tested:
+                suspects[content] = example.id, name
+        if name != "test" and len(hashes) == before:
             raise DataError(f"{files[name]}: the {name} split is empty; give it rows")
-    _refuse_doubled(splits, files)
-    _refuse_shared(splits, files)
+    _refuse_duplicates(splits, np.sort(np.array(hashes)), files)
+    _refuse_shared(splits.test, suspects, files)
 
 
-def _refuse_doubled(splits: Splits, files: Files) -> None:
-    """Refuse duplicate ids. Hashes find candidates; ids of these alone are kept in memory."""
-    hashes = np.array(array("q", (hash(example.id) for example in splits.all())))
-    hashes.sort()
+def _refuse_duplicates(splits: Splits, hashes: np.ndarray, files: Files) -> None:
     twice = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     seen: dict[str, SplitName] = {}
     for name in SPLITS if twice else ():
@@ -101,24 +109,16 @@ def _refuse_doubled(splits: Splits, files: Files) -> None:
                 seen[example.id] = name
 
 
-def _refuse_shared(splits: Splits, files: Files) -> None:
-    """Refuse test rows that are in another split, compared by hash and then by content."""
-    if not len(splits.test):
-        return
-    tested = {hash(_content(example)) for example in splits.test}
-    trained = {
-        _content(example): (example.id, name)
-        for name in SPLITS[:2]
-        for example in splits.named(name)
-        if hash(_content(example)) in tested
-    }
-    for example in splits.test if trained else ():
-        if found := trained.get(_content(example)):
+def _refuse_shared(
+    test: Sequence[Example], suspects: Mapping[_Content, tuple[str, SplitName]], files: Files
+) -> None:
+    for example in test if suspects else ():
+        if found := suspects.get(_content(example)):
             raise DataError(
                 f"{files['test']}: test row {example.id!r} is also in {found[1]}, as {found[0]!r}; "
                 "remove it from one of them"
             )
 
 
-def _content(example: Example) -> tuple[str, tuple[str, ...]]:
+def _content(example: Example) -> _Content:
     return " ".join(example.text.split()).lower(), example.options

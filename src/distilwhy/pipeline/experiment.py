@@ -19,13 +19,14 @@ from distilwhy.config import (
     read_config,
 )
 from distilwhy.core.method import METHODS, Method
-from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choose_aside
+from distilwhy.core.splits import SPLITS, SplitName, Splits, choose_aside
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.pipeline.checks import check_experiment
 from distilwhy.pipeline.task import build_task, read_task
-from distilwhy.store.examples import open_examples, pick
-from distilwhy.store.files import publish_text, read_arrays
-from distilwhy.store.records import HubSplit, Source
+from distilwhy.store.examples_on_disk import open_examples, pick
+from distilwhy.store.files import publish_arrays, publish_text, read_arrays
+from distilwhy.store.rows import HubSplit, Source
 from distilwhy.store.run_folder import ASIDE, RunFolder
 from distilwhy.students.settings import SCRATCH
 
@@ -49,7 +50,8 @@ class Experiment:
 
     Raises:
         ConfigError: if a method cannot be trained on these rows.
-        DataError: if ids are duplicated, or rows are shared between train and test.
+        DataError: if ids are duplicated, rows are shared between train and test, or a test row
+            has no gold label.
     """
 
     config: Settings
@@ -64,9 +66,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         if not self.is_checked:
-            check_splits(self.splits, self.sources)
-            _need_gold(self)
-            _check_methods(self)
+            check_experiment(self)
 
     @property
     def methods(self) -> list[Method]:
@@ -86,6 +86,11 @@ class Experiment:
         splits = Splits(*(tuple(self.splits.named(name)) for name in SPLITS))
         return replace(self, splits=splits, is_checked=True)
 
+    @property
+    def first_row(self) -> Example:
+        """The row whose prompt is shown: the first that the teacher is asked about."""
+        return next(self.to_annotate(), self.splits.train[0])
+
     def student_model(self, name: str) -> str:
         """The folder, or the name on the hub, of a student's model.
 
@@ -103,7 +108,7 @@ class Experiment:
         """A model's folder, if there is one beside the experiment file; else its name on the hub.
 
         Args:
-            key: Where the name stands in the experiment file.
+            key: The setting that names it, for the message.
 
         Raises:
             ConfigError: if it is a path that does not exist.
@@ -113,8 +118,8 @@ class Experiment:
             return str(folder)
         if _is_path(name):
             raise ConfigError(
-                f"{self.file}: {key}: {name!r} is no folder; check the path (it is relative to "
-                "the experiment)"
+                f"{self.file}: {key}: {name!r} is not a folder; check the path (it is relative "
+                "to the experiment)"
             )
         return name
 
@@ -137,32 +142,45 @@ def _is_path(name: str) -> bool:
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:
     """Read an experiment file and everything it names.
 
+    Rows that were checked before are not checked again, as long as nothing that they depend on
+    has changed.
+
     Args:
-        base_url: Another address for the teacher's endpoint, in the stead of all that the file
-            names; answers are not keyed by it.
+        base_url: An address of the teacher's endpoint, to use in place of those in the file.
+            Answers are not keyed by it.
 
     Raises:
-        ConfigError: if the file says something that cannot be done.
-        DataError: if rows are missing, broken, doubled, or shared between train and test.
+        ConfigError: if a setting is invalid, or a method cannot be trained on these rows.
+        DataError: if rows are missing, broken, duplicated, or shared between train and test.
     """
     file = Path(path)
     config = read_config(file, ExperimentConfig)
     if base_url is not None:
-        changed = {**config.teacher.model_dump(exclude={"replicas"}), "base_url": base_url}
-        teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
-        config = config.model_copy(update={"teacher": teacher})
-    if isinstance(config.task, str):
-        task = read_task(file.parent / config.task)
-    else:
-        task = build_task(config.task, file, "task.")
+        config = _replace_address(config, base_url, file)
+    task = _open_task(config, file)
     folder = RunFolder(file.parent / (config.out or f"runs/{file.stem}"))
     sources = _find_sources(config.data, file.parent)
+    names = {name: str(sources.get(name, "")) for name in SPLITS}
     signature = _sign(config, task, sources.values())
     known = _read_aside(folder, signature)
     splits, aside = _open_splits(config.data, sources, task, known)
-    names = {name: str(sources.get(name, "")) for name in SPLITS}
     is_checked = known is not None
-    return Experiment(config, task, splits, folder, file, names, signature, aside, is_checked)
+    experiment = Experiment(config, task, splits, folder, file, names, signature, aside, is_checked)
+    if signature and not is_checked and folder.path.is_dir():
+        publish_arrays(folder.call_index, signature, {ASIDE: aside})
+    return experiment
+
+
+def _replace_address(config: ExperimentConfig, base_url: str, file: Path) -> ExperimentConfig:
+    changed = {**config.teacher.model_dump(exclude={"replicas"}), "base_url": base_url}
+    teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
+    return config.model_copy(update={"teacher": teacher})
+
+
+def _open_task(config: ExperimentConfig, file: Path) -> Task:
+    if isinstance(config.task, str):
+        return read_task(file.parent / config.task)
+    return build_task(config.task, file, "task.")
 
 
 def _sign(config: ExperimentConfig, task: Task, sources: Iterable[Source]) -> str:
@@ -185,7 +203,7 @@ def _read_aside(folder: RunFolder, signature: str) -> np.ndarray | None:
 
 
 def _find_sources(data: DataConfig, base: Path) -> dict[SplitName, Source]:
-    """Where the rows of each split are; those of train also where some are set aside."""
+    """Where the rows of each split are. A share of train set aside is where train is."""
     named = {"train": data.train, "validation": data.validation, "test": data.test}
     return {
         name: _source(data.train if isinstance(value, float) else value, base)
@@ -219,51 +237,3 @@ def _source(value: str | HubConfig, base: Path) -> Source:
     if isinstance(value, HubConfig):
         return HubSplit(value.hub, value.split, value.name)
     return base / value
-
-
-def _need_gold(experiment: Experiment) -> None:
-    gold = experiment.task.row_format.gold
-    for example in experiment.splits.test:
-        if example.gold is None:
-            named = f"field {gold!r}" if gold else "the task names no 'gold' field"
-            raise DataError(
-                f"{experiment.sources['test']}: test row {example.id!r} has no gold "
-                f"label ({named}); a score needs one on every test row, so write it there"
-            )
-
-
-def _check_methods(experiment: Experiment) -> None:
-    config = experiment.config
-    if config.teacher.exemplars.draw != "fixed" and not experiment.task.exemplars:
-        raise ConfigError(
-            f"{experiment.file}: teacher.exemplars draws from the task's exemplars, and there are "
-            "none; write some, or leave it out"
-        )
-    explains = config.teacher.explain_wrong or config.teacher.strategy == "explain-label"
-    if config.training.wrong_rationales == "explain" and not explains:
-        raise ConfigError(
-            f"{experiment.file}: training.wrong_rationales is 'explain', and the teacher is not "
-            "asked for explanations; set teacher.explain_wrong to true"
-        )
-    for method in experiment.methods:
-        if method.labels == "gold" and all(e.gold is None for e in experiment.splits.train):
-            raise ConfigError(
-                f"{experiment.file}: method {method.name!r} learns gold labels, and no train row "
-                "has one; give rows their gold label, or take it out of 'methods'"
-            )
-        if method.needs_teacher and "train" not in config.teacher.annotate:
-            raise ConfigError(
-                f"{experiment.file}: method {method.name!r} learns from the teacher, and "
-                "teacher.annotate leaves out 'train'; add it there"
-            )
-        if method.asks_teacher and not {"validation", "test"} <= set(config.teacher.annotate):
-            raise ConfigError(
-                f"{experiment.file}: method {method.name!r} reads the teacher's rationale with "
-                "every input, and teacher.annotate leaves out 'validation' or 'test'; add them"
-            )
-    unlabelled = all(e.gold is None for e in experiment.splits.validation)
-    if unlabelled and "validation" not in config.teacher.annotate:
-        raise ConfigError(
-            f"{experiment.file}: no validation row has a gold label to choose a checkpoint by, and "
-            "teacher.annotate leaves out 'validation'; add it there, or give rows their gold label"
-        )

@@ -79,7 +79,7 @@ def plan(experiment: Experiment) -> Plan:
     expected = None
     if pending.missing:
         expected = estimate_calls(calls, experiment.config, pending.missing, pending.basis)
-    first = next(experiment.to_annotate(), experiment.splits.train[0])
+    first = experiment.first_row
     rows = {name: experiment.splits.named(name) for name in SPLITS}
     students, study = list_students(experiment), list_students(experiment, study=True)
     missing = missing_students(experiment, calls, {*students, *study})

@@ -8,7 +8,7 @@ from distilwhy.core.method import INPUT_RATIONALE
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.store.records import read_examples
+from distilwhy.store.examples import read_examples
 from distilwhy.students.student import Student
 
 # What follows a row's input where it has a rationale, as ``render_source`` puts it there.

@@ -6,7 +6,8 @@ from distilwhy.config import AnswerConfig, TaskConfig, read_config, read_yaml
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import RowFormat, Task
 from distilwhy.errors import ConfigError
-from distilwhy.store.records import Row, read_exemplars, read_rows
+from distilwhy.store.examples import read_exemplars
+from distilwhy.store.rows import Row, read_rows
 
 
 def read_task(path: Path | str) -> Task:

@@ -17,8 +17,8 @@ from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.task import read_task
-from distilwhy.store.examples import ExamplesOnDisk, open_examples, pick
-from distilwhy.store.records import read_examples
+from distilwhy.store.examples import ExampleBuilder, read_examples
+from distilwhy.store.examples_on_disk import ExamplesOnDisk, open_examples, pick
 from endpoint import Endpoint
 
 TASK = 'input: "{{ message }}"\ngold: kind\nanswer: {kind: choice, labels: [damage, praise]}\n'
@@ -27,7 +27,7 @@ TASK = 'input: "{{ message }}"\ngold: kind\nanswer: {kind: choice, labels: [dama
 @pytest.fixture
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """All rows are too many."""
-    monkeypatch.setattr("distilwhy.store.examples.KEPT", 0)
+    monkeypatch.setattr("distilwhy.store.examples_on_disk.MOST_IN_MEMORY", 0)
 
 
 @pytest.fixture
@@ -39,16 +39,14 @@ def opened(opened, on_disk: None):
 @pytest.fixture
 def worded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The rows that are worded from now on."""
-    from distilwhy.store.records import _Reader
-
     seen: list[str] = []
-    word = _Reader.example
+    build = ExampleBuilder.__call__
 
     def watch(self, row, where):
         seen.append(str(row.get("id")))
-        return word(self, row, where)
+        return build(self, row, where)
 
-    monkeypatch.setattr(_Reader, "example", watch)
+    monkeypatch.setattr(ExampleBuilder, "__call__", watch)
     return seen
 
 

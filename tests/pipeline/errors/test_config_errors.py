@@ -57,8 +57,8 @@ def test_the_experiment_that_these_tests_change_is_valid(write_experiment):
         ({"study": {"students": {n: {"family": "encoder"} for n in ("one", "two")}}},
          "study: students 'two' is the same as 'one'; change a setting or remove it"),
         ({"study": {"students": {"bert": {"model": "./bert"}}}},
-         "study.students.bert.model: './bert' is no folder; check the path (it is relative to the "
-         "experiment)"),
+         "study.students.bert.model: './bert' is not a folder; check the path (it is relative to "
+         "the experiment)"),
         ({"task.answer.lables": []},
          "task.answer.lables: unknown key 'lables'; did you mean 'labels'?"),
         ({"task.str": 1}, "task.str: unknown key 'str'; it must be one of answer, exemplars, gold, "
@@ -140,9 +140,10 @@ def test_the_experiment_that_these_tests_change_is_valid(write_experiment):
          "task.answer.labels: must be two or more, each once; got ['a']"),
         ({"task.answer.kind": "number"},
          "task.answer: kind 'number' takes no 'labels' or 'options'"),
-        ({"task.input": "{{ message }"}, "task input, line 1: unexpected '}'; mend the template"),
+        ({"task.input": "{{ message }"},
+         "task input, line 1: unexpected '}'; correct the template"),
         ({"student": {"model": "./nowhere"}},
-         "student.model: './nowhere' is no folder; check the path (it is relative to the "
+         "student.model: './nowhere' is not a folder; check the path (it is relative to the "
          "experiment)"),
         ({"teacher.annotate": ["test"]}, "method 'step-by-step' learns from the teacher, and "
          "teacher.annotate leaves out 'train'; add it there"),

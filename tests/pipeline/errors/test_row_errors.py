@@ -73,9 +73,9 @@ def row(**changes: object) -> dict[str, object]:
         ("\n\n", ": has no rows; give it some"),
         (TRAIN[:1], ": one row cannot be split into train and validation; give it more"),
         ('{"id": 1, "message": "x"\n',
-         " row 1: is no JSON (Expecting ',' delimiter); mend the line"),
+         " row 1: is not JSON (EOF while parsing an object at column 24); correct the line"),
         ('{"id": 1, "message": "x"}\n"x"\n',
-         " row 2: is str, not an object with fields; mend the line"),
+         " row 2: is str, not an object with fields; correct the line"),
         ([TRAIN[0], row(message=" ")],
          " row 2: its input is empty; fill its fields or leave the row out"),
         ([TRAIN[0], {"id": "b"}], " row 2: the input template cannot be filled ('message' is "

@@ -23,12 +23,12 @@ WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
     ("completions", "message"),
     [
         (None, f": {UNREAD}"),
-        ("nonsense\n", " row 1: is no JSON (Expecting value); mend the line"),
+        ("nonsense\n", " row 1: is not JSON (expected ident at column 2); correct the line"),
         ('{"id": "a0"}\n', f" row 1: {COMPLETION}"),
         ('{"id": "a0", "label": "damage"}\n', f" row 1: {COMPLETION}"),
         ('{"completion": "x"}\n', " row 1: has no 'id'; give it that of its row"),
-        ("[" * 100_000, " row 1: is no JSON (maximum recursion depth exceeded while decoding a "
-         "JSON array from a unicode string); mend the line"),
+        ("[" * 100_000, " row 1: is not JSON (recursion limit exceeded at column 202); correct "
+         "the line"),
         ('{"id": "a0", "rationale": 5, "label": "x"}\n', " row 1: its 'rationale' is no text: 5"),
         ('{"id": "a0", "completion": 5}\n', " row 1: its 'completion' is no text: 5"),
         ('{"id": "a0", "completion": "x"}\n\n{"id": "a0", "completion": "y"}\n',

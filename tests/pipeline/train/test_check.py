@@ -58,7 +58,7 @@ BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
             "are the same to this model's",
         ),
         ({}, {"model": "empty"}, "cannot be loaded"),
-        ({}, {"model": "./nowhere"}, "'./nowhere' is no folder; check the path (it is relative"),
+        ({}, {"model": "./nowhere"}, "'./nowhere' is not a folder; check the path (it is relative"),
     ],
 )
 def test_a_student_that_cannot_be_built_is_refused_before_anything_is_paid(

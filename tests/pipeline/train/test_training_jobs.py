@@ -9,7 +9,6 @@ from annotating import training_jobs
 from conftest import WriteExperiment
 from distilwhy.core.student_id import StudentId
 from distilwhy.pipeline.experiment import open_experiment
-from distilwhy.pipeline.train.jobs import build_student
 from pretrained import save_bert
 
 
@@ -25,7 +24,7 @@ def test_a_model_s_folder_is_relative_to_the_experiment_file(
     job = training_jobs(experiment).of(StudentId("finetune", 0))
     assert job.model == str(tmp_path / "bert")
     assert job.student.model == "./bert"
-    assert build_student(job).network.width == 16
+    assert job.build_student().network.width == 16
     assert replace(job, model="").fingerprint == job.fingerprint
 
 

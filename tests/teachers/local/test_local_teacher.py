@@ -250,8 +250,8 @@ def test_the_model_in_the_folder_is_loaded(noise: Path):
         ({"teacher.concurrency": 2}, "teacher.concurrency: unknown key 'concurrency'; it must be "
          "one of "),
         ({"teacher.batch_size": 0}, "teacher.batch_size: 0: input should be greater than 0"),
-        ({"teacher.model": "./nowhere"}, "teacher.model: './nowhere' is no folder; check the path "
-         "(it is relative to the experiment)"),
+        ({"teacher.model": "./nowhere"}, "teacher.model: './nowhere' is not a folder; check the "
+         "path (it is relative to the experiment)"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_teacher_section_is_named(write_local, changes, message):

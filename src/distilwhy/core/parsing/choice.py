@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from distilwhy.core.parsing.answer import Unreadable, letter
 
@@ -149,28 +150,35 @@ def _labels(line: str, mark: _Hit, text: _Hit) -> bool:
 def _find_texts(line: str, choices: tuple[str, ...]) -> list[_Hit]:
     """The choices' texts in a line, the longer before the shorter that they contain."""
     low, free = line.lower(), [True] * len(line)
-    by_text: dict[str, set[str]] = {}
-    for choice in choices:
-        bare = _ARTICLE.sub("", _flat(choice).lower().strip(_ENDS))
-        if bare and not (len(bare) == 1 and bare.isalpha()):
-            by_text.setdefault(bare, set()).add(choice)
     hits = []
-    for bare in sorted(by_text, key=len, reverse=True):
+    for bare, alike in _list_texts(choices):
         at = low.find(bare)
         while at >= 0:
             end = at + len(bare)
             if all(free[at:end]) and _stands_alone(low, at, end):
                 free[at:end] = [False] * len(bare)
-                hits.append(_Hit(_written(line, end, by_text[bare]), at, end, False))
+                hits.append(_Hit(_written(line, end, alike), at, end, False))
             at = low.find(bare, end)
     return hits
 
 
-def _written(line: str, end: int, alike: set[str]) -> frozenset[str]:
+@lru_cache(maxsize=1024)
+def _list_texts(choices: tuple[str, ...]) -> list[tuple[str, frozenset[str]]]:
+    """The texts to look for, the longest first, each with the choices that it may be."""
+    by_text: dict[str, set[str]] = {}
+    for choice in choices:
+        bare = _ARTICLE.sub("", _flat(choice).lower().strip(_ENDS))
+        if bare and not (len(bare) == 1 and bare.isalpha()):
+            by_text.setdefault(bare, set()).add(choice)
+    longest_first = sorted(by_text, key=len, reverse=True)
+    return [(bare, frozenset(by_text[bare])) for bare in longest_first]
+
+
+def _written(line: str, end: int, alike: frozenset[str]) -> frozenset[str]:
     """Those of some choices, alike but for capitals and articles, that a line up to ``end`` ends
     with to the letter, ``the park`` before ``park``; all of them where it ends with none."""
     exact = [choice for choice in alike if line.endswith(_flat(choice).strip(_ENDS), 0, end)]
-    return frozenset([max(exact, key=len)] if exact else alike)
+    return frozenset([max(exact, key=len)]) if exact else alike
 
 
 def _stands_alone(low: str, start: int, end: int) -> bool:

@@ -13,6 +13,7 @@ _MARKUP = (
     (re.compile(r"(?<!\w)_(?=\S)([^_\n]{1,300}?)(?<=\S)_(?!\w)"), r"\1"),
     (re.compile(r"`([^`\n]{1,300})`"), r"\1"),
 )
+_MARK = re.compile(r"[`<~*_]")
 _WIDE = str.maketrans("：（），．；！？＝。", ":(),.;!?=.")
 _END = re.compile(r"<\|[\w ]+\|>|<｜[^｜\n]+｜>|</s>|<eos>|<end_of_turn>|\[/?INST\]")
 
@@ -20,8 +21,9 @@ _END = re.compile(r"<\|[\w ]+\|>|<｜[^｜\n]+｜>|</s>|<eos>|<end_of_turn>|\[/?
 def visible(text: str) -> str:
     """What a reader is shown: no thinking, no emphasis, nothing past an end-of-text token."""
     shown = bare(text).translate(_WIDE)
-    for pattern, plain in _MARKUP:
-        shown = pattern.sub(plain, shown)
+    if _MARK.search(shown):  # most replies have no markup
+        for pattern, plain in _MARKUP:
+            shown = pattern.sub(plain, shown)
     return shown.strip()
 
 

@@ -211,10 +211,11 @@ def _cut(text: str, stop: Sequence[str], own: str = "") -> str:
         own: The row's input. A reply may ask it over again before it answers.
     """
     ends = [at for mark in stop if mark and (at := text.find(mark)) > 0]
-    at, known = 0, set(_WORD.findall(own.lower()))
+    at, known = 0, set[str]()
     for question in _NEXT_QUESTION.finditer(text):
         if question["asks"] is None:
             continue
+        known = known or set(_WORD.findall(own.lower()))
         asked = text[question.end() : question.end() + _LONGEST_QUESTION]
         if not _asks_again(asked, known) or _answers(text[at : question.start()]):
             ends.append(question.start())

@@ -101,6 +101,7 @@ def _without_remark(text: str) -> str:
 
 
 def _without_latex(text: str) -> str:
-    for pattern, plain in _LATEX:
-        text = pattern.sub(plain, text)
+    if "\\" in text or "$$" in text or "{,}" in text:
+        for pattern, plain in _LATEX:
+            text = pattern.sub(plain, text)
     return text

@@ -88,8 +88,7 @@ def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -
         split: count_outcomes(experiment.task.answer, keep(rows))
         for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
     }
-    first = next(experiment.to_annotate(), experiment.splits.train[0])
-    prompt = calls.prompt(first).as_text()
+    prompt = calls.prompt(experiment.first_row).as_text()
     return Annotations(by_id, outcomes, answers.freeze(), explanations.freeze(), prompt)
 
 

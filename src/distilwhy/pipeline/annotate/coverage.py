@@ -16,7 +16,7 @@ from distilwhy.core.splits import SplitName
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import CallBuilder
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.examples import pick
+from distilwhy.store.examples_on_disk import pick
 from distilwhy.store.files import publish_arrays, read_arrays
 from distilwhy.store.ledger import Ledger, head_of
 from distilwhy.store.run_folder import ASIDE, RunFolder

@@ -16,7 +16,7 @@ from distilwhy.pipeline.annotate.calls import Call, CallBuilder
 from distilwhy.pipeline.annotate.coverage import Coverage, count_distinct, spread
 from distilwhy.pipeline.annotate.records import explanation_calls
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.examples import pick
+from distilwhy.store.examples_on_disk import pick
 from distilwhy.store.ledger import Entry, Ledger, head_of
 
 CHUNK = 500

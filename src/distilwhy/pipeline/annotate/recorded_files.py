@@ -8,7 +8,7 @@ from pathlib import Path
 from distilwhy.config import RecordedTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import DataError, TeacherError
-from distilwhy.store.records import Row, read_rows
+from distilwhy.store.rows import Row, read_rows
 from distilwhy.teachers.recorded import RecordedTeacher, Recording
 
 BLOCK = 1 << 20

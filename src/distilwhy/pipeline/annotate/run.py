@@ -31,7 +31,7 @@ from distilwhy.pipeline.annotate.transports.batch import Batching, give_up_batch
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
 from distilwhy.pipeline.annotate.transports.ray import open_ray
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.examples import pick
+from distilwhy.store.examples_on_disk import pick
 from distilwhy.store.ledger import Ledger, open_ledger
 from distilwhy.store.shards import import_shards
 from distilwhy.students.training.distributed import require_single_process

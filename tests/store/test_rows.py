@@ -11,7 +11,8 @@ import pytest
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, Exemplar, RowFormat, Task
 from distilwhy.errors import ConfigError, DataError
-from distilwhy.store.records import HubSplit, read_examples, read_exemplars, read_rows
+from distilwhy.store.examples import read_examples, read_exemplars
+from distilwhy.store.rows import HubSplit, read_rows
 
 LABELS = Answer("choice", ("yes", "no"))
 SIMPLE = Task("", RowFormat("{{ text }}", gold="label"), LABELS)
@@ -87,8 +88,8 @@ def test_a_parquet_value_that_cannot_be_read(tmp_path, column):
     pyarrow.parquet.write_table(table, path, row_group_size=1)
     with pytest.raises(DataError) as caught:
         read_examples(path, SIMPLE)
-    assert str(caught.value).startswith(f"{path} row 2, in row group 1: a value cannot be read (")
-    assert str(caught.value).endswith("; mend the row")
+    assert str(caught.value).startswith(f"{path} row 2: a value cannot be read (")
+    assert str(caught.value).endswith("; correct the row")
 
 
 def test_bytes_of_parquet_are_text_where_they_are_utf8(tmp_path):
@@ -231,14 +232,15 @@ def test_exemplars_have_a_label_and_reasons_on_one_line():
         ("r.txt", b"x", "unknown format '.txt'; use .jsonl, .csv or .parquet"),
         ("r.jsonl", b'{"text": "caf\xe9"}', "is not UTF-8 text; save it as UTF-8"),
         ("r.csv", b"text\ncaf\xe9\n", "is not UTF-8 text; save it as UTF-8"),
-        ("r.jsonl", b'{"text": "a"}\n[1]\n', " row 2: is list, not an object with fields; mend"),
-        ("r.jsonl", b'{"text": "a"}\n{"text"\n', " row 2: is no JSON (Expecting ':' delimiter)"),
-        ("r.jsonl", b"[" * 100_000, " row 1: is no JSON (maximum recursion depth exceeded"),
-        ("r.jsonl", b'{"text": "\\ud83d"}\n', " row 1: is no JSON ("),
-        ("r.csv", b"id,text\n1,a,b\n", " row 1: its cells do not match the header line; mend"),
-        ("r.csv", b"id,text\n1\n", " row 1: its cells do not match the header line; mend"),
+        ("r.jsonl", b'{"text": "a"}\n[1]\n', " row 2: is list, not an object with fields; correct"),
+        ("r.jsonl", b'{"text": "a"}\n{"text"\n', 
+         " row 2: is not JSON (EOF while parsing an object at column 7); correct the line"),
+        ("r.jsonl", b"[" * 100_000, " row 1: is not JSON (recursion limit exceeded at column "),
+        ("r.jsonl", b'{"text": "\\ud83d"}\n', " row 1: is not JSON ("),
+        ("r.csv", b"id,text\n1,a,b\n", " row 1: its cells do not match the header line; correct"),
+        ("r.csv", b"id,text\n1\n", " row 1: its cells do not match the header line; correct"),
         ("r.csv", b'text\n"' + b"x" * 10_000_001,
-         " row 1: is no CSV (field larger than field limit (10000000), is a quote never closed?)"),
+         " row 1: is not CSV (field larger than field limit (10000000), is a quote never closed?)"),
         ("r.parquet", b"PAR1 not", "cannot be read as Parquet ("),
     ],
 )  # fmt: skip
@@ -262,9 +264,9 @@ def test_a_missing_file():
     [
         ("{{ nothing }}", "'nothing' is undefined); the row's fields are id, label, text"),
         ("{{ text.nothing.more }}", "'str object' has no attribute 'nothing'"),
-        ("{{ 1 / 0 }}", "division by zero); mend it, or the row"),
-        ("{{ text.index('z') }}", "(substring not found); mend it, or the row"),
-        ("{{ text | lettered }}", "'lettered' needs a list, not 'First'); mend it, or the row"),
+        ("{{ 1 / 0 }}", "division by zero); correct it, or the row"),
+        ("{{ text.index('z') }}", "(substring not found); correct it, or the row"),
+        ("{{ text | lettered }}", "'lettered' needs a list, not 'First'); correct it, or the row"),
         ("{{ ''.__class__.__mro__ }}", "is unsafe"),
         ("{{ text[99:] }}", "its input is empty; fill its fields or leave the row out"),
     ],
@@ -282,7 +284,7 @@ def test_a_row_that_the_template_cannot_take(tmp_path, template, reason):
     [
         ("{{ text }}", "its input is empty (text is null); fill its fields or leave the row out"),
         ("{{ text.strip() }}", "'None' has no attribute 'strip') (text is null); the row's fields"),
-        ("{{ text | length }}", "has no len()) (text is null); mend it, or the row"),
+        ("{{ text | length }}", "has no len()) (text is null); correct it, or the row"),
     ],
 )
 def test_a_null_is_never_worded(tmp_path, template, reason):
@@ -304,7 +306,7 @@ def test_options_that_are_none(tmp_path, options):
 
 @pytest.mark.parametrize("template", ["{{ text", "{% if %}", "{{ text | nofilter }}"])
 def test_a_template_that_is_none(tmp_path, template):
-    with pytest.raises(ConfigError, match=r"^task input, line 1: .*; mend the template$"):
+    with pytest.raises(ConfigError, match=r"^task input, line 1: .*; correct the template$"):
         read_examples(
             write_jsonl(tmp_path / "r.jsonl", ROWS), Task("", RowFormat(template), LABELS)
         )

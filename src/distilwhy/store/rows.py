@@ -1,0 +1,176 @@
+"""Raw rows of JSONL, CSV and Parquet files and of datasets on the hub."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import compress, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json
+
+from distilwhy.errors import DataError
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+
+Row = Mapping[str, object]
+SUFFIXES = (".jsonl", ".csv", ".parquet")
+
+_BATCH = 1000
+_LONGEST_CELL = 10_000_000
+
+
+@dataclass(frozen=True)
+class HubSplit:
+    """One split of a dataset on the Hugging Face hub."""
+
+    dataset: str
+    split: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.dataset}[{self.split}]"
+
+
+Source = Path | HubSplit
+
+
+def read_rows(source: Source, mask: Iterable[object] = repeat(True)) -> Iterator[tuple[Row, str]]:
+    """Yield the rows of a source, each with its place for messages: ``train.jsonl row 3``.
+
+    Args:
+        mask: Whether to yield each row. JSONL rows that are not yielded are not parsed.
+
+    Raises:
+        DataError: if the source is missing, broken, or of an unknown format.
+    """
+    if isinstance(source, HubSplit):
+        return compress(_hub_rows(source), mask)
+    if not source.is_file():
+        raise DataError(f"{source}: no such file; check the path")
+    if source.suffix == ".jsonl":
+        return _jsonl_rows(source, mask)
+    readers = {".csv": _csv_rows, ".parquet": _parquet_rows}
+    if source.suffix not in readers:
+        raise DataError(f"{source}: unknown format {source.suffix!r}; use .jsonl, .csv or .parquet")
+    return compress(readers[source.suffix](source), mask)
+
+
+def row_number(where: str) -> str:
+    """``data/train.jsonl row 3`` → ``3``."""
+    return where.rpartition(" row ")[2]
+
+
+def _jsonl_rows(path: Path, mask: Iterable[object]) -> Iterator[tuple[Row, str]]:
+    lines = enumerate(_lines(path), 1)
+    rows = ((number, line) for number, line in lines if not line.isspace())
+    for number, line in compress(rows, mask):
+        where = f"{path} row {number}"
+        try:
+            row = from_json(line.rstrip())
+        except ValueError as error:
+            reason = str(error).replace(" at line 1 column", " at column")
+            raise DataError(f"{where}: is not JSON ({reason}); correct the line") from None
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{where}: is {type(row).__name__}, not an object with fields; correct the line"
+            )
+        yield row, where
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:
+    csv.field_size_limit(_LONGEST_CELL)
+    number = 0
+    try:
+        for number, row in enumerate(csv.DictReader(_lines(path, newline="")), 1):
+            if None in row or None in row.values():
+                raise DataError(
+                    f"{path} row {number}: its cells do not match the header line; correct the row"
+                )
+            yield row, f"{path} row {number}"
+    except csv.Error as error:
+        hint = ", is a quote never closed?" if "limit" in str(error) else ""
+        raise DataError(
+            f"{path} row {number + 1}: is not CSV ({error}{hint}); correct the row"
+        ) from None
+
+
+def _lines(path: Path, newline: str | None = None) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline=newline) as lines:
+            yield from lines
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[Row, str]]:
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    number = 0
+    try:
+        for batch in ParquetFile(path).iter_batches(_BATCH):
+            for row in _unpack(batch):
+                number += 1
+                yield row, f"{path} row {number}"
+    except (ArrowException, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read as Parquet ({first_line(error)}); write it again"
+        ) from None
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"{path} row {number + 1}: a value cannot be read ({first_line(error)}); correct the "
+            "row"
+        ) from None
+
+
+def _unpack(batch: "RecordBatch") -> Iterator[dict[str, object]]:
+    """The rows of a batch. If one cannot be read, those before it come one by one."""
+    try:
+        rows = batch.to_pylist()
+    except (ValueError, OverflowError):
+        rows = (row for at in range(len(batch)) for row in batch.slice(at, 1).to_pylist())
+    has_bytes = any("binary" in str(kind) for kind in batch.schema.types)
+    yield from map(_decode, rows) if has_bytes else rows
+
+
+def _decode(value: Any) -> Any:
+    """A value with its bytes as text, where they are UTF-8."""
+    if isinstance(value, dict):
+        return {name: _decode(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_decode(inner) for inner in value]
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value
+
+
+def _hub_rows(source: HubSplit) -> Iterator[tuple[Row, str]]:
+    """The rows of a dataset on the hub, class labels by their names."""
+    import datasets
+
+    try:
+        table = datasets.load_dataset(source.dataset, source.name, split=source.split)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise DataError(
+            f"{source}: cannot be loaded from the hub ({first_line(error)}); check its name"
+        ) from error
+    classes = {
+        field: feature
+        for field, feature in table.features.items()
+        if isinstance(feature, datasets.ClassLabel)
+    }
+    for number, row in enumerate(table, 1):
+        names = {
+            field: feature.int2str(row[field])
+            for field, feature in classes.items()
+            if row[field] is not None and row[field] >= 0
+        }
+        yield {**row, **names}, f"{source} row {number}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
