@@ -69,10 +69,9 @@ def _rank(example: Example) -> int:
 
 
 def check_splits(splits: Splits, files: Files) -> None:
-    """Check that no id is duplicated, and that no test row is also trained on.
+    """Refuse splits that would make scores meaningless.
 
-    All rows are read once, and only hashes of them are kept. Where hashes agree, the rows are
-    compared.
+    All rows are read once, and only hashes of them are kept. Rows whose hashes agree are compared.
 
     Args:
         files: Where the rows of each split come from, for messages.
