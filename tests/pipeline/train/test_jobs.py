@@ -1,4 +1,4 @@
-"""When a trained student is out of date, and what is said to have changed."""
+"""What decides a student's training, and when a trained student is out of date."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.files import publish_json
 from distilwhy.store.run_folder import SUMMARY
+from pretrained import save_bert
 
 SETTINGS = {"methods": ["finetune"], "data.test": DROP, "data.validation": "validation.jsonl"}
 STUDENT = StudentId("finetune", 0)
@@ -69,7 +70,6 @@ def test_a_changed_row_puts_a_student_out_of_date(write_experiment: WriteExperim
     [
         {},
         {"training": {"report_to": ["tensorboard"]}},
-        {"training": {"fresh_lr_factor": 3.0}},
         {"out": "run", "seeds": [0, 1]},
     ],
 )
@@ -98,3 +98,35 @@ def test_seeds_share_the_rows_that_do_not_depend_on_them(write_experiment: Write
     assert whole[0].fingerprint != whole[1].fingerprint
     part = training_jobs(experiment).of_all([StudentId("finetune", seed, 3) for seed in (0, 1)])
     assert part[0].rows != part[1].rows
+
+
+def test_a_model_s_folder_is_relative_to_the_experiment_file(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Not to the working directory."""
+    save_bert(tmp_path / "bert")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    student = {"model": "./bert", "max_input_tokens": 64}
+    experiment = open_experiment(write_experiment({"student": student, "methods": ["finetune"]}))
+    job = training_jobs(experiment).of(StudentId("finetune", 0))
+    assert job.model == str(tmp_path / "bert")
+    assert job.student.model == "./bert"
+    assert job.build_student().network.width == 16
+
+
+def test_fresh_lr_factor_is_fingerprinted_only_for_pretrained_students(
+    write_experiment: WriteExperiment, tmp_path: Path
+):
+    save_bert(tmp_path / "bert")
+    student_id = StudentId("finetune", 0)
+
+    def fingerprint(student: dict[str, object], factor: float) -> str:
+        training = {"fresh_lr_factor": factor}
+        changes = {"student": student, "training": training, "methods": ["finetune"]}
+        file = write_experiment(changes)
+        return training_jobs(open_experiment(file)).of(student_id).fingerprint
+
+    bert: dict[str, object] = {"model": str(tmp_path / "bert"), "max_input_tokens": 64}
+    for student, is_the_same in (({"model": "scratch"}, True), (bert, False)):
+        assert (fingerprint(student, 1) == fingerprint(student, 10)) is is_the_same
