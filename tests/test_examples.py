@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
-from distilwhy.pipeline.annotate.gate import refuse_unreadable
+from distilwhy.pipeline.annotate.gate import require_parsed
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
@@ -45,7 +45,7 @@ def test_every_recorded_completion_has_an_outcome(
     assert sum(outcome["failed"] for outcome in outcomes) == 0
     assert tallies["test"].score is not None
     assert tallies["test"].score.accuracy == pytest.approx(accuracy, abs=5e-4)
-    refuse_unreadable(read_annotations(opened))
+    require_parsed(read_annotations(opened))
     assert annotate(opened).from_ledger == rows
 
 

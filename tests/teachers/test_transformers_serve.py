@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
-from distilwhy.pipeline.annotate.gate import refuse_unreadable
+from distilwhy.pipeline.annotate.gate import require_parsed
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.files import publish_jsonl
@@ -117,7 +117,7 @@ def test_every_row_gets_an_outcome_from_transformers_serve(
     outcomes = [tally.outcomes for tally in tallies.values()]
     assert sum(o["unparsed"] + o["truncated"] + o["refused"] for o in outcomes) == 12
     with pytest.raises(
-        TeacherError, match="12 of 12 answers cannot be read, so nothing is trained"
+        TeacherError, match="12 of 12 answers could not be parsed, so nothing is trained"
     ):
-        refuse_unreadable(read_annotations(opened))
+        require_parsed(read_annotations(opened))
     assert annotate(opened).from_ledger == 12

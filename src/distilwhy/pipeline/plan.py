@@ -16,6 +16,7 @@ from distilwhy.pipeline.annotate.estimate import (
     find_pending_answers,
     find_pending_explanations,
 )
+from distilwhy.pipeline.annotate.records import find_missed_gold
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_students
 from distilwhy.pipeline.train.run import missing_students
@@ -115,7 +116,7 @@ def _find_pending(experiment: Experiment, calls: CallBuilder) -> PendingWork:
     with read_ledger(experiment.folder.ledger) as ledger:
         coverage = find_coverage(experiment, calls, ledger)
         answers = find_pending_answers(experiment, calls, coverage, ledger)
-        return answers + find_pending_explanations(calls, ledger)
+        return answers + find_pending_explanations(calls, ledger, find_missed_gold(calls, ledger))
 
 
 def _warnings(experiment: Experiment, calls: CallBuilder) -> list[str]:

@@ -7,8 +7,9 @@ from decimal import Decimal
 from distilwhy.core.results import Results
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.annotate.annotations import read_annotations
-from distilwhy.pipeline.annotate.gate import refuse_unreadable
-from distilwhy.pipeline.annotate.run import Agree, annotate
+from distilwhy.pipeline.annotate.gate import require_parsed
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.annotate.session import Confirm
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_students
@@ -33,7 +34,7 @@ def run(
     *,
     workers: int | None = 1,
     study: bool = False,
-    agree: Agree = lambda offer: True,
+    confirm: Confirm = lambda proposal: True,
     budget: Decimal | None = None,
 ) -> Results | None:
     """Annotate, train and evaluate; each step picks up where an earlier run left it.
@@ -42,7 +43,7 @@ def run(
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
         study: Train the cells of the study: all its students on all its numbers of rows.
-        agree: As for ``annotate``.
+        confirm: As for ``annotate``.
         budget: As for ``annotate``.
 
     Returns:
@@ -54,9 +55,9 @@ def run(
     watch = watch or Watch()
     check_trackers(experiment.config.training.report_to)
     _check_untrained(experiment, study=study)
-    annotate(experiment, watch=watch.annotation, agree=agree, budget=budget)
+    annotate(experiment, watch=watch.annotation, confirm=confirm, budget=budget)
     annotations = read_annotations(experiment)
-    refuse_unreadable(annotations)
+    require_parsed(annotations)
     train_students(
         experiment, watcher=watch.training, workers=workers, study=study, annotations=annotations
     )

@@ -5,12 +5,13 @@ from functools import partial
 import pytest
 
 from conftest import many
-from distilwhy.cli.confirm import confirm_offers, describe_offer
+from distilwhy.cli.confirm import confirm_proposals, describe_proposal
 from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.core.task import Example
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.coverage import spread_rows
-from distilwhy.pipeline.annotate.run import Offer, annotate
+from distilwhy.pipeline.annotate.run import annotate, run_pilot
+from distilwhy.pipeline.annotate.session import Proposal
 from distilwhy.pipeline.plan import plan
 from endpoint import Endpoint, fails, says
 
@@ -31,9 +32,9 @@ class Person:
 
     def __init__(self, *answers: bool) -> None:
         self.answers = list(answers)
-        self.offers: list[Offer] = []
+        self.offers: list[Proposal] = []
 
-    def __call__(self, offer: Offer) -> bool:
+    def __call__(self, offer: Proposal) -> bool:
         self.offers.append(offer)
         return self.answers.pop(0)
 
@@ -49,10 +50,10 @@ def test_the_first_rows_are_spread_over_all():
 
 def test_the_rest_is_asked_for_when_someone_agrees(opened, endpoint: Endpoint):
     person = Person(True)
-    assert annotate(opened(), agree=person).answered == 60
+    assert annotate(opened(), confirm=person).answered == 60
     [offer] = person.offers
     assert offer.sample is not None
-    assert (offer.sample.answered, offer.sample.read, offer.sample.right) == (16, 16, 16)
+    assert (offer.sample.answered, offer.sample.parsed, offer.sample.correct) == (16, 16, 16)
     assert offer.sample.labels == {"damage": 16}
     assert [a.rationale for a in offer.sample.shown] == ["Why."] * 3
     assert (offer.estimate.calls, offer.repaid) == (44, 0)
@@ -61,16 +62,16 @@ def test_the_rest_is_asked_for_when_someone_agrees(opened, endpoint: Endpoint):
 
 
 def test_nothing_more_is_asked_for_when_nobody_agrees(opened, endpoint: Endpoint):
-    with pytest.raises(TeacherError, match="not agreed to"):
-        annotate(opened(), agree=Person(False))
+    with pytest.raises(TeacherError, match="cancelled"):
+        annotate(opened(), confirm=Person(False))
     assert len(endpoint.asked) == 16
-    with pytest.raises(TeacherError, match="not agreed to"):
-        annotate(opened(), agree=Person(False))
+    with pytest.raises(TeacherError, match="cancelled"):
+        annotate(opened(), confirm=Person(False))
     assert len(endpoint.asked) == 16
     person = Person(True)
-    assert annotate(opened(), agree=person).from_ledger == 16
+    assert annotate(opened(), confirm=person).from_ledger == 16
     assert (len(endpoint.asked), person.offers[0].estimate.calls) == (60, 44)
-    assert annotate(opened(train=many(80)), agree=Person(True)).answered == 20
+    assert annotate(opened(train=many(80)), confirm=Person(True)).answered == 20
 
 
 def test_answers_that_cannot_be_read_end_it(opened, endpoint: Endpoint):
@@ -79,8 +80,8 @@ def test_answers_that_cannot_be_read_end_it(opened, endpoint: Endpoint):
         with pytest.raises(TeacherError) as caught:
             annotate(opened())
         assert str(caught.value) == (
-            "only 0 of the first 16 answers can be read (one is not because no answer is stated), "
-            "so no more are asked for; mend the prompt or the answer kind, or lower "
+            "only 0 of the first 16 answers could be parsed (one problem: no answer is stated), "
+            "so no more calls are made; correct the prompt or the answer kind, or lower "
             "teacher.gate.readable"
         )
     assert len(endpoint.asked) == 16
@@ -97,7 +98,8 @@ def test_answers_that_are_wrong_end_it(opened, endpoint: Endpoint):
 @pytest.mark.parametrize(("rows", "gate"), [(16, {}), (60, {"rows": 0})])
 def test_few_rows_have_no_gate_and_none_may_be_wanted(opened, rows, gate):
     assert (
-        annotate(opened({"teacher.gate": gate}, train=many(rows)), agree=Person()).answered == rows
+        annotate(opened({"teacher.gate": gate}, train=many(rows)), confirm=Person()).answered
+        == rows
     )
 
 
@@ -114,8 +116,8 @@ def test_rows_are_not_paid_anew_unless_someone_agrees(opened, endpoint: Endpoint
     assert found.spent is not None
     assert float(found.spent.certain) == pytest.approx(60 * 0.002)
     person = Person(False)
-    with pytest.raises(TeacherError, match="not agreed to"):
-        annotate(changed, agree=person)
+    with pytest.raises(TeacherError, match="cancelled"):
+        annotate(changed, confirm=person)
     assert (person.offers[0].repaid, person.offers[0].sample) == (60, None)
     assert len(endpoint.asked) == 60
     more = opened(train=many(70))
@@ -124,7 +126,7 @@ def test_rows_are_not_paid_anew_unless_someone_agrees(opened, endpoint: Endpoint
 
 def test_a_pilot_asks_about_a_few_rows_and_sharpens_the_price(opened, endpoint: Endpoint):
     before = plan(opened()).estimate
-    annotate(opened(), pilot=10)
+    run_pilot(opened(), 10)
     assert len(endpoint.asked) == 10
     after = plan(opened()).estimate
     assert before is not None
@@ -140,8 +142,8 @@ def test_a_pilot_asks_about_a_few_rows_and_sharpens_the_price(opened, endpoint: 
 def test_an_offer_in_words(opened, endpoint: Endpoint):
     person = Person(True, True)
     annotate(opened())
-    annotate(opened({"task.instruction": "Sort it well."}), agree=person)
-    before, after = ("\n".join(describe_offer(offer, "EUR")) for offer in person.offers)
+    annotate(opened({"task.instruction": "Sort it well."}), confirm=person)
+    before, after = ("\n".join(describe_proposal(offer, "EUR")) for offer in person.offers)
     assert before.startswith("To pay for again: 60 rows answered before with another prompt")
     assert "To do: 60 calls, " in before
     assert after.startswith("First 16 answers: 16 parsed, 16 of 16 with a gold label right\n")
@@ -151,10 +153,10 @@ def test_an_offer_in_words(opened, endpoint: Endpoint):
 
 
 def test_without_a_terminal_a_good_sample_is_accepted_and_paying_again_is_not(opened, capsys):
-    agree = confirm_offers(ProgressDisplay(), "EUR", yes=False)
-    annotate(opened(), agree=agree)
+    confirm = confirm_proposals(ProgressDisplay(), "EUR", yes=False)
+    annotate(opened(), confirm=confirm)
     assert capsys.readouterr().err.startswith("First 16 answers")
     changed = opened({"task.instruction": "Sort it well."})
     with pytest.raises(BudgetError, match=r"would pay again for 60 rows .* give --yes to agree"):
-        annotate(changed, agree=agree)
-    assert annotate(changed, agree=confirm_offers(ProgressDisplay(), "EUR", yes=True)).answered
+        annotate(changed, confirm=confirm)
+    assert annotate(changed, confirm=confirm_proposals(ProgressDisplay(), "EUR", yes=True)).answered

@@ -10,8 +10,8 @@ from commands import call
 from conftest import many
 from distilwhy.errors import DataError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
-from distilwhy.pipeline.annotate.listing import Filter, list_rows
-from distilwhy.pipeline.annotate.overview import LabelCount, Overview, VoteShare, look_over
+from distilwhy.pipeline.annotate.listing import RowFilter, list_rows
+from distilwhy.pipeline.annotate.overview import LabelCount, Overview, VoteShare, read_overview
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
@@ -48,7 +48,7 @@ def opened(opened, endpoint: Endpoint):
 def test_everything_is_counted(opened):
     experiment = opened()
     annotate(experiment)
-    found = look_over(experiment)
+    found = read_overview(experiment)
     assert found.tallies == read_outcomes(experiment)
     problems = {(p.outcome, p.problem): p.count for p in found.problems}
     assert problems == {
@@ -70,7 +70,7 @@ def test_everything_is_counted(opened):
 
 
 def test_before_anything_is_asked(opened):
-    found = look_over(opened())
+    found = read_overview(opened())
     assert found.tallies["train"].asked == 0
     assert (found.problems, found.labels, found.latency, found.first) == ([], [], None, "")
     assert call("annotations", opened().file).stdout.splitlines()[2].split() == ["ok", "0", "0"]
@@ -87,7 +87,7 @@ def test_votes_and_explanations_are_counted_too(opened, endpoint: Endpoint):
     sampled = {"teacher.samples": 3, "teacher.temperature": 0.7, "teacher.concurrency": 1}
     experiment = opened({**sampled, "teacher.explain_wrong": True})
     annotate(experiment)
-    found = look_over(experiment)
+    found = read_overview(experiment)
     assert found.votes == VoteShare(10, pytest.approx((9 + 2 / 3) / 10), 9)
     assert found.labels == [LabelCount("damage", 9, 10), LabelCount("praise", 1, 0)]
     assert found.explained == 1
@@ -104,7 +104,7 @@ def test_labels_that_the_teacher_was_told_are_not_its_own(opened, endpoint: Endp
     endpoint.plays = {why.format(2): [says("So the answer is praise.")]}
     experiment = opened({"teacher.strategy": "explain-label"})
     annotate(experiment)
-    found = look_over(experiment)
+    found = read_overview(experiment)
     assert found.tallies == read_outcomes(experiment)
     assert found.tallies["train"].saw_gold == 9
     assert found.labels == [LabelCount("damage", 1, 1)]
@@ -129,13 +129,13 @@ def test_options_of_their_own_are_counted_by_place(write_experiment, endpoint: E
     }
     experiment = open_experiment(write_experiment(changes, train=rows))
     annotate(experiment)
-    found = look_over(experiment)
+    found = read_overview(experiment)
     assert found.by_place
     assert found.labels == [LabelCount("(a)", 2, 3), LabelCount("(b)", 1, 0)]
 
 
 def ids(experiment: Experiment, **wanted: object) -> list[str]:
-    return sorted(r.example.id for r in list_rows(experiment, Filter(**wanted)))  # type: ignore[arg-type]
+    return sorted(r.example.id for r in list_rows(experiment, RowFilter(**wanted)))  # type: ignore[arg-type]
 
 
 def test_rows_are_picked_out(opened):
@@ -196,7 +196,7 @@ def test_labels_that_are_equal_are_counted_as_gold_has_them(write_experiment, en
     changes = {**task, "data.test": None, "data.validation": 0.25}
     experiment = open_experiment(write_experiment(changes, train=rows), endpoint.url)
     annotate(experiment)
-    assert look_over(experiment).labels == [LabelCount("12 * 7", 4, 4)]
+    assert read_overview(experiment).labels == [LabelCount("12 * 7", 4, 4)]
 
 
 def test_a_split_that_was_not_asked_about_is_not_said_to_have_no_gold(opened):

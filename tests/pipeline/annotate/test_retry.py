@@ -7,7 +7,7 @@ import pytest
 
 from commands import call
 from conftest import many
-from distilwhy.cli.confirm import describe_offer
+from distilwhy.cli.confirm import describe_proposal
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.budget import read_spending
@@ -15,7 +15,8 @@ from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.retry import RetryPlan, plan_retry
-from distilwhy.pipeline.annotate.run import Offer, annotate
+from distilwhy.pipeline.annotate.run import annotate, run_retry
+from distilwhy.pipeline.annotate.session import Proposal
 from distilwhy.pipeline.experiment import Experiment
 from endpoint import Endpoint, fails, says
 
@@ -65,7 +66,7 @@ def find(experiment: Experiment, *outcomes: str) -> RetryPlan:
 def test_those_are_asked_again_and_no_others(asked: Experiment, endpoint: Endpoint):
     again = find(asked, "truncated", "failed")
     assert again.outcomes == {"truncated": 2, "failed": 1}
-    progress = annotate(asked, retry=again)
+    progress = run_retry(asked, again)
     assert progress == AnnotationProgress(total=3, from_ledger=0, answered=3)
     assert sorted(endpoint.questions[9:]) == ["Message 0.", "Message 3.", "Message 4."]
     outcomes = {i: found.outcome for i, found in read_annotations(asked).items()}
@@ -79,7 +80,7 @@ def test_those_are_asked_again_and_no_others(asked: Experiment, endpoint: Endpoi
 
 def test_what_the_forgotten_answers_cost_stays_on_the_books(asked: Experiment):
     before = read_spending(asked)
-    annotate(asked, retry=find(asked, "truncated", "failed"))
+    run_retry(asked, find(asked, "truncated", "failed"))
     after = read_spending(asked)
     assert before is not None
     assert after is not None
@@ -90,17 +91,17 @@ def test_what_the_forgotten_answers_cost_stays_on_the_books(asked: Experiment):
 def test_the_price_is_told_and_someone_agrees_before_anything_is_forgotten(
     asked: Experiment, endpoint: Endpoint
 ):
-    offers: list[Offer] = []
+    offers: list[Proposal] = []
 
-    def refuse(offer: Offer) -> bool:
+    def refuse(offer: Proposal) -> bool:
         offers.append(offer)
         return False
 
     before = read_annotations(asked)
-    with pytest.raises(TeacherError, match="not agreed to"):
-        annotate(asked, retry=find(asked, "truncated"), agree=refuse)
+    with pytest.raises(TeacherError, match="cancelled"):
+        run_retry(asked, find(asked, "truncated"), confirm=refuse)
     [offer] = offers
-    lines = list(describe_offer(offer, "EUR"))
+    lines = list(describe_proposal(offer, "EUR"))
     assert lines[0] == "To retry: 2 truncated"
     assert lines[1].startswith("To do: 2 calls, 0.004 EUR, 200 input and 40 output tokens")
     assert read_annotations(asked) == before
@@ -114,13 +115,13 @@ def test_a_budget_that_will_not_do_forgets_nothing(asked: Experiment, endpoint: 
         "so nothing is forgotten; raise teacher.budget, or give --budget"
     )
     with pytest.raises(BudgetError, match=message):
-        annotate(asked, retry=find(asked, "truncated", "unparsed"), budget=Decimal("0.017"))
+        run_retry(asked, find(asked, "truncated", "unparsed"), budget=Decimal("0.017"))
     assert read_annotations(asked) == before
     assert len(endpoint.asked) == 9
 
 
 def test_after_an_interruption_annotate_goes_on(asked: Experiment, endpoint: Endpoint):
-    annotate(asked, retry=find(asked, "truncated", "unparsed"), limit=1)
+    run_retry(asked, find(asked, "truncated", "unparsed"), limit=1)
     assert len(endpoint.asked) == 10
     assert annotate(asked) == AnnotationProgress(total=10, from_ledger=6, answered=4)
     assert sorted(endpoint.questions[9:]) == [f"Message {i}." for i in range(5)]
@@ -137,7 +138,7 @@ def test_one_sample_alone_and_an_explanation_are_asked_again(opened, endpoint: E
     experiment = opened({**sampled, "teacher.explain_wrong": True})
     annotate(experiment)
     made = len(endpoint.asked)
-    annotate(experiment, retry=find(experiment, "truncated"))
+    run_retry(experiment, find(experiment, "truncated"))
     assert sorted(endpoint.questions[made:]) == ["Message 0.", why]
     assert find(experiment, "truncated").calls == ()
     assert read_annotations(experiment)["a7"].explanation == "Why."

@@ -10,13 +10,14 @@ from typer.testing import CliRunner
 from annotating import all_calls, explanations, training_jobs
 from conftest import TRAIN, dump_rows
 from distilwhy.cli.app import app
-from distilwhy.cli.confirm import describe_offer
+from distilwhy.cli.confirm import describe_proposal
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.annotate.coverage import spread_rows
-from distilwhy.pipeline.annotate.run import Offer, annotate
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.annotate.session import Proposal
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.run import run
@@ -217,23 +218,23 @@ def test_students_learn_gold_and_the_reasons_for_it(told, endpoint: Endpoint):
 
 def test_the_gate_counts_no_told_row_as_right(opened, endpoint: Endpoint):
     rows = [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(60)]
-    offers: list[Offer] = []
+    offers: list[Proposal] = []
     experiment = opened({**TELLS, "data.test": None}, train=rows)
 
-    def agree(offer: Offer) -> bool:
+    def confirm(offer: Proposal) -> bool:
         offers.append(offer)
         return True
 
-    annotate(experiment, agree=agree)
+    annotate(experiment, confirm=confirm)
     [offer] = offers
     asked = spread_rows(experiment.annotated, 16)
     untold = sum(not open_calls(experiment).shows_gold(row) for row in asked)
     assert offer.sample is not None
-    assert (offer.sample.saw_gold, offer.sample.known) == (16 - offer.sample.known, untold)
+    assert (offer.sample.saw_gold, offer.sample.with_gold) == (16 - untold, untold)
     assert (
         f"First 16 answers: 16 parsed, {untold} of {untold} with a gold label right; "
         f"the teacher saw the gold label of {offer.sample.saw_gold}"
-    ) in "\n".join(describe_offer(offer, ""))
+    ) in "\n".join(describe_proposal(offer, ""))
 
 
 def test_a_teacher_that_does_not_keep_to_gold_is_stopped_by_the_gate(opened, endpoint: Endpoint):

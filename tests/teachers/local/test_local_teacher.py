@@ -193,7 +193,7 @@ def test_annotating_accounts_for_every_row(write_local):
 
 def test_the_gate_checks_a_local_teacher_too(write_local):
     path = write_local({"teacher.gate": {"rows": 4}})
-    with pytest.raises(TeacherError, match="only 0 of the first 4 answers can be read"):
+    with pytest.raises(TeacherError, match="only 0 of the first 4 answers could be parsed"):
         annotate(open_experiment(path))
     found = plan(open_experiment(path))
     assert (found.answered, found.calls) == (4, 12)

@@ -16,7 +16,7 @@ from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Yes, parse_out
 
 if TYPE_CHECKING:
     from distilwhy.core.parsing.completion import Outcome
-    from distilwhy.pipeline.annotate.listing import Filter
+    from distilwhy.pipeline.annotate.listing import RowFilter
     from distilwhy.pipeline.experiment import Experiment
 
 
@@ -36,13 +36,13 @@ def plan(
     Makes no call to the teacher unless --pilot is given.
     """
     from distilwhy.cli.views.plan import print_plan
-    from distilwhy.pipeline.annotate.run import annotate
+    from distilwhy.pipeline.annotate.run import run_pilot
     from distilwhy.pipeline.plan import plan as make_plan
 
     experiment = open_experiment(exp)
     if pilot:
         with showing_progress() as progress:
-            annotate(experiment, watch=progress.annotation, budget=budget, pilot=pilot)
+            run_pilot(experiment, pilot, progress.annotation, budget=budget)
     print_plan(make_plan(experiment), experiment, as_json)
 
 
@@ -76,7 +76,7 @@ def annotate(
     """
     if workers and engine != "ray":
         raise typer.BadParameter("--workers needs --engine ray")
-    from distilwhy.cli.confirm import confirm_offers
+    from distilwhy.cli.confirm import confirm_proposals
     from distilwhy.cli.views.outcomes import print_outcomes
     from distilwhy.pipeline.annotate.annotations import read_outcomes
     from distilwhy.pipeline.annotate.run import annotate
@@ -87,7 +87,7 @@ def annotate(
             experiment,
             limit,
             progress.annotation,
-            agree=confirm_offers(progress, experiment.config.currency, yes=yes),
+            confirm=confirm_proposals(progress, experiment.config.currency, yes=yes),
             budget=budget,
             engine=engine,
             workers=workers,
@@ -143,70 +143,70 @@ def annotations(
     """
     if retry and export:
         raise typer.BadParameter("give --retry or --export, not both")
-    from distilwhy.pipeline.annotate.listing import Filter
+    from distilwhy.pipeline.annotate.listing import RowFilter
 
     outcomes = parse_outcomes(retry) if retry else ()
-    experiment, wanted = open_experiment(exp), Filter(problem, disagree, tuple(ids or ()))
+    experiment, row_filter = open_experiment(exp), RowFilter(problem, disagree, tuple(ids or ()))
     if outcomes:
-        _retry(experiment, wanted, outcomes, budget, yes=yes)
+        _retry(experiment, row_filter, outcomes, budget, yes=yes)
         return
     with interruptible(), notice_if_slow(f"{exp}: reading the annotations; many take a while"):
         if export:
-            _export(experiment, wanted, export)
+            _export(experiment, row_filter, export)
         else:
-            _show(experiment, wanted, limit, as_json=as_json)
+            _show(experiment, row_filter, limit, as_json=as_json)
 
 
 def _retry(
     experiment: "Experiment",
-    wanted: "Filter",
+    row_filter: "RowFilter",
     outcomes: "tuple[Outcome, ...]",
     budget: Decimal | None,
     *,
     yes: bool,
 ) -> None:
-    from distilwhy.cli.confirm import confirm_offers
+    from distilwhy.cli.confirm import confirm_proposals
     from distilwhy.cli.views.outcomes import print_outcomes
     from distilwhy.pipeline.annotate.annotations import read_outcomes
     from distilwhy.pipeline.annotate.calls import open_calls
     from distilwhy.pipeline.annotate.listing import list_rows
     from distilwhy.pipeline.annotate.retry import plan_retry
-    from distilwhy.pipeline.annotate.run import annotate
+    from distilwhy.pipeline.annotate.run import run_retry
 
     calls = open_calls(experiment)
-    retry = plan_retry(experiment, calls, list_rows(experiment, wanted, calls), outcomes)
+    retry = plan_retry(experiment, calls, list_rows(experiment, row_filter, calls), outcomes)
     if not retry.calls:
         typer.echo(f"nothing to retry: no answer is {' or '.join(outcomes)}")
         return
     with showing_progress("Run 'distilwhy annotate'") as progress:
-        annotate(
+        run_retry(
             experiment,
+            retry,
             watch=progress.annotation,
-            agree=confirm_offers(progress, experiment.config.currency, yes=yes),
+            confirm=confirm_proposals(progress, experiment.config.currency, yes=yes),
             budget=budget,
-            retry=retry,
         )
     print_outcomes(read_outcomes(experiment))
 
 
-def _export(experiment: "Experiment", wanted: "Filter", target: Path) -> None:
+def _export(experiment: "Experiment", row_filter: "RowFilter", target: Path) -> None:
     from distilwhy.pipeline.annotate.export import export
     from distilwhy.pipeline.annotate.listing import list_rows
 
-    count = export(experiment, list_rows(experiment, wanted), target)
+    count = export(experiment, list_rows(experiment, row_filter), target)
     typer.echo(f"wrote {count:,} answers to {target}")
 
 
-def _show(experiment: "Experiment", wanted: "Filter", limit: int, *, as_json: bool) -> None:
+def _show(experiment: "Experiment", row_filter: "RowFilter", limit: int, *, as_json: bool) -> None:
     from distilwhy.cli.views.overview import print_overview
     from distilwhy.cli.views.rows import print_answers, print_rows
     from distilwhy.pipeline.annotate.export import list_answers
     from distilwhy.pipeline.annotate.listing import list_rows
-    from distilwhy.pipeline.annotate.overview import look_over
+    from distilwhy.pipeline.annotate.overview import read_overview
 
-    if wanted.is_empty:
-        print_overview(look_over(experiment), experiment.config.currency, as_json)
+    if row_filter.is_empty:
+        print_overview(read_overview(experiment), experiment.config.currency, as_json)
     elif as_json:
-        print_answers(list_answers(experiment, list_rows(experiment, wanted)))
+        print_answers(list_answers(experiment, list_rows(experiment, row_filter)))
     else:
-        print_rows(list_rows(experiment, wanted), limit, whole=bool(wanted.ids))
+        print_rows(list_rows(experiment, row_filter), limit, whole=bool(row_filter.ids))

@@ -22,12 +22,12 @@ def train(
     An interrupted training resumes from its last checkpoint.
     """
     from distilwhy.pipeline.annotate.annotations import read_annotations
-    from distilwhy.pipeline.annotate.gate import refuse_unreadable
+    from distilwhy.pipeline.annotate.gate import require_parsed
     from distilwhy.pipeline.train.run import train_students
 
     experiment = open_experiment(exp)
     annotations = read_annotations(experiment)
-    refuse_unreadable(annotations)
+    require_parsed(annotations)
     with showing_progress() as progress:
         train_students(
             experiment, method, progress.training(), workers=workers, annotations=annotations
@@ -73,7 +73,7 @@ def compare(
 def _run(
     exp: Path, workers: int | None, budget: Decimal | None, *, yes: bool, as_json: bool, study: bool
 ) -> None:
-    from distilwhy.cli.confirm import confirm_offers
+    from distilwhy.cli.confirm import confirm_proposals
     from distilwhy.cli.views.results import print_results
     from distilwhy.cli.views.status import print_status
     from distilwhy.pipeline.run import run
@@ -86,7 +86,7 @@ def _run(
             progress.watch(),
             workers=workers,
             study=study,
-            agree=confirm_offers(progress, experiment.config.currency, yes=yes),
+            confirm=confirm_proposals(progress, experiment.config.currency, yes=yes),
             budget=budget,
         )
     if results:

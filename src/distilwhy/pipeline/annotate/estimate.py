@@ -107,13 +107,19 @@ def find_pending_answers(
     return replace(found, basis=replace(found.basis, sent=sent_once))
 
 
-def find_pending_explanations(calls: CallBuilder, ledger: Ledger) -> PendingWork:
-    """The calls for explanations that are still to be made, as far as the answers tell."""
+def find_pending_explanations(
+    calls: CallBuilder, ledger: Ledger, missed_gold: np.ndarray
+) -> PendingWork:
+    """The calls for explanations that are still to be made.
+
+    Args:
+        missed_gold: From ``find_missed_gold``.
+    """
     every, found, batched = array("Q"), array("Q"), array("Q")
     known: list[Measured] = []
     sample = PromptSample()
     sent = 0
-    asked = explanation_calls(calls, ledger)
+    asked = explanation_calls(calls, missed_gold)
     while chunk := list(islice(asked, CHUNK)):
         answered = ledger.answered(call.key for call in chunk)
         waiting = ledger.batched(call.key for call in chunk) - answered
@@ -144,7 +150,7 @@ class PromptSample:
         self._every = 1
 
     def add(self, prompts: Iterable[Prompt]) -> None:
-        """Offer further prompts to the sample."""
+        """Proposal further prompts to the sample."""
         for prompt in prompts:
             if self._seen % self._every == 0:
                 self.prompts.append(prompt)

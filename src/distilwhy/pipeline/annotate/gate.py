@@ -1,4 +1,4 @@
-"""Answers looked at before the others are paid for, and before anything is trained on them."""
+"""Checks answers: a few before the others are paid for, and all before they are trained on."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,89 +17,87 @@ SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What a teacher answered to a few rows that are spread over all of them.
+class AnswerSample:
+    """The answers to a few rows, spread over all.
 
     Attributes:
         answered: How many answers there are.
-        read: How many of them can be read.
-        known: How many of the readable ones have a gold label that the teacher was not shown.
-        right: How many of those are right.
-        labels: The labels that were read, with how often.
-        shown: Some of them whole.
-        problem: What kept one from being read; "" where all can be.
-        saw_gold: How many rows the teacher was shown the gold label of.
+        parsed: How many of them could be parsed.
+        with_gold: How many of the parsed have a gold label that the teacher was not shown.
+        correct: How many of those agree with gold.
+        labels: How often each label was given, the commonest first.
+        shown: Some of the answers, to look at.
+        problem: Why one could not be parsed; "" if all were.
+        saw_gold: For how many rows the teacher was shown the gold label.
     """
 
     answered: int
-    read: int
-    known: int
-    right: int
+    parsed: int
+    with_gold: int
+    correct: int
     labels: dict[str, int]
     shown: list[Annotation]
     problem: str = ""
     saw_gold: int = 0
 
 
-def look_at(calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]) -> Sample:
-    """Read what was answered to some rows."""
+def read_sample(calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]) -> AnswerSample:
+    """Parse the answers to some rows. Failed calls are left out."""
     answers = read_answers(calls, ledger, rows)
     joined = [join_answers(calls, *pair) for pair in zip(rows, answers, strict=True)]
     annotations = [a for a in joined if a and a.outcome != "failed"]
-    read = [a for a in annotations if a.outcome == "ok"]
+    parsed = [a for a in annotations if a.outcome == "ok"]
     gold = {example.id: example.gold for example in rows if example.gold is not None}
-    known = [a for a in read if a.example_id in gold and not a.saw_gold]
-    return Sample(
+    with_gold = [a for a in parsed if a.example_id in gold and not a.saw_gold]
+    return AnswerSample(
         answered=len(annotations),
-        read=len(read),
-        known=len(known),
-        right=sum(calls.task.answer.same(a.label, gold[a.example_id]) for a in known),
-        labels=dict(Counter(a.label or "" for a in read).most_common()),
-        shown=[a for a in read if a.rationale][:SHOWN],
+        parsed=len(parsed),
+        with_gold=len(with_gold),
+        correct=sum(calls.task.answer.same(a.label, gold[a.example_id]) for a in with_gold),
+        labels=dict(Counter(a.label or "" for a in parsed).most_common()),
+        shown=[a for a in parsed if a.rationale][:SHOWN],
         problem=next((a.problem for a in annotations if a.outcome != "ok"), ""),
         saw_gold=sum(a.saw_gold for a in annotations),
     )
 
 
-def check(sample: Sample, gate: GateConfig) -> None:
-    """Let pass what is good enough.
+def check_sample(sample: AnswerSample, gate: GateConfig) -> None:
+    """Check that a sample of the answers is good enough to pay for the rest.
 
     Raises:
-        TeacherError: if too few can be read, or too few are right.
+        TeacherError: if too few could be parsed, or too few are correct.
     """
-    if sample.read < gate.readable * sample.answered:
+    if sample.parsed < gate.readable * sample.answered:
         raise TeacherError(
-            f"only {sample.read} of the first {sample.answered} answers can be read (one is not "
-            f"because {sample.problem}), so no more are asked for; mend the prompt or the answer "
-            "kind, or lower teacher.gate.readable"
+            f"only {sample.parsed} of the first {sample.answered} answers could be parsed (one "
+            f"problem: {sample.problem}), so no more calls are made; correct the prompt or the "
+            "answer kind, or lower teacher.gate.readable"
         )
-    if sample.right < gate.accuracy * sample.known:
+    if sample.correct < gate.accuracy * sample.with_gold:
         raise TeacherError(
-            f"only {sample.right} of the first {sample.known} answers with a gold label are "
-            "right, so no more are asked for; mend the prompt, ask a better teacher, or lower "
-            "teacher.gate.accuracy"
+            f"only {sample.correct} of the first {sample.with_gold} answers with a gold label are "
+            "correct, so no more calls are made; correct the prompt, use a better teacher, or "
+            "lower teacher.gate.accuracy"
         )
 
 
-def refuse_unreadable(annotations: Annotations) -> None:
-    """Stop before training when more than half of what the teacher said cannot be read.
+def require_parsed(annotations: Annotations) -> None:
+    """Stop before training if more than half of the answers could not be parsed.
 
     Raises:
-        TeacherError: with the commonest outcome and a row that has it.
+        TeacherError: if so, with the commonest outcome and a row that has it.
     """
     outcomes: Counter[str] = Counter()
-    unread: dict[str, Annotation] = {}
+    examples: dict[str, Annotation] = {}
     for annotation in annotations.values():
         outcomes[annotation.outcome] += 1
-        if annotation.outcome != "ok":
-            unread.setdefault(annotation.outcome, annotation)
-    read = outcomes.pop("ok", 0)
-    if outcomes.total() > read:
+        examples.setdefault(annotation.outcome, annotation)
+    answered, parsed = outcomes.total(), outcomes.pop("ok", 0)
+    if answered - parsed > parsed:
         [(commonest, _)] = outcomes.most_common(1)
-        worst = unread[commonest]
+        example = examples[commonest]
         raise TeacherError(
-            f"{outcomes.total()} of {outcomes.total() + read} answers cannot be read, so nothing "
-            "is trained; "
-            f"row {worst.example_id!r} is {worst.outcome}: {worst.problem}; "
-            "mend the prompt or the answer kind, or ask a better teacher"
+            f"{answered - parsed} of {answered} answers could not be parsed, so nothing is "
+            f"trained; row {example.example_id!r} is {commonest}: {example.problem}; correct the "
+            "prompt or the answer kind, or use a better teacher"
         )

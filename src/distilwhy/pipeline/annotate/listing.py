@@ -1,4 +1,4 @@
-"""Rows picked out of a ledger, to look at."""
+"""Rows selected by their answers, to look at, export or ask about again."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -11,16 +11,18 @@ from distilwhy.pipeline.experiment import Experiment
 
 ANY = "any"
 
+Same = Callable[[str | None, str | None], bool]
+
 
 @dataclass(frozen=True)
-class Filter:
-    """Which rows are wanted: those that meet all of it.
+class RowFilter:
+    """Selects rows that meet all of its conditions.
 
     Attributes:
-        problem: Rows with an answer of this outcome, or with these words in its problem; ``any``
-            for whatever problem. None: all rows.
-        disagree: Rows whose label is not the gold one.
-        ids: These rows; empty: all.
+        problem: An answer has this outcome, or this text in its problem; ``any`` for any problem,
+            None for all rows.
+        disagree: The label is not the gold label.
+        ids: The id is one of these; empty for any.
     """
 
     problem: str | None = None
@@ -29,51 +31,53 @@ class Filter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it lets everything pass."""
+        """Whether it selects all rows."""
         return self.problem is None and not self.disagree and not self.ids
+
+    def selects(self, row: AnnotatedRow, same: Same) -> bool:
+        """Whether it selects a row.
+
+        Args:
+            same: Whether two labels are the same answer.
+        """
+        if self.ids and row.example.id not in self.ids:
+            return False
+        if self.disagree and not _disagrees(row, same):
+            return False
+        problem = self.problem
+        return problem is None or any(_has_problem(answer, problem) for answer in row.calls)
 
 
 def list_rows(
-    experiment: Experiment, wanted: Filter, calls: CallBuilder | None = None
+    experiment: Experiment, row_filter: RowFilter, calls: CallBuilder | None = None
 ) -> Iterator[AnnotatedRow]:
-    """The rows that a filter lets pass, in the order of the splits.
+    """Yield the rows that a filter selects, split by split.
 
     Args:
         calls: Builds the experiment's calls, if that is at hand.
 
     Raises:
-        DataError: if there is no row of a wanted id; all that are there have passed by then.
+        DataError: after the last row, if an id of the filter is not among the annotated rows.
     """
-    left = set(wanted.ids)
+    missing = set(row_filter.ids)
     for row in iterate_rows(experiment, calls):
-        if wanted.ids and row.example.id not in wanted.ids:
-            continue
-        left.discard(row.example.id)
-        if _passes(experiment.task.answer.same, row, wanted):
+        missing.discard(row.example.id)
+        if row_filter.selects(row, experiment.task.answer.same):
             yield row
-    if left:
+    if missing:
         splits = ", ".join(experiment.config.teacher.annotate)
         raise DataError(
-            f"{experiment.file}: no row {sorted(left)[0]!r} among those that are annotated "
+            f"{experiment.file}: no row {min(missing)!r} among those that are annotated "
             f"({splits}); check the id"
         )
 
 
-def _passes(
-    same: Callable[[str | None, str | None], bool], row: AnnotatedRow, wanted: Filter
-) -> bool:
-    if wanted.problem is not None and not any(_has(a, wanted.problem) for a in row.calls):
-        return False
-    return not wanted.disagree or disagrees(same, row)
-
-
-def disagrees(same: Callable[[str | None, str | None], bool], row: AnnotatedRow) -> bool:
-    """Whether a label was read, and gold is another."""
+def _disagrees(row: AnnotatedRow, same: Same) -> bool:
     label = row.annotation.label if row.annotation else None
     return label is not None and row.example.gold is not None and not same(label, row.example.gold)
 
 
-def _has(answer: AnsweredCall, problem: str) -> bool:
+def _has_problem(answer: AnsweredCall, problem: str) -> bool:
     found = answer.annotation
     if found.outcome == "ok":
         return False

@@ -114,7 +114,7 @@ class Overview:
     votes: VoteShare | None
 
 
-def look_over(experiment: Experiment) -> Overview:
+def read_overview(experiment: Experiment) -> Overview:
     """Read every answer that the ledger holds for these rows, one after the other."""
     counts = _Counts(experiment)
     tallies = {

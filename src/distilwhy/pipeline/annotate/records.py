@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import numpy as np
+
 from distilwhy.core.parsing.completion import Annotation, Completion
 from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.parsing.vote import join_samples
@@ -12,6 +14,7 @@ from distilwhy.core.splits import SplitName
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import Call, CallBuilder, open_calls
 from distilwhy.pipeline.experiment import Experiment
+from distilwhy.store.examples_on_disk import pick
 from distilwhy.store.ledger import Entry, Ledger, read_ledger
 
 CHUNK = 500
@@ -106,16 +109,28 @@ def join_answers(
     return replace(joined, votes=(), saw_gold=True) if calls.shows_gold(example) else joined
 
 
-def explanation_calls(calls: CallBuilder, ledger: Ledger) -> Iterator[Call]:
-    """The calls that ask why gold is right, for the rows whose answers so far missed it."""
-    if not calls.config.explain_wrong:
-        return
-    rows = iter(calls.train)
+def find_missed_gold(calls: CallBuilder, ledger: Ledger) -> np.ndarray:
+    """Which train rows the teacher is asked to explain, since its answers so far missed gold.
+
+    Returns:
+        ``(train rows,)`` booleans; empty if the teacher is not asked to explain.
+    """
+    missed = bytearray()
+    rows = iter(calls.train if calls.config.explain_wrong else ())
     while chunk := list(islice(rows, CHUNK)):
         answers = read_answers(calls, ledger, chunk)
-        for example, said in zip(chunk, answers, strict=True):
-            if _missed_gold(calls, example, said):
-                yield calls.explanation_call(example)
+        missed.extend(_missed_gold(calls, *pair) for pair in zip(chunk, answers, strict=True))
+    return np.frombuffer(missed, bool)
+
+
+def explanation_calls(calls: CallBuilder, missed_gold: np.ndarray) -> Iterator[Call]:
+    """The calls that ask why gold is right.
+
+    Args:
+        missed_gold: From ``find_missed_gold``.
+    """
+    rows = pick(calls.train, missed_gold) if len(missed_gold) else ()
+    return map(calls.explanation_call, rows)
 
 
 def _read_explanations(

@@ -61,7 +61,9 @@ def test_plain_completions_and_samples_go_in_batches_too(batched, server: BatchS
 def test_the_gate_asks_directly_before_the_rest_is_sent_in_batches(batched, server: BatchServer):
     offers = []
     changes = {"teacher.gate": {"rows": 16}}
-    answered = annotate(batched(changes, 40), agree=lambda offer: not offers.append(offer)).answered
+    answered = annotate(
+        batched(changes, 40), confirm=lambda offer: not offers.append(offer)
+    ).answered
     assert (answered, len(server.direct), len(server.asked)) == (40, 16, 24)
     [offer] = offers
     assert offer.estimate.calls == 24
@@ -203,6 +205,6 @@ def test_settings_that_exclude_batches_are_refused(batched, changes, message):
 
 
 def test_batches_are_refused_on_a_cluster(batched, server: BatchServer):
-    with pytest.raises(ConfigError, match=r"teacher\.batch hands calls over from one place"):
+    with pytest.raises(ConfigError, match=r"teacher\.batch sends calls from one place"):
         annotate(batched(), engine="ray")
     assert server.log == []

@@ -1,0 +1,286 @@
+"""One run of ``annotate``: what it opens, and the steps that it takes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cached_property, partial
+from itertools import chain, islice
+from typing import Any, Literal
+
+import numpy as np
+
+from distilwhy.core.estimate import Estimate
+from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.pipeline.annotate.budget import BudgetGuard, open_budget
+from distilwhy.pipeline.annotate.calls import Call, CallBuilder, open_calls
+from distilwhy.pipeline.annotate.coverage import Coverage, find_coverage, spread_rows
+from distilwhy.pipeline.annotate.estimate import (
+    Basis,
+    PendingWork,
+    estimate_calls,
+    find_pending_answers,
+    find_pending_explanations,
+    measure,
+)
+from distilwhy.pipeline.annotate.gate import AnswerSample, check_sample, read_sample
+from distilwhy.pipeline.annotate.recorder import OnProgress, Recorder
+from distilwhy.pipeline.annotate.records import explanation_calls, find_missed_gold
+from distilwhy.pipeline.annotate.retry import RetryPlan
+from distilwhy.pipeline.annotate.transports.batch import Batching, give_up_batches, open_batching
+from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
+from distilwhy.pipeline.annotate.transports.ray import open_ray
+from distilwhy.pipeline.experiment import Experiment
+from distilwhy.store.examples_on_disk import pick
+from distilwhy.store.ledger import Ledger, open_ledger
+from distilwhy.store.shards import import_shards
+from distilwhy.students.training.distributed import require_single_process
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Calls that will be made once they are confirmed.
+
+    Attributes:
+        estimate: What they will take.
+        repaid: Rows among them that were answered before, to another prompt or by another teacher.
+        sample: The first answers; None before there are any.
+        retry: The answers that the calls replace; None if they replace none.
+    """
+
+    estimate: Estimate
+    repaid: int = 0
+    sample: AnswerSample | None = None
+    retry: RetryPlan | None = None
+
+
+Confirm = Callable[[Proposal], bool]
+Engine = Literal["asyncio", "ray"]
+ListCalls = Callable[[], Iterator[Call]]
+
+
+@dataclass(frozen=True)
+class Transport:
+    """Makes calls and records their results.
+
+    Attributes:
+        make: Makes some calls.
+        workers: How many machines make them.
+    """
+
+    make: Callable[[Iterator[Call]], None]
+    workers: int = 1
+
+
+@contextmanager
+def open_session(
+    experiment: Experiment,
+    limit: int | None,
+    watch: OnProgress,
+    confirm: Confirm = lambda proposal: True,
+    budget: Decimal | None = None,
+    engine: Engine = "asyncio",
+    workers: int | None = None,
+    *,
+    forget_batches: bool = False,
+) -> Iterator["AnnotationSession"]:
+    """Lock the run folder, and open all that a run needs. For the arguments see ``annotate``."""
+    require_single_process()
+    folder = experiment.folder
+    with folder.lock(), open_ledger(folder.ledger) as ledger, open_ledger(folder.ledger) as reader:
+        experiment.write_resolved()
+        import_shards(folder.shards, ledger)
+        if forget_batches:
+            give_up_batches(ledger)
+        guard = open_budget(experiment, ledger, budget)
+        calls = open_calls(experiment)
+        recorder = Recorder(ledger, watch, calls.teacher.failure_limit)
+        batching = open_batching(experiment, calls.teacher, ledger, recorder, guard)
+        try:
+            with _open_transport(experiment, calls, recorder, guard, engine, workers) as transport:
+                yield AnnotationSession(
+                    experiment, calls, reader, recorder, transport, batching, guard, confirm, limit
+                )
+        finally:
+            calls.teacher.close()
+            if guard:
+                guard.close()
+
+
+@contextmanager
+def _open_transport(
+    experiment: Experiment,
+    calls: CallBuilder,
+    recorder: Recorder,
+    guard: BudgetGuard | None,
+    engine: Engine,
+    workers: int | None,
+) -> Iterator[Transport]:
+    if engine == "ray":
+        if experiment.config.teacher.by_batch:
+            raise ConfigError(
+                f"{experiment.file}: teacher.batch sends calls from one place; remove it, or leave "
+                "out --engine ray"
+            )
+        with open_ray(experiment, calls.teacher, recorder, guard, workers) as ray_workers:
+            yield Transport(ray_workers.ask, len(ray_workers.workers))
+        return
+
+    def make(some: Iterator[Call]) -> None:
+        limits = Limits.of(experiment.config.teacher.pace)
+        dispatcher = Dispatcher(
+            calls.teacher, some, recorder.record, recorder.failures, limits, guard
+        )
+        _run(dispatcher.run())
+
+    yield Transport(make)
+
+
+@dataclass(frozen=True)
+class AnnotationSession:
+    """The steps of a run, over what it has open.
+
+    Attributes:
+        calls: Builds the calls.
+        ledger: For reading: answers are written over another connection.
+        recorder: Lists missing calls, and records answers.
+        transport: Makes calls one by one.
+        batching: Makes calls in batches; None if the teacher has no batch interface.
+        guard: Keeps the budget; None if nothing is billed.
+        confirm: Whether to make the calls of a proposal.
+        limit: Make at most so many calls; None for all.
+    """
+
+    experiment: Experiment
+    calls: CallBuilder
+    ledger: Ledger
+    recorder: Recorder
+    transport: Transport
+    batching: Batching | None
+    guard: BudgetGuard | None
+    confirm: Confirm
+    limit: int | None
+
+    def find_answers(self) -> PendingWork:
+        """The calls for answers that the ledger does not answer."""
+        found = find_pending_answers(self.experiment, self.calls, self._coverage, self.ledger)
+        self.recorder.add_calls(found.calls, found.answered)
+        return found
+
+    def find_explanations(self) -> PendingWork:
+        """The calls for explanations that the ledger does not answer."""
+        found = find_pending_explanations(self.calls, self.ledger, self._missed_gold)
+        self.recorder.add_calls(found.calls, found.answered)
+        return found
+
+    def list_answer_calls(self) -> Iterator[Call]:
+        """The calls about rows that lack an answer."""
+        is_open = self._coverage.is_open
+        rows = [pick(rows, is_open[name]) for name, rows in self.experiment.annotated.items()]
+        return self.calls.all_answer_calls(lambda: chain(*rows))
+
+    def list_explanation_calls(self) -> Iterator[Call]:
+        """The calls that ask why gold is right, about rows whose answers missed it."""
+        return explanation_calls(self.calls, self._missed_gold)
+
+    def confirm_repaying(self, pending: PendingWork) -> None:
+        """Have it confirmed if rows are about to be paid for again.
+
+        Raises:
+            TeacherError: if it is not.
+        """
+        estimate = self._estimate(pending.missing, pending.basis) if pending.repaid else None
+        if estimate:
+            self.require_confirmed(Proposal(estimate, pending.repaid))
+
+    def pass_gate(self, pending: PendingWork) -> None:
+        """Ask about a few rows first, check the answers, and have the rest confirmed.
+
+        Raises:
+            TeacherError: if the answers are bad, or the rest is not confirmed.
+        """
+        gate = self.experiment.config.teacher.gate
+        if pending.missing <= gate.rows:
+            return
+        rows = spread_rows(self.experiment.annotated, gate.rows)
+        calls = {call.key: call for call in map(self.calls.answer_call, rows)}
+        known, made = self.ledger.answered(calls), self.recorder.made
+        self.make(lambda: iter(calls.values()))
+        sample = read_sample(self.calls, self.ledger, rows)
+        check_sample(sample, gate)
+        # If an earlier run made these calls and no others, it ended before the rest was confirmed.
+        is_due = self.recorder.made > made or 0 < len(known) == pending.answered
+        if is_due and self._left != 0:
+            self._confirm_rest(
+                pending, [calls[key] for key in self.ledger.answered(calls) - known], sample
+            )
+
+    def _confirm_rest(
+        self, pending: PendingWork, answered: list[Call], sample: AnswerSample
+    ) -> None:
+        left, basis = pending.missing - len(answered), pending.basis
+        basis = replace(
+            basis,
+            sent=basis.sent * left / pending.missing,
+            known=[*basis.known, *measure(self.ledger, answered)],
+        )
+        if estimate := self._estimate(left, basis):
+            self.require_confirmed(Proposal(estimate, sample=sample))
+
+    def require_confirmed(self, proposal: Proposal) -> None:
+        """Stop unless a proposal is confirmed.
+
+        Raises:
+            TeacherError: if it is not.
+        """
+        if not self.confirm(proposal):
+            raise TeacherError("cancelled; answers so far are saved")
+
+    def make_all(self, list_calls: ListCalls, pending: PendingWork, *, wait: bool) -> None:
+        """Make the calls that are missing, in batches if the teacher is asked so.
+
+        Batches of an earlier run come first. A call of theirs that is still missing then is made
+        like any other.
+        """
+        batching, by_batch = self.batching, self.experiment.config.teacher.by_batch
+        were_under_way = batching is not None and batching.is_under_way
+        if batching and (were_under_way or (by_batch and pending.missing)):
+            missing = partial(self.recorder.missing, list_calls, self.ledger) if by_batch else None
+            _run(batching.run(missing, self._left, wait=wait))
+        if not by_batch and (were_under_way or pending.missing):
+            self.make(list_calls)
+
+    def make(self, list_calls: ListCalls) -> None:
+        """Make the calls that are missing one by one, up to the limit."""
+        calls = self.recorder.missing(list_calls, self.ledger)
+        self.transport.make(islice(calls, self._left))
+
+    @property
+    def _left(self) -> int | None:
+        """How many more calls may be made; None for any number."""
+        return None if self.limit is None else max(0, self.limit - self.recorder.made)
+
+    def _estimate(self, calls: int, basis: Basis) -> Estimate | None:
+        config = self.experiment.config
+        return estimate_calls(self.calls, config, calls, basis, self.transport.workers)
+
+    @cached_property
+    def _coverage(self) -> Coverage:
+        return find_coverage(self.experiment, self.calls, self.ledger)
+
+    @cached_property
+    def _missed_gold(self) -> np.ndarray:
+        return find_missed_gold(self.calls, self.ledger)
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; in another thread if a loop is running here already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
