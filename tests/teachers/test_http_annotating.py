@@ -7,7 +7,7 @@ import pytest
 from conftest import many
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
-from distilwhy.pipeline.annotate.gate import refuse_unreadable
+from distilwhy.pipeline.annotate.gate import require_parsed
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from endpoint import (
@@ -68,10 +68,10 @@ def test_a_few_rows_that_all_fail_train_nothing(endpoint: Endpoint, write_experi
     experiment = open_experiment(path, endpoint.url)
     assert annotate(experiment).failed == 3
     with pytest.raises(TeacherError) as caught:
-        refuse_unreadable(read_annotations(experiment))
+        require_parsed(read_annotations(experiment))
     assert str(caught.value) == (
-        "3 of 3 answers cannot be read, so nothing is trained; row 'a0' is failed: HTTP 400: no "
-        "temperature; mend the prompt or the answer kind, or ask a better teacher"
+        "3 of 3 answers could not be parsed, so nothing is trained; row 'a0' is failed: HTTP 400: "
+        "no temperature; correct the prompt or the answer kind, or use a better teacher"
     )
 
 

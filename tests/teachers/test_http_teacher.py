@@ -14,11 +14,6 @@ from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.failure_limit import FailureLimit
-<<<<<<< HEAD
-=======
-from distilwhy.pipeline.annotate.gate import require_parsed
-from distilwhy.pipeline.annotate.run import annotate
->>>>>>> reading
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher
 from distilwhy.store.ledger import Charge, Entry
 from distilwhy.teachers.http import HttpTeacher
@@ -305,85 +300,7 @@ def test_a_reply_is_read(endpoint: Endpoint, reply, expected):
     assert len(endpoint.asked) == 1
 
 
-<<<<<<< HEAD
 def test_a_short_key_is_left_in_answers(endpoint: Endpoint, monkeypatch):
-=======
-EXPERIMENT = {"methods": ["step-by-step"], "teacher.retries": 1}
-
-
-def many(count: int) -> list[dict[str, object]]:
-    return [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(count)]
-
-
-@pytest.mark.parametrize("concurrency", [1, 5])
-def test_no_more_calls_are_under_way_than_allowed(
-    endpoint: Endpoint, write_experiment, concurrency
-):
-    endpoint.otherwise = [stalls(0.05)]
-    path = write_experiment({**EXPERIMENT, "teacher.concurrency": concurrency}, train=many(12))
-    annotate(open_experiment(path, base_url=endpoint.url))
-    assert len(endpoint.asked) == 16
-    assert endpoint.most_at_once == concurrency
-
-
-@pytest.mark.parametrize(
-    ("trouble", "error", "tries"),
-    [(fails(400, "no temperature"), "HTTP 400: no temperature", 1), (fails(500), "HTTP 500", 2)],
-)
-def test_an_endpoint_that_fails_every_call_ends_it(
-    endpoint: Endpoint, write_experiment, trouble, error, tries
-):
-    endpoint.otherwise = [trouble]
-    experiment = open_experiment(write_experiment(EXPERIMENT, train=many(40)), endpoint.url)
-    with pytest.raises(TeacherError, match=f"the last 5 calls have all failed .{error}"):
-        annotate(experiment)
-    assert len(endpoint.asked) <= tries * (5 + 2 * experiment.config.teacher.concurrency)
-
-
-def test_few_rows_that_all_fail_train_nothing(endpoint: Endpoint, write_experiment):
-    endpoint.otherwise = [fails(400, "no temperature")]
-    path = write_experiment({**EXPERIMENT, "data.test": None}, train=many(3))
-    experiment = open_experiment(path, endpoint.url)
-    assert annotate(experiment).failed == 3
-    with pytest.raises(TeacherError) as caught:
-        require_parsed(read_annotations(experiment))
-    assert str(caught.value) == (
-        "3 of 3 answers could not be parsed, so nothing is trained; row 'a0' is failed: HTTP 400: "
-        "no temperature; correct the prompt or the answer kind, or use a better teacher"
-    )
-
-
-def test_the_key_is_written_nowhere(endpoint: Endpoint, write_experiment, monkeypatch, capfd):
-    """Not even by a server that says it back, in answers and in errors."""
-    monkeypatch.setenv("MY_KEY", KEY)
-    endpoint.otherwise = [says(f"You sent {KEY}. So the answer is damage.")]
-    endpoint.plays = {
-        "Message 1.": [fails(400, f"bad key {KEY}")],
-        "Message 2.": [sends(f"{KEY} {{broken")],
-        "Message 3.": [fails(500, KEY * 20)],
-        "Message 4.": [says(None, refusal=f"No, {KEY}.")],
-    }
-    changes = {**EXPERIMENT, "teacher.api_key_env": "MY_KEY"}
-    experiment = open_experiment(write_experiment(changes, train=many(12)), endpoint.url)
-    progress = annotate(experiment)
-    assert (progress.answered, progress.failed) == (13, 3)
-    annotations = read_annotations(experiment)
-    assert annotations["a0"].rationale == "You sent ***."
-    assert annotations["a1"].problem == "HTTP 400: bad key ***"
-    endpoint.plays = {f"Message {i}.": [fails(401, f"bad key {KEY}")] for i in range(12)}
-    with pytest.raises(TeacherError) as caught:
-        annotate(experiment)
-    assert "bad key ***" in str(caught.value)
-    assert "s3cret" not in repr(caught.value) + repr(experiment) + repr(annotations)
-    files = [path for path in experiment.folder.path.rglob("*") if path.is_file()]
-    assert {"ledger.sqlite", "experiment.yaml"} <= {path.name for path in files}
-    assert all(b"s3cret" not in path.read_bytes() for path in files)
-    shown = capfd.readouterr()
-    assert "s3cret" not in shown.out + shown.err
-
-
-def test_a_word_for_a_key_is_left_in_answers(endpoint: Endpoint, monkeypatch):
->>>>>>> reading
     monkeypatch.setenv("MY_KEY", "none")
     endpoint.otherwise = [says("Of these, none. So the answer is praise.")]
     [found] = ask(endpoint.url, "hello", api_key_env="MY_KEY")

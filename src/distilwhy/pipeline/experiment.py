@@ -81,11 +81,6 @@ class Experiment:
         """The rows that the teacher is asked about, one after the other."""
         return (example for rows in self.annotated.values() for example in rows)
 
-    def in_memory(self) -> Self:
-        """The same experiment with its rows in memory, so that each is read from disk once."""
-        splits = Splits(*(tuple(self.splits.named(name)) for name in SPLITS))
-        return replace(self, splits=splits, is_checked=True)
-
     @property
     def first_row(self) -> Example:
         """The row whose prompt is shown: the first that the teacher is asked about."""

@@ -9,7 +9,7 @@ from annotating import all_calls, explanations
 from conftest import OpenExperiment, many
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.pipeline.annotate.annotations import read_annotations
-from distilwhy.pipeline.annotate.gate import refuse_unreadable
+from distilwhy.pipeline.annotate.gate import require_parsed
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment
@@ -128,7 +128,7 @@ def test_only_wrong_train_rows_are_explained(explained, endpoint: Endpoint):
     assert all(not found[row].explanation for row in found if row not in ("a2", "a4"))
     assert annotate(explained()) == AnnotationProgress(total=15, from_ledger=15)
     assert len(endpoint.asked) == 15
-    refuse_unreadable(read_annotations(explained()))
+    require_parsed(read_annotations(explained()))
 
 
 def test_explanations_are_planned_once_the_answers_are_there(explained, endpoint: Endpoint):
