@@ -13,12 +13,11 @@ from pathlib import Path
 
 import yaml
 
-from distilwhy.core.stats.comparisons import judge
 from distilwhy.core.stats.scores import compare, score
 from distilwhy.demo.run import write_experiment
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.pipeline.annotate.annotations import read_annotations
-from distilwhy.pipeline.evaluate.predictions import list_exams, take_all
+from distilwhy.pipeline.evaluate.predictions import list_scoring_jobs, predict_all
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.run import run
 
@@ -36,12 +35,13 @@ def write(folder: Path, name: str, **training: object) -> Path:
 
 def judge_all(experiment: Experiment) -> list[list[bool]]:
     """Whether each test row is right, for every seed."""
-    listed, _ = list_exams(experiment, read_annotations(experiment))
-    exams = {exam.cell.seed: exam for exam in listed if exam.cell.method == "step-by-step"}
-    chosen = [exams[seed] for seed in SEEDS]
-    answers = take_all(experiment.folder, chosen, 1, lambda done, students: None)
-    answer = experiment.task.answer
-    return [judge(answer, exam.examples, answers[exam.cell].predictions) for exam in chosen]
+    listed, _ = list_scoring_jobs(experiment, read_annotations(experiment))
+    by_seed = {
+        job.student_id.seed: job for job in listed if job.student_id.method == "step-by-step"
+    }
+    chosen = [by_seed[seed] for seed in SEEDS]
+    answers = predict_all(experiment, chosen, 1, lambda done, students: None)
+    return [list(answers[job.student_id].correct) for job in chosen]
 
 
 def show(name: str, right: Sequence[Sequence[bool]]) -> None:

@@ -208,6 +208,8 @@ def find_again(command: str, file: Path, *options: str) -> dict[str, int]:
     assert files_of(run / "students") == students
     assert labels_of(run) == said
     assert_same_figures(read(run / "results.json"), read(made / "results.json"))
+    hashes, before = (read(path / "measured.json")["how"]["hashes"] for path in (run, made))
+    assert hashes == before
     now = files_of(run / "predictions")
     assert {name: now[name] for name in kept} == kept
     return {"asked again": len(taken), "not asked": len(said) - len(taken)}

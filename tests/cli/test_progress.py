@@ -9,6 +9,7 @@ from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.train.forecast import Forecast
+from distilwhy.pipeline.train.jobs import TrainedStudents
 from distilwhy.students.training.memory import Preflight
 
 STUDENTS = [
@@ -31,13 +32,13 @@ def test_training_ends_with_a_board_on_a_terminal_and_a_line_a_student_elsewhere
         monkeypatch.setenv("COLUMNS", "120")
     with ProgressDisplay() as progress:
         watcher = progress.training()
-        watcher.begins(STUDENTS)
-        watcher.fits("", PREFLIGHT)
+        watcher.on_start(STUDENTS)
+        watcher.on_fit("", PREFLIGHT)
         seconds = {"finetune": 104.0, "label-distill": 118.0, "step-by-step": 290.0}
         each = {("", method): taken for method, taken in seconds.items()}
-        watcher.plans(Forecast(9, 2, 600, each, 720.0))
-        watcher.ends(StudentId("finetune", 0, 90), SUMMARY)
-        watcher.stands(StudentId("finetune", 0, 90), 0.1375)
+        watcher.on_plan(Forecast(9, 2, 600, each, 720.0))
+        watcher.on_rate_tried(StudentId("finetune", 0, 90), SUMMARY)
+        watcher.on_trained(StudentId("finetune", 0, 90), 0.1375)
     printed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert f"student: {SIZE}\n" in printed
     assert "9 to train, 2 at a time, 600 steps each: about 12 min\n" in printed
@@ -53,15 +54,29 @@ def test_the_students_of_a_study_are_told_apart_by_name(capsys: pytest.CaptureFi
     ]
     with ProgressDisplay() as progress:
         watcher = progress.training()
-        watcher.begins(students)
+        watcher.on_start(students)
         for name in ("", "small"):
-            watcher.fits(name, PREFLIGHT)
+            watcher.on_fit(name, PREFLIGHT)
         each = {("", "finetune"): 9.0, ("small", "finetune"): 5.0, ("small", "b"): 5.0}
-        watcher.plans(Forecast(4, 2, 600, each, 12.0))
+        watcher.on_plan(Forecast(4, 2, 600, each, 12.0))
     printed = capsys.readouterr().err
     assert f"main: {SIZE}\nsmall: {SIZE}\n" in printed
     assert "  main, finetune: about 9 s each\n" in printed
     assert "  small, finetune, b: about 5 s each\n" in printed
+
+
+def test_why_students_are_trained_again_is_printed_once_for_each_reason(
+    capsys: pytest.CaptureFixture[str],
+):
+    first, *others = STUDENTS[:4]
+    trained = TrainedStudents([first], {others[0]: ["rows"], others[1]: ["rows"], others[2]: []})
+    with ProgressDisplay() as progress:
+        progress.training().on_found(trained, 8)
+    assert capsys.readouterr().err == (
+        "1 of 8 students are already trained\n"
+        "2 students out of date, trained again: rows changed\n"
+        "1 student out of date, trained again: the experiment or its annotations changed\n"
+    )
 
 
 def test_calls_lost_with_a_worker_are_counted(capsys: pytest.CaptureFixture[str]):

@@ -17,7 +17,7 @@ ANSWER = Completion("Why. So the answer is “é” 🙂.", "stop", 12, 7)
 FAILURE = Completion("", error="HTTP 500: down")
 
 
-def test_what_is_put_is_got(tmp_path):
+def test_what_is_put_can_be_read(tmp_path):
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         assert ledger.get(["a"]) == {}
         ledger.put([Entry("a", ANSWER), Entry("b", FAILURE)])
@@ -26,7 +26,7 @@ def test_what_is_put_is_got(tmp_path):
         assert ledger.get(["a"]) == {"a": ANSWER}
 
 
-def test_many_keys_are_asked_for_at_once(tmp_path):
+def test_many_keys_are_read_at_once(tmp_path):
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.put(Entry(str(i), Completion(f"text {i}")) for i in range(1700))
         found = ledger.get(str(i) for i in range(3000))
@@ -55,7 +55,7 @@ def test_a_failed_call_may_be_replaced(tmp_path):
             assert ledger.get(["a"]) == {"a": latest}
 
 
-def test_a_batch_is_kept_whole_or_not_at_all(tmp_path):
+def test_entries_are_written_all_or_none(tmp_path):
     cannot_be_kept = Entry("b", Completion("x", input_tokens=2**64))
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         with pytest.raises(OverflowError):
@@ -67,7 +67,7 @@ def test_a_batch_is_kept_whole_or_not_at_all(tmp_path):
     ("said", "kept"),
     [("half \ud83d", "half ?"), ("nul \0 and tail", "nul \0 and tail"), ("\u2028", "\u2028")],
 )
-def test_odd_characters_lose_no_answer(tmp_path, said, kept):
+def test_no_character_loses_an_answer(tmp_path, said, kept):
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.put([Entry("a", Completion(said, said)), Entry("b", Completion("", error=said))])
         assert ledger.get(["a", "b"]) == {
@@ -85,7 +85,7 @@ def key(config: HttpTeacherConfig = CONFIG, prompt: Prompt = PROMPT, sample: int
     return call_key(HttpTeacher(config).request(prompt), sample)
 
 
-def test_a_key_does_not_depend_on_where_a_row_stands():
+def test_a_key_does_not_depend_on_the_row_id():
     assert key(prompt=Prompt("another id", PREFIX, "hello")) == key()
 
 
@@ -103,7 +103,7 @@ def test_a_key_does_not_depend_on_where_a_row_stands():
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_a_key_does_not_depend_on_what_decides_no_answer(changes):
+def test_a_key_ignores_settings_that_cannot_affect_answers(changes):
     assert key(CONFIG.model_copy(update=changes)) == key()
 
 
@@ -148,7 +148,7 @@ with RunFolder(Path(sys.argv[1])).lock():
 """
 
 
-def test_two_processes_do_not_work_in_one_run_folder(write_experiment):
+def test_two_processes_cannot_share_a_run_folder(write_experiment):
     experiment = open_experiment(write_experiment())
     folder = experiment.folder.path
     first = subprocess.Popen(

@@ -258,3 +258,16 @@ def test_reading_without_a_file_finds_nothing_and_creates_nothing(tmp_path: Path
     with read_ledger(tmp_path / "ledger.sqlite") as ledger:
         assert ledger.get([b"a"]) == {}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_in_a_folder_that_cannot_be_written_is_read(tmp_path: Path, monkeypatch):
+    """Of root, who may write everywhere, the check is all that can be tested."""
+    path = tmp_path / "run #1/ledger.sqlite"
+    make(path, UNVERSIONED, {b"a": ANSWER, b"b": FAILURE})
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    monkeypatch.setattr("os.access", lambda place, mode: False)
+    with read_ledger(path) as ledger:
+        assert_intact(ledger, UNVERSIONED)
+        assert list(path.parent.iterdir()) == [path]
+    path.parent.chmod(0o755)

@@ -31,13 +31,13 @@ def test_a_shard_is_read_back_as_it_was_written(tmp_path: Path):
     assert write_shard(tmp_path, ENTRIES[:1], EXTRAS) != identity
 
 
-def test_half_a_character_is_no_hindrance(tmp_path: Path):
+def test_a_lone_surrogate_is_replaced(tmp_path: Path):
     identity = write_shard(tmp_path, [Entry(b"a" * 32, Completion("so \ud83d"), "\ud83d")], [])
     [entry], _ = read_shard(tmp_path / f"{identity}.parquet")
     assert (entry.completion.text, entry.example) == ("so ?", "?")
 
 
-def test_what_stands_in_shards_alone_is_taken_in_once(tmp_path: Path):
+def test_a_shard_is_imported_once(tmp_path: Path):
     write_shard(tmp_path, ENTRIES, EXTRAS)
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         for _ in range(2):
@@ -47,9 +47,7 @@ def test_what_stands_in_shards_alone_is_taken_in_once(tmp_path: Path):
             assert certain == [(Usage(12, 3, 4), True), (Usage(7, 5, 1), False)]
 
 
-def test_a_driver_that_died_before_the_ledger_had_a_shard_asks_for_none_of_it(
-    write_experiment, endpoint: Endpoint
-):
+def test_answers_in_a_shard_alone_are_not_asked_for_again(write_experiment, endpoint: Endpoint):
     changes = {"methods": ["step-by-step"], "data.test": None}
     experiment = open_experiment(write_experiment(changes), endpoint.url)
     calls = list(all_calls(experiment))
@@ -60,7 +58,7 @@ def test_a_driver_that_died_before_the_ledger_had_a_shard_asks_for_none_of_it(
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"nothing of the kind"])
-def test_another_file_among_the_shards_is_named(tmp_path: Path, content: bytes):
+def test_a_file_that_is_no_shard_is_named(tmp_path: Path, content: bytes):
     (tmp_path / "odd.parquet").write_bytes(content)
     with open_ledger(tmp_path / "l") as ledger, pytest.raises(RunError) as caught:
         import_shards(tmp_path, ledger)
@@ -70,7 +68,7 @@ def test_another_file_among_the_shards_is_named(tmp_path: Path, content: bytes):
     assert "\n" not in message
 
 
-def test_a_table_of_other_columns_is_no_shard(tmp_path: Path):
+def test_a_table_with_other_columns_is_no_shard(tmp_path: Path):
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -1,7 +1,6 @@
 """The teacher over HTTP, against an endpoint that does all that real ones do."""
 
 import asyncio
-import json
 import socket
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,13 +12,9 @@ from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import TeacherError
-from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.failure_limit import FailureLimit
-from distilwhy.pipeline.annotate.gate import require_parsed
-from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher
-from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import Charge, Entry
 from distilwhy.teachers.http import HttpTeacher
 from endpoint import (
@@ -52,7 +47,7 @@ def ask(url: str, *questions: str, **settings: object) -> list[Completion]:
     return [completions[call.key] for call in calls]
 
 
-def test_a_chat(endpoint: Endpoint):
+def test_a_chat_is_sent_and_read(endpoint: Endpoint):
     usage = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
     endpoint.otherwise = [says("Why. So the answer is praise.", usage=usage)]
     assert ask(endpoint.url, "hello") == [
@@ -73,7 +68,7 @@ def test_a_chat(endpoint: Endpoint):
     assert endpoint.keys == [None]
 
 
-def test_a_plain_completion(endpoint: Endpoint):
+def test_a_plain_completion_is_sent_and_read(endpoint: Endpoint):
     endpoint.otherwise = [says(" Why. So the answer is praise.")]
     [found] = ask(endpoint.url, "hello", kind="completion")
     assert found == Completion(" Why. So the answer is praise.", "stop")
@@ -81,7 +76,7 @@ def test_a_plain_completion(endpoint: Endpoint):
     assert "messages" not in endpoint.asked[0]
 
 
-def test_what_is_not_wanted_is_not_sent_and_extras_are(endpoint: Endpoint):
+def test_unset_parameters_are_left_out_and_extra_ones_sent(endpoint: Endpoint):
     settings = {
         "temperature": None,
         "max_tokens": None,
@@ -98,7 +93,7 @@ def test_the_key_is_sent(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch):
     assert endpoint.keys == [f"Bearer {KEY}"]
 
 
-def test_a_netrc_file_does_not_come_between(endpoint: Endpoint, monkeypatch, tmp_path):
+def test_a_netrc_file_is_ignored(endpoint: Endpoint, monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("default login me password other\n")
     (tmp_path / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -116,12 +111,12 @@ def test_a_proxy_of_the_environment_is_used(endpoint: Endpoint, monkeypatch):
         ask("http://teacher.invalid/v1", "hello", retries=0)
 
 
-def test_no_proxy_stands_before_this_machine(endpoint: Endpoint, monkeypatch, dead_url: str):
+def test_no_proxy_is_used_for_this_machine(endpoint: Endpoint, monkeypatch, dead_url: str):
     monkeypatch.setenv("http_proxy", dead_url.removesuffix("/v1"))
     assert ask(endpoint.url, "hello") == [OK]
 
 
-def test_a_content_of_parts_is_joined(endpoint: Endpoint):
+def test_content_in_parts_is_joined(endpoint: Endpoint):
     parts = [{"type": "text", "text": "Why. "}, {"type": "text", "text": "So it is."}]
     endpoint.otherwise = [says(parts)]
     assert ask(endpoint.url, "hello")[0].text == "Why. So it is."
@@ -151,13 +146,13 @@ def test_a_content_of_parts_is_joined(endpoint: Endpoint):
     ],
     ids=lambda troubles: "-".join(trouble.__qualname__.split(".")[0] for trouble in troubles),
 )
-def test_transient_trouble_is_tried_again(endpoint: Endpoint, troubles):
+def test_a_transient_error_is_tried_again(endpoint: Endpoint, troubles):
     endpoint.otherwise = [*troubles, says()]
     assert ask(endpoint.url, "hello", retries=len(troubles)) == [OK]
     assert len(endpoint.asked) == len(troubles) + 1
 
 
-def test_a_stall_is_given_up_and_tried_again(endpoint: Endpoint):
+def test_a_stalled_request_is_tried_again(endpoint: Endpoint):
     endpoint.plays = {"once": [stalls(60), says()], "ever": [stalls(60)]}
     once, ever = ask(endpoint.url, "once", "ever", retries=1, timeout=1.0)
     assert (once, ever) == (OK, Completion("", error="no answer within 1 s"))
@@ -187,12 +182,12 @@ def test_a_row_whose_tries_are_used_up_fails_alone(endpoint: Endpoint, trouble, 
     assert endpoint.questions.count("bad") == (1 if refused else 3)
 
 
-def test_a_row_that_fails_alone_does_so_too_where_nothing_else_is_asked(endpoint: Endpoint):
+def test_a_single_failing_row_does_not_end_the_run(endpoint: Endpoint):
     endpoint.otherwise = [fails(500, "poison")]
     assert ask(endpoint.url, "bad") == [Completion("", error="HTTP 500: poison")]
 
 
-def test_a_key_that_is_refused_ends_it_after_one_request(endpoint: Endpoint, monkeypatch):
+def test_a_refused_key_ends_the_run_after_one_request(endpoint: Endpoint, monkeypatch):
     endpoint.otherwise = [fails(401, f"wrong key {KEY}")]
     monkeypatch.setenv("MY_KEY", KEY)
     with pytest.raises(TeacherError) as caught:
@@ -205,22 +200,7 @@ def test_a_key_that_is_refused_ends_it_after_one_request(endpoint: Endpoint, mon
     assert len(endpoint.asked) == 2
 
 
-def test_a_row_that_is_forbidden_fails_alone(write_experiment, endpoint: Endpoint):
-    endpoint.plays["Message 0."] = [fails(403, "flagged by moderation")]
-    experiment = open_experiment(write_experiment(EXPERIMENT, train=many(12)), endpoint.url)
-    assert annotate(experiment).failed == 1
-    assert read_annotations(experiment)["a0"].problem == "HTTP 403: flagged by moderation"
-    assert annotate(experiment).failed == 1
-
-
-def test_a_key_that_nothing_is_allowed_with_ends_it(write_experiment, endpoint: Endpoint):
-    endpoint.otherwise = [fails(403, "no access")]
-    experiment = open_experiment(write_experiment(EXPERIMENT, train=many(12)), endpoint.url)
-    with pytest.raises(TeacherError, match=r"calls have all failed \(HTTP 403: no access\)"):
-        annotate(experiment)
-
-
-def test_a_model_that_is_not_there_ends_it_after_one_request(endpoint: Endpoint):
+def test_an_unknown_model_ends_the_run_after_one_request(endpoint: Endpoint):
     endpoint.otherwise = [fails(404, "no model m")]
     with pytest.raises(TeacherError) as caught:
         ask(endpoint.url, "hello")
@@ -256,7 +236,7 @@ def test_retry_after_is_obeyed(endpoint: Endpoint, status, wait, least):
 
 
 @pytest.mark.parametrize(("wait", "shown"), [("3600", "3600"), ("inf", "inf"), ("301", "301")])
-def test_a_long_retry_after_ends_it(endpoint: Endpoint, wait, shown):
+def test_a_long_retry_after_ends_the_run(endpoint: Endpoint, wait, shown):
     endpoint.otherwise = [fails(429, **{"Retry-After": wait})]
     with pytest.raises(TeacherError) as caught:
         ask(endpoint.url, "hello")
@@ -274,7 +254,7 @@ def dead_url(endpoint: Endpoint) -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}/v1"
 
 
-def test_a_dead_endpoint_ends_it(dead_url: str):
+def test_an_unreachable_endpoint_ends_the_run(dead_url: str):
     start = time.monotonic()
     with pytest.raises(TeacherError) as caught:
         ask(dead_url, "hello", "again", retries=5)
@@ -314,99 +294,14 @@ def test_a_dead_endpoint_ends_it(dead_url: str):
         (says("a", usage={"completion_tokens": 0}), Completion("a", "stop", None, 0)),
     ],
 )
-def test_what_is_read_in_a_reply(endpoint: Endpoint, reply, expected):
+def test_a_reply_is_read(endpoint: Endpoint, reply, expected):
     endpoint.otherwise = [reply]
     assert ask(endpoint.url, "hello") == [expected]
     assert len(endpoint.asked) == 1
 
 
-EXPERIMENT = {"methods": ["step-by-step"], "teacher.retries": 1}
-
-
-def many(count: int) -> list[dict[str, object]]:
-    return [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(count)]
-
-
-@pytest.mark.parametrize("concurrency", [1, 5])
-def test_no_more_calls_are_under_way_than_allowed(
-    endpoint: Endpoint, write_experiment, concurrency
-):
-    endpoint.otherwise = [stalls(0.05)]
-    path = write_experiment({**EXPERIMENT, "teacher.concurrency": concurrency}, train=many(12))
-    annotate(open_experiment(path, base_url=endpoint.url))
-    assert len(endpoint.asked) == 16
-    assert endpoint.most_at_once == concurrency
-
-
-@pytest.mark.parametrize(
-    ("trouble", "error", "tries"),
-    [(fails(400, "no temperature"), "HTTP 400: no temperature", 1), (fails(500), "HTTP 500", 2)],
-)
-def test_an_endpoint_that_fails_every_call_ends_it(
-    endpoint: Endpoint, write_experiment, trouble, error, tries
-):
-    endpoint.otherwise = [trouble]
-    experiment = open_experiment(write_experiment(EXPERIMENT, train=many(40)), endpoint.url)
-    with pytest.raises(TeacherError, match=f"the last 5 calls have all failed .{error}"):
-        annotate(experiment)
-    assert len(endpoint.asked) <= tries * (5 + 2 * experiment.config.teacher.concurrency)
-
-
-def test_few_rows_that_all_fail_train_nothing(endpoint: Endpoint, write_experiment):
-    endpoint.otherwise = [fails(400, "no temperature")]
-    path = write_experiment({**EXPERIMENT, "data.test": None}, train=many(3))
-    experiment = open_experiment(path, endpoint.url)
-    assert annotate(experiment).failed == 3
-    with pytest.raises(TeacherError) as caught:
-        require_parsed(read_annotations(experiment))
-    assert str(caught.value) == (
-        "3 of 3 answers could not be parsed, so nothing is trained; row 'a0' is failed: HTTP 400: "
-        "no temperature; correct the prompt or the answer kind, or use a better teacher"
-    )
-
-
-def test_the_key_is_written_nowhere(endpoint: Endpoint, write_experiment, monkeypatch, capfd):
-    """Not even by a server that says it back, in answers and in errors."""
-    monkeypatch.setenv("MY_KEY", KEY)
-    endpoint.otherwise = [says(f"You sent {KEY}. So the answer is damage.")]
-    endpoint.plays = {
-        "Message 1.": [fails(400, f"bad key {KEY}")],
-        "Message 2.": [sends(f"{KEY} {{broken")],
-        "Message 3.": [fails(500, KEY * 20)],
-        "Message 4.": [says(None, refusal=f"No, {KEY}.")],
-    }
-    changes = {**EXPERIMENT, "teacher.api_key_env": "MY_KEY"}
-    experiment = open_experiment(write_experiment(changes, train=many(12)), endpoint.url)
-    progress = annotate(experiment)
-    assert (progress.answered, progress.failed) == (13, 3)
-    annotations = read_annotations(experiment)
-    assert annotations["a0"].rationale == "You sent ***."
-    assert annotations["a1"].problem == "HTTP 400: bad key ***"
-    endpoint.plays = {f"Message {i}.": [fails(401, f"bad key {KEY}")] for i in range(12)}
-    with pytest.raises(TeacherError) as caught:
-        annotate(experiment)
-    assert "bad key ***" in str(caught.value)
-    assert "s3cret" not in repr(caught.value) + repr(experiment) + repr(annotations)
-    files = [path for path in experiment.folder.path.rglob("*") if path.is_file()]
-    assert {"ledger.sqlite", "experiment.yaml"} <= {path.name for path in files}
-    assert all(b"s3cret" not in path.read_bytes() for path in files)
-    shown = capfd.readouterr()
-    assert "s3cret" not in shown.out + shown.err
-
-
-def test_a_word_for_a_key_is_left_in_answers(endpoint: Endpoint, monkeypatch):
+def test_a_short_key_is_left_in_answers(endpoint: Endpoint, monkeypatch):
     monkeypatch.setenv("MY_KEY", "none")
     endpoint.otherwise = [says("Of these, none. So the answer is praise.")]
     [found] = ask(endpoint.url, "hello", api_key_env="MY_KEY")
     assert found.text == "Of these, none. So the answer is praise."
-
-
-def test_half_a_character_does_not_break_the_ledger(endpoint: Endpoint, write_experiment):
-    choice = {
-        "message": {"content": "Why \ud83d. So the answer is damage."},
-        "finish_reason": "stop",
-    }
-    endpoint.otherwise = [sends(json.dumps({"choices": [choice]}))]
-    experiment = open_experiment(write_experiment(EXPERIMENT), endpoint.url)
-    assert annotate(experiment).answered == 12
-    assert read_annotations(experiment)["a0"].rationale == "Why ?."

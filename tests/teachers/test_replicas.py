@@ -25,7 +25,7 @@ def opened(write_experiment):
     return opens
 
 
-def test_the_work_is_shared_by_what_each_has_to_do(opened, endpoint: Endpoint):
+def test_the_server_with_the_fewest_calls_is_asked_next(opened, endpoint: Endpoint):
     with Endpoint() as slow:
         slow.otherwise = [stalls(0.05)]
         endpoint.otherwise = [stalls(0.01)]
@@ -34,25 +34,25 @@ def test_the_work_is_shared_by_what_each_has_to_do(opened, endpoint: Endpoint):
         assert len(slow.asked) + len(endpoint.asked) == 40
 
 
-def test_one_call_after_the_other_goes_to_each_in_turn(opened, endpoint: Endpoint):
+def test_sequential_calls_go_to_the_servers_in_turn(opened, endpoint: Endpoint):
     with Endpoint() as other:
         annotate(opened(endpoint.url, other.url, concurrency=1))
         assert len(other.asked) == len(endpoint.asked) == 20
 
 
-def test_answers_have_the_same_key_whoever_gave_them(opened, endpoint: Endpoint):
+def test_a_call_has_the_same_key_on_every_server(opened, endpoint: Endpoint):
     with Endpoint() as other:
         annotate(opened(endpoint.url, other.url))
         assert annotate(opened(other.url)) == AnnotationProgress(total=40, from_ledger=40)
 
 
-def test_a_dead_one_is_left_alone(opened, endpoint: Endpoint):
+def test_an_unreachable_server_is_avoided(opened, endpoint: Endpoint):
     assert annotate(opened(DEAD, endpoint.url, retries=1)) == AnnotationProgress(40, 0, answered=40)
     assert len(endpoint.asked) == 40
 
 
 @pytest.mark.parametrize("status", [500, 502])
-def test_one_that_fails_at_once_does_not_draw_all_calls(opened, endpoint: Endpoint, status):
+def test_a_server_that_fails_at_once_does_not_attract_all_calls(opened, endpoint: Endpoint, status):
     endpoint.otherwise = [stalls(0.05)]
     with Endpoint() as broken:
         broken.otherwise = [fails(status)]
@@ -61,12 +61,12 @@ def test_one_that_fails_at_once_does_not_draw_all_calls(opened, endpoint: Endpoi
 
 
 @pytest.mark.usefixtures("endpoint")
-def test_where_all_are_dead_it_ends(opened):
+def test_the_run_ends_if_no_server_can_be_reached(opened):
     with pytest.raises(TeacherError, match=r"http://127.0.0.1:9/v1 \(and 1 more\) is not answer"):
         annotate(opened(DEAD, "http://127.0.0.1:10/v1", retries=1))
 
 
-def test_another_address_takes_the_place_of_all(opened, endpoint: Endpoint):
+def test_base_url_on_opening_replaces_all_servers(opened, endpoint: Endpoint):
     experiment = opened(DEAD, "http://127.0.0.1:10/v1")
     assert annotate(open_experiment(experiment.file, endpoint.url)).answered == 40
 
@@ -83,7 +83,7 @@ def test_another_address_takes_the_place_of_all(opened, endpoint: Endpoint):
         (["http://a/v1", "http://a/v1"], "'http://a/v1' is listed twice; list each once"),
     ],
 )
-def test_addresses_that_are_none_are_refused(opened, replicas: list[str], message: str):
+def test_invalid_replicas_are_refused(opened, replicas: list[str], message: str):
     with pytest.raises(ConfigError, match=r"teacher\.replicas: ") as caught:
         opened(DEAD, *replicas)
     assert message in str(caught.value)

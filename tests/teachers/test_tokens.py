@@ -87,7 +87,7 @@ def prompts(prefix: PromptPrefix = PREFIX) -> list[Prompt]:
 
 @pytest.mark.parametrize("make", [spaced, split_by_words])
 @pytest.mark.parametrize("template", [None, CHATML, NO_SYSTEM])
-def test_what_is_counted_is_what_is_read(make, template):
+def test_counts_equal_the_tokens_that_are_read(make, template):
     tokenizer = make()
     tokenizer.chat_template = template
     asked = prompts() + prompts(PromptPrefix(PREFIX.messages[1:])) + prompts(PromptPrefix(()))
@@ -98,7 +98,7 @@ def test_what_is_counted_is_what_is_read(make, template):
     assert PromptTokenizer(tokenizer).count([]) == []
 
 
-def test_the_head_is_read_once(monkeypatch):
+def test_a_common_prefix_is_tokenized_once(monkeypatch):
     tokenizer = split_by_words()
     read: list[str] = []
     call = type(tokenizer).__call__
@@ -112,7 +112,7 @@ def test_the_head_is_read_once(monkeypatch):
     assert sum("The swing broke." in text for text in read) == 1
 
 
-def test_a_chat_is_worded_by_the_template():
+def test_a_chat_is_formatted_by_its_template():
     tokenizer = split_by_words()
     prompt = Prompt("a", PREFIX, "Where?")
     plain = tokenizer.decode(PromptTokenizer(tokenizer).encode(prompt))
@@ -136,7 +136,7 @@ def test_a_template_that_refuses_says_why():
     )
 
 
-def test_a_folder_without_a_tokenizer(tmp_path):
+def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"^teacher\.tokenizer: '.*' has no tokenizer that can be "
                        r"loaded \(.+\); name a local folder that holds one, or a model on the hub "
                        r"that can be reached$"):  # fmt: skip
@@ -175,7 +175,7 @@ def truth(experiment: Experiment) -> int:
 
 
 @pytest.mark.parametrize("kind", ["chat", "completion"])
-def test_a_plan_counts_with_the_tokenizer_that_it_is_told(opened, kind):
+def test_a_plan_counts_with_the_configured_tokenizer(opened, kind):
     experiment = opened({"teacher.kind": kind})
     found = plan(experiment).estimate
     assert found is not None
@@ -186,7 +186,7 @@ def test_a_plan_counts_with_the_tokenizer_that_it_is_told(opened, kind):
     assert said.endswith("(counted by the tokenizer of tokens)")
 
 
-def test_answers_tell_how_long_replies_are_beside_it(opened, endpoint: Endpoint):
+def test_answers_improve_the_estimate_of_replies(opened, endpoint: Endpoint):
     endpoint.otherwise = [says(usage={"prompt_tokens": 1, "completion_tokens": 20})]
     experiment = opened()
     annotate(experiment, limit=30)
@@ -197,7 +197,7 @@ def test_answers_tell_how_long_replies_are_beside_it(opened, endpoint: Endpoint)
     assert found.source == "counted by the tokenizer of tokens, replies measured on 30 answers"
 
 
-def test_of_many_rows_some_are_counted(opened, monkeypatch):
+def test_only_some_of_many_rows_are_counted(opened, monkeypatch):
     monkeypatch.setattr(survey, "COUNTED", 20)
     experiment = opened()
     found = plan(experiment).estimate
@@ -207,7 +207,7 @@ def test_of_many_rows_some_are_counted(opened, monkeypatch):
     assert found.input.high - found.input.low < 0.01 * truth(experiment)
 
 
-def test_structured_exemplars_are_counted_as_they_are_shown(tmp_path):
+def test_structured_exemplars_are_counted_as_sent(tmp_path):
     tokenizer = split_by_words()
     tokenizer.chat_template = CHATML
     tokenizer.save_pretrained(tmp_path)
@@ -218,7 +218,7 @@ def test_structured_exemplars_are_counted_as_they_are_shown(tmp_path):
     assert teacher.count(prompts()) == PromptTokenizer(tokenizer).count(prompts(structured))
 
 
-def test_a_tokenizer_changes_nothing_that_is_asked():
+def test_a_tokenizer_does_not_change_requests():
     config = HttpTeacherConfig(kind="chat", base_url="http://x/v1", model="m")
     counting = config.model_copy(update={"tokenizer": "tokens"})
     prompt = prompts()[0]
@@ -227,7 +227,7 @@ def test_a_tokenizer_changes_nothing_that_is_asked():
 
 
 @pytest.mark.parametrize("name", ["./tokens", "/no/such/place", "a/b/c"])
-def test_a_tokenizer_that_is_nowhere(write_experiment, name):
+def test_a_missing_tokenizer_is_named(write_experiment, name):
     path = write_experiment({"teacher.tokenizer": name})
     with pytest.raises(ConfigError) as caught:
         plan(open_experiment(path))

@@ -85,7 +85,9 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["chat", "completion"])
-def test_noise_is_all_accounted_for(kind: str, base_url: str, model: Path, tmp_path: Path):
+def test_every_row_gets_an_outcome_from_transformers_serve(
+    kind: str, base_url: str, model: Path, tmp_path: Path
+):
     rows = [{"id": str(i), "text": f"row {i}", "label": "yes"} for i in range(12)]
     publish_jsonl(tmp_path / "train.jsonl", rows)
     experiment = {

@@ -72,7 +72,7 @@ def test_a_refused_request_fails_its_row_alone(endpoint: Endpoint, kind, status,
         ("gemini", 504, google_error(504, "DEADLINE_EXCEEDED", "Deadline exceeded.")),
     ],
 )
-def test_what_may_pass_is_tried_again(endpoint: Endpoint, kind, status, error):
+def test_a_transient_error_of_each_provider_is_tried_again(endpoint: Endpoint, kind, status, error):
     endpoint.otherwise = [sends(error, status), says(SAID)]
     assert ask(endpoint.url, "hello", kind=kind)[0].text == SAID
     assert len(endpoint.asked) == 2
@@ -130,7 +130,7 @@ def in_seconds(delay: str) -> dict[str, object]:
          "wants to be paid (HTTP 429: You are out.); top the account up"),
     ],
 )  # fmt: skip
-def test_what_stands_in_the_way_of_all_ends_it(
+def test_a_fatal_error_of_each_provider_ends_the_run(
     endpoint: Endpoint, monkeypatch, kind, status, error, end
 ):
     monkeypatch.setenv("MY_KEY", KEY)
@@ -141,7 +141,7 @@ def test_what_stands_in_the_way_of_all_ends_it(
     assert len(endpoint.asked) == 1
 
 
-def test_the_delay_that_gemini_asks_for_is_obeyed(endpoint: Endpoint):
+def test_the_retry_delay_of_gemini_is_obeyed(endpoint: Endpoint):
     error = google_error(429, "RESOURCE_EXHAUSTED", "Slow down.", in_seconds("0.4s"))
     endpoint.otherwise = [sends(error, 429), says(SAID)]
     start = time.monotonic()
@@ -159,7 +159,7 @@ def test_the_delay_that_gemini_asks_for_is_obeyed(endpoint: Endpoint):
         ([], 0.0),
     ],
 )
-def test_the_delay_in_an_error_of_gemini(details, seconds):
+def test_the_retry_delay_is_read_in_an_error_of_gemini(details, seconds):
     assert GEMINI.pause(google_error(429, "RESOURCE_EXHAUSTED", "Quota.", *details or [{}])) == (
         seconds
     )
@@ -187,21 +187,21 @@ def limits(what: str, remaining: str, reset: str) -> dict[str, str]:
         ({}, 0),
     ],
 )
-def test_how_long_anthropic_has_nothing_left(left, seconds):
+def test_the_reset_of_an_anthropic_limit_is_read(left, seconds):
     headers: dict[str, str] = {}
     for what, (remaining, reset) in left.items():
         headers |= limits(what, remaining, moment(reset))
     assert ANTHROPIC.rest(headers) == pytest.approx(seconds, abs=5 if seconds else 0)
 
 
-def test_a_moment_that_is_said_otherwise():
+def test_an_unreadable_reset_is_ignored():
     without_zone = limits("requests", "0", moment(40).removesuffix("Z"))
     assert ANTHROPIC.rest(without_zone) == pytest.approx(40, abs=5)
     for reset in ("soon", ""):
         assert ANTHROPIC.rest(limits("requests", "0", reset)) == 0
 
 
-def test_a_limit_of_anthropic_that_is_used_up_is_waited_for(endpoint: Endpoint):
+def test_an_anthropic_limit_that_is_used_up_is_awaited(endpoint: Endpoint):
     said = {"content": [{"type": "text", "text": SAID}], "stop_reason": "end_turn"}
     endpoint.otherwise = [sends(said, **limits("requests", "0", moment(0.6)))]
     start = time.monotonic()

@@ -16,7 +16,7 @@ from wires import LABELS, TASK
 
 
 @pytest.mark.parametrize("options", [(), ("damage", "praise")])
-def test_what_a_teacher_is_shown_to_say_as_json_is_read(options):
+def test_structured_exemplars_can_be_parsed(options):
     exemplar = Exemplar(Example("1", "x", options, "damage"), 'It "broke". So what.')
     shown = structure_reply(render_reply(exemplar))
     found = parse_completion(TASK, Example("1", "x", options), Completion(shown))
@@ -52,7 +52,7 @@ def form(kind: str, wanted: dict[str, object]) -> object:
 
 
 @pytest.mark.parametrize("kind", ["chat", "anthropic", "gemini"])
-def test_a_structured_annotation(endpoint: Endpoint, write_experiment, kind):
+def test_a_structured_answer_is_annotated(endpoint: Endpoint, write_experiment, kind):
     endpoint.otherwise = [says('{"rationale": "It broke.", "answer": "damage"}')]
     changes = {"teacher.kind": kind, "teacher.structured": True, "data.test": None}
     path = write_experiment(changes)
@@ -72,7 +72,7 @@ def test_a_structured_annotation(endpoint: Endpoint, write_experiment, kind):
 
 
 @pytest.mark.parametrize("kind", ["chat", "anthropic", "gemini"])
-def test_rows_with_options_of_their_own_share_a_schema(endpoint: Endpoint, write_experiment, kind):
+def test_rows_with_their_own_options_share_a_schema(endpoint: Endpoint, write_experiment, kind):
     endpoint.otherwise = [says('{"rationale": "It broke.", "answer": "(b) no"}')]
     answer = {"kind": "choice", "options": "choices"}
     rows = [

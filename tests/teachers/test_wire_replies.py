@@ -288,7 +288,7 @@ FLASH = {"model": "gemini-2.5-flash", "input_tokens": 19, "output_tokens": 10}
         ),
     ],
 )
-def test_what_is_read(endpoint: Endpoint, kind, reply, expected, outcome):
+def test_each_wire_format_is_read(endpoint: Endpoint, kind, reply, expected, outcome):
     endpoint.otherwise = [sends(reply)]
     [found] = ask(endpoint.url, "hello", kind=kind)
     assert found == expected
@@ -307,7 +307,7 @@ def test_what_is_read(endpoint: Endpoint, kind, reply, expected, outcome):
         ({"prompt_tokens": None, "prompt_tokens_details": {"cached_tokens": 5}}, (None, 10, 0)),
     ],
 )
-def test_tokens_that_do_not_add_up(endpoint: Endpoint, counts, expected):
+def test_token_counts_that_do_not_add_up_are_corrected(endpoint: Endpoint, counts, expected):
     endpoint.otherwise = [sends(openai({"role": "assistant", "content": SAID}, **counts))]
     [found] = ask(endpoint.url, "hello")
     assert (found.input_tokens, found.output_tokens, found.cached_tokens) == expected
@@ -332,7 +332,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("kind", "reply"), BROKEN)
-def test_a_reply_that_is_none_is_tried_again(endpoint: Endpoint, kind, reply):
+def test_an_unreadable_reply_is_tried_again(endpoint: Endpoint, kind, reply):
     endpoint.otherwise = [sends(reply), says(SAID)]
     assert ask(endpoint.url, "hello", kind=kind)[0].text == SAID
     assert len(endpoint.asked) == 2

@@ -81,7 +81,7 @@ KEY_HEADERS = {
 
 
 @pytest.mark.parametrize("value", [5, 5.0])
-def test_a_count_of_tokens(value):
+def test_a_count_may_be_an_int_or_an_integral_float(value):
     assert read_count(value) == 5
 
 
@@ -89,7 +89,7 @@ def test_a_count_of_tokens(value):
     "value",
     [True, False, -1, 5.5, 1e30, float("inf"), float("nan"), "5", None, [5]],
 )
-def test_what_is_no_count_of_tokens(value):
+def test_other_values_are_no_count(value):
     assert read_count(value) is None
 
 
@@ -98,7 +98,7 @@ def test_every_kind_is_tested():
 
 
 @pytest.mark.parametrize("kind", SENT)
-def test_a_whole_annotation(endpoint: Endpoint, write_experiment, monkeypatch, kind):
+def test_each_kind_annotates(endpoint: Endpoint, write_experiment, monkeypatch, kind):
     monkeypatch.setenv("MY_KEY", KEY)
     changes = {"teacher.kind": kind, "teacher.api_key_env": "MY_KEY", "data.test": None}
     path = write_experiment(changes)
@@ -127,7 +127,7 @@ def key(kind: str, prefix: PromptPrefix = PREFIX, **settings: object) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["anthropic", "gemini"])
-def test_what_a_key_depends_on(kind):
+def test_a_key_depends_on_all_that_decides_an_answer(kind):
     free = PromptPrefix(PREFIX.messages)
     others = PromptPrefix(PREFIX.messages, labels=("damage", "praise"))
     changed = [{"model": "n"}, {"temperature": None}, {"max_tokens": 9}, {"structured": True}]
@@ -138,7 +138,7 @@ def test_what_a_key_depends_on(kind):
     assert key(kind, base_url="http://other/v1") == key(kind)
 
 
-def test_a_body(endpoint: Endpoint):
+def test_each_kind_sends_its_own_body(endpoint: Endpoint):
     ask(endpoint.url, "hello", kind="anthropic", temperature=None, stop=["\n", "\n\nQ:", " "])
     ask(endpoint.url, "hello", kind="gemini", temperature=None, max_tokens=None, stop=[])
     ask(endpoint.url, "hello", kind="gemini", stop=list("abcdefg"))
@@ -158,7 +158,7 @@ def test_a_body(endpoint: Endpoint):
     }
 
 
-def test_without_an_instruction_there_is_no_system(endpoint: Endpoint, write_experiment):
+def test_without_an_instruction_no_system_message_is_sent(endpoint: Endpoint, write_experiment):
     for kind in ("anthropic", "gemini"):
         changes = {"task.instruction": "", "teacher.kind": kind, "data.test": None}
         annotate(open_experiment(write_experiment(changes), endpoint.url), limit=1)
@@ -168,7 +168,7 @@ def test_without_an_instruction_there_is_no_system(endpoint: Endpoint, write_exp
     ]
 
 
-def test_extras_are_merged_into_what_is_sent(endpoint: Endpoint):
+def test_extra_objects_are_merged_into_the_body(endpoint: Endpoint):
     ask(
         endpoint.url,
         "hello",
@@ -206,7 +206,7 @@ def test_extras_are_merged_into_what_is_sent(endpoint: Endpoint):
         ("a model?", "/v1/models/a%20model%3F:generateContent"),
     ],
 )
-def test_where_a_model_of_gemini_is_asked(endpoint: Endpoint, model, path):
+def test_a_gemini_model_is_part_of_the_path(endpoint: Endpoint, model, path):
     ask(endpoint.url, "hello", kind="gemini", model=model)
     assert endpoint.paths == [path]
 
@@ -224,7 +224,7 @@ def test_where_a_model_of_gemini_is_asked(endpoint: Endpoint, model, path):
         ("chat", "http://localhost:8000", "http://localhost:8000"),
     ],
 )  # fmt: skip
-def test_where_an_endpoint_is(kind, given, expected):
+def test_base_url_gets_the_version_that_clients_add(kind, given, expected):
     address = {} if given is None else {"base_url": given}
     assert HttpTeacherConfig(kind=kind, model="m", **address).base_url == expected
 
@@ -255,7 +255,7 @@ def test_where_an_endpoint_is(kind, given, expected):
          "local, recorded"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_the_teacher(write_experiment, changes, message):
+def test_a_mistake_in_the_teacher_section_is_named(write_experiment, changes, message):
     teacher = {"kind": "chat", "base_url": "http://x/v1", "model": "m", **changes}
     if teacher["base_url"] is None:
         del teacher["base_url"]
@@ -265,7 +265,7 @@ def test_a_mistake_in_the_teacher(write_experiment, changes, message):
     assert without_line(caught.value) == f"{path}: teacher.{message}"
 
 
-def test_the_budget_holds_by_whatever_name_the_limit_goes(endpoint: Endpoint, write_experiment):
+def test_the_budget_holds_with_either_name_of_max_tokens(endpoint: Endpoint, write_experiment):
     prices = {"input": 0.0, "output": 1_000_000.0}
     teacher = {"teacher.max_tokens_name": "max_completion_tokens", "teacher.budget": 511.0}
     path = write_experiment({**teacher, "prices": prices})
@@ -274,7 +274,7 @@ def test_the_budget_holds_by_whatever_name_the_limit_goes(endpoint: Endpoint, wr
     assert endpoint.asked == []
 
 
-def test_the_examples_of_the_docs_are_what_they_should_be():
+def test_the_examples_of_the_docs_are_valid():
     text = (Path(__file__).parents[2] / "docs" / "teachers.md").read_text(encoding="utf-8")
     found = re.findall(r"```yaml\n(teacher:\n.*?)```", text, re.S)
     reads = TypeAdapter(TeacherConfig).validate_python

@@ -12,7 +12,6 @@ from distilwhy.cli.training_progress import TrainingProgress
 if TYPE_CHECKING:
     from distilwhy.pipeline import run
     from distilwhy.pipeline.annotate import recorder as recorder
-    from distilwhy.pipeline.train import run as train
 
 
 class ProgressDisplay:
@@ -92,9 +91,9 @@ class ProgressDisplay:
             line += ", answered within 24 h. You may stop now and run the same command again later."
         self.say(line)
 
-    def training(self) -> "train.Watcher":
-        """Callbacks for ``train_students``."""
-        return TrainingProgress(self._screen).watcher()
+    def training(self) -> TrainingProgress:
+        """The watcher for ``train_students``."""
+        return TrainingProgress(self._screen)
 
     def evaluation(self, done: int, students: int) -> None:
         """Callback for the progress of ``evaluate``."""

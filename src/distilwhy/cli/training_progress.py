@@ -1,44 +1,49 @@
 """Shows the progress of training."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from distilwhy.cli.screen import Screen
 from distilwhy.core.student_id import MAIN, StudentId
 from distilwhy.core.training_summary import Evaluation, TrainingSummary
-from distilwhy.core.wording import duration, large, memory_size, percent, rough_duration
+from distilwhy.core.wording import counted, duration, large, memory_size, percent, rough_duration
+from distilwhy.pipeline.train.watcher import Watcher
 
 if TYPE_CHECKING:
     from distilwhy.pipeline.train.forecast import Forecast
-    from distilwhy.pipeline.train.run import Watcher
+    from distilwhy.pipeline.train.jobs import TrainedStudents
     from distilwhy.students.training.memory import Preflight
 
 
-class TrainingProgress:
+class TrainingProgress(Watcher):
     """Shows size, forecast, steps, evaluations and results of the students being trained."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
 
-    def watcher(self) -> "Watcher":
-        """The callbacks for ``train_students``."""
-        from distilwhy.pipeline.train.run import Watcher
+    def on_start(self, student_ids: Sequence[StudentId]) -> None:
+        self._screen.board.start(student_ids)
 
-        return Watcher(
-            begins=self._screen.board.start,
-            finds=self._show_found,
-            fits=self._show_size,
-            plans=self._show_forecast,
-            ticks=self._screen.move_student,
-            reports=self._show_evaluation,
-            ends=self._show_summary,
-            stands=self._screen.board.add,
-        )
+    def on_found(self, trained: "TrainedStudents", students: int) -> None:
+        if trained.up_to_date:
+            self._screen.say(
+                f"{len(trained.up_to_date)} of {students} students are already trained"
+            )
+        changes = Counter(", ".join(names) for names in trained.out_of_date.values())
+        for names, count in changes.items():
+            changed = names or "the experiment or its annotations"
+            self._screen.say(
+                f"{counted(count, 'student')} out of date, trained again: {changed} changed"
+            )
 
-    def _show_found(self, trained: int, students: int) -> None:
-        if trained:
-            self._screen.say(f"{trained} of {students} students are already trained")
+    def on_step(self, student_id: StudentId, step: int, steps: int) -> None:
+        self._screen.move_student(student_id, step, steps)
 
-    def _show_size(self, student: str, preflight: "Preflight") -> None:
+    def on_trained(self, student_id: StudentId, accuracy: float) -> None:
+        self._screen.board.add(student_id, accuracy)
+
+    def on_fit(self, student: str, preflight: "Preflight") -> None:
         trained = ""
         if preflight.trainable < preflight.parameters:
             trained = f", {large(preflight.trainable)} of them trained"
@@ -49,7 +54,7 @@ class TrainingProgress:
         )
         self._screen.start("timing a few steps", None)
 
-    def _show_forecast(self, forecast: "Forecast") -> None:
+    def on_plan(self, forecast: "Forecast") -> None:
         self._screen.say(
             f"{forecast.trainings} to train, {forecast.workers} at a time, {forecast.steps} steps "
             f"each: about {rough_duration(forecast.seconds)}"
@@ -62,16 +67,18 @@ class TrainingProgress:
             self._screen.say(f"  {name}{', '.join(methods)}: about {time} each")
         self._screen.start("students", forecast.trainings)
 
-    def _show_evaluation(self, student: StudentId, evaluation: Evaluation) -> None:
+    def on_evaluation(self, student_id: StudentId, evaluation: Evaluation) -> None:
         losses = "  ".join(f"{task} {loss:.3f}" for task, loss in evaluation.losses.items())
         note = f"loss {losses}  validation {percent(evaluation.validation_accuracy)}"
-        self._screen.note_student(student, note)
+        self._screen.note_student(student_id, note)
         if not self._screen.is_live:
-            self._screen.say(f"{student.label}: step {evaluation.step}/{evaluation.steps}  {note}")
+            self._screen.say(
+                f"{student_id.label}: step {evaluation.step}/{evaluation.steps}  {note}"
+            )
 
-    def _show_summary(self, student: StudentId, summary: TrainingSummary) -> None:
+    def on_rate_tried(self, student_id: StudentId, summary: TrainingSummary) -> None:
         self._screen.say(
-            f"{student.label}: validation {percent(summary.validation_accuracy)} at step "
+            f"{student_id.label}: validation {percent(summary.validation_accuracy)} at step "
             f"{summary.best_step}, {duration(summary.seconds)}"
         )
         for part, found in summary.truncation.items():
@@ -80,5 +87,5 @@ class TrainingProgress:
                     f"  {found.cut} of {found.texts} {part} texts were cut to {found.limit} "
                     f"tokens (longest {found.longest}); raise max_{part}_tokens to keep all"
                 )
-        self._screen.remove_student(student)
+        self._screen.remove_student(student_id)
         self._screen.advance()

@@ -16,5 +16,10 @@ def to_plain(value: "DataclassInstance") -> dict[str, Any]:
     return asdict(value, dict_factory=_with_persisted_keys)
 
 
+def fields_of(value: "DataclassInstance") -> dict[str, Any]:
+    """The fields alone, with persisted keys: faster, for JSON of what holds no dataclasses."""
+    return _with_persisted_keys(vars(value).items())
+
+
 def _with_persisted_keys(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return {_KEYS.get(name, name): value for name, value in fields}

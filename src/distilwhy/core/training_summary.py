@@ -1,7 +1,7 @@
 """How a training went: what ``train`` returns, and what a trained student's folder keeps."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from distilwhy.core.method import TargetTask
@@ -111,6 +111,8 @@ class TrainingRecord:
         search: Every learning rate that was tried.
         wrong_rationales: What was done about rationales for wrong labels; empty for a method
             that does not learn from the teacher.
+        inputs: What it was trained on, by name: settings as they were, the rest as hashes; empty
+            where an older version did not record it.
     """
 
     student: StudentId
@@ -118,6 +120,7 @@ class TrainingRecord:
     summary: TrainingSummary
     search: Sequence[TriedRate]
     wrong_rationales: Mapping[str, int]
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``training.json``; ``rows`` are those that it was trained on."""
@@ -127,6 +130,7 @@ class TrainingRecord:
             **self.summary.as_json(),
             **counts,
             "search": [asdict(tried) for tried in self.search],
+            **({"inputs": dict(self.inputs)} if self.inputs else {}),
             "fingerprint": self.fingerprint,
         }
 
@@ -145,4 +149,5 @@ class TrainingRecord:
             TrainingSummary.from_json(value, log),
             [TriedRate(**tried) for tried in value["search"]],
             value.get("wrong_rationales", {}),
+            value.get("inputs", {}),
         )

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import yaml
@@ -84,6 +85,11 @@ class Experiment:
     def first_row(self) -> Example:
         """The row whose prompt is shown: the first that the teacher is asked about."""
         return next(self.to_annotate(), self.splits.train[0])
+
+    def in_memory(self) -> Self:
+        """The same experiment with its rows in memory, so that each is read from disk once."""
+        splits = Splits(*(tuple(self.splits.named(name)) for name in SPLITS))
+        return replace(self, splits=splits, is_checked=True)
 
     def student_model(self, name: str) -> str:
         """The folder, or the name on the hub, of a student's model.

@@ -19,8 +19,8 @@ from distilwhy.pipeline.annotate.estimate import (
 from distilwhy.pipeline.annotate.records import find_missed_gold
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_students
-from distilwhy.pipeline.train.jobs import list_cells
 from distilwhy.pipeline.train.run import missing_students
+from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.ledger import read_ledger
 
 
@@ -82,8 +82,8 @@ def plan(experiment: Experiment) -> Plan:
         expected = estimate_calls(calls, experiment.config, pending.missing, pending.basis)
     first = experiment.first_row
     rows = {name: experiment.splits.named(name) for name in SPLITS}
-    cells, study = list_cells(experiment), list_cells(experiment, study=True)
-    missing = missing_students(experiment, calls, {*cells, *study})
+    students, study = list_students(experiment), list_students(experiment, study=True)
+    missing = missing_students(experiment, calls, {*students, *study})
     return Plan(
         rows={name: len(found) for name, found in rows.items()},
         without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
@@ -96,10 +96,10 @@ def plan(experiment: Experiment) -> Plan:
         repaid=pending.repaid if expected else 0,
         estimate=expected,
         spent=read_spending(experiment),
-        students=len(cells),
-        to_train=[cell.name for cell in cells if cell in missing],
+        students=len(students),
+        to_train=[student_id.name for student_id in students if student_id in missing],
         compared=len(study),
-        to_compare=[cell.name for cell in study if cell in missing],
+        to_compare=[student_id.name for student_id in study if student_id in missing],
         warnings=[
             *_warnings(experiment, calls),
             *_warn_of_budget(experiment, expected),

@@ -13,8 +13,9 @@ from distilwhy.pipeline.annotate.session import Confirm
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_students
-from distilwhy.pipeline.train.jobs import list_cells
-from distilwhy.pipeline.train.run import Watcher, train_students
+from distilwhy.pipeline.train.run import train_students
+from distilwhy.pipeline.train.study import list_students
+from distilwhy.pipeline.train.watcher import Watcher
 from distilwhy.students.training.tracking import check_trackers
 
 
@@ -67,6 +68,6 @@ def run(
 
 def _check_untrained(experiment: Experiment, *, study: bool) -> None:
     """Look at the students of which some do not stand yet."""
-    cells = list_cells(experiment, study=study)
-    missing = [cell.student for cell in cells if experiment.folder.training(cell) is None]
+    students = list_students(experiment, study=study)
+    missing = [s.student for s in students if experiment.folder.training(s) is None]
     check_students(experiment, dict.fromkeys(missing), fetch=True)

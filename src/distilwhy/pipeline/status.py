@@ -1,13 +1,14 @@
 """How far an experiment is, read from its run folder; nothing is asked or trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.student_id import StudentId
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.pipeline.train.jobs import list_cells, sift_trained
+from distilwhy.pipeline.train.jobs import TrainedStudents, TrainingJobs
+from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.batches import BatchBook, UnderWay
 from distilwhy.store.files import read_json
 from distilwhy.store.ledger import read_ledger
@@ -22,6 +23,8 @@ class StudentStatus:
         state: ``trained``, ``out of date`` (trained on something else than it would be now),
             ``unfinished`` (a checkpoint waits) or ``not trained``.
         validation_accuracy: Of the weights that were kept; None where there are none.
+        changed: For one that is out of date, what has changed since, such as ``training.lr``;
+            empty if it was trained by a version that did not record it.
     """
 
     student: str
@@ -30,6 +33,7 @@ class StudentStatus:
     rows: int | None
     state: str
     validation_accuracy: float | None
+    changed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,18 @@ class Status:
 
 def status(experiment: Experiment) -> Status:
     """How far the experiment is, and its study as far as all rows are trained on."""
-    study = [cell for cell in list_cells(experiment, study=True) if cell.rows is None]
-    cells = dict.fromkeys([*list_cells(experiment), *study])
+    study = [s for s in list_students(experiment, study=True) if s.rows is None]
+    students = dict.fromkeys([*list_students(experiment), *study])
+    if any(experiment.folder.training(student_id) for student_id in students):
+        # Whether they are up to date depends on the rows too, so these would be read twice.
+        experiment = experiment.in_memory()
     annotations = read_annotations(experiment)
-    _, outdated = sift_trained(experiment, annotations, cells)
+    trained = TrainingJobs(experiment, annotations).find_trained(students)
     return Status(
         str(experiment.folder.path),
         dict(annotations.outcomes),
         _under_way(experiment),
-        [_student(experiment, cell, cell in outdated) for cell in cells],
+        [_student(experiment, student_id, trained) for student_id in students],
         read_json(experiment.folder.results),
     )
 
@@ -64,11 +71,14 @@ def _under_way(experiment: Experiment) -> UnderWay:
         return BatchBook(ledger).under_way()
 
 
-def _student(experiment: Experiment, cell: StudentId, outdated: bool) -> StudentStatus:
-    which = cell.student, cell.method, cell.seed, cell.rows
-    record = experiment.folder.training(cell)
+def _student(
+    experiment: Experiment, student_id: StudentId, trained: TrainedStudents
+) -> StudentStatus:
+    which = student_id.student, student_id.method, student_id.seed, student_id.rows
+    record = experiment.folder.training(student_id)
     if record is not None:
-        state = "out of date" if outdated else "trained"
-        return StudentStatus(*which, state, record.summary.validation_accuracy)
-    waits = experiment.folder.unfinished(cell).is_dir()
+        state = "out of date" if student_id in trained.out_of_date else "trained"
+        changed = trained.out_of_date.get(student_id, [])
+        return StudentStatus(*which, state, record.summary.validation_accuracy, changed)
+    waits = experiment.folder.unfinished(student_id).is_dir()
     return StudentStatus(*which, "unfinished" if waits else "not trained", None)

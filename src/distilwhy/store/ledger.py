@@ -6,6 +6,7 @@ An answer is on disk before it is counted. Answers are written in transactions, 
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 from array import array
@@ -288,29 +289,37 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
     Raises:
         RunError: if the file holds something else, is broken, or was written by a newer distilwhy.
     """
-    with _connect(path if path.is_file() else _TEMPORARY) as connection:
+    with _connect(path, _address(path)) as connection:
         connection.execute("PRAGMA query_only=ON")
         version = read_version(connection, path)
         if version == len(MIGRATIONS):
             yield Ledger(connection)
             return
-        with _connect(_TEMPORARY) as copy:
+        with _connect(path, _TEMPORARY) as copy:
             connection.backup(copy)
             migrate(copy, version)
             copy.execute("PRAGMA query_only=ON")
             yield Ledger(copy)
 
 
+def _address(path: Path) -> str:
+    """Where to read a ledger. In a folder that cannot be written, SQLite must not try to."""
+    if not path.is_file():
+        return _TEMPORARY
+    is_fixed = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
+    return f"{path.absolute().as_uri()}?immutable=1" if is_fixed else str(path)
+
+
 @contextmanager
-def _connect(path: Path | str) -> Iterator[sqlite3.Connection]:
-    """A connection whose errors about the file itself are raised as RunError."""
+def _connect(path: Path, address: str | None = None) -> Iterator[sqlite3.Connection]:
+    """A connection whose errors about the file at ``path`` itself are raised as RunError."""
+    address = str(path) if address is None else address
     try:
-        with closing(sqlite3.connect(path, check_same_thread=False)) as connection:
+        with closing(sqlite3.connect(address, check_same_thread=False, uri=True)) as connection:
             yield connection
     except sqlite3.OperationalError as error:
         raise RunError(
-            f"{path or 'a temporary ledger'}: cannot be opened, read or written ({error}); "
-            "check the disk and the folder"
+            f"{path}: cannot be opened, read or written ({error}); check the disk and the folder"
         ) from error
     except sqlite3.DatabaseError as error:
         if type(error) is not sqlite3.DatabaseError:

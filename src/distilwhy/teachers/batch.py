@@ -257,7 +257,7 @@ class BatchEndpoint:
         return (
             f"{self.address} has no {path.removeprefix('/')} ({problem}); check that "
             "teacher.base_url and the key are those it was made with, or give --forget-batches to "
-            "ask its calls anew"
+            "ask its calls again"
         )
 
     def _problem(self, status: int, content: bytes) -> str:

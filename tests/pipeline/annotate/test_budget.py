@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bank import Bank, prices_of, serve, spent_of
+from billing import BillingEndpoint, prices_of, serve, spent_of
 from distilwhy.core.cost import Prices, Usage
 from distilwhy.demo.loopback import LoopbackServer
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
@@ -39,23 +39,27 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_no_cap_is_ever_passed_and_the_books_agree(write_experiment, tmp_path: Path):
+def test_no_cap_is_ever_exceeded_and_the_ledger_agrees_with_the_bill(
+    write_experiment, tmp_path: Path
+):
     """Random prices, caps, concurrency, samples, latency, troubles, truncation and twins."""
     reached = 0
     for number in range(CONFIGURATIONS):
         rng = random.Random(number)
-        bank = Bank(
-            (decimals(rng), decimals(rng), decimals(rng)), rng, trouble=rng.choice([0, 0.2, 0.5])
+        billing = BillingEndpoint(
+            (decimals(rng), decimals(rng), decimals(rng)),
+            rng,
+            failure_rate=rng.choice([0, 0.2, 0.5]),
         )
         most = rng.randint(1, 400)
         # The prompt of these rows is some 500 bytes.
-        a_call = (500 * max(bank.prices[:2]) + most * bank.prices[2]) / 1_000_000
+        a_call = (500 * max(billing.prices[:2]) + most * billing.prices[2]) / 1_000_000
         cap = float(round(a_call * rng.randint(1, 20) + Decimal("0.000001"), 6))
         changes = {
             "methods": ["step-by-step"],
             "data.test": None,
             "out": f"run-{number}",
-            "prices": prices_of(bank),
+            "prices": prices_of(billing),
             "teacher.max_tokens": most,
             "teacher.concurrency": rng.choice([1, 3, 16, 64]),
             "teacher.samples": rng.choice([1, 1, 3]),
@@ -65,49 +69,49 @@ def test_no_cap_is_ever_passed_and_the_books_agree(write_experiment, tmp_path: P
         }
         count = rng.randint(4, 40)
         path = write_experiment(changes, train=rows(count, rng.choice([None, count // 3 + 1])))
-        with serve(bank) as server:
+        with serve(billing) as server:
             experiment = open_experiment(path, f"{server.url}/v1")
             try:
                 annotate(experiment)
             except BudgetError:
                 reached += 1
             except TeacherError:
-                assert bank.trouble
-        assert bank.bill <= Decimal(str(cap)), number
-        assert spent_of(experiment) == bank.bill, number
+                assert billing.failure_rate
+        assert billing.bill <= Decimal(str(cap)), number
+        assert spent_of(experiment) == billing.bill, number
     assert CONFIGURATIONS * 0.2 < reached < CONFIGURATIONS * 0.9
 
 
 @pytest.mark.usefixtures("short_pauses")
 def test_a_run_that_ran_out_goes_on_when_the_budget_is_raised(write_experiment):
-    bank = Bank((Decimal(10), Decimal(10), Decimal(100)), random.Random(0))
+    billing = BillingEndpoint((Decimal(10), Decimal(10), Decimal(100)), random.Random(0))
     changes = {
         "methods": ["step-by-step"],
         "data.test": None,
-        "prices": prices_of(bank),
+        "prices": prices_of(billing),
         "teacher.max_tokens": 50,
         "teacher.budget": 0.05,
     }
     path = write_experiment(changes, train=rows(40))
-    with serve(bank) as server:
+    with serve(billing) as server:
         experiment = open_experiment(path, f"{server.url}/v1")
         with pytest.raises(BudgetError) as caught:
             annotate(experiment)
         assert str(caught.value).startswith("the budget of 0.05 EUR is used up: 0.0")
         assert str(caught.value).endswith("; raise teacher.budget, or give --budget, to go on")
-        first = bank.calls
+        first = billing.calls
         assert 0 < first < 40
         assert len(read_annotations(experiment)) == first
         with pytest.raises(BudgetError):
             annotate(experiment)
         assert annotate(experiment, budget=Decimal(5)).from_ledger == first
-    assert bank.calls == 40
-    assert spent_of(experiment) == bank.bill
+    assert billing.calls == 40
+    assert spent_of(experiment) == billing.bill
 
 
 @pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("budget", [0.01, None])
-def test_what_may_have_been_billed_counts_as_spent(write_experiment, budget):
+def test_lost_replies_count_as_spent(write_experiment, budget):
     """A reply that never came may have been answered, and billed, all the same."""
 
     async def stall(request: web.Request) -> web.Response:
@@ -136,7 +140,7 @@ def test_what_may_have_been_billed_counts_as_spent(write_experiment, budget):
     assert Decimal("0.0008") < found.possible < Decimal("0.01")
 
 
-def test_a_killed_run_is_known_to_owe_what_it_had_out(tmp_path: Path):
+def test_a_killed_run_owes_what_it_had_reserved(tmp_path: Path):
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         assert ledger.owed_by_killed_runs() == 0
         ledger.set_reservation(Decimal("0.5"))

@@ -21,7 +21,7 @@ from distilwhy.pipeline.annotate.session import Proposal
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.run import run
-from distilwhy.pipeline.train.jobs import list_cells
+from distilwhy.pipeline.train.study import list_students
 from endpoint import Endpoint, says
 from error_of import without_line
 
@@ -206,8 +206,8 @@ def test_students_learn_gold_and_the_reasons_for_it(told, endpoint: Endpoint):
     endpoint.plays[why(TRAIN[1])] = [says("Nice. So the answer is praise.")]
     experiment = told({"training": {"wrong_rationales": "explain"}})
     annotate(experiment)
-    [cell] = list_cells(experiment)
-    job = training_jobs(experiment).of(cell)
+    [student_id] = list_students(experiment)
+    job = training_jobs(experiment).of(student_id)
     taught = {row.source: [target.text for target in row.targets] for row in job.rows}
     assert taught.pop("Message 70.") == ["damage", "Why."]
     assert taught == {

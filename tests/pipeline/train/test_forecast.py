@@ -11,9 +11,10 @@ from distilwhy.config import ScratchConfig, TrainingConfig
 from distilwhy.core.method import Target, TrainingRow
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
-from distilwhy.pipeline.train.forecast import Forecast, add_up
-from distilwhy.pipeline.train.run import Watcher, train_students
-from distilwhy.pipeline.train.workers import DoAll, _do_here
+from distilwhy.pipeline.train.forecast import Forecast, total_seconds
+from distilwhy.pipeline.train.run import train_students
+from distilwhy.pipeline.train.watcher import Watcher
+from distilwhy.pipeline.train.workers import Pool
 from distilwhy.students.encoding import DrawnRow
 from distilwhy.students.student import Student
 from distilwhy.students.training import duration as timing
@@ -90,16 +91,25 @@ def test_every_family_is_timed(family: str):
 
 
 def test_jobs_are_taken_up_in_turn():
-    assert add_up([3.0, 1.0, 1.0, 1.0, 5.0], 2) == 8.0
-    assert add_up([3.0, 1.0], 1) == 4.0
-    assert add_up([], 3) == 0.0
+    assert total_seconds([3.0, 1.0, 1.0, 1.0, 5.0], 2) == 8.0
+    assert total_seconds([3.0, 1.0], 1) == 4.0
+    assert total_seconds([], 3) == 0.0
 
 
-def foretell(file: Path) -> Forecast:
-    told: list[Forecast] = []
-    watcher = Watcher(plans=told.append)
-    train_students(open_experiment(file), watcher=watcher)
-    [found] = told
+class Planned(Watcher):
+    """Keeps the forecasts of a training."""
+
+    def __init__(self) -> None:
+        self.forecasts: list[Forecast] = []
+
+    def on_plan(self, forecast: Forecast) -> None:
+        self.forecasts.append(forecast)
+
+
+def forecast_of(file: Path) -> Forecast:
+    planned = Planned()
+    train_students(open_experiment(file), watcher=planned)
+    [found] = planned.forecasts
     return found
 
 
@@ -114,7 +124,9 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return 30.0 if student.spec.method.writes_rationales else 10.0
 
     monkeypatch.setattr(timing, "estimate_seconds", estimate)
-    monkeypatch.setattr("distilwhy.pipeline.train.run.train_cell", lambda folder, job, tell: None)
+    monkeypatch.setattr(
+        "distilwhy.pipeline.train.run.train_student", lambda folder, job, send: None
+    )
     return timed
 
 
@@ -130,7 +142,7 @@ def test_each_kind_of_method_is_timed_once(write_experiment: WriteExperiment, ma
     ]
     file.with_name("said.jsonl").write_text(dump_rows(said))
     annotate(open_experiment(file))
-    found = foretell(file)
+    found = forecast_of(file)
     assert len(made_up) == 3
     assert {"step-by-step", "blank-rationales"} < set(made_up)
     each = dict(zip(methods, (10.0, 10.0, 30.0, 30.0), strict=True))
@@ -143,7 +155,7 @@ def test_the_whole_is_told_once_with_every_learning_rate(write_experiment: Write
     """The first seed tries three, and the others take what it found."""
     changes = {"methods": ["finetune"], "seeds": [0, 1, 2], "data.test": DROP}
     training = {"steps": 7, "lr": [1e-3, 2e-3, 3e-3]}
-    found = foretell(write_experiment({**changes, "training": training}))
+    found = forecast_of(write_experiment({**changes, "training": training}))
     assert found == Forecast(5, 1, 7, {("", "finetune"): 10.0}, 50.0)
 
 
@@ -160,21 +172,20 @@ def test_students_are_trained_as_many_side_by_side_as_fit_of_each(
     opened: list[int] = []
 
     @contextmanager
-    def open_pool(workers: int) -> Iterator[DoAll]:
+    def open_pool(workers: int) -> Iterator[Pool]:
         opened.append(workers)
-        yield _do_here
+        yield Pool()
 
     monkeypatch.setattr("distilwhy.pipeline.train.run.count_workers", lambda *_: next(counts))
     monkeypatch.setattr("distilwhy.pipeline.train.run.open_pool", open_pool)
-    told: list[Forecast] = []
-    watcher = Watcher(plans=told.append)
-    train_students(open_experiment(write_experiment(changes)), watcher=watcher, study=True)
+    planned = Planned()
+    train_students(open_experiment(write_experiment(changes)), watcher=planned, study=True)
     assert opened == [2, 1]
-    assert [(found.workers, found.trainings, found.seconds) for found in told] == [
+    assert [(found.workers, found.trainings, found.seconds) for found in planned.forecasts] == [
         (2, 2, 10.0),
         (1, 1, 10.0),
     ]
-    assert [list(found.each) for found in told] == [
+    assert [list(found.each) for found in planned.forecasts] == [
         [("causal", "finetune"), ("encoder", "finetune")],
         [("", "finetune")],
     ]

@@ -135,7 +135,7 @@ def test_a_killed_search_goes_on(
     assert found["lr"] == 1e-3
 
 
-def test_a_rate_found_by_a_student_out_of_date_is_out_of_date(
+def test_students_that_use_an_outdated_rate_are_trained_again_in_the_same_command(
     write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
 ):
     fake_training(monkeypatch, {1e-3: 0.8, 3e-3: 0.7})
@@ -143,6 +143,10 @@ def test_a_rate_found_by_a_student_out_of_date_is_out_of_date(
     train_students(open_experiment(file))
     file.write_text(file.read_text().replace("0.003", "0.009"))
     assert [one.state for one in status(open_experiment(file)).students] == ["out of date"] * 2
+    tried = fake_training(monkeypatch, {1e-3: 0.2, 9e-3: 0.7})
+    train_students(open_experiment(file))
+    assert tried == [1e-3, 9e-3, 9e-3]
+    assert [one.state for one in status(open_experiment(file)).students] == ["trained"] * 2
 
 
 def test_a_candidate_of_another_job_is_trained_again(

@@ -1,45 +1,49 @@
-"""Processes side by side: what they tell is heard, and how they fail is told."""
+"""Worker processes send events and errors to the process that waits for them."""
 
 import os
 import pickle
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from distilwhy.errors import ConfigError, DistilwhyError, RunError, StudentError
 from distilwhy.pipeline.train.workers import count_workers, open_pool
 
-Tell = Callable[..., None]
+Work = Callable[[], None]
 
 
-def count(upto: int, tell: Tell) -> None:
+def count(upto: int, send: Callable[[int], None]) -> None:
     for number in range(upto):
-        tell("counted", number)
+        send(number)
 
 
-def tell_process(tell: Tell) -> None:
-    tell(os.getpid())
+def send_process(_: object, send: Callable[[int], None]) -> None:
+    send(os.getpid())
 
 
-def fail(seconds: float, tell: Tell) -> None:
-    time.sleep(seconds)
+def fail() -> None:
     raise StudentError("the loss is nan at step 3; lower training.lr")
 
 
-def die(seconds: float, tell: Tell) -> None:
-    time.sleep(seconds)
+def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def wait_or(work: Callable[[float, Tell], None] | None, tell: Tell) -> None:
-    """Work after a moment, or wait for longer than a test may take."""
-    tell("began", os.getpid())
-    if work is None:
-        time.sleep(300)
-    else:
-        work(1.0, tell)
+def wait_for_ever() -> None:
+    time.sleep(300)
+
+
+def work_beside_another(job: tuple[Work, Path], send: Callable[[int], None]) -> None:
+    """Work as soon as two processes have started."""
+    work, folder = job
+    send(os.getpid())
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < 2:
+        time.sleep(0.01)
+    work()
 
 
 def is_running(process: int) -> bool:
@@ -50,41 +54,44 @@ def is_running(process: int) -> bool:
     return True
 
 
-def test_all_that_is_told_is_heard_in_order():
-    heard: list[tuple[object, ...]] = []
-    with open_pool(2) as do:
-        do(count, [(3,), (50,), (0,)], lambda *news: heard.append(news))
-        assert sorted(heard) == sorted(("counted", n) for upto in (3, 50) for n in range(upto))
-        do(count, [(2,)], lambda *news: heard.append(news))
-    assert heard[53:] == [("counted", 0), ("counted", 1)]
+def test_every_event_is_received_and_those_of_one_job_in_order():
+    received: list[int] = []
+    with open_pool(2) as pool:
+        pool.run(count, [3, 50, 0], received.append)
+        assert sorted(received) == sorted([*range(3), *range(50)])
+        pool.run(count, [2], received.append)
+    assert received[53:] == [0, 1]
 
 
-def test_one_worker_is_this_process():
-    heard: list[tuple[object, ...]] = []
-    with open_pool(1) as do:
-        do(tell_process, [(), ()], lambda *news: heard.append(news))
-    assert heard == [(os.getpid(),)] * 2
+def test_a_single_worker_is_this_process():
+    received: list[int] = []
+    with open_pool(1) as pool:
+        pool.run(send_process, [None, None], received.append)
+    assert received == [os.getpid()] * 2
 
 
 @pytest.mark.parametrize(
     ("work", "kind", "message"),
     [
         (fail, StudentError, "the loss is nan at step 3; lower training.lr"),
-        (die, RunError, "one of 2 processes died at its work, perhaps for want of memory; run the "
-         "same command again to go on, with a smaller --workers if memory is short"),
+        (die, RunError, "one of 2 worker processes died, perhaps for lack of memory; run the same "
+         "command again to go on, with a smaller --workers if memory is short"),
     ],
 )  # fmt: skip
-def test_one_that_fails_ends_the_others(work, kind, message):
-    began: list[int] = []
-    with pytest.raises(DistilwhyError) as caught, open_pool(2) as do:
-        do(wait_or, [(work,), (None,)], lambda _, process: began.append(process))
+def test_a_worker_that_fails_or_dies_ends_the_others(
+    work: Work, kind: type[DistilwhyError], message: str, tmp_path: Path
+):
+    started: list[int] = []
+    jobs = [(work, tmp_path), (wait_for_ever, tmp_path)]
+    with pytest.raises(DistilwhyError) as caught, open_pool(2) as pool:
+        pool.run(work_beside_another, jobs, started.append)
     assert type(caught.value) is kind
     assert str(caught.value) == message
-    assert len(began) == 2
-    assert not any(map(is_running, began))
+    assert len(started) == 2
+    assert not any(map(is_running, started))
 
 
-def test_an_error_is_the_same_in_another_process():
+def test_errors_keep_their_type_and_message_between_processes():
     kinds = DistilwhyError.__subclasses__()
     assert ConfigError in kinds
     for kind in kinds:
@@ -92,7 +99,7 @@ def test_an_error_is_the_same_in_another_process():
         assert (type(error), str(error)) == (kind, "student.model: 'x' is no folder")
 
 
-def test_more_than_memory_holds_are_refused():
+def test_more_workers_than_fit_in_memory_are_refused():
     with pytest.raises(StudentError, match="set --workers to 1 or fewer"):
         count_workers(2, 2**60)
     assert count_workers(None, 2**60) == 1

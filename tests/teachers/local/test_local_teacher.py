@@ -154,8 +154,8 @@ def test_another_model_in_the_same_folder_is_another_teacher(noise: Path, tmp_pa
 def test_large_files_are_fingerprinted_by_blocks(tmp_path: Path, monkeypatch):
     from distilwhy.teachers.local import fingerprint
 
-    monkeypatch.setattr(fingerprint, "_BLOCK", 8)
-    monkeypatch.setattr(fingerprint, "_BLOCKS", 4)
+    monkeypatch.setattr(fingerprint, "BLOCK", 8)
+    monkeypatch.setattr(fingerprint, "BLOCKS", 4)
     file = tmp_path / "model.safetensors"
 
     def told(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What the teacher cost and what a student costs, from what was counted and measured."""
+"""What the teacher cost and what a student costs, from token counts and measured times."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from distilwhy.core.student_id import extent
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
 
-# The student whose price is told.
-SHOWN = "step-by-step"
+# The method whose student is priced, if there is one.
+PRICED = "step-by-step"
 
 
 def settle_bill(
     experiment: Experiment, annotations: Annotations, methods: Sequence[MethodScore]
 ) -> Bill:
-    """The bill of an experiment; without prices in its file, of tokens and seconds alone.
+    """The bill of an experiment; only tokens and seconds if its file has no prices.
 
     Args:
-        methods: Of the student that it is about.
+        methods: The scores of one student's methods.
     """
     answers, explanations = annotations.answers, annotations.explanations
     counted = (*answers.tokens, *explanations.tokens)
     total = sum(counted, Usage())
-    named = [found for found in methods if found.method == SHOWN] or methods
-    shown = max(named, key=lambda found: extent(found.rows))
+    candidates = [found for found in methods if found.method == PRICED] or methods
+    priced = max(candidates, key=lambda found: extent(found.rows)).students[0]
     measured = Measurements(
         calls=answers.calls + explanations.calls,
         explanations=explanations.calls,
@@ -32,15 +32,15 @@ def settle_bill(
         output_tokens=total.output,
         counted=len(counted),
         rows=sum(annotation.outcome != "failed" for annotation in annotations.values()),
-        training_seconds=shown.students[0].seconds,
-        student_rows_per_second=shown.students[0].rows_per_second,
+        training_seconds=priced.seconds,
+        student_rows_per_second=priced.rows_per_second,
         teacher_rows_per_second=_pace(experiment, answers.seconds),
     )
     return settle(measured, experiment.config.price_list, answers.tokens, explanations.tokens)
 
 
 def _pace(experiment: Experiment, seconds: float | None) -> float | None:
-    """The rows a second that a teacher answers, asked as it was: so many calls at once."""
+    """Rows per second that the teacher answers at the configured concurrency."""
     teacher = experiment.config.teacher
     if not seconds or teacher.is_recorded:
         return None

@@ -1,4 +1,4 @@
-"""Every test row with all that was said about it."""
+"""The test rows, each with the answers of the teacher and of the students."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,42 +13,38 @@ from distilwhy.pipeline.evaluate.predictions import (
 )
 from distilwhy.pipeline.experiment import Experiment
 
-# The student that is asked for its reasons, and for how many rows: as many as a person may read.
+# The method whose student writes rationales, and for at most how many rows: enough to read.
 EXPLAINS, EXPLAINED = "step-by-step", 300
 
 
 def list_cases(
     experiment: Experiment,
     annotations: Annotations,
-    exams: Sequence[ScoringJob],
-    answers: Mapping[StudentId, TestPredictions],
-    correct: Mapping[StudentId, Sequence[bool]],
+    jobs: Sequence[ScoringJob],
+    predictions: Mapping[StudentId, TestPredictions],
 ) -> list[Case]:
-    """Every test row with all that was said about it."""
-    same = experiment.task.answer.same
-    firsts = pick_firsts(answers)
-    right = {
-        cell.method: dict(zip(answers[cell].predictions, correct[cell], strict=True))
-        for cell in firsts
-    }
-    reasons = _explain(experiment, [exam for exam in exams if exam.cell in firsts], right)
+    """Every test row with the answers of the teacher and of each method's first student."""
+    answer, firsts = experiment.task.answer, pick_firsts(predictions)
+    ids = [example.id for example in experiment.splits.test]
+    right = {s.method: dict(zip(ids, p.correct, strict=True)) for s, p in firsts.items()}
+    reasons = _explain(experiment, [job for job in jobs if job.student_id in firsts], right)
     cases = []
     for example in experiment.splits.test:
         annotation = annotations.get(example.id)
-        taught = annotation.label if annotation else None
+        label = annotation.label if annotation else None
         cases.append(
             Case(
                 id=example.id,
                 text=example.text,
                 options=example.options,
                 gold=example.gold or "",
-                teacher=taught,
+                teacher=label,
                 teacher_rationale=annotation.rationale if annotation else "",
                 student_rationale=reasons.get(example.id, ""),
-                answers={c.method: a.predictions[example.id].label for c, a in firsts.items()},
+                answers={s.method: p.by_id[example.id].label for s, p in firsts.items()},
                 right={
                     **{method: table[example.id] for method, table in right.items()},
-                    **({"teacher": same(taught, example.gold)} if annotation else {}),
+                    **({"teacher": answer.same(label, example.gold)} if annotation else {}),
                 },
             )
         )
@@ -56,10 +52,10 @@ def list_cases(
 
 
 def _explain(
-    experiment: Experiment, exams: Sequence[ScoringJob], right: Mapping[str, Mapping[str, bool]]
+    experiment: Experiment, jobs: Sequence[ScoringJob], right: Mapping[str, Mapping[str, bool]]
 ) -> dict[str, str]:
-    """The student's reasons for rows on which methods differ."""
-    first = next((exam for exam in exams if exam.cell.method == EXPLAINS), None)
+    """The rationales of one student for rows that some methods answer correctly and some not."""
+    first = next((job for job in jobs if job.student_id.method == EXPLAINS), None)
     if first is None:
         return {}
     ids = [e.id for e in first.examples if len({table[e.id] for table in right.values()}) > 1]

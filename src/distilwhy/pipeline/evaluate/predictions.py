@@ -1,169 +1,186 @@
-"""The test rows put to trained students; what they answer is kept."""
+"""The answers of trained students to the test rows, computed once and kept in the run folder."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from distilwhy.core.method import METHODS, render_source
-from distilwhy.core.stats.comparisons import Prediction
+from distilwhy.core.stats.comparisons import Prediction, judge
 from distilwhy.core.student_id import StudentId, extent
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, RunError
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.pipeline.train.jobs import list_cells, sift_trained
+from distilwhy.pipeline.fingerprint import hash_json
+from distilwhy.pipeline.train.jobs import TrainingJobs
+from distilwhy.pipeline.train.study import list_students
 from distilwhy.pipeline.train.workers import count_workers, open_pool
 from distilwhy.store.files import publish_json, read_json
 from distilwhy.store.run_folder import RunFolder
 
-# Weights, and what a batch of questions takes beside them.
-BYTES_A_PARAMETER = 12
+# Memory per parameter while a student answers: its weights, and what a batch of rows takes.
+BYTES_PER_PARAMETER = 12
 
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """A trained student and the test rows as it reads them.
+    """A trained student, and the test rows as it reads them.
 
     Attributes:
-        fingerprint: The SHA-256 of the student's job and of the rows.
+        fingerprint: The SHA-256 of the student's training, the rows and the answer space.
     """
 
-    cell: StudentId
-    examples: list[Example]
+    student_id: StudentId
+    examples: Sequence[Example]
     fingerprint: str
 
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """What a student answered to the test rows, by id, and how many it answered a second."""
+    """A student's answers to the test rows.
 
-    predictions: Mapping[str, Prediction]
+    Attributes:
+        by_id: By example id.
+        correct: Whether each row was answered correctly, in the order of the test rows.
+        rows_per_second: How fast it answered.
+    """
+
+    by_id: Mapping[str, Prediction]
+    correct: Sequence[bool]
     rows_per_second: float
 
 
-def list_exams(experiment: Experiment, annotations: Annotations) -> tuple[list[ScoringJob], int]:
-    """The trained students of the experiment and its study, each with the test rows as it reads
-    them; and how many more there are that are out of date.
+def list_scoring_jobs(
+    experiment: Experiment, annotations: Annotations
+) -> tuple[list[ScoringJob], int]:
+    """The students of the experiment and its study that are up to date, as jobs, and how many
+    trained students are out of date.
 
     Raises:
         ConfigError: if there are no test rows.
-        RunError: if no student is trained, or none on what it would be trained on now.
+        RunError: if no student is trained and up to date.
     """
     if not experiment.splits.test:
         raise ConfigError(f"{experiment.file}: there are no test rows to score; set data.test")
-    exams = []
-    cells = [*list_cells(experiment, study=True), *list_cells(experiment)]
-    current, outdated = sift_trained(experiment, annotations, dict.fromkeys(cells))
-    for cell in current:
-        method = METHODS[cell.method]
-        examples = [
-            replace(e, text=render_source(method, e, annotations.get(e.id)))
-            for e in experiment.splits.test
-        ]
-        trained = experiment.folder.trained(cell).fingerprint
-        exams.append(ScoringJob(cell, examples, _fingerprint(experiment, trained, examples)))
-    if not exams:
-        others = f" ({len(outdated)} out of date)" if outdated else ""
+    students = [*list_students(experiment, study=True), *list_students(experiment)]
+    trained = TrainingJobs(experiment, annotations).find_trained(dict.fromkeys(students))
+    outdated = len(trained.out_of_date)
+    if not trained.up_to_date:
+        others = f" ({outdated} out of date)" if outdated else ""
         raise RunError(
             f"{experiment.folder.path}: no student is trained yet{others}; run 'train' first"
         )
-    return exams, len(outdated)
+    test, jobs = experiment.splits.test, []
+    for student_id in trained.up_to_date:
+        examples = _read_by(student_id, test, annotations)
+        training = experiment.folder.trained(student_id).fingerprint
+        fingerprint = hash_json([training, examples, experiment.task.answer])
+        jobs.append(ScoringJob(student_id, examples, fingerprint))
+    return jobs, outdated
 
 
-def take_all(
-    folder: RunFolder,
-    exams: Sequence[ScoringJob],
+def _read_by(
+    student_id: StudentId, test: Sequence[Example], annotations: Annotations
+) -> Sequence[Example]:
+    """The test rows as a student reads them."""
+    method = METHODS[student_id.method]
+    if not method.asks_teacher:
+        return test
+    return [replace(e, text=render_source(method, e, annotations.get(e.id))) for e in test]
+
+
+def predict_all(
+    experiment: Experiment,
+    jobs: Sequence[ScoringJob],
     workers: int | None,
     watch: Callable[[int, int], None],
 ) -> dict[StudentId, TestPredictions]:
-    """Ask every student that was not asked yet; give what each answered.
+    """The answers of every student; only those that are not kept yet are computed.
 
     Args:
-        workers: How many students side by side; None: as many as the machine allows.
-        watch: Called with how many were asked and how many are to be.
+        workers: How many students answer side by side; None: as many as the machine allows.
+        watch: Called with the number of students done and the number to do.
     """
-    waiting = [exam for exam in exams if not _is_taken(folder, exam)]
+    folder = experiment.folder
+    missing = [job for job in jobs if not _is_kept(folder, job)]
     done = 0
 
-    def hear() -> None:
+    def count(student_id: StudentId) -> None:
         nonlocal done
         done += 1
-        watch(done, len(waiting))
+        watch(done, len(missing))
 
-    if waiting:
-        watch(0, len(waiting))
-        largest = max(folder.trained(exam.cell).summary.parameters for exam in waiting)
-        count = count_workers(workers, BYTES_A_PARAMETER * largest)
-        # A process takes longer to start than a student takes to answer.
-        with open_pool(count if len(waiting) > 2 * count else 1) as do:
-            do(take, [(folder, exam) for exam in waiting], hear)
-    return {exam.cell: _read(folder, exam.cell) for exam in exams}
+    if missing:
+        watch(0, len(missing))
+        largest = max(folder.trained(job.student_id).summary.parameters for job in missing)
+        processes = count_workers(workers, BYTES_PER_PARAMETER * largest)
+        # Starting a process takes longer than a small student takes to answer.
+        with open_pool(processes if len(missing) > 2 * processes else 1) as pool:
+            pool.run(partial(predict_test, folder), missing, count)
+    return {job.student_id: _read(experiment, job) for job in jobs}
 
 
-def take(folder: RunFolder, exam: ScoringJob, tell: Callable[[], None]) -> None:
-    """Ask one student, and keep what it answers."""
+def predict_test(folder: RunFolder, job: ScoringJob, send: Callable[[StudentId], None]) -> None:
+    """Compute and keep the answers of one student; send its id when done."""
     from distilwhy.students.student import Student
 
-    student = Student.load(folder.student(exam.cell))
+    student = Student.load(folder.student(job.student_id))
     started = time.perf_counter()
-    predictions = [asdict(prediction) for prediction in student.predict(exam.examples)]
+    predictions = [asdict(prediction) for prediction in student.predict(job.examples)]
     kept = {
-        "fingerprint": exam.fingerprint,
+        "fingerprint": job.fingerprint,
         "seconds": round(time.perf_counter() - started, 3),
         "predictions": predictions,
     }
-    publish_json(folder.predictions(exam.cell), kept)
-    tell()
+    publish_json(folder.predictions(job.student_id), kept)
+    send(job.student_id)
 
 
-def explain(folder: RunFolder, exam: ScoringJob, ids: Sequence[str]) -> dict[str, str]:
-    """A student's reasons for some of the rows, kept; none if it cannot give any."""
-    from distilwhy.students.student import Student
+def explain(folder: RunFolder, job: ScoringJob, ids: Sequence[str]) -> dict[str, str]:
+    """A student's rationales for some of the test rows by id; none if it cannot write any.
 
-    place = folder.explanations(exam.cell)
-    kept = read_json(place)
-    if kept is None or kept["fingerprint"] != exam.fingerprint or kept["ids"] != list(ids):
-        student = Student.load(folder.student(exam.cell))
-        wanted = [example for example in exam.examples if example.id in set(ids)]
-        said = student.explain(wanted) if student.can_explain and wanted else []
-        reasons = {example.id: text for example, text in zip(wanted, said, strict=False)}
-        kept = {"fingerprint": exam.fingerprint, "ids": list(ids), "reasons": reasons}
-        publish_json(place, kept)
+    They are computed once and kept.
+    """
+    path = folder.explanations(job.student_id)
+    kept = read_json(path)
+    if kept is None or kept["fingerprint"] != job.fingerprint or kept["ids"] != list(ids):
+        reasons = _write_rationales(folder, job, set(ids)) if ids else {}
+        kept = {"fingerprint": job.fingerprint, "ids": list(ids), "reasons": reasons}
+        publish_json(path, kept)
     return dict(kept["reasons"])
 
 
+def _write_rationales(folder: RunFolder, job: ScoringJob, ids: set[str]) -> dict[str, str]:
+    from distilwhy.students.student import Student
+
+    student = Student.load(folder.student(job.student_id))
+    wanted = [example for example in job.examples if example.id in ids]
+    texts = student.explain(wanted) if student.can_explain else []
+    return {example.id: text for example, text in zip(wanted, texts, strict=False)}
+
+
 def pick_firsts(answers: Mapping[StudentId, TestPredictions]) -> dict[StudentId, TestPredictions]:
-    """The answers of the first of the students: those of each method's first seed on all rows,
-    or on the most there are."""
+    """The first student's answers: for each method, those of its first seed on the most rows."""
     best: dict[str, StudentId] = {}
     student = next(iter(answers)).student
-    for cell in answers:
-        if cell.student != student:
+    for student_id in answers:
+        if student_id.student != student:
             continue
-        kept = best.get(cell.method)
-        if kept is None or extent(cell.rows) > extent(kept.rows):
-            best[cell.method] = cell
-    return {cell: answers[cell] for cell in best.values()}
+        other = best.get(student_id.method)
+        if other is None or extent(student_id.rows) > extent(other.rows):
+            best[student_id.method] = student_id
+    return {student_id: answers[student_id] for student_id in best.values()}
 
 
-def _is_taken(folder: RunFolder, exam: ScoringJob) -> bool:
-    """Whether the student's answers to these very rows are kept."""
-    kept = read_json(folder.predictions(exam.cell))
-    return kept is not None and kept["fingerprint"] == exam.fingerprint
+def _is_kept(folder: RunFolder, job: ScoringJob) -> bool:
+    """Whether the student's answers to exactly these rows are kept."""
+    kept = read_json(folder.predictions(job.student_id))
+    return kept is not None and kept["fingerprint"] == job.fingerprint
 
 
-def _read(folder: RunFolder, cell: StudentId) -> TestPredictions:
-    kept = read_json(folder.predictions(cell)) or {}
-    predictions = {row["example_id"]: Prediction(**row) for row in kept["predictions"]}
-    return TestPredictions(predictions, len(predictions) / max(1e-6, kept["seconds"]))
-
-
-def _fingerprint(experiment: Experiment, trained: str, examples: Sequence[Example]) -> str:
-    decides = [
-        trained,
-        [asdict(example) for example in examples],
-        asdict(experiment.task.answer),
-    ]
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+def _read(experiment: Experiment, job: ScoringJob) -> TestPredictions:
+    kept = read_json(experiment.folder.predictions(job.student_id)) or {}
+    by_id = {row["example_id"]: Prediction(**row) for row in kept["predictions"]}
+    correct = judge(experiment.task.answer, job.examples, by_id)
+    return TestPredictions(by_id, correct, len(by_id) / max(1e-6, kept["seconds"]))

@@ -1,15 +1,38 @@
-"""What a study ran on."""
+"""Where the results of a study come from: data, settings, versions, machine."""
 
 import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-_NAMED = ("distilwhy", "torch", "transformers", "accelerate", "tokenizers", "numpy", "scipy")
+from distilwhy.core.persisted import fields_of
+from distilwhy.core.results import Provenance
+from distilwhy.core.splits import SPLITS
+from distilwhy.pipeline.annotate.annotations import Annotations
+from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.fingerprint import hash_json
+
+_LIBRARIES = ("distilwhy", "torch", "transformers", "accelerate", "tokenizers", "numpy", "scipy")
 
 
-def describe_machine() -> tuple[str, str]:
-    """The machine in words, and the time, as ISO 8601 in UTC."""
+def describe_provenance(experiment: Experiment, annotations: Annotations) -> Provenance:
+    """What a study used, as it is now."""
+    splits = {name: experiment.splits.named(name) for name in SPLITS}
+    hashes = {name: hash_json(list(rows)) for name, rows in splits.items() if rows}
+    hashes["annotations"] = hash_json({i: fields_of(a) for i, a in annotations.items()})
+    return Provenance(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=_describe_machine(),
+        versions=_read_versions(),
+        rows={name: len(rows) for name, rows in splits.items()},
+        hashes=hashes,
+        prompt=annotations.prompt,
+        settings=experiment.resolved(),
+    )
+
+
+def _describe_machine() -> str:
+    """Cores, memory, GPUs and operating system, in words."""
     import psutil
     import torch
 
@@ -21,13 +44,13 @@ def describe_machine() -> tuple[str, str]:
         ", ".join(gpus) or "no GPU",
         f"{platform.system()} on {platform.machine()}",
     ]
-    return "; ".join(parts), datetime.now(UTC).isoformat(timespec="seconds")
+    return "; ".join(parts)
 
 
-def read_versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that decide what comes out."""
+def _read_versions() -> dict[str, str]:
+    """The versions of Python and of the libraries that results depend on."""
     found = {"Python": platform.python_version()}
-    for name in _NAMED:
+    for name in _LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Draw the report of a run, from its folder alone."""
+"""Write the report of a run from the files in its folder."""
 
 from pathlib import Path
 
@@ -13,13 +13,12 @@ SUMMARY = "summary.md"
 
 
 def write_report(folder: RunFolder) -> Path:
-    """Write the page, its figures and a summary in Markdown; give the page.
+    """Write the page, its figures and a summary in Markdown; return the page's path.
 
-    Nothing but ``results.json``, ``measured.json`` and ``cases.jsonl`` of the run folder is
-    read.
+    It reads only ``results.json``, ``measured.json`` and ``cases.jsonl``.
 
     Raises:
-        RunError: if there are no results yet.
+        RunError: if there are no results yet, or they cannot be read.
     """
     results = read_results(folder)
     for name, content in draw_figures(results):

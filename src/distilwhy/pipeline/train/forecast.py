@@ -1,29 +1,42 @@
-"""How long students will take to train, told before they begin."""
+"""How long training will take, estimated from a few steps of each kind."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heapreplace
 from statistics import fmean
 
 from distilwhy.core.method import METHODS
 from distilwhy.core.student_id import StudentId
-from distilwhy.pipeline.train.jobs import TrainingJob, build_student, count_written
-from distilwhy.pipeline.train.workers import DoAll, Tell
+from distilwhy.pipeline.train.jobs import TrainingJob
+from distilwhy.pipeline.train.workers import Pool
 
-Kind = tuple[str, str, str]
+
+@dataclass(frozen=True)
+class Kind:
+    """What the time of a training depends on.
+
+    Attributes:
+        student: The student's name in the study.
+        rationales: What it learns as rationales: ``none``, ``blank``, or ``some``.
+        place: Where its method puts the rationale.
+    """
+
+    student: str
+    rationales: str
+    place: str
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long students will take.
+    """How long training will take.
 
     Attributes:
-        trainings: How many times one is to be trained.
-        workers: How many side by side.
-        steps: Of each training.
-        each: About how many seconds one training takes, by student and method.
-        seconds: About how many all of them take.
+        trainings: How many there are: one for each student and learning rate.
+        workers: How many run side by side.
+        steps: Steps of each training.
+        each: Seconds of one training, by the student's name and the method.
+        seconds: Seconds until all are done.
     """
 
     trainings: int
@@ -33,58 +46,56 @@ class Forecast:
     seconds: float
 
 
-def forecast(waves: Sequence[Sequence[TrainingJob]], workers: int, do: DoAll) -> Forecast:
-    """Time a little of each kind of training, side by side as they will run.
+def forecast(rounds: Sequence[Sequence[TrainingJob]], workers: int, pool: Pool) -> Forecast:
+    """Time a few steps of each kind of training, side by side as they will run.
 
     Args:
-        waves: The jobs; those of one wave are learnt before those of the next.
-        do: What they will be learnt in.
+        rounds: The jobs; those of one round end before those of the next begin.
+        pool: The processes that they will run in.
     """
-    jobs = [job for wave in waves for job in wave]
-    found = _time_kinds(jobs, workers, do)
-    each = {(n.cell.student, n.cell.method): found[_kind(n.cell)] for n in jobs}
-    whole = [[len(n.training.rates) * found[_kind(n.cell)] for n in wave] for wave in waves]
+    jobs = [job for jobs in rounds for job in jobs]
+    times = _time_kinds(jobs, workers, pool)
+    lengths = [
+        [len(job.training.rates) * times[_kind(job.student_id)] for job in jobs] for jobs in rounds
+    ]
     return Forecast(
         trainings=sum(len(job.training.rates) for job in jobs),
         workers=workers,
         steps=jobs[0].training.steps,
-        each=each,
-        seconds=sum(add_up(seconds, workers) for seconds in whole),
+        each={(s.student, s.method): times[_kind(s)] for s in (job.student_id for job in jobs)},
+        seconds=sum(total_seconds(seconds, workers) for seconds in lengths),
     )
 
 
-def add_up(seconds: Sequence[float], workers: int) -> float:
-    """How long jobs take that workers take up in turn."""
+def total_seconds(seconds: Sequence[float], workers: int) -> float:
+    """How long jobs take if each worker takes the next one when it is free."""
     ends = [0.0] * workers
     for taken in seconds:
         heapreplace(ends, ends[0] + taken)
     return max(ends)
 
 
-def time_job(job: TrainingJob, tell: Tell) -> None:
-    """Tell about how long a job takes."""
+def time_job(job: TrainingJob, send: Callable[[tuple[Kind, float]], None]) -> None:
+    """Send about how many seconds a job takes with one learning rate."""
     from distilwhy.students.training.duration import estimate_seconds
 
-    student = build_student(job)
+    student = job.build_student()
     seconds = estimate_seconds(student, job.rows, job.validation, job.training)
-    tell(_kind(job.cell), seconds)
+    send((_kind(job.student_id), seconds))
 
 
-def _time_kinds(jobs: Sequence[TrainingJob], workers: int, do: DoAll) -> dict[Kind, float]:
-    """The seconds of a training of each kind: of the job with most to read and write."""
-    longest: dict[Kind, TrainingJob] = {}
-    for job in sorted(jobs, key=count_written):
-        longest[_kind(job.cell)] = job
-    # No worker is idle, as none will be: a core is slower beside one that works.
+def _time_kinds(jobs: Sequence[TrainingJob], workers: int, pool: Pool) -> dict[Kind, float]:
+    """The seconds of one training of each kind, measured on its job with the longest texts."""
+    longest = {_kind(job.student_id): job for job in sorted(jobs, key=lambda job: job.characters)}
+    # A core is slower while others are busy, so each worker times something.
     chosen, busy = list(longest.values()), min(workers, len(jobs))
-    timed = [(chosen[index % len(chosen)],) for index in range(max(len(chosen), busy))]
+    timed = [chosen[index % len(chosen)] for index in range(max(len(chosen), busy))]
     found = defaultdict[Kind, list[float]](list)
-    do(time_job, timed, lambda kind, seconds: found[kind].append(seconds))
+    pool.run(time_job, timed, lambda kind_seconds: found[kind_seconds[0]].append(kind_seconds[1]))
     return {kind: fmean(seconds) for kind, seconds in found.items()}
 
 
-def _kind(cell: StudentId) -> Kind:
-    """What the time of a training depends on: the student, and something of its method."""
-    method = METHODS[cell.method]
+def _kind(student_id: StudentId) -> Kind:
+    method = METHODS[student_id.method]
     some = method.rationales if method.rationales in ("none", "blank") else "some"
-    return cell.student, some, method.place
+    return Kind(student_id.student, some, method.place)

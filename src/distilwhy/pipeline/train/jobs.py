@@ -1,29 +1,28 @@
-"""What one student is taught: all that decides how it is trained, with a fingerprint of it."""
+"""What decides how a student is trained, and whether a trained student is up to date.
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+A ``TrainingJob`` holds everything that decides a training, and its fingerprint is kept in the
+trained student's folder. A student is out of date, and trained again, if the fingerprint of its
+job has changed, or if the student that found its learning rate is out of date.
+
+Not fingerprinted: a student's name in the study and ``training.report_to``, which never affect
+training; ``training.fresh_lr_factor`` from scratch, and the tokenizer's texts otherwise, which
+are unused.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from distilwhy.config import StudentConfig, TrainingConfig
-from distilwhy.core.method import (
-    METHODS,
-    SoftLabels,
-    TargetOptions,
-    TrainingRow,
-    render_source,
-    render_training_rows,
-)
-from distilwhy.core.parsing.completion import Annotation
-from distilwhy.core.review import Review, review
-from distilwhy.core.student_id import StudentId, count_rows, select_rows
+from distilwhy.core.method import METHODS, TrainingRow
+from distilwhy.core.student_id import StudentId
 from distilwhy.core.task import Example, Task
-from distilwhy.errors import ConfigError
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.store.run_folder import RunFolder
+from distilwhy.pipeline.fingerprint import Content, hash_parts, to_json
+from distilwhy.pipeline.train.data import TrainingDataBuilder, sort_by_data
+from distilwhy.pipeline.train.study import searcher_of
+from distilwhy.students.settings import SCRATCH
 
 if TYPE_CHECKING:
     from distilwhy.students.student import Student
@@ -34,18 +33,21 @@ class TrainingJob:
     """All that decides how one student is trained.
 
     Attributes:
-        cell: Which student.
+        student_id: Which student.
         task: What it answers.
-        student: Its shape and lengths.
-        model: Where its model is; for what it is taught, the name in ``student`` counts.
+        student: Its model, shape and lengths.
+        model: Where its model is. Only the name in ``student`` is fingerprinted.
         training: How it is trained; ``training.rates`` are the learning rates to try.
         rows: What it trains on.
         validation: What its weights are chosen by.
         texts: What a tokenizer from scratch is trained on.
-        counts: What was done about rationales for wrong labels.
+        counts: What was done about rationales for wrong labels; empty for a method that does not
+            learn from the teacher.
+        inputs: What is fingerprinted, by name: settings as they are, the rest as hashes.
+        fingerprint: The SHA-256 of all of it.
     """
 
-    cell: StudentId
+    student_id: StudentId
     task: Task
     student: StudentConfig
     model: str
@@ -54,185 +56,142 @@ class TrainingJob:
     validation: list[Example]
     texts: list[str]
     counts: dict[str, int]
+    inputs: dict[str, Any]
+    fingerprint: str
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """The SHA-256 of all of it."""
-        cell, is_scratch = self.cell, self.student.model == "scratch"
-        # Who is told decides nothing; nor does the rate of what is new where everything is.
-        idle = {"report_to", "fresh_lr_factor"} if is_scratch else {"report_to"}
-        decides = {
-            # By which name a student is studied decides nothing.
-            "cell": {"method": cell.method, "seed": cell.seed, "rows": cell.rows},
-            "answer": asdict(self.task.answer),
-            "student": self.student.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json", exclude=idle),
-            "rows": [asdict(row) for row in self.rows],
-            "validation": [asdict(example) for example in self.validation],
-            "texts": self.texts if is_scratch else [],
-        }
-        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    @property
+    def characters(self) -> int:
+        """The length of everything that the student reads and writes in one pass over the rows."""
+        return sum(
+            len(row.source)
+            + sum(len(t.text) + len(t.before or "") + len(t.after or "") for t in row.targets)
+            for row in self.rows
+        )
+
+    def build_student(self) -> "Student":
+        """The student before it is trained.
+
+        Raises:
+            StudentError: if its model cannot be loaded.
+        """
+        from distilwhy.students.load import build_network
+        from distilwhy.students.spec import StudentSpec
+        from distilwhy.students.student import Student
+
+        method, seed = METHODS[self.student_id.method], self.student_id.seed
+        spec = StudentSpec(self.task, method, self.student, self.training.two_passes)
+        return Student(build_network(spec, self.texts, seed, self.model))
+
+
+@dataclass(frozen=True)
+class TrainedStudents:
+    """The students that are trained already.
+
+    Attributes:
+        up_to_date: Those whose fingerprint is that of their job.
+        out_of_date: The others, each with what has changed, such as ``training.lr``; nothing
+            where an older version did not record what it trained on.
+    """
+
+    up_to_date: list[StudentId]
+    out_of_date: dict[StudentId, list[str]]
 
 
 class TrainingJobs:
-    """The jobs of an experiment, over its annotations as they are now."""
+    """The training jobs of an experiment, given its annotations."""
 
     def __init__(self, experiment: Experiment, annotations: Annotations) -> None:
         self._experiment = experiment
-        self._annotations = annotations
-        self._reviewed: dict[tuple[int | None, int], tuple[list[Example], Review]] = {}
+        self._data = TrainingDataBuilder(experiment, annotations)
 
-    def of(self, cell: StudentId) -> TrainingJob:
-        """What the student of a cell is taught.
+    def of(self, student_id: StudentId) -> TrainingJob:
+        """The job of one student.
 
-        A search for a learning rate is done by the first seed; the others take what it found,
-        once it has found it.
+        If several learning rates are configured, the first seed of each method tries them; the
+        other seeds use the best one, or 0.0 until it is known.
+
+        Raises:
+            ConfigError: if no validation row has a label.
         """
-        config = self._experiment.config
-        examples, reviewed = self._review(cell)
-        method = METHODS[cell.method]
-        soft = config.training.soft_labels
-        options = TargetOptions(
-            config.training.rationale_weight,
-            config.training.several_rationales,
-            SoftLabels(soft.weight, soft.temperature) if soft else None,
-            cell.seed,
-        )
-        counts = asdict(replace(reviewed, annotations={})) if method.needs_teacher else {}
-        counts.pop("annotations", None)
+        task, student = self._experiment.task, self._experiment.config.students[student_id.student]
+        training, is_scratch = self._training(student_id), student.model == SCRATCH
+        data = self._data.of(student_id)
+        unused = {"report_to", "fresh_lr_factor"} if is_scratch else {"report_to"}
+        settings = {
+            "student": student.model_dump(mode="json"),
+            "training": training.model_dump(mode="json", exclude=unused),
+        }
+        contents: dict[str, Content[Any]] = {
+            "answer": Content(task.answer),
+            "rows": data.rows,
+            "validation": data.validation,
+            "texts": data.texts if is_scratch else Content([]),
+        }
+        parts = {
+            "cell": to_json({n: getattr(student_id, n) for n in ("method", "seed", "rows")}),
+            **{name: to_json(value) for name, value in settings.items()},
+            **{name: content.json for name, content in contents.items()},
+        }
         return TrainingJob(
-            cell,
-            self._experiment.task,
-            config.students[cell.student],
-            self._experiment.student_model(cell.student),
-            self._training(cell),
-            render_training_rows(method, examples, reviewed.annotations, options),
-            self._references(cell),
-            _texts(examples, self._annotations),
-            counts,
+            student_id,
+            task,
+            student,
+            self._experiment.student_model(student_id.student),
+            training,
+            data.rows.value,
+            data.validation.value,
+            data.texts.value,
+            data.counts,
+            settings | {name: content.hash for name, content in contents.items()},
+            hash_parts(parts),
         )
 
-    def _training(self, cell: StudentId) -> TrainingConfig:
-        """How a cell is trained, with the learning rates that are its own to try."""
-        config = self._experiment.config
-        searcher = replace(cell, seed=config.seeds[0])
-        if len(config.training.rates) == 1 or cell == searcher:
-            return config.training
+    def of_all(self, student_ids: Sequence[StudentId]) -> list[TrainingJob]:
+        """The jobs of several students; those that learn the same share their rows."""
+        jobs = {student_id: self.of(student_id) for student_id in sort_by_data(student_ids)}
+        return [jobs[student_id] for student_id in student_ids]
+
+    def find_trained(self, student_ids: Iterable[StudentId]) -> TrainedStudents:
+        """The students that are trained, told apart by whether they are up to date."""
+        folder, student_ids = self._experiment.folder, list(student_ids)
+        searchers = {s: searcher_of(self._experiment, s) for s in student_ids}
+        found = {s: folder.training(s) for s in {*student_ids, *searchers.values()}}
+        records = {s: record for s, record in found.items() if record is not None}
+        changes: dict[StudentId, list[str]] = {}
+        for job in map(self.of, sort_by_data(records)):
+            record = records[job.student_id]
+            if record.fingerprint != job.fingerprint:
+                changes[job.student_id] = list_changes(record.inputs, job.inputs)
+        trained = [s for s in student_ids if s in records]
+        for student_id in trained:
+            searcher = searchers[student_id]
+            if searcher in changes or searcher not in records:
+                changes.setdefault(student_id, changes.get(searcher, ["training.lr"]))
+        return TrainedStudents(
+            [s for s in trained if s not in changes],
+            {s: changes[s] for s in trained if s in changes},
+        )
+
+    def _training(self, student_id: StudentId) -> TrainingConfig:
+        training = self._experiment.config.training
+        searcher = searcher_of(self._experiment, student_id)
+        if searcher == student_id:
+            return training
         found = self._experiment.folder.training(searcher)
-        return config.training.model_copy(update={"lr": found.summary.lr if found else 0.0})
-
-    def _review(self, cell: StudentId) -> tuple[list[Example], Review]:
-        key = (cell.rows, cell.seed if cell.rows else 0)
-        if key not in self._reviewed:
-            experiment = self._experiment
-            examples = select_rows(experiment.splits.train, cell.rows, cell.seed)
-            policy = experiment.config.training.wrong_rationales
-            reviewed = review(experiment.task.answer, examples, self._annotations, policy)
-            self._reviewed[key] = examples, reviewed
-        return self._reviewed[key]
-
-    def _references(self, cell: StudentId) -> list[Example]:
-        """The validation rows with a label to select by: gold, or else the teacher's."""
-        found = []
-        for example in self._experiment.splits.validation:
-            annotation = self._annotations.get(example.id)
-            label = example.gold or (annotation.label if annotation else None)
-            if label is not None:
-                source = render_source(METHODS[cell.method], example, annotation)
-                found.append(replace(example, gold=label, text=source))
-        if not found:
-            raise ConfigError(
-                f"{self._experiment.file}: no validation row has a gold label or a readable "
-                "answer, so no checkpoint can be chosen; annotate 'validation', or give it gold "
-                "labels"
-            )
-        return found
+        return training.model_copy(update={"lr": found.summary.lr if found else 0.0})
 
 
-def is_trained(folder: RunFolder, job: TrainingJob) -> bool:
-    """Whether a student stands that was trained on this very job."""
-    record = folder.training(job.cell)
-    return record is not None and record.fingerprint == job.fingerprint
+def list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The names of what differs between the ``inputs`` of two jobs; none if there is no before."""
+    if not before:
+        return []
+    old, new = dict(_flatten(before)), dict(_flatten(now))
+    return [name for name in {**old, **new} if old.get(name) != new.get(name)]
 
 
-def sift_trained(
-    experiment: Experiment, annotations: Annotations, cells: Iterable[StudentId]
-) -> tuple[list[StudentId], list[StudentId]]:
-    """The trained students: those of the jobs as they are now, and those out of date.
-
-    Whoever took the learning rate that a student out of date has found is out of date too.
-
-    Args:
-        cells: With each of them the one that searches for its learning rate.
-    """
-    folder, config = experiment.folder, experiment.config
-    trained = [cell for cell in cells if folder.training(cell) is not None]
-    if not trained:
-        return [], []
-    jobs = TrainingJobs(experiment, annotations)
-    current = {cell for cell in trained if is_trained(folder, jobs.of(cell))}
-    if len(config.training.rates) > 1:
-        first = config.seeds[0]
-        current = {cell for cell in current if replace(cell, seed=first) in current}
-    return [c for c in trained if c in current], [c for c in trained if c not in current]
-
-
-def count_written(job: TrainingJob) -> int:
-    """How many characters a job has to be read and written."""
-    return sum(
-        len(row.source)
-        + sum(len(t.text) + len(t.before or "") + len(t.after or "") for t in row.targets)
-        for row in job.rows
-    )
-
-
-def build_student(job: TrainingJob) -> "Student":
-    """The student of a job, before it is taught.
-
-    Raises:
-        StudentError: if its model cannot be loaded.
-    """
-    from distilwhy.students.load import build_network
-    from distilwhy.students.spec import StudentSpec
-    from distilwhy.students.student import Student
-
-    method = METHODS[job.cell.method]
-    spec = StudentSpec(job.task, method, job.student, job.training.two_passes)
-    return Student(build_network(spec, job.texts, job.cell.seed, job.model))
-
-
-def list_cells(experiment: Experiment, *, study: bool = False) -> list[StudentId]:
-    """The students of an experiment, or of its study: the first seed of each before the rest."""
-    config = experiment.config
-    sizes: list[int | None] = [None]
-    names = [""]
-    if study:
-        sizes = count_rows(config.study.train_rows, len(experiment.splits.train))
-        names = list(config.students)
-    return [
-        StudentId(method, seed, rows, name)
-        for name in names
-        for rows in sizes
-        for seed in config.seeds
-        for method in config.methods
-    ]
-
-
-def list_waves(experiment: Experiment, *, study: bool = False) -> list[list[StudentId]]:
-    """The same cells in the order that they can be trained in: those that search for a learning
-    rate before those that take what was found."""
-    cells = list_cells(experiment, study=study)
-    first = experiment.config.seeds[0]
-    if len(experiment.config.training.rates) == 1:
-        return [cells]
-    return [[c for c in cells if c.seed == first], [c for c in cells if c.seed != first]]
-
-
-def _texts(examples: Sequence[Example], annotations: Mapping[str, Annotation]) -> list[str]:
-    """The task's own text, from train rows alone: the same for every method."""
-    texts = []
-    for example in examples:
-        annotation = annotations.get(example.id)
-        said = (annotation.rationale, annotation.label) if annotation else ()
-        texts += [text for text in (example.text, example.gold, *said) if text]
-    return texts
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

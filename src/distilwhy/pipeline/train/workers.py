@@ -1,8 +1,8 @@
-"""Students side by side: processes that share the cores of this machine.
+"""Worker processes that share the cores of this machine.
 
-A student small enough not to fill a core well is trained fastest beside another one. How many
-threads each has depends on the machine and the student alone, never on how many are left to
-train, so that a run that was killed ends with the same weights.
+A student too small to keep a core busy is trained fastest beside others. How many threads each
+process has depends on the machine and the student alone, not on how many students are left, so a
+run that was killed and continued ends with the same weights.
 """
 
 import multiprocessing
@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from distilwhy.errors import RunError, StudentError
 from distilwhy.students.training.distributed import is_alone
 
-Tell = Callable[..., None]
+Job = TypeVar("Job")
+Event = TypeVar("Event")
 
-# What a process holds of Python, torch and transformers before it does anything.
+# The memory of a process that has imported torch and transformers.
 PROCESS_BYTES = 2**29
 
 
@@ -29,12 +29,12 @@ def count_workers(wanted: int | None, memory: int) -> int:
     """How many students to train side by side.
 
     Args:
-        wanted: So many; None for one on each core, as far as memory allows, and one alone where
-            there is a GPU or where several processes train each student together.
-        memory: What one takes, in bytes.
+        wanted: As many as this. None: one per core as far as memory allows, but only one if there
+            is a GPU or if several processes train each student together.
+        memory: Bytes that one of them takes.
 
     Raises:
-        StudentError: if that many do not fit.
+        StudentError: if that many do not fit in memory.
     """
     import psutil
     import torch
@@ -51,91 +51,93 @@ def count_workers(wanted: int | None, memory: int) -> int:
     return min(wanted or cores, cores, fitting)
 
 
-class DoAll(Protocol):
-    """Does ``work(*job, tell)`` for every job, and comes back when all are done."""
+class Pool:
+    """Runs jobs in worker processes, or without any in this process, one after the other."""
 
-    def __call__(
-        self, work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], hear: Tell
+    def __init__(self, executor: ProcessPoolExecutor | None = None, events: Any = None) -> None:
+        self._executor, self._events = executor, events
+
+    def run(
+        self,
+        work: Callable[[Job, Callable[[Event], None]], None],
+        jobs: Sequence[Job],
+        receive: Callable[[Event], None],
     ) -> None:
-        """Do all of it.
+        """Run all jobs, and return when all are done.
 
         Args:
-            work: A function of a module, given a job and a ``tell`` to report with.
-            hear: Called, in the process that waits, with whatever was told.
+            work: A function that can be pickled. It is given a job and a function to send events
+                with.
+            receive: Called with each event, in this process.
+
+        Raises:
+            RunError: if a worker died.
         """
+        if self._executor is None:
+            for job in jobs:
+                work(job, receive)
+            return
+        with _without_interrupts():
+            waiting: set[Future[None]] = {self._executor.submit(_run, work, job) for job in jobs}
+            processes = list((self._executor._processes or {}).values())
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+            self._receive_all(receive)
+            for future in done:
+                future.result()
+            # The executor does not always notice the death of the process it started last.
+            if any(process.exitcode for process in processes):
+                raise BrokenProcessPool
+        self._receive_all(receive)
+
+    def _receive_all(self, receive: Callable[[Event], None]) -> None:
+        while not self._events.empty():
+            receive(self._events.get())
 
 
 @contextmanager
-def open_pool(workers: int) -> Iterator[DoAll]:
-    """So many processes that share the cores and do what they are given; of one, this process.
+def open_pool(workers: int) -> Iterator[Pool]:
+    """Start worker processes; for one worker, use this process.
 
-    If a job fails the others are ended, and its error is raised. All processes end as soon as the
-    one that waits is killed.
+    If a job fails, the other workers are ended and its error is raised. All workers end as soon as
+    this process is killed.
 
     Raises:
-        RunError: if one of the processes died, as by ``kill -9``.
+        RunError: if a worker died, as by ``kill -9``.
     """
     if workers == 1:
-        yield _do_here
+        yield Pool()
         return
     try:
-        with _pool(workers) as (pool, news):
-            yield partial(_do_there, pool, news)
+        with _start_processes(workers) as pool:
+            yield pool
     except BrokenProcessPool:
         raise RunError(
-            f"one of {workers} processes died at its work, perhaps for want of memory; run the "
-            "same command again to go on, with a smaller --workers if memory is short"
+            f"one of {workers} worker processes died, perhaps for lack of memory; run the same "
+            "command again to go on, with a smaller --workers if memory is short"
         ) from None
 
 
-def _do_here(work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], hear: Tell) -> None:
-    for job in jobs:
-        work(*job, hear)
-
-
-def _do_there(
-    pool: ProcessPoolExecutor,
-    news: Any,
-    work: Callable[..., None],
-    jobs: Sequence[tuple[Any, ...]],
-    hear: Tell,
-) -> None:
-    with _without_interrupts():
-        waiting: set[Future[None]] = {pool.submit(_do, work, job) for job in jobs}
-        processes = list((pool._processes or {}).values())
-    while waiting:
-        done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-        while not news.empty():
-            hear(*news.get())
-        for future in done:
-            future.result()
-        # The executor does not always see the death of the process it started last.
-        if any(process.exitcode for process in processes):
-            raise BrokenProcessPool
-    while not news.empty():
-        hear(*news.get())
-
-
 @contextmanager
-def _pool(workers: int) -> Iterator[tuple[ProcessPoolExecutor, Any]]:
+def _start_processes(workers: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("spawn")
-    news = context.SimpleQueue()
+    events = context.SimpleQueue()
     threads = max(1, (os.cpu_count() or 1) // workers)
-    pool = ProcessPoolExecutor(workers, context, _begin, (news, threads))
+    executor = ProcessPoolExecutor(workers, context, _set_up_worker, (events, threads))
     try:
-        yield pool, news
+        yield Pool(executor, events)
     except BaseException:
         for process in multiprocessing.active_children():
-            if process.pid in (pool._processes or {}):
+            if process.pid in (executor._processes or {}):
                 process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
+        executor.shutdown(wait=True, cancel_futures=True)
         raise
-    pool.shutdown()
+    executor.shutdown()
 
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C is for this process alone, and not for those that are started in here."""
+    """Processes started in here ignore Ctrl-C, which is left to this process."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -146,13 +148,12 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-_NEWS: Any = None
+_events: Any = None
 
 
-def _begin(news: Any, threads: int) -> None:
-    """Set up a process of the pool."""
-    global _NEWS
-    _NEWS = news
+def _set_up_worker(events: Any, threads: int) -> None:
+    global _events
+    _events = events
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
@@ -160,16 +161,12 @@ def _begin(news: Any, threads: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """After ``kill -9`` of the parent its lock is gone, and another may be at work."""
+    """A parent killed by ``kill -9`` has lost its lock, and another command may have it."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
     os._exit(1)
 
 
-def _do(work: Callable[..., None], job: tuple[Any, ...]) -> None:
-    work(*job, _tell)
-
-
-def _tell(*news: Any) -> None:
-    _NEWS.put(news)
+def _run(work: Callable[[Job, Callable[[Event], None]], None], job: Job) -> None:
+    work(job, _events.put)

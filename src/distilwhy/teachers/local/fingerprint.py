@@ -4,8 +4,8 @@ from hashlib import sha256
 from pathlib import Path
 
 _READ = (".json", ".model", ".txt", ".jinja", ".safetensors", ".bin")
-_BLOCK = 2**16
-_BLOCKS = 64
+BLOCK = 2**16
+BLOCKS = 64
 
 
 def read_fingerprint(folder: Path) -> str:
@@ -27,11 +27,11 @@ def read_fingerprint(folder: Path) -> str:
 
 def _read_some(path: Path) -> bytes:
     size = path.stat().st_size
-    if size <= _BLOCK * _BLOCKS:
+    if size <= BLOCK * BLOCKS:
         return path.read_bytes()
     with path.open("rb") as file:
         blocks = []
-        for block in range(_BLOCKS):
-            file.seek(block * (size - _BLOCK) // (_BLOCKS - 1))
-            blocks.append(file.read(_BLOCK))
+        for block in range(BLOCKS):
+            file.seek(block * (size - BLOCK) // (BLOCKS - 1))
+            blocks.append(file.read(BLOCK))
     return b"".join(blocks)

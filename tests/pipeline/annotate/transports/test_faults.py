@@ -1,4 +1,4 @@
-"""A thousand rows, and an endpoint that fails in every way that endpoints fail."""
+"""A thousand rows, and an endpoint that fails in all the ways that endpoints do."""
 
 import random
 from collections import Counter
@@ -30,8 +30,8 @@ FAULTS: dict[str, Reply] = {
 }
 
 
-class Wretch:
-    """Answers two requests of five, and otherwise fails in one of the ways."""
+class FaultyEndpoint:
+    """Fails at random in three requests of five."""
 
     def __init__(self) -> None:
         self.rng = random.Random(5)
@@ -53,8 +53,8 @@ def test_a_thousand_faults_leave_every_row_with_an_answer_or_a_reason(
     write_experiment, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("distilwhy.pipeline.annotate.transports.dispatcher.FIRST_PAUSE_S", 0.001)
-    wretch, application = Wretch(), web.Application()
-    application.router.add_post("/v1/chat/completions", wretch.reply)
+    faulty, application = FaultyEndpoint(), web.Application()
+    application.router.add_post("/v1/chat/completions", faulty.reply)
     rows = [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(ROWS)]
     changes = {
         "methods": ["step-by-step"],
@@ -68,8 +68,8 @@ def test_a_thousand_faults_leave_every_row_with_an_answer_or_a_reason(
     with LoopbackServer(application) as server:
         experiment = open_experiment(path, f"{server.url}/v1")
         progress = annotate(experiment)
-    assert sum(wretch.met.values()) >= ROWS
-    assert set(wretch.met) == set(FAULTS)
+    assert sum(faulty.met.values()) >= ROWS
+    assert set(faulty.met) == set(FAULTS)
     assert progress.total == progress.answered + progress.failed == ROWS
     found = read_annotations(experiment)
     assert sorted(found) == sorted(row["id"] for row in rows)
@@ -78,8 +78,8 @@ def test_a_thousand_faults_leave_every_row_with_an_answer_or_a_reason(
     assert outcomes["failed"] == progress.failed
     assert all(a.problem for a in found.values() if a.outcome != "ok")
     # Nothing that was answered was asked again, and every row is in the ledger once.
-    assert set(wretch.answered.values()) == {1}
-    assert len(wretch.answered) == progress.answered
+    assert set(faulty.answered.values()) == {1}
+    assert len(faulty.answered) == progress.answered
     with open_ledger(experiment.folder.ledger) as ledger:
         keys = [call.key for call in all_calls(experiment)]
         assert len(list(ledger.entries(keys))) == ROWS

@@ -21,7 +21,7 @@ import pytest
 from aiohttp import web
 
 from annotating import all_calls
-from bank import Bank, prices_of, serve, spent_of
+from billing import BillingEndpoint, prices_of, serve, spent_of
 from conftest import KINDS
 from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
@@ -123,7 +123,7 @@ def when(condition: Callable[[], bool], do: Callable[[], object]) -> threading.T
     return thread
 
 
-def test_a_driver_that_is_killed_asks_for_the_missing_shards_alone(
+def test_after_a_kill_of_the_driver_only_missing_shards_are_asked_for(
     opened, endpoint: Endpoint, cluster
 ):
     experiment = opened()
@@ -149,7 +149,7 @@ def test_a_driver_that_is_killed_asks_for_the_missing_shards_alone(
     assert questions_in(shards) == set(endpoint.questions)
 
 
-def test_ctrl_c_loses_the_calls_in_flight_and_no_shard(opened, endpoint: Endpoint):
+def test_ctrl_c_loses_only_the_calls_in_flight(opened, endpoint: Endpoint):
     def interrupt(progress: AnnotationProgress) -> None:
         if progress.answered >= 3 * SHARD:
             raise KeyboardInterrupt
@@ -163,7 +163,7 @@ def test_ctrl_c_loses_the_calls_in_flight_and_no_shard(opened, endpoint: Endpoin
     assert len(asked_twice(endpoint)) <= 2 * CONCURRENCY
 
 
-def test_what_was_answered_before_an_end_is_kept(opened, endpoint: Endpoint):
+def test_answers_before_a_fatal_error_are_kept(opened, endpoint: Endpoint):
     endpoint.plays["Message 120."] = [fails(401)]
     with pytest.raises(TeacherError, match="refuses the key"):
         over_cluster(opened())
@@ -172,7 +172,7 @@ def test_what_was_answered_before_an_end_is_kept(opened, endpoint: Endpoint):
     assert annotate(opened(FAST)).from_ledger >= asked - 2 * CONCURRENCY
 
 
-def test_a_cluster_that_is_not_there_is_named(opened, monkeypatch):
+def test_an_unreachable_cluster_is_named(opened, monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
     message = r"cannot be reached \(.*refused\); check that \$RAY_ADDRESS \(127\.0\.0\.1:9\) is its"
@@ -180,25 +180,25 @@ def test_a_cluster_that_is_not_there_is_named(opened, monkeypatch):
         over_cluster(opened())
 
 
-def test_no_cap_is_passed_by_workers_together(write_experiment, cluster):
+def test_workers_together_do_not_exceed_the_cap(write_experiment, cluster):
     prices = (Decimal(1), Decimal("0.5"), Decimal(4))
-    bank = Bank(prices, random.Random(0))
+    billing = BillingEndpoint(prices, random.Random(0))
     changes = {
         "methods": ["step-by-step"],
         "data.test": None,
-        "prices": prices_of(bank),
+        "prices": prices_of(billing),
         "teacher.max_tokens": 100,
         "teacher.budget": 0.05,
         "teacher.gate": {"rows": 8, "readable": 0.0},
     }
     rows = [{"id": f"a{i}", "message": f"Message {i}.", "kind": "damage"} for i in range(ROWS)]
     path = write_experiment(changes, train=rows)
-    with serve(bank) as server:
+    with serve(billing) as server:
         experiment = open_experiment(path, f"{server.url}/v1")
         with pytest.raises(BudgetError, match=r"the budget of 0\.05 EUR is used up: 0\.049"):
             over_cluster(experiment)
-    assert Decimal("0.049") < bank.bill <= Decimal("0.05")
-    assert spent_of(experiment) == bank.bill
+    assert Decimal("0.049") < billing.bill <= Decimal("0.05")
+    assert spent_of(experiment) == billing.bill
 
 
 def test_another_version_on_a_node_is_refused(opened, endpoint: Endpoint, monkeypatch):
@@ -208,7 +208,7 @@ def test_another_version_on_a_node_is_refused(opened, endpoint: Endpoint, monkey
     assert not endpoint.asked
 
 
-def test_a_key_never_leaves_the_machine_it_is_on(opened, endpoint: Endpoint, monkeypatch):
+def test_a_key_never_leaves_its_machine(opened, endpoint: Endpoint, monkeypatch):
     monkeypatch.setenv("DRIVERS_KEY", "secret")
     message = r"on a node of the cluster, teacher\.api_key_env: \$DRIVERS_KEY is not set"
     with pytest.raises(ConfigError, match=message):
@@ -216,7 +216,7 @@ def test_a_key_never_leaves_the_machine_it_is_on(opened, endpoint: Endpoint, mon
     assert not endpoint.asked
 
 
-def test_a_cluster_without_a_free_cpu_is_not_waited_for_without_end(opened, monkeypatch):
+def test_a_cluster_without_a_free_cpu_is_an_error(opened, monkeypatch):
     monkeypatch.setattr("distilwhy.pipeline.annotate.transports.ray.STARTS_WITHIN_S", 0.5)
 
     class Busy:  # in here, so that Ray brings it to nodes that cannot import this file
@@ -229,7 +229,7 @@ def test_a_cluster_without_a_free_cpu_is_not_waited_for_without_end(opened, monk
         over_cluster(opened())
 
 
-def test_calls_that_kill_every_worker_end_it(opened, endpoint: Endpoint, monkeypatch):
+def test_calls_that_kill_every_worker_end_the_run(opened, endpoint: Endpoint, monkeypatch):
     monkeypatch.setattr("distilwhy.pipeline.annotate.transports.ray.MOST_LOSSES", 2)
 
     async def kill(request: web.Request) -> web.StreamResponse:
@@ -244,7 +244,7 @@ def test_calls_that_kill_every_worker_end_it(opened, endpoint: Endpoint, monkeyp
     assert endpoint.questions.count("Message 40.") == 2
 
 
-def test_a_node_that_is_killed_costs_its_shard_and_no_more(opened, endpoint: Endpoint, cluster):
+def test_a_killed_node_costs_only_its_shard(opened, endpoint: Endpoint, cluster):
     """The last test of this file: one node is left after it."""
     priced = {"prices": {"input": 1.0, "output": 1.0}, "teacher.budget": 5.0}
     experiment = opened(priced)

@@ -40,14 +40,14 @@ def ask(experiment: Experiment, cap: Decimal | None = None, *known: int) -> Shar
     return asyncio.run(worker.ask(Shard(calls, failed_before, cap)))
 
 
-def test_it_hands_in_all_that_was_answered(opened):
+def test_a_worker_returns_all_answers(opened):
     result = ask(opened())
     assert len(result.entries) == 12
     assert {entry.completion.text for entry in result.entries} == {"Why. So the answer is damage."}
     assert (result.charges, result.spent, result.error) == ([], 0, None)
 
 
-def test_what_ends_it_comes_with_what_was_answered_before(opened, endpoint: Endpoint):
+def test_a_fatal_error_comes_with_the_answers_before_it(opened, endpoint: Endpoint):
     endpoint.otherwise = [says(), says()]
     experiment = opened()
     fourth = [call.prompt.question for call in all_calls(experiment)][3]
@@ -58,7 +58,7 @@ def test_what_ends_it_comes_with_what_was_answered_before(opened, endpoint: Endp
     assert "refuses the key" in str(result.error)
 
 
-def test_it_loses_patience_with_new_failures_alone(opened, endpoint: Endpoint):
+def test_only_new_failures_count_towards_the_limit(opened, endpoint: Endpoint):
     endpoint.otherwise = [fails(500)]
     result = ask(opened())
     assert len(result.entries) == 5
@@ -68,9 +68,7 @@ def test_it_loses_patience_with_new_failures_alone(opened, endpoint: Endpoint):
     assert result.error is None
 
 
-def test_lost_replies_are_paid_out_of_the_part_of_others_and_no_cap_is_passed(
-    opened, endpoint: Endpoint
-):
+def test_lost_replies_use_up_the_cap_and_it_is_not_exceeded(opened, endpoint: Endpoint):
     """The calls that are then left come back unanswered, to be sent with a part of their own."""
     experiment = opened(retries=2)
     worst = [open_teacher(experiment).longest(c.prompt) for c in all_calls(experiment)]
@@ -85,7 +83,7 @@ def test_lost_replies_are_paid_out_of_the_part_of_others_and_no_cap_is_passed(
     assert result.error is None
 
 
-def test_what_is_broken_off_is_handed_in(opened, endpoint: Endpoint):
+def test_a_stopped_worker_returns_what_it_has(opened, endpoint: Endpoint):
     endpoint.otherwise = [stalls(0.05)]
     experiment = opened(concurrency=2)
     worker = Worker(experiment.config.teacher, PRICES, workers=1)
@@ -103,7 +101,7 @@ def test_what_is_broken_off_is_handed_in(opened, endpoint: Endpoint):
     assert len(broken_off) == 2
 
 
-def test_the_limits_of_a_minute_are_shared(opened):
+def test_workers_share_the_limits_per_minute(opened):
     experiment = opened(requests_per_minute=120.0)
     limits = Limits.of(experiment.config.teacher.pace, workers=12)
     assert limits.requests is not None
@@ -111,7 +109,7 @@ def test_the_limits_of_a_minute_are_shared(opened):
     assert limits.tokens is None
 
 
-def test_without_ray_it_says_what_to_install(opened, endpoint: Endpoint, monkeypatch):
+def test_without_ray_the_error_says_what_to_install(opened, endpoint: Endpoint, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError) as caught:
         annotate(opened(), engine="ray")
@@ -121,7 +119,7 @@ def test_without_ray_it_says_what_to_install(opened, endpoint: Endpoint, monkeyp
     assert not endpoint.asked
 
 
-def test_recorded_completions_need_no_cluster(write_experiment, tmp_path):
+def test_recorded_completions_are_refused_on_a_cluster(write_experiment, tmp_path):
     (tmp_path / "said.jsonl").write_text('{"id": "a0", "completion": "x"}')
     recorded = {"kind": "recorded", "completions": ["said.jsonl"]}
     experiment = open_experiment(write_experiment({"teacher": recorded}))

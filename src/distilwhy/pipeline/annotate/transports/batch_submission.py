@@ -83,7 +83,7 @@ class Submission:
                 raise TeacherError(
                     f"a batch is under way at {batch.address}, and teacher.base_url is "
                     f"{self._endpoint.address}; set it back to have its answers, or give "
-                    "--forget-batches to ask its calls anew"
+                    "--forget-batches to ask its calls again"
                 )
             if batch.id is None:
                 await self._find(batch)

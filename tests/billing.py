@@ -15,18 +15,18 @@ from distilwhy.pipeline.experiment import Experiment
 
 
 @dataclass
-class Bank:
-    """An endpoint that keeps its own books.
+class BillingEndpoint:
+    """An endpoint that answers at random, and adds up what it bills.
 
     Attributes:
         prices: For a million tokens: input, cached input, output.
-        trouble: How likely a request is turned away.
+        failure_rate: The share of requests that fail.
         bill: What it has billed: every answer that it gave, by the tokens that it counted.
     """
 
     prices: tuple[Decimal, Decimal, Decimal]
     rng: random.Random
-    trouble: float = 0.0
+    failure_rate: float = 0.0
     latency_s: float = 0.002
     bill: Decimal = Decimal(0)
     calls: int = 0
@@ -35,7 +35,7 @@ class Bank:
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
         await asyncio.sleep(self.rng.random() * self.latency_s)
-        if self.rng.random() < self.trouble:
+        if self.rng.random() < self.failure_rate:
             status = self.rng.choice([429, 500, 503])
             return web.json_response({"error": {"message": "busy"}}, status=status)
         read = self.rng.randint(1, len(json.dumps(body["messages"])))
@@ -62,14 +62,14 @@ class Bank:
         return web.json_response({"choices": [choice], "usage": usage})
 
 
-def serve(bank: Bank) -> LoopbackServer:
+def serve(endpoint: BillingEndpoint) -> LoopbackServer:
     application = web.Application()
-    application.router.add_post("/v1/chat/completions", bank.answer)
+    application.router.add_post("/v1/chat/completions", endpoint.answer)
     return LoopbackServer(application)
 
 
-def prices_of(bank: Bank) -> dict[str, object]:
-    price, cached, output = map(float, bank.prices)
+def prices_of(endpoint: BillingEndpoint) -> dict[str, object]:
+    price, cached, output = map(float, endpoint.prices)
     return {"currency": "EUR", "input": price, "cached_input": cached, "output": output}
 
 

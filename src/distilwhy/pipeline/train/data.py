@@ -1,0 +1,133 @@
+"""What students learn from: training rows, validation rows and texts for a tokenizer."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
+
+from distilwhy.core.method import (
+    METHODS,
+    Method,
+    SoftLabels,
+    TargetOptions,
+    TrainingRow,
+    render_source,
+    render_training_rows,
+)
+from distilwhy.core.review import Review, review
+from distilwhy.core.student_id import StudentId, extent, select_rows
+from distilwhy.core.task import Example
+from distilwhy.errors import ConfigError
+from distilwhy.pipeline.annotate.annotations import Annotations
+from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.fingerprint import Content
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What students of one method learn from some of the train rows.
+
+    Attributes:
+        rows: What they train on.
+        validation: What their weights are chosen by.
+        texts: What a tokenizer from scratch is trained on.
+        counts: What was done about rationales for wrong labels; empty for a method that does not
+            learn from the teacher.
+    """
+
+    rows: Content[list[TrainingRow]]
+    validation: Content[list[Example]]
+    texts: Content[list[str]]
+    counts: dict[str, int]
+
+
+class TrainingDataBuilder:
+    """Builds training data. Ask in the order of ``sort_by_data``: only the last one is kept."""
+
+    def __init__(self, experiment: Experiment, annotations: Annotations) -> None:
+        self._experiment = experiment
+        self._annotations = annotations
+        self._select = lru_cache(maxsize=1)(self._select_rows)
+        self._build = lru_cache(maxsize=1)(self._build_data)
+
+    def of(self, student_id: StudentId) -> TrainingData:
+        """The data of one student.
+
+        Raises:
+            ConfigError: if no validation row has a label.
+        """
+        is_drawn = student_id.rows is not None or _is_shuffled(student_id)
+        return self._build(student_id.method, student_id.rows, student_id.seed if is_drawn else 0)
+
+    def _build_data(self, name: str, rows: int | None, seed: int) -> TrainingData:
+        method, config = METHODS[name], self._experiment.config.training
+        examples, reviewed, texts = self._select(rows, seed if rows is not None else 0)
+        soft = config.soft_labels
+        options = TargetOptions(
+            config.rationale_weight,
+            config.several_rationales,
+            SoftLabels(soft.weight, soft.temperature) if soft else None,
+            seed,
+        )
+        counts = asdict(replace(reviewed, annotations={})) if method.needs_teacher else {}
+        counts.pop("annotations", None)
+        return TrainingData(
+            Content(render_training_rows(method, examples, reviewed.annotations, options)),
+            self._labelled_validation(method),
+            texts,
+            counts,
+        )
+
+    def _select_rows(
+        self, rows: int | None, seed: int
+    ) -> tuple[list[Example], Review, Content[list[str]]]:
+        """Some of the train rows, their annotations as they are taught, and their texts."""
+        policy = self._experiment.config.training.wrong_rationales
+        examples = select_rows(self._experiment.splits.train, rows, seed)
+        reviewed = review(self._experiment.task.answer, examples, self._annotations, policy)
+        return examples, reviewed, Content(list(self._texts(examples)))
+
+    def _texts(self, examples: Sequence[Example]) -> Iterator[str]:
+        """All texts of the train rows, the same for every method."""
+        for example in examples:
+            annotation = self._annotations.get(example.id)
+            taught = (annotation.rationale, annotation.label) if annotation else ()
+            yield from (text for text in (example.text, example.gold, *taught) if text)
+
+    def _labelled_validation(self, method: Method) -> Content[list[Example]]:
+        if not method.asks_teacher:
+            return self._validation
+        return Content(
+            [
+                replace(e, text=render_source(method, e, self._annotations.get(e.id)))
+                for e in self._validation.value
+            ]
+        )
+
+    @cached_property
+    def _validation(self) -> Content[list[Example]]:
+        """The validation rows that have a label: the gold one, or else the teacher's."""
+        found = []
+        for example in self._experiment.splits.validation:
+            annotation = self._annotations.get(example.id)
+            label = example.gold or (annotation.label if annotation else None)
+            if label is not None:
+                found.append(replace(example, gold=label))
+        if not found:
+            raise ConfigError(
+                f"{self._experiment.file}: no validation row has a gold label or a readable "
+                "answer, so no checkpoint can be chosen; annotate 'validation', or give it gold "
+                "labels"
+            )
+        return Content(found)
+
+
+def sort_by_data(student_ids: Iterable[StudentId]) -> list[StudentId]:
+    """The students in an order in which those that learn from the same data are neighbours."""
+    return sorted(
+        student_ids,
+        key=lambda s: (extent(s.rows), s.seed if s.rows is not None else 0, s.method, s.seed),
+    )
+
+
+def _is_shuffled(student_id: StudentId) -> bool:
+    return METHODS[student_id.method].rationales == "shuffled"
