@@ -16,9 +16,9 @@ from pathlib import Path
 
 import yaml
 
-from distilwhy.core.paper_datasets import DATASETS, Dataset, Fields
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.pipeline.paper_datasets import DATASETS, Dataset, Fields
 from distilwhy.pipeline.scaffold import need_new
 from distilwhy.store.files import publish_jsonl, publish_text
 

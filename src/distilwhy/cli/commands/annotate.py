@@ -16,7 +16,7 @@ from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Yes, parse_out
 
 if TYPE_CHECKING:
     from distilwhy.core.parsing.completion import Outcome
-    from distilwhy.pipeline.annotate.listing import RowFilter
+    from distilwhy.pipeline.annotate.inspect.listing import RowFilter
     from distilwhy.pipeline.experiment import Experiment
 
 
@@ -143,7 +143,7 @@ def annotations(
     """
     if retry and export:
         raise typer.BadParameter("give --retry or --export, not both")
-    from distilwhy.pipeline.annotate.listing import RowFilter
+    from distilwhy.pipeline.annotate.inspect.listing import RowFilter
 
     outcomes = parse_outcomes(retry) if retry else ()
     experiment, row_filter = open_experiment(exp), RowFilter(problem, disagree, tuple(ids or ()))
@@ -169,8 +169,8 @@ def _retry(
     from distilwhy.cli.views.outcomes import print_outcomes
     from distilwhy.pipeline.annotate.annotations import read_outcomes
     from distilwhy.pipeline.annotate.calls import open_calls
-    from distilwhy.pipeline.annotate.listing import list_rows
-    from distilwhy.pipeline.annotate.retry import plan_retry
+    from distilwhy.pipeline.annotate.inspect.listing import list_rows
+    from distilwhy.pipeline.annotate.inspect.retry import plan_retry
     from distilwhy.pipeline.annotate.run import run_retry
 
     calls = open_calls(experiment)
@@ -190,8 +190,8 @@ def _retry(
 
 
 def _export(experiment: "Experiment", row_filter: "RowFilter", target: Path) -> None:
-    from distilwhy.pipeline.annotate.export import export
-    from distilwhy.pipeline.annotate.listing import list_rows
+    from distilwhy.pipeline.annotate.inspect.export import export
+    from distilwhy.pipeline.annotate.inspect.listing import list_rows
 
     count = export(experiment, list_rows(experiment, row_filter), target)
     typer.echo(f"wrote {count:,} answers to {target}")
@@ -200,9 +200,9 @@ def _export(experiment: "Experiment", row_filter: "RowFilter", target: Path) -> 
 def _show(experiment: "Experiment", row_filter: "RowFilter", limit: int, *, as_json: bool) -> None:
     from distilwhy.cli.views.overview import print_overview
     from distilwhy.cli.views.rows import print_answers, print_rows
-    from distilwhy.pipeline.annotate.export import list_answers
-    from distilwhy.pipeline.annotate.listing import list_rows
-    from distilwhy.pipeline.annotate.overview import read_overview
+    from distilwhy.pipeline.annotate.inspect.export import list_answers
+    from distilwhy.pipeline.annotate.inspect.listing import list_rows
+    from distilwhy.pipeline.annotate.inspect.overview import read_overview
 
     if row_filter.is_empty:
         print_overview(read_overview(experiment), experiment.config.currency, as_json)

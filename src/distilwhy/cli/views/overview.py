@@ -12,7 +12,7 @@ from distilwhy.cli.excerpt import minute, one_line, printable
 from distilwhy.cli.views.outcomes import outcome_table
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.wording import count, counted, duration, percent, text_range
-from distilwhy.pipeline.annotate.overview import LabelCount, Overview, Problem
+from distilwhy.pipeline.annotate.inspect.overview import LabelCount, Overview, Problem
 
 WIDEST, PIPED = 110, 80
 PROBLEMS, MODELS, SNIPPET = 12, 3, 160

@@ -8,7 +8,7 @@ from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.core.wording import money
 from distilwhy.errors import BudgetError, ConfigError
 from distilwhy.pipeline.annotate.calls import Call
-from distilwhy.pipeline.annotate.retry import RetryPlan
+from distilwhy.pipeline.annotate.inspect.retry import RetryPlan
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import Ledger, read_ledger
 from distilwhy.teachers.base import Teacher

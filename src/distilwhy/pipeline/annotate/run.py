@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from distilwhy.pipeline.annotate.budget import require_enough
 from distilwhy.pipeline.annotate.coverage import spread_rows
+from distilwhy.pipeline.annotate.inspect.retry import RetryPlan
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress, OnProgress
-from distilwhy.pipeline.annotate.retry import RetryPlan
 from distilwhy.pipeline.annotate.session import Confirm, Engine, Proposal, open_session
 from distilwhy.pipeline.experiment import Experiment
 

@@ -26,9 +26,9 @@ from distilwhy.pipeline.annotate.estimate import (
     measure,
 )
 from distilwhy.pipeline.annotate.gate import AnswerSample, check_sample, read_sample
+from distilwhy.pipeline.annotate.inspect.retry import RetryPlan
 from distilwhy.pipeline.annotate.recorder import OnProgress, Recorder
 from distilwhy.pipeline.annotate.records import explanation_calls, find_missed_gold
-from distilwhy.pipeline.annotate.retry import RetryPlan
 from distilwhy.pipeline.annotate.transports.batch import Batching, give_up_batches, open_batching
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
 from distilwhy.pipeline.annotate.transports.ray import open_ray

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distilwhy.core.headline import write_headline
 from distilwhy.core.method import METHODS
 from distilwhy.core.results import MethodScore, Results, StudentScore
 from distilwhy.core.stats.comparisons import compare_with_baselines
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.stats.curve import Curve, Efficiency, Point, find_efficiency, fit_curve
+from distilwhy.core.stats.headline import write_headline
 from distilwhy.core.stats.scores import score
 from distilwhy.core.student_id import StudentId
 from distilwhy.pipeline.annotate.annotations import Annotations

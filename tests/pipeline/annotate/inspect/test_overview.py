@@ -10,8 +10,13 @@ from commands import call
 from conftest import many
 from distilwhy.errors import DataError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
-from distilwhy.pipeline.annotate.listing import RowFilter, list_rows
-from distilwhy.pipeline.annotate.overview import LabelCount, Overview, VoteShare, read_overview
+from distilwhy.pipeline.annotate.inspect.listing import RowFilter, list_rows
+from distilwhy.pipeline.annotate.inspect.overview import (
+    LabelCount,
+    Overview,
+    VoteShare,
+    read_overview,
+)
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment

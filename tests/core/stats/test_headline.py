@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from distilwhy.core.headline import write_headline
 from distilwhy.core.results import MethodScore
 from distilwhy.core.stats.comparisons import MethodComparison
+from distilwhy.core.stats.headline import write_headline
 from distilwhy.core.stats.scores import Comparison, Score
 from results import make_results
 

@@ -15,7 +15,7 @@ from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.errors import DataError, RunError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.calls import open_calls
-from distilwhy.pipeline.annotate.export import export, list_answers
+from distilwhy.pipeline.annotate.inspect.export import export, list_answers
 from distilwhy.pipeline.annotate.records import iterate_rows
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment

@@ -12,9 +12,9 @@ from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.budget import read_spending
 from distilwhy.pipeline.annotate.calls import open_calls
+from distilwhy.pipeline.annotate.inspect.retry import RetryPlan, plan_retry
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.records import iterate_rows
-from distilwhy.pipeline.annotate.retry import RetryPlan, plan_retry
 from distilwhy.pipeline.annotate.run import annotate, run_retry
 from distilwhy.pipeline.annotate.session import Proposal
 from distilwhy.pipeline.experiment import Experiment

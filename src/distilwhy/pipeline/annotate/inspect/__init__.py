@@ -1,0 +1,1 @@
+"""What ``distilwhy annotations`` does: look at answers, export them, ask for some again."""
