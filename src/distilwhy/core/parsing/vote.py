@@ -16,8 +16,8 @@ def join_samples(answer: Answer, samples: Sequence[Annotation]) -> Annotation:
     Of equally frequent labels the first one wins. A single sample is returned unchanged; if no
     sample is readable, so is the first.
     """
-    groups = _group_by_label(answer, samples)
-    if len(samples) == 1 or not groups:
+    groups = _group_by_label(answer, samples) if len(samples) > 1 else []
+    if not groups:
         return samples[0]
     label, winning = groups[0]
     rationale, *others = dict.fromkeys(filter(None, winning)) or [""]

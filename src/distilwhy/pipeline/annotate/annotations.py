@@ -14,6 +14,7 @@ from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
 from distilwhy.pipeline.annotate.records import AnnotatedRow, iterate_rows
 from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.garbage import collecting_rarely
 from distilwhy.store.ledger import Entry
 
 
@@ -84,10 +85,11 @@ def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -
                 explanations.add(row.explanation.entry)
             yield row.example, row.annotation
 
-    outcomes = {
-        split: count_outcomes(experiment.task.answer, keep(rows))
-        for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
-    }
+    with collecting_rarely():
+        outcomes = {
+            split: count_outcomes(experiment.task.answer, keep(rows))
+            for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
+        }
     prompt = calls.prompt(experiment.first_row).as_text()
     return Annotations(by_id, outcomes, answers.freeze(), explanations.freeze(), prompt)
 

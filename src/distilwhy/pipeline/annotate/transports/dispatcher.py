@@ -1,12 +1,10 @@
 """Makes many calls at once: paced, tried again, and within a budget."""
 
 import asyncio
-import gc
 import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Self
@@ -18,6 +16,7 @@ from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.failure_limit import FailureLimit
 from distilwhy.pipeline.annotate.settle import settle
+from distilwhy.pipeline.garbage import collecting_rarely
 from distilwhy.store.ledger import Charge, Entry, SentCall
 from distilwhy.teachers.base import CallResult, Teacher
 from distilwhy.teachers.rate_limit import Bucket, Slots
@@ -25,7 +24,6 @@ from distilwhy.teachers.rate_limit import Bucket, Slots
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 LONGEST_REST_S = 300.0
-YOUNG = 100_000
 
 Record = Callable[[list[Entry], list[Charge]], Awaitable[None]]
 
@@ -92,7 +90,7 @@ class Dispatcher:
             TeacherError: if the teacher cannot be asked any more; what was answered is recorded.
             BudgetError: if what is left would not cover the worst case of the next call.
         """
-        with _rare_collections():
+        with collecting_rarely():
             await self._run()
 
     async def _run(self) -> None:
@@ -242,20 +240,6 @@ class Dispatcher:
             await asyncio.sleep(wait)
         while (rest := self._rest_until - time.monotonic()) > 0:
             await asyncio.sleep(rest)
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Collect garbage less often: a thousand calls under way are tens of thousands of objects,
-    none of them garbage, and scanning them again and again takes long."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(YOUNG, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _wake(waiting: deque[asyncio.Future[None]], most: int) -> None:
