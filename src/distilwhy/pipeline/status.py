@@ -1,4 +1,4 @@
-"""How far an experiment is, read from its run folder; nothing is asked or trained."""
+"""The state of an experiment, read from its run folder."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the teacher said about the rows of an experiment, parsed once and passed on."""
+"""The annotations of an experiment, parsed once and passed on."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ class CallTotals:
     Attributes:
         calls: How many there are.
         tokens: Of those calls whose tokens the teacher counted.
-        seconds: The mean time of a call; None where no call was timed.
+        seconds: The mean time of a call; None if no call was timed.
     """
 
     calls: int = 0
@@ -97,8 +97,7 @@ def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -
 def read_outcomes(
     experiment: Experiment, calls: CallBuilder | None = None
 ) -> dict[SplitName, OutcomeCounts]:
-    """The rows of each split by outcome, and the teacher's accuracy: ``Annotations.outcomes``
-    alone, for rows that need not fit into memory."""
+    """``Annotations.outcomes`` alone, for rows that may not fit into memory."""
     return {
         split: count_outcomes(
             experiment.task.answer, ((row.example, row.annotation) for row in rows)

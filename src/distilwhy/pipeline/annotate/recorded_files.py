@@ -1,4 +1,4 @@
-"""Completions, or rationales with labels, that a user already has: read from files."""
+"""Reads completions, or rationales with labels, that a user already has."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _FIELDS = "'id' and either 'completion' or 'rationale' and 'label'"
 
 
 def open_recorded(config: RecordedTeacherConfig, base: Path) -> RecordedTeacher:
-    """The teacher that says what stands in the files of a config.
+    """The teacher that answers from the files of a config.
 
     Args:
         base: The folder that their paths are relative to.
@@ -38,9 +38,7 @@ def open_recorded(config: RecordedTeacherConfig, base: Path) -> RecordedTeacher:
 
 
 def read_recording(files: Sequence[Path], most: int, remedy: str) -> Recording:
-    """What some files of JSONL, CSV or Parquet hold.
-
-    Rows with neither a completion nor a label say that there is none: they are passed over.
+    """Read JSONL, CSV or Parquet files. Rows with neither a completion nor a label are skipped.
 
     Args:
         most: The most rows that an id may have.
@@ -80,7 +78,7 @@ def _keep(
 
 
 def _completion(row: Row, where: str) -> Completion | None:
-    """A completion as it is; of a rationale with its label, the one that says the two."""
+    """The completion of a row, or one that states its rationale and label."""
     if "completion" not in row and not {"rationale", "label"} <= row.keys():
         raise TeacherError(f"{where}: must have {_FIELDS}; mend the row")
     text, finish = row.get("completion"), row.get("finish_reason")
@@ -93,10 +91,10 @@ def _completion(row: Row, where: str) -> Completion | None:
 
 
 def _state(row: Mapping[str, object], where: str) -> str | None:
-    """A rationale and a label as a reply that the parser reads like any other: a JSON object.
+    """A rationale and a label as a JSON object, which the parser reads like any completion.
 
-    It has no line of its own and no tag in it, so that no stop text or mark of thinking that
-    the rationale holds cuts the object.
+    Line breaks and ``<`` are escaped, so that a stop text or a thinking tag in the rationale
+    does not cut the object.
     """
     rationale, label = row.get("rationale"), row.get("label")
     if label is None or label == "":

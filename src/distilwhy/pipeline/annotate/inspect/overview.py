@@ -1,4 +1,4 @@
-"""What a ledger holds: outcomes, problems, time, labels and votes, counted in one pass."""
+"""Statistics of a ledger: outcomes, problems, latency, labels and votes, in one pass."""
 
 import re
 from array import array
@@ -29,14 +29,14 @@ _QUOTED = re.compile(
 
 @dataclass(frozen=True)
 class Problem:
-    """Answers that could not be used for one and the same reason.
+    """Answers that could not be used for the same reason.
 
     Attributes:
-        problem: The reason, without what it quotes.
+        problem: The reason, without the text that it quotes.
         count: How many answers.
-        split: Where the sample row stands.
-        row: A row that has it.
-        shown: That row's problem with what it quotes, or else the raw reply.
+        split: The split of ``row``.
+        row: The id of a row with such an answer.
+        shown: Its problem with the quoted text; the raw completion if nothing is quoted.
     """
 
     outcome: Outcome
@@ -115,7 +115,7 @@ class Overview:
 
 
 def read_overview(experiment: Experiment) -> Overview:
-    """Read every answer that the ledger holds for these rows, one after the other."""
+    """Parse every answer to the rows of an experiment, and count."""
     counts = _Counts(experiment)
     tallies = {
         split: count_outcomes(experiment.task.answer, map(counts.add, rows))
@@ -140,7 +140,7 @@ def read_overview(experiment: Experiment) -> Overview:
 
 
 class _Counts:
-    """What is counted beside the outcomes, as rows come by."""
+    """Counts what outcomes leave out, row by row."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.answers = _AnswerCount()
@@ -148,7 +148,7 @@ class _Counts:
         self.explained = 0
 
     def add(self, row: AnnotatedRow) -> tuple[Example, Annotation | None]:
-        """Count a row, and give it as ``count_outcomes`` wants it."""
+        """Count a row, and return what ``count_outcomes`` takes."""
         self.labels.add(row)
         for answer in row.calls:
             self.answers.add(row, answer)
@@ -157,7 +157,7 @@ class _Counts:
 
 
 class _AnswerCount:
-    """Answers, counted: explanations among them."""
+    """Counts answers, explanations included."""
 
     def __init__(self) -> None:
         self.problems: dict[tuple[Outcome, str], Problem] = {}
@@ -189,8 +189,7 @@ class _AnswerCount:
 
 
 class _LabelCount:
-    """The labels of rows that were asked about, and how sure the votes for them are. Labels that
-    the teacher was told are not its own."""
+    """Counts labels and votes, except of rows whose gold label the teacher was shown."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._answer = experiment.task.answer
