@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from hashlib import sha256
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -96,12 +95,7 @@ class HttpTeacher(Teacher):
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         if self._session is not None:
             await self._session.close()
 

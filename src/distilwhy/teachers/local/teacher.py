@@ -9,7 +9,6 @@ from functools import cached_property
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from distilwhy.config import LocalTeacherConfig
@@ -93,12 +92,7 @@ class LocalTeacher(Teacher):
         self._work = asyncio.create_task(self._answer_all(self._generator))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         assert self._generator is not None
         self._generator.halted.set()
         self._work.cancel()
