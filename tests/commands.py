@@ -4,6 +4,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from distilwhy.cli.app import app
+from distilwhy.pipeline.experiment import Experiment
 
 
 def call(*arguments: object, fails: bool = False) -> Result:
@@ -12,3 +13,8 @@ def call(*arguments: object, fails: bool = False) -> Result:
     if not fails and result.exit_code != 0:
         raise AssertionError(f"{result.output}\n{result.exception!r}")
     return result
+
+
+def print_plan(experiment: Experiment) -> str:
+    """What ``distilwhy plan`` prints."""
+    return call("plan", experiment.file).stdout

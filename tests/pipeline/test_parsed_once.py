@@ -52,7 +52,7 @@ def test_later_commands_parse_each_completion_once_explanations_among_them(
     explained = {example.id for example in experiment.splits.train if example.text in wrong}
     once = {e.id: 2 + (e.id in explained) for e in experiment.to_annotate()}
     assert 3 in once.values()
-    for command in ("status", "train", "evaluate", "annotations"):
+    for command in ("status", "plan", "train", "evaluate", "annotations"):
         parsed.clear()
         call(command, experiment.file)
         assert parsed == once, command

@@ -77,6 +77,11 @@ class Experiment:
         """The rows that the teacher is asked about, by split."""
         return {name: self.splits.named(name) for name in self.config.teacher.annotate}
 
+    @property
+    def annotated_train(self) -> Sequence[Example]:
+        """The train rows, if the teacher is asked about them; else none."""
+        return self.annotated.get("train", ())
+
     def to_annotate(self) -> Iterator[Example]:
         """The rows that the teacher is asked about, one after the other."""
         return (example for rows in self.annotated.values() for example in rows)

@@ -1,12 +1,14 @@
-"""Say what an experiment will do, having checked all that can be checked without doing it."""
+"""Says what an experiment will do, and checks all that can be checked without doing it."""
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from distilwhy.core.estimate import Estimate
-from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
-from distilwhy.core.wording import money
+from distilwhy.core.student_id import StudentId
+from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.annotate.budget import Spending, read_spending
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
 from distilwhy.pipeline.annotate.coverage import find_coverage
@@ -16,8 +18,9 @@ from distilwhy.pipeline.annotate.estimate import (
     find_pending_answers,
     find_pending_explanations,
 )
-from distilwhy.pipeline.annotate.records import find_missed_gold
+from distilwhy.pipeline.annotate.records import find_missed_gold, misses_gold
 from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.plan_warnings import list_warnings
 from distilwhy.pipeline.train.check import check_students
 from distilwhy.pipeline.train.run import missing_students
 from distilwhy.pipeline.train.study import list_students
@@ -29,24 +32,23 @@ class Plan:
     """What ``run`` would do now.
 
     Attributes:
-        rows: The rows of each split.
-        without_gold: Of those, the ones that have no gold label.
+        rows: The number of rows in each split.
+        without_gold: How many of them have no gold label.
         prompt: One whole prompt, as the teacher would see it.
         prompt_id: The row that it asks about.
-        saw_gold: The train rows whose gold label the teacher is shown.
-        calls: The calls of an annotation from nothing; explanations are among them as far as
-            the answers tell yet which rows need one.
-        answered: Those that the ledger holds.
-        under_way: Those that are in batches, and have no answer yet.
-        repaid: The rows that were answered before in other words, or by another teacher, and
-            are to be paid anew.
-        estimate: What the missing calls will take; None where nothing is to be paid.
-        spent: What was billed already; None where the experiment has no prices.
+        saw_gold: The number of train rows whose gold label the teacher is shown.
+        calls: All calls, including explanations as far as the answers so far need any.
+        answered: Those that the ledger answers.
+        under_way: Those in batches, without an answer yet.
+        repaid: Rows that were answered before, to another prompt or by another teacher, and are
+            paid for again.
+        estimate: What the missing calls will take; None if there is nothing to pay.
+        spent: What was billed already; None without prices.
         students: How many students the experiment has.
-        to_train: Those that would be trained, by name.
+        to_train: The names of those that would be trained.
         compared: How many students its study has, for ``compare``.
-        to_compare: Those that ``compare`` would train, by name.
-        warnings: What will stand in the way, in words.
+        to_compare: The names of those that ``compare`` would train.
+        warnings: What is likely to go wrong.
     """
 
     rows: dict[str, int]
@@ -68,126 +70,67 @@ class Plan:
 
 
 def plan(experiment: Experiment) -> Plan:
-    """Check an experiment and say what it will do; ask and train nothing.
+    """Check an experiment and say what it will do. No call is made, and nothing is trained.
 
     Raises:
         ConfigError: if a student's folder is missing.
         StudentError: if a student cannot be made.
     """
-    unseen = check_students(experiment, experiment.config.students, fetch=False)
+    unchecked = check_students(experiment, experiment.config.students, fetch=False)
     calls = open_calls(experiment)
-    pending = _find_pending(experiment, calls)
-    expected = None
-    if pending.missing:
-        expected = estimate_calls(calls, experiment.config, pending.missing, pending.basis)
-    first = experiment.first_row
-    rows = {name: experiment.splits.named(name) for name in SPLITS}
     students, study = list_students(experiment), list_students(experiment, study=True)
-    missing = missing_students(experiment, calls, {*students, *study})
+    each = list(dict.fromkeys([*students, *study]))
+    annotations = _read_if_trained(experiment, calls, each)
+    missing = set(missing_students(experiment, annotations, each))
+    pending = _find_pending(experiment, calls, annotations)
+    estimate = None
+    if pending.missing:
+        estimate = estimate_calls(calls, experiment.config, pending.missing, pending.basis)
+    spent = read_spending(experiment)
+    splits = {name: experiment.splits.named(name) for name in SPLITS}
     return Plan(
-        rows={name: len(found) for name, found in rows.items()},
-        without_gold={n: sum(e.gold is None for e in found) for n, found in rows.items()},
-        prompt=calls.prompt(first).as_text(),
-        prompt_id=first.id,
+        rows={name: len(rows) for name, rows in splits.items()},
+        without_gold={name: sum(e.gold is None for e in rows) for name, rows in splits.items()},
+        prompt=calls.prompt(experiment.first_row).as_text(),
+        prompt_id=experiment.first_row.id,
         saw_gold=_count_shown_gold(experiment),
         calls=pending.calls,
         answered=pending.answered,
         under_way=pending.batched,
-        repaid=pending.repaid if expected else 0,
-        estimate=expected,
-        spent=read_spending(experiment),
+        repaid=pending.repaid if estimate else 0,
+        estimate=estimate,
+        spent=spent,
         students=len(students),
         to_train=[student_id.name for student_id in students if student_id in missing],
         compared=len(study),
         to_compare=[student_id.name for student_id in study if student_id in missing],
-        warnings=[
-            *_warnings(experiment, calls),
-            *_warn_of_budget(experiment, expected),
-            *(
-                f"{model!r} is not on this machine: whether a student can be made of it is told "
-                "when 'run' has fetched its config and its tokenizer, before it asks the teacher"
-                for model in unseen
-            ),
-        ],
+        warnings=list_warnings(experiment, calls, estimate, spent, unchecked),
     )
 
 
-def _find_pending(experiment: Experiment, calls: CallBuilder) -> PendingWork:
+def _read_if_trained(
+    experiment: Experiment, calls: CallBuilder, student_ids: Sequence[StudentId]
+) -> Annotations | None:
+    """The annotations, to find students that are out of date; None if no student is trained."""
+    is_trained = any(experiment.folder.training(student_id) for student_id in student_ids)
+    return read_annotations(experiment, calls) if is_trained else None
+
+
+def _find_pending(
+    experiment: Experiment, calls: CallBuilder, annotations: Annotations | None
+) -> PendingWork:
     with read_ledger(experiment.folder.ledger) as ledger:
+        if annotations is None:
+            missed = find_missed_gold(calls, ledger)
+        else:
+            rows = ((example, annotations.get(example.id)) for example in calls.train)
+            missed = np.array([misses_gold(calls, *row) for row in rows], bool)
         coverage = find_coverage(experiment, calls, ledger)
         answers = find_pending_answers(experiment, calls, coverage, ledger)
-        return answers + find_pending_explanations(calls, ledger, find_missed_gold(calls, ledger))
-
-
-def _warnings(experiment: Experiment, calls: CallBuilder) -> list[str]:
-    config, warnings = experiment.config, []
-    teacher = config.teacher
-    name = teacher.key_variable
-    if name and not os.environ.get(name):
-        warnings.append(f"${name} is not set: export your key under that name to annotate")
-    if teacher.explain_wrong and not _count_known(experiment):
-        warnings.append(
-            "no annotated train row has a gold label: teacher.explain_wrong does nothing"
-        )
-    if teacher.strategy == "explain-label" and not _count_known(experiment):
-        warnings.append(
-            "no annotated train row has a gold label, so teacher.strategy 'explain-label' has "
-            "nothing to tell"
-        )
-    reads = [method.name for method in experiment.methods if method.asks_teacher]
-    if teacher.strategy == "explain-label" and reads:
-        warnings.append(
-            f"method {reads[0]!r} learns to read reasons of a teacher shown the gold label, "
-            "and will be given others when it answers; take it out of 'methods', or ask by another "
-            "teacher.strategy"
-        )
-    if not experiment.splits.test:
-        warnings.append("there is no test split: students will be trained but not scored")
-    return warnings + _warn_of_exemplars(experiment, calls)
-
-
-def _warn_of_exemplars(experiment: Experiment, calls: CallBuilder) -> list[str]:
-    teacher, pool = experiment.config.teacher, experiment.task.exemplars
-    if teacher.is_recorded:
-        return []
-    if teacher.strategy == "few-shot" and not pool:
-        return [
-            "there are no exemplars, so nothing shows the teacher how to answer; write some, or "
-            "set teacher.strategy to 'zero-shot'"
-        ]
-    if teacher.exemplars.draw != "fixed":
-        drawn = teacher.exemplars.shown
-        few = f"teacher.exemplars draws {drawn}, and there are {len(pool)}: every row is shown all"
-        return [few] if len(pool) <= drawn else []
-    shown = {fold_text(exemplar.example.text) for exemplar in calls.exemplars}
-    copies = [e.id for e in experiment.to_annotate() if shown and fold_text(e.text) in shown]
-    if not copies:
-        return []
-    rows = f"row {copies[0]!r}" + (f" and {len(copies) - 1} more" if copies[1:] else "")
-    return [
-        f"{rows}: an exemplar is the same, so the teacher is shown the answer; take it out of the "
-        "exemplars, or let teacher.exemplars draw them for each row"
-    ]
-
-
-def _warn_of_budget(experiment: Experiment, expected: Estimate | None) -> list[str]:
-    cap = getattr(experiment.config.teacher, "budget", None)
-    spent = read_spending(experiment)
-    if cap is None or expected is None or expected.cost is None or spent is None:
-        return []
-    left = cap - float(spent.certain + spent.possible)
-    if expected.cost.low <= left:
-        return []
-    left, least = max(0.0, left), money(expected.cost.low)
-    return [f"teacher.budget leaves {money(left)}, but the missing calls cost at least {least}"]
+        return answers + find_pending_explanations(calls, ledger, missed)
 
 
 def _count_shown_gold(experiment: Experiment) -> int:
-    shows_gold = experiment.config.teacher.strategy == "explain-label"
-    return _count_known(experiment) if shows_gold else 0
-
-
-def _count_known(experiment: Experiment) -> int:
-    """The annotated train rows with a gold label."""
-    annotated = "train" in experiment.config.teacher.annotate
-    return sum(e.gold is not None for e in experiment.splits.train) if annotated else 0
+    if experiment.config.teacher.strategy != "explain-label":
+        return 0
+    return sum(example.gold is not None for example in experiment.annotated_train)

@@ -64,7 +64,7 @@ def test_more_recorded_lines_than_samples_are_refused(write_experiment, tmp_path
 
 
 def test_the_plan_warns_that_no_row_can_be_explained(write_experiment):
-    said = ["no annotated train row has a gold label: teacher.explain_wrong does nothing"]
+    said = ["no annotated train row has a gold label, so teacher.explain_wrong has no effect"]
     asked = {"teacher.explain_wrong": True, "methods": ["label-distill"]}
     assert plan(open_experiment(write_experiment(asked))).warnings == []
     assert plan(open_experiment(write_experiment(asked, train=WITHOUT_GOLD))).warnings == said
@@ -86,7 +86,7 @@ def test_a_plan_needs_no_api_key_but_a_call_does(write_experiment, monkeypatch, 
     if value is not None:
         monkeypatch.setenv("MY_KEY", value)
     experiment = open_experiment(write_experiment({"teacher.api_key_env": "MY_KEY"}))
-    warned = ["$MY_KEY is not set: export your key under that name to annotate"]
+    warned = ["$MY_KEY is not set; export your key under that name to annotate"]
     assert plan(experiment).warnings == ([] if value else warned)
 
     async def ask() -> None:

@@ -122,5 +122,5 @@ def open_calls(experiment: Experiment) -> CallBuilder:
         TeacherError: if recorded completions cannot be read.
     """
     config = experiment.config.teacher
-    train = experiment.annotated.get("train", ())
-    return CallBuilder(experiment.task, config, open_teacher(experiment), train)
+    teacher = open_teacher(experiment)
+    return CallBuilder(experiment.task, config, teacher, experiment.annotated_train)

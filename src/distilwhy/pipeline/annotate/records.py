@@ -1,12 +1,13 @@
-"""Every row that the teacher is asked about, with all that the ledger holds of it, parsed."""
+"""The annotated rows of an experiment: each row with its completions, parsed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
 
-from distilwhy.core.parsing.completion import Annotation, Completion
+from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.parsing.vote import join_samples
 from distilwhy.core.review import hold_to_gold
@@ -22,11 +23,11 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class AnsweredCall:
-    """A call that has ended.
+    """A call with its result.
 
     Attributes:
-        entry: What the ledger holds.
-        annotation: What was parsed from it, taken by itself.
+        entry: The result, as in the ledger.
+        annotation: The completion parsed by itself.
     """
 
     call: Call
@@ -36,12 +37,12 @@ class AnsweredCall:
 
 @dataclass(frozen=True)
 class AnnotatedRow:
-    """A row, and what the teacher said about it.
+    """A row and the results of its calls.
 
     Attributes:
-        answers: One for each sample that was asked for so far.
-        explanation: The reply about why the gold label is right, where there is one.
-        annotation: All of that joined, which is what students learn; None where nothing was asked.
+        answers: One for each sample so far.
+        explanation: The result of asking why the gold label is right; None if there is none.
+        annotation: What students learn, from all of these; None if there is no answer.
     """
 
     split: SplitName
@@ -52,43 +53,47 @@ class AnnotatedRow:
 
     @property
     def calls(self) -> tuple[AnsweredCall, ...]:
-        """Every call about this row that has ended."""
+        """All of the row's calls that have a result."""
         return (*self.answers, self.explanation) if self.explanation else self.answers
 
 
 def iterate_rows(
     experiment: Experiment, calls: CallBuilder | None = None
 ) -> Iterator[AnnotatedRow]:
-    """The rows to annotate, split after split, whether or not they were asked about.
-
-    A few hundred are held at a time.
+    """Yield the rows to annotate, split by split, whether or not the teacher was asked about them.
 
     Args:
         calls: Builds the experiment's calls, if that is at hand.
     """
     calls = calls or open_calls(experiment)
-    rows = ((name, example) for name, rows in experiment.annotated.items() for example in rows)
+    rows = ((split, example) for split, rows in experiment.annotated.items() for example in rows)
     if not experiment.folder.ledger.is_file():
-        yield from (AnnotatedRow(name, example) for name, example in rows)
+        yield from (AnnotatedRow(split, example) for split, example in rows)
         return
     with read_ledger(experiment.folder.ledger) as ledger:
         while chunk := list(islice(rows, CHUNK)):
             examples = [example for _, example in chunk]
             answers = read_answers(calls, ledger, examples)
-            explanations = _read_explanations(calls, ledger, examples, answers)
-            for (name, example), said in zip(chunk, answers, strict=True):
-                yield _row(calls, name, example, said, explanations.get(example.id))
+            annotations = list(map(partial(join_answers, calls), examples, answers))
+            explanations = _read_explanations(calls, ledger, examples, annotations)
+            for (split, example), found, annotation in zip(
+                chunk, answers, annotations, strict=True
+            ):
+                explanation = explanations.get(example.id)
+                if annotation and explanation:
+                    annotation = _explain(calls, example, annotation, explanation)
+                yield AnnotatedRow(split, example, found, explanation, annotation)
 
 
 def read_answers(
     calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]
 ) -> list[tuple[AnsweredCall, ...]]:
-    """The answers to some rows, explanations aside: for each row one for each sample."""
+    """The answers to each row, one for each sample, without explanations."""
     asked = [calls.answer_calls(example) for example in rows]
     found = _look_up(ledger, (call for row in asked for call in row))
     return [
         tuple(
-            AnsweredCall(call, found[call.key], _read_answer(calls, example, found[call.key]))
+            AnsweredCall(call, found[call.key], _parse_answer(calls, example, found[call.key]))
             for call in row
             if call.key in found
         )
@@ -99,9 +104,9 @@ def read_answers(
 def join_answers(
     calls: CallBuilder, example: Example, answers: Sequence[AnsweredCall]
 ) -> Annotation | None:
-    """The annotation of a row; None where it has no answer.
+    """The annotation of a row; None if it has no answer.
 
-    A row whose gold label the teacher was shown has no votes: its replies were told what to say.
+    If the teacher was shown the gold label there are no votes: it was told what to answer.
     """
     if not answers:
         return None
@@ -109,8 +114,15 @@ def join_answers(
     return replace(joined, votes=(), saw_gold=True) if calls.shows_gold(example) else joined
 
 
+def misses_gold(calls: CallBuilder, example: Example, annotation: Annotation | None) -> bool:
+    """Whether the teacher is asked to explain the gold label of a row: its own label differs."""
+    if not calls.config.explain_wrong or annotation is None or annotation.outcome != "ok":
+        return False
+    return example.gold is not None and not calls.task.answer.same(annotation.label, example.gold)
+
+
 def find_missed_gold(calls: CallBuilder, ledger: Ledger) -> np.ndarray:
-    """Which train rows the teacher is asked to explain, since its answers so far missed gold.
+    """``misses_gold`` of each train row, as far as there are answers.
 
     Returns:
         ``(train rows,)`` booleans; empty if the teacher is not asked to explain.
@@ -118,8 +130,8 @@ def find_missed_gold(calls: CallBuilder, ledger: Ledger) -> np.ndarray:
     missed = bytearray()
     rows = iter(calls.train if calls.config.explain_wrong else ())
     while chunk := list(islice(rows, CHUNK)):
-        answers = read_answers(calls, ledger, chunk)
-        missed.extend(_missed_gold(calls, *pair) for pair in zip(chunk, answers, strict=True))
+        for example, answers in zip(chunk, read_answers(calls, ledger, chunk), strict=True):
+            missed.append(misses_gold(calls, example, join_answers(calls, example, answers)))
     return np.frombuffer(missed, bool)
 
 
@@ -127,7 +139,7 @@ def explanation_calls(calls: CallBuilder, missed_gold: np.ndarray) -> Iterator[C
     """The calls that ask why gold is right.
 
     Args:
-        missed_gold: From ``find_missed_gold``.
+        missed_gold: As from ``find_missed_gold``.
     """
     rows = pick(calls.train, missed_gold) if len(missed_gold) else ()
     return map(calls.explanation_call, rows)
@@ -137,58 +149,41 @@ def _read_explanations(
     calls: CallBuilder,
     ledger: Ledger,
     rows: Sequence[Example],
-    answers: Sequence[Sequence[AnsweredCall]],
+    annotations: Sequence[Annotation | None],
 ) -> dict[str, AnsweredCall]:
-    """The explanations of those rows whose answers missed the gold label, by example id."""
-    if not calls.config.explain_wrong:
-        return {}
+    """The explanations of rows whose annotations missed the gold label, by example id."""
     asked = {
         example.id: (example, calls.explanation_call(example))
-        for example, said in zip(rows, answers, strict=True)
-        if calls.is_train(example) and _missed_gold(calls, example, said)
+        for example, annotation in zip(rows, annotations, strict=True)
+        if misses_gold(calls, example, annotation) and calls.is_train(example)
     }
     found = _look_up(ledger, (call for _, call in asked.values()))
     return {
-        name: AnsweredCall(call, entry, _parse(calls, example, entry.completion))
+        name: AnsweredCall(call, entry, _parse(calls, example, entry))
         for name, (example, call) in asked.items()
         if (entry := found.get(call.key)) is not None
     }
 
 
-def _row(
-    calls: CallBuilder,
-    split: SplitName,
-    example: Example,
-    answers: tuple[AnsweredCall, ...],
-    explanation: AnsweredCall | None,
-) -> AnnotatedRow:
-    joined = join_answers(calls, example, answers)
-    if joined and explanation:
-        read = explanation.annotation
-        if calls.task.answer.same(read.label, example.gold):
-            joined = replace(joined, explanation=read.rationale)
-    return AnnotatedRow(split, example, answers, explanation, joined)
-
-
-def _missed_gold(calls: CallBuilder, example: Example, answers: Sequence[AnsweredCall]) -> bool:
-    """Whether a row has a readable answer and a gold label, and the two differ."""
-    if example.gold is None:
-        return False
-    joined = join_answers(calls, example, answers)
-    if joined is None or joined.outcome != "ok":
-        return False
-    return not calls.task.answer.same(joined.label, example.gold)
+def _explain(
+    calls: CallBuilder, example: Example, annotation: Annotation, explanation: AnsweredCall
+) -> Annotation:
+    """The annotation with the explanation's rationale, if that argues for the gold label."""
+    found = explanation.annotation
+    if not calls.task.answer.same(found.label, example.gold):
+        return annotation
+    return replace(annotation, explanation=found.rationale)
 
 
 def _look_up(ledger: Ledger, calls: Iterable[Call]) -> Mapping[bytes, Entry]:
     return {entry.key: entry for entry in ledger.entries(call.key for call in calls)}
 
 
-def _read_answer(calls: CallBuilder, example: Example, entry: Entry) -> Annotation:
-    """One answer by itself. Where the teacher was shown the gold label it must keep to it."""
-    read = _parse(calls, example, entry.completion)
-    return hold_to_gold(calls.task.answer, example, read) if calls.shows_gold(example) else read
+def _parse_answer(calls: CallBuilder, example: Example, entry: Entry) -> Annotation:
+    """One answer by itself. If the teacher was shown the gold label, it must give that."""
+    found = _parse(calls, example, entry)
+    return hold_to_gold(calls.task.answer, example, found) if calls.shows_gold(example) else found
 
 
-def _parse(calls: CallBuilder, example: Example, completion: Completion) -> Annotation:
-    return parse_completion(calls.task, example, completion, calls.config.stop)
+def _parse(calls: CallBuilder, example: Example, entry: Entry) -> Annotation:
+    return parse_completion(calls.task, example, entry.completion, calls.config.stop)

@@ -1,13 +1,12 @@
 """Train the students of an experiment that are not trained yet, or are out of date."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
-from distilwhy.pipeline.annotate.calls import CallBuilder
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_fit
 from distilwhy.pipeline.train.forecast import forecast
@@ -78,20 +77,21 @@ def train_students(
 
 
 def missing_students(
-    experiment: Experiment, calls: CallBuilder, student_ids: Iterable[StudentId]
+    experiment: Experiment, annotations: Annotations | None, student_ids: Sequence[StudentId]
 ) -> list[StudentId]:
     """Those of the students that ``train_students`` would train now.
+
+    Args:
+        annotations: The annotations; None if no student is trained.
 
     Raises:
         ConfigError: if a tracker is not installed.
     """
     check_trackers(experiment.config.training.report_to)
-    student_ids = list(student_ids)
-    if all(experiment.folder.training(student_id) is None for student_id in student_ids):
-        return student_ids
-    jobs = TrainingJobs(experiment, read_annotations(experiment, calls))
-    up_to_date = set(jobs.find_trained(student_ids).up_to_date)
-    return [student_id for student_id in student_ids if student_id not in up_to_date]
+    if annotations is None:
+        return list(student_ids)
+    trained = TrainingJobs(experiment, annotations).find_trained(student_ids)
+    return [student_id for student_id in student_ids if student_id not in trained.up_to_date]
 
 
 def _list_pending(
