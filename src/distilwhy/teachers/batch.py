@@ -11,8 +11,8 @@ import aiohttp
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
-from distilwhy.teachers.base import CallResult
 from distilwhy.teachers.batch_state import BatchState, read_state
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.environment import find_proxy, read_key
 from distilwhy.teachers.wires.kinds import WIRES
 from distilwhy.teachers.wires.reply import ReplyReader, is_transient, read_retry_after

@@ -11,8 +11,9 @@ import aiohttp
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError
-from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.batch import BatchEndpoint
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.environment import find_proxy, read_key
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
 from distilwhy.teachers.wires.kinds import WIRES

@@ -8,8 +8,9 @@ from typing import Self
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Prompt
-from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.batch import BatchEndpoint
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.http import HttpTeacher
 
 UNREACHABLE_PAUSE_S = 30.0

@@ -15,7 +15,8 @@ from distilwhy.config import LocalTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
-from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.base import Teacher
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.local.fingerprint import read_fingerprint
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
 
