@@ -24,8 +24,8 @@ PAIR = ["finetune", "step-by-step"]
 def open_study(folder: Path, **settings: object) -> Iterator[Path]:
     """The experiment file of a tiny student, while its teacher can be asked."""
     with ScriptedTeacher() as teacher:
-        told = {"student": STUDENT, "training": TRAINING, **settings}
-        yield write_routing(folder, ROWS, {"base_url": teacher.base_url}, **told)
+        given = {"student": STUDENT, "training": TRAINING, **settings}
+        yield write_routing(folder, ROWS, {"base_url": teacher.base_url}, **given)
 
 
 def call(*arguments: object) -> Result:
@@ -34,8 +34,8 @@ def call(*arguments: object) -> Result:
     return result
 
 
-def training_of(file: Path, cell: StudentId) -> dict[str, Any]:
-    return read_json(file.parent / "run/students" / cell.name / "training.json") or {}
+def training_of(file: Path, student_id: StudentId) -> dict[str, Any]:
+    return read_json(file.parent / "run/students" / student_id.name / "training.json") or {}
 
 
 def list_written(file: Path) -> dict[str, int]:

@@ -17,7 +17,6 @@ from distilwhy.errors import DistilwhyError
 from distilwhy.store.files import publish_text
 from routing import TASK, write_routing
 
-ROOT = Path(__file__).parents[2]
 ROWS = {"train": 60, "validation": 12, "test": 12}
 TINY = {
     "student": {"scratch": {"width": 16, "layers": 1, "heads": 2, "feedforward": 16}},
@@ -191,11 +190,3 @@ def test_every_summary_of_the_help_is_whole_and_one_sentence(monkeypatch: pytest
     commands = call("--help").stdout.split("Commands:\n")[1].splitlines()
     assert len(commands) == len(get_command(app).commands)
     assert [line for line in commands if line.endswith("...") or not line.endswith(".")] == []
-
-
-def test_the_documented_help_is_the_help():
-    documented = " ".join((ROOT / "docs/cli.md").read_text().split())
-    group = get_command(app)
-    for name in sorted(group.commands):
-        shown = " ".join(call(name, "--help").stdout.split())
-        assert shown in documented, f"docs/cli.md: run scripts/docs; the help of {name!r} changed"

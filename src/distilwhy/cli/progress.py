@@ -2,7 +2,6 @@
 
 import time
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from distilwhy.cli.describe import describe_batches
@@ -27,13 +26,8 @@ class ProgressDisplay:
         self._screen.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._screen.__exit__(kind, error, trace)
+    def __exit__(self, *exception: object) -> None:
+        self._screen.__exit__(*exception)
 
     def say(self, line: str) -> None:
         """Print a line that stays."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from types import TracebackType
 from typing import Self
 
 from aiohttp import web
@@ -41,12 +40,7 @@ class LoopbackServer:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._close()
 
     async def _open(self) -> str:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
@@ -134,13 +133,8 @@ class ScriptedTeacher:
         self.base_url = self._server.__enter__().url + "/v1"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.__exit__(kind, error, trace)
+    def __exit__(self, *exception: object) -> None:
+        self._server.__exit__(*exception)
 
 
 def read_chat(body: Any) -> CompletionRequest:

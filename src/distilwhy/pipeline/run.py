@@ -42,7 +42,7 @@ def run(
     Args:
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
-        study: Train the cells of the study: all its students on all its numbers of rows.
+        study: Train the students of the study: all of them on all numbers of rows.
         confirm: As for ``annotate``.
         budget: As for ``annotate``.
 
@@ -56,6 +56,7 @@ def run(
     check_trackers(experiment.config.training.report_to)
     _check_untrained(experiment, study=study)
     annotate(experiment, watch=watch.annotation, confirm=confirm, budget=budget)
+    experiment = experiment.in_memory()
     annotations = read_annotations(experiment)
     require_parsed(annotations)
     train_students(
@@ -67,7 +68,7 @@ def run(
 
 
 def _check_untrained(experiment: Experiment, *, study: bool) -> None:
-    """Look at the students of which some do not stand yet."""
+    """Check the students that have seeds or methods to train."""
     students = list_students(experiment, study=study)
     missing = [s.student for s in students if experiment.folder.training(s) is None]
     check_students(experiment, dict.fromkeys(missing), fetch=True)

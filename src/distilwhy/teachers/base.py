@@ -1,43 +1,12 @@
-"""The interface of a teacher, and what becomes of one request to it."""
+"""The interface of a teacher."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
-
-if TYPE_CHECKING:
-    from distilwhy.teachers.batch import BatchEndpoint
-
-
-@dataclass(frozen=True)
-class CallResult:
-    """What became of one request to a teacher.
-
-    Attributes:
-        completion: What the teacher returned; one with an error if it refuses this request for
-            good. None if there is no answer, and the request may be made again.
-        problem: Why there is no completion.
-        unreachable: Whether no server was reached.
-        rate_limited: Whether the endpoint has too much to do.
-        maybe_billed: Whether the endpoint may have answered, and billed, all the same.
-        retry_after_s: How long the endpoint asks to wait before the next try.
-        rest_s: For how long the endpoint takes no requests at all, by its headers.
-        seconds: How long the request took; for a prompt in a batch, its share of the time. None if
-            the teacher did not time it.
-    """
-
-    completion: Completion | None = None
-    problem: str = ""
-    unreachable: bool = False
-    rate_limited: bool = False
-    maybe_billed: bool = False
-    retry_after_s: float = 0.0
-    rest_s: float = 0.0
-    seconds: float | None = None
+from distilwhy.teachers.batch import BatchEndpoint
+from distilwhy.teachers.call_result import CallResult
 
 
 class Teacher(Protocol):
@@ -92,7 +61,7 @@ class Teacher(Protocol):
         """
         return None
 
-    def batches(self) -> "BatchEndpoint | None":
+    def batches(self) -> BatchEndpoint | None:
         """The batch interface; None if the teacher has none."""
         return None
 
@@ -114,10 +83,5 @@ class Teacher(Protocol):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         return

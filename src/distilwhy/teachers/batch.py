@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
@@ -12,8 +11,8 @@ import aiohttp
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
-from distilwhy.teachers.base import CallResult
 from distilwhy.teachers.batch_state import BatchState, read_state
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.environment import find_proxy, read_key
 from distilwhy.teachers.wires.kinds import WIRES
 from distilwhy.teachers.wires.reply import ReplyReader, is_transient, read_retry_after
@@ -86,12 +85,7 @@ class BatchEndpoint:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         if self._session is not None:
             await self._session.close()
 

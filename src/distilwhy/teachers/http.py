@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from hashlib import sha256
-from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -12,8 +11,9 @@ import aiohttp
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError
-from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.batch import BatchEndpoint
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.environment import find_proxy, read_key
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
 from distilwhy.teachers.wires.kinds import WIRES
@@ -96,12 +96,7 @@ class HttpTeacher(Teacher):
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         if self._session is not None:
             await self._session.close()
 

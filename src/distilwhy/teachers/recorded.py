@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
-from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.base import Teacher
+from distilwhy.teachers.call_result import CallResult
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.prompt import Prompt
-from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.batch import BatchEndpoint
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.http import HttpTeacher
 
 UNREACHABLE_PAUSE_S = 30.0
@@ -111,10 +111,5 @@ class Replicas(Teacher):
             await self._entered.enter_async_context(server.teacher)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self._entered.aclose()

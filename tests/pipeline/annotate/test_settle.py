@@ -6,7 +6,7 @@ from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.pipeline.annotate.settle import Settlement, settle
 from distilwhy.store.ledger import Charge, Entry, SentCall
-from distilwhy.teachers.base import CallResult
+from distilwhy.teachers.call_result import CallResult
 
 WORST = Usage(100, 50)
 CALL = SentCall(b"key", "a1", WORST)

@@ -37,21 +37,21 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
         return file, call("compare", file)
 
 
-def test_compare_trains_every_cell(compared: tuple[Path, Result]):
+def test_compare_trains_every_method_seed_and_number_of_rows(compared: tuple[Path, Result]):
     file, said = compared
     assert "8 to train" in said.stderr
-    cells = [StudentId(m, seed, rows) for m in PAIR for seed in (0, 1) for rows in (HALF, ALL)]
+    students = [StudentId(m, seed, rows) for m in PAIR for seed in (0, 1) for rows in (HALF, ALL)]
     found = {path.name for path in (file.parent / "run/students").iterdir()}
-    assert found == {cell.name for cell in cells}
-    for cell in cells:
-        summary = training_of(file, cell)
-        assert (summary["method"], summary["seed"]) == (cell.method, cell.seed)
-        assert (summary["rows"] <= HALF) == (cell.rows == HALF)
+    assert found == {student_id.name for student_id in students}
+    for student_id in students:
+        summary = training_of(file, student_id)
+        assert (summary["method"], summary["seed"]) == (student_id.method, student_id.seed)
+        assert (summary["rows"] <= HALF) == (student_id.rows == HALF)
     assert training_of(file, StudentId("finetune", 0, HALF))["rows"] == HALF
     assert training_of(file, StudentId("finetune", 0))["rows"] == ROWS["train"]
 
 
-def test_the_results_have_every_method_at_every_number_of_rows(compared: tuple[Path, Result]):
+def test_results_have_every_method_on_every_number_of_rows(compared: tuple[Path, Result]):
     file, said = compared
     results = read_json(file.parent / "run/results.json") or {}
     found = {(m["method"], m["rows"]): m for m in results["methods"]}
@@ -70,7 +70,7 @@ def test_the_results_have_every_method_at_every_number_of_rows(compared: tuple[P
         assert "step-by-step against finetune: " in table
 
 
-def test_a_second_compare_trains_nothing_and_asks_no_one(compared: tuple[Path, Result]):
+def test_a_second_compare_trains_nothing_and_prints_the_same(compared: tuple[Path, Result]):
     file, said = compared
     before = list_written(file)
     again = call("compare", file)
@@ -80,7 +80,7 @@ def test_a_second_compare_trains_nothing_and_asks_no_one(compared: tuple[Path, R
     assert again.stdout == said.stdout
 
 
-def test_run_takes_the_students_on_all_rows(compared: tuple[Path, Result]):
+def test_run_uses_the_students_that_compare_trained_on_all_rows(compared: tuple[Path, Result]):
     file, _ = compared
     before = list_written(file)
     again = call("run", file)
@@ -90,7 +90,7 @@ def test_run_takes_the_students_on_all_rows(compared: tuple[Path, Result]):
     assert list_written(file) == before
 
 
-def test_methods_with_one_seed_are_taught_the_same_rows(compared: tuple[Path, Result]):
+def test_methods_with_the_same_seed_train_on_the_same_rows(compared: tuple[Path, Result]):
     jobs = training_jobs(open_experiment(compared[0]))
 
     def sources(method: str, seed: int, rows: int | None = HALF) -> set[str]:
@@ -101,7 +101,9 @@ def test_methods_with_one_seed_are_taught_the_same_rows(compared: tuple[Path, Re
     assert sources("finetune", 0, ALL) == sources("finetune", 1, ALL)
 
 
-def test_a_study_on_fewer_rows_than_all_is_told_on_the_most(compared: tuple[Path, Result]):
+def test_headline_and_bill_are_about_the_most_rows_that_were_trained_on(
+    compared: tuple[Path, Result],
+):
     file = compared[0]
     experiment = open_experiment(file)
     few = file.with_name("few.yaml")
@@ -132,7 +134,7 @@ def edited(compared: tuple[Path, Result], tmp_path: Path) -> Path:
     return file
 
 
-def test_students_out_of_date_are_not_scored(edited: Path):
+def test_students_that_are_out_of_date_are_not_scored(edited: Path):
     with pytest.raises(RunError, match=r"no student is trained yet \(8 out of date\); run 'train'"):
         evaluate(open_experiment(edited))
     states = {one.state for one in status(open_experiment(edited)).students}
@@ -168,25 +170,29 @@ BERT = {"bert": {"family": "encoder", "scratch": {"width": 32}, "decoder_layers"
 NAMED = [StudentId(m, 0, rows, s) for s in ("", "bert") for rows in (HALF, ALL) for m in PAIR]
 
 
-def test_compare_trains_every_cell_of_every_student(named: tuple[Path, Result]):
+def test_compare_trains_every_student_of_the_study_and_keeps_those_trained_before(
+    named: tuple[Path, Result],
+):
     file, said = named
     assert "2 of 8 students are already trained" in said.stderr
     assert "6 to train" in said.stderr
     found = {path.name for path in (file.parent / "run/students").iterdir()}
-    assert found == {cell.name for cell in NAMED}
+    assert found == {student_id.name for student_id in NAMED}
     assert "bert-step-by-step-n30-seed0" in found
-    for cell in NAMED:
-        student = Student.load(file.parent / "run/students" / cell.name, "cpu")
-        assert student.network.family == ("encoder" if cell.student else "seq2seq")
+    for student_id in NAMED:
+        student = Student.load(file.parent / "run/students" / student_id.name, "cpu")
+        assert student.network.family == ("encoder" if student_id.student else "seq2seq")
         shape = student.spec.config.scratch
-        assert (shape.width, shape.layers) == ((32 if cell.student else 16), 1)
+        assert (shape.width, shape.layers) == ((32 if student_id.student else 16), 1)
 
 
-def test_the_results_tell_students_apart(named: tuple[Path, Result]):
+def test_results_list_each_student_of_the_study_by_name(named: tuple[Path, Result]):
     file, said = named
     results = read_json(file.parent / "run/results.json") or {}
     found = {(m["student"], m["method"], m["rows"]) for m in results["methods"]}
-    assert found == {(cell.student, cell.method, cell.rows) for cell in NAMED}
+    assert found == {
+        (student_id.student, student_id.method, student_id.rows) for student_id in NAMED
+    }
     assert {(v["student"], v["rows"]) for v in results["comparisons"]} == {
         (student, rows) for student in ("", "bert") for rows in (HALF, ALL)
     }
@@ -208,7 +214,7 @@ def test_the_results_tell_students_apart(named: tuple[Path, Result]):
     assert (file.parent / "run/report/curve-bert.csv").is_file()
 
 
-def test_rows_and_confusions_are_those_of_the_first_student(named: tuple[Path, Result]):
+def test_cases_and_confusions_are_those_of_the_first_student(named: tuple[Path, Result]):
     file, _ = named
     kept = read_json(file.parent / "run/predictions/finetune-seed0.json") or {}
     first = {row["example_id"]: row["label"] for row in kept["predictions"]}
@@ -221,7 +227,7 @@ def test_rows_and_confusions_are_those_of_the_first_student(named: tuple[Path, R
     assert [path.name for path in asked] == ["step-by-step-seed0.explained.json"]
 
 
-def test_a_study_of_students_goes_on_cell_by_cell(named: tuple[Path, Result]):
+def test_only_a_missing_student_is_trained_again(named: tuple[Path, Result]):
     file, _ = named
     before = list_written(file)
     gone = "bert-finetune-n30-seed0"
@@ -235,29 +241,14 @@ def test_a_study_of_students_goes_on_cell_by_cell(named: tuple[Path, Result]):
     assert "2 of 2 students are already trained" in call("train", file).stderr
 
 
-def test_the_status_of_students_is_told_by_name(named: tuple[Path, Result]):
+def test_status_lists_students_by_name(named: tuple[Path, Result]):
     file, _ = named
     said = CliRunner().invoke(app, ["status", str(file)]).stdout.split("Students")[1]
     lines = [line.split()[:3] for line in said.splitlines() if line.rstrip().endswith("%")]
     assert lines == [[s, m, "0"] for s in ("main", "bert") for m in PAIR]
 
 
-def test_a_name_decides_nothing(named: tuple[Path, Result], tmp_path: Path):
-    """A student is the same whether it is named or stands in the ``student`` section."""
-    file, _ = named
-    one = training_jobs(open_experiment(file)).of(StudentId("step-by-step", 0, ALL, "bert"))
-    config = yaml.safe_load(file.read_text())
-    config["student"] = {"scratch": {**STUDENT["scratch"], "width": 32}}
-    config["student"] |= {"family": "encoder", "decoder_layers": 1}
-    del config["study"]
-    other = file.with_name("other.yaml")
-    other.write_text(yaml.safe_dump(config))
-    same = training_jobs(open_experiment(other)).of(StudentId("step-by-step", 0))
-    assert one.student == same.student
-    assert one.fingerprint == same.fingerprint
-
-
-def test_a_named_student_that_does_not_fit_is_named(
+def test_an_error_about_a_student_of_the_study_names_it(
     write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
 ):
     file = write_experiment(

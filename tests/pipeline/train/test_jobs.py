@@ -130,3 +130,12 @@ def test_fresh_lr_factor_is_fingerprinted_only_for_pretrained_students(
     bert: dict[str, object] = {"model": str(tmp_path / "bert"), "max_input_tokens": 64}
     for student, is_the_same in (({"model": "scratch"}, True), (bert, False)):
         assert (fingerprint(student, 1) == fingerprint(student, 10)) is is_the_same
+
+
+def test_a_student_s_name_in_the_study_is_not_fingerprinted(write_experiment: WriteExperiment):
+    encoder = {"family": "encoder", "scratch": {"width": 32}, "decoder_layers": 1}
+    changes = {"methods": ["finetune"], "data.test": DROP}
+    named = open_experiment(write_experiment(changes | {"study": {"students": {"e": encoder}}}))
+    job = training_jobs(named).of(replace(STUDENT, student="e"))
+    unnamed = open_experiment(write_experiment(changes | {"student": encoder}))
+    assert job.fingerprint == training_jobs(unnamed).of(STUDENT).fingerprint

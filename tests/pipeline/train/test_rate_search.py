@@ -28,7 +28,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 
 
 @pytest.mark.parametrize("method", PAIR)
-def test_the_first_seed_searches_and_the_other_takes_what_it_found(
+def test_the_first_seed_tries_every_rate_and_the_others_use_the_best(
     searched: tuple[Path, Result], method: str
 ):
     file, said = searched
@@ -42,7 +42,7 @@ def test_the_first_seed_searches_and_the_other_takes_what_it_found(
     assert said.stderr.count(f"{method} seed 2: validation") == 1
 
 
-def test_a_finished_search_is_not_done_again(searched: tuple[Path, Result]):
+def test_a_finished_search_is_not_repeated(searched: tuple[Path, Result]):
     file, said = searched
     assert "6 to train" in said.stderr
     before = list_written(file)
@@ -97,7 +97,7 @@ def search(write_experiment: WriteExperiment, rates: Sequence[float]) -> Path:
 
 
 @pytest.mark.parametrize("rates", [(1e-3, 3e-3, 9e-3), (9e-3, 3e-3, 1e-3)])
-def test_the_rate_that_is_best_on_validation_is_kept(
+def test_the_rate_with_the_best_validation_accuracy_is_kept(
     write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch, rates: Sequence[float]
 ):
     accuracies = {1e-3: 0.2, 3e-3: 0.7, 9e-3: 0.4}
@@ -118,7 +118,7 @@ def test_the_rate_that_is_best_on_validation_is_kept(
     assert {tried["lr"]: tried["validation_accuracy"] for tried in found} == accuracies
 
 
-def test_a_killed_search_goes_on(
+def test_a_killed_search_continues_with_the_next_rate(
     write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
 ):
     accuracies = {1e-3: 0.8, 3e-3: 0.7, 9e-3: 0.4}
@@ -149,7 +149,7 @@ def test_students_that_use_an_outdated_rate_are_trained_again_in_the_same_comman
     assert [one.state for one in status(open_experiment(file)).students] == ["trained"] * 2
 
 
-def test_a_candidate_of_another_job_is_trained_again(
+def test_a_killed_search_starts_over_if_the_settings_have_changed(
     write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
 ):
     accuracies = {1e-3: 0.8, 3e-3: 0.7}

@@ -22,7 +22,7 @@ from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.store.ledger import open_ledger
-from distilwhy.teachers.base import CallResult
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.local.generate import Continuation, EncodedPrompt, Generator, open_generator
 from distilwhy.teachers.local.teacher import BATCHES_AHEAD, LocalTeacher
 from error_of import without_line

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.store.ledger import Charge, Entry, SentCall
-from distilwhy.teachers.base import CallResult
+from distilwhy.teachers.call_result import CallResult
 
 UNCOUNTED = "answered without a count of tokens"
 

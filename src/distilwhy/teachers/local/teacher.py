@@ -9,14 +9,14 @@ from functools import cached_property
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from distilwhy.config import LocalTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
-from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.base import Teacher
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.local.fingerprint import read_fingerprint
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
 
@@ -93,12 +93,7 @@ class LocalTeacher(Teacher):
         self._work = asyncio.create_task(self._answer_all(self._generator))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         assert self._generator is not None
         self._generator.halted.set()
         self._work.cancel()

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
-from distilwhy.teachers.base import CallResult
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.wires.wire import Wire
 
 LONGEST_RETRY_AFTER_S = 300.0

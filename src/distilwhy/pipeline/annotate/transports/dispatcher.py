@@ -18,7 +18,8 @@ from distilwhy.pipeline.annotate.failure_limit import FailureLimit
 from distilwhy.pipeline.annotate.settle import settle
 from distilwhy.pipeline.garbage import collecting_rarely
 from distilwhy.store.ledger import Charge, Entry, SentCall
-from distilwhy.teachers.base import CallResult, Teacher
+from distilwhy.teachers.base import Teacher
+from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.rate_limit import Bucket, Slots
 
 FIRST_PAUSE_S = 0.5
