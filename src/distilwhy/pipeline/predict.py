@@ -1,4 +1,4 @@
-"""Ask a saved student."""
+"""Asks a saved student."""
 
 from collections.abc import Callable
 from dataclasses import replace

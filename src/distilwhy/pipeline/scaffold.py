@@ -1,4 +1,4 @@
-"""Write a first experiment, ready to edit."""
+"""Writes a first experiment, ready to edit."""
 
 from importlib.resources import files
 from pathlib import Path
