@@ -1,7 +1,4 @@
-"""The experiment file: its sections, with all defaults.
-
-Paths are relative to the file that contains them.
-"""
+"""The experiment file: its sections, with all defaults. Paths are relative to the file."""
 
 import re
 from collections.abc import Mapping
@@ -68,9 +65,8 @@ class DataConfig(Strict):
 class StudyConfig(Strict):
     """What ``compare`` varies besides methods and seeds.
 
-    A float in ``train_rows`` is a share of the train rows, an integer a number of rows.
-    ``students`` are further students, by name. A file gives only what differs from the
-    ``student`` section; here each is complete.
+    A float in ``train_rows`` is a share, an integer a number of rows. A file gives only what
+    differs between a student and the ``student`` section; here each is complete.
     """
 
     train_rows: Annotated[list[float | int], EachOnce] = Field(default=[1.0], min_length=1)

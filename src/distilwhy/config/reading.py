@@ -15,10 +15,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
-    """Loads YAML by the core schema of YAML 1.2, where ``No`` is text and ``5e-5`` a number.
-
-    Duplicate keys are refused.
-    """
+    """YAML by the core schema of 1.2, where ``No`` is text; refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -56,7 +53,7 @@ def read_config(path: Path, kind: type[Config]) -> Config:
         ConfigError: if it cannot be read, or is not valid.
     """
     value, node = _load(path)
-    return _validate(value, kind, str(path), node)
+    return check_config(value, kind, str(path), node)
 
 
 def read_yaml(path: Path) -> object:
@@ -68,16 +65,25 @@ def read_yaml(path: Path) -> object:
     return _load(path)[0]
 
 
-def check_config(value: object, kind: type[Config], where: str) -> Config:
+def check_config(
+    value: object, kind: type[Config], where: str, node: yaml.Node | None = None
+) -> Config:
     """Validate a value as that kind of config.
 
-    Args:
-        where: Names the value in messages.
+    Messages name it by ``where``, and give the lines of ``node``, the YAML that it was read from.
 
     Raises:
         ConfigError: with the first thing that is wrong.
     """
-    return _validate(value, kind, where, None)
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: must hold keys and values, such as 'input:'")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        key, message = _explain(error)
+        line = _find_line(node, key)
+        at = f" line {line}" if line else ""
+        raise ConfigError(f"{where}{at}: {'.'.join(map(str, key))}: {message}") from None
 
 
 def _load(path: Path) -> tuple[object, yaml.Node | None]:
@@ -97,18 +103,6 @@ def _load(path: Path) -> tuple[object, yaml.Node | None]:
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "broken"
         raise ConfigError(f"{path}{line}: is not valid YAML ({problem}); correct it") from None
-
-
-def _validate(value: object, kind: type[Config], where: str, node: yaml.Node | None) -> Config:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: must hold keys and values, such as 'input:'")
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        key, message = _explain(error)
-        line = _find_line(node, key)
-        at = f" line {line}" if line else ""
-        raise ConfigError(f"{where}{at}: {'.'.join(map(str, key))}: {message}") from None
 
 
 def _find_line(node: yaml.Node | None, key: Sequence[str | int]) -> int | None:

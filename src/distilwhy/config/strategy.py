@@ -34,14 +34,9 @@ class ExemplarsConfig(Strict):
 
 
 class StrategyConfig(Strict):
-    """The part of a teacher section that says how it is asked.
+    """The part of a teacher section that says how it is asked."""
 
-    Attributes:
-        is_recorded: Whether its answers are read from files, so that nobody is asked.
-        bills: Whether its calls cost money.
-    """
-
-    is_recorded: ClassVar[bool] = False
+    is_recorded: ClassVar[bool] = False  # whether its answers are read, so that nobody is asked
     bills: ClassVar[bool] = False
 
     strategy: Strategy = "few-shot"
@@ -50,7 +45,7 @@ class StrategyConfig(Strict):
     @property
     def by_batch(self) -> bool:
         """Whether calls are submitted in batches."""
-        return False
+        return getattr(self, "batch", False)
 
     @property
     def pace(self) -> Pace:
@@ -60,22 +55,22 @@ class StrategyConfig(Strict):
     @property
     def model_name(self) -> str | None:
         """The model as the experiment names it; None if no model is asked."""
-        return None
+        return getattr(self, "model", None)
 
     @property
     def reply_limit(self) -> int | None:
         """The most tokens that a reply may have; None if there is no limit."""
-        return None
+        return getattr(self, "max_tokens", None)
 
     @property
     def tokenizer_name(self) -> str | None:
         """The tokenizer that counts prompt tokens; None if there is none."""
-        return None
+        return getattr(self, "tokenizer", None)
 
     @property
     def key_variable(self) -> str | None:
         """The environment variable that holds the API key; None if none is needed."""
-        return None
+        return getattr(self, "api_key_env", None)
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:

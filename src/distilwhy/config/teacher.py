@@ -4,7 +4,14 @@ import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Discriminator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from distilwhy.config.strategy import StrategyConfig
 from distilwhy.config.strict import NAME_IT, EachOnce, Strict
@@ -46,6 +53,18 @@ class GateConfig(Strict):
     accuracy: float = Field(default=0.2, ge=0, le=1)
 
 
+def _differing(samples: int, info: ValidationInfo) -> int:
+    """Refuse several samples that would all be the same."""
+    if samples > 1 and info.data.get("temperature") == 0:
+        raise ValueError(
+            "at temperature 0 all samples are the same; set teacher.temperature, for example to 0.7"
+        )
+    return samples
+
+
+Samples = Annotated[int, Field(gt=0), AfterValidator(_differing)]
+
+
 class HttpTeacherConfig(StrategyConfig):
     """An endpoint: OpenAI-compatible (chat or plain completion), Anthropic's or Gemini's."""
 
@@ -72,32 +91,12 @@ class HttpTeacherConfig(StrategyConfig):
     gate: GateConfig = GateConfig()
     batch: bool = False
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
-    samples: int = Field(default=1, gt=0)
+    samples: Samples = 1
     explain_wrong: bool = False
-
-    @property
-    def by_batch(self) -> bool:
-        return self.batch
 
     @property
     def pace(self) -> Pace:
         return Pace(self.concurrency, self.requests_per_minute, self.tokens_per_minute)
-
-    @property
-    def model_name(self) -> str:
-        return self.model
-
-    @property
-    def reply_limit(self) -> int | None:
-        return self.max_tokens
-
-    @property
-    def tokenizer_name(self) -> str | None:
-        return self.tokenizer
-
-    @property
-    def key_variable(self) -> str | None:
-        return self.api_key_env
 
     @model_validator(mode="before")
     @classmethod
@@ -126,14 +125,6 @@ class HttpTeacherConfig(StrategyConfig):
             raise ValueError(
                 "must be the NAME of an environment variable, in capitals, never the key itself"
             )
-        return value
-
-    @field_validator("extra")
-    @classmethod
-    def _no_key(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in value:
-            if name.lower().replace("-", "_") in ("api_key", "apikey", "authorization"):
-                raise ValueError(f"must not contain {name!r}; {NAME_IT}")
         return value
 
     @field_validator("max_tokens")
@@ -174,6 +165,9 @@ class HttpTeacherConfig(StrategyConfig):
     @field_validator("extra")
     @classmethod
     def _not_twice(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if name.lower().replace("-", "_") in ("api_key", "apikey", "authorization"):
+                raise ValueError(f"must not contain {name!r}; {NAME_IT}")
         within = value.get("generationConfig")
         for name in [*value, *(within if isinstance(within, dict) else ())]:
             if name in _SET_ELSEWHERE:
@@ -181,20 +175,6 @@ class HttpTeacherConfig(StrategyConfig):
             if name in _REFUSED:
                 raise ValueError(f"must not contain {name!r}; {_REFUSED[name]}")
         return value
-
-    @field_validator("samples")
-    @classmethod
-    def _samples(cls, value: int, info: ValidationInfo) -> int:
-        return _differing(value, info)
-
-
-def _differing(samples: int, info: ValidationInfo) -> int:
-    """Refuse several samples that would all be the same."""
-    if samples > 1 and info.data.get("temperature") == 0:
-        raise ValueError(
-            "at temperature 0 all samples are the same; set teacher.temperature, for example to 0.7"
-        )
-    return samples
 
 
 def _address(value: str, kind: object) -> str:
@@ -208,12 +188,7 @@ def _address(value: str, kind: object) -> str:
         _ = parts.port, str(parts.hostname).encode("idna")
     except ValueError:
         raise ValueError("is not an address; write it like http://localhost:8000/v1") from None
-    return _with_version(value.rstrip("/"), kind)
-
-
-def _with_version(url: str, kind: object) -> str:
-    """The address with an API version, for providers whose own clients add one."""
-    home = _ADDRESSES.get(str(kind))
+    url, home = value.rstrip("/"), _ADDRESSES.get(str(kind))
     if home is None or re.search(r"/v\d\w*$", url):
         return url
     return url + home[home.rindex("/") :]
@@ -234,16 +209,8 @@ class LocalTeacherConfig(StrategyConfig):
     batch_size: int = Field(default=16, gt=0)
     gate: GateConfig = GateConfig()
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
-    samples: int = Field(default=1, gt=0)
+    samples: Samples = 1
     explain_wrong: bool = False
-
-    @property
-    def model_name(self) -> str:
-        return self.model
-
-    @property
-    def reply_limit(self) -> int:
-        return self.max_tokens
 
     @property
     def tokenizer_name(self) -> str:
@@ -255,11 +222,6 @@ class LocalTeacherConfig(StrategyConfig):
         if isinstance(values, dict) and "budget" in values:
             raise ValueError("kind 'local' costs nothing, so it takes no budget; remove it")
         return values
-
-    @field_validator("samples")
-    @classmethod
-    def _samples(cls, value: int, info: ValidationInfo) -> int:
-        return _differing(value, info)
 
 
 class RecordedTeacherConfig(StrategyConfig):
@@ -276,7 +238,7 @@ class RecordedTeacherConfig(StrategyConfig):
     explanations: list[str] = []
     stop: list[str] = ["\n\nQ:"]
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
-    samples: int = Field(default=1, gt=0)
+    samples: Samples = 1
     explain_wrong: bool = False
 
     @field_validator("explain_wrong")

@@ -15,8 +15,6 @@ class Usage:
     """Tokens that a teacher read and wrote, for one call or several.
 
     Attributes:
-        input: Tokens read.
-        output: Tokens written.
         cached: The part of ``input`` read from a cache.
         batch: Whether the batch price applies.
     """
@@ -41,7 +39,6 @@ class Prices:
     """Prices, in one currency.
 
     Attributes:
-        currency: As it is written, such as ``USD``.
         input: Per million tokens that the teacher reads.
         output: Per million tokens that it writes.
         cached_input: Per million tokens that it reads from a cache; None: as ``input``.
@@ -88,12 +85,8 @@ class Measurements:
 
     Attributes:
         calls: The teacher's answers in the ledger.
-        input_tokens: Tokens that they read, as far as the teacher counted.
-        output_tokens: Tokens that they wrote, as far as the teacher counted.
         counted: The calls whose tokens the teacher counted.
         rows: The rows that were answered; a row whose calls all failed is not.
-        training_seconds: Training time of the student shown.
-        student_rows_per_second: How fast that student answers.
         teacher_rows_per_second: How fast the teacher answered; None if that was not timed.
         explanations: The calls that asked why the gold label is right.
     """
@@ -118,7 +111,6 @@ class Bill:
         teacher_per_1000: The teacher's price for 1,000 rows, without explanations, which a
             deployed teacher is not asked for.
         student_per_1000: The student's price for 1,000 rows, on the priced machine.
-        training: The price of the machine time that trained the student.
         break_even: The number of rows after which the student has paid for itself:
             (spent + training) / (teacher's − student's price of a row); also None if the student
             costs as much per row.

@@ -37,12 +37,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Counted:
-    """Token counts of prompts: of all that will be sent, or of a sample spread over them.
+    """Bytes and tokens of prompts: of all that will be sent, or of a sample spread over them.
 
-    Attributes:
-        by: The tokenizer, in words.
-        sent: The bytes of each prompt.
-        tokens: The tokens of each prompt.
+    ``by`` is the tokenizer, in words.
     """
 
     by: str
@@ -55,13 +52,9 @@ class Estimate:
     """What a number of calls is expected to take.
 
     Attributes:
-        calls: The number of calls.
-        input: Tokens read, in total.
-        output: Tokens written, in total.
         cost: In the currency of the prices; None without prices.
         seconds: Until all are answered; None if no call was timed, and for batches.
         source: Where the figures come from, in words.
-        batch: Whether the batch interface is used.
     """
 
     calls: int
@@ -102,12 +95,9 @@ def estimate(
     replace the estimate of what is read.
 
     Args:
-        calls: The number of calls to make.
-        sent: Their bytes, in total.
-        known: The answered calls.
+        sent: The bytes of all calls.
         reply: The mean bytes of the exemplars' replies; 0 without exemplars.
         longest: The most tokens of a reply; None if there is no limit.
-        counted: Token counts of prompts that will be sent.
         batch: Whether the batch interface is used, which has its own price and no known time.
     """
     if len(known) >= ENOUGH:
@@ -116,7 +106,9 @@ def estimate(
         source = f"measured on {len(known)} answers"
     else:
         density = Range((1 - SPREAD) / BYTES_A_TOKEN, (1 + SPREAD) / BYTES_A_TOKEN)
-        length = _guess(reply, longest)
+        length = Range(20.0, float(longest or 1000))
+        if reply:
+            length = Range(reply / BYTES_A_TOKEN / 2, 2 * reply / BYTES_A_TOKEN)
         source = f"at {BYTES_A_TOKEN:g} bytes a token"
     read, written = density.times(sent), length.times(calls)
     if counted is not None and counted.tokens:
@@ -125,7 +117,8 @@ def estimate(
         known_by = f", replies {source}" if len(known) >= ENOUGH else ""
         source = f"counted{some} by {counted.by}{known_by}"
     if longest is not None:
-        written = Range(*(min(end, longest * calls) for end in (written.low, written.high)))
+        most = longest * calls
+        written = Range(min(written.low, most), min(written.high, most))
     cost = None if prices is None else _cost(read, written, prices, batch)
     seconds = None if batch else _time(calls, read, written, known, pace)
     return Estimate(calls, read, written, cost, seconds, source, batch)
@@ -147,12 +140,6 @@ def _extrapolate(counted: Counted, calls: int, sent: int) -> Range:
     return Range(total - reach, total + reach)
 
 
-def _guess(reply: float, longest: int | None) -> Range:
-    if reply:
-        return Range(reply / BYTES_A_TOKEN / 2, 2 * reply / BYTES_A_TOKEN)
-    return Range(20.0, float(longest or 1000))
-
-
 def _mean(values: Sequence[float]) -> Range:
     mean = fmean(values)
     reach = Z * stdev(values) / sqrt(len(values))
@@ -160,11 +147,9 @@ def _mean(values: Sequence[float]) -> Range:
 
 
 def _cost(read: Range, written: Range, prices: Prices, batch: bool) -> Range:
-    low, high = (
-        prices.of(Usage(round(r), round(w), batch=batch))
-        for r, w in ((read.low, written.low), (read.high, written.high))
-    )
-    return Range(float(low), float(high))
+    least = Usage(round(read.low), round(written.low), batch=batch)
+    most = Usage(round(read.high), round(written.high), batch=batch)
+    return Range(float(prices.of(least)), float(prices.of(most)))
 
 
 def _time(

@@ -32,10 +32,9 @@ def draw_exemplars(texts: Sequence[str], draw: Draw, count: int) -> Callable[[st
 
     Args:
         texts: The inputs of all exemplars, the pool.
-        count: How many to draw, at most.
 
     Returns:
-        A function from a row's text to indices into ``texts``, in the order to show them.
+        From a row's text, indices into ``texts`` in the order to show them.
     """
     if draw == "fixed":
         everything = tuple(range(len(texts)))
@@ -57,8 +56,7 @@ def fold_text(text: str) -> str:
 
 
 def _rank_randomly(texts: Sequence[str]) -> Callable[[str], Iterator[int]]:
-    """Ranks exemplars by a hash of their text and the row's (Thaler & Ravishankar 1998, *Using
-    name-based mappings to increase hit rates*)."""
+    """By a hash of both texts (Thaler & Ravishankar 1998, *Using name-based mappings*)."""
     ours = np.array([_hash(text) for text in texts], dtype=np.uint64)
 
     def rank(text: str) -> Iterator[int]:

@@ -18,30 +18,17 @@ class ExportedAnswer:
     """One answer to one row.
 
     Attributes:
-        id: The row's id.
-        split: The row's split: ``train``, ``validation`` or ``test``.
         sample: The index of the answer among the row's answers, from 0.
-        input: The row's text.
         options: The row's own options; empty if it has none.
-        gold: The gold label.
-        outcome: How parsing ended.
-        problem: Why it was not parsed; "" if it was.
-        label: The answer; None if it was not parsed.
-        rationale: The rationale; "" if there is none.
+        label: None if it was not parsed; ``problem`` says why.
         votes: The labels of the row, the winner first, if there are several answers.
         explanation: The reasons for the gold label, if the teacher was asked for them.
-        completion: The raw reply; None if the call failed.
-        thinking: A reasoning model's separate thinking.
-        finish_reason: Why the reply ended, in the teacher's words.
         model: The model as the endpoint named it, or else as the experiment does.
         prompt: The SHA-256 of the messages, as a JSON array of ``[role, content]``.
         answered_at: When it was saved, in ISO 8601, UTC.
-        seconds: The duration of the call; None if it was not timed.
-        input_tokens: As counted by the teacher; None if it did not count.
-        output_tokens: As counted by the teacher; None if it did not count.
-        cached_tokens: The part of the input tokens read from a cache.
+        seconds: How long the call took; None if it was not timed.
+        input_tokens: As the teacher counted; None if it did not. So ``output_tokens``.
         cost: At the experiment's prices; None without prices or token counts.
-        currency: The currency of the cost; None without prices.
     """
 
     id: str

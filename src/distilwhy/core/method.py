@@ -38,11 +38,8 @@ class Target:
     """One output that a student learns to write for a source.
 
     Attributes:
-        task: Which of the two tasks it belongs to.
-        text: What to write.
         weight: Its weight in the row's loss.
-        before: A rationale to write before it, in the same sequence.
-        after: A rationale to write after it, in the same sequence.
+        before: A rationale to write before it, in the same sequence; ``after`` likewise.
         temperature: Divides the logits in its cross-entropy.
     """
 
@@ -58,11 +55,7 @@ class Target:
 class TrainingRow:
     """One source with its targets.
 
-    Attributes:
-        source: What the student reads.
-        targets: What it learns to write.
-        options: The row's own options, for an answer chosen among them.
-        others: Alternatives to ``targets``; each epoch one of all the sets is drawn.
+    ``others`` are alternatives to ``targets``: each epoch one of all the sets is drawn.
     """
 
     source: str
@@ -92,9 +85,7 @@ class TargetOptions:
 
     Attributes:
         rationale_weight: λ.
-        several: How several rationales of one row are used: ``draw`` one each epoch, or
-            ``average`` their losses.
-        soft_labels: Also learn vote shares, for rows that have them.
+        several: Of several rationales, ``draw`` one each epoch, or ``average`` their losses.
         seed: Seeds the order of shuffled rationales.
     """
 
@@ -109,9 +100,6 @@ class Method:
     """A way to train a student.
 
     Attributes:
-        name: As written in the experiment file.
-        labels: Whose label is learnt.
-        rationales: What is learnt as the rationale, if anything.
         place: Where the rationale goes: ``apart`` from the label as a target of its own, in
             the ``input``, or in the label's sequence, ``before`` or ``after`` it.
     """
@@ -157,11 +145,7 @@ METHODS: dict[str, Method] = {
 
 
 def render_source(method: Method, example: Example, annotation: Annotation | None) -> str:
-    """The input of a student trained by this method.
-
-    Args:
-        annotation: The teacher's; used only if the method puts its rationale into the input.
-    """
+    """The input of a student trained by this method, with a rationale if it reads one."""
     if method.place != "input" or annotation is None or not annotation.rationale:
         return example.text
     return example.text + INPUT_RATIONALE.format(annotation.rationale)
@@ -177,10 +161,7 @@ def render_training_rows(
 
     Rows without the label that the method learns are left out. So are rows whose annotation is
     not ``ok``, if the method needs the teacher. An ``ok`` annotation without a rationale trains
-    the label alone.
-
-    Args:
-        annotations: By example id.
+    the label alone. Annotations are by example id.
     """
     kept = [
         (example, annotation, label)
@@ -231,26 +212,18 @@ def _target_sets(
     options: TargetOptions,
 ) -> list[tuple[Target, ...]]:
     """The sets of targets of a row, one of which is drawn each epoch."""
-    apart = method.place in ("apart", "input")
-    if not apart:
-        rationales = rationales or ("",)
-    labels = _label_targets(label, votes, options.soft_labels) if apart else ()
-    targets = [
-        Target("rationale", text, options.rationale_weight)
-        if apart
-        else _in_sequence(method, label, text)
-        for text in rationales
-    ]
+    labels: tuple[Target, ...] = ()
+    if method.place == "before":
+        targets = [Target("label", label, before=text) for text in rationales or ("",)]
+    elif method.place == "after":
+        targets = [Target("label", label, after=text) for text in rationales or ("",)]
+    else:
+        labels = _label_targets(label, votes, options.soft_labels)
+        targets = [Target("rationale", text, options.rationale_weight) for text in rationales]
     if options.several == "average" or not targets:
         shares = [replace(one, weight=one.weight / len(targets)) for one in targets]
         return [(*labels, *shares)]
     return [(*labels, one) for one in targets]
-
-
-def _in_sequence(method: Method, label: str, rationale: str) -> Target:
-    if method.place == "before":
-        return Target("label", label, before=rationale)
-    return Target("label", label, after=rationale)
 
 
 def _label_targets(

@@ -32,7 +32,6 @@ class PromptPrefix:
     """Everything before the question: the same for all rows that share their exemplars.
 
     Attributes:
-        messages: The instruction and the exemplars.
         shows_gold: Whether questions state the gold label and ask only for the reasons.
         labels: The fixed labels of the task; empty if it has none.
     """
@@ -55,13 +54,7 @@ class PromptPrefix:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is sent to the teacher for one example: as a chat, or as one text to continue.
-
-    Attributes:
-        example_id: The row.
-        prefix: Everything before the question.
-        question: The last turn, which the teacher answers.
-    """
+    """What is sent to the teacher for one example: as a chat, or as one text to continue."""
 
     example_id: str
     prefix: PromptPrefix
@@ -80,11 +73,8 @@ class Prompt:
     def as_text(self) -> str:
         """The same prompt for a plain completion endpoint: ``Q:`` and ``A:`` turns."""
         system = [m.content for m in self.messages if m.role == "system" and m.content]
-        turns = [
-            f"Q: {m.content}" if m.role == "user" else f"A: {m.content}"
-            for m in self.messages
-            if m.role != "system"
-        ]
+        names = {"user": "Q", "assistant": "A"}
+        turns = [f"{names[m.role]}: {m.content}" for m in self.messages if m.role in names]
         pairs = ["\n".join(turns[i : i + 2]) for i in range(0, len(turns), 2)]
         return "\n\n".join([*system, *pairs]) + "\nA:"
 

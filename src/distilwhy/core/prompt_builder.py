@@ -5,13 +5,7 @@ from functools import lru_cache
 from typing import Literal
 
 from distilwhy.core.exemplars import Draw, Indices, draw_exemplars
-from distilwhy.core.prompt import (
-    Prompt,
-    PromptPrefix,
-    ask_for_steps,
-    render_prefix,
-    render_prompt,
-)
+from distilwhy.core.prompt import Prompt, PromptPrefix, ask_for_steps, render_prefix, render_prompt
 from distilwhy.core.task import Example, Task
 
 Strategy = Literal["few-shot", "zero-shot", "explain-label"]
@@ -23,17 +17,11 @@ class PromptBuilder:
     """Builds prompts. A row's prompt depends on no other row.
 
     Where exemplars are drawn, each row may have its own prefix; the last ``PREFIXES_KEPT`` are
-    cached.
+    cached. ``task`` is the task as it is asked: without exemplars if none are shown.
 
     Args:
-        strategy: ``zero-shot`` shows no exemplars; ``explain-label`` shows none if the task has
-            none.
-        draw: How exemplars are chosen for a row.
-        count: How many are drawn.
+        count: How many exemplars are drawn for a row.
         structured: Whether replies must be JSON objects.
-
-    Attributes:
-        task: The task as it is asked: without exemplars if none are shown.
     """
 
     def __init__(
@@ -52,11 +40,7 @@ class PromptBuilder:
         self._prefix = lru_cache(PREFIXES_KEPT)(self._render_prefix)
 
     def prompt(self, example: Example, *, show_gold: bool = False) -> Prompt:
-        """The prompt for a row.
-
-        Args:
-            show_gold: Show the teacher the gold label and ask why it is right.
-        """
+        """The prompt for a row; with ``show_gold`` it asks why the gold label is right."""
         return render_prompt(self._prefix(self._choose(example.text), show_gold), example)
 
     def _render_prefix(self, shown: Indices, show_gold: bool) -> PromptPrefix:

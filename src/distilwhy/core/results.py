@@ -21,10 +21,8 @@ class StudentScore:
 
     Attributes:
         best_step: The step of its best checkpoint.
-        parameters: The number of parameters of the deployed student.
+        parameters: Those of the deployed student.
         size: The size of its folder, in bytes.
-        lr: Its learning rate.
-        seconds: Its training time.
         rows_per_second: How fast it answered the test rows, on this machine.
         teacher_calls: The teacher calls that it needs to answer the test rows.
     """
@@ -48,7 +46,6 @@ class MethodScore:
     Attributes:
         rows: The number of train rows; None for all of them.
         wrong_rationales: What was done about rationales for wrong labels, for its first seed.
-        students: One score per seed.
         student: The name of the student; "" is that of the ``student`` section.
     """
 
@@ -81,11 +78,7 @@ class Confusion:
 class Breakdown:
     """The open answers of a method's first seed.
 
-    Attributes:
-        right: Test rows with a right answer.
-        wrong: Test rows with a wrong answer.
-        none: Test rows without an answer.
-        pairs: The most frequent wrong answers: gold, answered, number of rows.
+    ``pairs`` are the most frequent wrong answers: gold, answered, number of rows.
     """
 
     method: str
@@ -103,7 +96,6 @@ class Case:
         answers: By method, the answer of its first seed; None if that is not a valid answer.
         right: By method, whether it is right; includes ``teacher`` if it was asked.
         teacher: The teacher's label; None if it was not parsed or not asked.
-        teacher_rationale: The teacher's rationale.
         student_rationale: That of ``step-by-step``'s first seed, if it can give one.
     """
 
@@ -125,10 +117,7 @@ class Provenance:
     Attributes:
         started: When the results were written, in ISO 8601.
         machine: Cores, memory, GPU, operating system.
-        versions: Versions of Python and the main libraries.
-        rows: The number of rows of each split.
         hashes: SHA-256 of each split's rows, and of the annotations.
-        prompt: One full prompt, as the teacher saw it.
         settings: The resolved experiment file, as YAML.
     """
 
@@ -148,18 +137,11 @@ class Results:
     Headline, bill, confusions, breakdowns and test rows are about one student: the first.
 
     Attributes:
-        name: The name of the experiment.
-        headline: Whether rationales helped, in a few sentences.
         teacher: The teacher's outcomes and accuracy, by split.
-        methods: Scores for every student, method and number of train rows.
-        comparisons: All pairs that are compared.
-        curves: Accuracy over train rows, for methods trained on several numbers of them.
-        efficiency: Data efficiency, for curves with enough points.
-        bill: What was spent and saved.
+        curves: One per method trained on several numbers of train rows.
         confusions: One per method, if the answer is a choice.
         breakdowns: One per method, if the answer is a number, an equation or text.
-        outdated: The number of trained students that are left out because the experiment or its
-            annotations have changed since.
+        outdated: The number of students left out because what they learnt from has changed since.
         one_answer: The number of students that gave one answer to all test rows, although gold
             has several.
     """

@@ -16,7 +16,6 @@ class Review:
     """Annotations as students learn them, with counts of what was changed.
 
     Attributes:
-        annotations: By example id.
         known: The number of ``ok`` annotations of rows with a gold label.
         wrong: Those that disagree with gold. The rest counts what was done to them:
         explained: Replaced by the gold label and the teacher's explanation of it.
@@ -46,7 +45,8 @@ def review(
     the teacher, so that all learn the same labels.
     """
     settled = dict(annotations)
-    known = [e for e in examples if e.gold is not None and _readable(annotations.get(e.id))]
+    ok = {name for name, annotation in annotations.items() if annotation.outcome == "ok"}
+    known = [example for example in examples if example.gold is not None and example.id in ok]
     wrong = [e for e in known if not answer.same(annotations[e.id].label, e.gold)]
     counts = {"explained": 0, "unreasoned": 0, "dropped": 0}
     for example in wrong if policy != "keep" else ():
@@ -54,12 +54,9 @@ def review(
         if policy == "drop-row":
             counts["dropped"] += 1
         elif policy == "explain" and annotation.explanation:
+            reasons = annotation.explanation
             settled[example.id] = replace(
-                annotation,
-                label=example.gold,
-                rationale=annotation.explanation,
-                others=(),
-                votes=(),
+                annotation, label=example.gold, rationale=reasons, others=(), votes=()
             )
             counts["explained"] += 1
         else:
@@ -74,7 +71,3 @@ def hold_to_gold(answer: Answer, example: Example, annotation: Annotation) -> An
         return annotation
     problem = f"it was shown that {example.gold!r} is right, but answers {annotation.label!r}"
     return Annotation(example.id, "unparsed", problem=problem)
-
-
-def _readable(annotation: Annotation | None) -> bool:
-    return annotation is not None and annotation.outcome == "ok"

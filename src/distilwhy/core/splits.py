@@ -20,10 +20,7 @@ _Content = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows of an experiment. Only ``test`` may be empty.
-
-    Rows need not be in memory; this module keeps a few bytes of each.
-    """
+    """The rows of an experiment, in memory or not. Only ``test`` may be empty."""
 
     train: Sequence[Example]
     validation: Sequence[Example]
@@ -73,12 +70,9 @@ def check_splits(splits: Splits, files: Files) -> None:
 
     All rows are read once, and only hashes of them are kept. Rows whose hashes agree are compared.
 
-    Args:
-        files: Where the rows of each split come from, for messages.
-
     Raises:
-        DataError: if a split is empty, an id is used twice, or a test row is also in train or
-            validation.
+        DataError: naming one of ``files``, if a split is empty, an id is used twice, or a test
+            row is also in train or validation.
     """
     tested = {hash(_content(example)) for example in splits.test}
     hashes, suspects = array("q"), dict[_Content, tuple[str, SplitName]]()
@@ -91,7 +85,12 @@ def check_splits(splits: Splits, files: Files) -> None:
         if name != "test" and len(hashes) == before:
             raise DataError(f"{files[name]}: the {name} split is empty; give it rows")
     _refuse_duplicates(splits, np.sort(np.array(hashes)), files)
-    _refuse_shared(splits.test, suspects, files)
+    for example in splits.test if suspects else ():
+        if found := suspects.get(_content(example)):
+            raise DataError(
+                f"{files['test']}: test row {example.id!r} is also in {found[1]}, as {found[0]!r}; "
+                "remove it from one of them"
+            )
 
 
 def _refuse_duplicates(splits: Splits, hashes: np.ndarray, files: Files) -> None:
@@ -106,17 +105,6 @@ def _refuse_duplicates(splits: Splits, hashes: np.ndarray, files: Files) -> None
                 )
             if hash(example.id) in twice:
                 seen[example.id] = name
-
-
-def _refuse_shared(
-    test: Sequence[Example], suspects: Mapping[_Content, tuple[str, SplitName]], files: Files
-) -> None:
-    for example in test if suspects else ():
-        if found := suspects.get(_content(example)):
-            raise DataError(
-                f"{files['test']}: test row {example.id!r} is also in {found[1]}, as {found[0]!r}; "
-                "remove it from one of them"
-            )
 
 
 def _content(example: Example) -> _Content:

@@ -15,10 +15,9 @@ class StudentId:
     """One trained student: a method, a seed, a number of train rows, and a student section.
 
     Attributes:
-        method: The name of its method.
         seed: Seeds its weights, batches and rows.
         rows: The number of train rows; None for all of them.
-        student: The name of its student in the study; "" is that of the ``student`` section.
+        student: Its name in the study; "" is that of the ``student`` section.
     """
 
     method: str
@@ -58,9 +57,6 @@ def extent(rows: int | None) -> float:
 
 
 def count_rows(sizes: Sequence[float | int], rows: int) -> list[int | None]:
-    """Sizes as numbers of rows, without duplicates. A float is a share; all rows are None.
-
-    A share is at least two rows.
-    """
+    """Sizes as numbers of rows, each once; None is all. A float is a share, at least two rows."""
     counts = [size if isinstance(size, int) else max(2, round(size * rows)) for size in sizes]
     return list(dict.fromkeys(None if count >= rows else count for count in counts))

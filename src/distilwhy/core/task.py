@@ -1,6 +1,6 @@
 """A task, its rows and its exemplars."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from distilwhy.core.parsing.answer import Answer
 
@@ -36,8 +36,7 @@ class RowFormat:
 
     Attributes:
         template: The Jinja template of the input, over the row's fields.
-        gold: The field with the gold label; None if rows have none.
-        options: The field with the row's own options; None if rows have none.
+        gold: The field with the gold label; None if rows have none. ``options`` likewise.
         id: The field with the row's id. A row may lack it.
     """
 
@@ -53,12 +52,9 @@ class Task:
 
     Attributes:
         instruction: Text for the teacher, before the exemplars.
-        row_format: How a row becomes an example.
-        answer: The answer space, and when two answers are the same.
-        exemplars: Shown to the teacher, all or some.
     """
 
     instruction: str
     row_format: RowFormat
     answer: Answer
-    exemplars: tuple[Exemplar, ...] = field(default=())
+    exemplars: tuple[Exemplar, ...] = ()

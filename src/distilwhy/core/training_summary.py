@@ -13,12 +13,10 @@ class Evaluation:
     """One evaluation during training: a line of ``training.jsonl``.
 
     Attributes:
-        step: Steps done.
-        steps: Steps to do.
+        step: Steps done, of ``steps``.
         losses: The mean loss of each task since the last evaluation, without λ.
         gradients: The gradient norm of each task's part of the loss on the last batch, with λ
             applied. Empty where the norms are not measured.
-        validation_accuracy: The fraction of validation rows answered correctly.
     """
 
     step: int
@@ -30,14 +28,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Truncation:
-    """How many texts were cut at a length limit.
-
-    Attributes:
-        cut: Texts that were longer than the limit.
-        texts: All texts.
-        longest: Tokens of the longest text.
-        limit: The limit, in tokens.
-    """
+    """How many texts were cut at a limit; ``longest`` and ``limit`` are in tokens."""
 
     cut: int
     texts: int
@@ -50,17 +41,12 @@ class TrainingSummary:
     """How one training went.
 
     Attributes:
-        rows: Training rows.
         steps: Steps done, fewer than configured where training stopped early.
-        best_step: The step whose weights were kept.
-        validation_accuracy: That of the weights that were kept.
-        lr: The learning rate.
+        best_step: The step whose weights were kept; ``validation_accuracy`` is theirs.
         parameters: Parameters of the whole network, shared ones counted once.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        processes: How many processes trained together.
         seconds: Time spent in steps and evaluations.
-        truncation: What was cut, by part: ``input``, ``label``, ``rationale``.
-        log: Every evaluation.
+        truncation: By part: ``input``, ``label``, ``rationale``.
     """
 
     rows: int
@@ -77,9 +63,7 @@ class TrainingSummary:
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``training.json``; the log has a file of its own."""
-        value = asdict(self)
-        del value["log"]
-        return value
+        return {name: value for name, value in asdict(self).items() if name != "log"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], log: Iterable[Mapping[str, Any]]) -> Self:
@@ -108,7 +92,6 @@ class TrainingRecord:
     Attributes:
         fingerprint: Of the job that it was trained on.
         summary: The training with the best learning rate.
-        search: Every learning rate that was tried.
         wrong_rationales: What was done about rationales for wrong labels; empty for a method
             that does not learn from the teacher.
         inputs: What it was trained on, by name: settings as they were, the rest as hashes; empty

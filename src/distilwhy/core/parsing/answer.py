@@ -3,7 +3,6 @@
 import re
 import string
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal
 
 from distilwhy.core.parsing.expression import (
@@ -33,7 +32,6 @@ class Answer:
     """The answer space of a task, and when two answers are the same.
 
     Attributes:
-        kind: ``choice``, ``number``, ``equation`` or ``text``.
         labels: The fixed labels of a ``choice``; empty if each row has its own options.
     """
 
@@ -63,7 +61,7 @@ class Answer:
         if left is None or right is None:
             return False
         if self.kind in ("number", "equation"):
-            return _value(left) == _value(right)
+            return parse_equation(left).value == parse_equation(right).value
         return fold(left) == fold(right)
 
 
@@ -91,12 +89,8 @@ def _canonical_number(text: str) -> str | None:
     cleaned = text.strip().strip(CURRENCY + " ").removesuffix("%").strip()
     if not _NUMBER.fullmatch(cleaned):
         return None
-    return _canonical_value(cleaned)
-
-
-def _canonical_value(text: str) -> str | None:
     try:
-        return render_number(parse_equation(text).value)
+        return render_number(parse_equation(cleaned).value)
     except EquationError:
         return None
 
@@ -106,7 +100,3 @@ def _canonical_equation(text: str) -> str | None:
         return render_equation(parse_equation(text))
     except EquationError:
         return None
-
-
-def _value(text: str) -> Fraction:
-    return parse_equation(text).value

@@ -14,14 +14,11 @@ class Completion:
     """A teacher's raw reply to one prompt.
 
     Attributes:
-        text: The reply, unchanged.
         finish_reason: As the teacher gives it, such as ``stop``, ``length`` or ``refusal``; or "".
         input_tokens: As counted by the teacher; None if it did not count.
         output_tokens: The same for the reply, thinking included.
         error: Why there is no reply, if the call failed permanently.
-        cached_tokens: The part of the input tokens read from a cache.
         thinking: A reasoning model's thinking, if it is returned in a separate field.
-        model: The model that answered, as the teacher named it.
     """
 
     text: str
@@ -46,17 +43,14 @@ class Annotation:
     """A parsed completion.
 
     Attributes:
-        example_id: The row's id.
         outcome: ``ok``, or why the row trains nothing.
-        rationale: The rationale; "" if the teacher gave a label alone.
-        label: The answer in canonical form; None unless ``ok``.
-        problem: Why it was not parsed; "" if ``ok``.
+        rationale: "" if the teacher gave a label alone.
+        label: In canonical form; None unless ``ok``.
         others: Further rationales for the same label, from several samples.
         votes: With several samples, each label and its share of the ``ok`` ones, largest first.
         explanation: The reasons for the gold label, if the teacher answered otherwise and was
             asked for them; else "".
-        saw_gold: Whether the teacher was shown the gold label before it answered, so that its label
-            says nothing about how good it is.
+        saw_gold: Whether the teacher was shown the gold label before it answered.
     """
 
     example_id: str

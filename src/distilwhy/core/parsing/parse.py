@@ -205,11 +205,7 @@ def _is_supposed(before: str, cue: re.Match[str]) -> bool:
 
 
 def _cut(text: str, stop: Sequence[str], own: str = "") -> str:
-    """A text up to the first stop text or made-up question.
-
-    Args:
-        own: The row's input. A reply may ask it over again before it answers.
-    """
+    """A text up to the first stop text or made-up question; ``own`` is the row's own."""
     ends = [at for mark in stop if mark and (at := text.find(mark)) > 0]
     at, known = 0, set[str]()
     for question in _NEXT_QUESTION.finditer(text):
@@ -237,10 +233,7 @@ def _asks_again(text: str, known: set[str]) -> bool:
 
 
 def _is_cue(task: Task, example: Example, body: str, cue: re.Match[str]) -> bool:
-    """``####`` and "the answer must be" are cues where an answer follows.
-
-    Elsewhere they are a heading, and what is asked of an answer.
-    """
+    """``####`` and "the answer must be" are cues only where an answer follows."""
     line = body[cue.end() : cue.end() + _LONGEST_LABEL].split("\n", 1)[0]
     if cue["hashes"]:
         return whole_statement(task.answer, example.options, line) is not None

@@ -15,14 +15,7 @@ from distilwhy.core.task import Example
 
 @dataclass(frozen=True)
 class Prediction:
-    """A student's answer to one row.
-
-    Attributes:
-        example_id: The row's id.
-        text: What the student wrote.
-        label: The same in canonical form; None if it is not a valid answer.
-        rationale: Its rationale, if it was asked for one.
-    """
+    """A student's answer to one row; ``label`` is None if ``text`` is not a valid answer."""
 
     example_id: str
     text: str
@@ -35,9 +28,6 @@ class OutcomeCounts:
     """The annotations of one split: outcomes and accuracy.
 
     Attributes:
-        rows: The number of rows in the split.
-        asked: Those with an annotation.
-        outcomes: The number of rows with each outcome.
         without_rationale: ``ok`` annotations with a label alone.
         score: The teacher's accuracy over asked rows whose gold label it did not see, where
             anything but ``ok`` counts as wrong; None if there are no such rows.
@@ -68,11 +58,7 @@ class MethodComparison:
 def count_outcomes(
     answer: Answer, rows: Iterable[tuple[Example, Annotation | None]]
 ) -> OutcomeCounts:
-    """Count and score the annotations of a split, which need not fit into memory.
-
-    Args:
-        rows: Each row with its annotation, or None.
-    """
+    """Count and score the annotations of a split, which need not fit into memory."""
     outcomes: Counter[str] = Counter()
     count = saw_gold = without_rationale = 0
     right = bytearray()
@@ -116,28 +102,17 @@ def compare_with_baselines(correct: Mapping[StudentId, Sequence[bool]]) -> list[
 
     A pair is compared over the seeds that both have, within one student and number of train
     rows. All comparisons form one family: their p-values are adjusted together.
-
-    Args:
-        correct: For each student, whether it answered each test row correctly.
     """
     sizes = dict.fromkeys(student_id.rows for student_id in correct)
     students = dict.fromkeys(student_id.student for student_id in correct)
-    made = [
-        one
-        for rows, student in product(sizes, students)
-        for one in _compare(correct, rows, student)
-    ]
+    made: list[MethodComparison] = []
+    for rows, student in product(sizes, students):
+        own = {c: right for c, right in correct.items() if (c.rows, c.student) == (rows, student)}
+        for pair in _pairs(own):
+            if both := _tables(own, *pair):
+                made.append(MethodComparison(*pair, compare(*both), rows, student))
     family = adjust([one.comparison for one in made])
     return [replace(one, comparison=c) for one, c in zip(made, family, strict=True)]
-
-
-def _compare(
-    correct: Mapping[StudentId, Sequence[bool]], rows: int | None, student: str
-) -> list[MethodComparison]:
-    """The comparisons of one student on one number of train rows, not yet adjusted."""
-    own = {c: right for c, right in correct.items() if (c.rows, c.student) == (rows, student)}
-    tables = [(pair, _tables(own, *pair)) for pair in _pairs(own)]
-    return [MethodComparison(*pair, compare(*both), rows, student) for pair, both in tables if both]
 
 
 def _tables(

@@ -19,10 +19,8 @@ def confuse(
 ) -> Confusion:
     """The confusion matrix of a student's choices.
 
-    If rows have their own options, a choice is identified by its position among them.
-
-    Args:
-        examples: The rows that it answered; those without gold are skipped.
+    If rows have their own options, a choice is identified by its position among them. Rows
+    without gold are skipped.
     """
     known = [example for example in examples if example.gold is not None]
     gold = [_name(example, example.gold) for example in known]
@@ -45,11 +43,7 @@ def break_down(
     examples: Sequence[Example],
     predictions: Mapping[str, Prediction],
 ) -> Breakdown:
-    """Right, wrong and missing answers of a student, with its most frequent wrong ones.
-
-    Args:
-        examples: The rows that it answered; those without gold are skipped.
-    """
+    """Right, wrong and missing answers of a student, on rows with gold."""
     said = [(e.gold, predictions[e.id].label) for e in examples if e.gold is not None]
     right = sum(answer.same(answered, gold) for gold, answered in said)
     none = sum(answered is None for _, answered in said)

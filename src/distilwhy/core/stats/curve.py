@@ -44,10 +44,7 @@ class Band:
 class Curve:
     """Accuracy over train rows for one method of one student.
 
-    Attributes:
-        points: The measured points.
-        fit: The fitted curve, from the fewest rows to twice the most; empty with fewer than
-            three points.
+    ``fit`` goes from the fewest rows to twice the most; it is empty with fewer than three points.
     """
 
     method: str
@@ -61,7 +58,6 @@ class Efficiency:
     """The data efficiency of a method: what rows are worth.
 
     Attributes:
-        method: The method.
         rows: The largest number of train rows that was tried.
         matches: The train rows with which the method matches ``finetune`` on all of them, and
             the ends of its 95 % interval; each None if the curve does not get there within
@@ -121,12 +117,7 @@ def fit_curve(method: str, points: Sequence[Point], student: str = "") -> Curve:
 def find_efficiency(curve: Curve, finetune: Score | None) -> Efficiency | None:
     """The expected gain from more rows, and the rows needed to match ``finetune`` on all of them.
 
-    Args:
-        finetune: The score of the same student with ``finetune`` on all rows; None if the curve
-            is that of ``finetune``.
-
-    Returns:
-        None if the curve has too few points to be fitted.
+    None if the curve has too few points. ``finetune`` is None if the curve is its own.
     """
     if not curve.fit:
         return None
@@ -166,8 +157,7 @@ def _draw_laws(points: Sequence[Point]) -> list[_Law]:
 
 
 def _draw_scores(scores: Sequence[Score], random: np.random.Generator, draws: int) -> Floats:
-    """What else might be the truth, ``[draws, scores]``: 95 in 100 are within the interval, and
-    half of the others beyond either end of it."""
+    """What else might be the truth, ``[draws, scores]``: 95 in 100 are within the interval."""
     means, low, high = np.array([(s.accuracy, s.low, s.high) for s in scores]).T
     normal = random.normal(size=(draws, len(scores)))
     reach = np.where(normal > 0, high - means, means - low) / _NORMAL_REACH

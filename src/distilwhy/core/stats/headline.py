@@ -1,6 +1,6 @@
 """The headline of a study: whether rationales helped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from distilwhy.core.results import MethodScore
 from distilwhy.core.stats.comparisons import MethodComparison
@@ -30,7 +30,6 @@ def write_headline(
     """Whether rationales helped one student on the most train rows, in a few sentences.
 
     Args:
-        methods: That student's scores.
         saw_gold: How many train rows the teacher was shown the gold label of.
         students: The names of all students; the headline is about the first.
     """
@@ -56,10 +55,9 @@ def write_headline(
         said.append(f"Against {_BASELINES['finetune']}: {whole[gold].words}.")
     controls = {name: whole[method, name] for name in _CONTROLS if (method, name) in whole}
     if controls and found.verdict == "helped":
-        if all(control.verdict == "helped" for control in controls.values()):
-            said.append("Blank and shuffled rationales do worse.")
-        else:
-            said.append("But the controls do not show that the rationales themselves help.")
+        worse = all(control.verdict == "helped" for control in controls.values())
+        doubt = "But the controls do not show that the rationales themselves help."
+        said.append("Blank and shuffled rationales do worse." if worse else doubt)
     if len(students) > 1:
         others = listed(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
         said.append(f"This is about the student {students[0] or MAIN}; {others} may differ.")
@@ -68,12 +66,7 @@ def write_headline(
             f"The teacher was shown the gold label of {counted(saw_gold, 'train row')} and asked "
             "why it is right; there, teacher labels are gold labels."
         )
-    if any(_has_one_seed(scores, *pair) for pair in whole if pair[0] == method):
+    seeds = {name: {one.seed for one in found.students} for name, found in scores.items()}
+    if any(len(seeds[one] & seeds[other]) == 1 for one, other in whole if one == method):
         said.append("With one seed, the interval leaves out how much training itself varies.")
     return " ".join(said)
-
-
-def _has_one_seed(scores: Mapping[str, MethodScore], *pair: str) -> bool:
-    """Whether two methods share only one seed."""
-    seeds = [{student.seed for student in scores[name].students} for name in pair]
-    return len(set.intersection(*seeds)) == 1

@@ -31,9 +31,7 @@ class Score:
 
     Attributes:
         accuracy: A share, 0 to 1.
-        low: The lower end of its 95 % interval.
-        high: The upper end.
-        rows: How many rows were scored.
+        low: The lower end of its 95 % interval; ``high`` is the upper end.
         seeds: How many students, each on all of the rows.
     """
 
@@ -50,10 +48,8 @@ class Comparison:
 
     Attributes:
         difference: Accuracy of the first minus that of the second, as a share.
-        low: The lower end of its 95 % interval.
-        high: The upper end.
-        p: Two-sided p-value.
-        adjusted: The same, adjusted for all comparisons of the family (Holm 1979).
+        low: The lower end of its 95 % interval; ``high`` is the upper end.
+        adjusted: ``p``, which is two-sided, adjusted for all comparisons of the family (Holm 1979).
         detectable: The minimum detectable effect: the difference that a study like this one
             detects with a power of 80 %.
     """
@@ -76,21 +72,17 @@ class Comparison:
     def words(self) -> str:
         """The verdict with its numbers, in points of accuracy."""
         if self.verdict == NO_DIFFERENCE:
-            return self._undetected
+            kind = "uncorrected 95 % CI" if self.p < LEVEL else "95 % CI"
+            return (
+                f"{NO_DIFFERENCE}: {points(self.difference)} points "
+                f"({kind} {points(self.low)} to {points(self.high)}; "
+                f"minimum detectable effect {points(self.detectable, signed=False)})"
+            )
         sign = 1 if self.verdict == "helped" else -1
         ends = sorted((sign * self.low, sign * self.high))
         low, high = (points(end, signed=False) for end in ends)
         size = points(sign * self.difference, signed=False)
         return f"{self.verdict} by {size} points (95 % CI {low} to {high})"
-
-    @property
-    def _undetected(self) -> str:
-        kind = "uncorrected 95 % CI" if self.p < LEVEL else "95 % CI"
-        return (
-            f"{NO_DIFFERENCE}: {points(self.difference)} points "
-            f"({kind} {points(self.low)} to {points(self.high)}; "
-            f"minimum detectable effect {points(self.detectable, signed=False)})"
-        )
 
 
 def score(correct: Sequence[Sequence[int]]) -> Score:
@@ -108,13 +100,16 @@ def score(correct: Sequence[Sequence[int]]) -> Score:
     """
     table = np.asarray(correct, dtype=np.uint8)
     seeds, rows = table.shape
+    # The squared normal quantile over the number of rows.
     mean, doubt = float(table.mean()), float(stats.norm.ppf(UPPER)) ** 2 / rows
     if seeds > 1:
         found = _estimate(table.astype(float), 1.0, 0.0)
         doubt = found.reach(UPPER) ** 2 / (found.mean * (1 - found.mean))
-    low, high = _wilson(mean, doubt)
+    middle = (mean + doubt / 2) / (1 + doubt)
+    reach = sqrt(mean * (1 - mean) * doubt + doubt**2 / 4) / (1 + doubt)
     # At 0 and 1 one end equals the mean, up to rounding.
-    return Score(mean, max(0.0, min(low, mean)), min(1.0, max(high, mean)), rows, seeds)
+    low, high = min(middle - reach, mean), max(middle + reach, mean)
+    return Score(mean, max(0.0, low), min(1.0, high), rows, seeds)
 
 
 def compare(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -> Comparison:
@@ -125,11 +120,7 @@ def compare(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -
     proportions based on paired data*). With several seeds p belongs to that interval. With one
     seed p is McNemar's exact test (1947, *Note on the sampling error of the difference between
     correlated proportions*), and an interval that disagrees with a p of 0.05 or more is extended
-    to zero. With one seed nothing is said about other seeds.
-
-    Args:
-        first: ``[seeds][rows]``: whether each row was right.
-        second: The same for the method compared with.
+    to zero. With one seed nothing is said about other seeds. Both are ``[seeds][rows]``.
     """
     table = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     seeds = len(table)
@@ -157,12 +148,7 @@ def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:
 class _Estimate:
     """A mean over seeds and rows, with the variance due to each.
 
-    Attributes:
-        mean: The mean.
-        of_seeds: The variance due to the seeds, including the interaction of seed and row.
-        of_rows: What the rows add to that.
-        seeds: How many seeds.
-        rows: How many rows.
+    ``of_seeds`` includes the interaction of seed and row; ``of_rows`` is what the rows add.
     """
 
     mean: float
@@ -213,7 +199,9 @@ def _estimate(table: Table, *more: float) -> _Estimate:
     if seeds == 1:
         return _Estimate(mean, 0.0, of_rows, seeds, rows)
     of_seeds = float(table.mean(axis=1).var(ddof=1)) / seeds
-    shared = _residual(table) / (seeds * rows)
+    fitted: Table = table.mean(axis=0) + table.mean(axis=1, keepdims=True) - table.mean()
+    residual = float(np.square(table - fitted).sum()) / ((seeds - 1) * (rows - 1))
+    shared = residual / (seeds * rows)
     added = max(of_rows - shared, of_rows / 4 - of_seeds, 0.0)
     return _Estimate(mean, of_seeds, added, seeds, rows)
 
@@ -222,17 +210,3 @@ def _mcnemar(table: Table) -> float:
     """McNemar's exact p-value, over the rows on which only one of the two was right."""
     gained, lost = int((table > 0).sum()), int((table < 0).sum())
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-
-
-def _residual(table: Table) -> float:
-    seeds, rows = table.shape
-    fitted: Table = table.mean(axis=0) + table.mean(axis=1, keepdims=True) - table.mean()
-    left = float(np.square(table - fitted).sum())
-    return left / int((seeds - 1) * (rows - 1))
-
-
-def _wilson(share: float, doubt: float) -> tuple[float, float]:
-    """Wilson's interval; ``doubt`` is the squared normal quantile over the number of rows."""
-    middle = (share + doubt / 2) / (1 + doubt)
-    reach = sqrt(share * (1 - share) * doubt + doubt**2 / 4) / (1 + doubt)
-    return middle - reach, middle + reach
