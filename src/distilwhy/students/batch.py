@@ -17,11 +17,7 @@ def pad(rows: Sequence[Sequence[float]], filler: float, left: bool = False) -> t
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """A batch with all its tensors on a device.
-
-    Args:
-        value: A tensor, or a tuple or dataclass that holds some; anything else is returned as is.
-    """
+    """A tensor, or a tuple or dataclass that holds some, on a device; anything else as it is."""
     if isinstance(value, torch.Tensor):
         return value.to(device)
     if isinstance(value, tuple):

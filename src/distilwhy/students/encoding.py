@@ -19,7 +19,6 @@ class EncodedTarget:
     Attributes:
         opening: The tokens before the target, which are not learnt.
         ids: The tokens to learn, end of sequence included.
-        weight: The target's weight in the row's loss.
         temperature: Divides the logits.
         source: The index of the row's source that the target belongs to.
         choice: The index of the label among the row's choices, for a classification head.
@@ -73,11 +72,9 @@ class Truncator:
     lengths: dict[str, list[tuple[int, bool]]] = field(default_factory=dict)
 
     def cut(self, part: str, ids: list[int], end: int = 0, *, is_choice: bool = False) -> list[int]:
-        """The ids, shortened to the part's limit.
+        """The ids, shortened to the part's limit but for the last ``end`` of them.
 
-        Args:
-            end: How many of the last ids are kept when a text is cut.
-            is_choice: Never cut: part of a choice would not be a choice.
+        A choice is never cut: part of it would not be a choice.
         """
         limit = self._limit(part)
         is_cut = len(ids) > limit and not is_choice

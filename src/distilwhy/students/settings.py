@@ -15,24 +15,8 @@ def check_settings(student: StudentConfig, answer: Answer) -> None:
     """
     if student.family == "encoder":
         check_encoder_answer(answer)
-    if student.model == SCRATCH:
-        _check_scratch(student)
-
-
-def check_encoder_answer(answer: Answer) -> None:
-    """Check that an encoder can give this answer.
-
-    Raises:
-        StudentError: if the answer is not a choice.
-    """
-    if answer.kind != "choice":
-        raise StudentError(
-            f"a student of the family encoder chooses a label and cannot write a {answer.kind}; "
-            "set student.family to seq2seq or causal"
-        )
-
-
-def _check_scratch(student: StudentConfig) -> None:
+    if student.model != SCRATCH:
+        return
     shape = student.scratch
     if student.lora is not None:
         raise StudentError(
@@ -47,4 +31,13 @@ def _check_scratch(student: StudentConfig) -> None:
         raise StudentError(
             f"student.scratch.width {shape.width} gives each of its {shape.heads} heads the odd "
             f"width {shape.width // shape.heads}; use a multiple of {2 * shape.heads}"
+        )
+
+
+def check_encoder_answer(answer: Answer) -> None:
+    """Raise a ``StudentError`` unless the answer is a choice, as an encoder's must be."""
+    if answer.kind != "choice":
+        raise StudentError(
+            f"a student of the family encoder chooses a label and cannot write a {answer.kind}; "
+            "set student.family to seq2seq or causal"
         )

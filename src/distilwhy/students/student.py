@@ -24,11 +24,7 @@ CARD = "distilwhy.json"
 
 @dataclass(frozen=True)
 class Student:
-    """A small model that answers without an LLM.
-
-    Attributes:
-        network: Its model and tokenizer.
-    """
+    """A small model that answers without an LLM."""
 
     network: Network
 

@@ -7,13 +7,14 @@ token.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import processors
-from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from distilwhy.config import StudentConfig
 from distilwhy.core.method import Target, TargetTask
@@ -41,9 +42,8 @@ from distilwhy.students.families.prefix_sharing import (
 )
 from distilwhy.students.families.tokenizer import train_tokenizer
 from distilwhy.students.logits import TaskOutput, logits_at, pooled_logits, target_losses
-from distilwhy.students.lora import is_adapted, load_adapted, merge
+from distilwhy.students.lora import is_adapted, merge
 from distilwhy.students.network import Generated, Network
-from distilwhy.students.pretrained import Pretrained
 from distilwhy.students.spec import StudentSpec
 
 # How far apart rounding may take logits, as a fraction of the largest.
@@ -62,7 +62,12 @@ class CausalNetwork(Network):
         self.codec = word_codec(tokenizer)
         self._openings = task_openings(tokenizer, self.codec)
         before, self._after_text = template_lengths(tokenizer)
-        _check_template(spec.config, before + self._after_text)
+        template, most = before + self._after_text, spec.config.max_input_tokens
+        if template >= most:
+            raise StudentError(
+                f"student.max_input_tokens {most} leaves no space for a text beside "
+                f"the {template} tokens of the model's chat template; raise it"
+            )
         _check_lengths(model, self.codec, spec.config, ())
         self.check_choices(spec.task.answer.labels)
 
@@ -76,19 +81,15 @@ class CausalNetwork(Network):
     def encode_target(
         self, target: Target, options: tuple[str, ...], truncator: Truncator
     ) -> EncodedTarget:
-        return EncodedTarget(
-            target.task,
-            self._opening(target.task),
-            self.codec.encode(target, truncator, is_choice=self.spec.is_choice),
-            target.weight,
-            target.temperature,
-            self.source_index(target.task),
-        )
+        ids = self.codec.encode(target, truncator, is_choice=self.spec.is_choice)
+        return self.with_ids(target, self._opening(target.task), ids)
 
     def collate(self, rows: Sequence[DrawnRow]) -> PackedBatch:
         prompts = share_prompts(rows)
-        if any(len(prompt.targets) > 1 for prompt in prompts) and not self._may_share(prompts):
-            prompts = [alone for prompt in prompts for alone in prompt.split()]
+        if any(len(prompt.targets) > 1 for prompt in prompts):
+            longest = max(len(prompt.ids) for prompt in prompts)
+            if longest > self._window or not self._can_share:
+                prompts = [replace(one, targets=(t,)) for one in prompts for t in one.targets]
         return pack(prompts, int(self.tokenizer.pad_token_id))
 
     def forward(self, batch: PackedBatch) -> list[TaskOutput]:
@@ -123,10 +124,6 @@ class CausalNetwork(Network):
         first: dict[str, TargetTask] = {"before": "rationale", "after": "label"}
         return self._openings[first.get(self.spec.method.place, task)]
 
-    def _may_share(self, prompts: Sequence[SharedPrompt]) -> bool:
-        """Whether targets behind one prompt get the logits that each would get alone."""
-        return max(len(prompt.ids) for prompt in prompts) <= self._window and self._can_share
-
     @property
     def _window(self) -> float:
         """How far back the model attends; infinite for full attention.
@@ -138,10 +135,10 @@ class CausalNetwork(Network):
 
     @cached_property
     def _can_share(self) -> bool:
-        """Whether the model supports shared prompts, found by running it.
+        """Whether targets behind one prompt get the logits that each would get alone.
 
-        It does not where positions cannot be given (ALiBi), nor where a state is passed on from
-        token to token (Mamba).
+        Found by running the model. They do not where positions cannot be given (ALiBi), nor where
+        a state is passed on from token to token (Mamba).
         """
         prompt, target = [1, 2, 3, 4], EncodedTarget("label", [5], [6, 7, 8])
         other = EncodedTarget("rationale", [9], list(range(10, 22)))
@@ -167,35 +164,19 @@ class CausalNetwork(Network):
     def _logits(self, batch: PackedBatch) -> Sequence[torch.Tensor]:
         """``[positions, vocabulary]`` for each task, in the order of its labels."""
         rows, columns = zip(*(targets.predicted_at for targets in batch.targets), strict=True)
+        if batch.is_shared:
+            mask = segment_mask(batch.segments, self.model.get_input_embeddings().weight.dtype)
+        else:
+            mask = (batch.segments != PADDING).long()
         with logits_at(self.model, torch.cat(rows), torch.cat(columns)):
             logits = self.model(
                 input_ids=batch.ids,
-                attention_mask=self._mask(batch),
+                attention_mask=mask,
                 position_ids=batch.positions if batch.is_shared else None,
                 use_cache=False,
             ).logits[0]
         found: Sequence[torch.Tensor] = logits.split([len(part) for part in columns])
         return found
-
-    def _mask(self, batch: PackedBatch) -> torch.Tensor:
-        """The attention mask: of each token where a prompt is shared, else of padding only."""
-        if not batch.is_shared:
-            return (batch.segments != PADDING).long()
-        return segment_mask(batch.segments, self.model.get_input_embeddings().weight.dtype)
-
-
-def load_causal(found: Pretrained, config: StudentConfig | None) -> Any:
-    """A pretrained decoder, with adapters where ``config`` asks for them.
-
-    Args:
-        config: None for a saved student, whose adapters are merged.
-
-    Raises:
-        StudentError: if the adapters need something that is not installed.
-    """
-    if config is not None and config.lora is not None:
-        return load_adapted(found, config.lora)
-    return found.model(AutoModelForCausalLM)
 
 
 def scratch_causal(
@@ -260,15 +241,6 @@ def _max_positions(codec: TargetCodec, config: StudentConfig, labels: Sequence[s
     markers = len(codec.label_marker) + len(codec.rationale_marker)
     written = max_label_tokens(codec, config, labels) + config.max_rationale_tokens + 1
     return config.max_input_tokens + markers + written
-
-
-def _check_template(config: StudentConfig, template: int) -> None:
-    """Check that the chat template, of so many tokens, leaves room for a text."""
-    if template >= config.max_input_tokens:
-        raise StudentError(
-            f"student.max_input_tokens {config.max_input_tokens} leaves no space for a text beside "
-            f"the {template} tokens of the model's chat template; raise it"
-        )
 
 
 def _check_lengths(

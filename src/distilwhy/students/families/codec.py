@@ -20,8 +20,7 @@ class TargetCodec:
     Attributes:
         prefix: Tokens before everything that it writes.
         space: A string put before every text that follows a marker.
-        label_marker: The tokens that announce the label.
-        rationale_marker: The tokens that announce the rationale.
+        label_marker, rationale_marker: The tokens that announce the label and the rationale.
     """
 
     tokenizer: Any
@@ -41,11 +40,7 @@ class TargetCodec:
         return list(found.input_ids) if text else []
 
     def encode(self, target: Target, truncator: Truncator, *, is_choice: bool = False) -> list[int]:
-        """A target as the ids that the student learns to write.
-
-        Args:
-            is_choice: Whether labels are choices, which are never cut.
-        """
+        """A target as the ids that the student learns to write; a label that is a choice, uncut."""
         is_choice = is_choice and target.task == "label"
         part = truncator.cut(target.task, self.ids(target.text), is_choice=is_choice)
         if target.before is not None:
@@ -60,8 +55,7 @@ class TargetCodec:
         """The choices, as a student of a method writes them.
 
         Raises:
-            StudentError: if two have the same tokens, or one contains the token that ends a
-                label.
+            StudentError: if two have the same tokens, or one has the token that ends a label.
         """
         prefix = [] if method.place == "before" else self.prefix
         end = self.rationale_marker[0] if method.place == "after" else self.end
@@ -84,11 +78,7 @@ class TargetCodec:
     def decode(
         self, task: TargetTask, method: Method, ids: Sequence[int], choices: Choices | None = None
     ) -> Generated:
-        """Generated ids, split into label and rationale.
-
-        Args:
-            choices: The labels allowed; None for any.
-        """
+        """Generated ids, split into label and rationale; ``choices`` is None for any label."""
         if method.place == "before":
             start = find_after(ids, self.label_marker)
             if start is None:

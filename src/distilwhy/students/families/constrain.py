@@ -17,8 +17,7 @@ class AllowedLabels:
     """The labels that a row may have.
 
     Attributes:
-        choices: The labels by their token ids.
-        trie: The same ids, each with the token that ends a label, as a prefix tree.
+        trie: The ids of the choices, each with the token that ends a label, as a prefix tree.
     """
 
     choices: Choices
@@ -35,10 +34,11 @@ def build_trie(sequences: Sequence[Sequence[int]]) -> Trie:
     return trie
 
 
+@dataclass
 class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
     """Restricts each row to its allowed labels, from where its label begins.
 
-    Args:
+    Attributes:
         tries: Each row's allowed labels; None where any text is allowed.
         start: The index of the first generated token.
         marker: The tokens before the label; empty where the label comes first.
@@ -46,25 +46,20 @@ class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
         end: The end-of-sequence token. Before the marker it is replaced by the marker.
     """
 
-    def __init__(
-        self,
-        tries: Sequence[Trie | None],
-        start: int,
-        marker: Sequence[int],
-        longest: int,
-        end: int,
-    ) -> None:
-        self._tries, self._start, self._longest, self._end = tries, start, longest, end
-        self._marker = list(marker)
+    tries: Sequence[Trie | None]
+    start: int
+    marker: list[int]
+    longest: int
+    end: int
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
-        for row, trie in enumerate(self._tries):
-            generated = input_ids[row, self._start :].tolist()
+        for row, trie in enumerate(self.tries):
+            generated = input_ids[row, self.start :].tolist()
             allowed = self._allowed(trie, generated)
-            if find_after(generated, self._marker) is None:
-                first = self._marker[0]
-                scores[row, first] = torch.maximum(scores[row, first], scores[row, self._end])
-                scores[row, self._end] = float("-inf")
+            if find_after(generated, self.marker) is None:
+                first = self.marker[0]
+                scores[row, first] = torch.maximum(scores[row, first], scores[row, self.end])
+                scores[row, self.end] = float("-inf")
             if allowed is not None:
                 kept = scores[row, allowed]
                 scores[row] = float("-inf")
@@ -73,7 +68,7 @@ class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
 
     def _allowed(self, trie: Trie | None, generated: list[int]) -> list[int] | None:
         """The tokens that may come next; None for any."""
-        start = find_after(generated, self._marker)
+        start = find_after(generated, self.marker)
         if start is None:
             return self._forced(generated)
         if trie is None:
@@ -85,12 +80,12 @@ class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
 
     def _forced(self, generated: list[int]) -> list[int] | None:
         """The marker's next token, once the marker is due."""
-        if len(generated) < self._longest:
+        if len(generated) < self.longest:
             return None
-        for length in range(len(self._marker) - 1, 0, -1):
-            if generated[-length:] == self._marker[:length]:
-                return [self._marker[length]]
-        return [self._marker[0]]
+        for length in range(len(self.marker) - 1, 0, -1):
+            if generated[-length:] == self.marker[:length]:
+                return [self.marker[length]]
+        return [self.marker[0]]
 
 
 def find_after(ids: Sequence[int], marker: Sequence[int]) -> int | None:

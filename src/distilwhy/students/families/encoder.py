@@ -17,7 +17,6 @@ from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
 from distilwhy.students.batch import pad
 from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
-from distilwhy.students.families.encoder_batch import EncoderBatch, build_batch, pad_sources
 from distilwhy.students.families.label_head import (
     OptionHead,
     classify_vectors,
@@ -25,13 +24,29 @@ from distilwhy.students.families.label_head import (
     mean_parts,
 )
 from distilwhy.students.families.rationale_decoder import RationaleDecoder, build_decoder
-from distilwhy.students.families.target_batch import DecoderTargets
+from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
 from distilwhy.students.logits import IGNORED, TaskOutput, pooled_logits, target_losses
 from distilwhy.students.network import Generated, Network, check_positions
 from distilwhy.students.settings import SCRATCH
 from distilwhy.students.spec import StudentSpec
 
 _HEAD, _DECODER = "head.safetensors", "decoder.safetensors"
+
+
+@dataclass(frozen=True)
+class EncoderBatch:
+    """The sources of one step, each once however many targets it has, and their targets.
+
+    Attributes:
+        source: ``[sources, length]``: the encoder's input ids.
+        parts: ``[sources, length]``: 0 for the text, 1 for the first option, and so on; -1 for
+            padding.
+        targets: A batch of targets for each task.
+    """
+
+    source: torch.Tensor
+    parts: torch.Tensor
+    targets: tuple[DecoderTargets, ...]
 
 
 @dataclass(frozen=True)
@@ -145,18 +160,12 @@ class EncoderNetwork(Network):
             opening += [*truncator.cut("label", self._ids(target.text)), self._end]
         if rationale is not None:
             ids = [*truncator.cut("rationale", self._ids(rationale)), self._end]
-        return EncodedTarget(
-            target.task,
-            opening,
-            ids,
-            target.weight,
-            target.temperature,
-            self.source_index(target.task),
-            choice,
-        )
+        return self.with_ids(target, opening, ids, choice)
 
     def collate(self, rows: Sequence[DrawnRow]) -> EncoderBatch:
-        return build_batch(rows, int(self.tokenizer.pad_token_id))
+        found, targets = gather_targets(rows, int(self.tokenizer.pad_token_id))
+        sources = [(drawn.row.sources[which], drawn.row.options) for drawn, which in found]
+        return EncoderBatch(*self._pad_sources(sources), targets)
 
     def forward(self, batch: EncoderBatch) -> list[TaskOutput]:
         encoded = self.run_encoder(batch.source, batch.parts)
@@ -174,7 +183,7 @@ class EncoderNetwork(Network):
                 "of the family seq2seq or causal"
             )
         sources = self.encode_examples("label", examples, Truncator(self.spec.config))
-        source, parts = pad_sources(sources, int(self.tokenizer.pad_token_id))
+        source, parts = self._pad_sources(sources)
         encoded = self.run_encoder(source.to(self.device), parts.to(self.device))
         logits, rationales = encoded.logits, [""] * len(examples)
         if self.keeps_decoder:
@@ -186,8 +195,7 @@ class EncoderNetwork(Network):
         return [Generated(choices[i][best[i]], text) for i, text in enumerate(rationales)]
 
     def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        super().save(folder)
         for name, part in self._parts():
             save_file(part.state_dict(), folder / name)
 
@@ -197,30 +205,31 @@ class EncoderNetwork(Network):
             part.load_state_dict(load_file(folder / name))
 
     def run_encoder(self, source: torch.Tensor, parts: torch.Tensor) -> EncoderOutput:
-        """One pass of the encoder and its head.
-
-        Args:
-            source: ``[sources, length]``, as in ``EncoderBatch``.
-            parts: ``[sources, length]``, as in ``EncoderBatch``.
-        """
-        mask = (parts >= 0).long()
-        if self.head is not None:
-            return self._run_with_options(self.head, source, parts, mask)
-        needs_states = self.decoder is not None
-        found = self.model(input_ids=source, attention_mask=mask, output_hidden_states=needs_states)
-        states = found.hidden_states[-1] if needs_states else None
-        return EncoderOutput(
-            found.logits, lambda vectors, _: classify_vectors(self.model, vectors), mask, states
-        )
-
-    def _run_with_options(
-        self, head: OptionHead, source: torch.Tensor, parts: torch.Tensor, mask: torch.Tensor
-    ) -> EncoderOutput:
+        """One pass of the encoder and its head over the ``source`` and ``parts`` of a batch."""
+        mask, head = (parts >= 0).long(), self.head
+        if head is None:
+            has_decoder = self.decoder is not None
+            found = self.model(
+                input_ids=source, attention_mask=mask, output_hidden_states=has_decoder
+            )
+            states = found.hidden_states[-1] if has_decoder else None
+            return EncoderOutput(
+                found.logits, lambda vectors, _: classify_vectors(self.model, vectors), mask, states
+            )
         states = self.model(input_ids=source, attention_mask=mask).last_hidden_state
         means, exists = mean_parts(states, parts)
         options, is_open = means[:, 1:], exists[:, 1:]
         logits = head(means[:, 0], options, is_open)
         return EncoderOutput(logits, lambda v, s: head(v, options[s], is_open[s]), mask, states)
+
+    def _pad_sources(
+        self, sources: Sequence[tuple[list[int], tuple[list[int], ...]]]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Texts and their options as the ``source`` and ``parts`` of a batch."""
+        joined = [(text, *options) for text, options in sources]
+        ids = [[token for part in parts for token in part] for parts in joined]
+        numbers = [[n for n, part in enumerate(parts) for _ in part] for parts in joined]
+        return pad(ids, int(self.tokenizer.pad_token_id)), pad(numbers, -1)
 
     def _output(self, targets: DecoderTargets, encoded: EncoderOutput) -> TaskOutput:
         """The losses of one task's targets, by the equations above."""

@@ -19,9 +19,7 @@ def load_encoder(found: Pretrained, spec: StudentSpec) -> Any:
         StudentError: if the answer is not a choice.
     """
     labels = _fixed_labels(spec)
-    if not labels:
-        return _without_pooler(found.model(AutoModel))
-    return found.classifier(labels)
+    return found.classifier(labels) if labels else _without_pooler(found.model(AutoModel))
 
 
 def scratch_encoder(spec: StudentSpec, texts: Iterable[str]) -> tuple[Any, Any]:
@@ -31,7 +29,14 @@ def scratch_encoder(spec: StudentSpec, texts: Iterable[str]) -> tuple[Any, Any]:
         StudentError: if the answer is not a choice.
     """
     labels, shape = _fixed_labels(spec), spec.config.scratch
-    tokenizer = _start_with_label_token(train_tokenizer(texts, shape.vocabulary))
+    tokenizer = train_tokenizer(texts, shape.vocabulary)
+    # The head reads the label where BERT has [CLS].
+    start, end = LABEL_TOKEN, tokenizer.eos_token
+    tokenizer.cls_token, tokenizer.sep_token = start, end
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}",
+        special_tokens=[(start, tokenizer.cls_token_id), (end, tokenizer.sep_token_id)],
+    )
     config = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=shape.width,
@@ -49,17 +54,6 @@ def scratch_encoder(spec: StudentSpec, texts: Iterable[str]) -> tuple[Any, Any]:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     return AutoModelForSequenceClassification.from_config(config), tokenizer
-
-
-def _start_with_label_token(tokenizer: Any) -> Any:
-    """Put ``<label>`` where BERT has ``[CLS]``: the head reads the label there."""
-    start, end = LABEL_TOKEN, tokenizer.eos_token
-    tokenizer.cls_token, tokenizer.sep_token = start, end
-    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}",
-        special_tokens=[(start, tokenizer.cls_token_id), (end, tokenizer.sep_token_id)],
-    )
-    return tokenizer
 
 
 def _without_pooler(model: Any) -> Any:

@@ -1,6 +1,7 @@
 """Greedy decoding for students that generate tokens."""
 
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -37,7 +38,9 @@ def generate(
     marker: list[int] = []
     if task == "label" or place in ("before", "after"):
         allowed = _allowed_labels(codec, spec, examples)
-        longest += _max_label_tokens(spec, allowed)
+        # Choices are never cut.
+        choices = [ids for labels in allowed if labels for ids in labels.choices]
+        longest += max([config.max_label_tokens, *map(len, choices)])
         if place == "before":
             marker = codec.label_marker
             longest += config.max_rationale_tokens + len(marker)
@@ -55,19 +58,13 @@ def generate(
         max_new_tokens=longest,
         do_sample=False,
     )
-    generated = [_until(row[start:].tolist(), stops) for row in ids]
+    generated = [
+        list(takewhile(lambda token: token not in stops, row[start:].tolist())) for row in ids
+    ]
     return [
         codec.decode(task, spec.method, one, labels.choices if labels else None)
         for one, labels in zip(generated, allowed, strict=True)
     ]
-
-
-def _until(ids: list[int], stops: Sequence[int]) -> list[int]:
-    """The ids before the first stop token."""
-    for at, token in enumerate(ids):
-        if token in stops:
-            return ids[:at]
-    return ids
 
 
 def _allowed_labels(
@@ -84,9 +81,3 @@ def _allowed_labels(
             options = example.options
             found.append(codec.allowed_labels(spec.method, options) if options else shared)
     return found
-
-
-def _max_label_tokens(spec: StudentSpec, allowed: Sequence[AllowedLabels | None]) -> int:
-    """The longest label in the batch, in tokens; choices are never cut."""
-    choices = [ids for labels in allowed if labels for ids in labels.choices]
-    return max([spec.config.max_label_tokens, *map(len, choices)])

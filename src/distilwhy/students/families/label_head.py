@@ -28,15 +28,12 @@ class OptionHead(torch.nn.Module):
     def forward(
         self, text: torch.Tensor, options: torch.Tensor, is_open: torch.Tensor
     ) -> torch.Tensor:
-        """The scores of each row's options; −∞ where a row has fewer than another.
+        """``[rows, options]``: each option's score; −∞ where a row has fewer than another.
 
         Args:
             text: ``[rows, width]``.
             options: ``[rows, options, width]``.
             is_open: ``[rows, options]``: whether the row has this option.
-
-        Returns:
-            ``[rows, options]``.
         """
         size = text.shape[-1:]
         query = functional.layer_norm(text, size) @ self.bilinear + self.linear
@@ -48,15 +45,12 @@ class OptionHead(torch.nn.Module):
 def label_losses(
     logits: torch.Tensor, choices: torch.Tensor, temperatures: torch.Tensor | None
 ) -> torch.Tensor:
-    """The cross-entropy of each label.
+    """``[targets]``: the cross-entropy of each label.
 
     Args:
         logits: ``[targets, choices]``.
         choices: ``[targets]``: the index of each label.
         temperatures: ``[targets]``: divide the logits; None for 1.
-
-    Returns:
-        ``[targets]``.
     """
     scaled = logits.float() if temperatures is None else logits.float() / temperatures[:, None]
     return functional.cross_entropy(scaled, choices, reduction="none")
@@ -79,24 +73,18 @@ def mean_parts(states: torch.Tensor, parts: torch.Tensor) -> tuple[torch.Tensor,
 
 
 def classify_vectors(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    """A classifier's logits for vectors, each taken as the last hidden state of a one-token source.
+    """``[targets, labels]``: a classifier's logits for vectors ``[targets, width]``.
+
+    Each vector is taken as the last hidden state of a source of one token.
 
     Every architecture has a head of its own, and some keep a part of it in the encoder. The
     model's own ``forward`` knows its head, so it runs on a copy of the model whose encoder is
     replaced by one that returns the vectors.
-
-    Args:
-        model: Any model for sequence classification.
-        vectors: ``[targets, width]``.
-
-    Returns:
-        ``[targets, labels]``.
     """
     states = vectors[:, None]
     bare = copy.copy(model)
-    outputs = BaseModelOutputWithPooling(
-        last_hidden_state=states, pooler_output=_pool(model.base_model, states)
-    )
+    pooled = _pool(model.base_model, states)
+    outputs = BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=pooled)
     bare._modules = {**model._modules, model.base_model_prefix: _ConstantEncoder(outputs)}
     # One token for each vector; no head looks at its id.
     tokens = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)

@@ -5,7 +5,7 @@ from the end of the prompt, and it attends to the prompt and to itself only.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import torch
@@ -74,10 +74,6 @@ class SharedPrompt:
     def ids(self) -> list[int]:
         return [*self.prompt, *chain.from_iterable(map(_input_ids, self.targets))]
 
-    def split(self) -> list["SharedPrompt"]:
-        """The same targets, each with a copy of the prompt."""
-        return [replace(self, targets=(target,)) for target in self.targets]
-
     def columns(self, index: int) -> range:
         """Where in the sequence the tokens of a target are predicted."""
         before = sum(len(_input_ids(target)) for target in self.targets[:index])
@@ -97,11 +93,7 @@ def share_prompts(rows: Sequence[DrawnRow]) -> list[SharedPrompt]:
 
 
 def pack(prompts: Sequence[SharedPrompt], filler: int) -> PackedBatch:
-    """Prompts as padded tensors.
-
-    Args:
-        filler: The padding token.
-    """
+    """Prompts as padded tensors; ``filler`` is the padding token."""
     segments = [[n for n, span in enumerate(prompt.spans) for _ in span] for prompt in prompts]
     return PackedBatch(
         pad([prompt.ids for prompt in prompts], filler),
@@ -120,13 +112,8 @@ def segment_mask(segments: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """An additive attention mask: a token attends to the prompt and to its own segment.
 
     Attention is causal within both. Padding attends to padding, so that no row of the mask is
-    fully closed.
-
-    Args:
-        segments: ``[sequences, length]``, as in ``PackedBatch``.
-
-    Returns:
-        ``[sequences, 1, length, length]``: 0 where a token (row) attends to another (column).
+    fully closed. From ``PackedBatch.segments``, ``[sequences, 1, length, length]``: 0 where a token
+    (row) attends to another (column).
     """
     key, query = segments[:, None, :], segments[:, :, None]
     hidden = ~((key == 0) | (key == query)).tril()

@@ -24,10 +24,7 @@ class RationaleDecoder(torch.nn.Module):
     words, the encoder learns too.
 
     Args:
-        width: The hidden size.
-        embedding: The size of an embedding.
         heads: The attention heads; they divide ``width``.
-        layers: The number of blocks.
         longest: The most ids that it takes.
     """
 
@@ -55,16 +52,13 @@ class RationaleDecoder(torch.nn.Module):
     def forward(
         self, ids: torch.Tensor, states: torch.Tensor, mask: torch.Tensor, words: torch.Tensor
     ) -> torch.Tensor:
-        """The hidden states of the decoder.
+        """``[targets, length, width]``: the hidden states of the decoder.
 
         Args:
             ids: ``[targets, length]``: its input ids, padded at the end.
             states: ``[targets, source, width]``: the encoder's hidden states.
             mask: ``[targets, source]``: 1 for tokens of the source, 0 for padding.
             words: ``[vocabulary, embedding]``: E.
-
-        Returns:
-            ``[targets, length, width]``.
         """
         length = ids.shape[1]
         embedded = functional.embedding(ids, words)
@@ -96,13 +90,9 @@ class RationaleDecoder(torch.nn.Module):
         mask: torch.Tensor,
         words: torch.Tensor,
     ) -> list[list[int]]:
-        """The ids written for each source by greedy decoding, without their end.
+        """At most ``longest`` ids written for each source by greedy decoding, without their end.
 
-        Args:
-            opening: The first input token.
-            end: The token that ends a rationale.
-            longest: The most tokens to write.
-            states, mask, words: As in ``forward``.
+        ``states``, ``mask`` and ``words`` are as in ``forward``.
         """
         ids = torch.full((len(states), 1), opening, device=states.device)
         ended = torch.zeros(len(states), dtype=torch.bool, device=states.device)

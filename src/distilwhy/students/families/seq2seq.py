@@ -8,7 +8,6 @@ saved student answers with the label; the rationale starts with ``<rationale>``.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -78,14 +77,8 @@ class Seq2SeqNetwork(Network):
     def encode_target(
         self, target: Target, options: tuple[str, ...], truncator: Truncator
     ) -> EncodedTarget:
-        return EncodedTarget(
-            target.task,
-            [self.decoder_start(target.task)],
-            self.codec.encode(target, truncator, is_choice=self.spec.is_choice),
-            target.weight,
-            target.temperature,
-            self.source_index(target.task),
-        )
+        ids = self.codec.encode(target, truncator, is_choice=self.spec.is_choice)
+        return self.with_ids(target, [self.decoder_start(target.task)], ids)
 
     def collate(self, rows: Sequence[DrawnRow]) -> Seq2SeqBatch:
         filler = int(self.tokenizer.pad_token_id)
@@ -135,10 +128,6 @@ class Seq2SeqNetwork(Network):
         # WordPiece decodes 1.5 as "1. 5".
         return [Generated(_SPACED_POINT.sub(".", one.label), one.rationale) for one in found]
 
-    def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-
     def decoder_start(self, task: TargetTask) -> int:
         """The decoder's first token for a task."""
         if task == "label" or self.spec.two_passes or self.spec.method.place != "apart":
@@ -178,11 +167,7 @@ def _prepare(model: Any, tokenizer: Any, config: StudentConfig) -> None:
 
 
 def _check_lengths(model: Any, codec: TargetCodec, spec: StudentSpec, label: int) -> None:
-    """Check that encoder and decoder have enough positions.
-
-    Args:
-        label: The longest label, in tokens.
-    """
+    """Check that encoder and decoder have positions for labels of so many tokens."""
     config, method = spec.config, spec.method
     wanted = config.max_input_tokens
     check_positions(model.get_encoder(), wanted, f"student.max_input_tokens is {wanted}")

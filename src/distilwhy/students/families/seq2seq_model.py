@@ -6,7 +6,6 @@ from typing import Any
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
     EncoderDecoderModel,
     T5Config,
     T5ForConditionalGeneration,
@@ -15,11 +14,6 @@ from transformers import (
 from distilwhy.config import StudentConfig
 from distilwhy.students.families.tokenizer import train_tokenizer
 from distilwhy.students.pretrained import Pretrained, mark_fresh, read_fresh
-
-
-def load_seq2seq(found: Pretrained) -> Any:
-    """A pretrained or saved encoder–decoder."""
-    return found.model(AutoModelForSeq2SeqLM)
 
 
 def warm_start(found: Pretrained, tokenizer: Any, config: StudentConfig) -> Any:

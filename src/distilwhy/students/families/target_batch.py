@@ -51,13 +51,9 @@ class DecoderTargets(TargetBatch):
 def gather_targets(
     rows: Sequence[DrawnRow], filler: int
 ) -> tuple[list[tuple[DrawnRow, int]], tuple[DecoderTargets, ...]]:
-    """The sources that have targets, each once, and the targets of each task.
+    """The sources that have targets, each once, and a batch of targets for each task.
 
-    Args:
-        filler: The padding token.
-
-    Returns:
-        Each source as a row and the source's index in it; and a batch of targets for each task.
+    A source is a row and the source's index in it; ``filler`` is the padding token.
     """
     sources: list[tuple[DrawnRow, int]] = []
     found: dict[TargetTask, list[tuple[int, int, EncodedTarget]]] = {task: [] for task in TASKS}

@@ -18,7 +18,6 @@ class TrainingState:
     """Where a training is: all that it needs to resume besides weights and optimizer.
 
     Attributes:
-        step: Steps done.
         best_step: The step with the best validation accuracy, the latest of equals.
         improved_step: The step at which that accuracy was first reached.
         seconds: Time spent in steps and evaluations.

@@ -25,11 +25,7 @@ def count_processes() -> int:
 
 
 def require_single_process() -> None:
-    """Check that no other process was started with this one.
-
-    Raises:
-        RunError: if any was.
-    """
+    """Raise a ``RunError`` if another process was started with this one."""
     if not is_alone():
         raise RunError(
             f"this is one of {count_processes()} processes, and only 'train' can be shared; start "

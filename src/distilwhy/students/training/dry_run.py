@@ -18,12 +18,7 @@ from distilwhy.students.training.loss import Losses, WeightedLoss
 
 @dataclass(frozen=True)
 class ActivationBytes:
-    """Bytes that a forward pass keeps for the backward pass.
-
-    Attributes:
-        shared: For any number of rows.
-        row: For each row.
-    """
+    """Bytes that a forward pass keeps for the backward pass: once, and for each row."""
 
     shared: int
     row: int

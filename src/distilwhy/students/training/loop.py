@@ -57,8 +57,6 @@ def train(
         validation: Selects the checkpoint; each row's ``gold`` is the label to match.
         config: Only its first learning rate is used.
         seed: Decides the batches and dropout.
-        tracked: Where to log the training, if anywhere.
-        on_evaluation: Called after every evaluation.
         on_step: Called after every step, with the steps done and the steps to do.
 
     Raises:
@@ -119,7 +117,14 @@ class TrainingLoop:
         self.parts = config.accumulate * self.accelerator.num_processes
         self.order = BatchOrder(rows, config.batch_size, seed)
         self.has_rationales = any(map(_has_rationale, (v for row in rows for v in row.variants)))
-        _check_split(min(config.batch_size, len(rows)), self.parts, config)
+        most = min(config.batch_size, len(rows))
+        if self.parts > most:
+            raise StudentError(
+                f"a batch of {most} rows cannot be split into {self.parts} parts "
+                f"(training.accumulate {config.accumulate} in each of "
+                f"{self.accelerator.num_processes} processes); raise training.batch_size, or "
+                "lower training.accumulate"
+            )
         if config.gradient_checkpointing:
             network.model.activation_checkpointing_enable()
         # A sharded network cannot generate or be saved: a whole copy stays in the main process.
@@ -149,11 +154,7 @@ class TrainingLoop:
         self.network.eval()
 
     def step(self) -> torch.Tensor:
-        """Do one update.
-
-        Returns:
-            ``[tasks, 2]``: the weighted losses and the weights, each summed over the batch.
-        """
+        """Do one update; ``[tasks, 2]``: the batch's summed weighted losses and summed weights."""
         drawn = self.order.draw(self.state.step)
         set_learning_rate(self.optimizer, self.config, self.state.step)
         self.loss.train()
@@ -169,18 +170,15 @@ class TrainingLoop:
                 f"the loss is {sums[:, 0].sum().item()} at step {self.state.step + 1}; lower "
                 "training.lr or set training.precision to fp32"
             )
-        self._fill_gradients()
+        # Where weights are sharded, a missing gradient is 0; so it is everywhere.
+        for parameter in self.loss.parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         self.accelerator.clip_grad_norm_(self.loss.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.state.step += 1
         return sums
-
-    def _fill_gradients(self) -> None:
-        """Set missing gradients to 0, as they are where weights are sharded."""
-        for parameter in self.loss.parameters():
-            if parameter.requires_grad and parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
 
     def _own_parts(self, drawn: Sequence[DrawnRow]) -> list[tuple[int, list[DrawnRow]]]:
         """This process's parts of a batch, with their numbers."""
@@ -201,12 +199,9 @@ class TrainingLoop:
         return [DrawnRow(first.row, (*first.targets, empty)), *others]
 
     def _backward(self, part: int, rows: Sequence[DrawnRow], batch_rows: int) -> torch.Tensor:
-        """Add the gradient of a part of the batch.
+        """Add the gradient of a part of the batch, one of ``batch_rows`` rows in all.
 
         Dropout depends on the seed, the step and the part only.
-
-        Args:
-            batch_rows: The rows of the whole batch.
         """
         torch.manual_seed((self.seed << 32) + self.state.step * self.parts + part)
         losses = self._losses(self.loss, rows, batch_rows)
@@ -225,7 +220,8 @@ class TrainingLoop:
     def _evaluate(self, sums: torch.Tensor) -> Evaluation:
         """Evaluate, save the best weights, then the state: a kill in between loses nothing."""
         started, state = time.monotonic(), self.state
-        weights = _network_weights(self.accelerator.get_state_dict(self.loss))
+        whole, own = self.accelerator.get_state_dict(self.loss), "network."
+        weights = {k.removeprefix(own): v for k, v in whole.items() if k.startswith(own)}
         evaluation = Evaluation(
             state.step,
             self.config.steps,
@@ -250,7 +246,9 @@ class TrainingLoop:
                 self.network.load_state_dict(weights)
         self.network.eval()
         own = self.validation[index::workers] if index < workers else []
-        correct = _count_correct(Student(self.network), own)
+        predictions = Student(self.network).predict(own)
+        same = self.network.spec.task.answer.same
+        correct = sum(same(p.label, e.gold) for p, e in zip(predictions, own, strict=True))
         counted = torch.tensor(float(correct), device=self.accelerator.device)
         return float(self.accelerator.reduce(counted).item()) / len(self.validation)
 
@@ -278,12 +276,6 @@ class TrainingLoop:
         return norms
 
 
-def _count_correct(student: Student, examples: Sequence[Example]) -> int:
-    predictions = student.predict(examples)
-    same = student.spec.task.answer.same
-    return sum(same(p.label, e.gold) for p, e in zip(predictions, examples, strict=True))
-
-
 def _tracked_values(evaluation: Evaluation, config: TrainingConfig) -> dict[str, float]:
     """An evaluation as trackers log it."""
     return {
@@ -296,18 +288,3 @@ def _tracked_values(evaluation: Evaluation, config: TrainingConfig) -> dict[str,
 
 def _has_rationale(targets: Sequence[EncodedTarget]) -> bool:
     return any(target.task == "rationale" for target in targets)
-
-
-def _check_split(rows: int, parts: int, config: TrainingConfig) -> None:
-    if parts > rows:
-        raise StudentError(
-            f"a batch of {rows} rows cannot be split into {parts} parts (training.accumulate "
-            f"{config.accumulate} in each of {parts // config.accumulate} processes); raise "
-            "training.batch_size, or lower training.accumulate"
-        )
-
-
-def _network_weights(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The network's part of the loss module's state dict."""
-    prefix = "network."
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

@@ -20,7 +20,6 @@ class Losses:
 
     Attributes:
         total: The scalar to minimise, already divided by the rows of the whole batch.
-        tasks: Each task's part of the total.
         sums: ``[2]`` for each task: the sum of weight · cross-entropy and the sum of weights.
             Their ratio is the task's mean loss, whatever λ is.
     """
@@ -73,7 +72,10 @@ class WeightedLoss(torch.nn.Module):
         for output in outputs:
             weighted = (output.weights * output.losses).sum()
             scale = factor if output.task == "rationale" else 1.0
-            tasks[output.task] = scale * self._weigh(output.task, weighted / rows)
+            loss = weighted / rows
+            if self.log_variances is not None:
+                loss = torch.exp(-self.log_variances[output.task].squeeze()) * loss
+            tasks[output.task] = scale * loss
             sums[output.task] = torch.stack([weighted.detach(), output.weights.sum()])
         total = torch.stack(list(tasks.values())).sum()
         if self.log_variances is not None:
@@ -82,12 +84,6 @@ class WeightedLoss(torch.nn.Module):
         if self._agreement and factor:
             total = total + self._agreement * agreement(outputs) / rows
         return Losses(total, tasks, sums)
-
-    def _weigh(self, task: TargetTask, loss: torch.Tensor) -> torch.Tensor:
-        if self.log_variances is None:
-            return loss
-        s: torch.Tensor = self.log_variances[task].squeeze()
-        return torch.exp(-s) * loss
 
 
 def staged_factor(step: int, steps: int) -> float:
@@ -107,9 +103,7 @@ def agreement(outputs: list[TaskOutput]) -> torch.Tensor:
     lower bound of the mutual information of the two tasks (Chen et al. 2024, *Learning to
     Maximize Mutual Information for Chain-of-Thought Distillation*, arXiv 2403.03348, section 3).
     Logits are averaged over a target's positions. Several rationales of a row count as their mean.
-
-    Returns:
-        A scalar; 0 where no row has both tasks.
+    0 where no row has both tasks.
 
     Raises:
         ValueError: if the network returned no pooled logits.

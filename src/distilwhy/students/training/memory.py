@@ -10,7 +10,7 @@ from accelerate.utils import parse_flag_from_env
 from distilwhy.config import LoraConfig, TrainingConfig
 from distilwhy.core.method import Target, TrainingRow
 from distilwhy.errors import StudentError
-from distilwhy.students.encoding import DrawnRow, EncodedRow, EncodedTarget, Truncator
+from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
 from distilwhy.students.network import Network
 from distilwhy.students.training.distributed import count_processes, join_processes
 from distilwhy.students.training.dry_run import dry_run
@@ -26,8 +26,6 @@ class Preflight:
     """What a training takes.
 
     Attributes:
-        parameters: All parameters of the network.
-        trainable: The parameters that are trained.
         memory: Bytes at the peak, for weights, gradients, optimizer and activations.
         available: Free bytes of the GPU, or else of the machine.
     """
@@ -44,8 +42,7 @@ class MemoryEstimate:
 
     Attributes:
         fixed: For weights, gradients and the optimizer.
-        shared: For activations that all rows of a pass share.
-        row: For the activations of each row in a pass.
+        shared, row: For activations that all rows of a pass share, and for those of each row.
     """
 
     fixed: int
@@ -183,29 +180,24 @@ def _weight_remedy(network: Network, available: int) -> str:
     if config.model == "scratch":
         return "make student.scratch smaller"
     ways = ["use a smaller student.model"]
-    may_adapt = network.family == "causal" and config.lora is None
-    if may_adapt and weights + _adapter_bytes(network) < available:
-        ways.append("set student.lora")
+    if network.family == "causal" and config.lora is None:
+        # Adapters of the default rank on every matrix, trained.
+        sides = sum(sum(p.shape) for p in network.parameters() if p.dim() == 2)
+        if weights + 16 * LoraConfig().rank * sides < available:
+            ways.append("set student.lora")
     gpus = torch.cuda.device_count()
     if gpus > 1 and weights + fixed_bytes(network) / gpus < available:
         ways.append(f"shard it over the {gpus} GPUs here with accelerate's FSDP")
     return " or ".join(ways)
 
 
-def _adapter_bytes(network: Network) -> int:
-    """The bytes of adapters of the default rank on every matrix, trained."""
-    sides = sum(sum(p.shape) for p in network.parameters() if p.dim() == 2)
-    return 16 * LoraConfig().rank * sides
-
-
 def _longest_rows(network: Network, rows: Sequence[TrainingRow]) -> list[DrawnRow]:
     """The row with the longest input, and the row with the longest targets."""
     source = max(rows, key=lambda row: len(row.source) + sum(map(len, row.options)))
     target = max(rows, key=lambda row: max(map(_characters, (row.targets, *row.others))))
-    return [
-        DrawnRow(row, max(row.variants, key=_count_written))
-        for row in _encode(network, [source, target])
-    ]
+    truncator = Truncator(network.spec.config)
+    encoded = [network.encode(row, truncator) for row in (source, target)]
+    return [DrawnRow(row, max(row.variants, key=_count_written)) for row in encoded]
 
 
 def _characters(targets: Sequence[Target]) -> int:
@@ -228,8 +220,3 @@ def _count_trainable(network: Network) -> int:
 
 def _count_bytes(network: Network) -> int:
     return sum(p.numel() * p.element_size() for p in network.parameters())
-
-
-def _encode(network: Network, rows: Sequence[TrainingRow]) -> list[EncodedRow]:
-    truncator = Truncator(network.spec.config)
-    return [network.encode(row, truncator) for row in rows]

@@ -9,9 +9,21 @@ from distilwhy.students.training.loss import WeightedLoss
 
 
 def make_optimizer(loss: WeightedLoss, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW over all trainable parameters (Loshchilov & Hutter 2019)."""
+    """AdamW over all trainable parameters (Loshchilov & Hutter 2019).
+
+    Fresh weights beside pretrained ones have further to go, at a rate that would destroy the
+    pretrained ones, so theirs is ``training.fresh_lr_factor`` times as high. Liu & Lapata (2019,
+    *Text Summarization with Pretrained Encoders*) also give a pretrained encoder and its new
+    decoder rates of their own.
+    """
+    fresh = {f"network.{name}" for name in loss.network.fresh}
+    factors: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in loss.named_parameters():
+        if parameter.requires_grad:
+            factor = config.fresh_lr_factor if name in fresh else 1.0
+            factors.setdefault(factor, []).append(parameter)
     return torch.optim.AdamW(
-        _parameter_groups(loss, config),
+        [{"params": found, "factor": factor} for factor, found in factors.items()],
         lr=config.rates[0],
         weight_decay=config.weight_decay,
         fused=True,
@@ -30,23 +42,3 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     rising = (step + 1) / warm
     falling = (config.steps - step) / max(1, config.steps - warm)
     return config.rates[0] * min(1.0, rising, falling)
-
-
-def _parameter_groups(loss: WeightedLoss, config: TrainingConfig) -> list[dict[str, Any]]:
-    """The trainable parameters, by the factor that multiplies the learning rate.
-
-    Fresh weights beside pretrained ones have further to go, at a rate that would destroy the
-    pretrained ones, so theirs is ``training.fresh_lr_factor`` times as high. Liu & Lapata (2019,
-    *Text Summarization with Pretrained Encoders*) also give a pretrained encoder and its new
-    decoder rates of their own.
-
-    Returns:
-        For each factor ``{"params": [...], "factor": ...}``.
-    """
-    fresh = {f"network.{name}" for name in loss.network.fresh}
-    factors: dict[float, list[torch.nn.Parameter]] = {}
-    for name, parameter in loss.named_parameters():
-        if parameter.requires_grad:
-            factor = config.fresh_lr_factor if name in fresh else 1.0
-            factors.setdefault(factor, []).append(parameter)
-    return [{"params": found, "factor": factor} for factor, found in factors.items()]

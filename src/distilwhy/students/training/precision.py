@@ -10,11 +10,7 @@ from distilwhy.students.training.distributed import join_processes
 
 
 def open_accelerator(wanted: str, width: int) -> tuple[str, Accelerator]:
-    """The precision to train in, and an accelerator for it.
-
-    Args:
-        wanted: ``training.precision``.
-        width: The model's hidden size.
+    """The precision to train in, from ``training.precision``, and an accelerator for it.
 
     Raises:
         StudentError: if the device does not support the precision, or FSDP 1 shards the weights.

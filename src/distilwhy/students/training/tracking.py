@@ -33,9 +33,6 @@ class TrackedRun:
     """A training as a run of experiment trackers.
 
     Attributes:
-        trackers: The names of the trackers.
-        project: The project that the run belongs to.
-        name: The run's name.
         folder: Where trackers that write files write them.
         settings: The hyperparameters to show.
     """
@@ -94,11 +91,7 @@ def open_trackers(tracked: TrackedRun, done: int, checkpoint: Path) -> Iterator[
 
 
 def make_tracker(name: str, tracked: TrackedRun, done: int, run_id: str | None) -> Any:
-    """One of accelerate's trackers, not started yet.
-
-    Args:
-        run_id: The run to resume.
-    """
+    """One of accelerate's trackers, not started yet; ``run_id`` is the run to resume."""
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
     tracker_class, run = LOGGER_TYPE_TO_CLASS[name], tracked.name
