@@ -21,10 +21,8 @@ class SentBatch:
 
     Attributes:
         name: Our name for it.
-        address: The base URL of the endpoint.
         file: The endpoint's id of its file; None until it is known to be uploaded.
         id: The endpoint's id of it; None until it is known to be created.
-        made_at: In ISO 8601.
     """
 
     name: str
@@ -60,13 +58,10 @@ class BatchBook:
             for c in calls
         ]
         with self._ledger.transaction() as connection:
-            connection.execute(
-                "INSERT INTO batches (name, address, made_at) VALUES (?, ?, ?)",
-                (name, address, now),
-            )
-            connection.executemany(
-                f"INSERT INTO batched (batch, {_CALL}) VALUES (?, ?, ?, ?, ?, ?)", rows
-            )
+            query = "INSERT INTO batches (name, address, made_at) VALUES (?, ?, ?)"
+            connection.execute(query, (name, address, now))
+            query = f"INSERT INTO batched (batch, {_CALL}) VALUES (?, ?, ?, ?, ?, ?)"
+            connection.executemany(query, rows)
         return SentBatch(name, address, None, None, now)
 
     def set_file(self, name: str, file: str) -> None:

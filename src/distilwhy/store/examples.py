@@ -96,9 +96,6 @@ class ExampleBuilder:
     def __call__(self, row: Row, where: str) -> Example:
         """The example that a row describes.
 
-        Args:
-            where: The row's place, for messages.
-
         Raises:
             DataError: if the input, the options or the gold label are not valid.
         """

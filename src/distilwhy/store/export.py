@@ -82,15 +82,11 @@ def write_answers(path: Path, answers: Iterable[ExportedAnswer]) -> int:
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); check the place") from error
     finally:
-        _remove(aside)
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.unlink(missing_ok=True)
     return count
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    elif path.exists():
-        path.unlink()
 
 
 def _write_jsonl(path: Path, answers: Iterable[ExportedAnswer]) -> int:
@@ -106,9 +102,9 @@ def _write_parquet(path: Path, answers: Iterable[ExportedAnswer]) -> int:
     from pyarrow import RecordBatch
     from pyarrow.parquet import ParquetWriter
 
-    count, schema = 0, _schema()
+    count, schema, waiting = 0, _schema(), iter(answers)
     with ParquetWriter(path, schema) as writer:
-        for chunk in _chunks(answers):
+        while chunk := list(islice(waiting, CHUNK)):
             writer.write_batch(RecordBatch.from_pylist(list(map(_as_row, chunk)), schema))
             count += len(chunk)
     return count
@@ -139,27 +135,13 @@ def _as_row(answer: ExportedAnswer) -> dict[str, object]:
     return {**vars(answer), "votes": [vars(vote) for vote in answer.votes]}
 
 
-def _chunks(answers: Iterable[ExportedAnswer]) -> Iterator[list[ExportedAnswer]]:
-    waiting = iter(answers)
-    while chunk := list(islice(waiting, CHUNK)):
-        yield chunk
-
-
 def _schema() -> "pyarrow.Schema":
     import pyarrow as pa
 
     text, number, count = pa.string(), pa.float64(), pa.int64()
     votes = pa.list_(pa.struct([("label", text), ("share", number)]))
-    others = {
-        "sample": count,
-        "options": pa.list_(text),
-        "votes": votes,
-        "seconds": number,
-        "input_tokens": count,
-        "output_tokens": count,
-        "cached_tokens": count,
-        "cost": number,
-    }
+    others = {"options": pa.list_(text), "votes": votes, "seconds": number, "cost": number}
+    others |= dict.fromkeys(("sample", "input_tokens", "output_tokens", "cached_tokens"), count)
     return pa.schema([(name, others.get(name, text)) for name in _COLUMNS])
 
 

@@ -39,36 +39,22 @@ class InputTemplate:
     def render(self, row: Row, where: str) -> str:
         """The input of a row.
 
-        Args:
-            where: The row's place, for messages.
-
         Raises:
             DataError: if the row lacks a field, an expression fails, or the input is empty.
         """
         try:
-            text = self._template.render(row).strip()
+            if text := self._template.render(row).strip():
+                return text
+            problem, advice = "its input is empty", "fill its fields or leave the row out"
         except jinja2.UndefinedError as error:
-            fields = ", ".join(sorted(map(str, row)))
-            raise DataError(
-                f"{where}: the input template cannot be filled ({error.message})"
-                f"{self._nulls(row)}; the row's fields are {fields}"
-            ) from None
+            problem = f"the input template cannot be filled ({error.message})"
+            advice = f"the row's fields are {', '.join(sorted(map(str, row)))}"
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-            raise DataError(
-                f"{where}: the input template cannot be filled ({first_line(error)})"
-                f"{self._nulls(row)}; correct it, or the row"
-            ) from None
-        if not text:
-            raise DataError(
-                f"{where}: its input is empty{self._nulls(row)}; fill its fields or leave the row "
-                "out"
-            )
-        return text
-
-    def _nulls(self, row: Row) -> str:
-        """Which fields of the input are null: `` (question is null)``; "" if none is."""
+            problem = f"the input template cannot be filled ({first_line(error)})"
+            advice = "correct it, or the row"
         nulls = sorted(name for name in self._fields if name in row and row[name] is None)
-        return f" ({', '.join(nulls)} is null)" if nulls else ""
+        are_null = f" ({', '.join(nulls)} is null)" if nulls else ""
+        raise DataError(f"{where}: {problem}{are_null}; {advice}")
 
 
 def _lettered(options: list[str]) -> str:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,8 +26,11 @@ from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
 from distilwhy.store.migrations import MIGRATIONS, migrate, read_version, update_ledger
 
+# In the order of the fields of Completion.
 _SAVED = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens, thinking, model"
-_COLUMNS = f"key, example, {_SAVED}, batch, seconds, answered_at"
+_REPLACED = f"{_SAVED}, batch, seconds, answered_at"
+_COLUMNS = f"key, example, {_REPLACED}"
+_EXTRAS = "what, certain, input_tokens, output_tokens, cached_tokens, batch, at"
 _CHUNK = 500
 # SQLite deletes it when the connection is closed.
 _TEMPORARY = ""
@@ -42,10 +45,8 @@ class Entry:
 
     Attributes:
         key: From ``call_key``.
-        completion: What came back.
         example: The row it is about.
         seconds: How long the last try took, or its share of a batch; None if it was not timed.
-        batch: Whether it came through a batch interface.
         at: When it was recorded, in ISO 8601; set by the ledger.
     """
 
@@ -62,7 +63,6 @@ class Charge:
     """Tokens that were billed, or may have been, besides those of the entries.
 
     Attributes:
-        what: What they were for, in words.
         tokens: How many; if that is not certain, the most there can have been.
         certain: Whether they were billed for certain.
     """
@@ -77,8 +77,6 @@ class SentCall:
     """A call that was sent.
 
     Attributes:
-        key: From ``call_key``.
-        example: The row it is about.
         worst: The most tokens it can be billed for; none if what it costs is not tracked.
     """
 
@@ -91,7 +89,6 @@ def call_key(request: Mapping[str, object], sample: int = 0) -> bytes:
     """The SHA-256 of all that decides an answer, and of nothing else.
 
     Args:
-        request: The teacher's kind and model, the messages, the sampling parameters.
         sample: Which of several answers to the same request.
     """
     canonical = _CANONICAL.encode({"request": request, "sample": sample})
@@ -122,11 +119,9 @@ class Ledger:
 
     def entries(self, keys: Iterable[bytes]) -> Iterator[Entry]:
         """The entries of those ``keys`` that have one."""
-        wanted = list(dict.fromkeys(keys))
-        for chunk in _chunks(wanted):
-            query = f"SELECT {_COLUMNS} FROM completions WHERE key IN ({_marks(chunk)})"
-            for key, example, *saved, batch, seconds, at in self._connection.execute(query, chunk):
-                yield Entry(key, Completion(*saved), example, seconds, bool(batch), at)
+        found = self._select(f"SELECT {_COLUMNS} FROM completions WHERE key IN", keys)
+        for key, example, *saved, batch, seconds, at in found:
+            yield Entry(key, Completion(*saved), example, seconds, bool(batch), at)
 
     def answered(self, keys: Iterable[bytes]) -> set[bytes]:
         """Those of the ``keys`` that have an answer, rather than a failure or nothing."""
@@ -136,19 +131,19 @@ class Ledger:
         """Those of the ``keys`` that have an answer, and those whose call failed for good."""
         answered: set[bytes] = set()
         failed: set[bytes] = set()
-        for chunk in _chunks(list(dict.fromkeys(keys))):
-            query = f"SELECT key, error IS NULL FROM completions WHERE key IN ({_marks(chunk)})"
-            for key, is_answer in self._connection.execute(query, chunk):
-                (answered if is_answer else failed).add(key)
+        found = self._select("SELECT key, error IS NULL FROM completions WHERE key IN", keys)
+        for key, is_answer in found:
+            (answered if is_answer else failed).add(key)
         return answered, failed
 
     def batched(self, keys: Iterable[bytes]) -> set[bytes]:
         """Those of the ``keys`` that are under way in a batch."""
-        found: set[bytes] = set()
-        for chunk in _chunks(list(dict.fromkeys(keys))):
-            query = f"SELECT key FROM batched WHERE key IN ({_marks(chunk)})"
-            found.update(key for (key,) in self._connection.execute(query, chunk))
-        return found
+        return {key for (key,) in self._select("SELECT key FROM batched WHERE key IN", keys)}
+
+    def _select(self, query: str, values: Iterable[object]) -> Iterator[Any]:
+        """The rows of a query that ends with ``IN``, for some of the values at a time."""
+        for chunk in _chunks(list(dict.fromkeys(values))):
+            yield from self._connection.execute(f"{query} ({_marks(chunk)})", chunk)
 
     def answered_heads(self) -> np.ndarray:
         """The first eight bytes of every key that has an answer, as numbers, in order."""
@@ -167,15 +162,10 @@ class Ledger:
 
     def known_examples(self, examples: Sequence[str]) -> set[str]:
         """Those of some rows that have an answer to any prompt, or are under way in a batch."""
-        found: set[str] = set()
-        for chunk in _chunks(list(examples)):
-            query = (
-                "SELECT example FROM completions WHERE error IS NULL AND "
-                f"example IN ({_marks(chunk)}) UNION "
-                f"SELECT example FROM batched WHERE example IN ({_marks(chunk)})"
-            )
-            found.update(example for (example,) in self._connection.execute(query, chunk + chunk))
-        return found
+        is_answered = "SELECT example FROM completions WHERE error IS NULL AND example IN"
+        is_batched = "SELECT example FROM batched WHERE example IN"
+        found = chain(self._select(is_answered, examples), self._select(is_batched, examples))
+        return {example for (example,) in found}
 
     def put(
         self, entries: Iterable[Entry], charges: Iterable[Charge] = (), shard: str | None = None
@@ -189,22 +179,17 @@ class Ledger:
         """
         # One statement for many rows: after each, a thread waits its turn to run Python again.
         entries = list(entries)
+        replaced = ", ".join(f"{name} = excluded.{name}" for name in _REPLACED.split(", "))
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self.transaction():
             for chunk in _chunks([entry.key for entry in entries]):
                 where = f"WHERE key IN ({_marks(chunk)})"
                 self._connection.execute(f"DELETE FROM batched {where}", chunk)
             for some in _chunks([_row(entry, now) for entry in entries]):
-                rows = ",".join([f"({_marks(range(13))})"] * len(some))
+                rows = ",".join([f"({_marks(some[0])})"] * len(some))
                 self._connection.execute(
-                    f"INSERT INTO completions ({_COLUMNS}) VALUES {rows}"
-                    " ON CONFLICT (key) DO UPDATE SET text = excluded.text,"
-                    " finish_reason = excluded.finish_reason,"
-                    " input_tokens = excluded.input_tokens,"
-                    " output_tokens = excluded.output_tokens, error = excluded.error,"
-                    " cached_tokens = excluded.cached_tokens, thinking = excluded.thinking,"
-                    " model = excluded.model, batch = excluded.batch, seconds = excluded.seconds,"
-                    " answered_at = excluded.answered_at WHERE completions.error IS NOT NULL",
+                    f"INSERT INTO completions ({_COLUMNS}) VALUES {rows} ON CONFLICT (key)"
+                    f" DO UPDATE SET {replaced} WHERE completions.error IS NOT NULL",
                     list(chain.from_iterable(some)),
                 )
             put_charges(self._connection, charges)
@@ -222,8 +207,7 @@ class Ledger:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 where = f"FROM completions WHERE key IN ({_marks(chunk)})"
                 self._connection.execute(
-                    "INSERT INTO extras (what, certain, input_tokens, output_tokens,"
-                    " cached_tokens, batch, at) SELECT ?, 1, input_tokens,"
+                    f"INSERT INTO extras ({_EXTRAS}) SELECT ?, 1, input_tokens,"
                     f" ifnull(output_tokens, 0), cached_tokens, batch, ? {where}"
                     " AND input_tokens IS NOT NULL",
                     (what, now, *chunk),
@@ -330,11 +314,11 @@ def _connect(path: Path, address: str | None = None) -> Iterator[sqlite3.Connect
 def put_charges(connection: sqlite3.Connection, charges: Iterable[Charge]) -> None:
     """Write charges, as a part of a transaction."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    connection.executemany(
-        "INSERT INTO extras (what, certain, input_tokens, output_tokens, cached_tokens,"
-        " batch, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(e.what, e.certain, *_counts(e.tokens), now) for e in charges],
-    )
+    rows = [
+        (e.what, e.certain, e.tokens.input, e.tokens.output, e.tokens.cached, e.tokens.batch, now)
+        for e in charges
+    ]
+    connection.executemany(f"INSERT INTO extras ({_EXTRAS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _chunks(items: Sequence[T]) -> Iterator[list[T]]:
@@ -346,27 +330,10 @@ def _marks(items: Sequence[object]) -> str:
     return ",".join("?" * len(items))
 
 
-def _row(entry: Entry, now: str) -> tuple[object, ...]:
-    completion = entry.completion
-    return (
-        entry.key,
-        storable(entry.example),
-        storable(completion.text),
-        storable(completion.finish_reason),
-        completion.input_tokens,
-        completion.output_tokens,
-        None if completion.error is None else storable(completion.error),
-        completion.cached_tokens,
-        storable(completion.thinking),
-        storable(completion.model),
-        entry.batch,
-        entry.seconds,
-        now,
-    )
-
-
-def _counts(tokens: Usage) -> tuple[int, int, int, bool]:
-    return tokens.input, tokens.output, tokens.cached, tokens.batch
+def _row(entry: Entry, now: str) -> list[object]:
+    saved = vars(entry.completion).values()
+    values = [entry.key, entry.example, *saved, entry.batch, entry.seconds, now]
+    return [storable(value) if isinstance(value, str) else value for value in values]
 
 
 def storable(text: str) -> str:

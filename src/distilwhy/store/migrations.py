@@ -5,7 +5,6 @@ to it. distilwhy 0.1.0 wrote no version, and its ledgers had several shapes. Tha
 migrations allow for tables that exist already.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -151,18 +150,15 @@ def update_ledger(connection: sqlite3.Connection, path: Path) -> None:
     """
     version = read_version(connection, path)
     if version < len(MIGRATIONS) and _names(connection):
-        _copy(connection, path.with_name(f"{path.name}.before-v{len(MIGRATIONS)}"))
+        # So that the copy is there whole or not at all.
+        target = path.with_name(f"{path.name}.before-v{len(MIGRATIONS)}")
+        unfinished = target.with_name(f".{target.name}.tmp")
+        unfinished.unlink(missing_ok=True)
+        with closing(sqlite3.connect(unfinished)) as copy:
+            connection.backup(copy)
+        unfinished.replace(target)
     if connection.execute("PRAGMA user_version").fetchone() != (len(MIGRATIONS),):
         migrate(connection, version)
-
-
-def _copy(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the ledger so that ``target`` is there whole or not at all."""
-    unfinished = target.with_name(f".{target.name}.tmp")
-    unfinished.unlink(missing_ok=True)
-    with closing(sqlite3.connect(unfinished)) as copy:
-        connection.backup(copy)
-    os.replace(unfinished, target)
 
 
 def _names(connection: sqlite3.Connection) -> set[str]:

@@ -157,15 +157,12 @@ def _hub_rows(source: HubSplit) -> Iterator[tuple[Row, str]]:
         raise DataError(
             f"{source}: cannot be loaded from the hub ({first_line(error)}); check its name"
         ) from error
-    classes = {
-        field: feature
-        for field, feature in table.features.items()
-        if isinstance(feature, datasets.ClassLabel)
-    }
+    features = table.features.items()
+    classes = {field: kind for field, kind in features if isinstance(kind, datasets.ClassLabel)}
     for number, row in enumerate(table, 1):
         names = {
-            field: feature.int2str(row[field])
-            for field, feature in classes.items()
+            field: kind.int2str(row[field])
+            for field, kind in classes.items()
             if row[field] is not None and row[field] >= 0
         }
         yield {**row, **names}, f"{source} row {number}"

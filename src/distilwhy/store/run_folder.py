@@ -40,42 +40,15 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-
-    @property
-    def ledger(self) -> Path:
-        return self.path / "ledger.sqlite"
-
-    @property
-    def shards(self) -> Path:
-        return self.path / "shards"
-
-    @property
-    def call_index(self) -> Path:
-        return self.path / "calls.npz"
-
-    @property
-    def results(self) -> Path:
-        return self.path / "results.json"
-
-    @property
-    def measured(self) -> Path:
-        return self.path / "measured.json"
-
-    @property
-    def cases(self) -> Path:
-        return self.path / "cases.jsonl"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report"
-
-    @property
-    def logs(self) -> Path:
-        return self.path / "logs"
-
-    @property
-    def page(self) -> Path:
-        return self.report / "report.html"
+        self.ledger = self.path / "ledger.sqlite"
+        self.shards = self.path / "shards"
+        self.call_index = self.path / "calls.npz"
+        self.results = self.path / "results.json"
+        self.measured = self.path / "measured.json"
+        self.cases = self.path / "cases.jsonl"
+        self.report = self.path / "report"
+        self.page = self.report / "report.html"
+        self.logs = self.path / "logs"
 
     def student(self, student_id: StudentId) -> Path:
         """The folder of a trained student."""

@@ -16,6 +16,7 @@ from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
 from distilwhy.store.files import publish_bytes
 from distilwhy.store.ledger import Charge, Entry, Ledger, storable
+from distilwhy.store.rows import first_line
 
 _CHARGES = b"distilwhy.extras"
 _ID_LENGTH = 16
@@ -52,11 +53,11 @@ def read_shard(path: Path) -> tuple[list[Entry], list[Charge]]:
     try:
         table = ParquetFile(path).read()
         billed = json.loads(table.schema.metadata[_CHARGES])
-        return [_entry(row) for row in table.to_pylist()], [_charge(value) for value in billed]
+        charges = [Charge(**{**value, "tokens": Usage(**value["tokens"])}) for value in billed]
+        return [_entry(row) for row in table.to_pylist()], charges
     except (ArrowException, OSError, KeyError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(
-            f"{path}: cannot be read as a shard of answers ({reason}); move it away"
+            f"{path}: cannot be read as a shard of answers ({first_line(error)}); move it away"
         ) from error
 
 
@@ -74,19 +75,11 @@ def import_shards(folder: Path, ledger: Ledger) -> None:
 
 
 def _row(entry: Entry) -> dict[str, object]:
-    completion = {
-        name: storable(value) if isinstance(value, str) else value
-        for name, value in asdict(entry.completion).items()
-    }
-    call = {"key": entry.key, "example": storable(entry.example), "seconds": entry.seconds}
-    return {**call, **completion}
+    call = {"key": entry.key, "example": entry.example, "seconds": entry.seconds}
+    row = {**call, **vars(entry.completion)}
+    return {n: storable(value) if isinstance(value, str) else value for n, value in row.items()}
 
 
 def _entry(row: dict[str, object]) -> Entry:
     call = {name: row.pop(name) for name in ("key", "example", "seconds")}
     return Entry(completion=Completion(**row), **call)  # type: ignore[arg-type]
-
-
-def _charge(value: dict[str, object]) -> Charge:
-    tokens = value.pop("tokens")
-    return Charge(tokens=Usage(**tokens), **value)  # type: ignore[arg-type]

@@ -14,32 +14,21 @@ class Teacher(Protocol):
 
     A teacher that does not say otherwise needs no second try, counts no tokens, and is asked call
     by call from this process.
+
+    Attributes:
+        name: What messages call it.
+        concurrency: How many prompts may be under way at once.
+        retries: How often a request without an answer is made again.
+        failure_limit: After how many failed calls in a row to stop; None: never.
+        remote_config: What another machine needs to ask the same teacher; None if only this
+            process can.
     """
 
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        ...
-
-    @property
-    def concurrency(self) -> int:
-        """How many prompts may be under way at once."""
-        ...
-
-    @property
-    def retries(self) -> int:
-        """How often a request without an answer is made again."""
-        return 0
-
-    @property
-    def failure_limit(self) -> int | None:
-        """After how many failed calls in a row to stop; None: never."""
-        return None
-
-    @property
-    def remote_config(self) -> HttpTeacherConfig | None:
-        """What another machine needs to ask the same teacher; None if only this process can."""
-        return None
+    name: str
+    concurrency: int
+    retries: int = 0
+    failure_limit: int | None = None
+    remote_config: HttpTeacherConfig | None = None
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         """All that decides the answer, and nothing else: the ledger's key is made of it."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -43,8 +44,6 @@ class BatchReply:
     """One line of a file of replies.
 
     Attributes:
-        key: Of the call.
-        result: What became of it.
         fatal: Why no other request can be answered either; None if others can.
     """
 
@@ -91,12 +90,8 @@ class BatchEndpoint:
 
     def line(self, key: bytes, prompt: Prompt) -> bytes:
         """The request of a call, as a line of the file."""
-        request = {
-            "custom_id": key.hex(),
-            "method": "POST",
-            "url": self._path,
-            "body": self._wire.body(self._config, prompt),
-        }
+        body = self._wire.body(self._config, prompt)
+        request = {"custom_id": key.hex(), "method": "POST", "url": self._path, "body": body}
         return json.dumps(request).encode() + b"\n"
 
     async def upload(self, name: str, content: Path) -> str:
@@ -109,12 +104,8 @@ class BatchEndpoint:
 
     async def create(self, name: str, file: str) -> BatchState:
         """Create a batch from a file. If this raises Unavailable, it may exist all the same."""
-        order = {
-            "input_file_id": file,
-            "endpoint": self._path,
-            "completion_window": WINDOW,
-            "metadata": {MARK: name},
-        }
+        order: dict[str, object] = {"input_file_id": file, "endpoint": self._path}
+        order |= {"completion_window": WINDOW, "metadata": {MARK: name}}
         return self._state(await self._request("POST", "/batches", json=order, new_file=file))
 
     async def state(self, identity: str) -> BatchState:
@@ -179,8 +170,8 @@ class BatchEndpoint:
         items: list[dict[str, Any]] = []
         after: dict[str, str] = {}
         while True:
-            query_page = {"limit": str(PAGE), **query, **after}
-            found = await self._request("GET", path, params=query_page)
+            params = {"limit": str(PAGE), **query, **after}
+            found = await self._request("GET", path, params=params)
             page = [item for item in found.get("data") or [] if isinstance(item, dict)]
             items += page
             if not page or not found.get("has_more") or after.get("after") == page[-1].get("id"):
@@ -191,27 +182,18 @@ class BatchEndpoint:
         self,
         method: str,
         path: str,
-        *,
-        data: aiohttp.FormData | None = None,
-        json: Mapping[str, Any] | None = None,
-        params: Mapping[str, str] | None = None,
         new_file: str | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
-        """Make one request; returns the object in the reply.
+        """Make one request, with options for aiohttp; returns the object in the reply.
 
         Args:
             new_file: A file that was uploaded just now, which the endpoint may not know yet.
         """
         assert self._session is not None, "enter the endpoint before asking it"
         try:
-            async with self._session.request(
-                method,
-                self.address + path,
-                data=data,
-                json=json,
-                params=params,
-                proxy=self._proxy,
-            ) as response:
+            url = self.address + path
+            async with self._session.request(method, url, proxy=self._proxy, **options) as response:
                 content = await response.read()
         except (TimeoutError, aiohttp.ClientError) as error:
             raise self._unavailable(error) from error
@@ -221,9 +203,11 @@ class BatchEndpoint:
             if new_file and response.status in (400, 404) and new_file.encode() in content:
                 raise Unavailable(self._problem(response.status, content))
             raise self._error(response, path, content)
-        if (found := _object(content)) is None:
-            raise Unavailable("the reply cannot be read: " + self._reader.excerpt(content))
-        return found
+        with suppress(ValueError, RecursionError):
+            found = json.loads(content)
+            if isinstance(found, dict) and ("id" in found or "data" in found):
+                return found
+        raise Unavailable("the reply cannot be read: " + self._reader.excerpt(content))
 
     def _unavailable(self, error: TimeoutError | aiohttp.ClientError) -> Unavailable:
         if isinstance(error, TimeoutError):
@@ -235,23 +219,22 @@ class BatchEndpoint:
     ) -> Unavailable | TeacherError:
         """What to raise for a reply that is an error."""
         status, problem = response.status, self._problem(response.status, content)
+        if status in _ABSENT and path in ("/files", "/batches"):
+            return TeacherError(
+                f"{self.address} has no batch interface ({problem}); take teacher.batch out"
+            )
         if status in _ABSENT:
-            return TeacherError(self._absent(path, problem))
+            return TeacherError(
+                f"{self.address} has no {path.removeprefix('/')} ({problem}); check that "
+                "teacher.base_url and the key are those it was made with, or give "
+                "--forget-batches to ask its calls again"
+            )
         self._reader.raise_if_fatal(status, problem, content)
         if is_transient(status):
             return Unavailable(problem, read_retry_after(response.headers))
         return TeacherError(
             f"{self.address} refuses a batch ({problem}); correct the teacher section, or take "
             "teacher.batch out"
-        )
-
-    def _absent(self, path: str, problem: str) -> str:
-        if path in ("/files", "/batches"):
-            return f"{self.address} has no batch interface ({problem}); take teacher.batch out"
-        return (
-            f"{self.address} has no {path.removeprefix('/')} ({problem}); check that "
-            "teacher.base_url and the key are those it was made with, or give --forget-batches to "
-            "ask its calls again"
         )
 
     def _problem(self, status: int, content: bytes) -> str:
@@ -264,11 +247,3 @@ def _filename(name: str) -> str:
 
 def _id(found: Mapping[str, Any]) -> str:
     return str(found.get("id"))
-
-
-def _object(content: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and ("id" in value or "data" in value) else None

@@ -13,10 +13,8 @@ class BatchState:
     """The state of a batch, as the endpoint reports it.
 
     Attributes:
-        id: The endpoint's id of it.
         status: ``validating``, ``in_progress``, ``finalizing``, ``cancelling``, or how it ended:
             ``completed``, ``failed``, ``expired``, ``cancelled``.
-        answered: The number of requests that have a reply.
         output: The file with the replies; None if there is none yet.
         errors: The file with the requests that have no reply.
         problem: Why the whole batch was rejected; "" if it was not.
@@ -37,11 +35,7 @@ class BatchState:
 
 
 def read_state(batch: Mapping[str, Any], redact: Callable[[str], str]) -> BatchState:
-    """The state in a decoded batch object.
-
-    Args:
-        redact: Removes the key from a text.
-    """
+    """The state in a decoded batch object, its problem without what ``redact`` removes."""
     counts = batch.get("request_counts")
     problems = _problems(batch.get("errors"))
     return BatchState(

@@ -13,7 +13,6 @@ class CallResult:
         completion: What the teacher returned; one with an error if it refuses this request for
             good. None if there is no answer, and the request may be made again.
         problem: Why there is no completion.
-        unreachable: Whether no server was reached.
         rate_limited: Whether the endpoint has too much to do.
         maybe_billed: Whether the endpoint may have answered, and billed, all the same.
         retry_after_s: How long the endpoint asks to wait before the next try.

@@ -40,6 +40,10 @@ class HttpTeacher(Teacher):
     failure_limit = FAILURE_LIMIT
 
     def __init__(self, config: HttpTeacherConfig, tokenizer: str | None = None) -> None:
+        self.name = config.base_url
+        self.concurrency = config.concurrency
+        self.retries = config.retries
+        self.remote_config = config
         self._config = config
         self._tokenizer = tokenizer
         self._wire = WIRES[config.kind]
@@ -47,22 +51,6 @@ class HttpTeacher(Teacher):
         self._proxy: str | None = None
         self._session: aiohttp.ClientSession | None = None
         self._identity = _identity(config, self._wire)
-
-    @property
-    def name(self) -> str:
-        return self._config.base_url
-
-    @property
-    def concurrency(self) -> int:
-        return self._config.concurrency
-
-    @property
-    def retries(self) -> int:
-        return self._config.retries
-
-    @property
-    def remote_config(self) -> HttpTeacherConfig:
-        return self._config
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         request = {"by": self._identity, "head": prompt.prefix.digest, "question": prompt.question}
@@ -113,10 +101,9 @@ class HttpTeacher(Teacher):
             return CallResult(problem=problem, maybe_billed=True)
         except aiohttp.ClientError as error:
             problem = self._reader.redact(str(error) or type(error).__name__)
-            unreachable = isinstance(error, aiohttp.ClientConnectorError)
-            return CallResult(
-                problem=problem, unreachable=unreachable, maybe_billed=not unreachable
-            )
+            if isinstance(error, aiohttp.ClientConnectorError):
+                return CallResult(problem=problem, unreachable=True)
+            return CallResult(problem=problem, maybe_billed=True)
         return self._reader.read(response.status, response.headers, content)
 
     @cached_property
@@ -132,9 +119,8 @@ class HttpTeacher(Teacher):
 
 def _identity(config: HttpTeacherConfig, wire: Wire) -> str:
     """The SHA-256 of the kind of endpoint, the model and the sampling parameters."""
-    nothing = Prompt("", PromptPrefix(()), "")
     # Not every body names the model.
-    body = {"model": config.model, **wire.body(config, nothing)}
+    body = {"model": config.model, **wire.body(config, Prompt("", PromptPrefix(()), ""))}
     parameters = {"kind": config.kind, "body": body}
     return sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
 

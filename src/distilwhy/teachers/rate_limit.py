@@ -1,6 +1,6 @@
 """Limits how fast a teacher is asked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 MINUTE_S = 60.0
 LEAST_SLOTS = 1.0
@@ -8,17 +8,11 @@ LEAST_SLOTS = 1.0
 
 @dataclass
 class Bucket:
-    """A token bucket: at most so much a minute, evenly. It holds a second's worth.
-
-    The caller supplies the time.
-
-    Attributes:
-        a_minute: How much flows in per minute.
-    """
+    """A token bucket: at most so much a minute, evenly. It holds a second's worth."""
 
     a_minute: float
     _level: float = 0.0
-    _as_of: float = field(default=float("-inf"))
+    _as_of: float = float("-inf")
 
     def wait(self, amount: float, now: float) -> float:
         """Take an amount; returns the seconds to wait until it has flowed in."""
@@ -41,9 +35,6 @@ class Slots:
     Decrease Algorithms for Congestion Avoidance*): one slot more after as many answers as there
     are slots, and half as many after a call that was rate-limited. Of the calls under way at that
     moment, further ones do not halve them again.
-
-    Attributes:
-        most: The most slots.
     """
 
     most: int
@@ -55,7 +46,6 @@ class Slots:
 
     @property
     def count(self) -> int:
-        """The number of slots."""
         return int(self.now)
 
     def grow(self) -> None:

@@ -23,12 +23,7 @@ class Recording:
 
 
 class RecordedTeacher(Teacher):
-    """Answers from a recording: the k-th completion of an id is the k-th sample of that row.
-
-    Args:
-        answers: Completions of prompts for answers.
-        explanations: Completions of prompts for explanations.
-    """
+    """Answers from a recording: the k-th completion of an id is the k-th sample of that row."""
 
     name = "the recorded completions"
     # Calls under way together are saved in one transaction.

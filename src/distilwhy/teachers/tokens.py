@@ -33,7 +33,6 @@ class PromptTokenizer:
     """Tokenizes prompts: as chats if the tokenizer has a chat template, else as one text.
 
     Args:
-        tokenizer: A transformers tokenizer.
         chats: Whether to use its chat template, if it has one.
         messages: The messages of a prompt's chat; None: the prompt's own.
     """

@@ -64,7 +64,8 @@ class Generator:
         # The model's own settings would apply too: penalties, top-p, lengths.
         model.generation_config = GenerationConfig()
         self.batch_size = config.batch_size
-        self.context = _context(model.config)
+        most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self.context = most if isinstance(most, int) and most > 0 else None
         self.prefix = Prefix(model)
         self.halted = threading.Event()
 
@@ -88,7 +89,13 @@ class Generator:
                 "smaller teacher.model, or lower teacher.max_tokens"
             )
         half = (len(prompts) + 1) // 2
-        self._shrink(half)
+        if half < self.batch_size:
+            self.batch_size = half
+            logging.getLogger(__name__).warning(
+                "out of memory: teacher %r goes on with %d prompts at a time",
+                self._config.model,
+                half,
+            )
         return self.generate(prompts[:half]) + self.generate(prompts[half:])
 
     def release(self) -> None:
@@ -100,12 +107,12 @@ class Generator:
         rows = [prompt.ids for prompt in prompts]
         cached, cache = self.prefix.open(rows)
         longest = max(map(len, rows))
-        ids = torch.tensor([_pad(row, cached, longest, 0) for row in rows])
-        real = [_pad([1] * len(row), cached, longest, 0) for row in rows]
+        ids = torch.tensor([_pad(row, cached, longest) for row in rows])
+        real = torch.tensor([_pad([1] * len(row), cached, longest) for row in rows])
         stops = _Stops(self._tokenizer, self._config.stop, longest, self.halted)
         generated = self._model.generate(
             input_ids=ids.to(self._model.device),
-            attention_mask=torch.tensor(real).to(self._model.device),
+            attention_mask=real.to(self._model.device),
             cache=cache,
             logits_processor=LogitsProcessorList(self._samplers(prompts)),
             stopping_criteria=StoppingCriteriaList([stops]),
@@ -122,8 +129,10 @@ class Generator:
     def _samplers(self, prompts: Sequence[EncodedPrompt]) -> list[LogitsProcessor]:
         if not self._config.temperature:
             return []
-        drawn = torch.stack([_draw(prompt.seed, self._config.max_tokens) for prompt in prompts])
-        return [_Sampler(drawn.to(self._model.device), self._config.temperature)]
+        most = self._config.max_tokens
+        seeded = [torch.Generator().manual_seed(prompt.seed) for prompt in prompts]
+        drawn = [torch.rand(most, generator=each, dtype=torch.float64) for each in seeded]
+        return [_Sampler(torch.stack(drawn).to(self._model.device), self._config.temperature)]
 
     def _read(self, ids: list[int], stopped: int | None) -> Continuation:
         """The text of a row, up to where it ended; what follows is padding."""
@@ -132,16 +141,6 @@ class Generator:
         text = _decode(self._tokenizer, [ids[:count]])[0]
         found = [at for mark in self._config.stop if mark and (at := text.find(mark)) >= 0]
         return Continuation(text[: min(found, default=len(text))], count, bool(ends or stopped))
-
-    def _shrink(self, size: int) -> None:
-        """Lower the batch size."""
-        if size < self.batch_size:
-            self.batch_size = size
-            logging.getLogger(__name__).warning(
-                "out of memory: teacher %r goes on with %d prompts at a time",
-                self._config.model,
-                size,
-            )
 
 
 def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Generator:
@@ -152,7 +151,12 @@ def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Ge
     """
     try:
         shape = AutoConfig.from_pretrained(place)
-        _refuse_others(shape, config)
+        named = (getattr(shape, "architectures", None) or [_WRITES[0]])[0]
+        if shape.is_encoder_decoder or not named.endswith(_WRITES):
+            raise TeacherError(
+                f"teacher.model {config.model!r} is a {shape.model_type}, which does not go on "
+                "with a text; name a causal language model, such as a Llama or a Qwen"
+            )
         device = choose_device()
         width = int(getattr(shape.get_text_config(), "hidden_size", 0))
         dtype = _DTYPES[choose_precision("auto", device, width)]
@@ -167,19 +171,6 @@ def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Ge
             "a causal language model of transformers, or such a model on the hub"
         ) from error
     return Generator(model, tokenizer, config)
-
-
-def _refuse_others(shape: Any, config: LocalTeacherConfig) -> None:
-    named = (getattr(shape, "architectures", None) or [_WRITES[0]])[0]
-    if shape.is_encoder_decoder or not named.endswith(_WRITES):
-        raise TeacherError(
-            f"teacher.model {config.model!r} is a {shape.model_type}, which does not go on with a "
-            "text; name a causal language model, such as a Llama or a Qwen"
-        )
-
-
-def _draw(seed: int, length: int) -> torch.Tensor:
-    return torch.rand(length, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 class _Sampler(LogitsProcessor):  # type: ignore[misc]
@@ -241,16 +232,14 @@ def _free() -> None:
         torch.cuda.empty_cache()
 
 
-def _pad(row: list[int], cached: int, longest: int, padding: int) -> list[int]:
-    """A row with padding after its cached tokens, so that all rows end together."""
-    return row[:cached] + [padding] * (longest - len(row)) + row[cached:]
+def _pad(row: list[int], cached: int, longest: int) -> list[int]:
+    """A row with zeros after its cached tokens, so that all rows end together."""
+    return row[:cached] + [0] * (longest - len(row)) + row[cached:]
 
 
 def _decode(tokenizer: Any, rows: Sequence[list[int]]) -> list[str]:
-    found = tokenizer.batch_decode(
-        rows, skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    return list(found)
+    how = {"skip_special_tokens": True, "clean_up_tokenization_spaces": False}
+    return list(tokenizer.batch_decode(rows, **how))
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:
@@ -259,8 +248,3 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
     if found is None:
         found = tokenizer.eos_token_id
     return [found] if isinstance(found, int) else list(found or [])
-
-
-def _context(shape: Any) -> int | None:
-    most = getattr(shape.get_text_config(), "max_position_embeddings", None)
-    return most if isinstance(most, int) and most > 0 else None

@@ -27,13 +27,15 @@ class Prefix:
         self._model = model
         self._ids: list[int] = []
         self._cache: Any = None
-        self.is_used = _takes_positions(model) and not _changes_with_length(model)
+        kinds = [str(getattr(module, "rope_type", "")) for module in model.modules()]
+        changes_with_length = any("dynamic" in kind or "longrope" in kind for kind in kinds)
+        takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+        self.is_used = takes_positions and not changes_with_length
 
     def open(self, prompts: Sequence[list[int]]) -> tuple[int, Cache | None]:
         """The number of cached tokens, and the cache with a row for each prompt.
 
-        Args:
-            prompts: Their token ids. At least the last token of each is not cached.
+        At least the last token of each prompt is not cached.
         """
         shared = _common([prompt[:-1] for prompt in prompts])
         if not self._serves(shared) and self.is_used and len(prompts) > 1 and len(shared) >= LEAST:
@@ -64,12 +66,3 @@ def _common(rows: Sequence[list[int]]) -> list[int]:
     first, last = min(rows), max(rows)
     at = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return first[:at]
-
-
-def _takes_positions(model: Any) -> bool:
-    return "position_ids" in inspect.signature(model.forward).parameters
-
-
-def _changes_with_length(model: Any) -> bool:
-    kinds = [str(getattr(module, "rope_type", "")) for module in model.modules()]
-    return any("dynamic" in kind or "longrope" in kind for kind in kinds)

@@ -50,17 +50,11 @@ class LocalTeacher(Teacher):
     """
 
     def __init__(self, config: LocalTeacherConfig, place: str) -> None:
+        self.name = config.model
+        self.concurrency = BATCHES_AHEAD * config.batch_size
         self._config = config
         self._place = place
         self._generator: Generator | None = None
-
-    @property
-    def name(self) -> str:
-        return self._config.model
-
-    @property
-    def concurrency(self) -> int:
-        return BATCHES_AHEAD * self._config.batch_size
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         return {"by": self._identity, "head": prompt.prefix.digest, "question": prompt.question}
@@ -76,7 +70,12 @@ class LocalTeacher(Teacher):
         ids = self._prompts.encode(prompt)
         most = self._generator.context
         if most is not None and len(ids) + self._config.max_tokens > most:
-            return CallResult(Completion("", error=self._too_long(len(ids), most)))
+            problem = (
+                f"its prompt of {len(ids):,} tokens and teacher.max_tokens "
+                f"{self._config.max_tokens:,} are more than the {most:,} that "
+                f"{self._config.model} sees; lower it, or show fewer exemplars"
+            )
+            return CallResult(Completion("", error=problem))
         seed = _seed(self.request(prompt), sample)
         request = _Request(ids, seed, asyncio.get_running_loop().create_future())
         self._requests.put_nowait(request)
@@ -101,7 +100,6 @@ class LocalTeacher(Teacher):
         await asyncio.gather(self._work, return_exceptions=True)
 
     def close(self) -> None:
-        """Free the model and its memory."""
         if self._generator is not None:
             self._generator.release()
             self._generator = None
@@ -143,13 +141,6 @@ class LocalTeacher(Teacher):
             )
             if not request.result.done():
                 request.result.set_result(CallResult(completion, seconds=share))
-
-    def _too_long(self, length: int, most: int) -> str:
-        return (
-            f"its prompt of {length:,} tokens and teacher.max_tokens {self._config.max_tokens:,} "
-            f"are more than the {most:,} that {self._config.model} sees; lower it, or show fewer "
-            "exemplars"
-        )
 
     @cached_property
     def _tokenizer(self) -> object:

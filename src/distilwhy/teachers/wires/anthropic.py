@@ -1,7 +1,7 @@
 """Anthropic's wire format: the Messages API."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from distilwhy.config import HttpTeacherConfig
@@ -14,6 +14,7 @@ from distilwhy.teachers.wires.wire import (
     chat_messages,
     read_count,
     read_usage,
+    seconds_until,
     with_extra,
 )
 
@@ -79,11 +80,9 @@ def _rest(headers: Mapping[str, str]) -> float:
 def _until(moment: str) -> float:
     """Seconds until a moment such as ``2026-10-25T12:00:00Z``; 0 if it is past or unreadable."""
     try:
-        then = datetime.fromisoformat(moment)
+        return seconds_until(datetime.fromisoformat(moment))
     except ValueError:
         return 0.0
-    aware = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
 
 
 ANTHROPIC = Wire(lambda model: "/messages", _headers, _body, _read, _rest)

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
 from distilwhy.teachers.call_result import CallResult
-from distilwhy.teachers.wires.wire import Wire
+from distilwhy.teachers.wires.wire import Wire, seconds_until
 
 LONGEST_RETRY_AFTER_S = 300.0
 LONG_KEY = 16
@@ -60,11 +60,7 @@ class ReplyReader:
         )
 
     def raise_if_fatal(self, status: int, problem: str, content: bytes) -> None:
-        """Do nothing if another request may be answered.
-
-        Raises:
-            TeacherError: if none can be.
-        """
+        """Raise TeacherError if no other request can be answered either."""
         where = self._config.base_url
         # A 403 is not fatal: some endpoints refuse the content of one row with it.
         if status == 401 or _WRONG_KEY in content:
@@ -85,11 +81,8 @@ class ReplyReader:
     def excerpt(self, content: bytes) -> str:
         """The reason that an error gives, or the beginning of its text."""
         text = content.decode(errors="replace")
-        try:
-            value = json.loads(text)
-            text = str(value["error"]["message"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            text = str(json.loads(text)["error"]["message"])
         return self.redact(" ".join(text.split()))[:200] or "no reason given"
 
     def redact(self, text: str) -> str:
@@ -106,19 +99,15 @@ class ReplyReader:
         return found
 
     def _read_retry_after(self, headers: Mapping[str, str], content: bytes) -> float:
-        seconds = max(read_retry_after(headers), self._read_pause(content))
+        seconds = read_retry_after(headers)
+        with suppress(*_UNREADABLE):
+            seconds = max(seconds, self._wire.pause(json.loads(content)))
         if seconds > LONGEST_RETRY_AFTER_S:
             raise TeacherError(
                 f"{self._config.base_url} asks to be left alone for {seconds:.0f} s; "
                 "run again after that to go on"
             )
         return seconds
-
-    def _read_pause(self, content: bytes) -> float:
-        try:
-            return self._wire.pause(json.loads(content))
-        except _UNREADABLE:
-            return 0.0
 
     def _without_key(self, completion: Completion) -> Completion:
         """The completion, in case the server repeats the key in it."""
@@ -140,13 +129,9 @@ def is_transient(status: int) -> bool:
 def read_retry_after(headers: Mapping[str, str]) -> float:
     """The seconds of a Retry-After header, which holds a number or a date; 0 if there is none."""
     value = headers.get("Retry-After", "")
-    try:
+    with suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
     try:
-        until = parsedate_to_datetime(value)
+        return seconds_until(parsedate_to_datetime(value))
     except ValueError:
         return 0.0
-    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (aware - datetime.now(UTC)).total_seconds())

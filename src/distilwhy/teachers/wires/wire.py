@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from distilwhy.config import HttpTeacherConfig
@@ -76,6 +77,12 @@ def read_count(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value < 2**63 else None
+
+
+def seconds_until(moment: datetime) -> float:
+    """Seconds until a moment, in UTC if it names no zone; 0 if it is past."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
 
 
 def read_usage(reply: Mapping[str, Any], name: str) -> Mapping[str, Any]:
