@@ -7,7 +7,6 @@ import typer
 
 from distilwhy.cli.describe import describe_estimate, describe_repaid
 from distilwhy.cli.progress import ProgressDisplay
-from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.wording import count, counted
 from distilwhy.errors import BudgetError
 from distilwhy.pipeline.annotate.gate import AnswerSample
@@ -20,16 +19,8 @@ LONGEST_RATIONALE = 300
 def confirm_proposals(progress: ProgressDisplay, currency: str, *, yes: bool) -> Confirm:
     """A callback that shows a proposal and, on a terminal, asks the user to confirm it.
 
-    Without a terminal it accepts a proposal, unless rows would be paid for again.
-
-    Args:
-        progress: Shows the proposal, and pauses while the user is asked.
-        currency: Of the prices.
-        yes: Accept every proposal.
-
-    Returns:
-        The callback. It raises BudgetError if rows would be paid for again, ``yes`` is not given
-        and there is no terminal to ask on.
+    Without a terminal it accepts a proposal, but raises BudgetError if rows would be paid for
+    again. With ``yes`` it accepts every proposal.
     """
 
     def confirm(proposal: Proposal) -> bool:
@@ -74,11 +65,7 @@ def _describe_sample(sample: AnswerSample) -> Iterator[str]:
     more = f", and {count(len(sample.labels) - LABELS)} more" if len(sample.labels) > LABELS else ""
     yield "Labels: " + ", ".join(f"{label} ({number})" for label, number in most) + more
     for annotation in sample.shown:
-        yield _describe_answer(annotation)
-
-
-def _describe_answer(annotation: Annotation) -> str:
-    rationale = annotation.rationale
-    if len(rationale) > LONGEST_RATIONALE:
-        rationale = rationale[:LONGEST_RATIONALE].rsplit(" ", 1)[0] + " …"
-    return f"Row {annotation.example_id}: {annotation.label}, because: {rationale}"
+        why = annotation.rationale
+        if len(why) > LONGEST_RATIONALE:
+            why = why[:LONGEST_RATIONALE].rsplit(" ", 1)[0] + " …"
+        yield f"Row {annotation.example_id}: {annotation.label}, because: {why}"

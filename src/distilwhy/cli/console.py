@@ -1,4 +1,4 @@
-"""Printing to standard output: text, tables and JSON."""
+"""Printing to standard output: text, tables and JSON, and a teacher's text made safe to print."""
 
 import json
 import sys
@@ -15,9 +15,8 @@ UNWRAPPED = 10_000
 def open_console(*, widest: int | None = None, piped: int = UNWRAPPED) -> Console:
     """A console for standard output, which wraps lines at words on a terminal.
 
-    Args:
-        widest: The most columns to use of a terminal; None for all of them.
-        piped: The columns to use where there is no terminal; by default lines are not wrapped.
+    It uses at most ``widest`` columns of a terminal, and ``piped`` columns where there is none; by
+    default it does not wrap there.
     """
     found = Console(highlight=False, file=sys.stdout)
     width = min(found.width, widest or found.width) if found.is_terminal else piped
@@ -25,13 +24,7 @@ def open_console(*, widest: int | None = None, piped: int = UNWRAPPED) -> Consol
 
 
 def make_table(title: str, *columns: str, names: int = 1) -> Table:
-    """A table of numbers.
-
-    Args:
-        title: Printed above it.
-        columns: The headings.
-        names: The number of leading columns that hold names; they are aligned left.
-    """
+    """A table of numbers; its first ``names`` columns hold names, aligned left."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     table.pad_edge, table.collapse_padding = False, False
     for index, column in enumerate(columns):
@@ -62,3 +55,28 @@ def print_line(line: str) -> None:
 def print_json(value: object) -> None:
     """Print a value as JSON; amounts of money become numbers."""
     print_line(json.dumps(value, indent=2, ensure_ascii=False, default=float))
+
+
+def printable(text: str) -> str:
+    """The text without characters that could control the terminal."""
+    spaced = text.expandtabs(4)
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in spaced)
+
+
+def excerpt(text: str, longest: int) -> str:
+    """The text's beginning, and how much was left out."""
+    shown = printable(text.strip())
+    if len(shown) <= longest:
+        return shown
+    return f"{shown[:longest].rstrip()} … ({len(shown) - longest:,} more characters)"
+
+
+def one_line(text: str, longest: int) -> str:
+    """The text's beginning, on one line."""
+    shown = " ".join(printable(text).split())
+    return shown if len(shown) <= longest else shown[:longest].rstrip() + " …"
+
+
+def minute(at: str) -> str:
+    """``2026-01-31T09:05:00+00:00`` → ``2026-01-31 09:05``."""
+    return at[:16].replace("T", " ")

@@ -21,11 +21,7 @@ RUN_AGAIN = "Run the same command again"
 
 @contextmanager
 def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
-    """Make Ctrl-C end the command with one line and exit status 130.
-
-    Args:
-        resume: How the user continues.
-    """
+    """Make Ctrl-C end the command with exit status 130 and a line: ``resume`` to go on."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,49 +1,33 @@
 """Shows the progress of a command: annotation, training and evaluation."""
 
 import time
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from distilwhy.cli.describe import describe_batches
 from distilwhy.cli.screen import Screen
 from distilwhy.cli.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
-    from distilwhy.pipeline import run
-    from distilwhy.pipeline.annotate import recorder as recorder
+    from distilwhy.pipeline.annotate.recorder import AnnotationProgress
+    from distilwhy.pipeline.run import Watch
 
 
-class ProgressDisplay:
+class ProgressDisplay(Screen):
     """Shows progress on stderr while its ``with`` block runs."""
 
     def __init__(self) -> None:
-        self._screen = Screen()
+        super().__init__()
         self._started = 0.0
         self._batches = 0
         self._has_batches = False
 
-    def __enter__(self) -> Self:
-        self._screen.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._screen.__exit__(*exception)
-
-    def say(self, line: str) -> None:
-        """Print a line that stays."""
-        self._screen.say(line)
-
-    def pause(self) -> AbstractContextManager[None]:
-        """Stop drawing, so that the user can be asked something."""
-        return self._screen.pause()
-
-    def watch(self) -> "run.Watch":
+    def watch(self) -> "Watch":
         """Callbacks for all stages."""
         from distilwhy.pipeline.run import Watch
 
         return Watch(self.annotation, self.training(), self.evaluation)
 
-    def annotation(self, progress: "recorder.AnnotationProgress") -> None:
+    def annotation(self, progress: "AnnotationProgress") -> None:
         """Callback for the progress of ``annotate``."""
         new = progress.answered + progress.failed
         if new == 0 and not progress.batches:
@@ -51,13 +35,13 @@ class ProgressDisplay:
         self._announce_batches(progress)
         # Batches may answer calls that are no longer needed, so the count can exceed the total.
         done = min(progress.total, progress.from_ledger + new)
-        self._screen.move(done, progress.total, ", ".join(self._notes(progress, new)))
+        self.move(done, progress.total, ", ".join(self._notes(progress, new)))
 
-    def _start_annotation(self, progress: "recorder.AnnotationProgress") -> None:
+    def _start_annotation(self, progress: "AnnotationProgress") -> None:
         self._started = time.monotonic()
-        self._screen.start("teacher", progress.total, progress.from_ledger)
+        self.start("teacher", progress.total, progress.from_ledger)
 
-    def _notes(self, progress: "recorder.AnnotationProgress", new: int) -> list[str]:
+    def _notes(self, progress: "AnnotationProgress", new: int) -> list[str]:
         notes = [f"{progress.from_ledger} from ledger"]
         if progress.failed:
             notes.append(f"{progress.failed} failed")
@@ -72,7 +56,7 @@ class ProgressDisplay:
             notes.append(f"{rate:.1f} calls/s")
         return notes
 
-    def _announce_batches(self, progress: "recorder.AnnotationProgress") -> None:
+    def _announce_batches(self, progress: "AnnotationProgress") -> None:
         """Print a line whenever the number of batches changes."""
         known, self._batches = self._batches, progress.batches
         if progress.batches in (0, known):
@@ -87,10 +71,10 @@ class ProgressDisplay:
 
     def training(self) -> TrainingProgress:
         """The watcher for ``train_students``."""
-        return TrainingProgress(self._screen)
+        return TrainingProgress(self)
 
     def evaluation(self, done: int, students: int) -> None:
         """Callback for the progress of ``evaluate``."""
         if done == 0:
-            self._screen.start("scoring students", students)
-        self._screen.move(done, students)
+            self.start("scoring students", students)
+        self.move(done, students)

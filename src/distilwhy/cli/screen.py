@@ -21,9 +21,7 @@ PLAIN_LINE_EVERY_S = 5.0
 class Screen:
     """One main bar, a bar for each student in training, and the board of trained students.
 
-    Attributes:
-        board: The table under the bars; hidden while it has fewer than two students.
-        is_live: Whether bars are shown; otherwise ``move`` prints a line every few seconds.
+    Unless it ``is_live``, it shows no bars, and ``move`` prints a line every few seconds.
     """
 
     def __init__(self) -> None:

@@ -21,21 +21,18 @@ class TrainingProgress(Watcher):
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
+        self._say = screen.say
 
     def on_start(self, student_ids: Sequence[StudentId]) -> None:
         self._screen.board.start(student_ids)
 
     def on_found(self, trained: "TrainedStudents", students: int) -> None:
         if trained.up_to_date:
-            self._screen.say(
-                f"{len(trained.up_to_date)} of {students} students are already trained"
-            )
+            self._say(f"{len(trained.up_to_date)} of {students} students are already trained")
         changes = Counter(", ".join(names) for names in trained.out_of_date.values())
         for names, count in changes.items():
             changed = names or "the experiment or its annotations"
-            self._screen.say(
-                f"{counted(count, 'student')} out of date, trained again: {changed} changed"
-            )
+            self._say(f"{counted(count, 'student')} out of date, trained again: {changed} changed")
 
     def on_step(self, student_id: StudentId, step: int, steps: int) -> None:
         self._screen.move_student(student_id, step, steps)
@@ -48,14 +45,14 @@ class TrainingProgress(Watcher):
         if preflight.trainable < preflight.parameters:
             trained = f", {large(preflight.trainable)} of them trained"
         name = (student or MAIN) if self._screen.board.has_names else "student"
-        self._screen.say(
+        self._say(
             f"{name}: {large(preflight.parameters)} parameters{trained}; needs about "
             f"{memory_size(preflight.memory)} of {memory_size(preflight.available)} memory"
         )
         self._screen.start("timing a few steps", None)
 
     def on_plan(self, forecast: "Forecast") -> None:
-        self._screen.say(
+        self._say(
             f"{forecast.trainings} to train, {forecast.workers} at a time, {forecast.steps} steps "
             f"each: about {rough_duration(forecast.seconds)}"
         )
@@ -64,7 +61,7 @@ class TrainingProgress(Watcher):
             methods_by_time.setdefault((student, rough_duration(seconds)), []).append(method)
         for (student, time), methods in methods_by_time.items():
             name = f"{student or MAIN}, " if self._screen.board.has_names else ""
-            self._screen.say(f"  {name}{', '.join(methods)}: about {time} each")
+            self._say(f"  {name}{', '.join(methods)}: about {time} each")
         self._screen.start("students", forecast.trainings)
 
     def on_evaluation(self, student_id: StudentId, evaluation: Evaluation) -> None:
@@ -72,18 +69,16 @@ class TrainingProgress(Watcher):
         note = f"loss {losses}  validation {percent(evaluation.validation_accuracy)}"
         self._screen.note_student(student_id, note)
         if not self._screen.is_live:
-            self._screen.say(
-                f"{student_id.label}: step {evaluation.step}/{evaluation.steps}  {note}"
-            )
+            self._say(f"{student_id.label}: step {evaluation.step}/{evaluation.steps}  {note}")
 
     def on_rate_tried(self, student_id: StudentId, summary: TrainingSummary) -> None:
-        self._screen.say(
+        self._say(
             f"{student_id.label}: validation {percent(summary.validation_accuracy)} at step "
             f"{summary.best_step}, {duration(summary.seconds)}"
         )
         for part, found in summary.truncation.items():
             if found.cut:
-                self._screen.say(
+                self._say(
                     f"  {found.cut} of {found.texts} {part} texts were cut to {found.limit} "
                     f"tokens (longest {found.longest}); raise max_{part}_tokens to keep all"
                 )

@@ -71,18 +71,9 @@ class WordProblem:
     equation: str
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """The numbers of a problem, by their role; ``idle`` is the one that does not matter."""
-
-    a: int
-    b: int
-    c: int | None
-    d: int | None
-    idle: int
-
-
 _Solution = tuple[str, str]
+_Explain = Callable[..., list[_Solution]]
+_Templates = tuple[str, ...]
 
 
 def generate_problems(count: int, seed: int) -> list[WordProblem]:
@@ -103,19 +94,15 @@ def solve(question: str) -> _Solution:
     Raises:
         DataError: if the question is none of the three kinds of problem.
     """
-    explain, facts = _read(question)
-    return explain(facts)[0]
+    return _solutions(question)[0]
 
 
 def misread(question: str, choice: int) -> _Solution:
     """A rationale with a wrong number or operation, and the wrong equation it leads to.
 
-    Args:
-        question: A question that ``solve`` can read.
-        choice: Selects one of the possible mistakes; any integer will do.
+    ``choice`` selects one of the possible mistakes; any integer will do.
     """
-    explain, facts = _read(question)
-    right, *others = explain(facts)
+    right, *others = _solutions(question)
     value = parse_equation(right[1]).value
     mistakes = [other for other in others if parse_equation(other[1]).value != value]
     return mistakes[choice % len(mistakes)]
@@ -161,21 +148,21 @@ def _assemble(rng: random.Random, body: list[str], idle: str, ask: str) -> str:
     return " ".join([*body, ask])
 
 
-def _read(question: str) -> tuple[Callable[[_Facts], list[_Solution]], _Facts]:
-    kinds = (
-        (_explain_carpet, _CARPET, _CARPET_LESS, (), _CARPET_IDLE),
-        (_explain_share, _SHARE, _SHARE_LESS, (), _SHARE_IDLE),
-        (_explain_change, _CHANGE, (), _CHANGE_MORE, _CHANGE_IDLE),
+def _solutions(question: str) -> list[_Solution]:
+    """The right solution of a question first, then wrong ones."""
+    kinds: tuple[tuple[_Explain, _Templates, _Templates, _Templates], ...] = (
+        (_explain_carpet, _CARPET, _CARPET_LESS, _CARPET_IDLE),
+        (_explain_share, _SHARE, _SHARE_LESS, _SHARE_IDLE),
+        (_explain_change, _CHANGE, _CHANGE_MORE, _CHANGE_IDLE),
     )
-    for explain, main, less, more, idles in kinds:
+    for explain, main, extra, idles in kinds:
         found, idle = _find(main, question), _find(idles, question)
         if found and idle:
-            c, d = _find(less, question).get("c", found.get("c")), _find(more, question).get("d")
-            return explain, _Facts(found["a"], found["b"], c, d, idle["x"])
+            return explain(**found, **_find(extra, question), **idle)
     raise DataError(f"no carpet, share or change problem in {question[:80]!r}")
 
 
-def _find(templates: tuple[str, ...], question: str) -> dict[str, int]:
+def _find(templates: _Templates, question: str) -> dict[str, int]:
     """The numbers, by name, in the first of the sentences that the question contains."""
     for template in templates:
         pattern = re.sub(r"\\\{([abcdx])\\\}", r"(?P<\1>\\d+)", re.escape(template))
@@ -185,60 +172,59 @@ def _find(templates: tuple[str, ...], question: str) -> dict[str, int]:
     return {}
 
 
-def _explain_carpet(facts: _Facts) -> list[_Solution]:
-    """The right solution first, then wrong ones."""
-    area = f"The floor is {facts.a} by {facts.b} metres, so {facts.a} * {facts.b}."
-    wrong = f"The floor is {facts.a} by {facts.idle} metres, so {facts.a} * {facts.idle}."
-    around = f"Carpet goes along the length and the width, so {facts.a} + {facts.b}."
-    if facts.c is None:
+def _explain_carpet(a: int, b: int, x: int, c: int | None = None) -> list[_Solution]:
+    """``x`` is the number that does not matter."""
+    area = f"The floor is {a} by {b} metres, so {a} * {b}."
+    wrong = f"The floor is {a} by {x} metres, so {a} * {x}."
+    around = f"Carpet goes along the length and the width, so {a} + {b}."
+    if c is None:
         return [
-            (f"{area} All of it gets carpet.", f"{facts.a} * {facts.b}"),
-            (f"{wrong} All of it gets carpet.", f"{facts.a} * {facts.idle}"),
-            (f"{around} All of it gets carpet.", f"{facts.a} + {facts.b}"),
+            (f"{area} All of it gets carpet.", f"{a} * {b}"),
+            (f"{wrong} All of it gets carpet.", f"{a} * {x}"),
+            (f"{around} All of it gets carpet.", f"{a} + {b}"),
         ]
-    less = f"{facts.c} square metres get no carpet, so they are taken off."
-    more = f"{facts.c} square metres come on top, so they are added."
+    less = f"{c} square metres get no carpet, so they are taken off."
+    more = f"{c} square metres come on top, so they are added."
     return [
-        (f"{area} {less}", f"( {facts.a} * {facts.b} ) - {facts.c}"),
-        (f"{area} {more}", f"( {facts.a} * {facts.b} ) + {facts.c}"),
-        (f"{around} {less}", f"( {facts.a} + {facts.b} ) - {facts.c}"),
+        (f"{area} {less}", f"( {a} * {b} ) - {c}"),
+        (f"{area} {more}", f"( {a} * {b} ) + {c}"),
+        (f"{around} {less}", f"( {a} + {b} ) - {c}"),
     ]
 
 
-def _explain_share(facts: _Facts) -> list[_Solution]:
-    into = f"They go equally into {facts.b} boxes, so the number is divided by {facts.b}."
-    wrong = f"They go equally among {facts.idle}, so the number is divided by {facts.idle}."
-    times = f"There are {facts.b} boxes, so the number is multiplied by {facts.b}."
-    if facts.c is None:
-        have = f"There are {facts.a} to pack."
+def _explain_share(a: int, b: int, x: int, c: int | None = None) -> list[_Solution]:
+    into = f"They go equally into {b} boxes, so the number is divided by {b}."
+    wrong = f"They go equally among {x}, so the number is divided by {x}."
+    times = f"There are {b} boxes, so the number is multiplied by {b}."
+    if c is None:
+        have = f"There are {a} to pack."
         return [
-            (f"{have} {into}", f"{facts.a} / {facts.b}"),
-            (f"{have} {wrong}", f"{facts.a} / {facts.idle}"),
-            (f"{have} {times}", f"{facts.a} * {facts.b}"),
+            (f"{have} {into}", f"{a} / {b}"),
+            (f"{have} {wrong}", f"{a} / {x}"),
+            (f"{have} {times}", f"{a} * {b}"),
         ]
-    left = f"Of {facts.a}, {facts.c} are taken away, so {facts.a} - {facts.c} are left."
-    more = f"To {facts.a}, {facts.c} are added, so there are {facts.a} + {facts.c}."
+    left = f"Of {a}, {c} are taken away, so {a} - {c} are left."
+    more = f"To {a}, {c} are added, so there are {a} + {c}."
     return [
-        (f"{left} {into}", f"( {facts.a} - {facts.c} ) / {facts.b}"),
-        (f"{more} {into}", f"( {facts.a} + {facts.c} ) / {facts.b}"),
-        (f"{left} {wrong}", f"( {facts.a} - {facts.c} ) / {facts.idle}"),
+        (f"{left} {into}", f"( {a} - {c} ) / {b}"),
+        (f"{more} {into}", f"( {a} + {c} ) / {b}"),
+        (f"{left} {wrong}", f"( {a} - {c} ) / {x}"),
     ]
 
 
-def _explain_change(facts: _Facts) -> list[_Solution]:
-    cost = f"{facts.a} pieces at {facts.b} coins cost {facts.a} * {facts.b}."
-    wrong = f"{facts.a} pieces at {facts.idle} coins cost {facts.a} * {facts.idle}."
-    pays = f"That is taken from the {facts.c} coins paid."
-    if facts.d is None:
+def _explain_change(a: int, b: int, c: int, x: int, d: int | None = None) -> list[_Solution]:
+    cost = f"{a} pieces at {b} coins cost {a} * {b}."
+    wrong = f"{a} pieces at {x} coins cost {a} * {x}."
+    pays = f"That is taken from the {c} coins paid."
+    if d is None:
         return [
-            (f"{cost} {pays}", f"{facts.c} - ( {facts.a} * {facts.b} )"),
-            (f"{wrong} {pays}", f"{facts.c} - ( {facts.a} * {facts.idle} )"),
-            (f"{cost} {facts.c} coins come on top.", f"( {facts.a} * {facts.b} ) + {facts.c}"),
+            (f"{cost} {pays}", f"{c} - ( {a} * {b} )"),
+            (f"{wrong} {pays}", f"{c} - ( {a} * {x} )"),
+            (f"{cost} {c} coins come on top.", f"( {a} * {b} ) + {c}"),
         ]
-    extra = f"{facts.d} coins are added."
-    off = f"{facts.d} coins are taken off."
+    extra, off = f"{d} coins are added.", f"{d} coins are taken off."
     return [
-        (f"{cost} {extra} {pays}", f"{facts.c} - ( {facts.a} * {facts.b} + {facts.d} )"),
-        (f"{cost} {off} {pays}", f"{facts.c} - ( {facts.a} * {facts.b} - {facts.d} )"),
-        (f"{cost} {pays}", f"{facts.c} - ( {facts.a} * {facts.b} )"),
+        (f"{cost} {extra} {pays}", f"{c} - ( {a} * {b} + {d} )"),
+        (f"{cost} {off} {pays}", f"{c} - ( {a} * {b} - {d} )"),
+        (f"{cost} {pays}", f"{c} - ( {a} * {b} )"),
     ]

@@ -179,12 +179,15 @@ def solve(message: str) -> tuple[str, str]:
 def misread(message: str, choice: int) -> tuple[str, str]:
     """A rationale that gets one fact of a message wrong, and the wrong team it leads to.
 
-    Args:
-        message: A message that ``solve`` can read.
-        choice: Selects one of the possible mistakes; any integer will do.
+    ``choice`` selects one of the possible mistakes; any integer will do.
     """
     facts = _read(message)
-    wrong = [other for other in _misreadings(facts) if _team(other) != _team(facts)]
+    readings = [
+        *(replace(facts, issue=issue) for issue in ISSUES),
+        *(replace(facts, family=family) for family in PRODUCTS),
+        *(replace(facts, tier=tier) for tier in TIERS),
+    ]
+    wrong = [reading for reading in readings if _team(reading) != _team(facts)]
     picked = wrong[choice % len(wrong)]
     return _explain(picked), _team(picked)
 
@@ -222,12 +225,3 @@ def _explain(facts: _Facts) -> str:
         f"The {facts.product} is a {facts.family}. The customer reports {facts.issue}. "
         f"On a {facts.tier} contract that goes to {_team(facts)}."
     )
-
-
-def _misreadings(facts: _Facts) -> list[_Facts]:
-    """All readings that get exactly one of family, issue and contract wrong."""
-    return [
-        *(replace(facts, issue=issue) for issue in ISSUES if issue != facts.issue),
-        *(replace(facts, family=family) for family in PRODUCTS if family != facts.family),
-        *(replace(facts, tier=tier) for tier in TIERS if tier != facts.tier),
-    ]

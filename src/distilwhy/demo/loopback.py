@@ -13,7 +13,6 @@ class LoopbackServer:
     """Serves an application from a background thread while its ``with`` block runs.
 
     Args:
-        application: The application to serve.
         port: The port to listen on; 0 takes any free one.
 
     Attributes:

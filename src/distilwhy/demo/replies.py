@@ -5,7 +5,7 @@ questions nor on how often one is asked.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,8 +19,6 @@ CUT_OFF_RATE = 0.01
 BUSY_RATE = 0.02
 BROKEN_RATE = 0.01
 RUNS_ON_RATE = 0.15
-
-FinishReason = Literal["stop", "length"]
 
 _REFUSAL = "I'm sorry, but I can't help with that request."
 _RAMBLING = (
@@ -48,7 +46,7 @@ class ScriptedReply:
     """The text of a reply, and why it ended."""
 
     text: str
-    finish_reason: FinishReason = "stop"
+    finish_reason: Literal["stop", "length"] = "stop"
 
 
 def question_sha(question: str) -> str:
@@ -111,19 +109,10 @@ def _pick(question: str, purpose: str) -> int:
 def _answer(question: str) -> tuple[str, str] | None:
     """The rationale and the label; None if the question belongs to neither task."""
     wrong = _draw(question, "wrong") < WRONG_RATE
-    choice = _pick(question, "misreading")
-    if wrong:
-        return _first_solution(
-            lambda: helpdesk.misread(question, choice),
-            lambda: arithmetic.misread(question, choice),
-        )
-    return _first_solution(lambda: helpdesk.solve(question), lambda: arithmetic.solve(question))
-
-
-def _first_solution(*solvers: Callable[[], tuple[str, str]]) -> tuple[str, str] | None:
-    for solver in solvers:
+    tasks = (helpdesk.solve, helpdesk.misread), (arithmetic.solve, arithmetic.misread)
+    for solve, misread in tasks:
         try:
-            return solver()
+            return misread(question, _pick(question, "misreading")) if wrong else solve(question)
         except DataError:
             continue
     return None

@@ -1,6 +1,6 @@
 """Runs a shipped task with the scripted teacher."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from itertools import islice
@@ -10,8 +10,8 @@ from typing import Literal
 import yaml
 
 from distilwhy.core.results import Results
-from distilwhy.demo.arithmetic import generate_problems
-from distilwhy.demo.helpdesk import generate_tickets
+from distilwhy.demo.arithmetic import WordProblem, generate_problems
+from distilwhy.demo.helpdesk import Ticket, generate_tickets
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.experiment import Experiment, open_experiment
@@ -37,36 +37,22 @@ Variant = Literal["short", "full", "study"]
 
 @dataclass(frozen=True)
 class DemoTask:
-    """A shipped task.
-
-    Attributes:
-        rows: The number of rows of each split.
-        generate: Generates that many rows.
-        training: The experiment's ``training`` section.
-    """
+    """A shipped task: the number of rows of each split, their generator, and how to train."""
 
     rows: dict[str, int]
-    generate: Callable[[int], list[dict[str, object]]]
+    generate: Callable[[int, int], Sequence[Ticket | WordProblem]]
     training: dict[str, object]
-
-
-def _tickets(count: int) -> list[dict[str, object]]:
-    return [asdict(ticket) for ticket in generate_tickets(count, SEED)]
-
-
-def _problems(count: int) -> list[dict[str, object]]:
-    return [asdict(problem) for problem in generate_problems(count, SEED)]
 
 
 TASKS = {
     "helpdesk": DemoTask(
         {"train": 1000, "validation": 200, "test": 1000},
-        _tickets,
+        generate_tickets,
         {"steps": 800, "batch_size": 32, "lr": 1e-3, "rationale_weight": 3.0},
     ),
     "arithmetic": DemoTask(
         {"train": 1000, "validation": 200, "test": 500},
-        _problems,
+        generate_problems,
         {"steps": 800, "batch_size": 32, "lr": 1e-3},
     ),
 }
@@ -89,14 +75,10 @@ def run_demo(
     """Write a shipped experiment into ``out`` and run what is missing of it.
 
     Args:
-        out: The folder to write to.
-        task: The name of one of ``TASKS``.
         variant: ``short`` is three methods with one seed, ``full`` every method and control with
             five, ``study`` three methods with five seeds on several numbers of rows. All share the
             teacher's answers.
         workers: How many students to train side by side; by default as many as the machine allows.
-        say: Shows a line.
-        watch: Shows the progress.
 
     Raises:
         ConfigError: If there is no such task.
@@ -120,7 +102,7 @@ def write_experiment(out: Path, task: str, variant: Variant = "short") -> Path:
     if task not in TASKS:
         raise ConfigError(f"there is no shipped task {task!r}; use one of {', '.join(TASKS)}")
     shipped = TASKS[task]
-    rows = iter(shipped.generate(sum(shipped.rows.values())))
+    rows = map(asdict, shipped.generate(sum(shipped.rows.values()), SEED))
     for split, count in shipped.rows.items():
         publish_jsonl(out / f"{split}.jsonl", islice(rows, count))
     definition = files("distilwhy.demo").joinpath(f"{task}.yaml").read_text(encoding="utf-8")

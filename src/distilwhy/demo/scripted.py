@@ -12,8 +12,9 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -32,6 +33,8 @@ MODEL = "scripted-teacher"
 FINGERPRINT = "scripted: no language model wrote this"
 RETRY_AFTER_S = 1
 
+Kind = Literal["chat.completion", "text_completion"]
+
 
 class BadRequest(ValueError):
     """The scripted teacher cannot read the request."""
@@ -49,44 +52,27 @@ class CompletionRequest:
 
 @dataclass
 class CompletionsApi:
-    """The endpoint's routes, and the questions it has been asked so far.
-
-    Attributes:
-        latency_s: How long it waits before each answer.
-        log: A file that gets one JSON line for each request.
-        seen: The SHA-256 of every question asked so far.
-    """
+    """The endpoint's routes, and the SHA-256 of every question it has ``seen`` so far."""
 
     latency_s: float = 0.0
     log: Path | None = None
     seen: set[str] = field(default_factory=set)
 
     def application(self) -> web.Application:
-        """The web application with its routes."""
         app = web.Application(client_max_size=16 * 2**20)
         app.router.add_get("/v1/models", self.list_models)
-        app.router.add_post("/v1/chat/completions", self.complete_chat)
-        app.router.add_post("/v1/completions", self.complete_text)
+        chat = partial(self.respond, read=read_chat, kind="chat.completion")
+        text = partial(self.respond, read=read_text, kind="text_completion")
+        app.router.add_post("/v1/chat/completions", chat)
+        app.router.add_post("/v1/completions", text)
         return app
 
     async def list_models(self, request: web.Request) -> web.Response:
-        """``GET /v1/models``."""
         card = {"id": MODEL, "object": "model", "created": 0, "owned_by": "distilwhy (scripted)"}
         return web.json_response({"object": "list", "data": [card]})
 
-    async def complete_chat(self, request: web.Request) -> web.Response:
-        """``POST /v1/chat/completions``."""
-        return await self.respond(request, read_chat, render_chat)
-
-    async def complete_text(self, request: web.Request) -> web.Response:
-        """``POST /v1/completions``."""
-        return await self.respond(request, read_text, render_text)
-
     async def respond(
-        self,
-        request: web.Request,
-        read: Callable[[Any], CompletionRequest],
-        render: Callable[[CompletionRequest, ScriptedReply], dict[str, Any]],
+        self, request: web.Request, read: Callable[[Any], CompletionRequest], kind: Kind
     ) -> web.Response:
         """Answer one request, or fail a first attempt as a busy endpoint would."""
         try:
@@ -100,7 +86,7 @@ class CompletionsApi:
         if status == 500:
             return _error(500, "an internal error, try again")
         reply = stop_at(reply_to(asked.question), asked.stops)
-        return web.json_response(render(asked, cut_to(reply, asked.max_tokens)))
+        return web.json_response(render(asked, cut_to(reply, asked.max_tokens), kind))
 
     def log_attempt(self, question: str) -> int:
         """Log this attempt, and return the HTTP status that it gets."""
@@ -113,28 +99,22 @@ class CompletionsApi:
         return status
 
 
-class ScriptedTeacher:
+class ScriptedTeacher(LoopbackServer):
     """The scripted teacher, served from a background thread while its ``with`` block runs.
 
     Args:
         port: The port to listen on; 0 takes any free one.
         latency_s: How long it waits before each answer.
         log: A file that gets one JSON line for each request, before its response is sent.
-
-    Attributes:
-        base_url: The endpoint's address, including ``/v1``.
     """
 
     def __init__(self, port: int = 0, latency_s: float = 0.0, log: Path | None = None) -> None:
-        self.base_url = ""
-        self._server = LoopbackServer(CompletionsApi(latency_s, log).application(), port)
+        super().__init__(CompletionsApi(latency_s, log).application(), port)
 
-    def __enter__(self) -> Self:
-        self.base_url = self._server.__enter__().url + "/v1"
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.__exit__(*exception)
+    @property
+    def base_url(self) -> str:
+        """The endpoint's address, including ``/v1``."""
+        return f"{self.url}/v1"
 
 
 def read_chat(body: Any) -> CompletionRequest:
@@ -156,20 +136,13 @@ def read_text(body: Any) -> CompletionRequest:
     return CompletionRequest(prompt, question.strip(), _stops(body), body.get("max_tokens"))
 
 
-def render_chat(request: CompletionRequest, reply: ScriptedReply) -> dict[str, Any]:
-    """The body of a chat response."""
-    message = {"role": "assistant", "content": reply.text}
-    return _envelope(request, reply, "chat.completion", {"message": message})
-
-
-def render_text(request: CompletionRequest, reply: ScriptedReply) -> dict[str, Any]:
-    """The body of a completion response; as with real ones, its text starts with a space."""
-    return _envelope(request, reply, "text_completion", {"text": f" {reply.text}"})
-
-
-def _envelope(
-    request: CompletionRequest, reply: ScriptedReply, kind: str, content: dict[str, Any]
-) -> dict[str, Any]:
+def render(request: CompletionRequest, reply: ScriptedReply, kind: Kind) -> dict[str, Any]:
+    """The body of a response."""
+    if kind == "chat.completion":
+        content: dict[str, Any] = {"message": {"role": "assistant", "content": reply.text}}
+    else:
+        # As with real endpoints, the text starts with a space.
+        content = {"text": f" {reply.text}"}
     read, written = estimate_tokens(request.prompt), estimate_tokens(reply.text)
     return {
         "id": f"scripted-{question_sha(request.question)[:16]}",

@@ -21,8 +21,7 @@ CHUNK = 1000
 def pack_cases(cases: Iterable[Case], who: Sequence[str]) -> Iterator[str]:
     """JSON for a thousand rows at a time, safe inside a script element.
 
-    Args:
-        who: Everyone who answered, including the teacher if it was asked.
+    ``who`` is everyone who answered, including the teacher if it was asked.
     """
     places = {name: place for place, name in enumerate(who)}
     remaining = iter(cases)

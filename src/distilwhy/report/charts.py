@@ -32,7 +32,6 @@ class Sheet:
     """What a chart is drawn on.
 
     Attributes:
-        colours: By their names in the palette.
         width: Of the plot itself, in pixels.
         title: For a chart outside the page, which then has its own legend and background.
         extent: The lowest and highest accuracy on the axis, for charts that are compared.
@@ -69,8 +68,10 @@ def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> C
         alt.Chart(data).mark_area().encode(x, low, high, colour, _SAID, opacity=_strength(band, 0))
         for data, band in ((fitted, BAND), (beyond, BAND / 2))
     ]
+    dashes = alt.Scale(domain=[False, True], range=[[1, 0], [5, 3]])
+    dash = alt.StrokeDash("control:N", legend=None, scale=dashes)
     lines = [
-        alt.Chart(fitted).mark_line().encode(x, y, colour, _SAID, _dash(), opacity=lead),
+        alt.Chart(fitted).mark_line().encode(x, y, colour, _SAID, dash, opacity=lead),
         alt.Chart(beyond).mark_line(strokeDash=[1, 4]).encode(x, y, colour, _SAID, opacity=lead),
     ]
     at = alt.X("at:Q")
@@ -186,11 +187,6 @@ def _points(data: alt.InlineData, marks: Sequence[Mark], sheet: Sheet) -> alt.Ch
     return points.encode(colour, fill, shape, _SAID)
 
 
-def _dash() -> alt.StrokeDash:
-    scale = alt.Scale(domain=[False, True], range=[[1, 0], [5, 3]])
-    return alt.StrokeDash("control:N", legend=None, scale=scale)
-
-
 def _strength(leading: float, other: float) -> Mapping[str, Any]:
     return alt.when("datum.leading").then(alt.value(leading)).otherwise(alt.value(other))
 
@@ -209,10 +205,9 @@ def _teacher_lines(teacher: float, sheet: Sheet) -> list[alt.Chart]:
 
 def _finish(chart: Chart, sheet: Sheet, height: int) -> Chart:
     """Size the chart; only the points, which show colour and shape, have a legend."""
-    chart = chart.properties(width=sheet.width, height=height)
-    return _style(
-        chart.resolve_legend(color="independent", fill="independent", shape="independent"), sheet
-    )
+    sized = chart.properties(width=sheet.width, height=height)
+    own = sized.resolve_legend(color="independent", fill="independent", shape="independent")
+    return _style(own, sheet)
 
 
 def _style(chart: Chart, sheet: Sheet) -> Chart:

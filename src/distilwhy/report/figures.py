@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from io import StringIO
 
 from distilwhy.core.results import Results
@@ -19,15 +19,6 @@ from distilwhy.report.charts import (
 from distilwhy.report.marks import Mark, accuracy_marks, curve_marks, on_most_rows, teacher_score
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A chart, with its values as rows of a table."""
-
-    name: str
-    chart: Chart
-    records: Sequence[Mapping[str, object]]
-
-
 def draw_figures(results: Results) -> Iterator[tuple[str, bytes]]:
     """File names and contents of each figure, as PNG, SVG and CSV.
 
@@ -35,37 +26,35 @@ def draw_figures(results: Results) -> Iterator[tuple[str, bytes]]:
     ``differences`` if methods were compared. A named student has its own, such as
     ``curve-small``.
     """
-    for figure in (f for student in results.students for f in _figures(results, student)):
-        yield f"{figure.name}.png", draw_png(figure.chart)
-        yield f"{figure.name}.svg", draw_svg(figure.chart).encode()
-        yield f"{figure.name}.csv", _csv(figure.records).encode()
+    for student in results.students:
+        for name, chart, records in _figures(results, student):
+            yield f"{name}.png", draw_png(chart)
+            yield f"{name}.svg", draw_svg(chart).encode()
+            yield f"{name}.csv", _csv(records).encode()
 
 
-def _figures(whole: Results, student: str) -> list[Figure]:
+def _figures(whole: Results, student: str) -> Iterator[tuple[str, Chart, list[dict[str, object]]]]:
+    """The name of each figure of a student, its chart, and its values as rows of a table."""
     results, teacher = whole.of(student), teacher_score(whole)
     ending = f"-{student}" if student else ""
     name = ", ".join(part for part in (whole.name, whole.call(student)) if part)
-    accuracies = accuracy_marks(on_most_rows(results.methods), teacher)
-    title = f"{name}: accuracy"
-    figures = []
+    sheet = Sheet(title=f"{name}: accuracy")
     if results.curves:
         marks = curve_marks(results.curves)
-        chart = curve_chart(marks, teacher, Sheet(title=title))
-        figures.append(Figure(f"curve{ending}", chart, [_mark_record(mark) for mark in marks]))
-    if accuracies:
-        chart = accuracy_chart(accuracies, Sheet(title=title))
-        figures.append(
-            Figure(f"accuracy{ending}", chart, [_mark_record(mark) for mark in accuracies])
-        )
+        yield f"curve{ending}", curve_chart(marks, teacher, sheet), _mark_records(marks)
+    if marks := accuracy_marks(on_most_rows(results.methods), teacher):
+        yield f"accuracy{ending}", accuracy_chart(marks, sheet), _mark_records(marks)
     if results.comparisons:
         chart = difference_chart(results.comparisons, Sheet(title=f"{name}: comparisons"))
         records = [_comparison_record(one) for one in results.comparisons]
-        figures.append(Figure(f"differences{ending}", chart, records))
-    return figures
+        yield f"differences{ending}", chart, records
 
 
-def _mark_record(mark: Mark) -> dict[str, object]:
-    return {name: value for name, value in asdict(mark).items() if name != "said"}
+def _mark_records(marks: Sequence[Mark]) -> list[dict[str, object]]:
+    records = [asdict(mark) for mark in marks]
+    for record in records:
+        del record["said"]
+    return records
 
 
 def _comparison_record(compared: MethodComparison) -> dict[str, object]:

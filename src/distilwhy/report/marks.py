@@ -34,7 +34,11 @@ class Mark:
 
 def curve_marks(curves: Sequence[Curve]) -> list[Mark]:
     """The measured points on each number of rows, and the curve through them."""
-    return [mark for curve in curves for mark in (*_measured(curve), *_fitted(curve))]
+    marks = []
+    for curve in curves:
+        marks += [_mark(curve.method, point.rows, point.score) for point in curve.points]
+        marks += _fitted(curve)
+    return marks
 
 
 def accuracy_marks(methods: Sequence[MethodScore], teacher: Score | None) -> list[Mark]:
@@ -42,11 +46,10 @@ def accuracy_marks(methods: Sequence[MethodScore], teacher: Score | None) -> lis
     marks = [] if teacher is None else [_mark(TEACHER, None, teacher)]
     for found in sorted(methods, key=lambda found: -found.score.accuracy):
         marks.append(_mark(found.method, found.rows, found.score))
-        marks += [
-            Mark(found.method, "seed", found.rows, one.accuracy, one.low, one.high)
-            for one in (student.score for student in found.students)
-            if len(found.students) > 1
-        ]
+        if len(found.students) > 1:
+            for one in (student.score for student in found.students):
+                seed = Mark(found.method, "seed", found.rows, one.accuracy, one.low, one.high)
+                marks.append(seed)
     return marks
 
 
@@ -64,10 +67,6 @@ def teacher_score(results: Results) -> Score | None:
     """The teacher's score on the test rows; None if it was not asked about them."""
     counts = results.teacher.get("test")
     return counts.score if counts else None
-
-
-def _measured(curve: Curve) -> list[Mark]:
-    return [_mark(curve.method, point.rows, point.score) for point in curve.points]
 
 
 def _fitted(curve: Curve) -> list[Mark]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.resources import files
 from itertools import groupby
-from typing import TypeVar
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
@@ -48,8 +47,6 @@ NAMES = 80
 STUDENTS = ("step-by-step", "step-by-step-gold")
 BASELINES = ("finetune", "label-distill")
 
-OfMethod = TypeVar("OfMethod", Confusion, Breakdown)
-
 
 @dataclass(frozen=True)
 class Drawing:
@@ -61,11 +58,9 @@ class Drawing:
 
 @dataclass(frozen=True)
 class View:
-    """The chart of one student.
+    """The chart of one student, with its name if there are several.
 
-    Attributes:
-        student: Its name, if there are several.
-        key: Every method that has a curve, with its accuracy on the most rows, the best first.
+    ``key`` has every method with a curve and its accuracy on the most rows, the best first.
     """
 
     student: str
@@ -75,11 +70,7 @@ class View:
 
 
 def render_page(results: Results, cases: Iterable[Case]) -> str:
-    """The report of a study.
-
-    Args:
-        cases: The test rows to look at.
-    """
+    """The report of a study; ``cases`` are the test rows to look at."""
     who = _who(results)
     script, style = _read("page.js"), _palette() + _read("page.css")
     page = _template().render(
@@ -92,8 +83,8 @@ def render_page(results: Results, cases: Iterable[Case]) -> str:
         fitted=any(curve.fit for curve in results.curves),
         teacher_row=teacher_rows(results),
         scores=[(n, list(rows)) for n, rows in groupby(method_rows(results), lambda r: r.rows)],
-        confusions=_students_first(results.confusions),
-        breakdowns=_students_first(results.breakdowns),
+        confusions=sorted(results.confusions, key=_is_secondary),
+        breakdowns=sorted(results.breakdowns, key=_is_secondary),
         bill_lines=bill_lines(results.bill),
         missing=missing(results.bill),
         cautions=cautions(results),
@@ -114,8 +105,8 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for render in (count, duration, file_size, large, percent, train_rows):
-        environment.filters[render.__name__] = render
+    filters = (count, duration, file_size, large, percent, train_rows)
+    environment.filters |= {render.__name__: render for render in filters}
     environment.filters["unbroken"] = _unbroken
     environment.globals |= {
         "counted": counted,
@@ -204,14 +195,12 @@ def _draw(results: Results, sheet: Sheet) -> Drawing:
 
 
 def _key(results: Results) -> list[tuple[str, str]]:
-    """Every method that has a curve, with its accuracy on the most rows, the best first."""
     last = [(curve.method, curve.points[-1].score.accuracy) for curve in results.curves]
     return [(name, percent(share)) for name, share in sorted(last, key=lambda one: -one[1])]
 
 
-def _students_first(found: Sequence[OfMethod]) -> list[OfMethod]:
-    """Sorted, those of the main method first."""
-    return sorted(found, key=lambda one: one.method not in STUDENTS)
+def _is_secondary(found: Confusion | Breakdown) -> bool:
+    return found.method not in STUDENTS
 
 
 def _shade(number: int, row: Sequence[int]) -> str:

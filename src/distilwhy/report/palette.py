@@ -34,8 +34,7 @@ class Look:
 
     Attributes:
         colour: A name in ``LIGHT`` and ``DARK``.
-        shape: The Vega name of its point shape.
-        control: A control, drawn dashed.
+        control: Drawn dashed.
         leading: One of the main methods, drawn with intervals.
         hollow: Drawn with open points: it learns gold labels with the teacher's rationales.
     """

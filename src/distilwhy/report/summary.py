@@ -10,17 +10,18 @@ from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, seeds
 from distilwhy.report.verdicts import judge_all
 
-_COLUMNS = (
-    "Method",
-    "Train rows",
-    "Accuracy",
-    "95 % interval",
-    "Seeds",
-    "Parameters",
-    "Size",
-    "Rows per second",
-    "Training",
-)
+# By heading, the field of ``ScoreRow``.
+_COLUMNS = {
+    "Method": "method",
+    "Train rows": "rows",
+    "Accuracy": "accuracy",
+    "95 % interval": "interval",
+    "Seeds": "seeds",
+    "Parameters": "parameters",
+    "Size": "size",
+    "Rows per second": "speed",
+    "Training": "training",
+}
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
@@ -45,39 +46,24 @@ def render_summary(results: Results) -> str:
 
 
 def _table(rows: Sequence[ScoreRow]) -> str:
-    lines = [[*_COLUMNS], ["---", *["---:"] * (len(_COLUMNS) - 1)], *map(_cells, rows)]
+    lines = [[*_COLUMNS], ["---", *["---:"] * (len(_COLUMNS) - 1)]]
+    lines += [[getattr(row, field) for field in _COLUMNS.values()] for row in rows]
     if any(row.student for row in rows):
         names = ["Student", "---", *(row.student for row in rows)]
         lines = [[name, *line] for name, line in zip(names, lines, strict=True)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cells(row: ScoreRow) -> list[str]:
-    return [
-        row.method,
-        row.rows,
-        row.accuracy,
-        row.interval,
-        row.seeds,
-        row.parameters,
-        row.size,
-        row.speed,
-        row.training,
-    ]
-
-
 def _comparisons(results: Results) -> list[str]:
     verdicts = judge_all(results.comparisons, results.provenance.rows.get("train"))
     parts = ["## Comparisons"] if verdicts.groups else []
     for group in verdicts.groups:
-        parts.append(f"{group.title}:")
-        parts.append(
-            _list(
-                f"{one.method} against {one.baseline}: **{one.verdict}**{one.words}, "
-                f"{_plain(one.p_value)}"
-                for one in group.verdicts
-            )
+        lines = (
+            f"{one.method} against {one.baseline}: **{one.verdict}**{one.words}, "
+            f"{_plain(one.p_value)}"
+            for one in group.verdicts
         )
+        parts += [f"{group.title}:", _list(lines)]
     note = "p-values are adjusted for all comparisons of the study (Holm 1979)."
     return [*parts, note] if parts else []
 

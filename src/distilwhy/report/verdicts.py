@@ -51,8 +51,7 @@ class VerdictGroup:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All comparisons, the most train rows first and then by student, with the scale of their
-    bars."""
+    """All comparisons by train rows, the most first, and student; and the scale of their bars."""
 
     groups: Sequence[VerdictGroup]
     ticks: Sequence[Tick]
@@ -60,11 +59,7 @@ class Verdicts:
 
 
 def judge_all(comparisons: Sequence[MethodComparison], whole: int | None) -> Verdicts:
-    """The comparisons as the page shows them.
-
-    Args:
-        whole: The number of train rows.
-    """
+    """The comparisons as the page shows them; ``whole`` is the number of train rows."""
     scale = _Scale.around(comparisons)
     sizes = sorted({one.rows for one in comparisons}, key=extent, reverse=True)
     students = list(dict.fromkeys(one.student for one in comparisons))
@@ -98,14 +93,11 @@ class _Scale:
         steps = range(round(self.low / self.step), round(self.high / self.step) + 1)
         labels = [f"{step * self.step:+g}".replace("-", "−") if step else "0" for step in steps]
         return [
-            Tick(self._on(step * self.step), label)
+            Tick(self.place(step * self.step), label)
             for step, label in zip(steps, labels, strict=True)
         ]
 
-    def place(self, share: float) -> float:
-        return self._on(100 * share)
-
-    def _on(self, points: float) -> float:
+    def place(self, points: float) -> float:
         return round(100 * (points - self.low) / (self.high - self.low), 2)
 
 
@@ -117,7 +109,7 @@ def _verdict(compared: MethodComparison, scale: _Scale) -> Verdict:
         verdict=comparison.verdict,
         words=comparison.words.removeprefix(comparison.verdict),
         p_value=probability(comparison.adjusted, LEVEL),
-        low=scale.place(comparison.low),
-        middle=scale.place(comparison.difference),
-        high=scale.place(comparison.high),
+        low=scale.place(100 * comparison.low),
+        middle=scale.place(100 * comparison.difference),
+        high=scale.place(100 * comparison.high),
     )

@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from distilwhy.cli.context import (
-    interruptible,
-    notice_if_slow,
-    open_experiment,
-    showing_progress,
-)
+from distilwhy.cli.context import interruptible, notice_if_slow, open_experiment, showing_progress
 from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Yes, parse_outcomes
 
 if TYPE_CHECKING:
@@ -143,7 +138,8 @@ def annotations(
     """
     if retry and export:
         raise typer.BadParameter("give --retry or --export, not both")
-    from distilwhy.pipeline.annotate.inspect.listing import RowFilter
+    from distilwhy.pipeline.annotate.inspect.export import export as write_rows
+    from distilwhy.pipeline.annotate.inspect.listing import RowFilter, list_rows
 
     outcomes = parse_outcomes(retry) if retry else ()
     experiment, row_filter = open_experiment(exp), RowFilter(problem, disagree, tuple(ids or ()))
@@ -152,7 +148,8 @@ def annotations(
         return
     with interruptible(), notice_if_slow(f"{exp}: reading the annotations; many take a while"):
         if export:
-            _export(experiment, row_filter, export)
+            count = write_rows(experiment, list_rows(experiment, row_filter), export)
+            typer.echo(f"wrote {count:,} answers to {export}")
         else:
             _show(experiment, row_filter, limit, as_json=as_json)
 
@@ -187,14 +184,6 @@ def _retry(
             budget=budget,
         )
     print_outcomes(read_outcomes(experiment))
-
-
-def _export(experiment: "Experiment", row_filter: "RowFilter", target: Path) -> None:
-    from distilwhy.pipeline.annotate.inspect.export import export
-    from distilwhy.pipeline.annotate.inspect.listing import list_rows
-
-    count = export(experiment, list_rows(experiment, row_filter), target)
-    typer.echo(f"wrote {count:,} answers to {target}")
 
 
 def _show(experiment: "Experiment", row_filter: "RowFilter", limit: int, *, as_json: bool) -> None:

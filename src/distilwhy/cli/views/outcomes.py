@@ -35,23 +35,19 @@ def outcome_table(counts: Mapping[str, OutcomeCounts]) -> Table:
 
 def _rows(splits: Sequence[OutcomeCounts]) -> Iterator[tuple[str, list[str]]]:
     yield "rows", [count(split.rows) for split in splits]
-    for name, numbers in _counts(splits).items():
+    counts = {outcome: [split.outcomes[outcome] for split in splits] for outcome in OUTCOMES}
+    others = {
+        "not asked": [split.rows - split.asked for split in splits],
+        "saw gold label": [split.saw_gold for split in splits],
+        "no rationale": [split.without_rationale for split in splits],
+    }
+    for name, numbers in [*counts.items(), *others.items()]:
         if name == "ok" or any(numbers):
             yield name, [count(number) for number in numbers]
     if any(split.score for split in splits):
         yield "accuracy", [_accuracy(split) for split in splits]
         scores = [split.score for split in splits]
         yield "  95 % interval", [interval(s.low, s.high) if s else "" for s in scores]
-
-
-def _counts(splits: Sequence[OutcomeCounts]) -> dict[str, list[int]]:
-    counts: dict[str, list[int]] = {
-        outcome: [split.outcomes[outcome] for split in splits] for outcome in OUTCOMES
-    }
-    counts["not asked"] = [split.rows - split.asked for split in splits]
-    counts["saw gold label"] = [split.saw_gold for split in splits]
-    counts["no rationale"] = [split.without_rationale for split in splits]
-    return counts
 
 
 def _accuracy(split: OutcomeCounts) -> str:

@@ -6,9 +6,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distilwhy.cli.console import open_console, print_fields, print_json, print_line
+from distilwhy.cli.console import (
+    minute,
+    one_line,
+    open_console,
+    print_fields,
+    print_json,
+    print_line,
+    printable,
+)
 from distilwhy.cli.describe import describe_spending
-from distilwhy.cli.excerpt import minute, one_line, printable
 from distilwhy.cli.views.outcomes import outcome_table
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.wording import count, counted, duration, percent, text_range
@@ -50,7 +57,9 @@ def _facts(found: Overview, currency: str) -> Iterator[tuple[str, str]]:
     if found.first:
         yield "answered", f"{text_range(minute(found.first), minute(found.last))} UTC"
     if found.models:
-        yield "models", _models(found.models)
+        shown = [f"{name} ({count(number)})" for name, number in found.models.items()][:MODELS]
+        more = len(found.models) - MODELS
+        yield "models", ", ".join(shown) + (f", and {more} more" if more > 0 else "")
     if found.votes:
         yield (
             "votes",
@@ -59,12 +68,6 @@ def _facts(found: Overview, currency: str) -> Iterator[tuple[str, str]]:
         )
     if found.explained:
         yield "explained", f"{counted(found.explained, 'row')} with a rationale for the gold label"
-
-
-def _models(models: dict[str, int]) -> str:
-    shown = [f"{model} ({count(number)})" for model, number in list(models.items())[:MODELS]]
-    more = len(models) - MODELS
-    return ", ".join(shown) + (f", and {more} more" if more > 0 else "")
 
 
 def _print_problems(console: Console, problems: list[Problem]) -> None:

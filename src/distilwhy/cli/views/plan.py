@@ -42,13 +42,7 @@ def _fields(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
 def describe_strategy(
     teacher: TeacherConfig, task: Task, saw_gold: int
 ) -> Iterator[tuple[str, str]]:
-    """The strategy and the choice of exemplars, if they are not the defaults.
-
-    Args:
-        teacher: The teacher's section of the experiment.
-        task: The task, with its exemplars.
-        saw_gold: The number of rows whose gold label the teacher is shown.
-    """
+    """The strategy and the choice of exemplars, if they are not the defaults."""
     if teacher.strategy == "zero-shot":
         yield "strategy", "zero-shot: no exemplars, think step by step"
     if teacher.strategy == "explain-label":

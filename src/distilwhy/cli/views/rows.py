@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distilwhy.cli.console import open_console, print_line
-from distilwhy.cli.excerpt import excerpt, minute, printable
+from distilwhy.cli.console import excerpt, minute, open_console, print_line, printable
 from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.wording import count, counted, duration
@@ -19,13 +18,7 @@ EXCERPT = 400
 
 
 def print_rows(rows: Iterable[AnnotatedRow], limit: int, *, whole: bool) -> None:
-    """Print rows, and how many there are.
-
-    Args:
-        rows: The selected rows.
-        limit: The most to print.
-        whole: Print all of a row's text, and how each call went.
-    """
+    """Print rows, and how many there are; ``whole``: with all text and how each call went."""
     console, number = open_console(widest=WIDEST, piped=PIPED), 0
     for number, row in enumerate(rows, 1):
         if number <= limit:

@@ -8,7 +8,7 @@ from distilwhy.cli.views.outcomes import print_outcomes
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.student_id import MAIN
 from distilwhy.core.wording import percent
-from distilwhy.pipeline.status import Status, StudentStatus
+from distilwhy.pipeline.status import Status
 
 
 def print_status(found: Status, as_json: bool) -> None:
@@ -34,16 +34,11 @@ def print_status(found: Status, as_json: bool) -> None:
             *([student.student or MAIN] if several else []),
             student.method,
             str(student.seed),
-            _state(student),
+            ": ".join(filter(None, [student.state, ", ".join(student.changed)])),
             "" if validation is None else percent(validation),
             tested.get((student.student, student.method, student.seed), ""),
         )
     console.print(table)
-
-
-def _state(student: StudentStatus) -> str:
-    """The state, and what has changed if it is out of date: ``out of date: training.lr``."""
-    return ": ".join(filter(None, [student.state, ", ".join(student.changed)]))
 
 
 def _test_accuracies(results: Mapping[str, object] | None) -> dict[tuple[str, str, int], str]:
