@@ -160,9 +160,7 @@ class Settings(Strict):
 
     @field_validator("prices")
     @classmethod
-    def _known_for_a_budget(
-        cls, value: PricesConfig | None, info: ValidationInfo
-    ) -> PricesConfig | None:
+    def _priced(cls, value: PricesConfig | None, info: ValidationInfo) -> PricesConfig | None:
         budget = getattr(info.data.get("teacher"), "budget", None)
         if budget and value is None:
             raise ValueError(

@@ -14,9 +14,7 @@ _MILLION = Decimal(1_000_000)
 class Usage:
     """Tokens that a teacher read and wrote, for one call or several.
 
-    Attributes:
-        cached: The part of ``input`` read from a cache.
-        batch: Whether the batch price applies.
+    ``cached`` is the part of ``input`` read from a cache; with ``batch``, the batch price applies.
     """
 
     input: int = 0

@@ -37,9 +37,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Counted:
-    """Bytes and tokens of prompts: of all that will be sent, or of a sample spread over them.
+    """Token counts of prompts: of all that will be sent, or of a sample spread over them.
 
-    ``by`` is the tokenizer, in words.
+    ``by`` is the tokenizer, in words; ``sent`` are the bytes of each prompt.
     """
 
     by: str
@@ -54,7 +54,6 @@ class Estimate:
     Attributes:
         cost: In the currency of the prices; None without prices.
         seconds: Until all are answered; None if no call was timed, and for batches.
-        source: Where the figures come from, in words.
     """
 
     calls: int

@@ -19,7 +19,6 @@ class ExportedAnswer:
 
     Attributes:
         sample: The index of the answer among the row's answers, from 0.
-        options: The row's own options; empty if it has none.
         label: None if it was not parsed; ``problem`` says why.
         votes: The labels of the row, the winner first, if there are several answers.
         explanation: The reasons for the gold label, if the teacher was asked for them.

@@ -31,9 +31,7 @@ class Message:
 class PromptPrefix:
     """Everything before the question: the same for all rows that share their exemplars.
 
-    Attributes:
-        shows_gold: Whether questions state the gold label and ask only for the reasons.
-        labels: The fixed labels of the task; empty if it has none.
+    With ``shows_gold``, questions state the gold label and ask only for the reasons.
     """
 
     messages: tuple[Message, ...]

@@ -20,7 +20,6 @@ class StudentScore:
     """The score of one student on the test rows.
 
     Attributes:
-        best_step: The step of its best checkpoint.
         parameters: Those of the deployed student.
         size: The size of its folder, in bytes.
         rows_per_second: How fast it answered the test rows, on this machine.
@@ -116,7 +115,6 @@ class Provenance:
 
     Attributes:
         started: When the results were written, in ISO 8601.
-        machine: Cores, memory, GPU, operating system.
         hashes: SHA-256 of each split's rows, and of the annotations.
         settings: The resolved experiment file, as YAML.
     """
@@ -137,7 +135,6 @@ class Results:
     Headline, bill, confusions, breakdowns and test rows are about one student: the first.
 
     Attributes:
-        teacher: The teacher's outcomes and accuracy, by split.
         curves: One per method trained on several numbers of train rows.
         confusions: One per method, if the answer is a choice.
         breakdowns: One per method, if the answer is a number, an equation or text.

@@ -20,7 +20,7 @@ _Content = tuple[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows of an experiment, in memory or not. Only ``test`` may be empty."""
+    """The rows of an experiment. They need not be in memory; only ``test`` may be empty."""
 
     train: Sequence[Example]
     validation: Sequence[Example]
@@ -49,7 +49,8 @@ def choose_aside(examples: Sequence[Example], share: float) -> np.ndarray:
     Rows are ranked by a hash of their text, so the choice does not depend on their order and
     hardly changes when rows are added.
     """
-    ranks = np.array(array("Q", map(_rank, examples)))
+    hashes = (sha256(example.text.encode()).digest()[:8] for example in examples)
+    ranks = np.array(array("Q", map(int.from_bytes, hashes)))
     count = min(max(1, round(share * len(ranks))), len(ranks) - 1)
     last = np.partition(ranks, count - 1)[count - 1]
     chosen: np.ndarray = ranks < last
@@ -59,10 +60,6 @@ def choose_aside(examples: Sequence[Example], share: float) -> np.ndarray:
         tied = np.array(sorted(tied, key=lambda place: examples[int(place)].id))
     chosen[tied[: count - int(chosen.sum())]] = True
     return chosen
-
-
-def _rank(example: Example) -> int:
-    return int.from_bytes(sha256(example.text.encode()).digest()[:8])
 
 
 def check_splits(splits: Splits, files: Files) -> None:

@@ -10,7 +10,6 @@ class Example:
     """One row.
 
     Attributes:
-        id: Unique within an experiment.
         text: The input, as teacher and student see it.
         options: The row's own options; empty if it has none.
         gold: The gold label in canonical form; None if the row has none.
@@ -48,11 +47,7 @@ class RowFormat:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its input format, its answers, and what the teacher is shown.
-
-    Attributes:
-        instruction: Text for the teacher, before the exemplars.
-    """
+    """A task: its input format, its answers, and what the teacher is shown."""
 
     instruction: str
     row_format: RowFormat

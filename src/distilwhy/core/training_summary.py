@@ -28,7 +28,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Truncation:
-    """How many texts were cut at a limit; ``longest`` and ``limit`` are in tokens."""
+    """How many texts were cut at a length limit. ``longest`` and ``limit`` are in tokens."""
 
     cut: int
     texts: int
@@ -90,10 +90,8 @@ class TrainingRecord:
     """A trained student: which one it is, what it was trained on, and how that went.
 
     Attributes:
-        fingerprint: Of the job that it was trained on.
         summary: The training with the best learning rate.
-        wrong_rationales: What was done about rationales for wrong labels; empty for a method
-            that does not learn from the teacher.
+        wrong_rationales: Empty for a method that does not learn from the teacher.
         inputs: What it was trained on, by name: settings as they were, the rest as hashes; empty
             where an older version did not record it.
     """

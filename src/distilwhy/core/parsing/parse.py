@@ -94,11 +94,7 @@ _REFUSED = frozenset(
 def parse_completion(
     task: Task, example: Example, completion: Completion, stop: Sequence[str] = ()
 ) -> Annotation:
-    """Read a completion: never raises, whatever the text.
-
-    Args:
-        stop: Texts that end a reply, for a teacher that did not stop at them by itself.
-    """
+    """Read a completion up to the first stop text: never raises, whatever the text."""
     if completion.error is not None:
         return Annotation(example.id, "failed", problem=completion.error)
     finish = completion.finish_reason.lower()

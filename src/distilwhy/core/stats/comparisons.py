@@ -15,7 +15,7 @@ from distilwhy.core.task import Example
 
 @dataclass(frozen=True)
 class Prediction:
-    """A student's answer to one row; ``label`` is None if ``text`` is not a valid answer."""
+    """A student's answer to one row. ``label`` is None if ``text`` is not a valid answer."""
 
     example_id: str
     text: str

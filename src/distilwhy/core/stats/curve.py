@@ -62,8 +62,7 @@ class Efficiency:
         matches: The train rows with which the method matches ``finetune`` on all of them, and
             the ends of its 95 % interval; each None if the curve does not get there within
             twice ``rows``. None as a whole for ``finetune`` itself.
-        more: A number of additional rows.
-        gain: Their expected gain in accuracy, with its 95 % interval.
+        gain: Expected accuracy gained by ``more`` rows, with its 95 % interval.
         fewest: The smallest number of train rows that was tried. If ``matches`` equals it, fewer
             may be enough.
     """

@@ -27,11 +27,10 @@ def write_headline(
     saw_gold: int = 0,
     students: Sequence[str] = ("",),
 ) -> str:
-    """Whether rationales helped one student on the most train rows, in a few sentences.
+    """Whether rationales helped the first student on the most train rows, in a few sentences.
 
     Args:
         saw_gold: How many train rows the teacher was shown the gold label of.
-        students: The names of all students; the headline is about the first.
     """
     if not comparisons:
         return (
