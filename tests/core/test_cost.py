@@ -8,7 +8,7 @@ from conftest import WriteExperiment
 from distilwhy.core.cost import Measurements, Prices, Usage, settle
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.evaluate.bill import settle_bill
+from distilwhy.pipeline.evaluate.results import settle_bill
 from distilwhy.pipeline.experiment import open_experiment
 from endpoint import Endpoint, fails, says
 from results import make_results

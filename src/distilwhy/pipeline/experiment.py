@@ -19,10 +19,9 @@ from distilwhy.config import (
     read_config,
 )
 from distilwhy.core.method import METHODS, Method
-from distilwhy.core.splits import SPLITS, SplitName, Splits, choose_aside
+from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choose_aside
 from distilwhy.core.task import Example, Task
 from distilwhy.errors import ConfigError, DataError
-from distilwhy.pipeline.checks import check_experiment
 from distilwhy.pipeline.task import build_task, read_task
 from distilwhy.store.examples_on_disk import open_examples, pick
 from distilwhy.store.files import publish_arrays, publish_text, read_arrays
@@ -36,10 +35,6 @@ class Experiment:
     """A task, its rows, the settings and the run folder. A plain value, checked when it is made.
 
     Attributes:
-        config: The teacher, the student, the training, the methods and the seeds.
-        task: What is asked.
-        splits: The rows.
-        folder: Where results are kept.
         file: The file that it was read from. Paths in ``config`` are relative to it.
         sources: Where the rows of each split come from, for messages.
         signature: A digest of everything that the rows and their prompts depend on; "" if it
@@ -66,7 +61,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         if not self.is_checked:
-            check_experiment(self)
+            _check_experiment(self)
 
     @property
     def methods(self) -> list[Method]:
@@ -97,10 +92,7 @@ class Experiment:
         return replace(self, splits=splits, is_checked=True)
 
     def student_model(self, name: str) -> str:
-        """The folder, or the name on the hub, of a student's model.
-
-        Args:
-            name: The student's name in the study; "" is the ``student`` section.
+        """The folder or name on the hub of a student's model, by the student's name in the study.
 
         Raises:
             ConfigError: if it is a path that does not exist.
@@ -112,16 +104,14 @@ class Experiment:
     def locate(self, key: str, name: str) -> str:
         """A model's folder, if there is one beside the experiment file; else its name on the hub.
 
-        Args:
-            key: The setting that names it, for the message.
-
         Raises:
             ConfigError: if it is a path that does not exist.
         """
         folder = self.file.parent / Path(name).expanduser()
         if folder.is_dir():
             return str(folder)
-        if _is_path(name):
+        # Neither of these can be a name on the hub.
+        if name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise ConfigError(
                 f"{self.file}: {key}: {name!r} is not a folder; check the path (it is relative "
                 "to the experiment)"
@@ -137,11 +127,6 @@ class Experiment:
         """Keep the resolved settings in the run folder."""
         heading = f"# {self.file.name} as it was read, with every default\n"
         publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
-
-
-def _is_path(name: str) -> bool:
-    """Whether a model's name can only be a path, and not a name on the hub."""
-    return name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:
@@ -161,36 +146,30 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     file = Path(path)
     config = read_config(file, ExperimentConfig)
     if base_url is not None:
-        config = _replace_address(config, base_url, file)
-    task = _open_task(config, file)
+        changed = {**config.teacher.model_dump(exclude={"replicas"}), "base_url": base_url}
+        teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
+        config = config.model_copy(update={"teacher": teacher})
+    if isinstance(config.task, str):
+        task = read_task(file.parent / config.task)
+    else:
+        task = build_task(config.task, file, "task.")
     folder = RunFolder(file.parent / (config.out or f"runs/{file.stem}"))
     sources = _find_sources(config.data, file.parent)
     names = {name: str(sources.get(name, "")) for name in SPLITS}
     signature = _sign(config, task, sources.values())
-    known = _read_aside(folder, signature)
+    # An earlier command that found the rows valid kept which of them are set aside.
+    index = read_arrays(folder.call_index, signature) if signature else None
+    known = None if index is None else index.get(ASIDE)
     splits, aside = _open_splits(config.data, sources, task, known)
-    is_checked = known is not None
-    experiment = Experiment(config, task, splits, folder, file, names, signature, aside, is_checked)
-    if signature and not is_checked and folder.path.is_dir():
+    is_known = known is not None
+    experiment = Experiment(config, task, splits, folder, file, names, signature, aside, is_known)
+    if signature and not is_known and folder.path.is_dir():
         publish_arrays(folder.call_index, signature, {ASIDE: aside})
     return experiment
 
 
-def _replace_address(config: ExperimentConfig, base_url: str, file: Path) -> ExperimentConfig:
-    changed = {**config.teacher.model_dump(exclude={"replicas"}), "base_url": base_url}
-    teacher = check_config(changed, type(config.teacher), f"{file}: teacher")
-    return config.model_copy(update={"teacher": teacher})
-
-
-def _open_task(config: ExperimentConfig, file: Path) -> Task:
-    if isinstance(config.task, str):
-        return read_task(file.parent / config.task)
-    return build_task(config.task, file, "task.")
-
-
 def _sign(config: ExperimentConfig, task: Task, sources: Iterable[Source]) -> str:
-    """A digest of everything that the rows and their prompts depend on; "" if a source is not a
-    local file."""
+    """``Experiment.signature``; "" if a source is not a local file."""
     digest = hashlib.sha256(f"{config.model_dump_json()}\n{task}\n".encode(errors="replace"))
     for source in sources:
         if isinstance(source, HubSplit) or not source.is_file():
@@ -200,31 +179,21 @@ def _sign(config: ExperimentConfig, task: Task, sources: Iterable[Source]) -> st
     return digest.hexdigest()
 
 
-def _read_aside(folder: RunFolder, signature: str) -> np.ndarray | None:
-    """Which rows are set aside, from the index of calls that an earlier command kept; None if
-    there is none for this signature."""
-    index = read_arrays(folder.call_index, signature) if signature else None
-    return None if index is None else index.get(ASIDE)
-
-
 def _find_sources(data: DataConfig, base: Path) -> dict[SplitName, Source]:
     """Where the rows of each split are. A share of train set aside is where train is."""
-    named = {"train": data.train, "validation": data.validation, "test": data.test}
+    validation = data.train if isinstance(data.validation, float) else data.validation
+    named = {"train": data.train, "validation": validation, "test": data.test}
     return {
-        name: _source(data.train if isinstance(value, float) else value, base)
-        for name, value in named.items()
-        if value is not None
+        name: HubSplit(at.hub, at.split, at.name) if isinstance(at, HubConfig) else base / at
+        for name, at in named.items()
+        if at is not None
     }
 
 
 def _open_splits(
     data: DataConfig, sources: Mapping[SplitName, Source], task: Task, aside: np.ndarray | None
 ) -> tuple[Splits, np.ndarray]:
-    """The rows of each split, and which of the train file are set aside.
-
-    Args:
-        aside: The same, where it is known.
-    """
+    """The rows of each split, and which of the train file are set aside: ``aside`` if given."""
     train = open_examples(sources["train"], task)
     test = open_examples(sources["test"], task) if "test" in sources else ()
     if not isinstance(data.validation, float):
@@ -238,7 +207,66 @@ def _open_splits(
     return Splits(pick(train, ~aside), pick(train, aside), test), aside
 
 
-def _source(value: str | HubConfig, base: Path) -> Source:
-    if isinstance(value, HubConfig):
-        return HubSplit(value.hub, value.split, value.name)
-    return base / value
+def _check_experiment(experiment: Experiment) -> None:
+    """Check rows and settings against one another; raises what ``Experiment`` raises."""
+    check_splits(experiment.splits, experiment.sources)
+    _check_test_gold(experiment)
+    _check_teacher(experiment)
+    has_gold = _any_gold(experiment.splits.train)
+    for method in experiment.methods:
+        _check_method(experiment, method, has_gold=has_gold)
+    annotates = "validation" in experiment.config.teacher.annotate
+    if not annotates and not _any_gold(experiment.splits.validation):
+        raise ConfigError(
+            f"{experiment.file}: no validation row has a gold label to choose a checkpoint by, and "
+            "teacher.annotate leaves out 'validation'; add it there, or give rows their gold label"
+        )
+
+
+def _check_test_gold(experiment: Experiment) -> None:
+    gold_field = experiment.task.row_format.gold
+    for example in experiment.splits.test:
+        if example.gold is None:
+            named = f"field {gold_field!r}" if gold_field else "the task names no 'gold' field"
+            raise DataError(
+                f"{experiment.sources['test']}: test row {example.id!r} has no gold label "
+                f"({named}); a score needs one on every test row, so write it there"
+            )
+
+
+def _check_teacher(experiment: Experiment) -> None:
+    file, teacher = experiment.file, experiment.config.teacher
+    if teacher.exemplars.draw != "fixed" and not experiment.task.exemplars:
+        raise ConfigError(
+            f"{file}: teacher.exemplars draws from the task's exemplars, and there are none; "
+            "write some, or leave it out"
+        )
+    explains = teacher.explain_wrong or teacher.strategy == "explain-label"
+    if experiment.config.training.wrong_rationales == "explain" and not explains:
+        raise ConfigError(
+            f"{file}: training.wrong_rationales is 'explain', and the teacher is not asked for "
+            "explanations; set teacher.explain_wrong to true"
+        )
+
+
+def _check_method(experiment: Experiment, method: Method, *, has_gold: bool) -> None:
+    annotated, where = set(experiment.config.teacher.annotate), f"{experiment.file}: method"
+    if method.labels == "gold" and not has_gold:
+        raise ConfigError(
+            f"{where} {method.name!r} learns gold labels, and no train row has one; give rows "
+            "their gold label, or take it out of 'methods'"
+        )
+    if method.needs_teacher and "train" not in annotated:
+        raise ConfigError(
+            f"{where} {method.name!r} learns from the teacher, and teacher.annotate leaves out "
+            "'train'; add it there"
+        )
+    if method.asks_teacher and not {"validation", "test"} <= annotated:
+        raise ConfigError(
+            f"{where} {method.name!r} reads the teacher's rationale with every input, and "
+            "teacher.annotate leaves out 'validation' or 'test'; add them"
+        )
+
+
+def _any_gold(rows: Iterable[Example]) -> bool:
+    return any(example.gold is not None for example in rows)

@@ -18,7 +18,7 @@ import yaml
 
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError, DataError
-from distilwhy.pipeline.paper_datasets import DATASETS, Dataset, Fields
+from distilwhy.pipeline.paper_datasets import DATASETS, Fields
 from distilwhy.pipeline.scaffold import need_new
 from distilwhy.store.files import publish_jsonl, publish_text
 
@@ -35,10 +35,7 @@ _HEADING = """\
 class Imported:
     """What was written, and what was left out.
 
-    Attributes:
-        file: The experiment file.
-        rows: The rows of each split.
-        left_out: Why rows were left out, with how many.
+    ``left_out`` says why rows were left out, with how many.
     """
 
     file: Path
@@ -96,7 +93,7 @@ class _Import:
 
     def read(self, name: str, source: Path, split: str) -> None:
         """Add a split of a dataset; one for validation need not be there."""
-        place = source / f"{name}_{_NAMED[split]}.json"
+        place, dataset = source / f"{name}_{_NAMED[split]}.json", DATASETS[name]
         if split == "validation" and not place.is_file():
             return
         rows = list(_read_rows(place))
@@ -107,34 +104,23 @@ class _Import:
                 "the two from one version of the repository"
             )
         for number, (row, where) in enumerate(rows):
-            completion = said[number] if number < len(said) else None
-            fallback = f"{name}-{split}-{number + 1}"
-            self._add(DATASETS[name], split, row, where, fallback, completion)
+            try:
+                fields = dataset.fields(row)
+            except KeyError as error:
+                raise DataError(f"{where}: has no field {error.args[0]!r}; mend the row") from None
+            if not dataset.is_answerable(fields):
+                self._left_out[f"{split} rows without a label of the task"] += 1
+            elif split == "train" and number >= len(said):
+                self._left_out["train rows that the teacher was not asked about"] += 1
+            else:
+                identity = self._identify(row, f"{name}-{split}-{number + 1}")
+                self._rows[split][identity] = {"id": identity, **fields}
+                if number < len(said):
+                    self._said[identity] = said[number]
 
-    def _add(
-        self,
-        dataset: Dataset,
-        split: str,
-        row: Fields,
-        where: str,
-        fallback: str,
-        completion: str | None,
-    ) -> None:
-        try:
-            fields = dataset.fields(row)
-        except KeyError as error:
-            raise DataError(f"{where}: has no field {error.args[0]!r}; mend the row") from None
-        if not dataset.is_answerable(fields):
-            self._left_out[f"{split} rows without a label of the task"] += 1
-            return
-        if completion is None and split == "train":
-            self._left_out["train rows that the teacher was not asked about"] += 1
-            return
+    def _identify(self, row: Fields, fallback: str) -> str:
         given = str(row.get("id") or row.get("uid") or fallback)
-        identity = fallback if any(given in rows for rows in self._rows.values()) else given
-        self._rows[split][identity] = {"id": identity, **fields}
-        if completion is not None:
-            self._said[identity] = completion
+        return fallback if any(given in rows for rows in self._rows.values()) else given
 
     def _read_completions(self, name: str, source: Path, split: str) -> list[str]:
         """What the teacher said to the first rows, or to all."""
@@ -154,20 +140,6 @@ class _Import:
 
     def write(self, directory: Path) -> Imported:
         """Write all of it, but for rows that the test split has too."""
-        self._keep_test_apart()
-        written = {split: list(rows.values()) for split, rows in self._rows.items() if rows}
-        for split, rows in written.items():
-            publish_jsonl(directory / f"{split}.jsonl", rows)
-            if said := [*self._completions(rows)]:
-                publish_jsonl(directory / f"{split}.completions.jsonl", said)
-        file = directory / "experiment.yaml"
-        experiment = yaml.safe_dump(self._experiment(), sort_keys=False, allow_unicode=True)
-        heading = _HEADING.format(name=self._name, teacher=TEACHERS[self._llm])
-        publish_text(file, heading + str(experiment))
-        counts = {split: len(rows) for split, rows in written.items()}
-        return Imported(file, counts, dict(self._left_out))
-
-    def _keep_test_apart(self) -> None:
         question = DATASETS[self._name].question
         tested = {question(row) for row in self._rows["test"].values()}
         for split in ("train", "validation"):
@@ -175,12 +147,19 @@ class _Import:
             for identity in shared:
                 del self._rows[split][identity]
                 self._left_out[f"{split} rows that also stand in test"] += 1
-
-    def _completions(self, rows: list[Fields]) -> Iterator[Fields]:
-        for row in rows:
-            identity = str(row["id"])
-            if identity in self._said:
-                yield {"id": identity, "completion": self._said[identity]}
+        written = {split: list(rows.values()) for split, rows in self._rows.items() if rows}
+        for split, rows in written.items():
+            publish_jsonl(directory / f"{split}.jsonl", rows)
+            ids = [str(row["id"]) for row in rows]
+            said = [{"id": i, "completion": self._said[i]} for i in ids if i in self._said]
+            if said:
+                publish_jsonl(directory / f"{split}.completions.jsonl", said)
+        file = directory / "experiment.yaml"
+        experiment = yaml.safe_dump(self._experiment(), sort_keys=False, allow_unicode=True)
+        heading = _HEADING.format(name=self._name, teacher=TEACHERS[self._llm])
+        publish_text(file, heading + str(experiment))
+        counts = {split: len(rows) for split, rows in written.items()}
+        return Imported(file, counts, dict(self._left_out))
 
     def _experiment(self) -> dict[str, object]:
         answered = [split for split in SPLITS if any(i in self._said for i in self._rows[split])]

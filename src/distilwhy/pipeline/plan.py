@@ -1,13 +1,15 @@
 """Says what an experiment will do, and checks all that can be checked without doing it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from distilwhy.core.estimate import Estimate
+from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
-from distilwhy.core.student_id import StudentId
+from distilwhy.core.wording import money
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.annotate.budget import Spending, read_spending
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
@@ -20,7 +22,6 @@ from distilwhy.pipeline.annotate.estimate import (
 )
 from distilwhy.pipeline.annotate.records import find_missed_gold, misses_gold
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.pipeline.plan_warnings import list_warnings
 from distilwhy.pipeline.train.check import check_students
 from distilwhy.pipeline.train.run import missing_students
 from distilwhy.pipeline.train.study import list_students
@@ -48,7 +49,6 @@ class Plan:
         to_train: The names of those that would be trained.
         compared: How many students its study has, for ``compare``.
         to_compare: The names of those that ``compare`` would train.
-        warnings: What is likely to go wrong.
     """
 
     rows: dict[str, int]
@@ -80,20 +80,24 @@ def plan(experiment: Experiment) -> Plan:
     calls = open_calls(experiment)
     students, study = list_students(experiment), list_students(experiment, study=True)
     each = list(dict.fromkeys([*students, *study]))
-    annotations = _read_if_trained(experiment, calls, each)
+    is_trained = any(experiment.folder.training(student_id) for student_id in each)
+    # They only serve to find students that are out of date.
+    annotations = read_annotations(experiment, calls) if is_trained else None
     missing = set(missing_students(experiment, annotations, each))
     pending = _find_pending(experiment, calls, annotations)
     estimate = None
     if pending.missing:
         estimate = estimate_calls(calls, experiment.config, pending.missing, pending.basis)
     spent = read_spending(experiment)
+    shows_gold = experiment.config.teacher.strategy == "explain-label"
+    shown = experiment.annotated_train if shows_gold else ()
     splits = {name: experiment.splits.named(name) for name in SPLITS}
     return Plan(
         rows={name: len(rows) for name, rows in splits.items()},
         without_gold={name: sum(e.gold is None for e in rows) for name, rows in splits.items()},
         prompt=calls.prompt(experiment.first_row).as_text(),
         prompt_id=experiment.first_row.id,
-        saw_gold=_count_shown_gold(experiment),
+        saw_gold=sum(example.gold is not None for example in shown),
         calls=pending.calls,
         answered=pending.answered,
         under_way=pending.batched,
@@ -104,16 +108,8 @@ def plan(experiment: Experiment) -> Plan:
         to_train=[student_id.name for student_id in students if student_id in missing],
         compared=len(study),
         to_compare=[student_id.name for student_id in study if student_id in missing],
-        warnings=list_warnings(experiment, calls, estimate, spent, unchecked),
+        warnings=_list_warnings(experiment, calls, estimate, spent, unchecked),
     )
-
-
-def _read_if_trained(
-    experiment: Experiment, calls: CallBuilder, student_ids: Sequence[StudentId]
-) -> Annotations | None:
-    """The annotations, to find students that are out of date; None if no student is trained."""
-    is_trained = any(experiment.folder.training(student_id) for student_id in student_ids)
-    return read_annotations(experiment, calls) if is_trained else None
 
 
 def _find_pending(
@@ -130,7 +126,90 @@ def _find_pending(
         return answers + find_pending_explanations(calls, ledger, missed)
 
 
-def _count_shown_gold(experiment: Experiment) -> int:
-    if experiment.config.teacher.strategy != "explain-label":
-        return 0
-    return sum(example.gold is not None for example in experiment.annotated_train)
+def _list_warnings(
+    experiment: Experiment,
+    calls: CallBuilder,
+    estimate: Estimate | None,
+    spent: Spending | None,
+    unchecked: Sequence[str],
+) -> list[str]:
+    """What is likely to go wrong; ``unchecked`` are the models that are not on this machine."""
+    return [
+        *_warn_of_key(experiment),
+        *_warn_of_gold(experiment),
+        *_warn_of_inference(experiment),
+        *_warn_of_exemplars(experiment, calls),
+        *_warn_of_budget(experiment, estimate, spent),
+        *(
+            f"{model!r} is not on this machine, so it is not known whether a student can be made "
+            "of it; 'run' downloads its config and tokenizer, and checks that before any call"
+            for model in unchecked
+        ),
+    ]
+
+
+def _warn_of_key(experiment: Experiment) -> Iterator[str]:
+    name = experiment.config.teacher.key_variable
+    if name and not os.environ.get(name):
+        yield f"${name} is not set; export your key under that name to annotate"
+
+
+def _warn_of_gold(experiment: Experiment) -> Iterator[str]:
+    teacher = experiment.config.teacher
+    uses_gold = teacher.explain_wrong or teacher.strategy == "explain-label"
+    if not uses_gold or any(example.gold is not None for example in experiment.annotated_train):
+        return
+    setting = "teacher.explain_wrong" if teacher.explain_wrong else "strategy 'explain-label'"
+    yield f"no annotated train row has a gold label, so {setting} has no effect"
+
+
+def _warn_of_inference(experiment: Experiment) -> Iterator[str]:
+    methods = [method.name for method in experiment.methods if method.asks_teacher]
+    if experiment.config.teacher.strategy == "explain-label" and methods:
+        yield (
+            f"method {methods[0]!r} is trained on rationales of a teacher that saw the gold label, "
+            "and reads others at inference; remove it from 'methods', or use another "
+            "teacher.strategy"
+        )
+    if not experiment.splits.test:
+        yield "there is no test split: students will be trained but not scored"
+
+
+def _warn_of_exemplars(experiment: Experiment, calls: CallBuilder) -> Iterator[str]:
+    teacher, pool = experiment.config.teacher, experiment.task.exemplars
+    if teacher.is_recorded:
+        return
+    if teacher.strategy == "few-shot" and not pool:
+        yield (
+            "there are no exemplars to show the teacher how to answer; write some, or set "
+            "teacher.strategy to 'zero-shot'"
+        )
+    elif teacher.exemplars.draw != "fixed":
+        drawn = teacher.exemplars.shown
+        if len(pool) <= drawn:
+            yield f"teacher.exemplars draws {drawn} of {len(pool)}, so every row is shown all"
+    else:
+        yield from _warn_of_copies(experiment, calls)
+
+
+def _warn_of_copies(experiment: Experiment, calls: CallBuilder) -> Iterator[str]:
+    shown = {fold_text(exemplar.example.text) for exemplar in calls.exemplars}
+    copies = [e.id for e in experiment.to_annotate() if shown and fold_text(e.text) in shown]
+    if copies:
+        rows = f"row {copies[0]!r}" + (f" and {len(copies) - 1} more" if copies[1:] else "")
+        yield (
+            f"{rows}: an exemplar has the same input, so the teacher is shown the answer; remove "
+            "it from the exemplars, or let teacher.exemplars draw them for each row"
+        )
+
+
+def _warn_of_budget(
+    experiment: Experiment, estimate: Estimate | None, spent: Spending | None
+) -> Iterator[str]:
+    cap = experiment.config.teacher.budget
+    if cap is None or spent is None or estimate is None or estimate.cost is None:
+        return
+    left = max(0.0, cap - float(spent.total))
+    if estimate.cost.low > left:
+        least = money(estimate.cost.low)
+        yield f"teacher.budget leaves {money(left)}, but the missing calls cost at least {least}"

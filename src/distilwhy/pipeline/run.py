@@ -43,8 +43,7 @@ def run(
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
         study: Train the students of the study: all of them on all numbers of rows.
-        confirm: As for ``annotate``.
-        budget: As for ``annotate``.
+        confirm, budget: As for ``annotate``.
 
     Returns:
         None where there are no test rows, so that nothing is scored.
@@ -54,7 +53,9 @@ def run(
     """
     watch = watch or Watch()
     check_trackers(experiment.config.training.report_to)
-    _check_untrained(experiment, study=study)
+    students = list_students(experiment, study=study)
+    missing = [s.student for s in students if experiment.folder.training(s) is None]
+    check_students(experiment, dict.fromkeys(missing), fetch=True)
     annotate(experiment, watch=watch.annotation, confirm=confirm, budget=budget)
     experiment = experiment.in_memory()
     annotations = read_annotations(experiment)
@@ -65,10 +66,3 @@ def run(
     if not experiment.splits.test:
         return None
     return evaluate(experiment, watch.evaluation, workers=workers, annotations=annotations)
-
-
-def _check_untrained(experiment: Experiment, *, study: bool) -> None:
-    """Check the students that have seeds or methods to train."""
-    students = list_students(experiment, study=study)
-    missing = [s.student for s in students if experiment.folder.training(s) is None]
-    check_students(experiment, dict.fromkeys(missing), fetch=True)

@@ -17,11 +17,9 @@ def init(directory: Path) -> list[Path]:
     """
     need_new(directory)
     starter = files("distilwhy.pipeline").joinpath("starter")
-    written = []
     for name in FILES:
         publish_text(directory / name, starter.joinpath(name).read_text(encoding="utf-8"))
-        written.append(directory / name)
-    return written
+    return [directory / name for name in FILES]
 
 
 def need_new(directory: Path) -> None:

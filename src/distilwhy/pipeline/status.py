@@ -57,18 +57,15 @@ def status(experiment: Experiment) -> Status:
         experiment = experiment.in_memory()
     annotations = read_annotations(experiment)
     trained = TrainingJobs(experiment, annotations).find_trained(students)
+    with read_ledger(experiment.folder.ledger) as ledger:
+        under_way = BatchBook(ledger).under_way()
     return Status(
         str(experiment.folder.path),
         dict(annotations.outcomes),
-        _under_way(experiment),
+        under_way,
         [_student(experiment, student_id, trained) for student_id in students],
         read_json(experiment.folder.results),
     )
-
-
-def _under_way(experiment: Experiment) -> UnderWay:
-    with read_ledger(experiment.folder.ledger) as ledger:
-        return BatchBook(ledger).under_way()
 
 
 def _student(

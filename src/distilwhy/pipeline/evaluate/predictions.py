@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 
-from distilwhy.core.method import METHODS, render_source
+from distilwhy.core.method import METHODS
 from distilwhy.core.stats.comparisons import Prediction, judge
 from distilwhy.core.student_id import StudentId, extent
 from distilwhy.core.task import Example
@@ -13,6 +13,7 @@ from distilwhy.errors import ConfigError, RunError
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.fingerprint import hash_json
+from distilwhy.pipeline.train.data import read_by
 from distilwhy.pipeline.train.jobs import TrainingJobs
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.pipeline.train.workers import count_workers, open_pool
@@ -38,13 +39,7 @@ class ScoringJob:
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """A student's answers to the test rows.
-
-    Attributes:
-        by_id: By example id.
-        correct: Whether each row was answered correctly, in the order of the test rows.
-        rows_per_second: How fast it answered.
-    """
+    """A student's answers to the test rows, and which are correct in the order of these rows."""
 
     by_id: Mapping[str, Prediction]
     correct: Sequence[bool]
@@ -73,21 +68,11 @@ def list_scoring_jobs(
         )
     test, jobs = experiment.splits.test, []
     for student_id in trained.up_to_date:
-        examples = _read_by(student_id, test, annotations)
+        examples = read_by(METHODS[student_id.method], test, annotations)
         training = experiment.folder.trained(student_id).fingerprint
         fingerprint = hash_json([training, examples, experiment.task.answer])
         jobs.append(ScoringJob(student_id, examples, fingerprint))
     return jobs, outdated
-
-
-def _read_by(
-    student_id: StudentId, test: Sequence[Example], annotations: Annotations
-) -> Sequence[Example]:
-    """The test rows as a student reads them."""
-    method = METHODS[student_id.method]
-    if not method.asks_teacher:
-        return test
-    return [replace(e, text=render_source(method, e, annotations.get(e.id))) for e in test]
 
 
 def predict_all(
@@ -98,13 +83,14 @@ def predict_all(
 ) -> dict[StudentId, TestPredictions]:
     """The answers of every student; only those that are not kept yet are computed.
 
-    Args:
-        workers: How many students answer side by side; None: as many as the machine allows.
-        watch: Called with the number of students done and the number to do.
+    ``workers`` and ``watch`` are as for ``evaluate``.
     """
     folder = experiment.folder
-    missing = [job for job in jobs if not _is_kept(folder, job)]
-    done = 0
+    done, missing = 0, []
+    for job in jobs:
+        kept = read_json(folder.predictions(job.student_id))
+        if kept is None or kept["fingerprint"] != job.fingerprint:
+            missing.append(job)
 
     def count(student_id: StudentId) -> None:
         nonlocal done
@@ -127,12 +113,9 @@ def predict_test(folder: RunFolder, job: ScoringJob, send: Callable[[StudentId],
 
     student = Student.load(folder.student(job.student_id))
     started = time.perf_counter()
-    predictions = [asdict(prediction) for prediction in student.predict(job.examples)]
-    kept = {
-        "fingerprint": job.fingerprint,
-        "seconds": round(time.perf_counter() - started, 3),
-        "predictions": predictions,
-    }
+    rows = [asdict(prediction) for prediction in student.predict(job.examples)]
+    seconds = round(time.perf_counter() - started, 3)
+    kept = {"fingerprint": job.fingerprint, "seconds": seconds, "predictions": rows}
     publish_json(folder.predictions(job.student_id), kept)
     send(job.student_id)
 
@@ -162,21 +145,13 @@ def _write_rationales(folder: RunFolder, job: ScoringJob, ids: set[str]) -> dict
 
 def pick_firsts(answers: Mapping[StudentId, TestPredictions]) -> dict[StudentId, TestPredictions]:
     """The first student's answers: for each method, those of its first seed on the most rows."""
-    best: dict[str, StudentId] = {}
     student = next(iter(answers)).student
-    for student_id in answers:
-        if student_id.student != student:
-            continue
-        other = best.get(student_id.method)
-        if other is None or extent(student_id.rows) > extent(other.rows):
-            best[student_id.method] = student_id
-    return {student_id: answers[student_id] for student_id in best.values()}
-
-
-def _is_kept(folder: RunFolder, job: ScoringJob) -> bool:
-    """Whether the student's answers to exactly these rows are kept."""
-    kept = read_json(folder.predictions(job.student_id))
-    return kept is not None and kept["fingerprint"] == job.fingerprint
+    own = [s for s in answers if s.student == student]
+    firsts = [
+        max((s for s in own if s.method == method), key=lambda s: extent(s.rows))
+        for method in dict.fromkeys(s.method for s in own)
+    ]
+    return {student_id: answers[student_id] for student_id in firsts}
 
 
 def _read(experiment: Experiment, job: ScoringJob) -> TestPredictions:

@@ -1,24 +1,34 @@
 """Compute the results of a study from its students' answers to the test rows."""
 
+import os
+import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 
+from distilwhy.core.cost import Bill, Measurements, Usage, settle
 from distilwhy.core.method import METHODS
-from distilwhy.core.results import MethodScore, Results, StudentScore
+from distilwhy.core.persisted import fields_of
+from distilwhy.core.results import MethodScore, Provenance, Results, StudentScore
+from distilwhy.core.splits import SPLITS
 from distilwhy.core.stats.comparisons import compare_with_baselines
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.stats.curve import Curve, Efficiency, Point, find_efficiency, fit_curve
 from distilwhy.core.stats.headline import write_headline
 from distilwhy.core.stats.scores import score
-from distilwhy.core.student_id import StudentId
+from distilwhy.core.student_id import StudentId, extent
 from distilwhy.pipeline.annotate.annotations import Annotations
-from distilwhy.pipeline.evaluate.bill import settle_bill
 from distilwhy.pipeline.evaluate.predictions import TestPredictions, pick_firsts
-from distilwhy.pipeline.evaluate.provenance import describe_provenance
 from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.fingerprint import hash_json
 from distilwhy.store.files import folder_size
 
 Predictions = Mapping[StudentId, TestPredictions]
+
+# The method whose student is priced, if there is one.
+PRICED = "step-by-step"
+_LIBRARIES = ("distilwhy", "torch", "transformers", "accelerate", "tokenizers", "numpy", "scipy")
 
 
 def compute_results(
@@ -31,11 +41,12 @@ def compute_results(
     students = list(dict.fromkeys(method.student for method in methods))
     first = [method for method in methods if method.student == students[0]]
     curves = _fit_curves(experiment, methods)
-    answer, test = experiment.task.answer, experiment.splits.test
+    answer, test, file = experiment.task.answer, experiment.splits.test, experiment.file
     is_choice = answer.kind == "choice"
     shown = {s.method: found.by_id for s, found in pick_firsts(predictions).items()}
     return Results(
-        name=_name(experiment.file),
+        # A folder's only experiment goes by the folder's name.
+        name=file.resolve().parent.name if file.stem == "experiment" else file.stem,
         headline=write_headline(
             [comparison for comparison in comparisons if comparison.student == students[0]],
             first,
@@ -52,14 +63,9 @@ def compute_results(
         breakdowns=[
             break_down(m, answer, test, by_id) for m, by_id in shown.items() if not is_choice
         ],
-        provenance=describe_provenance(experiment, annotations),
+        provenance=_describe_provenance(experiment, annotations),
         one_answer=sum(says_one_thing(test, found.by_id) for found in predictions.values()),
     )
-
-
-def _name(file: Path) -> str:
-    """The file's name, or that of its folder if the file is just ``experiment.yaml``."""
-    return file.resolve().parent.name if file.stem == "experiment" else file.stem
 
 
 def _score_methods(experiment: Experiment, predictions: Predictions) -> list[MethodScore]:
@@ -118,3 +124,71 @@ def _find_efficiencies(curves: Sequence[Curve], methods: Sequence[MethodScore]) 
         for curve in curves
     )
     return [efficiency for efficiency in found if efficiency is not None]
+
+
+def settle_bill(
+    experiment: Experiment, annotations: Annotations, methods: Sequence[MethodScore]
+) -> Bill:
+    """The bill of an experiment and one student; only tokens and seconds without prices."""
+    answers, explanations = annotations.answers, annotations.explanations
+    counted = (*answers.tokens, *explanations.tokens)
+    total = sum(counted, Usage())
+    candidates = [found for found in methods if found.method == PRICED] or methods
+    priced = max(candidates, key=lambda found: extent(found.rows)).students[0]
+    measured = Measurements(
+        calls=answers.calls + explanations.calls,
+        explanations=explanations.calls,
+        input_tokens=total.input,
+        output_tokens=total.output,
+        counted=len(counted),
+        rows=sum(annotation.outcome != "failed" for annotation in annotations.values()),
+        training_seconds=priced.seconds,
+        student_rows_per_second=priced.rows_per_second,
+        teacher_rows_per_second=_pace(experiment, answers.seconds),
+    )
+    return settle(measured, experiment.config.price_list, answers.tokens, explanations.tokens)
+
+
+def _pace(experiment: Experiment, seconds: float | None) -> float | None:
+    """Rows per second that the teacher answers at the configured concurrency."""
+    teacher = experiment.config.teacher
+    if not seconds or teacher.is_recorded:
+        return None
+    return teacher.pace.concurrency / seconds / teacher.samples
+
+
+def _describe_provenance(experiment: Experiment, annotations: Annotations) -> Provenance:
+    """Where results come from: data, settings, versions and machine, as they are now."""
+    splits = {name: experiment.splits.named(name) for name in SPLITS}
+    hashes = {name: hash_json(list(rows)) for name, rows in splits.items() if rows}
+    hashes["annotations"] = hash_json({i: fields_of(a) for i, a in annotations.items()})
+    return Provenance(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=_describe_machine(),
+        versions=_read_versions(),
+        rows={name: len(rows) for name, rows in splits.items()},
+        hashes=hashes,
+        prompt=annotations.prompt,
+        settings=experiment.resolved(),
+    )
+
+
+def _describe_machine() -> str:
+    import psutil
+    import torch
+
+    memory = psutil.virtual_memory().total / 2**30
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return (
+        f"{os.cpu_count()} CPU cores; {memory:.0f} GiB of memory; {', '.join(gpus) or 'no GPU'}; "
+        f"{platform.system()} on {platform.machine()}"
+    )
+
+
+def _read_versions() -> dict[str, str]:
+    """The versions of Python and of the libraries that results depend on."""
+    found = {"Python": platform.python_version()}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -30,7 +30,6 @@ def evaluate(
     Args:
         watch: Called with the number of students that have answered and the number to do.
         workers: How many students answer side by side; None: as many as the machine allows.
-        annotations: The annotations, if they have been read already.
 
     Raises:
         ConfigError: if there are no test rows.

@@ -24,18 +24,10 @@ from distilwhy.pipeline.fingerprint import Content
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What students of one method learn from some of the train rows.
-
-    Attributes:
-        rows: What they train on.
-        validation: What their weights are chosen by.
-        texts: What a tokenizer from scratch is trained on.
-        counts: What was done about rationales for wrong labels; empty for a method that does not
-            learn from the teacher.
-    """
+    """What students of one method learn from some of the train rows, as in ``TrainingJob``."""
 
     rows: Content[list[TrainingRow]]
-    validation: Content[list[Example]]
+    validation: Content[Sequence[Example]]
     texts: Content[list[str]]
     counts: dict[str, int]
 
@@ -55,7 +47,8 @@ class TrainingDataBuilder:
         Raises:
             ConfigError: if no validation row has a label.
         """
-        is_drawn = student_id.rows is not None or _is_shuffled(student_id)
+        is_shuffled = METHODS[student_id.method].rationales == "shuffled"
+        is_drawn = student_id.rows is not None or is_shuffled
         return self._build(student_id.method, student_id.rows, student_id.seed if is_drawn else 0)
 
     def _build_data(self, name: str, rows: int | None, seed: int) -> TrainingData:
@@ -68,11 +61,14 @@ class TrainingDataBuilder:
             SoftLabels(soft.weight, soft.temperature) if soft else None,
             seed,
         )
+        validation = self._validation
+        if method.asks_teacher:
+            validation = Content(read_by(method, validation.value, self._annotations))
         counts = asdict(replace(reviewed, annotations={})) if method.needs_teacher else {}
         counts.pop("annotations", None)
         return TrainingData(
             Content(render_training_rows(method, examples, reviewed.annotations, options)),
-            self._labelled_validation(method),
+            validation,
             texts,
             counts,
         )
@@ -80,7 +76,6 @@ class TrainingDataBuilder:
     def _select_rows(
         self, rows: int | None, seed: int
     ) -> tuple[list[Example], Review, Content[list[str]]]:
-        """Some of the train rows, their annotations as they are taught, and their texts."""
         policy = self._experiment.config.training.wrong_rationales
         examples = select_rows(self._experiment.splits.train, rows, seed)
         reviewed = review(self._experiment.task.answer, examples, self._annotations, policy)
@@ -93,18 +88,8 @@ class TrainingDataBuilder:
             taught = (annotation.rationale, annotation.label) if annotation else ()
             yield from (text for text in (example.text, example.gold, *taught) if text)
 
-    def _labelled_validation(self, method: Method) -> Content[list[Example]]:
-        if not method.asks_teacher:
-            return self._validation
-        return Content(
-            [
-                replace(e, text=render_source(method, e, self._annotations.get(e.id)))
-                for e in self._validation.value
-            ]
-        )
-
     @cached_property
-    def _validation(self) -> Content[list[Example]]:
+    def _validation(self) -> Content[Sequence[Example]]:
         """The validation rows that have a label: the gold one, or else the teacher's."""
         found = []
         for example in self._experiment.splits.validation:
@@ -129,5 +114,10 @@ def sort_by_data(student_ids: Iterable[StudentId]) -> list[StudentId]:
     )
 
 
-def _is_shuffled(student_id: StudentId) -> bool:
-    return METHODS[student_id.method].rationales == "shuffled"
+def read_by(
+    method: Method, examples: Sequence[Example], annotations: Annotations
+) -> Sequence[Example]:
+    """The rows as a student of this method reads them."""
+    if not method.asks_teacher:
+        return examples
+    return [replace(e, text=render_source(method, e, annotations.get(e.id))) for e in examples]

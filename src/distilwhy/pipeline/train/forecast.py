@@ -11,20 +11,9 @@ from distilwhy.core.student_id import StudentId
 from distilwhy.pipeline.train.jobs import TrainingJob
 from distilwhy.pipeline.train.workers import Pool
 
-
-@dataclass(frozen=True)
-class Kind:
-    """What the time of a training depends on.
-
-    Attributes:
-        student: The student's name in the study.
-        rationales: What it learns as rationales: ``none``, ``blank``, or ``some``.
-        place: Where its method puts the rationale.
-    """
-
-    student: str
-    rationales: str
-    place: str
+# What the time of a training depends on: the student's name in the study, what it learns as
+# rationales (none, blank or some), and where its method puts them.
+Kind = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -33,8 +22,6 @@ class Forecast:
 
     Attributes:
         trainings: How many there are: one for each student and learning rate.
-        workers: How many run side by side.
-        steps: Steps of each training.
         each: Seconds of one training, by the student's name and the method.
         seconds: Seconds until all are done.
     """
@@ -49,9 +36,7 @@ class Forecast:
 def forecast(rounds: Sequence[Sequence[TrainingJob]], workers: int, pool: Pool) -> Forecast:
     """Time a few steps of each kind of training, side by side as they will run.
 
-    Args:
-        rounds: The jobs; those of one round end before those of the next begin.
-        pool: The processes that they will run in.
+    The jobs of one round end before those of the next begin.
     """
     jobs = [job for jobs in rounds for job in jobs]
     times = _time_kinds(jobs, workers, pool)
@@ -98,4 +83,4 @@ def _time_kinds(jobs: Sequence[TrainingJob], workers: int, pool: Pool) -> dict[K
 def _kind(student_id: StudentId) -> Kind:
     method = METHODS[student_id.method]
     some = method.rationales if method.rationales in ("none", "blank") else "some"
-    return Kind(student_id.student, some, method.place)
+    return student_id.student, some, method.place

@@ -33,9 +33,6 @@ class TrainingJob:
     """All that decides how one student is trained.
 
     Attributes:
-        student_id: Which student.
-        task: What it answers.
-        student: Its model, shape and lengths.
         model: Where its model is. Only the name in ``student`` is fingerprinted.
         training: How it is trained; ``training.rates`` are the learning rates to try.
         rows: What it trains on.
@@ -44,7 +41,7 @@ class TrainingJob:
         counts: What was done about rationales for wrong labels; empty for a method that does not
             learn from the teacher.
         inputs: What is fingerprinted, by name: settings as they are, the rest as hashes.
-        fingerprint: The SHA-256 of all of it.
+        fingerprint: The SHA-256 of all that decides the training.
     """
 
     student_id: StudentId
@@ -53,7 +50,7 @@ class TrainingJob:
     model: str
     training: TrainingConfig
     rows: list[TrainingRow]
-    validation: list[Example]
+    validation: Sequence[Example]
     texts: list[str]
     counts: dict[str, int]
     inputs: dict[str, Any]

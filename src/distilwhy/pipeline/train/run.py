@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import ConfigError
@@ -36,13 +37,11 @@ def train_students(
     all processes train each student together.
 
     Args:
-        method: Train only this one.
         watcher: Called in the main process only.
         workers: How many students to train side by side, each in its own process; None: as many
             as the machine allows. A script that passes more than 1 needs
             ``if __name__ == "__main__":``.
         study: Train the students of the study: all of them on all numbers of rows.
-        annotations: The annotations, if they have been read already.
 
     Raises:
         ConfigError: if the method is not in the experiment, or a tracker is not installed.
@@ -62,7 +61,7 @@ def train_students(
             [student_id for student_id in student_ids if method in (None, student_id.method)]
             for student_ids in list_rounds(experiment, study=study)
         ]
-        wanted = [student_id for student_ids in rounds for student_id in student_ids]
+        wanted = list(chain(*rounds))
         watcher.on_start(wanted)
         experiment = experiment.in_memory()
         if annotations is None:
@@ -79,10 +78,7 @@ def train_students(
 def missing_students(
     experiment: Experiment, annotations: Annotations | None, student_ids: Sequence[StudentId]
 ) -> list[StudentId]:
-    """Those of the students that ``train_students`` would train now.
-
-    Args:
-        annotations: The annotations; None if no student is trained.
+    """Those of the students that ``train_students`` would train now: all without annotations.
 
     Raises:
         ConfigError: if a tracker is not installed.
@@ -126,8 +122,7 @@ def _train_all(
                     ids = [job.student_id for job in round_jobs]
                     trained = jobs.find_trained(ids)
                     round_jobs = jobs.of_all(_list_pending(experiment, trained, ids, watcher))
-                work = partial(train_student, folder)
-                pool.run(work, round_jobs, lambda event: event.notify(watcher))
+                pool.run(partial(train_student, folder), round_jobs, lambda call: call(watcher))
                 wait_for_all()
 
 

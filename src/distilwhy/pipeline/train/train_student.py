@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilwhy.core.training_summary import TrainingRecord, TrainingSummary, TriedRate
 from distilwhy.pipeline.train.jobs import TrainingJob
-from distilwhy.pipeline.train.watcher import Evaluated, Event, RateTried, StepDone, Trained
 from distilwhy.store.files import publish_folder, publish_json, publish_jsonl, read_json, read_jsonl
 from distilwhy.store.run_folder import LOG, SUMMARY, RunFolder
 from distilwhy.students.training.distributed import is_main, wait_for_all
@@ -18,7 +18,8 @@ from distilwhy.students.training.tracking import TrackedRun
 if TYPE_CHECKING:
     from distilwhy.students.student import Student
 
-Send = Callable[[Event], None]
+# Makes a call on the watcher, which is in the main process.
+Send = Callable[[methodcaller], None]
 
 
 def train_student(folder: RunFolder, job: TrainingJob, send: Send) -> None:
@@ -29,23 +30,19 @@ def train_student(folder: RunFolder, job: TrainingJob, send: Send) -> None:
     unfinished = folder.unfinished(job.student_id)
     with folder.lock_student(job.student_id) if is_main() else nullcontext():
         if is_main():
-            _claim(unfinished, job)
+            found = read_json(unfinished / SUMMARY)
+            if found is None or found["fingerprint"] != job.fingerprint:
+                # Checkpoints of another job.
+                shutil.rmtree(unfinished, ignore_errors=True)
+            publish_json(unfinished / SUMMARY, {"fingerprint": job.fingerprint})
         wait_for_all()
         tried = [_train_rate(folder, job, rate, send) for rate in job.training.rates]
         best = max(tried, key=lambda summary: summary.validation_accuracy)
         wait_for_all()
         if is_main():
             _publish(folder, job, best, tried)
-        send(Trained(job.student_id, best.validation_accuracy))
+        send(methodcaller("on_trained", job.student_id, best.validation_accuracy))
         wait_for_all()
-
-
-def _claim(unfinished: Path, job: TrainingJob) -> None:
-    """Delete the checkpoints of another job; keep those of this one."""
-    found = read_json(unfinished / SUMMARY)
-    if found is None or found["fingerprint"] != job.fingerprint:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    publish_json(unfinished / SUMMARY, {"fingerprint": job.fingerprint})
 
 
 def _train_rate(folder: RunFolder, job: TrainingJob, rate: float, send: Send) -> TrainingSummary:
@@ -65,10 +62,10 @@ def _train_rate(folder: RunFolder, job: TrainingJob, rate: float, send: Send) ->
         student_id.seed,
         unfinished / f"checkpoint-lr-{rate}",
         tracked=_describe(folder, job, rate),
-        on_evaluation=lambda evaluation: send(Evaluated(student_id, evaluation)),
-        on_step=lambda step, steps: send(StepDone(student_id, step, steps)),
+        on_evaluation=lambda found: send(methodcaller("on_evaluation", student_id, found)),
+        on_step=lambda step, steps: send(methodcaller("on_step", student_id, step, steps)),
     )
-    send(RateTried(student_id, summary))
+    send(methodcaller("on_rate_tried", student_id, summary))
     if is_main():
         _save(student, summary, trained)
     wait_for_all()
@@ -76,8 +73,7 @@ def _train_rate(folder: RunFolder, job: TrainingJob, rate: float, send: Send) ->
 
 
 def _describe(folder: RunFolder, job: TrainingJob, rate: float) -> TrackedRun:
-    """What experiment trackers show: the student's name, with its learning rate if there are
-    several, and its settings."""
+    """What experiment trackers show."""
     settings = {
         **asdict(job.student_id),
         "model": job.student.model,

@@ -1,7 +1,6 @@
-"""How training is followed: a watcher, and the events that worker processes send to it."""
+"""How training is followed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distilwhy.core.student_id import StudentId
@@ -23,18 +22,11 @@ class Watcher:
         """Called first, with all the students that are wanted."""
 
     def on_found(self, trained: "TrainedStudents", students: int) -> None:
-        """Called when it is known which of them are trained already.
-
-        Args:
-            students: How many are wanted.
-        """
+        """Called when it is known which of the wanted ``students`` are trained already."""
 
     def on_fit(self, student: str, preflight: "Preflight") -> None:
-        """Called before training, for each of the study's students by name.
-
-        Args:
-            preflight: Its size, and the memory that the largest of its trainings takes.
-        """
+        """Called before training for each of the study's students by name, with its size and the
+        memory that the largest of its trainings takes."""
 
     def on_plan(self, forecast: "Forecast") -> None:
         """Called when a few steps were timed.
@@ -54,51 +46,3 @@ class Watcher:
 
     def on_trained(self, student_id: StudentId, accuracy: float) -> None:
         """Called when a student is trained, or was already, with its validation accuracy."""
-
-
-@dataclass(frozen=True)
-class StepDone:
-    """A training took a step."""
-
-    student_id: StudentId
-    step: int
-    steps: int
-
-    def notify(self, watcher: Watcher) -> None:
-        watcher.on_step(self.student_id, self.step, self.steps)
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A training evaluated its student on the validation rows."""
-
-    student_id: StudentId
-    evaluation: Evaluation
-
-    def notify(self, watcher: Watcher) -> None:
-        watcher.on_evaluation(self.student_id, self.evaluation)
-
-
-@dataclass(frozen=True)
-class RateTried:
-    """A training with one learning rate ended."""
-
-    student_id: StudentId
-    summary: TrainingSummary
-
-    def notify(self, watcher: Watcher) -> None:
-        watcher.on_rate_tried(self.student_id, self.summary)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A student is trained, with the best of its learning rates."""
-
-    student_id: StudentId
-    accuracy: float
-
-    def notify(self, watcher: Watcher) -> None:
-        watcher.on_trained(self.student_id, self.accuracy)
-
-
-Event = StepDone | Evaluated | RateTried | Trained

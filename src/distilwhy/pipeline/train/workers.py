@@ -108,30 +108,23 @@ def open_pool(workers: int) -> Iterator[Pool]:
     if workers == 1:
         yield Pool()
         return
-    try:
-        with _start_processes(workers) as pool:
-            yield pool
-    except BrokenProcessPool:
-        raise RunError(
-            f"one of {workers} worker processes died, perhaps for lack of memory; run the same "
-            "command again to go on, with a smaller --workers if memory is short"
-        ) from None
-
-
-@contextmanager
-def _start_processes(workers: int) -> Iterator[Pool]:
     context = multiprocessing.get_context("spawn")
     events = context.SimpleQueue()
     threads = max(1, (os.cpu_count() or 1) // workers)
     executor = ProcessPoolExecutor(workers, context, _set_up_worker, (events, threads))
     try:
         yield Pool(executor, events)
-    except BaseException:
+    except BaseException as error:
         for process in multiprocessing.active_children():
             if process.pid in (executor._processes or {}):
                 process.terminate()
         executor.shutdown(wait=True, cancel_futures=True)
-        raise
+        if not isinstance(error, BrokenProcessPool):
+            raise
+        raise RunError(
+            f"one of {workers} worker processes died, perhaps for lack of memory; run the same "
+            "command again to go on, with a smaller --workers if memory is short"
+        ) from None
     executor.shutdown()
 
 
