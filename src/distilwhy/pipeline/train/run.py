@@ -122,7 +122,8 @@ def _train_all(
                     ids = [job.student_id for job in round_jobs]
                     trained = jobs.find_trained(ids)
                     round_jobs = jobs.of_all(_list_pending(experiment, trained, ids, watcher))
-                pool.run(partial(train_student, folder), round_jobs, lambda call: call(watcher))
+                work = partial(train_student, folder)
+                pool.run(work, round_jobs, lambda event: event.notify(watcher))
                 wait_for_all()
 
 

@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilwhy.core.training_summary import TrainingRecord, TrainingSummary, TriedRate
 from distilwhy.pipeline.train.jobs import TrainingJob
+from distilwhy.pipeline.train.watcher import Evaluated, Event, RateTried, StepDone, Trained
 from distilwhy.store.files import publish_folder, publish_json, publish_jsonl, read_json, read_jsonl
 from distilwhy.store.run_folder import LOG, SUMMARY, RunFolder
 from distilwhy.students.training.distributed import is_main, wait_for_all
@@ -18,8 +18,7 @@ from distilwhy.students.training.tracking import TrackedRun
 if TYPE_CHECKING:
     from distilwhy.students.student import Student
 
-# Makes a call on the watcher, which is in the main process.
-Send = Callable[[methodcaller], None]
+Send = Callable[[Event], None]
 
 
 def train_student(folder: RunFolder, job: TrainingJob, send: Send) -> None:
@@ -41,7 +40,7 @@ def train_student(folder: RunFolder, job: TrainingJob, send: Send) -> None:
         wait_for_all()
         if is_main():
             _publish(folder, job, best, tried)
-        send(methodcaller("on_trained", job.student_id, best.validation_accuracy))
+        send(Trained(job.student_id, best.validation_accuracy))
         wait_for_all()
 
 
@@ -62,10 +61,10 @@ def _train_rate(folder: RunFolder, job: TrainingJob, rate: float, send: Send) ->
         student_id.seed,
         unfinished / f"checkpoint-lr-{rate}",
         tracked=_describe(folder, job, rate),
-        on_evaluation=lambda found: send(methodcaller("on_evaluation", student_id, found)),
-        on_step=lambda step, steps: send(methodcaller("on_step", student_id, step, steps)),
+        on_evaluation=lambda found: send(Evaluated(student_id, found)),
+        on_step=lambda step, steps: send(StepDone(student_id, step, steps)),
     )
-    send(methodcaller("on_rate_tried", student_id, summary))
+    send(RateTried(student_id, summary))
     if is_main():
         _save(student, summary, trained)
     wait_for_all()

@@ -1,6 +1,7 @@
-"""How training is followed."""
+"""How training is followed: a watcher, and the events that worker processes send to it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distilwhy.core.student_id import StudentId
@@ -46,3 +47,51 @@ class Watcher:
 
     def on_trained(self, student_id: StudentId, accuracy: float) -> None:
         """Called when a student is trained, or was already, with its validation accuracy."""
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """A training took a step."""
+
+    student_id: StudentId
+    step: int
+    steps: int
+
+    def notify(self, watcher: Watcher) -> None:
+        watcher.on_step(self.student_id, self.step, self.steps)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A training evaluated its student on the validation rows."""
+
+    student_id: StudentId
+    evaluation: Evaluation
+
+    def notify(self, watcher: Watcher) -> None:
+        watcher.on_evaluation(self.student_id, self.evaluation)
+
+
+@dataclass(frozen=True)
+class RateTried:
+    """A training with one learning rate ended."""
+
+    student_id: StudentId
+    summary: TrainingSummary
+
+    def notify(self, watcher: Watcher) -> None:
+        watcher.on_rate_tried(self.student_id, self.summary)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A student is trained, with the best of its learning rates."""
+
+    student_id: StudentId
+    accuracy: float
+
+    def notify(self, watcher: Watcher) -> None:
+        watcher.on_trained(self.student_id, self.accuracy)
+
+
+Event = StepDone | Evaluated | RateTried | Trained
