@@ -7,7 +7,7 @@ import pytest
 from conftest import TRAIN
 from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError, TeacherError
-from distilwhy.pipeline.annotate.teacher import open_teacher
+from distilwhy.pipeline.annotate.calls import open_teacher
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.teachers.http import HttpTeacher

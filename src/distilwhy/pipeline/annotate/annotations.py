@@ -1,18 +1,16 @@
 """The annotations of an experiment, parsed once and passed on."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from statistics import fmean
 
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.splits import SplitName
-from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
-from distilwhy.core.task import Example
+from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
-from distilwhy.pipeline.annotate.records import AnnotatedRow, iterate_rows
+from distilwhy.pipeline.annotate.records import AnnotatedRow, count_rows
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.garbage import collecting_rarely
 from distilwhy.store.ledger import Entry
@@ -23,7 +21,6 @@ class CallTotals:
     """What some answered calls took, calls that share a prompt counted once.
 
     Attributes:
-        calls: How many there are.
         tokens: Of those calls whose tokens the teacher counted.
         seconds: The mean time of a call; None if no call was timed.
     """
@@ -40,8 +37,7 @@ class Annotations(Mapping[str, Annotation]):
     Attributes:
         by_id: The annotation of every row that was asked about.
         outcomes: The rows of each split by outcome, and the teacher's accuracy.
-        answers: What the calls that asked for answers took.
-        explanations: What the calls that asked for explanations took.
+        answers: What the calls that asked for answers took; so for ``explanations``.
         prompt: The prompt of the first row, as text.
     """
 
@@ -64,9 +60,6 @@ class Annotations(Mapping[str, Annotation]):
 def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -> Annotations:
     """Parse everything that the ledger holds about the rows of an experiment.
 
-    Args:
-        calls: Builds the experiment's calls, if that is at hand.
-
     Raises:
         TeacherError: if recorded completions cannot be read.
         RunError: if the ledger cannot be read.
@@ -75,21 +68,15 @@ def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -
     by_id: dict[str, Annotation] = {}
     answers, explanations = _Totals(), _Totals()
 
-    def keep(rows: Iterable[AnnotatedRow]) -> Iterator[tuple[Example, Annotation | None]]:
-        for row in rows:
-            if row.annotation:
-                by_id[row.example.id] = row.annotation
-            for answer in row.answers:
-                answers.add(answer.entry)
-            if row.explanation:
-                explanations.add(row.explanation.entry)
-            yield row.example, row.annotation
+    def keep(row: AnnotatedRow) -> None:
+        if row.annotation:
+            by_id[row.example.id] = row.annotation
+        for answer in row.answers:
+            answers.add(answer.entry)
+        if row.explanation:
+            explanations.add(row.explanation.entry)
 
-    with collecting_rarely():
-        outcomes = {
-            split: count_outcomes(experiment.task.answer, keep(rows))
-            for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
-        }
+    outcomes = count_rows(experiment, calls, keep)
     prompt = calls.prompt(experiment.first_row).as_text()
     return Annotations(by_id, outcomes, answers.freeze(), explanations.freeze(), prompt)
 
@@ -97,13 +84,9 @@ def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -
 def read_outcomes(
     experiment: Experiment, calls: CallBuilder | None = None
 ) -> dict[SplitName, OutcomeCounts]:
-    """``Annotations.outcomes`` alone, for rows that may not fit into memory."""
-    return {
-        split: count_outcomes(
-            experiment.task.answer, ((row.example, row.annotation) for row in rows)
-        )
-        for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
-    }
+    """The rows of each split by outcome, and the teacher's accuracy: ``Annotations.outcomes``
+    alone, for rows that need not fit into memory."""
+    return count_rows(experiment, calls)
 
 
 class _Totals:

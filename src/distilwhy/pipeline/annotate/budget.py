@@ -1,7 +1,7 @@
 """What a run folder has cost, and the cap that it is kept within."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from distilwhy.core.cost import NOTHING, Prices, Usage
@@ -12,8 +12,6 @@ from distilwhy.pipeline.annotate.inspect.retry import RetryPlan
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import Ledger, read_ledger
 from distilwhy.teachers.base import Teacher
-
-UNBOUNDED = Decimal("Infinity")
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,7 @@ def add_up(ledger: Ledger, prices: Prices) -> Spending:
     return Spending(certain, possible + ledger.owed_by_killed_runs())
 
 
+@dataclass
 class BudgetGuard:
     """Keeps spending within a cap.
 
@@ -60,28 +59,18 @@ class BudgetGuard:
     reserved is recorded on disk before it is sent, because a killed run is assumed to owe it.
 
     Attributes:
-        prices: What tokens cost.
         cap: The most that may be spent.
         settled: What was spent, or may have been.
-        reserved: The worst case of all calls under way.
-
-    Args:
         record: Records an amount on disk as reserved.
+        reserved: The worst case of all calls under way.
     """
 
-    def __init__(
-        self,
-        prices: Prices,
-        cap: Decimal,
-        settled: Decimal = NOTHING,
-        record: Callable[[Decimal], None] = lambda amount: None,
-    ) -> None:
-        self.prices = prices
-        self.cap = cap
-        self.settled = settled
-        self.reserved = NOTHING
-        self._recorded = NOTHING
-        self._record = record
+    prices: Prices
+    cap: Decimal
+    settled: Decimal = NOTHING
+    record: Callable[[Decimal], None] = lambda amount: None
+    reserved: Decimal = field(default=NOTHING, init=False)
+    _recorded: Decimal = field(default=NOTHING, init=False)
 
     @property
     def left(self) -> Decimal:
@@ -96,7 +85,7 @@ class BudgetGuard:
         if self.reserved > self._recorded:
             # Doubled, so that it is seldom written.
             self._recorded = min(2 * self.reserved, self.reserved + self.left)
-            self._record(self._recorded)
+            self.record(self._recorded)
         return True
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
@@ -107,7 +96,7 @@ class BudgetGuard:
     def close(self) -> None:
         """Record no more than what is still reserved."""
         self._recorded = self.reserved
-        self._record(self.reserved)
+        self.record(self.reserved)
 
     def worst(self, teacher: Teacher, call: Call) -> tuple[Usage, Decimal]:
         """The most tokens that one request can take, and their cost."""
@@ -128,11 +117,9 @@ def open_budget(
 ) -> BudgetGuard | None:
     """The guard of a run folder, with all that was ever spent in it settled.
 
-    Without a budget there is no cap, but what is lost on the way is charged all the same.
-
-    Returns:
-        None if nothing is billed, or nobody can tell how much: without prices, or without a limit
-        to what a call may write.
+    Without a budget there is no cap, but what is lost on the way is charged all the same. None
+    if nothing is billed, or nobody can tell how much: without prices, or without a limit to what
+    a call may write.
 
     Raises:
         ConfigError: if there is a budget, and no prices or a teacher that bills nobody.
@@ -156,16 +143,13 @@ def open_budget(
             "write what a million tokens cost under 'prices'"
         )
     ledger.begin_run()
-    cap = UNBOUNDED if budget is None else budget
+    cap = Decimal("Infinity") if budget is None else budget
     return BudgetGuard(prices, cap, add_up(ledger, prices).total, ledger.set_reservation)
 
 
 def require_enough(retry: RetryPlan, guard: BudgetGuard | None) -> None:
-    """Refuse a retry that the budget will not cover, before any answer is forgotten.
-
-    Raises:
-        BudgetError: if even the low estimate is more than what is left.
-    """
+    """Raise a BudgetError, before any answer is forgotten, if even the low estimate of a retry is
+    more than what is left."""
     cost = retry.estimate.cost if retry.estimate else None
     if guard is None or cost is None or cost.low <= guard.left:
         return

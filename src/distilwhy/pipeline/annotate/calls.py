@@ -7,14 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
-from distilwhy.config import TeacherConfig
+from distilwhy.config import LocalTeacherConfig, RecordedTeacherConfig, TeacherConfig
 from distilwhy.core.prompt import Prompt
 from distilwhy.core.prompt_builder import PromptBuilder
 from distilwhy.core.task import Example, Exemplar, Task
-from distilwhy.pipeline.annotate.teacher import open_teacher
+from distilwhy.pipeline.annotate.recorded_files import open_recorded
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import call_key
 from distilwhy.teachers.base import Teacher
+from distilwhy.teachers.local.teacher import LocalTeacher
+from distilwhy.teachers.replicas import open_http_teacher
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,6 @@ class CallBuilder:
     """Builds the calls of an experiment. Get one from ``open_calls``.
 
     Attributes:
-        task: What is asked.
-        config: How it is asked.
-        teacher: Who is asked.
         train: The annotated rows that students learn from. Only about these is the teacher shown
             the gold label.
     """
@@ -82,9 +81,6 @@ class CallBuilder:
 
         The first sample of every row comes before the second of any row. So a row whose calls all
         fail is not mistaken for an endpoint whose calls all fail.
-
-        Args:
-            list_rows: Called once for each sample.
         """
         for sample in range(self.config.samples):
             for example in list_rows():
@@ -124,3 +120,19 @@ def open_calls(experiment: Experiment) -> CallBuilder:
     config = experiment.config.teacher
     teacher = open_teacher(experiment)
     return CallBuilder(experiment.task, config, teacher, experiment.annotated_train)
+
+
+def open_teacher(experiment: Experiment) -> Teacher:
+    """The teacher of an experiment. No endpoint is contacted, and no model is loaded yet.
+
+    Raises:
+        ConfigError: if its model or tokenizer is a path that does not exist.
+        TeacherError: if recorded completions cannot be read.
+    """
+    config = experiment.config.teacher
+    if isinstance(config, RecordedTeacherConfig):
+        return open_recorded(config, experiment.file.parent)
+    if isinstance(config, LocalTeacherConfig):
+        return LocalTeacher(config, experiment.locate("teacher.model", config.model))
+    name = config.tokenizer
+    return open_http_teacher(config, experiment.locate("teacher.tokenizer", name) if name else None)

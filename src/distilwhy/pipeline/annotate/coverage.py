@@ -55,7 +55,6 @@ class Coverage:
     """Which of the indexed calls are answered.
 
     Attributes:
-        index: The calls.
         is_answered: ``(rows, samples)`` booleans for each annotated split.
         is_batched: The same: whether a call is in a batch that has not ended.
         in_ledger: How many calls the ledger answers or has in batches, these and others.
@@ -98,23 +97,16 @@ class Coverage:
 
 
 def find_coverage(experiment: Experiment, calls: CallBuilder, ledger: Ledger) -> Coverage:
-    """Which of an experiment's calls for answers the ledger holds.
-
-    The index of calls is kept in the run folder, if there is one.
-    """
-    return index_calls(experiment, calls).compare(ledger)
-
-
-def index_calls(experiment: Experiment, calls: CallBuilder) -> CallIndex:
-    """The calls for answers that the rows need: as kept in the run folder, or else built anew."""
-    folder, signature = experiment.folder, experiment.signature
-    known = _load(folder, signature, experiment.annotated)
-    if known is not None and not _is_stale(known, experiment.annotated, calls):
-        return known
-    index = _build(experiment.annotated, calls)
-    if signature and folder.path.is_dir():
-        _save(folder, signature, index, experiment.aside)
-    return index
+    """Which of an experiment's calls for answers the ledger holds."""
+    folder, signature, splits = experiment.folder, experiment.signature, experiment.annotated
+    index = _load(folder, signature, splits)
+    if index is None or _is_stale(index, splits, calls):
+        index = _build(splits, calls)
+        if signature and folder.path.is_dir():
+            sizes = {f"{_SIZES}{name}": found for name, found in index.sizes.items()}
+            arrays = {ASIDE: experiment.aside, **index.keys, **sizes}
+            publish_arrays(folder.call_index, signature, arrays)
+    return index.compare(ledger)
 
 
 def spread(picked: BySplit, most: int) -> dict[SplitName, np.ndarray]:
@@ -153,11 +145,6 @@ def _build(splits: Mapping[SplitName, Iterable[Example]], calls: CallBuilder) ->
         keys[name] = np.array(heads).reshape(-1, calls.config.samples)
         sizes[name] = np.array(lengths)
     return CallIndex(keys, sizes)
-
-
-def _save(folder: RunFolder, signature: str, index: CallIndex, aside: np.ndarray) -> None:
-    sizes = {f"{_SIZES}{name}": found for name, found in index.sizes.items()}
-    publish_arrays(folder.call_index, signature, {ASIDE: aside, **index.keys, **sizes})
 
 
 def _load(folder: RunFolder, signature: str, splits: Iterable[SplitName]) -> CallIndex | None:

@@ -7,9 +7,7 @@ from itertools import chain, islice
 
 import numpy as np
 
-from distilwhy.config import (
-    Settings,
-)
+from distilwhy.config import Settings
 from distilwhy.core.estimate import Counted, Estimate, Measured, estimate
 from distilwhy.core.prompt import Prompt, render_reply
 from distilwhy.pipeline.annotate.calls import Call, CallBuilder
@@ -45,8 +43,6 @@ class PendingWork:
     """How many different calls there are, and which of them are still to be made.
 
     Attributes:
-        calls: All calls.
-        answered: Those that the ledger answers.
         batched: Those that are in batches, with no answer yet.
         repaid: Rows that have an answer to another prompt or from another teacher, and none to
             these calls.
@@ -110,11 +106,8 @@ def find_pending_answers(
 def find_pending_explanations(
     calls: CallBuilder, ledger: Ledger, missed_gold: np.ndarray
 ) -> PendingWork:
-    """The calls for explanations that are still to be made.
-
-    Args:
-        missed_gold: From ``find_missed_gold``.
-    """
+    """The calls for explanations that are still to be made; ``missed_gold`` is from
+    ``find_missed_gold``."""
     every, found, batched = array("Q"), array("Q"), array("Q")
     known: list[Measured] = []
     sample = PromptSample()
@@ -138,11 +131,7 @@ def find_pending_explanations(
 
 
 class PromptSample:
-    """A sample of up to ``COUNTED`` prompts, spread evenly over however many are added.
-
-    Attributes:
-        prompts: The sample.
-    """
+    """A sample of up to ``COUNTED`` prompts, spread evenly over however many are added."""
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
@@ -150,7 +139,7 @@ class PromptSample:
         self._every = 1
 
     def add(self, prompts: Iterable[Prompt]) -> None:
-        """Proposal further prompts to the sample."""
+        """Propose further prompts for the sample."""
         for prompt in prompts:
             if self._seen % self._every == 0:
                 self.prompts.append(prompt)
@@ -167,11 +156,8 @@ def measure(ledger: Ledger, calls: Sequence[Call]) -> list[Measured]:
 
 
 def measure_one(sent: int, entry: Entry) -> Measured | None:
-    """What an answered call took; None if its tokens were not counted.
-
-    Args:
-        sent: The bytes of its prompt.
-    """
+    """What an answered call with a prompt of ``sent`` bytes took; None if its tokens were not
+    counted."""
     usage = entry.completion.usage
     return Measured(sent, usage.input, usage.output, entry.seconds) if usage else None
 
@@ -179,15 +165,16 @@ def measure_one(sent: int, entry: Entry) -> Measured | None:
 def estimate_calls(
     calls: CallBuilder, config: Settings, count: int, basis: Basis, workers: int = 1
 ) -> Estimate | None:
-    """What so many calls will take; None if there is nothing to pay.
-
-    Args:
-        workers: How many machines make them, each at the teacher's concurrency.
-    """
+    """What so many calls will take, made by ``workers`` machines that each have the teacher's
+    concurrency; None if there is nothing to pay."""
     teacher = config.teacher
     if teacher.is_recorded:
         return None
     replies = [len(render_reply(exemplar).encode()) for exemplar in calls.exemplars]
+    counted, prompts = None, basis.prompts
+    if prompts and (tokens := calls.teacher.count(prompts)) is not None:
+        by = f"the tokenizer of {teacher.tokenizer_name}"
+        counted = Counted(by, [prompt.size for prompt in prompts], tokens)
     return estimate(
         count,
         round(basis.sent),
@@ -196,7 +183,7 @@ def estimate_calls(
         config.price_list,
         reply=sum(replies) / len(replies) if replies else 0.0,
         longest=teacher.reply_limit,
-        counted=_count_tokens(calls, teacher.tokenizer_name, basis.prompts),
+        counted=counted,
         batch=teacher.by_batch,
     )
 
@@ -210,13 +197,3 @@ def _count_repaid(experiment: Experiment, coverage: Coverage, ledger: Ledger) ->
     while chunk := list(islice(rows, CHUNK)):
         repaid += len(ledger.known_examples([example.id for example in chunk]))
     return repaid
-
-
-def _count_tokens(
-    calls: CallBuilder, tokenizer: str | None, prompts: Sequence[Prompt]
-) -> Counted | None:
-    """The tokens of some prompts; None if the teacher has no tokenizer."""
-    tokens = calls.teacher.count(prompts) if prompts else None
-    if tokens is None:
-        return None
-    return Counted(f"the tokenizer of {tokenizer}", [prompt.size for prompt in prompts], tokens)

@@ -21,8 +21,6 @@ class AnswerSample:
     """The answers to a few rows, spread over all.
 
     Attributes:
-        answered: How many answers there are.
-        parsed: How many of them could be parsed.
         with_gold: How many of the parsed have a gold label that the teacher was not shown.
         correct: How many of those agree with gold.
         labels: How often each label was given, the commonest first.
@@ -43,8 +41,8 @@ class AnswerSample:
 
 def read_sample(calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]) -> AnswerSample:
     """Parse the answers to some rows. Failed calls are left out."""
-    answers = read_answers(calls, ledger, rows)
-    joined = [join_answers(calls, *pair) for pair in zip(rows, answers, strict=True)]
+    answers = zip(rows, read_answers(calls, ledger, rows), strict=True)
+    joined = (join_answers(calls, *pair) for pair in answers)
     annotations = [a for a in joined if a and a.outcome != "failed"]
     parsed = [a for a in annotations if a.outcome == "ok"]
     gold = {example.id: example.gold for example in rows if example.gold is not None}
@@ -62,11 +60,8 @@ def read_sample(calls: CallBuilder, ledger: Ledger, rows: Sequence[Example]) -> 
 
 
 def check_sample(sample: AnswerSample, gate: GateConfig) -> None:
-    """Check that a sample of the answers is good enough to pay for the rest.
-
-    Raises:
-        TeacherError: if too few could be parsed, or too few are correct.
-    """
+    """Raise a TeacherError if too few answers could be parsed, or too few are correct, to pay for
+    the rest."""
     if sample.parsed < gate.readable * sample.answered:
         raise TeacherError(
             f"only {sample.parsed} of the first {sample.answered} answers could be parsed (one "
@@ -82,11 +77,7 @@ def check_sample(sample: AnswerSample, gate: GateConfig) -> None:
 
 
 def require_parsed(annotations: Annotations) -> None:
-    """Stop before training if more than half of the answers could not be parsed.
-
-    Raises:
-        TeacherError: if so, with the commonest outcome and a row that has it.
-    """
+    """Raise a TeacherError before training if more than half of the answers could not be parsed."""
     outcomes: Counter[str] = Counter()
     examples: dict[str, Annotation] = {}
     for annotation in annotations.values():

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from distilwhy.config import RecordedTeacherConfig
@@ -11,16 +11,11 @@ from distilwhy.errors import DataError, TeacherError
 from distilwhy.store.rows import Row, read_rows
 from distilwhy.teachers.recorded import RecordedTeacher, Recording
 
-BLOCK = 1 << 20
-
 _FIELDS = "'id' and either 'completion' or 'rationale' and 'label'"
 
 
 def open_recorded(config: RecordedTeacherConfig, base: Path) -> RecordedTeacher:
-    """The teacher that answers from the files of a config.
-
-    Args:
-        base: The folder that their paths are relative to.
+    """The teacher that says what stands in the files of a config, relative to ``base``.
 
     Raises:
         TeacherError: if a file is missing or broken, a row lacks a field, or an id has too many.
@@ -38,19 +33,17 @@ def open_recorded(config: RecordedTeacherConfig, base: Path) -> RecordedTeacher:
 
 
 def read_recording(files: Sequence[Path], most: int, remedy: str) -> Recording:
-    """Read JSONL, CSV or Parquet files. Rows with neither a completion nor a label are skipped.
+    """What some files of JSONL, CSV or Parquet hold.
 
-    Args:
-        most: The most rows that an id may have.
-        remedy: What to do about an id with more.
+    Rows with neither a completion nor a label say that there is none: they are passed over. An id
+    may have at most ``most`` rows, and ``remedy`` says what to do about one with more.
     """
     completions: dict[str, list[Completion]] = {}
     digest = sha256()
     for path in files:
         try:
             with path.open("rb") as content:
-                while block := content.read(BLOCK):
-                    digest.update(block)
+                file_digest(content, lambda: digest)
             for row, where in read_rows(path):
                 _keep(completions, row, where, most, remedy)
         except OSError as error:

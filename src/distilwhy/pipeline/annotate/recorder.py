@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.failure_limit import FailureLimit
@@ -24,8 +25,7 @@ class AnnotationProgress:
         answered: The calls answered since.
         failed: The calls that failed for good.
         lost: The calls under way on a worker that died, which are made again.
-        batches: The number of batches under way.
-        in_batches: The calls in them.
+        in_batches: The calls in the batches under way.
         done_in_batches: Those of them that the endpoint has answered, as it reports.
         trouble: Why the state of the batches is unknown at present; "" if it is known.
     """
@@ -50,10 +50,6 @@ class Recorder:
     Args:
         on_progress: Called whenever results have been recorded.
         failure_limit: How many new calls may fail in a row; None: any number.
-
-    Attributes:
-        progress: How far the annotation is.
-        failures: Ends the annotation if call after call fails.
     """
 
     def __init__(self, ledger: Ledger, on_progress: OnProgress, failure_limit: int | None) -> None:
@@ -73,10 +69,9 @@ class Recorder:
 
     def add_calls(self, calls: int, answered: int) -> None:
         """Count further calls, some of them answered already."""
+        before = self.progress
         self.progress = replace(
-            self.progress,
-            total=self.progress.total + calls,
-            from_ledger=self.progress.from_ledger + answered,
+            before, total=before.total + calls, from_ledger=before.from_ledger + answered
         )
         if calls:
             self._on_progress(self.progress)
@@ -130,8 +125,7 @@ class Recorder:
     def record_lost(self, calls: Sequence[Call], charges: list[Charge]) -> None:
         """Count calls that are made again, and write what they may have cost."""
         self._ledger.put([], charges)
-        self.progress = replace(self.progress, lost=self.progress.lost + len(calls))
-        self._on_progress(self.progress)
+        self._show(lost=self.progress.lost + len(calls))
 
     def _count(self, entries: list[Entry]) -> None:
         if not entries:
@@ -139,22 +133,16 @@ class Recorder:
         self.release(entry.key for entry in entries)
         failed = {entry.key for entry in entries if entry.completion.error is not None}
         self._failed_now |= failed
-        self.progress = replace(
-            self.progress,
-            answered=self.progress.answered + len(entries) - len(failed),
-            failed=self.progress.failed + len(failed),
-        )
-        self._on_progress(self.progress)
+        answered = self.progress.answered + len(entries) - len(failed)
+        self._show(answered=answered, failed=self.progress.failed + len(failed))
 
     def show_batches(self, under_way: UnderWay, done: int, trouble: str = "") -> None:
         """Report the state of the batches."""
-        self.progress = replace(
-            self.progress,
-            batches=under_way.batches,
-            in_batches=under_way.calls,
-            done_in_batches=done,
-            trouble=trouble,
-        )
+        batches, calls = under_way.batches, under_way.calls
+        self._show(batches=batches, in_batches=calls, done_in_batches=done, trouble=trouble)
+
+    def _show(self, **changed: Any) -> None:
+        self.progress = replace(self.progress, **changed)
         self._on_progress(self.progress)
 
     def failed_before(self, call: Call) -> bool:

@@ -1,9 +1,9 @@
 """The annotated rows of an experiment: each row with its completions, parsed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.parsing.vote import join_samples
 from distilwhy.core.review import hold_to_gold
 from distilwhy.core.splits import SplitName
+from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import Call, CallBuilder, open_calls
 from distilwhy.pipeline.experiment import Experiment
@@ -23,12 +24,7 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class AnsweredCall:
-    """A call with its result.
-
-    Attributes:
-        entry: The result, as in the ledger.
-        annotation: The completion parsed by itself.
-    """
+    """A call with its result, as in the ledger, and that completion parsed by itself."""
 
     call: Call
     entry: Entry
@@ -41,7 +37,7 @@ class AnnotatedRow:
 
     Attributes:
         answers: One for each sample so far.
-        explanation: The result of asking why the gold label is right; None if there is none.
+        explanation: The result of asking why the gold label is right.
         annotation: What students learn, from all of these; None if there is no answer.
     """
 
@@ -60,11 +56,8 @@ class AnnotatedRow:
 def iterate_rows(
     experiment: Experiment, calls: CallBuilder | None = None
 ) -> Iterator[AnnotatedRow]:
-    """Yield the rows to annotate, split by split, whether or not the teacher was asked about them.
-
-    Args:
-        calls: Builds the experiment's calls, if that is at hand.
-    """
+    """Yield the rows to annotate, split by split, whether or not the teacher was asked about
+    them."""
     calls = calls or open_calls(experiment)
     rows = ((split, example) for split, rows in experiment.annotated.items() for example in rows)
     if not experiment.folder.ledger.is_file():
@@ -81,8 +74,28 @@ def iterate_rows(
             ):
                 explanation = explanations.get(example.id)
                 if annotation and explanation:
-                    annotation = _explain(calls, example, annotation, explanation)
+                    reason = explanation.annotation
+                    # A rationale counts only if it argues for the gold label.
+                    if calls.task.answer.same(reason.label, example.gold):
+                        annotation = replace(annotation, explanation=reason.rationale)
                 yield AnnotatedRow(split, example, found, explanation, annotation)
+
+
+def count_rows(
+    experiment: Experiment,
+    calls: CallBuilder | None = None,
+    watch: Callable[[AnnotatedRow], None] = lambda row: None,
+) -> dict[SplitName, OutcomeCounts]:
+    """The rows of each split by outcome, and the teacher's accuracy. ``watch`` sees each row."""
+
+    def read(row: AnnotatedRow) -> tuple[Example, Annotation | None]:
+        watch(row)
+        return row.example, row.annotation
+
+    return {
+        split: count_outcomes(experiment.task.answer, map(read, rows))
+        for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
+    }
 
 
 def read_answers(
@@ -122,11 +135,8 @@ def misses_gold(calls: CallBuilder, example: Example, annotation: Annotation | N
 
 
 def find_missed_gold(calls: CallBuilder, ledger: Ledger) -> np.ndarray:
-    """``misses_gold`` of each train row, as far as there are answers.
-
-    Returns:
-        ``(train rows,)`` booleans; empty if the teacher is not asked to explain.
-    """
+    """``misses_gold`` of each train row, as far as there are answers, as ``(train rows,)``
+    booleans; empty if the teacher is not asked to explain."""
     missed = bytearray()
     rows = iter(calls.train if calls.config.explain_wrong else ())
     while chunk := list(islice(rows, CHUNK)):
@@ -136,11 +146,7 @@ def find_missed_gold(calls: CallBuilder, ledger: Ledger) -> np.ndarray:
 
 
 def explanation_calls(calls: CallBuilder, missed_gold: np.ndarray) -> Iterator[Call]:
-    """The calls that ask why gold is right.
-
-    Args:
-        missed_gold: As from ``find_missed_gold``.
-    """
+    """The calls that ask why gold is right; ``missed_gold`` is from ``find_missed_gold``."""
     rows = pick(calls.train, missed_gold) if len(missed_gold) else ()
     return map(calls.explanation_call, rows)
 
@@ -165,17 +171,7 @@ def _read_explanations(
     }
 
 
-def _explain(
-    calls: CallBuilder, example: Example, annotation: Annotation, explanation: AnsweredCall
-) -> Annotation:
-    """The annotation with the explanation's rationale, if that argues for the gold label."""
-    found = explanation.annotation
-    if not calls.task.answer.same(found.label, example.gold):
-        return annotation
-    return replace(annotation, explanation=found.rationale)
-
-
-def _look_up(ledger: Ledger, calls: Iterable[Call]) -> Mapping[bytes, Entry]:
+def _look_up(ledger: Ledger, calls: Iterable[Call]) -> dict[bytes, Entry]:
     return {entry.key: entry for entry in ledger.entries(call.key for call in calls)}
 
 

@@ -77,7 +77,6 @@ def run_pilot(
     """Ask about a few rows, spread over all, to sharpen the estimate of the rest.
 
     Args:
-        rows: How many.
         watch: As for ``annotate``; so is ``budget``.
 
     Raises:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
 from itertools import chain, islice
@@ -44,7 +44,6 @@ class Proposal:
     """Calls that will be made once they are confirmed.
 
     Attributes:
-        estimate: What they will take.
         repaid: Rows among them that were answered before, to another prompt or by another teacher.
         sample: The first answers; None before there are any.
         retry: The answers that the calls replace; None if they replace none.
@@ -63,12 +62,7 @@ ListCalls = Callable[[], Iterator[Call]]
 
 @dataclass(frozen=True)
 class Transport:
-    """Makes calls and records their results.
-
-    Attributes:
-        make: Makes some calls.
-        workers: How many machines make them.
-    """
+    """Makes calls and records their results, on so many machines."""
 
     make: Callable[[Iterator[Call]], None]
     workers: int = 1
@@ -143,13 +137,10 @@ class AnnotationSession:
     """The steps of a run, over what it has open.
 
     Attributes:
-        calls: Builds the calls.
         ledger: For reading: answers are written over another connection.
-        recorder: Lists missing calls, and records answers.
         transport: Makes calls one by one.
         batching: Makes calls in batches; None if the teacher has no batch interface.
         guard: Keeps the budget; None if nothing is billed.
-        confirm: Whether to make the calls of a proposal.
         limit: Make at most so many calls; None for all.
     """
 
@@ -186,11 +177,7 @@ class AnnotationSession:
         return explanation_calls(self.calls, self._missed_gold)
 
     def confirm_repaying(self, pending: PendingWork) -> None:
-        """Have it confirmed if rows are about to be paid for again.
-
-        Raises:
-            TeacherError: if it is not.
-        """
+        """Raise a TeacherError unless it is confirmed that rows are paid for again, if any are."""
         estimate = self._estimate(pending.missing, pending.basis) if pending.repaid else None
         if estimate:
             self.require_confirmed(Proposal(estimate, pending.repaid))
@@ -212,29 +199,17 @@ class AnnotationSession:
         check_sample(sample, gate)
         # If an earlier run made these calls and no others, it ended before the rest was confirmed.
         is_due = self.recorder.made > made or 0 < len(known) == pending.answered
-        if is_due and self._left != 0:
-            self._confirm_rest(
-                pending, [calls[key] for key in self.ledger.answered(calls) - known], sample
-            )
-
-    def _confirm_rest(
-        self, pending: PendingWork, answered: list[Call], sample: AnswerSample
-    ) -> None:
+        if not is_due or self._left == 0:
+            return
+        answered = [calls[key] for key in self.ledger.answered(calls) - known]
         left, basis = pending.missing - len(answered), pending.basis
-        basis = replace(
-            basis,
-            sent=basis.sent * left / pending.missing,
-            known=[*basis.known, *measure(self.ledger, answered)],
-        )
+        known_now = [*basis.known, *measure(self.ledger, answered)]
+        basis = Basis(basis.sent * left / pending.missing, basis.prompts, known_now)
         if estimate := self._estimate(left, basis):
             self.require_confirmed(Proposal(estimate, sample=sample))
 
     def require_confirmed(self, proposal: Proposal) -> None:
-        """Stop unless a proposal is confirmed.
-
-        Raises:
-            TeacherError: if it is not.
-        """
+        """Raise a TeacherError unless a proposal is confirmed."""
         if not self.confirm(proposal):
             raise TeacherError("cancelled; answers so far are saved")
 

@@ -19,7 +19,6 @@ class Settlement:
 
     Attributes:
         entry: The call's answer or failure; None if the call is to be made again.
-        charges: What may have been billed beside it.
         billed: The tokens to take off what was reserved for the request.
     """
 
@@ -41,16 +40,13 @@ def settle(call: SentCall, result: CallResult, *, final: bool) -> Settlement:
     if completion is not None:
         batch = call.worst.batch
         entry = Entry(call.key, completion, call.example, result.seconds, batch=batch)
-    if unseen := _find_unseen(result):
+    if result.completion is None:
+        unseen = result.problem if result.maybe_billed else ""
+    else:
+        is_uncounted = result.completion.error is None and result.completion.usage is None
+        unseen = UNCOUNTED if is_uncounted else ""
+    if unseen:
         is_tracked = call.worst.input or call.worst.output
         charges = (Charge(unseen, call.worst, certain=False),) if is_tracked else ()
         return Settlement(entry, charges, call.worst)
     return Settlement(entry, (), (completion and completion.usage) or Usage())
-
-
-def _find_unseen(result: CallResult) -> str:
-    """Why the request may have cost an unknown number of tokens; "" if it cannot."""
-    if result.completion is None:
-        return result.problem if result.maybe_billed else ""
-    is_answer = result.completion.error is None
-    return UNCOUNTED if is_answer and result.completion.usage is None else ""

@@ -9,8 +9,8 @@ import pytest
 from annotating import all_calls
 from distilwhy.core.cost import Prices
 from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.pipeline.annotate.calls import open_teacher
 from distilwhy.pipeline.annotate.run import annotate
-from distilwhy.pipeline.annotate.teacher import open_teacher
 from distilwhy.pipeline.annotate.transports.dispatcher import Limits
 from distilwhy.pipeline.annotate.transports.ray_worker import Shard, ShardResult, Worker
 from distilwhy.pipeline.experiment import Experiment, open_experiment

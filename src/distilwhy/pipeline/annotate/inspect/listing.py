@@ -35,14 +35,11 @@ class RowFilter:
         return self.problem is None and not self.disagree and not self.ids
 
     def selects(self, row: AnnotatedRow, same: Same) -> bool:
-        """Whether it selects a row.
-
-        Args:
-            same: Whether two labels are the same answer.
-        """
+        """Whether it selects a row; ``same`` says whether two labels are the same answer."""
         if self.ids and row.example.id not in self.ids:
             return False
-        if self.disagree and not _disagrees(row, same):
+        label, gold = row.annotation.label if row.annotation else None, row.example.gold
+        if self.disagree and (label is None or gold is None or same(label, gold)):
             return False
         problem = self.problem
         return problem is None or any(_has_problem(answer, problem) for answer in row.calls)
@@ -52,9 +49,6 @@ def list_rows(
     experiment: Experiment, row_filter: RowFilter, calls: CallBuilder | None = None
 ) -> Iterator[AnnotatedRow]:
     """Yield the rows that a filter selects, split by split.
-
-    Args:
-        calls: Builds the experiment's calls, if that is at hand.
 
     Raises:
         DataError: after the last row, if an id of the filter is not among the annotated rows.
@@ -70,11 +64,6 @@ def list_rows(
             f"{experiment.file}: no row {min(missing)!r} among those that are annotated "
             f"({splits}); check the id"
         )
-
-
-def _disagrees(row: AnnotatedRow, same: Same) -> bool:
-    label = row.annotation.label if row.annotation else None
-    return label is not None and row.example.gold is not None and not same(label, row.example.gold)
 
 
 def _has_problem(answer: AnsweredCall, problem: str) -> bool:

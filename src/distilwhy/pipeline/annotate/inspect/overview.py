@@ -5,7 +5,6 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 
@@ -13,10 +12,10 @@ from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.parsing.completion import Annotation, Outcome
 from distilwhy.core.splits import SplitName
-from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
+from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.budget import Spending, read_spending
-from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall, iterate_rows
+from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall, count_rows
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import read_ledger
 
@@ -32,11 +31,10 @@ class Problem:
     """Answers that could not be used for the same reason.
 
     Attributes:
-        problem: The reason, without the text that it quotes.
-        count: How many answers.
-        split: The split of ``row``.
-        row: The id of a row with such an answer.
-        shown: Its problem with the quoted text; the raw completion if nothing is quoted.
+        problem: The reason, without what it quotes.
+        split: Where the sample row stands.
+        row: A row that has it.
+        shown: That row's problem with what it quotes, or else the raw reply.
     """
 
     outcome: Outcome
@@ -71,7 +69,6 @@ class VoteShare:
     """How much the answers to one row agree, over rows with several readable ones.
 
     Attributes:
-        rows: How many such rows.
         mean: The mean share of the label that won.
         unanimous: The rows whose answers all agree.
     """
@@ -92,8 +89,8 @@ class Overview:
         spending: What the run folder was billed; None without prices.
         tokens: What it was billed for certain: tokens read, of those from a cache, and written.
         models: The models that answered, as the endpoint named them, with how often.
-        first: When the first of these answers was kept, in ISO 8601; "" where there is none.
-        last: When the last was.
+        first: When the first of these answers was kept, in ISO 8601; "" where there is none. So
+            for ``last``.
         latency: How long calls took; None where none was timed, or nobody was asked.
         by_place: Whether ``labels`` are places among each row's own options, such as ``(a)``.
         labels: The commonest first.
@@ -117,25 +114,23 @@ class Overview:
 def read_overview(experiment: Experiment) -> Overview:
     """Parse every answer to the rows of an experiment, and count."""
     counts = _Counts(experiment)
-    tallies = {
-        split: count_outcomes(experiment.task.answer, map(counts.add, rows))
-        for split, rows in groupby(iterate_rows(experiment), key=lambda row: row.split)
-    }
+    tallies = count_rows(experiment, watch=counts.add)
     is_recorded = experiment.config.teacher.is_recorded
-    answers, labels = counts.answers, counts.labels
+    with read_ledger(experiment.folder.ledger) as ledger:
+        total = sum((usage for usage, certain in ledger.billed() if certain), Usage())
     return Overview(
         tallies=tallies,
-        problems=sorted(answers.problems.values(), key=lambda problem: -problem.count),
+        problems=sorted(counts.problems.values(), key=lambda problem: -problem.count),
         explained=counts.explained,
         spending=read_spending(experiment),
-        tokens=_count_tokens(experiment),
-        models=dict(answers.models.most_common()),
-        first=answers.first,
-        last=answers.last,
-        latency=None if is_recorded else _latency(answers.seconds),
-        by_place=labels.by_place,
-        labels=labels.counts(),
-        votes=_vote_share(labels.shares),
+        tokens=(total.input, total.cached, total.output),
+        models=dict(counts.models.most_common()),
+        first=counts.first,
+        last=counts.last,
+        latency=None if is_recorded else _latency(counts.seconds),
+        by_place=counts.labels.by_place,
+        labels=counts.labels.counts(),
+        votes=_vote_share(counts.labels.shares),
     )
 
 
@@ -143,29 +138,20 @@ class _Counts:
     """Counts what outcomes leave out, row by row."""
 
     def __init__(self, experiment: Experiment) -> None:
-        self.answers = _AnswerCount()
         self.labels = _LabelCount(experiment)
         self.explained = 0
-
-    def add(self, row: AnnotatedRow) -> tuple[Example, Annotation | None]:
-        """Count a row, and return what ``count_outcomes`` takes."""
-        self.labels.add(row)
-        for answer in row.calls:
-            self.answers.add(row, answer)
-        self.explained += bool(row.annotation and row.annotation.explanation)
-        return row.example, row.annotation
-
-
-class _AnswerCount:
-    """Counts answers, explanations included."""
-
-    def __init__(self) -> None:
         self.problems: dict[tuple[Outcome, str], Problem] = {}
         self.models: Counter[str] = Counter()
         self.seconds = array("d")
         self.first = self.last = ""
 
-    def add(self, row: AnnotatedRow, answer: AnsweredCall) -> None:
+    def add(self, row: AnnotatedRow) -> None:
+        self.labels.add(row)
+        for answer in row.calls:
+            self._add_answer(row, answer)
+        self.explained += bool(row.annotation and row.annotation.explanation)
+
+    def _add_answer(self, row: AnnotatedRow, answer: AnsweredCall) -> None:
         said, entry = answer.entry.completion, answer.entry
         if answer.annotation.outcome != "ok":
             self._blame(row, answer)
@@ -189,7 +175,7 @@ class _AnswerCount:
 
 
 class _LabelCount:
-    """Counts labels and votes, except of rows whose gold label the teacher was shown."""
+    """The labels of rows and how sure votes are; labels that the teacher was told are left out."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._answer = experiment.task.answer
@@ -233,8 +219,7 @@ def kind_of(annotation: Annotation) -> str:
 def _latency(seconds: Sequence[float]) -> Latency | None:
     if not seconds:
         return None
-    found = np.quantile(np.asarray(seconds), [0.5, 0.9, 0.99])
-    return Latency(len(seconds), *(float(second) for second in found))
+    return Latency(len(seconds), *np.quantile(np.asarray(seconds), [0.5, 0.9, 0.99]).tolist())
 
 
 def _vote_share(shares: Sequence[float]) -> VoteShare | None:
@@ -242,9 +227,3 @@ def _vote_share(shares: Sequence[float]) -> VoteShare | None:
         return None
     table = np.asarray(shares)
     return VoteShare(len(table), float(table.mean()), int((table == 1).sum()))
-
-
-def _count_tokens(experiment: Experiment) -> tuple[int, int, int]:
-    with read_ledger(experiment.folder.ledger) as ledger:
-        total = sum((usage for usage, certain in ledger.billed() if certain), Usage())
-    return total.input, total.cached, total.output

@@ -23,7 +23,7 @@ class RetryPlan:
     """Calls to make again.
 
     Attributes:
-        calls: All of them, those for answers first.
+        calls: Those for answers first.
         answered: The keys of those whose answer must be forgotten first; the others failed.
         outcomes: How often they ended in which way.
         estimate: What they will take; None if there is nothing to pay.

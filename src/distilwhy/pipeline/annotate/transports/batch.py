@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from distilwhy.core.cost import Usage
@@ -11,9 +11,8 @@ from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Recorder
-from distilwhy.pipeline.annotate.transports.batch_capacity import BatchCapacity
 from distilwhy.pipeline.annotate.transports.batch_replies import BatchReplies
-from distilwhy.pipeline.annotate.transports.batch_submission import BatchSetup, Submission
+from distilwhy.pipeline.annotate.transports.batch_submission import Submission
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.batches import BatchBook, SentBatch, UnderWay
 from distilwhy.store.ledger import Charge, Ledger
@@ -32,17 +31,46 @@ CHUNK = 500
 ListMissing = Callable[[], Iterator[Call]]
 
 
+class BatchCapacity:
+    """Learns from batches that are rejected because too much is waiting already.
+
+    Attributes:
+        is_limited: Whether any batch was rejected. From then on they are sent one at a time.
+        is_free: Whether another batch may be sent now.
+        is_exceeded: Whether a batch is rejected though no other waits: it must be smaller.
+    """
+
+    def __init__(self) -> None:
+        self.is_limited = False
+        self.is_free = True
+        self.is_exceeded = False
+        self._is_full = False
+
+    def update(self, states: Iterable[BatchState]) -> None:
+        """Take note of the present states of all batches that were under way."""
+        states = list(states)
+        waiting = [state for state in states if not state.ended]
+        rejected = any(state.over_limit for state in states)
+        freed = any(state.ended and not state.over_limit for state in states)
+        if rejected or freed or not waiting:
+            self._is_full = rejected and not freed and bool(waiting)
+        self.is_limited = self.is_limited or rejected
+        self.is_exceeded = rejected and not freed and not waiting
+        # Whether the latest batch was within the limit shows once it is validated.
+        unknown = self.is_limited and any(state.status == "validating" for state in waiting)
+        self.is_free = not self._is_full and not unknown
+
+
 class Batching:
     """Sends calls in batches, polls them, and records their answers."""
 
-    def __init__(self, setup: BatchSetup) -> None:
-        self._endpoint = setup.endpoint
-        self._retries = setup.teacher.retries
-        self._recorder = setup.recorder
-        self._book = BatchBook(setup.ledger)
-        self._scratch = setup.scratch
-        self._guard = setup.guard
-        self._submission = Submission(setup)
+    def __init__(self, submission: Submission) -> None:
+        self._submission = submission
+        self._endpoint = submission.endpoint
+        self._recorder = submission.recorder
+        self._book = submission.book
+        self._scratch = submission.scratch
+        self._guard = submission.guard
         self._send_next = False
         self._capacity = BatchCapacity()
         self._tries: Counter[bytes] = Counter()
@@ -61,7 +89,6 @@ class Batching:
 
         Args:
             list_missing: Lists the calls to send; None: only wait for what is under way.
-            limit: The most calls to send.
             wait: Otherwise, look at each batch once.
 
         Raises:
@@ -151,7 +178,7 @@ class Batching:
         all_under_way = self._book.under_way()
         others = UnderWay(all_under_way.batches - 1, all_under_way.calls - len(calls))
         self._recorder.show_batches(others, self._done)
-        replies = BatchReplies(calls, state, self._tries, self._retries)
+        replies = BatchReplies(calls, state, self._tries, self._submission.teacher.retries)
         if state.output or state.errors:
             await self._record(replies)
         self._book.end(batch.name, replies.charges_at_end())
@@ -206,7 +233,7 @@ def open_batching(
     if endpoint is None:
         return None
     scratch, prices = experiment.folder.path / ".batch.jsonl", experiment.config.price_list
-    return Batching(BatchSetup(endpoint, teacher, recorder, ledger, scratch, prices, guard))
+    return Batching(Submission(endpoint, teacher, recorder, ledger, scratch, prices, guard))
 
 
 def give_up_batches(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.settle import settle
@@ -10,39 +11,30 @@ from distilwhy.teachers.batch import BatchReply
 from distilwhy.teachers.batch_state import BatchState
 
 
+@dataclass
 class BatchReplies:
     """Reads the replies of a batch that has ended, line by line.
 
-    Args:
+    Attributes:
         open_calls: The calls of the batch that have no answer yet.
         tries: How many tries each call has used up; counted on here.
         retries: How often a call without a completion is tried again.
-
-    Attributes:
         answers: The number of calls that were answered.
         failed_tries: The number of calls that used up a try.
         problem: Why the latest call without an answer has none; "" if all have one.
         fatal: Why no other request can be answered either; None if others can.
     """
 
-    def __init__(
-        self,
-        open_calls: dict[bytes, SentCall],
-        state: BatchState,
-        tries: Counter[bytes],
-        retries: int,
-    ) -> None:
-        self.answers = 0
-        self.failed_tries = 0
-        self.problem = ""
-        self.fatal: TeacherError | None = None
-        self._open = open_calls
-        # An expired batch uses up no tries.
-        self._uses_up_tries = state.status == "completed"
-        self._tries = tries
-        self._retries = retries
-        self._charges: list[Charge] = []
-        self._unreadable = 0
+    open_calls: dict[bytes, SentCall]
+    state: BatchState
+    tries: Counter[bytes]
+    retries: int
+    answers: int = 0
+    failed_tries: int = 0
+    problem: str = ""
+    fatal: TeacherError | None = None
+    _charges: list[Charge] = field(default_factory=list)
+    _unreadable: int = 0
 
     def settle(self, lines: Iterable[BatchReply | None]) -> tuple[list[Entry], list[Charge]]:
         """What to record of some lines. Calls to be tried again have no entry."""
@@ -51,7 +43,7 @@ class BatchReplies:
         for reply in lines:
             if reply is None:
                 self._unreadable += 1
-            elif (call := self._open.pop(reply.key, None)) is not None:
+            elif (call := self.open_calls.pop(reply.key, None)) is not None:
                 self._settle(call, reply, entries, charges)
         return entries, charges
 
@@ -61,7 +53,8 @@ class BatchReplies:
         A line that cannot be read may have been an answer, to the dearest of the calls that have
         no line.
         """
-        dearest = sorted(self._open.values(), key=_size, reverse=True)
+        calls = self.open_calls.values()
+        dearest = sorted(calls, key=lambda call: call.worst.input + call.worst.output, reverse=True)
         unread = dearest[: self._unreadable]
         what = "a line of a batch could not be read"
         return [*self._charges, *(Charge(what, call.worst, certain=False) for call in unread)]
@@ -74,9 +67,10 @@ class BatchReplies:
             return
         if reply.result.completion is None:
             self.problem = reply.result.problem
-            self.failed_tries += self._uses_up_tries
-            self._tries[call.key] += self._uses_up_tries
-        settled = settle(call, reply.result, final=self._tries[call.key] > self._retries)
+            if self.state.status == "completed":  # An expired batch uses up no tries.
+                self.failed_tries += 1
+                self.tries[call.key] += 1
+        settled = settle(call, reply.result, final=self.tries[call.key] > self.retries)
         if settled.entry is None:
             # Recorded when the batch ends: until then the call counts at its worst case anyway.
             self._charges += settled.charges
@@ -86,7 +80,3 @@ class BatchReplies:
         error = settled.entry.completion.error
         self.answers += error is None
         self.problem = error or self.problem
-
-
-def _size(call: SentCall) -> int:
-    return call.worst.input + call.worst.output

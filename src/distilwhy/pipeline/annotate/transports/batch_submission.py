@@ -33,14 +33,15 @@ T = TypeVar("T")
 Step = Callable[[bool], Awaitable[T]]
 
 
-@dataclass(frozen=True)
-class BatchSetup:
-    """What sending and collecting batches needs.
+@dataclass
+class Submission:
+    """Sends calls in batches.
 
     Attributes:
-        ledger: Where batches and answers are recorded.
         scratch: A file for requests and replies in transit.
         guard: None: there is no budget.
+        short_of: What the next call may cost, if the budget does not allow it.
+        most_calls: The most calls in a batch.
     """
 
     endpoint: BatchEndpoint
@@ -50,27 +51,11 @@ class BatchSetup:
     scratch: Path
     prices: Prices | None
     guard: BudgetGuard | None
+    short_of: Decimal | None = None
 
-
-class Submission:
-    """Sends calls in batches.
-
-    Attributes:
-        most_calls: The most calls in a batch.
-        short_of: What the next call may cost, if the budget does not allow it.
-    """
-
-    def __init__(self, setup: BatchSetup) -> None:
+    def __post_init__(self) -> None:
         self.most_calls = MOST_REQUESTS
-        self.short_of: Decimal | None = None
-        self._endpoint = setup.endpoint
-        self._teacher = setup.teacher
-        self._recorder = setup.recorder
-        self._ledger = setup.ledger
-        self._book = BatchBook(setup.ledger)
-        self._scratch = setup.scratch
-        self._prices = setup.prices
-        self._guard = setup.guard
+        self.book = BatchBook(self.ledger)
 
     async def recover(self) -> None:
         """Find out what became of batches that a killed run was about to create.
@@ -78,11 +63,11 @@ class Submission:
         Raises:
             TeacherError: if a batch is at another endpoint, or the endpoint is unavailable.
         """
-        for batch in self._book.all():
-            if batch.address != self._endpoint.address:
+        for batch in self.book.all():
+            if batch.address != self.endpoint.address:
                 raise TeacherError(
                     f"a batch is under way at {batch.address}, and teacher.base_url is "
-                    f"{self._endpoint.address}; set it back to have its answers, or give "
+                    f"{self.endpoint.address}; set it back to have its answers, or give "
                     "--forget-batches to ask its calls again"
                 )
             if batch.id is None:
@@ -92,10 +77,6 @@ class Submission:
         self, missing: Iterator[Call], limit: int | None, most_batches: int | None
     ) -> int:
         """Send missing calls in batches, as far as the budget allows; returns how many calls.
-
-        Args:
-            limit: The most calls to send; None: any number.
-            most_batches: The most batches to send; None: any number.
 
         Raises:
             TeacherError: if the endpoint refuses, or is unavailable.
@@ -108,7 +89,7 @@ class Submission:
             if not batch:
                 break
             await self._send(batch)
-            self._recorder.show_batches(self._book.under_way(), 0)
+            self.recorder.show_batches(self.book.under_way(), 0)
             sent += len(batch)
             if self.short_of is not None:
                 break
@@ -116,15 +97,15 @@ class Submission:
 
     def update_budget(self) -> Decimal | None:
         """What is left of the budget by the ledger, which includes the batches under way."""
-        if self._guard is None:
+        if self.guard is None:
             return None
-        self._guard.settled = add_up(self._ledger, self._guard.prices).total
-        return self._guard.left
+        self.guard.settled = add_up(self.ledger, self.guard.prices).total
+        return self.guard.left
 
     def unavailable(self, error: Unavailable) -> TeacherError:
         """The error to raise if the endpoint stays unavailable."""
         return TeacherError(
-            f"{self._endpoint.address} is not answering: {error}; check that it is up, then "
+            f"{self.endpoint.address} is not answering: {error}; check that it is up, then "
             "run again to go on"
         )
 
@@ -132,76 +113,76 @@ class Submission:
         # A batch whose file is not known to be uploaded was never asked for.
         file = batch.file
         if file is not None:
-            found = await self._insist(lambda again: self._endpoint.find(batch.name, file))
+            found = await self._insist(lambda again: self.endpoint.find(batch.name, file))
             if found is not None:
-                self._book.set_id(batch.name, found.id)
+                self.book.set_id(batch.name, found.id)
                 return
         # Without its file it cannot be created any more, however late that request arrives.
         await self._clear_away(batch.name, file)
-        self._book.end(batch.name)
+        self.book.end(batch.name)
 
     async def _clear_away(self, name: str, file: str | None) -> None:
         """Delete what was uploaded for nothing, as far as the endpoint allows."""
         with suppress(TeacherError, Unavailable):
             if file is not None:
                 with suppress(Unavailable):
-                    await self._endpoint.delete(file)
-            for left in await self._endpoint.find_files(name):
+                    await self.endpoint.delete(file)
+            for left in await self.endpoint.find_files(name):
                 with suppress(Unavailable):
-                    await self._endpoint.delete(left)
+                    await self.endpoint.delete(left)
 
     def _write(self, calls: Iterator[Call]) -> list[SentCall]:
         """Write the file of one batch, with as many calls as it and the budget allow."""
         batch: list[SentCall] = []
         left, size = self.update_budget(), 0
-        with self._scratch.open("wb") as file:
+        with self.scratch.open("wb") as file:
             while len(batch) < self.most_calls and size < MOST_BYTES:
                 call = next(calls, None)
                 if call is None:
                     break
                 worst = self._worst(call)
-                cost = self._prices.of(worst) if self._prices else NOTHING
+                cost = self.prices.of(worst) if self.prices else NOTHING
                 if left is not None and cost > left:
                     self.short_of = cost
-                    self._recorder.release([call.key])
+                    self.recorder.release([call.key])
                     break
                 left = None if left is None else left - cost
-                size += file.write(self._endpoint.line(call.key, call.prompt))
+                size += file.write(self.endpoint.line(call.key, call.prompt))
                 batch.append(SentCall(call.key, call.prompt.example_id, worst))
         return batch
 
     def _worst(self, call: Call) -> Usage:
-        longest = self._teacher.longest(call.prompt)
-        worst = self._prices.dearest(*longest) if self._prices else Usage(*longest)
+        longest = self.teacher.longest(call.prompt)
+        worst = self.prices.dearest(*longest) if self.prices else Usage(*longest)
         return replace(worst, batch=True)
 
     async def _send(self, batch: list[SentCall]) -> None:
         """Record a batch, upload its file and create it."""
         name = uuid4().hex
-        self._book.plan(name, self._endpoint.address, batch)
-        self._recorder.release(call.key for call in batch)
+        self.book.plan(name, self.endpoint.address, batch)
+        self.recorder.release(call.key for call in batch)
         file: str | None = None
         try:
             file = await self._insist(lambda again: self._upload(name, again=again))
-            self._book.set_file(name, file)
+            self.book.set_file(name, file)
             created = await self._retry(lambda again: self._create(name, file, again=again))
         except Unavailable as error:
             # It may have been created all the same: the next run looks for it.
             raise self.unavailable(error) from None
         except TeacherError:
             # It was never asked for, or is refused.
-            self._book.end(name)
+            self.book.end(name)
             await self._clear_away(name, file)
             raise
-        self._book.set_id(name, created.id)
+        self.book.set_id(name, created.id)
 
     async def _upload(self, name: str, *, again: bool) -> str:
-        found = await self._endpoint.find_files(name) if again else []
-        return found[0] if found else await self._endpoint.upload(name, self._scratch)
+        found = await self.endpoint.find_files(name) if again else []
+        return found[0] if found else await self.endpoint.upload(name, self.scratch)
 
     async def _create(self, name: str, file: str, *, again: bool) -> BatchState:
-        found = await self._endpoint.find(name, file) if again else None
-        return found or await self._endpoint.create(name, file)
+        found = await self.endpoint.find(name, file) if again else None
+        return found or await self.endpoint.create(name, file)
 
     async def _insist(self, step: Step[T]) -> T:
         try:
@@ -217,6 +198,6 @@ class Submission:
                 return await step(attempt > 0)
             except Unavailable as error:
                 attempt += 1
-                if attempt > self._teacher.retries or error.retry_after_s > LONGEST_RETRY_AFTER_S:
+                if attempt > self.teacher.retries or error.retry_after_s > LONGEST_RETRY_AFTER_S:
                     raise
                 await asyncio.sleep(max(pause_before(attempt), error.retry_after_s))

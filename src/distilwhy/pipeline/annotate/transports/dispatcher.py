@@ -5,7 +5,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self
 
@@ -43,6 +44,7 @@ class Limits:
         return cls(*(Bucket(rate / workers) if rate else None for rate in per_minute))
 
 
+@dataclass
 class Dispatcher:
     """Makes all of some calls.
 
@@ -50,29 +52,21 @@ class Dispatcher:
     result is on disk, so a crash never loses more than the calls under way. If the budget is used
     up, the calls under way are awaited and recorded.
 
-    Args:
+    Attributes:
         calls: Read as they are needed.
         record: Writes results to disk before it returns.
-        failures: Counts the failed calls.
         guard: None: there is no budget, and nothing is charged for lost replies.
     """
 
-    def __init__(
-        self,
-        teacher: Teacher,
-        calls: Iterator[Call],
-        record: Record,
-        failures: FailureLimit,
-        limits: Limits | None = None,
-        guard: BudgetGuard | None = None,
-    ) -> None:
-        self._teacher = teacher
-        self._calls = calls
-        self._record = record
-        self._failures = failures
-        self._limits = limits or Limits()
-        self._guard = guard
-        self._slots = Slots(teacher.concurrency)
+    teacher: Teacher
+    calls: Iterator[Call]
+    record: Record
+    failures: FailureLimit
+    limits: Limits = field(default_factory=Limits)
+    guard: BudgetGuard | None = None
+
+    def __post_init__(self) -> None:
+        self._slots = Slots(self.teacher.concurrency)
         self._under_way = 0
         self._waiting_for_slot: deque[asyncio.Future[None]] = deque()
         self._waiting_for_budget: deque[asyncio.Future[None]] = deque()
@@ -91,41 +85,41 @@ class Dispatcher:
             TeacherError: if the teacher cannot be asked any more; what was answered is recorded.
             BudgetError: if what is left would not cover the worst case of the next call.
         """
-        with collecting_rarely():
-            await self._run()
-
-    async def _run(self) -> None:
-        async with self._teacher:
-            workers = [asyncio.create_task(self._work()) for _ in range(self._teacher.concurrency)]
-            done = asyncio.gather(*workers)
-            done.add_done_callback(lambda _: self._has_results.set())
-            try:
-                while not done.done():
-                    await self._has_results.wait()
-                    self._has_results.clear()
-                    await self._record_results()
-                await done
-            finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, done, return_exceptions=True)
-                await self._record_results()
+        with _rare_collections():
+            async with self.teacher:
+                await self._make_all()
         if self._short_of is not None:
-            assert self._guard is not None
-            raise self._guard.used_up(self._short_of)
+            assert self.guard is not None
+            raise self.guard.used_up(self._short_of)
+
+    async def _make_all(self) -> None:
+        workers = [asyncio.create_task(self._work()) for _ in range(self.teacher.concurrency)]
+        done = asyncio.gather(*workers)
+        done.add_done_callback(lambda _: self._has_results.set())
+        try:
+            while not done.done():
+                await self._has_results.wait()
+                self._has_results.clear()
+                await self._record_results()
+            await done
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, done, return_exceptions=True)
+            await self._record_results()
 
     async def _work(self) -> None:
-        for call in self._calls:
+        for call in self.calls:
             entry = await self._make(call)
             if entry is None:
                 return
-            self._failures.count(entry)
+            self.failures.count(entry)
             await self._recorded.wait()
 
     async def _make(self, call: Call) -> Entry | None:
         """What becomes of a call after all its tries; None if the budget does not allow one."""
         result = CallResult()
-        for attempt in range(self._teacher.retries + 1):
+        for attempt in range(self.teacher.retries + 1):
             if attempt:
                 await asyncio.sleep(max(pause_before(attempt), result.retry_after_s))
             await self._take_slot()
@@ -134,17 +128,17 @@ class Dispatcher:
                 if worst is None:
                     return None
                 # Without a budget, ``worst`` only serves to keep the pace.
-                tracked = worst if self._guard else Usage()
+                tracked = worst if self.guard else Usage()
                 sent = SentCall(call.key, call.prompt.example_id, tracked)
                 result = await self._ask(call, sent, worst)
             finally:
                 self._leave_slot()
-            is_last = attempt == self._teacher.retries
+            is_last = attempt == self.teacher.retries
             if entry := self._settle(sent, result, final=is_last and not result.unreachable):
                 return entry
         raise TeacherError(
-            f"{self._teacher.name} is not answering: {result.problem}, after "
-            f"{self._teacher.retries + 1} tries; check that it is up, then run again to go on"
+            f"{self.teacher.name} is not answering: {result.problem}, after "
+            f"{self.teacher.retries + 1} tries; check that it is up, then run again to go on"
         )
 
     async def _ask(self, call: Call, sent: SentCall, worst: Usage) -> CallResult:
@@ -157,7 +151,7 @@ class Dispatcher:
             await self._keep_pace(worst)
             # From here on the request may be answered, and billed, even if it is cancelled.
             end = cancelled
-            result = await self._teacher.ask(call.prompt, call.sample)
+            result = await self.teacher.ask(call.prompt, call.sample)
         except BaseException as error:
             was_cancelled = isinstance(error, asyncio.CancelledError)
             self._settle(sent, end if was_cancelled else not_sent, final=False)
@@ -173,8 +167,8 @@ class Dispatcher:
         if settled.entry:
             self._entries.append(settled.entry)
         self._charges += settled.charges
-        if self._guard:
-            prices = self._guard.prices
+        if self.guard:
+            prices = self.guard.prices
             self._costs.append((prices.of(sent.worst), prices.of(settled.billed)))
         self._has_results.set()
         return settled.entry
@@ -188,19 +182,19 @@ class Dispatcher:
             self._slots.shrink(self._under_way)
         if result.completion is not None:
             self._slots.grow()
-            if self._limits.tokens and (usage := result.completion.usage):
-                self._limits.tokens.correct(_expected(worst) - usage.input - usage.output)
+            if self.limits.tokens and (usage := result.completion.usage):
+                self.limits.tokens.correct(_expected(worst) - usage.input - usage.output)
 
     async def _record_results(self) -> None:
         entries, charges, costs = self._entries, self._charges, self._costs
         recorded, self._recorded = self._recorded, asyncio.Event()
         self._entries, self._charges, self._costs = [], [], []
         if entries or charges:
-            await self._record(entries, charges)
+            await self.record(entries, charges)
         recorded.set()
-        if self._guard and costs:
+        if self.guard and costs:
             for reserved, cost in costs:
-                self._guard.settle(reserved, cost)
+                self.guard.settle(reserved, cost)
             _wake(self._waiting_for_budget, len(self._waiting_for_budget))
 
     async def _take_slot(self) -> None:
@@ -217,11 +211,11 @@ class Dispatcher:
 
     async def _afford(self, call: Call) -> Usage | None:
         """The worst case of a call, once it is reserved; None if it never can be."""
-        if self._guard is None:
-            return Usage(*self._teacher.longest(call.prompt)) if self._limits.tokens else Usage()
-        worst, cost = self._guard.worst(self._teacher, call)
-        while self._short_of is None and not self._guard.reserve(cost):
-            if not self._guard.reserved:
+        if self.guard is None:
+            return Usage(*self.teacher.longest(call.prompt)) if self.limits.tokens else Usage()
+        worst, cost = self.guard.worst(self.teacher, call)
+        while self._short_of is None and not self.guard.reserve(cost):
+            if not self.guard.reserved:
                 self._short_of = cost
                 _wake(self._waiting_for_budget, len(self._waiting_for_budget))
                 return None
@@ -233,10 +227,10 @@ class Dispatcher:
     async def _keep_pace(self, worst: Usage) -> None:
         """Wait until the endpoint takes another request."""
         wait = 0.0
-        if self._limits.requests:
-            wait = self._limits.requests.wait(1, time.monotonic())
-        if self._limits.tokens:
-            wait = max(wait, self._limits.tokens.wait(_expected(worst), time.monotonic()))
+        if self.limits.requests:
+            wait = self.limits.requests.wait(1, time.monotonic())
+        if self.limits.tokens:
+            wait = max(wait, self.limits.tokens.wait(_expected(worst), time.monotonic()))
         if wait:
             await asyncio.sleep(wait)
         while (rest := self._rest_until - time.monotonic()) > 0:

@@ -11,8 +11,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -37,20 +35,10 @@ STOPS_WITHIN_S = 10.0
 CONNECTS_WITHIN_S = 10.0
 
 
-@dataclass(frozen=True)
-class _SentShard:
-    """A shard, and what is reserved for it."""
-
-    shard: Shard
-    worst: Usage
-    reserved: Decimal
-
-
 class RayWorkers:
     """Workers on a cluster, and what they have under way. Get one from ``open_ray``.
 
     Args:
-        ray: The module.
         guard: None: there is no budget.
         workers: How many; None: one for every node that has a CPU to give.
     """
@@ -81,8 +69,8 @@ class RayWorkers:
         ]
         self._idle: list[Any] = []
         self._starting = {worker.version.remote(): worker for worker in self.workers}
-        self._sent: dict[Any, tuple[Any, _SentShard]] = {}
-        self._next: _SentShard | None = None
+        self._sent: dict[Any, tuple[Any, Shard]] = {}
+        self._next: Shard | None = None
         self._calls: Iterator[Call] = iter(())
         self._again: deque[Call] = deque()
         self._losses: Counter[bytes] = Counter()
@@ -99,7 +87,9 @@ class RayWorkers:
         try:
             while self._has_next() or self._sent:
                 if self._next and self._idle:
-                    self._send(self._idle.pop(), self._next)
+                    worker, shard = self._idle.pop(), self._next
+                    self._sent[worker.ask.remote(shard)] = worker, shard
+                    self._next = None
                 else:
                     self._await_worker()
         finally:
@@ -109,7 +99,7 @@ class RayWorkers:
         self._next = self._next or self._cut()
         return self._next is not None
 
-    def _cut(self) -> _SentShard | None:
+    def _cut(self) -> Shard | None:
         """The next shard, with as many calls as can be afforded; None if there are no calls."""
         calls: list[Call] = []
         worst, reserved = Usage(), NOTHING
@@ -126,14 +116,10 @@ class RayWorkers:
         if not calls:
             return None
         failed = frozenset(call.key for call in calls if self._recorder.failed_before(call))
-        return _SentShard(Shard(calls, failed, reserved if self._guard else None), worst, reserved)
+        return Shard(calls, failed, reserved if self._guard else None, worst)
 
     def _take_call(self) -> Call | None:
         return self._again.popleft() if self._again else next(self._calls, None)
-
-    def _send(self, worker: Any, sent: _SentShard) -> None:
-        self._sent[worker.ask.remote(sent.shard)] = worker, sent
-        self._next = None
 
     def _await_worker(self) -> None:
         """Wait until a worker has started, returns its shard, or is lost."""
@@ -162,7 +148,7 @@ class RayWorkers:
             ) from None
         except errors.RayError:
             time.sleep(CHECKS_EVERY_S)
-            self._await_start(worker)
+            self._starting[worker.version.remote()] = worker
             return
         if version != __version__:
             raise TeacherError(
@@ -171,44 +157,41 @@ class RayWorkers:
             )
         self._idle.append(worker)
 
-    def _await_start(self, worker: Any) -> None:
-        self._starting[worker.version.remote()] = worker
-
     def _receive(self, reply: Any) -> DistilwhyError | None:
         """Record what a worker returns; returns the error that ended its work, if any."""
-        worker, sent = self._sent.pop(reply)
+        worker, shard = self._sent.pop(reply)
         try:
             result: ShardResult = self._ray.get(reply)
         except self._ray.exceptions.RayTaskError:
             raise
         except self._ray.exceptions.RayError:
-            self._await_start(worker)
-            return self._retry_lost(sent)
+            self._starting[worker.version.remote()] = worker
+            return self._retry_lost(shard)
         self._idle.append(worker)
-        self._record(sent, result)
+        self._record(shard, result)
         if isinstance(result.error, ConfigError):
             return ConfigError(f"on a node of the cluster, {result.error}")
         return result.error
 
-    def _record(self, sent: _SentShard, result: ShardResult) -> None:
+    def _record(self, shard: Shard, result: ShardResult) -> None:
         """Record the results of a shard: in a file, then in the ledger."""
         entries, charges = result.entries, result.charges
-        shard = write_shard(self._folder.shards, entries, charges) if entries or charges else None
+        file = write_shard(self._folder.shards, entries, charges) if entries or charges else None
         if self._guard:
-            self._guard.settle(sent.reserved, result.spent)
+            self._guard.settle(shard.reserved, result.spent)
         settled = {entry.key for entry in entries}
-        self._again.extend(call for call in sent.shard.calls if call.key not in settled)
-        if shard:
-            self._recorder.record_shard(entries, charges, shard)
+        self._again.extend(call for call in shard.calls if call.key not in settled)
+        if file:
+            self._recorder.record_shard(entries, charges, file)
 
-    def _retry_lost(self, sent: _SentShard) -> TeacherError | None:
+    def _retry_lost(self, shard: Shard) -> TeacherError | None:
         """Make the calls of a lost shard again; the first time may have been billed."""
-        calls = sent.shard.calls
+        calls = shard.calls
         what = f"{len(calls)} calls lost with a worker"
-        charges = [Charge(what, sent.worst, certain=False)] if self._guard else []
+        charges = [Charge(what, shard.worst, certain=False)] if self._guard else []
         self._recorder.record_lost(calls, charges)
         if self._guard:
-            self._guard.settle(sent.reserved, sent.reserved)
+            self._guard.settle(shard.reserved, shard.reserved)
         self._again.extend(calls)
         self._losses.update(call.key for call in calls)
         if max(self._losses[call.key] for call in calls) < MOST_LOSSES:
@@ -245,9 +228,6 @@ def open_ray(
 ) -> Iterator[RayWorkers]:
     """Workers on the Ray cluster that this machine belongs to, or on this machine alone.
 
-    Args:
-        workers: How many; None: one for every node that has a CPU to give.
-
     Raises:
         ConfigError: if other machines cannot ask the teacher, or Ray is not installed.
         TeacherError: if there is a cluster, and it cannot be reached.
@@ -258,7 +238,12 @@ def open_ray(
             f"{experiment.file}: a teacher of kind {kind!r} cannot be asked over a cluster; "
             "leave out --engine"
         )
-    ray = _import_ray()
+    try:
+        ray = import_module("ray")
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "engine 'ray' is not installed; pip install \"distilwhy[ray]\", or leave out --engine"
+        ) from None
     begun_here = not ray.is_initialized()
     if begun_here:
         _connect(ray)
@@ -272,32 +257,18 @@ def open_ray(
             ray.shutdown()
 
 
-def _import_ray() -> ModuleType:
-    try:
-        return import_module("ray")
-    except ModuleNotFoundError:
-        raise ConfigError(
-            "engine 'ray' is not installed; pip install \"distilwhy[ray]\", or leave out --engine"
-        ) from None
-
-
 def _connect(ray: ModuleType) -> None:
     address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        _check_reachable(address)
+        if port.isdigit():  # If nothing listens there, Ray itself would try for many minutes.
+            socket.create_connection((host, int(port)), timeout=CONNECTS_WITHIN_S).close()
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         raise TeacherError(
             f"the Ray cluster cannot be reached ({_first_line(error)}); check that $RAY_ADDRESS "
             f"({address or 'not set'}) is its head, or unset it to start Ray on this machine"
         ) from error
-
-
-def _check_reachable(address: str) -> None:
-    """Raise an OSError if nothing listens there: Ray itself would try for many minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdigit():
-        socket.create_connection((host, int(port)), timeout=CONNECTS_WITHIN_S).close()
 
 
 def _places(ray: ModuleType, workers: int | None) -> list[Any]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from distilwhy._version import __version__
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.cost import NOTHING, Prices
+from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.errors import BudgetError, DistilwhyError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
@@ -23,12 +23,19 @@ class Shard:
 
     Attributes:
         failed_before: The keys of those that failed in an earlier run.
-        cap: The most that they may cost; None: any amount.
+        cap: The most that they may cost, which the driver reserved; None: any amount.
+        worst: The most tokens that they can take, for the driver to charge if the shard is lost.
     """
 
     calls: Sequence[Call]
     failed_before: frozenset[bytes] = frozenset()
     cap: Decimal | None = None
+    worst: Usage = field(default_factory=Usage)
+
+    @property
+    def reserved(self) -> Decimal:
+        """What the driver's budget holds back for it."""
+        return NOTHING if self.cap is None else self.cap
 
 
 @dataclass
