@@ -1,4 +1,4 @@
-"""The annotations of an experiment, parsed once and passed on."""
+"""What the teacher said about the rows of an experiment, parsed once and passed on."""
 
 from array import array
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ class CallTotals:
 
     Attributes:
         tokens: Of those calls whose tokens the teacher counted.
-        seconds: The mean time of a call; None if no call was timed.
+        seconds: The mean time of a call; None where no call was timed.
     """
 
     calls: int = 0
@@ -76,7 +76,8 @@ def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -
         if row.explanation:
             explanations.add(row.explanation.entry)
 
-    outcomes = count_rows(experiment, calls, keep)
+    with collecting_rarely():
+        outcomes = count_rows(experiment, calls, keep)
     prompt = calls.prompt(experiment.first_row).as_text()
     return Annotations(by_id, outcomes, answers.freeze(), explanations.freeze(), prompt)
 

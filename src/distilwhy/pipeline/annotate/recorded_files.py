@@ -1,4 +1,4 @@
-"""Reads completions, or rationales with labels, that a user already has."""
+"""Completions, or rationales with labels, that a user already has: read from files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def _keep(
 
 
 def _completion(row: Row, where: str) -> Completion | None:
-    """The completion of a row, or one that states its rationale and label."""
+    """A completion as it is; of a rationale with its label, the one that says the two."""
     if "completion" not in row and not {"rationale", "label"} <= row.keys():
         raise TeacherError(f"{where}: must have {_FIELDS}; mend the row")
     text, finish = row.get("completion"), row.get("finish_reason")
@@ -84,10 +84,10 @@ def _completion(row: Row, where: str) -> Completion | None:
 
 
 def _state(row: Mapping[str, object], where: str) -> str | None:
-    """A rationale and a label as a JSON object, which the parser reads like any completion.
+    """A rationale and a label as a reply that the parser reads like any other: a JSON object.
 
-    Line breaks and ``<`` are escaped, so that a stop text or a thinking tag in the rationale
-    does not cut the object.
+    It has no line of its own and no tag in it, so that no stop text or mark of thinking that
+    the rationale holds cuts the object.
     """
     rationale, label = row.get("rationale"), row.get("label")
     if label is None or label == "":

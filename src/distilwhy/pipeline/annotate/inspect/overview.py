@@ -1,4 +1,4 @@
-"""Statistics of a ledger: outcomes, problems, latency, labels and votes, in one pass."""
+"""What a ledger holds: outcomes, problems, time, labels and votes, counted in one pass."""
 
 import re
 from array import array
@@ -28,7 +28,7 @@ _QUOTED = re.compile(
 
 @dataclass(frozen=True)
 class Problem:
-    """Answers that could not be used for the same reason.
+    """Answers that could not be used for one and the same reason.
 
     Attributes:
         problem: The reason, without what it quotes.
@@ -112,7 +112,7 @@ class Overview:
 
 
 def read_overview(experiment: Experiment) -> Overview:
-    """Parse every answer to the rows of an experiment, and count."""
+    """Read every answer that the ledger holds for these rows, one after the other."""
     counts = _Counts(experiment)
     tallies = count_rows(experiment, watch=counts.add)
     is_recorded = experiment.config.teacher.is_recorded
@@ -135,7 +135,7 @@ def read_overview(experiment: Experiment) -> Overview:
 
 
 class _Counts:
-    """Counts what outcomes leave out, row by row."""
+    """What is counted beside the outcomes, as rows come by."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.labels = _LabelCount(experiment)

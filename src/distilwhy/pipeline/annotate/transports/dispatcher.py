@@ -5,7 +5,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self
@@ -85,7 +84,7 @@ class Dispatcher:
             TeacherError: if the teacher cannot be asked any more; what was answered is recorded.
             BudgetError: if what is left would not cover the worst case of the next call.
         """
-        with _rare_collections():
+        with collecting_rarely():
             async with self.teacher:
                 await self._make_all()
         if self._short_of is not None:
