@@ -3,8 +3,7 @@
 import json
 from dataclasses import replace
 
-from distilwhy.report.cases import CHUNK, pack_cases
-from distilwhy.report.page import render_page
+from distilwhy.report.page import CHUNK, pack_cases, render_page
 from page_text import Page
 from results import THREE, make_cases, make_results
 

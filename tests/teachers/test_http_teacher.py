@@ -13,7 +13,7 @@ from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Message, Prompt, PromptPrefix
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.calls import Call
-from distilwhy.pipeline.annotate.failure_limit import FailureLimit
+from distilwhy.pipeline.annotate.recorder import FailureLimit
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher
 from distilwhy.store.ledger import Charge, Entry
 from distilwhy.teachers.http import HttpTeacher

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from distilwhy.cli.board import Board
+from distilwhy.cli.training_progress import Board
 from distilwhy.core.student_id import StudentId
 from distilwhy.students.training.distributed import is_main
 

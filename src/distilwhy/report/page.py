@@ -1,12 +1,13 @@
 """The report of a study: one self-contained HTML file."""
 
+import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.resources import files
-from itertools import groupby
+from itertools import groupby, islice
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
@@ -25,7 +26,6 @@ from distilwhy.core.wording import (
     train_rows,
 )
 from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
-from distilwhy.report.cases import CHUNK, dump_json, pack_cases
 from distilwhy.report.charts import IN_PAGE, Sheet, accuracy_chart, curve_chart, draw_svg
 from distilwhy.report.marks import (
     TEACHER,
@@ -39,6 +39,44 @@ from distilwhy.report.palette import DARK, LIGHT, OUTLINES, look
 from distilwhy.report.scores import method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, seeds, wrong_rationales
 from distilwhy.report.verdicts import judge_all
+
+CHUNK = 1000
+
+
+def pack_cases(cases: Iterable[Case], who: Sequence[str]) -> Iterator[str]:
+    """JSON for a thousand rows at a time, safe inside a script element.
+
+    ``who`` is everyone who answered, including the teacher if it was asked.
+    """
+    places = {name: place for place, name in enumerate(who)}
+    remaining = iter(cases)
+    while some := [_pack(case, places) for case in islice(remaining, CHUNK)]:
+        yield dump_json(some)
+
+
+def dump_json(value: object) -> str:
+    """JSON without ``<``, so that no tag can begin or end in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def _pack(case: Case, places: dict[str, int]) -> list[object]:
+    said: dict[tuple[str | None, bool], list[int]] = {}
+    taught = {TEACHER: case.teacher} if TEACHER in case.right else {}
+    for name, answer in (taught | dict(case.answers)).items():
+        if name in places:
+            right = case.right.get(name, False)
+            said.setdefault((answer, right), []).append(places[name])
+    return [
+        case.id,
+        case.text,
+        list(case.options),
+        case.gold,
+        [[answer, int(right), who] for (answer, right), who in said.items()],
+        case.teacher_rationale,
+        case.student_rationale,
+    ]
+
 
 # Plot widths in pixels; the accuracy chart gives up some of it for names.
 WIDE, NARROW = 600, 270

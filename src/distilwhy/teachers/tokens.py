@@ -16,13 +16,8 @@ _QUESTION = "distilwhy"
 
 @dataclass(frozen=True)
 class _Frame:
-    """The text around every question that follows one prefix.
-
-    Attributes:
-        before: The start of the question's line; if that is empty, the line before.
-        after: All that follows the question.
-        tokens: The number of tokens in the rest of the prompt.
-    """
+    """The text around every question that follows one prefix, and the tokens of the rest of it.
+    ``before`` is the start of the question's line; if that is empty, the line before."""
 
     before: str
     after: str

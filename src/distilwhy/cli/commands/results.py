@@ -49,7 +49,7 @@ def predict(
         raise typer.BadParameter(f"{output}: predictions are written as .jsonl")
     if output and file and output.resolve() == file.resolve():
         raise typer.BadParameter(f"{output} is the input file; name another file")
-    from distilwhy.cli.views.predictions import print_prediction, write_predictions
+    from distilwhy.cli.views.results import print_prediction, write_predictions
     from distilwhy.pipeline.predict import predict
 
     with interruptible():

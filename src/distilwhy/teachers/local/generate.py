@@ -196,11 +196,7 @@ class _Sampler(LogitsProcessor):  # type: ignore[misc]
 
 
 class _Stops(StoppingCriteria):  # type: ignore[misc]
-    """Ends a row at a stop text, and all rows when halted.
-
-    Attributes:
-        at: After how many tokens each row ended at a stop text, by row.
-    """
+    """Ends a row at a stop text, and all rows when halted. ``at`` has the tokens up to there."""
 
     def __init__(
         self, tokenizer: Any, stop: Sequence[str], start: int, halted: threading.Event

@@ -14,7 +14,7 @@ from distilwhy.core.estimate import Pace
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
-from distilwhy.pipeline.annotate.failure_limit import FailureLimit
+from distilwhy.pipeline.annotate.recorder import FailureLimit
 from distilwhy.pipeline.annotate.settle import settle
 from distilwhy.pipeline.garbage import collecting_rarely
 from distilwhy.store.ledger import Charge, Entry, SentCall

@@ -11,7 +11,7 @@ from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.errors import BudgetError, DistilwhyError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
-from distilwhy.pipeline.annotate.failure_limit import FailureLimit
+from distilwhy.pipeline.annotate.recorder import FailureLimit
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
 from distilwhy.store.ledger import Charge, Entry
 from distilwhy.teachers.replicas import open_http_teacher
