@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from distilwhy.cli.training_progress import Board
+from distilwhy.cli.screen import Board
 from distilwhy.core.student_id import StudentId
 
 STUDENTS = [
