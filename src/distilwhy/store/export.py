@@ -84,8 +84,8 @@ def write_answers(path: Path, answers: Iterable[ExportedAnswer]) -> int:
     finally:
         if aside.is_dir():
             shutil.rmtree(aside, ignore_errors=True)
-        else:
-            aside.unlink(missing_ok=True)
+        elif aside.exists():
+            aside.unlink()
     return count
 
 
