@@ -11,17 +11,10 @@ from distilwhy.report.sentences import cautions, efficiency_sentences, seeds
 from distilwhy.report.verdicts import judge_all
 
 # By heading, the field of ``ScoreRow``.
-_COLUMNS = {
-    "Method": "method",
-    "Train rows": "rows",
-    "Accuracy": "accuracy",
-    "95 % interval": "interval",
-    "Seeds": "seeds",
-    "Parameters": "parameters",
-    "Size": "size",
-    "Rows per second": "speed",
-    "Training": "training",
-}
+_COLUMNS = (
+    *("Method", "Train rows", "Accuracy", "95 % interval", "Seeds"),
+    *("Parameters", "Size", "Rows per second", "Training"),
+)
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
@@ -47,7 +40,9 @@ def render_summary(results: Results) -> str:
 
 def _table(rows: Sequence[ScoreRow]) -> str:
     lines = [[*_COLUMNS], ["---", *["---:"] * (len(_COLUMNS) - 1)]]
-    lines += [[getattr(row, field) for field in _COLUMNS.values()] for row in rows]
+    for row in rows:
+        scores = [row.method, row.rows, row.accuracy, row.interval, row.seeds]
+        lines.append([*scores, row.parameters, row.size, row.speed, row.training])
     if any(row.student for row in rows):
         names = ["Student", "---", *(row.student for row in rows)]
         lines = [[name, *line] for name, line in zip(names, lines, strict=True)]
