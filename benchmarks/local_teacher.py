@@ -23,7 +23,7 @@ from distilwhy.demo.run import write_experiment
 from distilwhy.pipeline.annotate.calls import open_calls
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.students.families.tokenizer import train_tokenizer
-from distilwhy.teachers.local.generate import Generator, Opening
+from distilwhy.teachers.local.generate import EncodedPrompt, Generator
 from distilwhy.teachers.tokens import PromptTokenizer
 
 ROUNDS = 3
@@ -57,17 +57,19 @@ def make_writers(tokenizer: object, tokens: int) -> tuple[Generator, Generator]:
     return keeps, plain
 
 
-def batches(experiment: Experiment, tokenizer: PromptTokenizer) -> list[list[Opening]]:
+def batches(experiment: Experiment, tokenizer: PromptTokenizer) -> list[list[EncodedPrompt]]:
     calls = open_calls(experiment)
     rows = experiment.splits.train[: BATCH * (ROUNDS + 1)]
     ids = [tokenizer.encode(calls.prompt(row)) for row in rows]
     ids.sort(key=len)
-    return [[Opening(one, 0) for one in ids[at : at + BATCH]] for at in range(0, len(ids), BATCH)]
+    return [
+        [EncodedPrompt(one, 0) for one in ids[at : at + BATCH]] for at in range(0, len(ids), BATCH)
+    ]
 
 
-def seconds(writer: Generator, batch: list[Opening]) -> float:
+def seconds(writer: Generator, batch: list[EncodedPrompt]) -> float:
     started = time.perf_counter()
-    found = writer.write(batch)
+    found = writer.generate(batch)
     assert all(one.tokens == writer._config.max_tokens for one in found)
     return time.perf_counter() - started
 
