@@ -186,14 +186,14 @@ def test_what_was_written_is_told_and_trains_a_student(source: Path, tmp_path: P
         (
             "llm/train_CoT_0.json",
             None,
-            r"train_CoT_1\.json: is there, and train_CoT_0\.json before",
+            r"train_CoT_1\.json: is there, but train_CoT_0\.json before",
         ),
-        ("llm/train_CoT_0.json", "[1]", r"train_CoT_0\.json item 1: is no text: 1; bring"),
+        ("llm/train_CoT_0.json", "[1]", r"train_CoT_0\.json item 1: is not text: 1; fetch"),
         ("llm/train_CoT_0.json", "{}", r"train_CoT_0\.json: must be a JSON list"),
-        ("llm/train_CoT_0.json", "[", r"train_CoT_0\.json: is no JSON \(Expecting value\)"),
+        ("llm/train_CoT_0.json", "[", r"train_CoT_0\.json: is not valid JSON \(Expecting value\)"),
         ("cqa_test.json", '{"id": 1}\n{}\n', r"cqa_test\.json row 1: has no field 'question'"),
-        ("cqa_test.json", "{}\n5\n", r"cqa_test\.json row 2: is no object with fields"),
-        ("cqa_test.json", "nope\n", r"cqa_test\.json row 1: is no JSON"),
+        ("cqa_test.json", "{}\n5\n", r"cqa_test\.json row 2: is not a JSON object"),
+        ("cqa_test.json", "nope\n", r"cqa_test\.json row 1: is not valid JSON"),
         ("llm/test_CoT_1.json", '["a"]', r"cqa_test\.json: has 2 rows, and the teacher answered 3"),
     ],
 )
@@ -215,5 +215,7 @@ def test_nothing_is_written_over(source: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match=r"--llm 'claude': must be one of palm, gpt"):
         import_paper(source, tmp_path / "mine", "claude")
     missing = source.parent / "gpt-neox/cqa/train.json"
-    with pytest.raises(DataError, match=f"{missing}: is missing; it holds what the teacher said"):
+    with pytest.raises(
+        DataError, match=f"{missing}: is missing; it holds the teacher's completions"
+    ):
         import_paper(source, tmp_path / "mine", "gpt")

@@ -275,7 +275,7 @@ def test_training_that_is_broken_off_ends_in_good_order_and_goes_on(tmp_path: Pa
         first.kill()
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert said.decode().splitlines()[-1].startswith("error: one of 2 processes died at its work")
+    assert said.decode().splitlines()[-1].startswith("error: one of 2 worker processes died")
     assert "Traceback" not in said.decode()
     assert not second.is_running()
     finish("train", "--workers", 2, file)

@@ -43,42 +43,12 @@ class StrategyConfig(Strict):
     exemplars: ExemplarsConfig = ExemplarsConfig()
 
     @property
-    def by_batch(self) -> bool:
-        """Whether calls are submitted in batches."""
-        return getattr(self, "batch", False)
-
-    @property
     def pace(self) -> Pace:
         """How fast calls can be made. One at a time, unless the kind says otherwise."""
         return Pace(concurrency=1)
-
-    @property
-    def model_name(self) -> str | None:
-        """The model as the experiment names it; None if no model is asked."""
-        return getattr(self, "model", None)
-
-    @property
-    def reply_limit(self) -> int | None:
-        """The most tokens that a reply may have; None if there is no limit."""
-        return getattr(self, "max_tokens", None)
-
-    @property
-    def tokenizer_name(self) -> str | None:
-        """The tokenizer that counts prompt tokens; None if there is none."""
-        return getattr(self, "tokenizer", None)
-
-    @property
-    def key_variable(self) -> str | None:
-        """The environment variable that holds the API key; None if none is needed."""
-        return getattr(self, "api_key_env", None)
 
     @model_validator(mode="after")
     def _sensible(self) -> Self:
         if self.strategy == "zero-shot" and self.exemplars.draw != "fixed":
             raise ValueError("strategy 'zero-shot' shows no exemplars; leave out 'exemplars'")
-        if self.strategy == "explain-label" and getattr(self, "explain_wrong", False):
-            raise ValueError(
-                "strategy 'explain-label' already shows the teacher every gold label; "
-                "leave out 'explain_wrong'"
-            )
         return self

@@ -53,6 +53,13 @@ class GateConfig(Strict):
     accuracy: float = Field(default=0.2, ge=0, le=1)
 
 
+def _needless(explain_wrong: bool, info: ValidationInfo) -> bool:
+    """Refuse to explain wrong answers where every gold label is shown anyway."""
+    if explain_wrong and info.data.get("strategy") == "explain-label":
+        raise ValueError("strategy 'explain-label' already shows every gold label; leave it out")
+    return explain_wrong
+
+
 def _differing(samples: int, info: ValidationInfo) -> int:
     """Refuse several samples that would all be the same."""
     if samples > 1 and info.data.get("temperature") == 0:
@@ -63,6 +70,7 @@ def _differing(samples: int, info: ValidationInfo) -> int:
 
 
 Samples = Annotated[int, Field(gt=0), AfterValidator(_differing)]
+ExplainWrong = Annotated[bool, AfterValidator(_needless)]
 
 
 class HttpTeacherConfig(StrategyConfig):
@@ -92,7 +100,7 @@ class HttpTeacherConfig(StrategyConfig):
     batch: bool = False
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: Samples = 1
-    explain_wrong: bool = False
+    explain_wrong: ExplainWrong = False
 
     @property
     def pace(self) -> Pace:
@@ -201,6 +209,9 @@ class LocalTeacherConfig(StrategyConfig):
     structured: ClassVar[bool] = False
     budget: ClassVar[None] = None
 
+    batch: ClassVar[bool] = False
+    api_key_env: ClassVar[None] = None
+
     kind: Literal["local"]
     model: str
     temperature: float = Field(default=0.0, ge=0)
@@ -210,10 +221,10 @@ class LocalTeacherConfig(StrategyConfig):
     gate: GateConfig = GateConfig()
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: Samples = 1
-    explain_wrong: bool = False
+    explain_wrong: ExplainWrong = False
 
     @property
-    def tokenizer_name(self) -> str:
+    def tokenizer(self) -> str:
         return self.model
 
     @model_validator(mode="before")
@@ -232,6 +243,11 @@ class RecordedTeacherConfig(StrategyConfig):
     structured: ClassVar[bool] = False
     budget: ClassVar[None] = None
     gate: ClassVar[GateConfig] = GateConfig(rows=0)
+    batch: ClassVar[bool] = False
+    api_key_env: ClassVar[None] = None
+    model: ClassVar[None] = None
+    max_tokens: ClassVar[None] = None
+    tokenizer: ClassVar[None] = None
 
     kind: Literal["recorded"]
     completions: list[str] = Field(min_length=1)
@@ -239,7 +255,7 @@ class RecordedTeacherConfig(StrategyConfig):
     stop: list[str] = ["\n\nQ:"]
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: Samples = 1
-    explain_wrong: bool = False
+    explain_wrong: ExplainWrong = False
 
     @field_validator("explain_wrong")
     @classmethod

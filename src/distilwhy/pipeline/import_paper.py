@@ -192,7 +192,7 @@ class _Import:
             try:
                 fields = dataset.fields(row)
             except KeyError as error:
-                raise DataError(f"{where}: has no field {error.args[0]!r}; mend the row") from None
+                raise DataError(f"{where}: has no field {error.args[0]!r}; fix the row") from None
             if not dataset.is_answerable(fields):
                 self._left_out[f"{split} rows without a label of the task"] += 1
             elif split == "train" and number >= len(said):
@@ -216,11 +216,15 @@ class _Import:
             first = source / "llm" / f"{_NAMED[split]}_CoT_0.json"
             parts = sorted(first.parent.glob(f"{_NAMED[split]}_CoT_*.json"), key=_number)
         if not parts and split == "train":
-            raise DataError(f"{first}: is missing; it holds what the teacher said, so bring it")
+            raise DataError(
+                f"{first}: is missing; it holds the teacher's completions, so fetch it too"
+            )
         for number, part in enumerate(parts if self._llm == "palm" else ()):
             if _number(part) != number:
                 missing = f"{_NAMED[split]}_CoT_{number}.json"
-                raise DataError(f"{part}: is there, and {missing} before it is not; bring it")
+                raise DataError(
+                    f"{part}: is there, but {missing} before it is missing; fetch it too"
+                )
         return [text for part in parts for text in _read_texts(part)]
 
     def write(self, directory: Path) -> Imported:
@@ -282,7 +286,7 @@ def _read_rows(path: Path) -> Iterator[tuple[Fields, str]]:
         values = [(n, _parse(line, f"{path} row {n}")) for n, line in lines]
     for number, row in values:
         if not isinstance(row, dict):
-            raise DataError(f"{path} row {number}: is no object with fields; mend the row")
+            raise DataError(f"{path} row {number}: is not a JSON object; fix the row")
         yield row, f"{path} row {number}"
 
 
@@ -290,7 +294,7 @@ def _read_texts(path: Path) -> list[str]:
     values = _parse_list(_read_text(path), f"{path}")
     for number, value in enumerate(values, 1):
         if not isinstance(value, str):
-            raise DataError(f"{path} item {number}: is no text: {value!r}; bring the file anew")
+            raise DataError(f"{path} item {number}: is not text: {value!r}; fetch the file again")
     return [str(value) for value in values]
 
 
@@ -298,7 +302,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); bring it") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
 
@@ -306,7 +310,7 @@ def _read_text(path: Path) -> str:
 def _parse_list(text: str, where: str) -> list[object]:
     values = _parse(text, where)
     if not isinstance(values, list):
-        raise DataError(f"{where}: must be a JSON list; bring the file anew")
+        raise DataError(f"{where}: must be a JSON list; fetch the file again")
     return values
 
 
@@ -317,7 +321,7 @@ def _parse(text: str, where: str) -> object:
             value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError) as error:
         reason = getattr(error, "msg", error)
-        raise DataError(f"{where}: is no JSON ({reason}); bring the file anew") from None
+        raise DataError(f"{where}: is not valid JSON ({reason}); fetch the file again") from None
     return value
 
 

@@ -149,7 +149,7 @@ def _list_warnings(
 
 
 def _warn_of_key(experiment: Experiment) -> Iterator[str]:
-    name = experiment.config.teacher.key_variable
+    name = experiment.config.teacher.api_key_env
     if name and not os.environ.get(name):
         yield f"${name} is not set; export your key under that name to annotate"
 

@@ -1,4 +1,4 @@
-"""Answers as JSONL, as Parquet, or as a dataset folder of ``datasets``: written row by row."""
+"""Writes answers row by row, as JSONL, Parquet or a folder of ``datasets``."""
 
 import json
 import os
@@ -21,11 +21,11 @@ CHUNK = 1000
 MARK = "distilwhy.json"
 
 _COLUMNS = [field.name for field in fields(ExportedAnswer)]
-_ELSEWHERE = "name another file or folder, or move it away"
+_ELSEWHERE = "name another file or folder, or move this one"
 
 
 def check_target(path: Path) -> None:
-    """Refuse a target of an unknown format, and one where something else stands.
+    """Refuse a target of an unknown format, or one that would overwrite other data.
 
     Raises:
         DataError: if so.
@@ -42,11 +42,11 @@ def check_target(path: Path) -> None:
         raise DataError(f"{path}: is a {what}; {_ELSEWHERE}")
     is_empty = not any(path.iterdir()) if path.is_dir() else not path.stat().st_size
     if not is_empty and not _is_export(path):
-        raise DataError(f"{path}: holds something else than exported annotations; {_ELSEWHERE}")
+        raise DataError(f"{path}: holds something other than exported annotations; {_ELSEWHERE}")
 
 
 def _is_export(path: Path) -> bool:
-    """Whether an earlier export stands here."""
+    """Whether this is an earlier export."""
     from pyarrow import ArrowException
     from pyarrow.parquet import read_schema
 
@@ -62,13 +62,13 @@ def _is_export(path: Path) -> bool:
 
 
 def write_answers(path: Path, answers: Iterable[ExportedAnswer]) -> int:
-    """Write answers aside, move them into place whole, and give their number.
+    """Write answers to a temporary file, rename it into place, and return their number.
 
     Args:
-        path: One that ``check_target`` lets pass.
+        path: Checked by ``check_target``.
 
     Raises:
-        RunError: if the place cannot be written.
+        RunError: if it cannot be written.
     """
     writers = {".jsonl": _write_jsonl, ".parquet": _write_parquet, "": _write_dataset}
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -80,7 +80,9 @@ def write_answers(path: Path, answers: Iterable[ExportedAnswer]) -> int:
         else:
             publish_folder(aside, path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror}); check the place") from error
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); name another place"
+        ) from error
     finally:
         if aside.is_dir():
             shutil.rmtree(aside, ignore_errors=True)
@@ -111,7 +113,7 @@ def _write_parquet(path: Path, answers: Iterable[ExportedAnswer]) -> int:
 
 
 def _write_dataset(path: Path, answers: Iterable[ExportedAnswer]) -> int:
-    """By way of Parquet, so that ``datasets`` maps the rows from the disk."""
+    """Goes through Parquet, so that ``datasets`` maps the rows from disk."""
     from datasets import Dataset, DatasetDict
 
     work = path / "parts"
@@ -131,7 +133,7 @@ def _write_dataset(path: Path, answers: Iterable[ExportedAnswer]) -> int:
 
 
 def _as_row(answer: ExportedAnswer) -> dict[str, object]:
-    """What ``asdict`` gives, in a tenth of its time."""
+    """As ``asdict``, in a tenth of the time."""
     return {**vars(answer), "votes": [vars(vote) for vote in answer.votes]}
 
 
@@ -147,7 +149,7 @@ def _schema() -> "pyarrow.Schema":
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Keep ``datasets`` from drawing bars."""
+    """Hide the progress bars of ``datasets``."""
     import datasets
 
     were_off = datasets.are_progress_bars_disabled()

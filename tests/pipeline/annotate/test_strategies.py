@@ -122,8 +122,8 @@ EXPLAIN_LABEL = {"teacher.strategy": "explain-label"}
          "teacher.exemplars.count: 0: input should be greater than 0"),
         ({"teacher.exemplars": {"draw": "random"}, **ZERO_SHOT},
          "teacher: strategy 'zero-shot' shows no exemplars; leave out 'exemplars'"),
-        ({**EXPLAIN_LABEL, "teacher.explain_wrong": True}, "teacher: strategy 'explain-label' "
-         "already shows the teacher every gold label; leave out 'explain_wrong'"),
+        ({**EXPLAIN_LABEL, "teacher.explain_wrong": True}, "teacher.explain_wrong: True: "
+         "strategy 'explain-label' already shows every gold label; leave it out"),
         ({"teacher": {"kind": "recorded", "completions": ["x"], "strategy": "explain-label"}},
          "teacher: strategy 'explain-label' needs recorded explanations; name their files in "
          "'explanations'"),

@@ -15,7 +15,7 @@ from error_of import error_of
 
 UNREAD = "cannot be read (No such file or directory); check the path"
 RECORDED = {"kind": "recorded", "completions": ["said.jsonl"]}
-COMPLETION = "must have 'id' and either 'completion' or 'rationale' and 'label'; mend the row"
+COMPLETION = "must have 'id' and either 'completion' or 'rationale' and 'label'; fix the row"
 WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
 
 
@@ -26,13 +26,13 @@ WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
         ("nonsense\n", " row 1: is not JSON (expected ident at column 2); correct the line"),
         ('{"id": "a0"}\n', f" row 1: {COMPLETION}"),
         ('{"id": "a0", "label": "damage"}\n', f" row 1: {COMPLETION}"),
-        ('{"completion": "x"}\n', " row 1: has no 'id'; give it that of its row"),
+        ('{"completion": "x"}\n', " row 1: has no 'id'; give it the id of its row"),
         ("[" * 100_000, " row 1: is not JSON (recursion limit exceeded at column 202); correct "
          "the line"),
-        ('{"id": "a0", "rationale": 5, "label": "x"}\n', " row 1: its 'rationale' is no text: 5"),
-        ('{"id": "a0", "completion": 5}\n', " row 1: its 'completion' is no text: 5"),
+        ('{"id": "a0", "rationale": 5, "label": "x"}\n', " row 1: 'rationale' must be text, not 5"),
+        ('{"id": "a0", "completion": 5}\n', " row 1: 'completion' must be text, not 5"),
         ('{"id": "a0", "completion": "x"}\n\n{"id": "a0", "completion": "y"}\n',
-         " row 3: id 'a0' has a line already; set teacher.samples to use more"),
+         " row 3: id 'a0' already has a line; set teacher.samples to use more"),
     ],
 )  # fmt: skip
 def test_an_invalid_line_of_recorded_completions_is_named(
@@ -52,14 +52,14 @@ def test_more_recorded_lines_than_samples_are_refused(write_experiment, tmp_path
     (tmp_path / "why.jsonl").write_text("".join(said[:2]))
     path = write_experiment({"teacher": {**RECORDED, "samples": 2}})
     assert str(error_of(path)) == (
-        f"{tmp_path / 'said.jsonl'} row 3: id 'a0' has 2 lines already; set teacher.samples to use "
+        f"{tmp_path / 'said.jsonl'} row 3: id 'a0' already has 2 lines; set teacher.samples to use "
         "more"
     )
     path = write_experiment({"teacher": {**RECORDED, "samples": 3, "explanations": ["why.jsonl"]}})
     error = error_of(path)
     assert isinstance(error, TeacherError)
     assert str(error) == (
-        f"{tmp_path / 'why.jsonl'} row 2: id 'a0' has a line already; keep one of them"
+        f"{tmp_path / 'why.jsonl'} row 2: id 'a0' already has a line; keep one of them"
     )
 
 

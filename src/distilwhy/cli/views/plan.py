@@ -65,7 +65,7 @@ def _annotation_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str,
     more = ", and more to explain wrong answers" if unknown else ""
     yield (
         "annotate",
-        f"{counted(plan.calls, 'call')} to {teacher.model_name or 'the recorded completions'}: "
+        f"{counted(plan.calls, 'call')} to {teacher.model or 'the recorded completions'}: "
         f"{count(plan.answered)} answered{batched}, {count(missing)} to make{more}",
     )
     if plan.estimate:

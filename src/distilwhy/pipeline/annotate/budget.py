@@ -135,7 +135,7 @@ def open_budget(
     prices = config.price_list
     if budget is None and config.teacher.budget is not None:
         budget = Decimal(str(config.teacher.budget))
-    if budget is None and (prices is None or config.teacher.reply_limit is None):
+    if budget is None and (prices is None or config.teacher.max_tokens is None):
         return None
     if prices is None:
         raise ConfigError(

@@ -173,7 +173,7 @@ def estimate_calls(
     replies = [len(render_reply(exemplar).encode()) for exemplar in calls.exemplars]
     counted, prompts = None, basis.prompts
     if prompts and (tokens := calls.teacher.count(prompts)) is not None:
-        by = f"the tokenizer of {teacher.tokenizer_name}"
+        by = f"the tokenizer of {teacher.tokenizer}"
         counted = Counted(by, [prompt.size for prompt in prompts], tokens)
     return estimate(
         count,
@@ -182,9 +182,9 @@ def estimate_calls(
         replace(teacher.pace, concurrency=workers * teacher.pace.concurrency),
         config.price_list,
         reply=sum(replies) / len(replies) if replies else 0.0,
-        longest=teacher.reply_limit,
+        longest=teacher.max_tokens,
         counted=counted,
-        batch=teacher.by_batch,
+        batch=teacher.batch,
     )
 
 

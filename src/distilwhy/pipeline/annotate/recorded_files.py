@@ -60,23 +60,23 @@ def _keep(
 ) -> None:
     identity, said = row.get("id"), _completion(row, where)
     if identity is None:
-        raise TeacherError(f"{where}: has no 'id'; give it that of its row")
+        raise TeacherError(f"{where}: has no 'id'; give it the id of its row")
     if said is None:
         return
     known = completions.setdefault(str(identity), [])
     if len(known) == most:
         lines = "a line" if most == 1 else f"{most} lines"
-        raise TeacherError(f"{where}: id {str(identity)!r} has {lines} already; {remedy}")
+        raise TeacherError(f"{where}: id {str(identity)!r} already has {lines}; {remedy}")
     known.append(said)
 
 
 def _completion(row: Row, where: str) -> Completion | None:
     """A completion as it is; of a rationale with its label, the one that says the two."""
     if "completion" not in row and not {"rationale", "label"} <= row.keys():
-        raise TeacherError(f"{where}: must have {_FIELDS}; mend the row")
+        raise TeacherError(f"{where}: must have {_FIELDS}; fix the row")
     text, finish = row.get("completion"), row.get("finish_reason")
     if text is not None and not isinstance(text, str):
-        raise TeacherError(f"{where}: its 'completion' is no text: {text!r}")
+        raise TeacherError(f"{where}: 'completion' must be text, not {text!r}")
     text = text or _state(row, where) or text
     if text is None:
         return None
@@ -93,7 +93,7 @@ def _state(row: Mapping[str, object], where: str) -> str | None:
     if label is None or label == "":
         return None
     if not isinstance(rationale, str | None):
-        raise TeacherError(f"{where}: its 'rationale' is no text: {rationale!r}")
+        raise TeacherError(f"{where}: 'rationale' must be text, not {rationale!r}")
     answer = label if isinstance(label, str) else json.dumps(label)
     said = json.dumps({"rationale": rationale or "", "answer": answer}, ensure_ascii=False)
     return said.replace("<", "\\u003c")

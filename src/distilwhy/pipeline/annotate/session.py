@@ -113,7 +113,7 @@ def _open_transport(
     workers: int | None,
 ) -> Iterator[Transport]:
     if engine == "ray":
-        if experiment.config.teacher.by_batch:
+        if experiment.config.teacher.batch:
             raise ConfigError(
                 f"{experiment.file}: teacher.batch sends calls from one place; remove it, or leave "
                 "out --engine ray"
@@ -219,7 +219,7 @@ class AnnotationSession:
         Batches of an earlier run come first. A call of theirs that is still missing then is made
         like any other.
         """
-        batching, by_batch = self.batching, self.experiment.config.teacher.by_batch
+        batching, by_batch = self.batching, self.experiment.config.teacher.batch
         were_under_way = batching is not None and batching.is_under_way
         if batching and (were_under_way or (by_batch and pending.missing)):
             missing = partial(self.recorder.missing, list_calls, self.ledger) if by_batch else None

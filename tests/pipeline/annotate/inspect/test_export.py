@@ -167,7 +167,7 @@ def test_an_earlier_export_is_replaced_and_nothing_else_is(asked: Experiment, tm
     (tmp_path / "odd.parquet").write_text("no parquet")
     for name in ("mine", "train.jsonl", "odd.parquet"):
         before = (tmp_path / name).stat().st_mtime_ns
-        with pytest.raises(DataError, match=f"{name}: holds something else than exported"):
+        with pytest.raises(DataError, match=f"{name}: holds something other than exported"):
             exported(asked, tmp_path / name)
         assert (tmp_path / name).stat().st_mtime_ns == before
 

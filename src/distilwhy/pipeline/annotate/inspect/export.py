@@ -40,7 +40,7 @@ def export(experiment: Experiment, rows: Iterable[AnnotatedRow], target: Path) -
 
 def list_answers(experiment: Experiment, rows: Iterable[AnnotatedRow]) -> Iterator[ExportedAnswer]:
     """Each answer to some rows, explanations aside, with where it comes from."""
-    prices, model = experiment.config.price_list, experiment.config.teacher.model_name
+    prices, model = experiment.config.price_list, experiment.config.teacher.model
     for row in rows:
         for answer in row.answers:
             yield _export(row, answer, prices, model)
