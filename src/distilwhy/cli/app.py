@@ -8,6 +8,7 @@ import typer
 
 from distilwhy._version import __version__
 from distilwhy.cli.commands import annotate, results, start, train
+from distilwhy.cli.output import print_line, print_notice
 from distilwhy.errors import DistilwhyError
 
 app = typer.Typer(
@@ -45,13 +46,13 @@ def main() -> None:
     try:
         app()
     except DistilwhyError as error:
-        typer.echo(f"error: {error}", err=True)
+        print_notice(f"error: {error}")
         sys.exit(1)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"distilwhy {__version__}")
+        print_line(f"distilwhy {__version__}")
         raise typer.Exit
 
 

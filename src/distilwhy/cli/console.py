@@ -1,15 +1,27 @@
-"""Printing to standard output: text, tables and JSON, and a teacher's text made safe to print."""
+"""Printing text and tables by rich, without characters that could control the terminal."""
 
-import json
 import sys
 from collections.abc import Iterable
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from distilwhy.cli.output import print_line, printable
+
 UNWRAPPED = 10_000
+
+
+class SafeConsole(Console):
+    """A console whose only control codes are rich's own, whatever text it is given."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for found in super().render(renderable, options):
+            yield found if found.control else found._replace(text=printable(found.text))
 
 
 def open_console(*, widest: int | None = None, piped: int = UNWRAPPED) -> Console:
@@ -18,9 +30,9 @@ def open_console(*, widest: int | None = None, piped: int = UNWRAPPED) -> Consol
     It uses at most ``widest`` columns of a terminal, and ``piped`` columns where there is none; by
     default it does not wrap there.
     """
-    found = Console(highlight=False, file=sys.stdout)
+    found = SafeConsole(highlight=False, file=sys.stdout)
     width = min(found.width, widest or found.width) if found.is_terminal else piped
-    return Console(highlight=False, file=sys.stdout, width=width)
+    return SafeConsole(highlight=False, file=sys.stdout, width=width)
 
 
 def make_table(title: str, *columns: str, names: int = 1) -> Table:
@@ -37,7 +49,8 @@ def print_fields(console: Console, fields: Iterable[tuple[str, str]]) -> None:
     if console.width >= UNWRAPPED:
         found = list(fields)
         width = max((len(name) for name, _ in found), default=0) + 2
-        sys.stdout.writelines(f"{name:<{width}}{value}\n" for name, value in found)
+        for name, value in found:
+            print_line(f"{name:<{width}}{value}")
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -47,25 +60,9 @@ def print_fields(console: Console, fields: Iterable[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def print_line(line: str) -> None:
-    """Print a line as it is, without wrapping or markup."""
-    sys.stdout.write(line + "\n")
-
-
-def print_json(value: object) -> None:
-    """Print a value as JSON; amounts of money become numbers."""
-    print_line(json.dumps(value, indent=2, ensure_ascii=False, default=float))
-
-
-def printable(text: str) -> str:
-    """The text without characters that could control the terminal."""
-    spaced = text.expandtabs(4)
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in spaced)
-
-
 def excerpt(text: str, longest: int) -> str:
     """The text's beginning, and how much was left out."""
-    shown = printable(text.strip())
+    shown = text.strip()
     if len(shown) <= longest:
         return shown
     return f"{shown[:longest].rstrip()} … ({len(shown) - longest:,} more characters)"
@@ -73,7 +70,7 @@ def excerpt(text: str, longest: int) -> str:
 
 def one_line(text: str, longest: int) -> str:
     """The text's beginning, on one line."""
-    shown = " ".join(printable(text).split())
+    shown = " ".join(text.split())
     return shown if len(shown) <= longest else shown[:longest].rstrip() + " …"
 
 

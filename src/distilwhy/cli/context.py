@@ -1,14 +1,15 @@
 """What commands run in: progress on the terminal, Ctrl-C, a notice when one is slow."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING
 
 import typer
 
+from distilwhy.cli.output import print_notice
 from distilwhy.students.training.distributed import is_main
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if is_main():
-            typer.echo(f"\nStopped. {resume} to go on.", err=True)
+            print_notice(f"\nStopped. {resume} to go on.")
         raise typer.Exit(130) from None
 
 
@@ -42,7 +43,7 @@ def showing_progress(resume: str = RUN_AGAIN) -> Iterator["ProgressDisplay"]:
 @contextmanager
 def notice_if_slow(notice: str) -> Iterator[None]:
     """Print a line to stderr if the block takes longer than ``SLOW_AFTER_S``."""
-    timer = Timer(SLOW_AFTER_S, lambda: sys.stderr.write(f"{notice}\n"))
+    timer = Timer(SLOW_AFTER_S, partial(print_notice, notice))
     timer.daemon = True
     if is_main():
         timer.start()

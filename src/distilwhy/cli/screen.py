@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Self
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from distilwhy.cli.console import SafeConsole
 from distilwhy.core.student_id import MAIN, StudentId
 from distilwhy.core.wording import counted, percent
 from distilwhy.students.training.distributed import is_main
@@ -77,7 +78,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.board = Board()
-        self._console = Console(stderr=True, highlight=False)
+        self._console = SafeConsole(stderr=True, highlight=False)
         self.is_live = self._console.is_terminal and is_main()
         self._bars = Bars(
             TextColumn("{task.description:<26}"),

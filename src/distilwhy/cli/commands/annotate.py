@@ -8,6 +8,8 @@ import typer
 
 from distilwhy.cli.context import interruptible, notice_if_slow, open_experiment, showing_progress
 from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Yes, parse_outcomes
+from distilwhy.cli.output import print_line
+from distilwhy.core.wording import counted
 
 if TYPE_CHECKING:
     from distilwhy.core.parsing.completion import Outcome
@@ -148,8 +150,8 @@ def annotations(
         return
     with interruptible(), notice_if_slow(f"{exp}: reading the annotations; many take a while"):
         if export:
-            count = write_rows(experiment, list_rows(experiment, row_filter), export)
-            typer.echo(f"wrote {count:,} answers to {export}")
+            number = write_rows(experiment, list_rows(experiment, row_filter), export)
+            print_line(f"wrote {counted(number, 'answer')} to {export}")
         else:
             _show(experiment, row_filter, limit, as_json=as_json)
 
@@ -173,7 +175,7 @@ def _retry(
     calls = open_calls(experiment)
     retry = plan_retry(experiment, calls, list_rows(experiment, row_filter, calls), outcomes)
     if not retry.calls:
-        typer.echo(f"nothing to retry: no answer is {' or '.join(outcomes)}")
+        print_line(f"nothing to retry: no answer is {' or '.join(outcomes)}")
         return
     with showing_progress("Run 'distilwhy annotate'") as progress:
         run_retry(

@@ -1,6 +1,5 @@
 """The commands that read a run folder: ``report``, ``status`` and ``predict``."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from distilwhy.cli.context import interruptible, open_experiment
 from distilwhy.cli.options import AsJson, ExperimentFile
+from distilwhy.cli.output import print_line, print_notice
 
 
 def report(
@@ -17,7 +17,7 @@ def report(
     from distilwhy.pipeline.evaluate.report import write_report
     from distilwhy.store.run_folder import RunFolder
 
-    typer.echo(write_report(RunFolder(run)))
+    print_line(write_report(RunFolder(run)))
 
 
 def status(exp: ExperimentFile, as_json: AsJson = False) -> None:
@@ -53,9 +53,7 @@ def predict(
     from distilwhy.pipeline.predict import predict
 
     with interruptible():
-        predictions = predict(
-            student, text, file, explain=explain, say=partial(typer.echo, err=True)
-        )
+        predictions = predict(student, text, file, explain=explain, say=print_notice)
     if text is not None and output is None:
         print_prediction(predictions[0])
     else:

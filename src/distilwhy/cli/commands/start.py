@@ -7,6 +7,8 @@ import typer
 
 from distilwhy.cli.context import showing_progress
 from distilwhy.cli.options import Workers
+from distilwhy.cli.output import print_line
+from distilwhy.core.wording import counted
 
 if TYPE_CHECKING:
     from distilwhy.demo.run import Variant
@@ -58,8 +60,8 @@ def init(directory: NewFolder) -> None:
     from distilwhy.pipeline.scaffold import init as write
 
     for path in write(directory):
-        typer.echo(f"wrote {path}")
-    typer.echo(f"next: distilwhy plan {directory / 'experiment.yaml'}")
+        print_line(f"wrote {path}")
+    print_line(f"next: distilwhy plan {directory / 'experiment.yaml'}")
 
 
 def import_(
@@ -78,8 +80,8 @@ def import_(
     from distilwhy.pipeline.import_paper import import_paper
 
     found = import_paper(source, directory, llm)
-    for split, count in found.rows.items():
-        typer.echo(f"{split:<11}{count:,} rows")
-    for why, count in found.left_out.items():
-        typer.echo(f"left out   {count:,} {why}")
-    typer.echo(f"next: distilwhy plan {found.file}")
+    for split, number in found.rows.items():
+        print_line(f"{split:<11}{counted(number, 'row')}")
+    for why, number in found.left_out.items():
+        print_line(f"left out   {number:,} {why}")
+    print_line(f"next: distilwhy plan {found.file}")

@@ -8,6 +8,7 @@ import typer
 
 from distilwhy.cli.context import open_experiment, showing_progress
 from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Workers, Yes
+from distilwhy.cli.output import print_notice
 
 
 def train(
@@ -93,4 +94,4 @@ def _run(
         print_results(results, experiment, as_json)
         return
     print_status(status(experiment), as_json)
-    typer.echo("No student was scored, because there are no test rows. Set data.test.", err=True)
+    print_notice("No student was scored, because there are no test rows. Set data.test.")

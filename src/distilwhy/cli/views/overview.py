@@ -11,11 +11,9 @@ from distilwhy.cli.console import (
     one_line,
     open_console,
     print_fields,
-    print_json,
-    print_line,
-    printable,
 )
 from distilwhy.cli.describe import describe_spending
+from distilwhy.cli.output import print_json, print_line
 from distilwhy.cli.views.outcomes import outcome_table
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.wording import count, counted, duration, percent, text_range
@@ -36,7 +34,7 @@ def print_overview(found: Overview, currency: str, as_json: bool) -> None:
     facts = list(_facts(found, currency))
     if facts:
         console.print()
-        print_fields(console, ((name, printable(value)) for name, value in facts))
+        print_fields(console, facts)
     _print_problems(console, found.problems)
     _print_labels(console, found)
 
@@ -79,9 +77,9 @@ def _print_problems(console: Console, problems: list[Problem]) -> None:
     table.add_column(justify="right", no_wrap=True)
     table.add_column()
     for found in problems[:PROBLEMS]:
-        table.add_row(count(found.count), Text(f"{found.outcome}: {printable(found.problem)}"))
+        table.add_row(count(found.count), Text(f"{found.outcome}: {found.problem}"))
         shown = f": {one_line(found.shown, SNIPPET)}" if found.shown.strip() else ""
-        table.add_row("", Text(printable(f"e.g. {found.split} {found.row}{shown}"), style="dim"))
+        table.add_row("", Text(f"e.g. {found.split} {found.row}{shown}", style="dim"))
     console.print(table)
     if len(problems) > PROBLEMS:
         left = sum(found.count for found in problems[PROBLEMS:])

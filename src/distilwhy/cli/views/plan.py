@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from distilwhy.cli.console import open_console, print_fields, print_json
+from distilwhy.cli.console import open_console, print_fields
 from distilwhy.cli.describe import describe_estimate, describe_repaid, describe_spending
+from distilwhy.cli.output import print_json
 from distilwhy.config import TeacherConfig
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.student_id import MAIN

@@ -1,13 +1,12 @@
 """The results of an experiment: score tables, comparisons and cautions."""
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from distilwhy.cli.console import make_table, open_console, print_json, print_line
+from distilwhy.cli.console import make_table, open_console
+from distilwhy.cli.output import print_json, print_line, to_json
 from distilwhy.cli.views.outcomes import print_outcomes
 from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.comparisons import Prediction
@@ -136,11 +135,12 @@ def print_prediction(prediction: Prediction) -> None:
 
 def write_predictions(predictions: Sequence[Prediction], output: Path | None) -> None:
     """Write predictions as JSONL to a file; None prints them."""
-    lines = [json.dumps(_fields(found), ensure_ascii=False) + "\n" for found in predictions]
+    lines = [to_json(_fields(found)) for found in predictions]
     if output is None:
-        sys.stdout.writelines(lines)
+        for line in lines:
+            print_line(line)
         return
-    publish_text(output, "".join(lines))
+    publish_text(output, "".join(f"{line}\n" for line in lines))
     print_line(f"wrote {counted(len(lines), 'prediction')} to {output}")
 
 

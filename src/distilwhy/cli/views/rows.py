@@ -1,13 +1,13 @@
 """Annotated rows, one below the other."""
 
-import json
 from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distilwhy.cli.console import excerpt, minute, open_console, print_line, printable
+from distilwhy.cli.console import excerpt, minute, open_console
+from distilwhy.cli.output import print_line, to_json
 from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.wording import count, counted, duration
@@ -33,7 +33,7 @@ def print_answers(answers: Iterable[ExportedAnswer]) -> None:
     """Print answers as a JSON array, in the format of ``--export``, as they are read."""
     opening = "["
     for answer in answers:
-        print_line(opening + json.dumps(to_plain(answer), ensure_ascii=False))
+        print_line(opening + to_json(to_plain(answer)))
         opening = ","
     print_line("[]" if opening == "[" else "]")
 
@@ -43,9 +43,9 @@ def _print_row(console: Console, row: AnnotatedRow, *, whole: bool) -> None:
     table.add_column(no_wrap=True)
     table.add_column()
     for name, value in _row_lines(row, whole=whole):
-        table.add_row(name, Text(printable(value.strip()) if whole else excerpt(value, EXCERPT)))
+        table.add_row(name, Text(value.strip() if whole else excerpt(value, EXCERPT)))
     outcome = row.annotation.outcome if row.annotation else "not asked"
-    console.print(Text(printable(f"{row.split} {row.example.id}: {outcome}"), style="bold"))
+    console.print(Text(f"{row.split} {row.example.id}: {outcome}", style="bold"))
     console.print(table)
     console.print()
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from distilwhy.cli.console import make_table, open_console, print_json, print_line
+from distilwhy.cli.console import make_table, open_console
 from distilwhy.cli.describe import describe_batches
+from distilwhy.cli.output import print_json, print_line
 from distilwhy.cli.views.outcomes import print_outcomes
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.student_id import MAIN
