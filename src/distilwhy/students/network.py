@@ -16,6 +16,7 @@ import torch
 from distilwhy.core.method import Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
+from distilwhy.literal_text import TextEncoder
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarget, Truncator
 from distilwhy.students.logits import TaskOutput
 from distilwhy.students.pretrained import read_fresh
@@ -58,6 +59,7 @@ class Network(torch.nn.Module, ABC):
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
+        self.text_encoder = TextEncoder(tokenizer)
         self.spec = spec
         self.pools = False
 

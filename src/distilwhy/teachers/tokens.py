@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 
 from distilwhy.core.prompt import Message, Prompt
 from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.literal_text import TextEncoder
 
 Chat = Callable[[Prompt], Sequence[Message]]
+Turns = Sequence[dict[str, str]]
+_T = TypeVar("_T")
 
 _QUESTION = "distilwhy"
 
@@ -34,6 +37,7 @@ class PromptTokenizer:
 
     def __init__(self, tokenizer: Any, *, chats: bool = True, messages: Chat | None = None) -> None:
         self._tokenizer = tokenizer
+        self._encoder = TextEncoder(tokenizer)
         self._chats = chats and bool(tokenizer.chat_template)
         self._messages = messages or (lambda prompt: prompt.messages)
         self._frames: dict[str, _Frame] = {}
@@ -44,19 +48,20 @@ class PromptTokenizer:
         Raises:
             TeacherError: if the chat template refuses the prompt.
         """
-        return self._ids(_whole(self._render(prompt)))
+        if self._chats:
+            return self._try_chats(prompt, self._encoder.chat_ids)
+        return self._encoder.ids(_whole(prompt.as_text()), add_special_tokens=True)
 
     def count(self, prompts: Sequence[Prompt]) -> list[int]:
         """The number of tokens in each prompt. A common prefix is tokenized only once."""
         frames = [self._frame(prompt) for prompt in prompts]
         both = list(zip(frames, prompts, strict=True))
         lines = [_whole(frame.before + prompt.question + frame.after) for frame, prompt in both]
-        return [f.tokens + n for f, n in zip(frames, self._lengths(lines), strict=True)]
-
-    def _ids(self, text: str) -> list[int]:
-        # A chat template writes the special tokens itself.
-        found = self._tokenizer(text, add_special_tokens=not self._chats, verbose=False)
-        return list(found.input_ids)
+        found = [f.tokens + n for f, n in zip(frames, self._lengths(lines), strict=True)]
+        return [
+            len(self.encode(prompt)) if self._encoder.spells_control(prompt.question) else count
+            for prompt, count in zip(prompts, found, strict=True)
+        ]
 
     def _lengths(self, texts: list[str]) -> list[int]:
         found = self._tokenizer(texts, add_special_tokens=False, verbose=False) if texts else None
@@ -69,32 +74,33 @@ class PromptTokenizer:
         """
         key = prompt.prefix.digest
         if key not in self._frames:
-            text = _whole(self._render(replace(prompt, question=_QUESTION)))
+            shown = replace(prompt, question=_QUESTION)
+            text = _whole(self._render(shown))
             before, _, after = text.rpartition(_QUESTION)
             line = before[before.rstrip().rfind("\n") + 1 :]
             [within] = self._lengths([line + _QUESTION + after])
-            self._frames[key] = _Frame(line, after, len(self._ids(text)) - within)
+            self._frames[key] = _Frame(line, after, len(self.encode(shown)) - within)
         return self._frames[key]
 
     def _render(self, prompt: Prompt) -> str:
-        if not self._chats:
-            return prompt.as_text()
+        return self._try_chats(prompt, self._text) if self._chats else prompt.as_text()
+
+    def _try_chats(self, prompt: Prompt, render: Callable[[Turns], _T]) -> _T:
+        """The prompt's chat, rendered; as a chat without a system role, if it is refused with."""
         messages = self._messages(prompt)
         refusal = None
         for chat in (messages, _without_system(messages)):
             try:
-                return self._apply_template(chat)
+                return render([{"role": m.role, "content": _whole(m.content)} for m in chat])
             except jinja2.TemplateError as error:
                 refusal = error
         raise TeacherError(
             f"the model's chat template refuses the prompt ({refusal}); take another model"
         )
 
-    def _apply_template(self, messages: Sequence[Message]) -> str:
-        chat = [{"role": message.role, "content": message.content} for message in messages]
-        return str(
-            self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        )
+    def _text(self, turns: Turns) -> str:
+        template = self._tokenizer.apply_chat_template
+        return str(template(turns, tokenize=False, add_generation_prompt=True))
 
 
 def _whole(text: str) -> str:

@@ -75,7 +75,7 @@ class CausalNetwork(Network):
         self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
     ) -> list[int]:
         """The prompt without the task's opening; only the text is cut, not the template."""
-        ids = prompt_ids(self.tokenizer, self.spec.source(text, task))
+        ids = prompt_ids(self.text_encoder, self.spec.source(text, task))
         return truncator.cut("input", ids, end=self._after_text)
 
     def encode_target(

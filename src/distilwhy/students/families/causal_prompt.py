@@ -3,6 +3,7 @@
 from typing import Any
 
 from distilwhy.core.method import TargetTask
+from distilwhy.literal_text import TextEncoder
 from distilwhy.students.families.codec import TargetCodec
 
 LABEL_WORDS, RATIONALE_WORDS = "\nAnswer:", "\nRationale:"
@@ -31,11 +32,11 @@ def word_codec(tokenizer: Any) -> TargetCodec:
     )
 
 
-def prompt_ids(tokenizer: Any, text: str) -> list[int]:
+def prompt_ids(encoder: TextEncoder, text: str) -> list[int]:
     """A source as the user's turn, or as it is where there is no chat template."""
-    if not tokenizer.chat_template:
-        return list(tokenizer(text, verbose=False).input_ids)
-    return plain_ids(tokenizer, _rendered(tokenizer, text))
+    if not encoder.tokenizer.chat_template:
+        return encoder.ids(text, add_special_tokens=True)
+    return encoder.chat_ids([{"role": "user", "content": text}])
 
 
 def task_openings(tokenizer: Any, codec: TargetCodec) -> dict[TargetTask, list[int]]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from distilwhy.config import StudentConfig
 from distilwhy.core.method import Method, Target, TargetTask
 from distilwhy.core.parsing.answer import fold
 from distilwhy.errors import StudentError
+from distilwhy.literal_text import TextEncoder
 from distilwhy.students.encoding import Truncator
 from distilwhy.students.families.constrain import AllowedLabels, Choices, build_trie, find_after
 from distilwhy.students.network import Generated
@@ -36,15 +38,14 @@ class TargetCodec:
 
     def ids(self, text: str) -> list[int]:
         """A text as ids, without special tokens."""
-        found = self.tokenizer(self.space + text, add_special_tokens=False, verbose=False)
-        return list(found.input_ids) if text else []
+        return self._encoder.ids(self.space + text) if text else []
 
     def encode(self, target: Target, truncator: Truncator, *, is_choice: bool = False) -> list[int]:
         """A target as the ids that the student learns to write; a label that is a choice, uncut."""
         is_choice = is_choice and target.task == "label"
         part = truncator.cut(target.task, self.ids(target.text), is_choice=is_choice)
         if target.before is not None:
-            before = truncator.cut("rationale", self.ids(target.before))
+            before = truncator.cut("rationale", self._ids_before_label(target.before))
             return [*self.prefix, *before, *self.label_marker, *part, self.end]
         if target.after is not None:
             after = truncator.cut("rationale", self.ids(target.after))
@@ -95,6 +96,15 @@ class TargetCodec:
             return Generated(self._label(ids, choices))
         return Generated(rationale=self._text(ids))
 
+    @cached_property
+    def _encoder(self) -> TextEncoder:
+        return TextEncoder(self.tokenizer)
+
+    def _ids_before_label(self, text: str) -> list[int]:
+        """A rationale as ids, on one line if a line of it opens as the label would."""
+        found = self.ids(text)
+        return found if find_after(found, self.label_marker) is None else self.ids(_one_line(text))
+
     def _label(self, ids: Sequence[int], choices: Choices | None) -> str:
         """A label. A choice is looked up by its ids, since decoding may not restore its text."""
         known = choices.get(tuple(ids)) if choices else None
@@ -102,6 +112,10 @@ class TargetCodec:
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def max_label_tokens(codec: TargetCodec, config: StudentConfig, choices: Sequence[str]) -> int:

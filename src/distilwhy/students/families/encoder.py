@@ -131,7 +131,7 @@ class EncoderNetwork(Network):
     def encode_source(
         self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
     ) -> list[int]:
-        ids = self.tokenizer(self.spec.source(text, task), verbose=False).input_ids
+        ids = self.text_encoder.ids(self.spec.source(text, task), add_special_tokens=True)
         before = [token for option in options for token in option]
         # The options come first only here, so that the cut falls on the text before its end.
         return truncator.cut("input", [*before, *ids], end=1)[len(before) :]
@@ -286,8 +286,7 @@ class EncoderNetwork(Network):
 
     def _ids(self, text: str) -> list[int]:
         """A text as ids, without special tokens."""
-        found = self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-        return list(found) if text else []
+        return self.text_encoder.ids(text) if text else []
 
     @property
     def _embeddings(self) -> torch.Tensor:

@@ -71,8 +71,8 @@ class Seq2SeqNetwork(Network):
     def encode_source(
         self, text: str, task: TargetTask, options: Sequence[list[int]], truncator: Truncator
     ) -> list[int]:
-        ids = self.tokenizer(self.spec.source(text, task), verbose=False).input_ids
-        return truncator.cut("input", list(ids), end=1)
+        ids = self.text_encoder.ids(self.spec.source(text, task), add_special_tokens=True)
+        return truncator.cut("input", ids, end=1)
 
     def encode_target(
         self, target: Target, options: tuple[str, ...], truncator: Truncator
