@@ -229,7 +229,7 @@ def test_exemplars_have_a_label_and_reasons_on_one_line():
     [
         ("r.jsonl", b"", "has no rows; give it some"),
         ("r.csv", b"id,text\n", "has no rows; give it some"),
-        ("r.txt", b"x", "unknown format '.txt'; use .jsonl, .csv or .parquet"),
+        ("r.txt", b"x", "unknown format '.txt'; use .jsonl, .json, .csv or .parquet"),
         ("r.jsonl", b'{"text": "caf\xe9"}', "is not UTF-8 text; save it as UTF-8"),
         ("r.csv", b"text\ncaf\xe9\n", "is not UTF-8 text; save it as UTF-8"),
         ("r.jsonl", b'{"text": "a"}\n[1]\n', " row 2: is list, not an object with fields; correct"),

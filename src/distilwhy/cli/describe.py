@@ -5,6 +5,7 @@ from collections.abc import Callable
 from distilwhy.core.estimate import Estimate, Range
 from distilwhy.core.wording import counted, money, rough_count, rough_duration, text_range
 from distilwhy.pipeline.annotate.budget import Spending
+from distilwhy.pipeline.annotate.recorded_ids import MatchedIds
 
 
 def describe_estimate(found: Estimate, currency: str) -> str:
@@ -35,6 +36,15 @@ def describe_spending(found: Spending, currency: str) -> str:
         f"{certain}, and up to {money(found.possible, currency)} for calls whose cost is unknown: "
         "lost, in flight, or without a token count"
     )
+
+
+def describe_ids(found: MatchedIds) -> str:
+    """How recorded ids match the rows, on one line."""
+    have = "has" if found.rows == 1 else "have"
+    line = f"{found.answered:,} of {counted(found.rows, 'row')} {have} a recorded completion"
+    if not found.unknown:
+        return line
+    return f"{line}; {counted(found.unknown, 'recorded id')} of no row, such as {found.example!r}"
 
 
 def describe_batches(batches: int, calls: int) -> str:

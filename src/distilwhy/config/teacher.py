@@ -237,7 +237,7 @@ class LocalTeacherConfig(StrategyConfig):
 
 class RecordedTeacherConfig(StrategyConfig):
     """Answers from files with ``id`` and ``completion``, or with ``id``, ``rationale`` and
-    ``label``."""
+    ``label``; the fields of these names say what their columns are called."""
 
     is_recorded: ClassVar[bool] = True
     structured: ClassVar[bool] = False
@@ -252,10 +252,24 @@ class RecordedTeacherConfig(StrategyConfig):
     kind: Literal["recorded"]
     completions: list[str] = Field(min_length=1)
     explanations: list[str] = []
+    id: str = "id"
+    completion: str = "completion"
+    rationale: str = "rationale"
+    label: str = "label"
     stop: list[str] = ["\n\nQ:"]
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: Samples = 1
     explain_wrong: ExplainWrong = False
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of the files, by what they hold."""
+        return {
+            "id": self.id,
+            "completion": self.completion,
+            "rationale": self.rationale,
+            "label": self.label,
+        }
 
     @field_validator("explain_wrong")
     @classmethod

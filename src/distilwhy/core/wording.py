@@ -112,12 +112,19 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def suggest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'kind'?``; "" if the name is known, or near to none that is."""
+    names = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), names, n=1)
+    found = names[close[0]] if close else name
+    return "" if found == name else f"; did you mean {found!r}?"
+
+
 def unknown(what: str, name: str, known: Sequence[str]) -> str:
     """Says that a name is unknown, with the nearest known one."""
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"unknown {what} {name!r}; did you mean {close[0]!r}?"
-    return f"unknown {what} {name!r}; it must be one of {', '.join(known)}"
+    return f"unknown {what} {name!r}" + (
+        suggest(name, known) or f"; it must be one of {', '.join(known)}"
+    )
 
 
 def _three_digits(number: float) -> str:

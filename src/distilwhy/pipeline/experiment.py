@@ -21,11 +21,12 @@ from distilwhy.config import (
 from distilwhy.core.method import METHODS, Method
 from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choose_aside
 from distilwhy.core.task import Example, Task
+from distilwhy.core.wording import suggest
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.task import build_task, read_task
 from distilwhy.store.examples_on_disk import open_examples, pick
 from distilwhy.store.files import publish_arrays, publish_text, read_arrays
-from distilwhy.store.rows import HubSplit, Source
+from distilwhy.store.rows import HubSplit, Source, read_rows
 from distilwhy.store.run_folder import ASIDE, RunFolder
 from distilwhy.students.settings import SCRATCH
 
@@ -219,7 +220,11 @@ def _check_experiment(experiment: Experiment) -> None:
     if not annotates and not _any_gold(experiment.splits.validation):
         raise ConfigError(
             f"{experiment.file}: no validation row has a gold label to choose a checkpoint by, and "
-            "teacher.annotate leaves out 'validation'; add it there, or give rows their gold label"
+            "teacher.annotate leaves out 'validation'"
+            + (
+                _suggest_gold(experiment, "validation")
+                or "; add it there, or give rows their gold label"
+            )
         )
 
 
@@ -230,8 +235,18 @@ def _check_test_gold(experiment: Experiment) -> None:
             named = f"field {gold_field!r}" if gold_field else "the task names no 'gold' field"
             raise DataError(
                 f"{experiment.sources['test']}: test row {example.id!r} has no gold label "
-                f"({named}); a score needs one on every test row, so write it there"
+                f"({named}); a score needs one on every test row"
+                + (_suggest_gold(experiment, "test") or ", so write it there")
             )
+
+
+def _suggest_gold(experiment: Experiment, split: SplitName) -> str:
+    """The field of a split's first row that the task's ``gold`` may have meant."""
+    source, row_format = Path(experiment.sources[split]), experiment.task.row_format
+    if row_format.gold is None or not source.is_file():
+        return ""
+    names = {name for row, _ in islice(read_rows(source), 1) for name in row}
+    return suggest(row_format.gold, names - {row_format.id})
 
 
 def _check_teacher(experiment: Experiment) -> None:
@@ -253,8 +268,11 @@ def _check_method(experiment: Experiment, method: Method, *, has_gold: bool) -> 
     annotated, where = set(experiment.config.teacher.annotate), f"{experiment.file}: method"
     if method.labels == "gold" and not has_gold:
         raise ConfigError(
-            f"{where} {method.name!r} learns gold labels, and no train row has one; give rows "
-            "their gold label, or take it out of 'methods'"
+            f"{where} {method.name!r} learns gold labels, and no train row has one"
+            + (
+                _suggest_gold(experiment, "train")
+                or "; give rows their gold label, or take it out of 'methods'"
+            )
         )
     if method.needs_teacher and "train" not in annotated:
         raise ConfigError(

@@ -20,6 +20,7 @@ from distilwhy.pipeline.annotate.estimate import (
     find_pending_answers,
     find_pending_explanations,
 )
+from distilwhy.pipeline.annotate.recorded_ids import MatchedIds, match_ids
 from distilwhy.pipeline.annotate.records import find_missed_gold, misses_gold
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.check import check_students
@@ -49,6 +50,7 @@ class Plan:
         to_train: The names of those that would be trained.
         compared: How many students its study has, for ``compare``.
         to_compare: The names of those that ``compare`` would train.
+        recorded: How recorded ids match the rows; None if the teacher is not a recorded one.
     """
 
     rows: dict[str, int]
@@ -66,6 +68,7 @@ class Plan:
     to_train: list[str]
     compared: int
     to_compare: list[str]
+    recorded: MatchedIds | None
     warnings: list[str]
 
 
@@ -75,9 +78,11 @@ def plan(experiment: Experiment) -> Plan:
     Raises:
         ConfigError: if a student's folder is missing.
         StudentError: if a student cannot be made.
+        TeacherError: if recorded completions cannot be read, or none is that of a row.
     """
     unchecked = check_students(experiment, experiment.config.students, fetch=False)
     calls = open_calls(experiment)
+    recorded = match_ids(experiment, calls)
     students, study = list_students(experiment), list_students(experiment, study=True)
     each = list(dict.fromkeys([*students, *study]))
     is_trained = any(experiment.folder.training(student_id) for student_id in each)
@@ -108,6 +113,7 @@ def plan(experiment: Experiment) -> Plan:
         to_train=[student_id.name for student_id in students if student_id in missing],
         compared=len(study),
         to_compare=[student_id.name for student_id in study if student_id in missing],
+        recorded=recorded,
         warnings=_list_warnings(experiment, calls, estimate, spent, unchecked),
     )
 

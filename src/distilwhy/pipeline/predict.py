@@ -27,7 +27,7 @@ def predict(
 
     Args:
         text: The whole input, as the task's template would word it.
-        file: Rows with the fields of the task's template: JSONL, CSV or Parquet. A student
+        file: Rows with the fields of the task's template: JSONL, JSON, CSV or Parquet. A student
             trained by ``rationale-input`` needs a field ``rationale`` too. Gold labels are not
             looked at.
         explain: Ask for rationales too.

@@ -1,6 +1,6 @@
 """Rows read into Examples, as a task says."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import repeat
 from pathlib import Path
@@ -9,9 +9,10 @@ from pydantic_core import from_json
 
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.task import Example, Exemplar, Task
+from distilwhy.core.wording import suggest
 from distilwhy.errors import DataError
 from distilwhy.store.input_template import InputTemplate
-from distilwhy.store.rows import SUFFIXES, Row, Source, read_rows, row_number
+from distilwhy.store.rows import SUFFIXES, Row, Source, read_rows, row_number, value_at
 
 _LONGEST_SHOWN = 200
 
@@ -73,7 +74,8 @@ def _exemplar(example: Example, row: Row, where: str, task: Task) -> Exemplar:
     if example.gold is None:
         field = task.row_format.gold
         raise DataError(
-            f"{where}: an exemplar needs its answer in {field!r}; write it there"
+            f"{where}: an exemplar needs its answer in {field!r}"
+            + (suggest(field, row) or "; write it there")
             if field
             else f"{where}: an exemplar needs its answer; name its field in the task's 'gold' "
             "(rows may be without it)"
@@ -105,14 +107,14 @@ class ExampleBuilder:
             # A CSV cell holds options as JSON: the template gets the list, not the cell.
             fields[str(self._format.options)] = list(options)
         text = self._template.render(fields, where)
-        given = _field(row, self._format.id)
+        given = value_at(row, self._format.id)
         name = _numbered(where) if given is None or given == "" else str(given)
         return Example(name, text, options, self._gold(row, options, where))
 
     def _options(self, row: Row, where: str) -> tuple[str, ...]:
         if self._format.options is None:
             return ()
-        found = value = _field(row, self._format.options)
+        found = value = value_at(row, self._format.options)
         if isinstance(value, str):
             try:
                 value = from_json(value)
@@ -122,14 +124,15 @@ class ExampleBuilder:
         if not isinstance(value, list) or len(value) < 2:
             shown = repr(found)
             shown = shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "…"
-            raise DataError(f"{named} must be a list of two or more; found {shown}")
+            near = suggest(self._format.options, row)
+            raise DataError(f"{named} must be a list of two or more; found {shown}{near}")
         if any(option is None or isinstance(option, bytes) for option in value):
             raise DataError(f"{named} have one that is null or not UTF-8 text; write a text there")
         return tuple(str(option) for option in value)
 
     def _gold(self, row: Row, options: tuple[str, ...], where: str) -> str | None:
         field = self._format.gold
-        value = _field(row, field) if field else None
+        value = value_at(row, field) if field else None
         if value is None or value == "":
             return None
         answer = self._answer
@@ -149,16 +152,6 @@ class ExampleBuilder:
 def _digits(value: object) -> str:
     """A value as text, a float such as 1e-07 in plain digits."""
     return format(Decimal(repr(float(value))), "f") if isinstance(value, float) else str(value)
-
-
-def _field(row: Row, path: str) -> object:
-    """The value at a field, or at a dotted path such as ``choices.text``."""
-    if path in row:
-        return row[path]
-    value: object = row
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _numbered(where: str) -> str:

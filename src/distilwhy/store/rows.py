@@ -1,4 +1,4 @@
-"""Raw rows of JSONL, CSV and Parquet files and of datasets on the hub."""
+"""Raw rows of JSONL, JSON, CSV and Parquet files and of datasets on the hub."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
 Row = Mapping[str, object]
-SUFFIXES = (".jsonl", ".csv", ".parquet")
+SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 _BATCH = 1000
 _LONGEST_CELL = 10_000_000
@@ -51,10 +51,22 @@ def read_rows(source: Source, mask: Iterable[object] = repeat(True)) -> Iterator
         raise DataError(f"{source}: no such file; check the path")
     if source.suffix == ".jsonl":
         return _jsonl_rows(source, mask)
-    readers = {".csv": _csv_rows, ".parquet": _parquet_rows}
+    readers = {".json": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
     if source.suffix not in readers:
-        raise DataError(f"{source}: unknown format {source.suffix!r}; use .jsonl, .csv or .parquet")
+        raise DataError(
+            f"{source}: unknown format {source.suffix!r}; use .jsonl, .json, .csv or .parquet"
+        )
     return compress(readers[source.suffix](source), mask)
+
+
+def value_at(row: Row, path: str) -> object:
+    """The value at a field, or at a dotted path such as ``choices.text``; None if there is none."""
+    if path in row:
+        return row[path]
+    value: object = row
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def row_number(where: str) -> str:
@@ -72,11 +84,30 @@ def _jsonl_rows(path: Path, mask: Iterable[object]) -> Iterator[tuple[Row, str]]
         except ValueError as error:
             reason = str(error).replace(" at line 1 column", " at column")
             raise DataError(f"{where}: is not JSON ({reason}); correct the line") from None
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{where}: is {type(row).__name__}, not an object with fields; correct the line"
-            )
-        yield row, where
+        yield _object(row, where), where
+
+
+def _json_rows(path: Path) -> Iterator[tuple[Row, str]]:
+    """The objects of a list, or one on each line."""
+    text = "".join(_lines(path))
+    if not text.lstrip().startswith("["):
+        yield from _jsonl_rows(path, repeat(True))
+        return
+    try:
+        rows = from_json(text)
+    except ValueError as error:
+        raise DataError(f"{path}: is not JSON ({error}); correct the file") from None
+    for number, row in enumerate(rows, 1):
+        where = f"{path} row {number}"
+        yield _object(row, where), where
+
+
+def _object(row: object, where: str) -> Row:
+    if isinstance(row, dict):
+        return row
+    raise DataError(
+        f"{where}: is {type(row).__name__}, not an object with fields; correct the line"
+    )
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:

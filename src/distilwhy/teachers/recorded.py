@@ -33,6 +33,16 @@ class RecordedTeacher(Teacher):
         self._answers = answers
         self._explanations = explanations
 
+    @property
+    def ids(self) -> list[str]:
+        """All ids that have a completion or an explanation, as they come in the files."""
+        return list({**self._answers.completions, **self._explanations.completions})
+
+    def has_answer(self, example_id: str, *, shows_gold: bool) -> bool:
+        """Whether a row has a completion; with ``shows_gold``, an explanation."""
+        found = self._explanations if shows_gold else self._answers
+        return example_id in found.completions
+
     def request(self, prompt: Prompt) -> Mapping[str, object]:
         name = "explanations" if prompt.prefix.shows_gold else "content"
         content = self._recording(prompt).content

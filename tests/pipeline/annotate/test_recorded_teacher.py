@@ -113,6 +113,6 @@ def test_a_completion_stands_before_a_rationale_and_its_end_is_known(recorded):
 
 def test_an_unknown_format_is_named(recorded):
     with pytest.raises(
-        TeacherError, match=r"said\.txt: unknown format '\.txt'; use \.jsonl, \.csv"
+        TeacherError, match=r"said\.txt: unknown format '\.txt'; use \.jsonl, \.json, \.csv"
     ):
         recorded("said.txt", [])

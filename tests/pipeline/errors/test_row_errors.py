@@ -1,5 +1,7 @@
 """A mistake in the rows or exemplars is found before any call, and reported on one line."""
 
+import json
+
 import pytest
 import yaml
 
@@ -27,7 +29,7 @@ WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
         ({"data.validation": "rows.jsonl"}, "rows.jsonl", f": {MISSING}"),
         ({"data.test": "rows.jsonl"}, "rows.jsonl", f": {MISSING}"),
         ({"data.train": "exp.yaml"}, "exp.yaml",
-         ": unknown format '.yaml'; use .jsonl, .csv or .parquet"),
+         ": unknown format '.yaml'; use .jsonl, .json, .csv or .parquet"),
         ({"task.input": "{{ mesage }}"}, "exp.yaml", ": exemplar 1: the input template cannot be "
          "filled ('mesage' is undefined); the row's fields are kind, message, rationale"),
         ({"task.input": "{{ mesage }}", "task.exemplars": []}, "train.jsonl", " row 1: the input "
@@ -153,3 +155,53 @@ def test_test_rows_need_a_gold_field(write_experiment):
         f"{path.parent / 'test.jsonl'}: test row 't0' has no gold label (the task names no 'gold' "
         "field); a score needs one on every test row, so write it there"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task.gold": "knid", "task.exemplars": []},
+         "test.jsonl: test row 't0' has no gold label (field 'knid'); a score needs one on every "
+         "test row; did you mean 'kind'?"),
+        ({"task.gold": "Kind", "task.exemplars": [], "data.test": None},
+         "exp.yaml: method 'finetune' learns gold labels, and no train row has one; did you mean "
+         "'kind'?"),
+        ({"task.gold": "knid", "task.exemplars": [], "methods": ["step-by-step"],
+          "data.test": None, "teacher.annotate": ["train"]},
+         "exp.yaml: no validation row has a gold label to choose a checkpoint by, and "
+         "teacher.annotate leaves out 'validation'; did you mean 'kind'?"),
+        ({"task.gold": "knid"}, "exp.yaml: exemplar 1: an exemplar needs its answer in 'knid'; did "
+         "you mean 'kind'?"),
+        ({"task.answer": {"kind": "choice", "options": "kinds"}, "task.exemplars": []},
+         f"train.jsonl row 1: {WHICH.replace('opts', 'kinds')} None; did you mean 'kind'?"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_field_gets_its_nearest_name(write_experiment, changes, message):
+    path = write_experiment(changes)
+    assert str(error_of(path)) == f"{path.parent}/{message}"
+
+
+def test_a_json_list_is_read_wherever_jsonl_is(write_experiment, tmp_path):
+    names = ("train", "test", "ex")
+    for name, rows in zip(names, (TRAIN, TEST, [EXEMPLAR]), strict=True):
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows, indent=1))
+    files = {"data.train": "train.json", "data.test": "test.json", "task.exemplars": "ex.json"}
+    opened = open_experiment(write_experiment(files))
+    assert [row.id for row in opened.splits.test] == [row["id"] for row in TEST]
+    assert opened.task.exemplars[0].rationale == "r"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[{"id": 1, "message": "x"}, 5]', " row 2: is int, not an object with fields; correct the "
+         "line"),
+        ("[{]", ": is not JSON (key must be a string at line 1 column 3); correct the file"),
+        ('{"id": 1}\n5\n', " row 2: is int, not an object with fields; correct the line"),
+        ("[]", ": has no rows; give it some"),
+    ],
+)  # fmt: skip
+def test_a_broken_json_list_is_named(write_experiment, tmp_path, text, message):
+    (tmp_path / "rows.json").write_text(text)
+    error = error_of(write_experiment({"data.train": "rows.json"}))
+    assert str(error) == f"{tmp_path / 'rows.json'}{message}"

@@ -15,7 +15,8 @@ from error_of import error_of
 
 UNREAD = "cannot be read (No such file or directory); check the path"
 RECORDED = {"kind": "recorded", "completions": ["said.jsonl"]}
-COMPLETION = "must have 'id' and either 'completion' or 'rationale' and 'label'; fix the row"
+COMPLETION = "must have 'id' and either 'completion' or 'rationale' and 'label'"
+NAME_THEM = ": fix the row, or name them in teacher.id and teacher.completion"
 WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
 
 
@@ -24,9 +25,10 @@ WITHOUT_GOLD = [{"id": row["id"], "message": row["message"]} for row in TRAIN]
     [
         (None, f": {UNREAD}"),
         ("nonsense\n", " row 1: is not JSON (expected ident at column 2); correct the line"),
-        ('{"id": "a0"}\n', f" row 1: {COMPLETION}"),
-        ('{"id": "a0", "label": "damage"}\n', f" row 1: {COMPLETION}"),
-        ('{"completion": "x"}\n', " row 1: has no 'id'; give it the id of its row"),
+        ('{"id": "a0"}\n', f" row 1: {COMPLETION}; its fields are id{NAME_THEM}"),
+        ('{"id": "a0", "label": "damage"}\n',
+         f" row 1: {COMPLETION}; its fields are id, label{NAME_THEM}"),
+        ('{"completion": "x"}\n', f" row 1: has no 'id'; its fields are completion{NAME_THEM}"),
         ("[" * 100_000, " row 1: is not JSON (recursion limit exceeded at column 202); correct "
          "the line"),
         ('{"id": "a0", "rationale": 5, "label": "x"}\n', " row 1: 'rationale' must be text, not 5"),

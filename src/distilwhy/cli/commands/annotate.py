@@ -74,8 +74,11 @@ def annotate(
     if workers and engine != "ray":
         raise typer.BadParameter("--workers needs --engine ray")
     from distilwhy.cli.confirm import confirm_proposals
+    from distilwhy.cli.describe import describe_ids
     from distilwhy.cli.views.outcomes import print_outcomes
     from distilwhy.pipeline.annotate.annotations import read_outcomes
+    from distilwhy.pipeline.annotate.calls import open_calls
+    from distilwhy.pipeline.annotate.recorded_ids import match_ids
     from distilwhy.pipeline.annotate.run import annotate
 
     experiment = open_experiment(exp)
@@ -91,7 +94,10 @@ def annotate(
             wait=not no_wait,
             forget_batches=forget_batches,
         )
-    print_outcomes(read_outcomes(experiment))
+    calls = open_calls(experiment)
+    if found := match_ids(experiment, calls):
+        typer.echo(describe_ids(found))
+    print_outcomes(read_outcomes(experiment, calls))
 
 
 def annotations(

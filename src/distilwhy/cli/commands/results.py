@@ -34,7 +34,8 @@ def predict(
         str | None, typer.Argument(metavar="TEXT", help="One input, as the task renders it.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Rows to label: JSONL, CSV or Parquet.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Rows to label: JSONL, JSON, CSV or Parquet."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Also print the rationale.")] = False,
     output: Annotated[

@@ -57,7 +57,7 @@ def demo(
 
 def init(directory: NewFolder) -> None:
     """Write a new experiment, its task and a few rows to edit."""
-    from distilwhy.pipeline.scaffold import init as write
+    from distilwhy.pipeline.importing.scaffold import init as write
 
     for path in write(directory):
         print_line(f"wrote {path}")
@@ -70,14 +70,14 @@ def import_(
     ],
     directory: NewFolder,
     llm: Annotated[
-        str, typer.Option(metavar="LLM", help="The teacher: palm (540B) or gpt (NeoX 20B).")
+        str, typer.Option(metavar="LLM", help="The answers: palm (folder llm) or gpt (gpt-neox).")
     ] = "palm",
 ) -> None:
     """Import a data set from the paper's repository.
 
     Writes an experiment with the rows and the teacher's recorded completions.
     """
-    from distilwhy.pipeline.import_paper import import_paper
+    from distilwhy.pipeline.importing.paper import import_paper
 
     found = import_paper(source, directory, llm)
     for split, number in found.rows.items():

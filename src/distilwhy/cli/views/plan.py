@@ -3,7 +3,12 @@
 from collections.abc import Iterator
 
 from distilwhy.cli.console import open_console, print_fields
-from distilwhy.cli.describe import describe_estimate, describe_repaid, describe_spending
+from distilwhy.cli.describe import (
+    describe_estimate,
+    describe_ids,
+    describe_repaid,
+    describe_spending,
+)
 from distilwhy.cli.output import print_json
 from distilwhy.config import TeacherConfig
 from distilwhy.core.persisted import to_plain
@@ -69,6 +74,8 @@ def _annotation_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str,
         f"{counted(plan.calls, 'call')} to {teacher.model or 'the recorded completions'}: "
         f"{count(plan.answered)} answered{batched}, {count(missing)} to make{more}",
     )
+    if plan.recorded:
+        yield "recorded", describe_ids(plan.recorded)
     if plan.estimate:
         yield "estimate", describe_estimate(plan.estimate, currency)
     if plan.repaid:

@@ -29,8 +29,9 @@ class OutcomeCounts:
 
     Attributes:
         without_rationale: ``ok`` annotations with a label alone.
-        score: The teacher's accuracy over asked rows whose gold label it did not see, where
-            anything but ``ok`` counts as wrong; None if there are no such rows.
+        score: The teacher's accuracy over answered rows whose gold label it did not see, where
+            anything but ``ok`` counts as wrong; None if there are no such rows. A row whose
+            call failed is not answered.
         problem: The id and problem of one row that is not ``ok``; None if all are.
         saw_gold: Asked rows whose gold label the teacher was shown.
     """
@@ -73,7 +74,8 @@ def count_outcomes(
             problem = problem or (example.id, annotation.problem)
         elif not annotation.rationale:
             without_rationale += 1
-        if example.gold is not None and not annotation.saw_gold:
+        is_answered = annotation.outcome != "failed"
+        if example.gold is not None and is_answered and not annotation.saw_gold:
             right.append(answer.same(annotation.label, example.gold))
     return OutcomeCounts(
         rows=count,

@@ -77,12 +77,17 @@ def check_sample(sample: AnswerSample, gate: GateConfig) -> None:
 
 
 def require_parsed(annotations: Annotations) -> None:
-    """Raise a TeacherError before training if more than half of the answers could not be parsed."""
+    """Raise a TeacherError before training if more than half of the answers could not be parsed.
+
+    Failed calls have no answer. They count only where there is no answer at all.
+    """
     outcomes: Counter[str] = Counter()
     examples: dict[str, Annotation] = {}
     for annotation in annotations.values():
         outcomes[annotation.outcome] += 1
         examples.setdefault(annotation.outcome, annotation)
+    if len(outcomes) > 1:
+        outcomes.pop("failed", None)
     answered, parsed = outcomes.total(), outcomes.pop("ok", 0)
     if answered - parsed > parsed:
         [(commonest, _)] = outcomes.most_common(1)

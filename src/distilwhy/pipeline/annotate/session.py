@@ -27,6 +27,7 @@ from distilwhy.pipeline.annotate.estimate import (
 )
 from distilwhy.pipeline.annotate.gate import AnswerSample, check_sample, read_sample
 from distilwhy.pipeline.annotate.inspect.retry import RetryPlan
+from distilwhy.pipeline.annotate.recorded_ids import match_ids
 from distilwhy.pipeline.annotate.recorder import OnProgress, Recorder
 from distilwhy.pipeline.annotate.records import explanation_calls, find_missed_gold
 from distilwhy.pipeline.annotate.transports.batch import Batching, give_up_batches, open_batching
@@ -90,6 +91,7 @@ def open_session(
             give_up_batches(ledger)
         guard = open_budget(experiment, ledger, budget)
         calls = open_calls(experiment)
+        match_ids(experiment, calls)  # raises if recorded ids are those of other rows
         recorder = Recorder(ledger, watch, calls.teacher.failure_limit)
         batching = open_batching(experiment, calls.teacher, ledger, recorder, guard)
         try:

@@ -19,7 +19,7 @@ import yaml
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError, DataError
-from distilwhy.pipeline.scaffold import need_new
+from distilwhy.pipeline.importing.scaffold import need_new
 from distilwhy.store.files import publish_jsonl, publish_text
 
 Fields = Mapping[str, object]
@@ -107,10 +107,12 @@ DATASETS = {
 }
 
 
-TEACHERS = {"palm": "PaLM 540B", "gpt": "GPT-NeoX 20B"}
+# Where the repository keeps the answers of each teacher.
+TEACHERS = {"palm": "{name}/llm", "gpt": "gpt-neox/{name}"}
 _NAMED = {"train": "train", "validation": "valid", "test": "test"}
 _HEADING = """\
-# {name} of the paper's repository, with what {teacher} answered; written by `distilwhy import`.
+# {name}, laid out as in the paper's repository, with the answers in its {place};
+# written by `distilwhy import`. The files do not say which model gave them.
 # The student and its training are the paper's. `model: scratch` needs no download, and a higher
 # learning rate, such as 1.0e-3. The prompts that the teacher was shown were never published.
 """
@@ -245,7 +247,8 @@ class _Import:
                 publish_jsonl(directory / f"{split}.completions.jsonl", said)
         file = directory / "experiment.yaml"
         experiment = yaml.safe_dump(self._experiment(), sort_keys=False, allow_unicode=True)
-        heading = _HEADING.format(name=self._name, teacher=TEACHERS[self._llm])
+        place = TEACHERS[self._llm].format(name=self._name)
+        heading = _HEADING.format(name=self._name, place=place)
         publish_text(file, heading + str(experiment))
         counts = {split: len(rows) for split, rows in written.items()}
         return Imported(file, counts, dict(self._left_out))

@@ -4,6 +4,7 @@ The rows here are written for the test, in the layout of that repository.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
-from distilwhy.pipeline.import_paper import Imported, import_paper
+from distilwhy.pipeline.importing.paper import Imported, import_paper
 
 Json = Mapping[str, object]
 
@@ -86,6 +87,12 @@ def test_rows_and_answers_are_brought_together(source: Path, tmp_path: Path):
     }
 
 
+def test_no_teacher_is_named_that_the_files_do_not_name(source: Path, tmp_path: Path):
+    text = import_paper(source, tmp_path / "mine").file.read_text()
+    assert "the answers in its cqa/llm" in text
+    assert not re.search("(?i)palm|540", text)
+
+
 def test_inference_with_rows_for_validation(tmp_path: Path):
     folder = tmp_path / "datasets/esnli"
     rows = [
@@ -148,7 +155,7 @@ def test_answers_of_the_other_teacher(source: Path, tmp_path: Path):
     found = import_paper(source, tmp_path / "mine", "gpt")
     config = yaml.safe_load(found.file.read_text())
     assert config["teacher"]["annotate"] == ["train", "validation"]
-    assert "GPT-NeoX 20B" in found.file.read_text()
+    assert "the answers in its gpt-neox/cqa" in found.file.read_text()
     assert read_annotations(opened(found))["q0"].label == "sea"
 
 

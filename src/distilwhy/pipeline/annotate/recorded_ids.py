@@ -1,0 +1,59 @@
+"""Do the ids of recorded completions match those of the rows?"""
+
+from dataclasses import dataclass
+
+from distilwhy.core.wording import counted
+from distilwhy.errors import TeacherError
+from distilwhy.pipeline.annotate.calls import CallBuilder
+from distilwhy.pipeline.experiment import Experiment
+from distilwhy.teachers.recorded import RecordedTeacher
+
+
+@dataclass(frozen=True)
+class MatchedIds:
+    """How the ids of a recording and of the rows fit together.
+
+    Attributes:
+        rows: The rows to annotate.
+        answered: How many of them have a recorded completion.
+        unknown: How many recorded ids are not the id of any row.
+        example: One of these; "" if there are none.
+    """
+
+    rows: int
+    answered: int
+    unknown: int
+    example: str = ""
+
+
+def match_ids(experiment: Experiment, calls: CallBuilder) -> MatchedIds | None:
+    """Match recorded ids with rows; None if the teacher is not a recorded one.
+
+    Raises:
+        TeacherError: if no row to annotate has a recorded completion.
+    """
+    teacher = calls.teacher
+    if not isinstance(teacher, RecordedTeacher):
+        return None
+    unknown = dict.fromkeys(teacher.ids)
+    for example in experiment.splits.all():
+        unknown.pop(example.id, None)
+    rows = answered = 0
+    for example in experiment.to_annotate():
+        rows += 1
+        answered += teacher.has_answer(example.id, shows_gold=calls.shows_gold(example))
+    if not answered:
+        raise TeacherError(_none_matches(experiment, teacher, rows))
+    return MatchedIds(rows, answered, len(unknown), next(iter(unknown), ""))
+
+
+def _none_matches(experiment: Experiment, teacher: RecordedTeacher, rows: int) -> str:
+    said, row = next(iter(teacher.ids), None), experiment.first_row
+    where = f"{experiment.file}: teacher.completions"
+    if said is None:
+        return f"{where}: these files hold no completion; name the files that do"
+    return (
+        f"{where}: none of {counted(len(teacher.ids), 'id')}, such as {said!r}, is that of one of "
+        f"{counted(rows, 'row')} to annotate, such as {row.id!r}; give them the same ids, or name "
+        "the fields that hold them in teacher.id and task.id"
+    )
