@@ -38,3 +38,8 @@ class StudentError(DistilwhyError):
 
 class RunError(DistilwhyError):
     """The run folder is busy, or does not hold what is needed."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -41,6 +41,23 @@ def parse_outcomes(text: str) -> "tuple[Outcome, ...]":
     return tuple(outcome for outcome in retried if outcome in names)
 
 
+def parse_fields(given: list[str]) -> dict[str, str]:
+    """Parse fields of the form ``NAME=VALUE``.
+
+    Raises:
+        BadParameter: If one has another form, or a name is given twice.
+    """
+    found: dict[str, str] = {}
+    for field in given:
+        name, is_pair, value = field.partition("=")
+        if not is_pair or not name.strip():
+            raise typer.BadParameter(f"--field {field!r}: write it as NAME=VALUE")
+        if name.strip() in found:
+            raise typer.BadParameter(f"--field {name.strip()!r} is given twice; give it once")
+        found[name.strip()] = value
+    return found
+
+
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXP.yaml", help="The experiment file.")]
 Workers = Annotated[
     int | None,

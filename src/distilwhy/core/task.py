@@ -1,8 +1,12 @@
 """A task, its rows and its exemplars."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distilwhy.core.parsing.answer import Answer
+
+Row = Mapping[str, object]
+"""A row's fields, as they are read."""
 
 
 @dataclass(frozen=True)

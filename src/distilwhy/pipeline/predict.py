@@ -1,62 +1,126 @@
 """Asks a saved student."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from distilwhy.core.method import INPUT_RATIONALE
+from distilwhy.core.rows.example_builder import ExampleBuilder
+from distilwhy.core.rows.input_template import InputTemplate
 from distilwhy.core.stats.comparisons import Prediction
-from distilwhy.core.task import Example
-from distilwhy.errors import StudentError
-from distilwhy.store.examples import read_examples
+from distilwhy.core.task import Example, Row
+from distilwhy.core.wording import counted, unknown
+from distilwhy.errors import DataError, StudentError
+from distilwhy.store.rows import read_rows
 from distilwhy.students.student import Student
 
-# What follows a row's input where it has a rationale, as ``render_source`` puts it there.
-_TOLD = "{% if rationale %}" + INPUT_RATIONALE.format("{{ rationale }}") + "{% endif %}"
+Say = Callable[[str], None]
 
 
-def predict(
-    student: Path,
-    text: str | None = None,
-    file: Path | None = None,
-    *,
-    explain: bool = False,
-    say: Callable[[str], None] = lambda line: None,
-) -> list[Prediction]:
-    """The student's answer to one input text, or to every row of a file.
+@dataclass(frozen=True)
+class PredictedRow:
+    """A row of a file, with the student's answer."""
+
+    row: Row
+    prediction: Prediction
+
+
+def predict_text(
+    student: Path, text: str, *, explain: bool = False, say: Say = lambda line: None
+) -> Prediction:
+    """The student's answer to one input text, as the task's template would word it.
 
     Args:
-        text: The whole input, as the task's template would word it.
-        file: Rows with the fields of the task's template: JSONL, JSON, CSV or Parquet. A student
-            trained by ``rationale-input`` needs a field ``rationale`` too. Gold labels are not
-            looked at.
-        explain: Ask for rationales too.
-        say: Told in words if inputs are longer than the student reads.
+        explain: Ask for the rationale too.
+        say: Told in words if the text goes round the template, or is longer than the student reads.
 
     Raises:
         StudentError: if the folder holds no student, it cannot explain, or it needs the teacher's
             rationale and is given none.
-        DataError: if a row of the file cannot be worded.
+        DataError: if the text is empty.
+    """
+    text = text.strip()
+    if not text:
+        raise DataError("the text is empty; give the student something to label")
+    loaded = Student.load(student)
+    _check_rationale(loaded, text)
+    source = loaded.spec.task.row_format.template
+    template = InputTemplate(source)
+    if not template.is_bare:
+        fields = " ".join(f"--field {name}=…" for name in sorted(template.fields))
+        say(
+            f"the text is read as it is; the student was trained on inputs of the template "
+            f"{source.strip()!r}, which {fields} fills"
+        )
+    return _ask(loaded, [Example("text", text)], explain, say)[0]
+
+
+def predict_fields(
+    student: Path, fields: Mapping[str, str], *, explain: bool = False, say: Say = lambda line: None
+) -> Prediction:
+    """The student's answer to one row of fields, which the task's template words.
+
+    Raises:
+        StudentError: as ``predict_text``, or if the student's task has no such field.
+        DataError: if a field is missing, or the input is empty.
     """
     loaded = Student.load(student)
-    task, needs_rationale = loaded.spec.task, loaded.spec.method.asks_teacher
-    if needs_rationale:
-        template = "{% filter trim %}" + task.row_format.template + "{% endfilter %}" + _TOLD
-        task = replace(task, row_format=replace(task.row_format, template=template))
-    if file is not None:
-        task = replace(task, row_format=replace(task.row_format, gold=None))
-        return _ask(loaded, read_examples(file, task), explain, say)
-    if needs_rationale and INPUT_RATIONALE.format("") not in f"{text}":
+    task = loaded.spec.inference_task
+    known = InputTemplate(task.row_format.template).fields
+    known |= {name for name in (task.row_format.options, task.row_format.id) if name}
+    for name in fields:
+        if name not in known:
+            raise StudentError(f"--field {name}: {unknown('field', name, sorted(known))}")
+    example = ExampleBuilder(task)(fields, "--field")
+    return _ask(loaded, [example], explain, say)[0]
+
+
+def predict_file(
+    student: Path, file: Path, *, explain: bool = False, say: Say = lambda line: None
+) -> list[PredictedRow]:
+    """The student's answer to every row of a file: JSONL, JSON, CSV or Parquet, in its order.
+
+    Gold labels are not looked at. A row whose input is empty gets no label. A student trained by
+    ``rationale-input`` needs a field ``rationale`` too.
+
+    Raises:
+        StudentError: if the folder holds no student, or it cannot explain.
+        DataError: if the file has no rows, or one cannot be worded.
+    """
+    loaded = Student.load(student)
+    build = ExampleBuilder(loaded.spec.inference_task, may_be_empty=True)
+    rows, examples, empty = list[Row](), list[Example](), list[str]()
+    for row, where in read_rows(file):
+        example = build(row, where)
+        rows.append(row)
+        examples.append(example)
+        if not example.text:
+            empty.append(where)
+    if not rows:
+        raise DataError(f"{file}: has no rows; give it some")
+    if empty:
+        first = empty[0] + (f", and {len(empty) - 1:,} more" if empty[1:] else "")
+        say(f"{counted(len(empty), 'row')} with an empty input got no label: {first}")
+    asked = [example for example in examples if example.text]
+    answers = iter(_ask(loaded, asked, explain, say) if asked else [])
+    return [
+        PredictedRow(row, next(answers) if example.text else Prediction(example.id, "", None))
+        for row, example in zip(rows, examples, strict=True)
+    ]
+
+
+def _check_rationale(student: Student, text: str) -> None:
+    method = student.spec.method
+    if method.asks_teacher and INPUT_RATIONALE.format("") not in text:
         raise StudentError(
-            f"this student was trained by {loaded.spec.method.name!r}: it reads the teacher's "
-            "rationale with every input; give --file with rows that have a 'rationale', or end "
-            "the text with a line 'Rationale: …'"
+            f"this student was trained by {method.name!r}: it reads the teacher's rationale with "
+            "every input; give --file with rows that have a 'rationale', --field rationale=…, or "
+            "end the text with a line 'Rationale: …'"
         )
-    return _ask(loaded, [Example("text", text or "")], explain, say)
 
 
 def _ask(
-    student: Student, examples: list[Example], explain: bool, say: Callable[[str], None]
+    student: Student, examples: Sequence[Example], explain: bool, say: Say
 ) -> list[Prediction]:
     found = student.predict(examples, explain=explain)
     cut = student.truncation(examples)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from distilwhy.config import AnswerConfig, TaskConfig, read_config, read_yaml
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.task import RowFormat, Task
+from distilwhy.core.task import Row, RowFormat, Task
 from distilwhy.errors import ConfigError
 from distilwhy.store.examples import read_exemplars
-from distilwhy.store.rows import Row, read_rows
+from distilwhy.store.rows import read_rows
 
 
 def read_task(path: Path | str) -> Task:

@@ -1,7 +1,7 @@
 """Raw rows of JSONL, JSON, CSV and Parquet files and of datasets on the hub."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress, repeat
 from pathlib import Path
@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from distilwhy.errors import DataError
+from distilwhy.core.task import Row
+from distilwhy.errors import DataError, first_line
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
-
-Row = Mapping[str, object]
-SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 _BATCH = 1000
 _LONGEST_CELL = 10_000_000
@@ -57,16 +55,6 @@ def read_rows(source: Source, mask: Iterable[object] = repeat(True)) -> Iterator
             f"{source}: unknown format {source.suffix!r}; use .jsonl, .json, .csv or .parquet"
         )
     return compress(readers[source.suffix](source), mask)
-
-
-def value_at(row: Row, path: str) -> object:
-    """The value at a field, or at a dotted path such as ``choices.text``; None if there is none."""
-    if path in row:
-        return row[path]
-    value: object = row
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def row_number(where: str) -> str:
@@ -197,8 +185,3 @@ def _hub_rows(source: HubSplit) -> Iterator[tuple[Row, str]]:
             if row[field] is not None and row[field] >= 0
         }
         yield {**row, **names}, f"{source} row {number}"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
-from distilwhy.errors import RunError
+from distilwhy.errors import RunError, first_line
 from distilwhy.store.files import publish_bytes
 from distilwhy.store.ledger import Charge, Entry, Ledger, storable
-from distilwhy.store.rows import first_line
 
 _CHARGES = b"distilwhy.extras"
 _ID_LENGTH = 16

@@ -1,12 +1,14 @@
 """What a student is for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distilwhy.config import StudentConfig
-from distilwhy.core.method import Method, TargetTask
+from distilwhy.core.method import INPUT_RATIONALE, Method, TargetTask
 from distilwhy.core.task import Task
 
 TASK_PREFIXES: dict[TargetTask, str] = {"label": "predict: ", "rationale": "explain: "}
+# What follows a row's input where it has a rationale, as ``render_source`` puts it there.
+_RATIONALE = "{% if rationale %}" + INPUT_RATIONALE.format("{{ rationale }}") + "{% endif %}"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,19 @@ class StudentSpec:
     def is_choice(self) -> bool:
         """Whether the answer is one of a set of choices."""
         return self.task.answer.kind == "choice"
+
+    @property
+    def inference_task(self) -> Task:
+        """The task as rows to predict are read by it.
+
+        Gold labels are not looked at, and a method that reads the teacher's rationale takes it from
+        the field ``rationale``.
+        """
+        row_format = replace(self.task.row_format, gold=None)
+        if self.method.asks_teacher:
+            template = "{% filter trim %}" + row_format.template + "{% endfilter %}" + _RATIONALE
+            row_format = replace(row_format, template=template)
+        return replace(self.task, row_format=row_format)
 
     def source(self, text: str, task: TargetTask) -> str:
         """The input text for a task.

@@ -1,7 +1,7 @@
 """A student: a small model that answers and explains, and can be saved and loaded."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -9,8 +9,9 @@ from typing import Self
 from distilwhy.config import StudentConfig
 from distilwhy.core.method import METHODS, TargetTask
 from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.rows.example_builder import build_examples
 from distilwhy.core.stats.comparisons import Prediction
-from distilwhy.core.task import Example, RowFormat, Task
+from distilwhy.core.task import Example, Row, RowFormat, Task
 from distilwhy.core.training_summary import Truncation
 from distilwhy.errors import StudentError
 from distilwhy.hardware import choose_device
@@ -39,19 +40,23 @@ class Student:
         return self.spec.method.writes_rationales and self.network.can_explain
 
     def predict(
-        self, examples: Sequence[Example], *, explain: bool = False, batch_size: int = 64
+        self, rows: Sequence[Example | str | Row], *, explain: bool = False, batch_size: int = 64
     ) -> list[Prediction]:
-        """The answer to each example, by greedy decoding, in the order given.
+        """The answer to each row, by greedy decoding, in the order given.
 
         A ``choice`` is decoded among the choices only, so the answer is always one of them.
 
         Args:
+            rows: Examples; rows of fields, which the task's template words; or whole inputs, as the
+                template would word them.
             explain: Generate rationales too, by a second and longer decoding.
 
         Raises:
             StudentError: if it cannot explain and is asked to, or an example has no options to
                 choose from.
+            DataError: if a row lacks a field of the template, or its input is empty.
         """
+        examples = self._read(rows)
         answers = self._generate("label", examples, batch_size)
         rationales = self.explain(examples, batch_size=batch_size) if explain else None
         return [
@@ -64,17 +69,22 @@ class Student:
             for index, (example, answer) in enumerate(zip(examples, answers, strict=True))
         ]
 
-    def explain(self, examples: Sequence[Example], *, batch_size: int = 64) -> list[str]:
-        """The rationale for each example, by greedy decoding, in the order given.
+    def explain(self, rows: Sequence[Example | str | Row], *, batch_size: int = 64) -> list[str]:
+        """The rationale for each row, by greedy decoding, in the order given.
+
+        Args:
+            rows: As in ``predict``.
 
         Raises:
             StudentError: if it cannot write rationales.
+            DataError: as ``predict``.
         """
         if not self.spec.method.writes_rationales:
             raise StudentError(
                 f"this student was trained by {self.spec.method.name!r}, which trains no "
                 "rationales; use one trained by 'step-by-step'"
             )
+        examples = self._read(rows)
         return [found.rationale for found in self._generate("rationale", examples, batch_size)]
 
     def truncation(self, examples: Sequence[Example]) -> Truncation:
@@ -127,6 +137,11 @@ class Student:
         network.to(device or choose_device()).eval()
         return cls(network)
 
+    def _read(self, rows: Sequence[Example | str | Row]) -> list[Example]:
+        if isinstance(rows, str | Mapping):
+            raise TypeError(f"predict takes a list of rows, not one; write [{rows!r}]")
+        return build_examples(rows, self.spec.inference_task)
+
     def _check_options(self, examples: Sequence[Example]) -> None:
         """Check that every example has something to choose from."""
         task = self.spec.task
@@ -136,8 +151,8 @@ class Student:
         if bare is not None:
             raise StudentError(
                 f"this student chooses among a row's own options, and {bare!r} has none; give "
-                f"--file with rows that have the field {task.row_format.options!r}, or from Python "
-                "an Example with its options"
+                f"--file with rows that have the field {task.row_format.options!r}, --field "
+                f"{task.row_format.options}='[…]', or from Python a row with that field"
             )
 
     def _generate(

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import jinja2
 
 from distilwhy.core.prompt import Message, Prompt
-from distilwhy.errors import ConfigError, TeacherError
+from distilwhy.errors import ConfigError, TeacherError, first_line
 from distilwhy.literal_text import TextEncoder
 
 Chat = Callable[[Prompt], Sequence[Message]]
@@ -131,8 +131,7 @@ def open_tokenizer(name: str, key: str) -> Any:
         return AutoTokenizer.from_pretrained(name)
     # A broken file can raise anything.
     except Exception as error:
-        what = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"{key}: {name!r} has no tokenizer that can be loaded ({what}); name a local folder "
-            "that holds one, or a model on the hub that can be reached"
+            f"{key}: {name!r} has no tokenizer that can be loaded ({first_line(error)}); name a "
+            "local folder that holds one, or a model on the hub that can be reached"
         ) from error

@@ -11,13 +11,14 @@ import pyarrow.parquet
 import pytest
 
 from conftest import many
+from distilwhy.core.rows.example_builder import ExampleBuilder
 from distilwhy.core.splits import set_aside
 from distilwhy.errors import DataError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.task import read_task
-from distilwhy.store.examples import ExampleBuilder, read_examples
+from distilwhy.store.examples import read_examples
 from distilwhy.store.examples_on_disk import ExamplesOnDisk, open_examples, pick
 from endpoint import Endpoint
 

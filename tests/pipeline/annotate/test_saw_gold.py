@@ -20,7 +20,7 @@ from distilwhy.errors import DataError, StudentError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
-from distilwhy.pipeline.predict import predict
+from distilwhy.pipeline.predict import predict_file, predict_text
 from distilwhy.store.files import publish_jsonl, read_json
 from distilwhy.students.student import Student
 from studies import ROWS, TRAINING, call, open_study
@@ -115,12 +115,12 @@ def test_a_file_of_rows_with_reasons_is_read_as_in_training(
 def test_a_text_without_reasons_is_refused(told: tuple[Path, Result], asked: list[Example]):
     file, _ = told
     with pytest.raises(StudentError, match=r"reads the teacher's rationale .* give --file") as bare:
-        predict(student_of(file), "My router drops out.")
+        predict_text(student_of(file), "My router drops out.")
     assert "\n" not in str(bare.value)
-    assert predict(student_of(file, "finetune"), "My router drops out.")
+    assert predict_text(student_of(file, "finetune"), "My router drops out.")
     asked.clear()
     text = "My router drops out.\nRationale: A router is broken."
-    [found] = predict(student_of(file), text)
+    found = predict_text(student_of(file), text)
     assert [example.text for example in asked] == [text]
     assert found.label is not None
 
@@ -128,7 +128,7 @@ def test_a_text_without_reasons_is_refused(told: tuple[Path, Result], asked: lis
 def test_rows_without_reasons_are_refused(told: tuple[Path, Result]):
     file, _ = told
     with pytest.raises(DataError, match=r"test\.jsonl row 1: .*'rationale' is undefined"):
-        predict(student_of(file), file=file.parent / "test.jsonl")
+        predict_file(student_of(file), file.parent / "test.jsonl")
 
 
 def test_reasons_for_wrong_labels_are_counted(told: tuple[Path, Result]):

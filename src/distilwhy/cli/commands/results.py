@@ -1,12 +1,13 @@
 """The commands that read a run folder: ``report``, ``status`` and ``predict``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from distilwhy.cli.context import interruptible, open_experiment
-from distilwhy.cli.options import AsJson, ExperimentFile
+from distilwhy.cli.options import AsJson, ExperimentFile, parse_fields
 from distilwhy.cli.output import print_line, print_notice
 
 
@@ -31,31 +32,64 @@ def status(exp: ExperimentFile, as_json: AsJson = False) -> None:
 def predict(
     student: Annotated[Path, typer.Argument(metavar="STUDENT", help="The student's folder.")],
     text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="One input, as the task renders it.")
+        str | None,
+        typer.Argument(
+            metavar="TEXT",
+            help="One whole input, as the task's template words it; - for standard input.",
+        ),
+    ] = None,
+    fields: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--field", metavar="NAME=VALUE", help="A field of one input, for the task's template."
+        ),
     ] = None,
     file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Rows to label: JSONL, JSON, CSV or Parquet."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Also print the rationale.")] = False,
+    as_json: AsJson = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write JSONL to this file."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to this file, as .jsonl or .csv."
+        ),
     ] = None,
 ) -> None:
     """Label a text, or the rows of a file, with a trained student."""
-    if (text is None) == (file is None):
-        raise typer.BadParameter("give either one input text or --file")
-    if output and output.suffix != ".jsonl":
-        raise typer.BadParameter(f"{output}: predictions are written as .jsonl")
-    if output and file and output.resolve() == file.resolve():
-        raise typer.BadParameter(f"{output} is the input file; name another file")
-    from distilwhy.cli.views.results import print_prediction, write_predictions
-    from distilwhy.pipeline.predict import predict
+    if sum(given is not None for given in (text, fields, file)) != 1:
+        raise typer.BadParameter("give one of: an input text, --field for each field, or --file")
+    _check_output(output, file, as_json)
+    from distilwhy.cli.views import predictions as view
+    from distilwhy.pipeline import predict as ask
 
     with interruptible():
-        predictions = predict(student, text, file, explain=explain, say=print_notice)
-    if text is not None and output is None:
-        print_prediction(predictions[0])
+        if file is not None:
+            rows = ask.predict_file(student, file, explain=explain, say=print_notice)
+        elif fields is not None:
+            named = parse_fields(fields)
+            found = ask.predict_fields(student, named, explain=explain, say=print_notice)
+        else:
+            given = _read_input() if text == "-" else str(text)
+            found = ask.predict_text(student, given, explain=explain, say=print_notice)
+    if file is not None:
+        view.show_rows(rows, output, as_json)
     else:
-        write_predictions(predictions, output)
+        view.show_one(found, output, as_json)
+
+
+def _check_output(output: Path | None, file: Path | None, as_json: bool) -> None:
+    if output is None:
+        return
+    if as_json:
+        raise typer.BadParameter("--json prints, and --output writes a file; give one of them")
+    if output.suffix not in (".jsonl", ".csv"):
+        raise typer.BadParameter(f"{output}: predictions are written as .jsonl or .csv")
+    if file and output.resolve() == file.resolve():
+        raise typer.BadParameter(f"{output} is the input file; name another file")
+
+
+def _read_input() -> str:
+    """All of standard input, as one text."""
+    return sys.stdin.buffer.read().decode(errors="replace")

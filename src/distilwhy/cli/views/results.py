@@ -1,22 +1,19 @@
 """The results of an experiment: score tables, comparisons and cautions."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
 from distilwhy.cli.console import make_table, open_console
-from distilwhy.cli.output import print_json, print_line, to_json
+from distilwhy.cli.output import print_json, print_line
 from distilwhy.cli.views.outcomes import print_outcomes
 from distilwhy.core.results import MethodScore, Results
-from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.wording import counted, interval, percent, train_rows
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.report.scores import method_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, wrong_rationales
-from distilwhy.store.files import publish_text
 
 
 def print_results(results: Results, experiment: Experiment, as_json: bool = False) -> None:
@@ -124,30 +121,3 @@ def _print_side_by_side(console: Console, results: Results) -> None:
 
 def _score_cells(score: Score) -> tuple[str, str]:
     return percent(score.accuracy), interval(score.low, score.high)
-
-
-def print_prediction(prediction: Prediction) -> None:
-    """Print a label, and its rationale if there is one."""
-    print_line(prediction.label or f"not a valid answer: {prediction.text!r}")
-    if prediction.rationale is not None:
-        print_line(f"because: {prediction.rationale}")
-
-
-def write_predictions(predictions: Sequence[Prediction], output: Path | None) -> None:
-    """Write predictions as JSONL to a file; None prints them."""
-    lines = [to_json(_fields(found)) for found in predictions]
-    if output is None:
-        for line in lines:
-            print_line(line)
-        return
-    publish_text(output, "".join(f"{line}\n" for line in lines))
-    print_line(f"wrote {counted(len(lines), 'prediction')} to {output}")
-
-
-def _fields(found: Prediction) -> dict[str, str | None]:
-    fields = {"id": found.example_id, "label": found.label}
-    if found.label is None:
-        fields["text"] = found.text
-    if found.rationale is not None:
-        fields["rationale"] = found.rationale
-    return fields

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from distilwhy.config import RecordedTeacherConfig
 from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.rows.example_builder import value_at
+from distilwhy.core.task import Row
 from distilwhy.errors import DataError, TeacherError
-from distilwhy.store.rows import Row, read_rows, value_at
+from distilwhy.store.rows import read_rows
 from distilwhy.teachers.recorded import RecordedTeacher, Recording
 
 _NAMES = {name: name for name in ("id", "completion", "rationale", "label")}

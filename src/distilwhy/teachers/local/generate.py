@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from distilwhy.config import LocalTeacherConfig
-from distilwhy.errors import TeacherError
+from distilwhy.errors import TeacherError, first_line
 from distilwhy.hardware import choose_device, choose_precision
 from distilwhy.teachers.local.prefix import Prefix
 
@@ -165,10 +165,9 @@ def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Ge
         raise
     # Broken files can raise anything.
     except Exception as error:
-        what = (str(error).splitlines() or [type(error).__name__])[0]
         raise TeacherError(
-            f"teacher.model {config.model!r} cannot be loaded ({what}); name a local folder with "
-            "a causal language model of transformers, or such a model on the hub"
+            f"teacher.model {config.model!r} cannot be loaded ({first_line(error)}); name a local "
+            "folder with a causal language model of transformers, or such a model on the hub"
         ) from error
     return Generator(model, tokenizer, config)
 

@@ -1,0 +1,1 @@
+"""How the fields of a row become an example."""
