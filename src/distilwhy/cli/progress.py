@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from distilwhy.cli.console import printable
 from distilwhy.cli.describe import describe_batches
 from distilwhy.cli.screen import Screen
 from distilwhy.cli.training_progress import TrainingProgress
@@ -20,6 +21,7 @@ class ProgressDisplay(Screen):
         self._started = 0.0
         self._batches = 0
         self._has_batches = False
+        self._notice = ""
 
     def watch(self) -> "Watch":
         """Callbacks for all stages."""
@@ -30,6 +32,9 @@ class ProgressDisplay(Screen):
     def annotation(self, progress: "AnnotationProgress") -> None:
         """Callback for the progress of ``annotate``."""
         new = progress.answered + progress.failed
+        if progress.notice not in ("", self._notice):
+            self._notice = progress.notice
+            self.say(printable(progress.notice))
         if new == 0 and not progress.batches:
             self._start_annotation(progress)
         self._announce_batches(progress)

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Self
 
 NOTHING = Decimal(0)
+# No model reads or writes more in one call: a larger count is a mistake, and counts as none.
+MOST_TOKENS = 10_000_000
 _MILLION = Decimal(1_000_000)
 
 

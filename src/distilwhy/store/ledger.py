@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from distilwhy.core.cost import NOTHING, Usage
+from distilwhy.core.cost import MOST_TOKENS, NOTHING, Usage
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import RunError
 from distilwhy.store.migrations import MIGRATIONS, migrate, read_version, update_ledger
@@ -31,6 +31,8 @@ _SAVED = "text, finish_reason, input_tokens, output_tokens, error, cached_tokens
 _REPLACED = f"{_SAVED}, batch, seconds, answered_at"
 _COLUMNS = f"key, example, {_REPLACED}"
 _EXTRAS = "what, certain, input_tokens, output_tokens, cached_tokens, batch, at"
+_COUNTED = f"input_tokens <= {MOST_TOKENS} AND output_tokens <= {MOST_TOKENS}"
+_PART = 1_000_000
 _CHUNK = 500
 # SQLite deletes it when the connection is closed.
 _TEMPORARY = ""
@@ -208,8 +210,7 @@ class Ledger:
                 where = f"FROM completions WHERE key IN ({_marks(chunk)})"
                 self._connection.execute(
                     f"INSERT INTO extras ({_EXTRAS}) SELECT ?, 1, input_tokens,"
-                    f" ifnull(output_tokens, 0), cached_tokens, batch, ? {where}"
-                    " AND input_tokens IS NOT NULL",
+                    f" output_tokens, cached_tokens, batch, ? {where} AND {_COUNTED}",
                     (what, now, *chunk),
                 )
                 self._connection.execute(f"DELETE {where}", chunk)
@@ -218,16 +219,19 @@ class Ledger:
         """All that was ever billed, in sums at one price, and whether each is certain.
 
         Calls under way in batches are included at their worst case: they may be billed by now.
+        An answer whose tokens were not all counted has a charge of its own.
         """
-        sums = "sum(ifnull(input_tokens, 0)), sum(ifnull(output_tokens, 0)), sum(cached_tokens)"
+        # In two parts: SQLite raises an error if a sum is 2**63 or more.
+        names = ("input_tokens", "output_tokens", "cached_tokens")
+        sums = ", ".join(f"sum({n} / {_PART}), sum({n} % {_PART})" for n in names)
         query = (
-            f"SELECT {sums}, batch, 1 FROM completions GROUP BY batch UNION ALL "
+            f"SELECT {sums}, batch, 1 FROM completions WHERE {_COUNTED} GROUP BY batch UNION ALL "
             f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain UNION ALL "
             f"SELECT {sums}, 1, 0 FROM batched GROUP BY NULL"
         )
         return [
-            (Usage(read, written, cached, bool(batch)), bool(certain))
-            for read, written, cached, batch, certain in self._connection.execute(query)
+            (Usage(*(_PART * sums[i] + sums[i + 1] for i in (0, 2, 4)), bool(batch)), bool(certain))
+            for *sums, batch, certain in self._connection.execute(query)
         ]
 
     def owed_by_killed_runs(self) -> Decimal:

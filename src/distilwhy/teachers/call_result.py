@@ -14,6 +14,7 @@ class CallResult:
             good. None if there is no answer, and the request may be made again.
         problem: Why there is no completion.
         rate_limited: Whether the endpoint has too much to do.
+        over_limit: Whether that is a limit of so much a minute, which passes.
         maybe_billed: Whether the endpoint may have answered, and billed, all the same.
         retry_after_s: How long the endpoint asks to wait before the next try.
         rest_s: For how long the endpoint takes no requests at all, by its headers.
@@ -25,6 +26,7 @@ class CallResult:
     problem: str = ""
     unreachable: bool = False
     rate_limited: bool = False
+    over_limit: bool = False
     maybe_billed: bool = False
     retry_after_s: float = 0.0
     rest_s: float = 0.0

@@ -19,7 +19,7 @@ from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.store.ledger import open_ledger
 
-CONFIGURATIONS = 200
+CONFIGURATIONS = 80
 
 
 def rows(count: int, messages: int | None = None) -> list[dict[str, object]]:

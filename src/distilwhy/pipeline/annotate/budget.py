@@ -13,6 +13,11 @@ from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import Ledger, read_ledger
 from distilwhy.teachers.base import Teacher
 
+# A call is taken to cost up to so many times its worst case, until so many calls for each one in
+# flight have kept to theirs.
+SURPRISE = 64
+KEPT_FOR_EACH = 32
+
 
 @dataclass(frozen=True)
 class Spending:
@@ -58,10 +63,17 @@ class BudgetGuard:
     until its cost is settled. The cap therefore holds however many calls are under way. What is
     reserved is recorded on disk before it is sent, because a killed run is assumed to owe it.
 
+    An endpoint may bill more than the worst case of a call: some ignore ``max_tokens``. That one
+    call cannot be undone, so no others may be under way that would do the same and that the rest
+    of the budget does not cover: see ``most_under_way``.
+
     Attributes:
         cap: The most that may be spent.
         settled: What was spent, or may have been.
         record: Records an amount on disk as reserved.
+        largest: The most tokens that were read and written by calls billed beyond their worst
+            case. From then on that is the least that is reserved.
+        kept: How many calls have kept to their worst case since the last one that did not.
         reserved: The worst case of all calls under way.
     """
 
@@ -69,6 +81,8 @@ class BudgetGuard:
     cap: Decimal
     settled: Decimal = NOTHING
     record: Callable[[Decimal], None] = lambda amount: None
+    largest: Usage = field(default_factory=Usage)
+    kept: int = 0
     reserved: Decimal = field(default=NOTHING, init=False)
     _recorded: Decimal = field(default=NOTHING, init=False)
 
@@ -81,12 +95,60 @@ class BudgetGuard:
         """Set an amount aside, and record it; False if there is not enough left."""
         if amount > self.left:
             return False
+        self._hold(amount)
+        return True
+
+    def _hold(self, amount: Decimal) -> None:
         self.reserved += amount
         if self.reserved > self._recorded:
             # Doubled, so that it is seldom written.
-            self._recorded = min(2 * self.reserved, self.reserved + self.left)
+            self._recorded = max(self.reserved, min(2 * self.reserved, self.reserved + self.left))
             self.record(self._recorded)
-        return True
+
+    def most_under_way(self, amount: Decimal) -> float:
+        """How many calls with this worst case may be under way at once, by what is known of the
+        endpoint: one, until a call has kept to its worst case."""
+        if self.cap.is_infinite() or not amount:
+            return float("inf")
+        if not self.kept:
+            return 1
+        covered = int((self.cap - self.settled) / (SURPRISE * amount))
+        return 1 + max(covered, self.kept // KEPT_FOR_EACH)
+
+    def observe(self, worst: Usage, billed: Usage) -> Decimal:
+        """Learn from what a call was billed; returns the amount that is reserved for it now."""
+        self.learn(worst, billed)
+        reserved, cost = self.prices.of(worst), self.prices.of(billed)
+        self._hold(max(NOTHING, cost - reserved))
+        return max(reserved, cost)
+
+    def learn(self, worst: Usage, billed: Usage) -> None:
+        """Learn from what a call was billed whose reservation is not kept here."""
+        if billed.input <= worst.input and billed.output <= worst.output:
+            self.kept += 1
+            return
+        read = billed.input if billed.input > worst.input else 0
+        written = billed.output if billed.output > worst.output else 0
+        self.adopt(Usage(read, written), 0)
+
+    def adopt(self, largest: Usage, kept: int) -> None:
+        """Take over what another guard has learnt of the same endpoint."""
+        known = self.largest
+        more = Usage(max(known.input, largest.input), max(known.output, largest.output))
+        self.kept = kept if more != known else self.kept + kept
+        self.largest = more
+
+    @property
+    def notice(self) -> str:
+        """What the user should know of the endpoint; "" if there is nothing."""
+        found: list[str] = []
+        if count := self.largest.output:
+            found.append(f"the endpoint ignores teacher.max_tokens: it billed {count:,} for a reply")
+        if count := self.largest.input:
+            found.append(f"the endpoint billed {count:,} tokens for a prompt of fewer bytes")
+        if found:
+            found.append("every call now reserves as much, and fewer are in flight")
+        return "; ".join(found)
 
     def settle(self, reserved: Decimal, cost: Decimal) -> None:
         """Replace a reserved amount by the actual cost."""
@@ -100,7 +162,9 @@ class BudgetGuard:
 
     def worst(self, teacher: Teacher, call: Call) -> tuple[Usage, Decimal]:
         """The most tokens that one request can take, and their cost."""
-        usage = self.prices.dearest(*teacher.longest(call.prompt))
+        read, written = teacher.longest(call.prompt)
+        read, written = max(read, self.largest.input), max(written, self.largest.output)
+        usage = self.prices.dearest(read, written)
         return usage, self.prices.of(usage)
 
     def used_up(self, cost: Decimal) -> BudgetError:
@@ -109,6 +173,7 @@ class BudgetGuard:
             f"the budget of {self.cap} {self.prices.currency} is used up: "
             f"{round(self.settled, 4)} is spent, and the next call may cost "
             f"{round(cost, 4)}; raise teacher.budget, or give --budget, to go on"
+            + (f" ({self.notice})" if self.notice else "")
         )
 
 

@@ -28,6 +28,7 @@ class AnnotationProgress:
         in_batches: The calls in the batches under way.
         done_in_batches: Those of them that the endpoint has answered, as it reports.
         trouble: Why the state of the batches is unknown at present; "" if it is known.
+        notice: The latest that the user should know of the endpoint; "" if there is nothing.
     """
 
     total: int
@@ -39,6 +40,7 @@ class AnnotationProgress:
     in_batches: int = 0
     done_in_batches: int = 0
     trouble: str = ""
+    notice: str = ""
 
 
 OnProgress = Callable[[AnnotationProgress], None]
@@ -135,6 +137,11 @@ class Recorder:
         self._failed_now |= failed
         answered = self.progress.answered + len(entries) - len(failed)
         self._show(answered=answered, failed=self.progress.failed + len(failed))
+
+    def notify(self, line: str) -> None:
+        """Tell the user something about the endpoint, once."""
+        if line != self.progress.notice:
+            self._show(notice=line)
 
     def show_batches(self, under_way: UnderWay, done: int, trouble: str = "") -> None:
         """Report the state of the batches."""

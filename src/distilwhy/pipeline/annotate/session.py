@@ -127,7 +127,13 @@ def _open_transport(
     def make(some: Iterator[Call]) -> None:
         limits = Limits.of(experiment.config.teacher.pace)
         dispatcher = Dispatcher(
-            calls.teacher, some, recorder.record, recorder.failures, limits, guard
+            calls.teacher,
+            some,
+            recorder.record,
+            recorder.failures,
+            limits,
+            guard,
+            recorder.notify,
         )
         _run(dispatcher.run())
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from distilwhy.config import HttpTeacherConfig
+from distilwhy.core.cost import MOST_TOKENS
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Message, Prompt, structure_reply
 
@@ -71,12 +72,12 @@ def with_extra(body: Body, extra: Mapping[str, Any]) -> Body:
 
 
 def read_count(value: object) -> int | None:
-    """A number of tokens, be it ``5`` or ``5.0``; None if it cannot be one."""
+    """A number of tokens, be it ``5`` or ``5.0``; None if it cannot be that of one call."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if 0 <= value < 2**63 else None
+    return value if 0 <= value <= MOST_TOKENS else None
 
 
 def seconds_until(moment: datetime) -> float:

@@ -178,9 +178,12 @@ class Batching:
         all_under_way = self._book.under_way()
         others = UnderWay(all_under_way.batches - 1, all_under_way.calls - len(calls))
         self._recorder.show_batches(others, self._done)
-        replies = BatchReplies(calls, state, self._tries, self._submission.teacher.retries)
+        retries = self._submission.teacher.retries
+        replies = BatchReplies(calls, state, self._tries, retries, self._guard)
         if state.output or state.errors:
             await self._record(replies)
+            if self._guard and self._guard.notice:
+                self._recorder.notify(self._guard.notice)
         self._book.end(batch.name, replies.charges_at_end())
         self._send_next = True
         if not state.over_limit:
@@ -232,8 +235,8 @@ def open_batching(
     endpoint = teacher.batches()
     if endpoint is None:
         return None
-    scratch, prices = experiment.folder.path / ".batch.jsonl", experiment.config.price_list
-    return Batching(Submission(endpoint, teacher, recorder, ledger, scratch, prices, guard))
+    scratch = experiment.folder.path / ".batch.jsonl"
+    return Batching(Submission(endpoint, teacher, recorder, ledger, scratch, guard))
 
 
 def give_up_batches(ledger: Ledger) -> None:

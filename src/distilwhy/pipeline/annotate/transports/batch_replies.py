@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from distilwhy.errors import TeacherError
+from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.settle import settle
 from distilwhy.store.ledger import Charge, Entry, SentCall
 from distilwhy.teachers.batch import BatchReply
@@ -19,6 +20,7 @@ class BatchReplies:
         open_calls: The calls of the batch that have no answer yet.
         tries: How many tries each call has used up; counted on here.
         retries: How often a call without a completion is tried again.
+        guard: Learns what calls are billed; None: there is no budget.
         answers: The number of calls that were answered.
         failed_tries: The number of calls that used up a try.
         problem: Why the latest call without an answer has none; "" if all have one.
@@ -29,6 +31,7 @@ class BatchReplies:
     state: BatchState
     tries: Counter[bytes]
     retries: int
+    guard: BudgetGuard | None = None
     answers: int = 0
     failed_tries: int = 0
     problem: str = ""
@@ -71,6 +74,8 @@ class BatchReplies:
                 self.failed_tries += 1
                 self.tries[call.key] += 1
         settled = settle(call, reply.result, final=self.tries[call.key] > self.retries)
+        if self.guard and reply.result.completion is not None:
+            self.guard.learn(call.worst, settled.billed)
         if settled.entry is None:
             # Recorded when the batch ends: until then the call counts at its worst case anyway.
             self._charges += settled.charges

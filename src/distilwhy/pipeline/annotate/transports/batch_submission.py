@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from distilwhy.core.cost import NOTHING, Prices, Usage
+from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard, add_up
 from distilwhy.pipeline.annotate.calls import Call
@@ -49,7 +49,6 @@ class Submission:
     recorder: Recorder
     ledger: Ledger
     scratch: Path
-    prices: Prices | None
     guard: BudgetGuard | None
     short_of: Decimal | None = None
 
@@ -141,7 +140,7 @@ class Submission:
                 if call is None:
                     break
                 worst = self._worst(call)
-                cost = self.prices.of(worst) if self.prices else NOTHING
+                cost = self.guard.prices.of(worst) if self.guard else NOTHING
                 if left is not None and cost > left:
                     self.short_of = cost
                     self.recorder.release([call.key])
@@ -152,9 +151,9 @@ class Submission:
         return batch
 
     def _worst(self, call: Call) -> Usage:
-        longest = self.teacher.longest(call.prompt)
-        worst = self.prices.dearest(*longest) if self.prices else Usage(*longest)
-        return replace(worst, batch=True)
+        if self.guard:
+            return replace(self.guard.worst(self.teacher, call)[0], batch=True)
+        return Usage(*self.teacher.longest(call.prompt), batch=True)
 
     async def _send(self, batch: list[SentCall]) -> None:
         """Record a batch, upload its file and create it."""

@@ -4,7 +4,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Self
@@ -25,6 +26,10 @@ from distilwhy.teachers.rate_limit import Bucket, Slots
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 LONGEST_REST_S = 300.0
+# Rate limits are waited out as long as the last answer is not older than this.
+PATIENCE_S = 180.0
+NOTICE_AFTER_S = 5.0
+FINISHES_WITHIN_S = 10.0
 
 Record = Callable[[list[Entry], list[Charge]], Awaitable[None]]
 
@@ -49,12 +54,13 @@ class Dispatcher:
 
     Several tasks make calls; another one has their results recorded. A task goes on only when its
     result is on disk, so a crash never loses more than the calls under way. If the budget is used
-    up, the calls under way are awaited and recorded.
+    up, or no other call can be answered, the calls under way are awaited and recorded.
 
     Attributes:
         calls: Read as they are needed.
         record: Writes results to disk before it returns.
         guard: None: there is no budget, and nothing is charged for lost replies.
+        notify: Is told, in a line, what the user should know while calls are made.
     """
 
     teacher: Teacher
@@ -63,10 +69,15 @@ class Dispatcher:
     failures: FailureLimit
     limits: Limits = field(default_factory=Limits)
     guard: BudgetGuard | None = None
+    notify: Callable[[str], None] = lambda line: None
 
     def __post_init__(self) -> None:
         self._slots = Slots(self.teacher.concurrency)
         self._under_way = 0
+        self._reserved = 0
+        self._asking: set[asyncio.Task[None]] = set()
+        self._is_over = False
+        self._limited_since: float | None = None
         self._waiting_for_slot: deque[asyncio.Future[None]] = deque()
         self._waiting_for_budget: deque[asyncio.Future[None]] = deque()
         self._rest_until = 0.0
@@ -101,10 +112,26 @@ class Dispatcher:
                 self._has_results.clear()
                 await self._record_results()
             await done
+        except TeacherError:
+            await self._finish(workers)
+            raise
         finally:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, done, return_exceptions=True)
+            await self._record_results()
+
+    async def _finish(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for the calls under way, and record them; no others are made any more."""
+        self._is_over = True
+        for worker in workers:
+            if worker not in self._asking:
+                worker.cancel()
+        end = time.monotonic() + FINISHES_WITHIN_S
+        while self._asking and (left := end - time.monotonic()) > 0:
+            self._has_results.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_results.wait(), left)
             await self._record_results()
 
     async def _work(self) -> None:
@@ -114,13 +141,18 @@ class Dispatcher:
                 return
             self.failures.count(entry)
             await self._recorded.wait()
+            if self._is_over:
+                return
 
     async def _make(self, call: Call) -> Entry | None:
-        """What becomes of a call after all its tries; None if the budget does not allow one."""
+        """What becomes of a call after all its tries; None if the budget does not allow one, or
+        no more calls are made."""
         result = CallResult()
-        for attempt in range(self.teacher.retries + 1):
-            if attempt:
-                await asyncio.sleep(max(pause_before(attempt), result.retry_after_s))
+        tries, failed = 0, 0
+        while failed <= self.teacher.retries and not self._is_over:
+            if tries:
+                await asyncio.sleep(max(pause_before(tries), result.retry_after_s))
+            tries += 1
             await self._take_slot()
             try:
                 worst = await self._afford(call)
@@ -132,9 +164,15 @@ class Dispatcher:
                 result = await self._ask(call, sent, worst)
             finally:
                 self._leave_slot()
-            is_last = attempt == self.teacher.retries
+            if result.over_limit:
+                failed = failed if self._waits_out(result) else self.teacher.retries + 1
+            else:
+                failed += 1
+            is_last = failed > self.teacher.retries
             if entry := self._settle(sent, result, final=is_last and not result.unreachable):
                 return entry
+        if self._is_over:
+            return None
         raise TeacherError(
             f"{self.teacher.name} is not answering: {result.problem}, after "
             f"{self.teacher.retries + 1} tries; check that it is up, then run again to go on"
@@ -146,15 +184,20 @@ class Dispatcher:
         cancelled = CallResult(problem="broken off", maybe_billed=True)
         started = time.monotonic()
         end = not_sent
+        task = asyncio.current_task()
+        assert task is not None
         try:
             await self._keep_pace(worst)
             # From here on the request may be answered, and billed, even if it is cancelled.
             end = cancelled
+            self._asking.add(task)
             result = await self.teacher.ask(call.prompt, call.sample)
         except BaseException as error:
             was_cancelled = isinstance(error, asyncio.CancelledError)
             self._settle(sent, end if was_cancelled else not_sent, final=False)
             raise
+        finally:
+            self._asking.discard(task)
         self._adapt(result, worst)
         if result.seconds is None:
             return replace(result, seconds=time.monotonic() - started)
@@ -168,9 +211,29 @@ class Dispatcher:
         self._charges += settled.charges
         if self.guard:
             prices = self.guard.prices
-            self._costs.append((prices.of(sent.worst), prices.of(settled.billed)))
+            reserved = prices.of(sent.worst)
+            if result.completion is not None or result.maybe_billed:
+                known = self.guard.largest
+                reserved = self.guard.observe(sent.worst, settled.billed)
+                if self.guard.largest != known:
+                    self.notify(self.guard.notice)
+            self._costs.append((reserved, prices.of(settled.billed)))
         self._has_results.set()
         return settled.entry
+
+    def _waits_out(self, result: CallResult) -> bool:
+        """Whether to wait on, after a call that was over the rate limit."""
+        now = time.monotonic()
+        if self._limited_since is None:
+            self._limited_since = now
+        waited = now - self._limited_since
+        if waited + result.retry_after_s >= NOTICE_AFTER_S:
+            self.notify(
+                f"{self.teacher.name} limits the rate of calls ({result.problem}); waiting up to "
+                f"{PATIENCE_S:.0f} s for the next answer; set teacher.requests_per_minute to what "
+                "it allows"
+            )
+        return waited < PATIENCE_S
 
     def _adapt(self, result: CallResult, worst: Usage) -> None:
         """Learn from a result how fast to ask."""
@@ -180,6 +243,7 @@ class Dispatcher:
         if result.rate_limited:
             self._slots.shrink(self._under_way)
         if result.completion is not None:
+            self._limited_since = None
             self._slots.grow()
             if self.limits.tokens and (usage := result.completion.usage):
                 self.limits.tokens.correct(_expected(worst) - usage.input - usage.output)
@@ -194,6 +258,7 @@ class Dispatcher:
         if self.guard and costs:
             for reserved, cost in costs:
                 self.guard.settle(reserved, cost)
+            self._reserved -= len(costs)
             _wake(self._waiting_for_budget, len(self._waiting_for_budget))
 
     async def _take_slot(self) -> None:
@@ -213,15 +278,23 @@ class Dispatcher:
         if self.guard is None:
             return Usage(*self.teacher.longest(call.prompt)) if self.limits.tokens else Usage()
         worst, cost = self.guard.worst(self.teacher, call)
-        while self._short_of is None and not self.guard.reserve(cost):
-            if not self.guard.reserved:
+        while self._short_of is None and not self._reserve(self.guard, cost):
+            if not self._reserved:
                 self._short_of = cost
                 _wake(self._waiting_for_budget, len(self._waiting_for_budget))
                 return None
             turn = asyncio.get_running_loop().create_future()
             self._waiting_for_budget.append(turn)
             await turn
+            worst, cost = self.guard.worst(self.teacher, call)
         return None if self._short_of is not None else worst
+
+    def _reserve(self, guard: BudgetGuard, cost: Decimal) -> bool:
+        """Reserve the worst case of a call, if another one may be under way."""
+        if self._reserved >= guard.most_under_way(cost) or not guard.reserve(cost):
+            return False
+        self._reserved += 1
+        return True
 
     async def _keep_pace(self, worst: Usage) -> None:
         """Wait until the endpoint takes another request."""
@@ -251,5 +324,5 @@ def _expected(worst: Usage) -> float:
 
 def pause_before(attempt: int) -> float:
     """Seconds before a try: doubling, with jitter so that clients do not retry in step."""
-    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempt - 1))
+    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 30))
     return longest * random.uniform(0.5, 1.0)

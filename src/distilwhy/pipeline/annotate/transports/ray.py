@@ -11,6 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -59,7 +60,7 @@ class RayWorkers:
         self._folder = experiment.folder
         self._recorder = recorder
         self._guard = guard
-        self._size = ROUNDS * config.concurrency
+        self._concurrency = config.concurrency
         # Ray restarts a worker that died, elsewhere if need be; its shard is retried here.
         remote = ray.remote(num_cpus=1, max_restarts=-1)(Worker)
         prices, places = guard.prices if guard else None, _places(ray, workers)
@@ -100,13 +101,15 @@ class RayWorkers:
         return self._next is not None
 
     def _cut(self) -> Shard | None:
-        """The next shard, with as many calls as can be afforded; None if there are no calls."""
+        """The next shard, with as many calls as can be afforded; None if there are no calls, or
+        no more may be under way."""
         calls: list[Call] = []
-        worst, reserved = Usage(), NOTHING
-        while len(calls) < self._size and (call := self._take_call()):
+        worst, reserved, at_once = Usage(), NOTHING, self._concurrency
+        while len(calls) < ROUNDS * at_once and (call := self._take_call()):
             if self._guard:
                 tokens, cost = self._guard.worst(self._teacher, call)
-                if not self._guard.reserve(cost):
+                at_once = at_once if calls else self._room(self._guard, cost)
+                if not at_once or not self._guard.reserve(cost):
                     self._again.appendleft(call)
                     if not calls and not self._sent:
                         raise self._guard.used_up(cost)
@@ -116,7 +119,14 @@ class RayWorkers:
         if not calls:
             return None
         failed = frozenset(call.key for call in calls if self._recorder.failed_before(call))
-        return Shard(calls, failed, reserved if self._guard else None, worst)
+        if not self._guard:
+            return Shard(calls, failed)
+        return Shard(calls, failed, reserved, worst, self._guard.largest, at_once)
+
+    def _room(self, guard: BudgetGuard, cost: Decimal) -> int:
+        """How many further calls a worker may have under way."""
+        under_way = sum(shard.at_once for _, shard in self._sent.values())
+        return int(max(0, min(self._concurrency, guard.most_under_way(cost) - under_way)))
 
     def _take_call(self) -> Call | None:
         return self._again.popleft() if self._again else next(self._calls, None)
@@ -179,6 +189,9 @@ class RayWorkers:
         file = write_shard(self._folder.shards, entries, charges) if entries or charges else None
         if self._guard:
             self._guard.settle(shard.reserved, result.spent)
+            self._guard.adopt(result.largest, result.kept)
+        if result.notice:
+            self._recorder.notify(result.notice)
         settled = {entry.key for entry in entries}
         self._again.extend(call for call in shard.calls if call.key not in settled)
         if file:

@@ -9,7 +9,7 @@ from distilwhy._version import __version__
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.errors import BudgetError, DistilwhyError
-from distilwhy.pipeline.annotate.budget import BudgetGuard
+from distilwhy.pipeline.annotate.budget import KEPT_FOR_EACH, BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import FailureLimit
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
@@ -25,12 +25,16 @@ class Shard:
         failed_before: The keys of those that failed in an earlier run.
         cap: The most that they may cost, which the driver reserved; None: any amount.
         worst: The most tokens that they can take, for the driver to charge if the shard is lost.
+        largest: What the driver's budget knows of calls beyond their worst case.
+        at_once: How many of them may be under way at once, as far as the budget is concerned.
     """
 
     calls: Sequence[Call]
     failed_before: frozenset[bytes] = frozenset()
     cap: Decimal | None = None
     worst: Usage = field(default_factory=Usage)
+    largest: Usage = field(default_factory=Usage)
+    at_once: int = 1
 
     @property
     def reserved(self) -> Decimal:
@@ -46,13 +50,23 @@ class ShardResult:
         entries: The calls that were answered, or failed for good; the others are still to be made.
         charges: What was billed besides.
         spent: The cost of all of it, if there is a cap.
+        largest: What was learnt of calls beyond their worst case.
+        kept: How many calls have kept to it since the last that did not.
+        notice: The latest that the user should know of the endpoint; "" if there is nothing.
         error: What ended the work early.
     """
 
     entries: list[Entry] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     spent: Decimal = NOTHING
+    largest: Usage = field(default_factory=Usage)
+    kept: int = 0
+    notice: str = ""
     error: DistilwhyError | None = None
+
+    def notify(self, line: str) -> None:
+        """Have the driver tell the user something."""
+        self.notice = line
 
     async def record(self, entries: list[Entry], charges: list[Charge]) -> None:
         """Add results."""
@@ -82,11 +96,18 @@ class Worker:
         """Make the calls of a shard. It returns what it has, whatever ends it; it never raises."""
         teacher, result = open_http_teacher(self._config), ShardResult()
         failures = FailureLimit(teacher.failure_limit, shard.failed_before)
-        guard = None
+        guard, kept = None, 0
         if shard.cap is not None and self._prices is not None:
-            guard = BudgetGuard(self._prices, shard.cap)
+            kept = KEPT_FOR_EACH * (shard.at_once - 1)
+            guard = BudgetGuard(self._prices, shard.cap, largest=shard.largest, kept=kept)
         dispatcher = Dispatcher(
-            teacher, iter(shard.calls), result.record, failures, self._limits, guard
+            teacher,
+            iter(shard.calls),
+            result.record,
+            failures,
+            self._limits,
+            guard,
+            result.notify,
         )
         await self.stop()  # A driver that lost its connection has given up the earlier shard.
         self._work = asyncio.ensure_future(dispatcher.run())
@@ -99,7 +120,8 @@ class Worker:
         except DistilwhyError as error:
             result.error = error
         if guard:
-            result.spent = guard.settled
+            result.spent, result.largest = guard.settled, guard.largest
+            result.kept = guard.kept - (kept if guard.largest == shard.largest else 0)
         return result
 
     async def stop(self) -> None:
