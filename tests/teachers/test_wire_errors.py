@@ -46,7 +46,6 @@ UNSUPPORTED = (
     [
         ("chat", 400, openai_error(UNSUPPORTED, "invalid_request_error", "x"), UNSUPPORTED),
         ("anthropic", 400, claude_error("invalid_request_error", NO_TEMPERATURE), NO_TEMPERATURE),
-        ("anthropic", 413, claude_error("request_too_large", "Too large"), "Too large"),
         ("gemini", 400, google_error(400, "INVALID_ARGUMENT", "Too long."), "Too long."),
     ],
 )

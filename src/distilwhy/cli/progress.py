@@ -3,7 +3,6 @@
 import time
 from typing import TYPE_CHECKING
 
-from distilwhy.cli.console import printable
 from distilwhy.cli.describe import describe_batches
 from distilwhy.cli.screen import Screen
 from distilwhy.cli.training_progress import TrainingProgress
@@ -34,7 +33,7 @@ class ProgressDisplay(Screen):
         new = progress.answered + progress.failed
         if progress.notice not in ("", self._notice):
             self._notice = progress.notice
-            self.say(printable(progress.notice))
+            self.say(progress.notice)
         if new == 0 and not progress.batches:
             self._start_annotation(progress)
         self._announce_batches(progress)

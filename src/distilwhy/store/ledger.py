@@ -229,10 +229,11 @@ class Ledger:
             f"SELECT {sums}, batch, certain FROM extras GROUP BY batch, certain UNION ALL "
             f"SELECT {sums}, 1, 0 FROM batched GROUP BY NULL"
         )
-        return [
-            (Usage(*(_PART * sums[i] + sums[i + 1] for i in (0, 2, 4)), bool(batch)), bool(certain))
-            for *sums, batch, certain in self._connection.execute(query)
-        ]
+        found: list[tuple[Usage, bool]] = []
+        for *sums, batch, certain in self._connection.execute(query):
+            read, written, cached = (_PART * sums[i] + sums[i + 1] for i in (0, 2, 4))
+            found.append((Usage(read, written, cached, bool(batch)), bool(certain)))
+        return found
 
     def owed_by_killed_runs(self) -> Decimal:
         """What runs that were killed had reserved, and may owe besides all that is billed."""

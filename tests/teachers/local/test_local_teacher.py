@@ -199,15 +199,15 @@ def test_the_gate_checks_a_local_teacher_too(write_local):
     assert (found.answered, found.calls) == (4, 12)
 
 
-def test_a_prompt_that_is_too_long_fails_alone(write_local):
+def test_a_prompt_that_is_too_long_is_truncated_alone(write_local):
     rows = [{"id": "long", "message": "swing " * 300, "kind": "damage"}]
     rows += [{"id": f"a{i}", "message": f"Message {i}", "kind": "damage"} for i in range(7)]
     experiment = open_experiment(write_local(train=rows))
     progress = annotate(experiment)
-    assert (progress.answered, progress.failed) == (11, 1)
+    assert (progress.answered, progress.failed) == (12, 0)
     said = read_annotations(experiment)["long"]
     assert (said.outcome, said.problem) == (
-        "failed",
+        "truncated",
         "its prompt of 318 tokens and teacher.max_tokens 8 are more than the 256 that noise sees; "
         "lower it, or show fewer exemplars",
     )

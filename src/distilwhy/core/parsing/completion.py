@@ -6,6 +6,8 @@ from typing import Literal
 from distilwhy.core.cost import Usage
 
 Outcome = Literal["ok", "unparsed", "refused", "truncated", "failed"]
+# Why a completion ends whose prompt, or whose reply, is longer than is taken.
+TOO_LONG = "too_long"
 OUTCOMES: tuple[Outcome, ...] = ("ok", "unparsed", "refused", "truncated", "failed")
 
 
@@ -15,6 +17,7 @@ class Completion:
 
     Attributes:
         finish_reason: As the teacher gives it, such as ``stop``, ``length`` or ``refusal``; or "".
+            ``TOO_LONG`` if there is no reply because of a length; ``text`` says which.
         input_tokens: As counted by the teacher; None if it did not count.
         output_tokens: The same for the reply, thinking included.
         error: Why there is no reply, if the call failed permanently.

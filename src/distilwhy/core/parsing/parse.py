@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import bare, visible
-from distilwhy.core.parsing.completion import Annotation, Completion, Outcome
+from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
 from distilwhy.core.parsing.statement import read_statement, whole_statement
 from distilwhy.core.task import Example, Task
 
@@ -98,6 +98,8 @@ def parse_completion(
     if completion.error is not None:
         return Annotation(example.id, "failed", problem=completion.error)
     finish = completion.finish_reason.lower()
+    if finish == TOO_LONG:
+        return Annotation(example.id, "truncated", problem=completion.text)
     if finish in _REFUSED:
         return Annotation(example.id, "refused", problem=f"finish: {completion.finish_reason}")
     shown = visible(completion.text)

@@ -143,7 +143,9 @@ class BudgetGuard:
         """What the user should know of the endpoint; "" if there is nothing."""
         found: list[str] = []
         if count := self.largest.output:
-            found.append(f"the endpoint ignores teacher.max_tokens: it billed {count:,} for a reply")
+            found.append(
+                f"the endpoint ignores teacher.max_tokens: it billed {count:,} for a reply"
+            )
         if count := self.largest.input:
             found.append(f"the endpoint billed {count:,} tokens for a prompt of fewer bytes")
         if found:

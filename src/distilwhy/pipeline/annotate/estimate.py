@@ -157,9 +157,11 @@ def measure(ledger: Ledger, calls: Sequence[Call]) -> list[Measured]:
 
 def measure_one(sent: int, entry: Entry) -> Measured | None:
     """What an answered call with a prompt of ``sent`` bytes took; None if its tokens were not
-    counted."""
+    counted, or it was refused before any was read."""
     usage = entry.completion.usage
-    return Measured(sent, usage.input, usage.output, entry.seconds) if usage else None
+    if usage is None or not usage.input:
+        return None
+    return Measured(sent, usage.input, usage.output, entry.seconds)
 
 
 def estimate_calls(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from distilwhy.config import LocalTeacherConfig
-from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.parsing.completion import TOO_LONG, Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
 from distilwhy.teachers.base import Teacher
@@ -75,7 +75,7 @@ class LocalTeacher(Teacher):
                 f"{self._config.max_tokens:,} are more than the {most:,} that "
                 f"{self._config.model} sees; lower it, or show fewer exemplars"
             )
-            return CallResult(Completion("", error=problem))
+            return CallResult(Completion(problem, TOO_LONG, 0, 0))
         seed = _seed(self.request(prompt), sample)
         request = _Request(ids, seed, asyncio.get_running_loop().create_future())
         self._requests.put_nowait(request)

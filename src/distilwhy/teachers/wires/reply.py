@@ -7,15 +7,18 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 
 from distilwhy.config import HttpTeacherConfig
-from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.parsing.completion import TOO_LONG, Completion
 from distilwhy.errors import TeacherError
 from distilwhy.teachers.call_result import CallResult
+from distilwhy.teachers.wires.failure import Failure, read_failure
 from distilwhy.teachers.wires.wire import Wire, seconds_until
 
 LONGEST_RETRY_AFTER_S = 300.0
 LONG_KEY = 16
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
-_RATE_LIMITED = frozenset({429, 503, 529})
+_TOO_MANY = 429
+_RATE_LIMITED = frozenset({_TOO_MANY, 503, 529})
+_PAYLOAD_TOO_LARGE = 413
 _TRANSIENT = frozenset({408, 409, 425}) | _RATE_LIMITED
 # What a status does not say: Gemini calls a wrong key a bad request, and a daily quota a limit that
 # passes in seconds; Anthropic calls an empty account a bad request.
@@ -42,21 +45,30 @@ class ReplyReader:
         Raises:
             TeacherError: if no other request can be answered either.
         """
-        rest_s = self._wire.rest(headers)
-        if status == 200:
-            if completion := self._read_completion(content):
-                return CallResult(self._without_key(completion), rest_s=rest_s)
+        return replace(self._read(status, headers, content), rest_s=self._wire.rest(headers))
+
+    def _read(self, status: int, headers: Mapping[str, str], content: bytes) -> CallResult:
+        if status == 200 and (completion := self._read_completion(content)):
+            return CallResult(self._without_key(completion))
+        failure = read_failure(content)
+        if status == 200 and not failure.is_error:
             problem = f"the reply cannot be read: {self.excerpt(content)}"
-            return CallResult(problem=problem, maybe_billed=True, rest_s=rest_s)
+            return CallResult(problem=problem, maybe_billed=True)
         problem = f"HTTP {status}: {self.excerpt(content)}"
+        if status == 200:  # Some proxies say so of errors, too.
+            status = failure.status or 500
         self.raise_if_fatal(status, problem, content)
+        if finish_reason := _outcome(status, failure):
+            # The endpoint counts nothing, and bills nothing.
+            return CallResult(Completion(problem, finish_reason, 0, 0))
         if not is_transient(status):
-            return CallResult(Completion("", error=problem), rest_s=rest_s)
+            return CallResult(Completion("", error=problem))
         return CallResult(
             problem=problem,
             rate_limited=status in _RATE_LIMITED,
+            over_limit=status == _TOO_MANY,
+            maybe_billed=failure.is_counted,
             retry_after_s=self._read_retry_after(headers, content),
-            rest_s=rest_s,
         )
 
     def raise_if_fatal(self, status: int, problem: str, content: bytes) -> None:
@@ -80,9 +92,7 @@ class ReplyReader:
 
     def excerpt(self, content: bytes) -> str:
         """The reason that an error gives, or the beginning of its text."""
-        text = content.decode(errors="replace")
-        with suppress(ValueError, KeyError, TypeError, RecursionError):
-            text = str(json.loads(text)["error"]["message"])
+        text = read_failure(content).message or content.decode(errors="replace")
         return self.redact(" ".join(text.split()))[:200] or "no reason given"
 
     def redact(self, text: str) -> str:
@@ -119,6 +129,14 @@ class ReplyReader:
             thinking=self.redact(completion.thinking),
             model=self.redact(completion.model),
         )
+
+
+def _outcome(status: int, failure: Failure) -> str:
+    """Why a request that fails for its own sake has no answer, as a reason to finish; "" if other
+    requests might fail for the same reason."""
+    if status == _PAYLOAD_TOO_LARGE or failure.is_too_long:
+        return TOO_LONG
+    return "content_filter" if status != _TOO_MANY and failure.is_filtered else ""
 
 
 def is_transient(status: int) -> bool:
