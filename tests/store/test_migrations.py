@@ -244,7 +244,7 @@ def test_a_ledger_broken_in_the_middle_is_named(tmp_path: Path):
     content = bytearray(path.read_bytes())
     content[3 * 4096 :] = b"\xff" * (len(content) - 3 * 4096)
     path.write_bytes(content)
-    broken = pytest.raises(RunError, match=r"ledger\.sqlite: cannot be .* malformed")
+    broken = pytest.raises(RunError, match=r"ledger\.sqlite: is damaged .* move it away")
     with broken, read_ledger(path) as ledger:
         ledger.get([b"\x01\x01"])
 

@@ -25,7 +25,7 @@ from distilwhy.core.wording import suggest
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.task import build_task, read_task
 from distilwhy.store.examples_on_disk import open_examples, pick
-from distilwhy.store.files import publish_arrays, publish_text, read_arrays
+from distilwhy.store.files import cache_arrays, publish_text, read_arrays
 from distilwhy.store.rows import HubSplit, Source, read_rows
 from distilwhy.store.run_folder import ASIDE, RunFolder
 from distilwhy.students.settings import SCRATCH
@@ -165,7 +165,7 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     is_known = known is not None
     experiment = Experiment(config, task, splits, folder, file, names, signature, aside, is_known)
     if signature and not is_known and folder.path.is_dir():
-        publish_arrays(folder.call_index, signature, {ASIDE: aside})
+        cache_arrays(folder.call_index, signature, {ASIDE: aside})
     return experiment
 
 

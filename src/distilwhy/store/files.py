@@ -7,9 +7,11 @@ leaves the old file or the new one, never half of one.
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,12 +21,75 @@ from distilwhy.errors import RunError
 _SIGNATURE = "signature"
 
 
+@dataclass(frozen=True)
+class FileIdentity:
+    """Which file a path named when it was opened."""
+
+    path: Path
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        found = path.stat()
+        return cls(path, found.st_dev, found.st_ino)
+
+    def require_same(self) -> None:
+        """Check that the path still names this file: what is written to another is lost.
+
+        Raises:
+            RunError: if it names another file, or none.
+        """
+        with suppress(OSError):
+            if FileIdentity.of(self.path) == self:
+                return
+        raise RunError(
+            f"{self.path}: was moved or deleted while this command was using it; put it back if "
+            "you can, and run the command again"
+        )
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Within the context, which writes ``path``, an OSError becomes a RunError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror or error}); check the disk and the "
+            "folder, or name another place"
+        ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` to write to, which takes its place at the end of the context.
+
+    The folder of ``path`` is made if it is missing.
+
+    Raises:
+        RunError: if it cannot be written; an older file stays as it is.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with naming_file(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+
+
 def publish_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically; its folder is made if it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(path)
-    part.write_bytes(content)
-    part.replace(path)
+    """Write a file atomically; its folder is made if it is missing.
+
+    Raises:
+        RunError: if it cannot be written; so for all that follow.
+    """
+    with writing(path) as part:
+        part.write_bytes(content)
 
 
 def publish_text(path: Path, text: str) -> None:
@@ -42,41 +107,43 @@ def publish_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
     publish_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def publish_arrays(path: Path, signature: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays with a signature of what they were computed from, atomically."""
-    part = _part(path)
-    with part.open("wb") as file:
+def cache_arrays(path: Path, signature: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays with a signature of what they were computed from, atomically.
+
+    They can be computed again, so that nothing is written where nothing can be.
+    """
+    with suppress(RunError), writing(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **{_SIGNATURE: np.array(signature)}, **arrays)
-    part.replace(path)
 
 
 def publish_folder(source: Path, path: Path) -> None:
     """Move a finished folder into place; an older folder there is replaced."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    source.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
+    with naming_file(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        old = path.with_name(f".{path.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
+        source.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; None if there is no such file.
 
     Raises:
-        RunError: if the file is not JSON.
+        RunError: if the file cannot be read, or is not a JSON object.
     """
-    return dict(_parse(path, path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return _parse(path, _read_text(path)) if path.exists() else None
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read JSON objects, one per line; none if there is no such file.
 
     Raises:
-        RunError: if a line is not JSON.
+        RunError: if the file cannot be read, or a line is not a JSON object.
     """
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = _read_text(path).splitlines() if path.exists() else []
     return [_parse(path, line) for line in lines]
 
 
@@ -96,14 +163,28 @@ def folder_size(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
-def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
-def _parse(path: Path, text: str) -> Any:
+def _read_text(path: Path) -> str:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
         raise RunError(
-            f"{path}: not valid JSON ({error.msg}); delete it and run the command again"
+            f"{path}: cannot be read ({error.strerror}); check its permissions"
         ) from None
+    except UnicodeDecodeError:
+        raise _broken(path, "is not UTF-8 text") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _broken(path, f"not valid JSON ({error.msg})") from None
+    except (RecursionError, ValueError) as error:
+        raise _broken(path, f"not valid JSON ({str(error).splitlines()[0]})") from None
+    if not isinstance(value, dict):
+        raise _broken(path, f"holds a {type(value).__name__}, not an object")
+    return value
+
+
+def _broken(path: Path, problem: str) -> RunError:
+    return RunError(f"{path}: {problem}; delete it and run the command again")

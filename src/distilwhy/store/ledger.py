@@ -7,6 +7,7 @@ An answer is on disk before it is counted. Answers are written in transactions, 
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import threading
 from array import array
@@ -17,13 +18,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
 
 from distilwhy.core.cost import MOST_TOKENS, NOTHING, Usage
 from distilwhy.core.parsing.completion import Completion
-from distilwhy.errors import RunError
+from distilwhy.store.files import FileIdentity
+from distilwhy.store.ledger_errors import LOCK_WAIT_S, explaining
 from distilwhy.store.migrations import MIGRATIONS, migrate, read_version, update_ledger
 
 # In the order of the fields of Completion.
@@ -105,15 +108,26 @@ def head_of(key: bytes) -> int:
 class Ledger:
     """The answers of a run, by call key. Open one with ``open_ledger``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, *files: FileIdentity) -> None:
         self._connection = connection
+        self._path = path
+        self._files = files
         self._lock = threading.Lock()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction. One thread at a time: threads share the connection."""
-        with self._lock, self._connection:
-            yield self._connection
+        """A transaction. One thread at a time: threads share the connection.
+
+        Raises:
+            RunError: if it cannot be written, or what is written cannot be found again.
+        """
+        with self._lock:
+            try:
+                with explaining(self._path), self._connection:
+                    yield self._connection
+            finally:
+                for file in self._files:
+                    file.require_same()
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Completion]:
         """The completions of those ``keys`` that have one."""
@@ -254,19 +268,23 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(path: Path) -> Iterator[Ledger]:
+def open_ledger(path: Path, *files: FileIdentity) -> Iterator[Ledger]:
     """The ledger at ``path``, for reading and writing.
 
     It is created if there is none. An older one is brought up to date, after a copy is made of it.
+    A lock of another program is waited for, for ``LOCK_WAIT_S``.
+
+    Args:
+        files: What must stay in place while it is written to, besides its own file.
 
     Raises:
-        RunError: if the file holds something else, is broken, or was written by a newer distilwhy.
+        RunError: if the file holds something else, is damaged, or was written by a newer distilwhy.
     """
     with _connect(path) as connection:
         update_ledger(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        yield Ledger(connection)
+        yield Ledger(connection, path, FileIdentity.of(path), *files)
 
 
 @contextmanager
@@ -276,44 +294,55 @@ def read_ledger(path: Path) -> Iterator[Ledger]:
     The file is not changed: an older one is brought up to date in a temporary copy.
 
     Raises:
-        RunError: if the file holds something else, is broken, or was written by a newer distilwhy.
+        RunError: if the file holds something else, is damaged, or was written by a newer distilwhy.
     """
-    with _connect(path, _address(path)) as connection:
+    with _readable(path) as address, _connect(path, address) as connection:
         connection.execute("PRAGMA query_only=ON")
         version = read_version(connection, path)
         if version == len(MIGRATIONS):
-            yield Ledger(connection)
+            yield Ledger(connection, path)
             return
         with _connect(path, _TEMPORARY) as copy:
             connection.backup(copy)
             migrate(copy, version)
             copy.execute("PRAGMA query_only=ON")
-            yield Ledger(copy)
+            yield Ledger(copy, path)
 
 
-def _address(path: Path) -> str:
+@contextmanager
+def _readable(path: Path) -> Iterator[str]:
     """Where to read a ledger. In a folder that cannot be written, SQLite must not try to."""
     if not path.is_file():
-        return _TEMPORARY
-    is_fixed = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
-    return f"{path.absolute().as_uri()}?immutable=1" if is_fixed else str(path)
+        yield _TEMPORARY
+    elif os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+        yield str(path)
+    elif not (log := Path(f"{path}-wal")).exists():
+        yield f"{path.absolute().as_uri()}?immutable=1"
+    else:
+        # A command was killed, and SQLite reads what is in the log only where it can write.
+        with TemporaryDirectory() as folder:
+            for file in (path, log):
+                shutil.copyfile(file, Path(folder) / file.name)
+            yield str(Path(folder) / path.name)
 
 
 @contextmanager
 def _connect(path: Path, address: str | None = None) -> Iterator[sqlite3.Connection]:
     """A connection whose errors about the file at ``path`` itself are raised as RunError."""
     address = str(path) if address is None else address
-    try:
-        with closing(sqlite3.connect(address, check_same_thread=False, uri=True)) as connection:
-            yield connection
-    except sqlite3.OperationalError as error:
-        raise RunError(
-            f"{path}: cannot be opened, read or written ({error}); check the disk and the folder"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:
-            raise
-        raise RunError(f"{path}: cannot be read as a ledger ({error}); move it away") from error
+    with (
+        explaining(path),
+        closing(
+            sqlite3.connect(
+                address,
+                timeout=LOCK_WAIT_S,
+                isolation_level="IMMEDIATE",
+                check_same_thread=False,
+                uri=True,
+            )
+        ) as connection,
+    ):
+        yield connection
 
 
 def put_charges(connection: sqlite3.Connection, charges: Iterable[Charge]) -> None:

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingRecord
 from distilwhy.errors import RunError
-from distilwhy.store.files import read_json, read_jsonl
+from distilwhy.store.files import FileIdentity, read_json, read_jsonl
 
 SUMMARY, LOG = "training.json", "training.jsonl"
 # The array in calls.npz that says which train rows are held out for validation.
@@ -77,7 +77,7 @@ class RunFolder:
             return None
         try:
             return TrainingRecord.from_json(student_id, value, read_jsonl(place / LOG))
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"{place}: its training cannot be read ({error!r}); delete it and train again"
             ) from error
@@ -105,8 +105,10 @@ class RunFolder:
         place.unlink(missing_ok=True)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[FileIdentity]:
         """Keep other processes out of this folder. A killed process releases its lock.
+
+        Gives the file that is locked: where it is no longer in place, others are not kept out.
 
         Raises:
             RunError: if another process holds the lock, or the folder cannot be written.
@@ -115,6 +117,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock", timeout=0)
             lock.acquire()
+            locked = FileIdentity.of(self.path / ".lock")
         except Timeout:
             raise RunError(
                 f"{self.path}: another distilwhy process is working in this run folder; "
@@ -126,6 +129,6 @@ class RunFolder:
                 "give this experiment another 'out'"
             ) from None
         try:
-            yield
+            yield locked
         finally:
             lock.release()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from distilwhy.core.cost import Usage
 from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.wording import counted
 from distilwhy.errors import RunError, first_line
 from distilwhy.store.files import publish_bytes
 from distilwhy.store.ledger import Charge, Entry, Ledger, storable
@@ -71,6 +72,49 @@ def import_shards(folder: Path, ledger: Ledger) -> None:
         if path.stem not in known:
             entries, charges = read_shard(path)
             ledger.put(entries, charges, path.stem)
+
+
+class AnswerWriter:
+    """Writes answers to a ledger.
+
+    Once that fails, they go to a shard beside it, which is imported when the ledger is next opened
+    for writing: they are paid for.
+
+    Args:
+        folder: Where shards are.
+    """
+
+    def __init__(self, ledger: Ledger, folder: Path) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._failure: RunError | None = None
+        self._set_aside = 0
+
+    def put(self, entries: Sequence[Entry], charges: Sequence[Charge]) -> None:
+        """Write answers and charges.
+
+        Raises:
+            RunError: if the ledger cannot be written; it says where the answers are.
+        """
+        if self._failure is None:
+            try:
+                self._ledger.put(entries, charges)
+                return
+            except RunError as error:
+                self._failure = error
+        raise RunError(f"{self._failure} ({self._put_aside(entries, charges)})")
+
+    def _put_aside(self, entries: Sequence[Entry], charges: Sequence[Charge]) -> str:
+        """Write a shard, unless the run folder is gone; says what became of the answers."""
+        lost = f"{counted(len(entries), 'answer')} may be lost"
+        if not self._folder.parent.is_dir():
+            return lost
+        try:
+            write_shard(self._folder, entries, charges)
+        except RunError:
+            return lost
+        self._set_aside += len(entries)
+        return f"{counted(self._set_aside, 'answer')} received since, saved in {self._folder}"
 
 
 def _row(entry: Entry) -> dict[str, object]:

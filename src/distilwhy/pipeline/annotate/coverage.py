@@ -17,7 +17,7 @@ from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import CallBuilder
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.examples_on_disk import pick
-from distilwhy.store.files import publish_arrays, read_arrays
+from distilwhy.store.files import cache_arrays, read_arrays
 from distilwhy.store.ledger import Ledger, head_of
 from distilwhy.store.run_folder import ASIDE, RunFolder
 
@@ -105,7 +105,7 @@ def find_coverage(experiment: Experiment, calls: CallBuilder, ledger: Ledger) ->
         if signature and folder.path.is_dir():
             sizes = {f"{_SIZES}{name}": found for name, found in index.sizes.items()}
             arrays = {ASIDE: experiment.aside, **index.keys, **sizes}
-            publish_arrays(folder.call_index, signature, arrays)
+            cache_arrays(folder.call_index, signature, arrays)
     return index.compare(ledger)
 
 

@@ -10,6 +10,7 @@ from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.store.batches import UnderWay
 from distilwhy.store.ledger import Charge, Entry, Ledger
+from distilwhy.store.shards import AnswerWriter
 
 CHUNK = 500
 
@@ -54,9 +55,16 @@ class Recorder:
         failure_limit: How many new calls may fail in a row; None: any number.
     """
 
-    def __init__(self, ledger: Ledger, on_progress: OnProgress, failure_limit: int | None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        writer: AnswerWriter,
+        on_progress: OnProgress,
+        failure_limit: int | None,
+    ) -> None:
         self.progress = AnnotationProgress(total=0, from_ledger=0)
         self._ledger = ledger
+        self._writer = writer
         self._on_progress = on_progress
         self._failed_before: set[bytes] = set()
         self._failed_now: set[bytes] = set()
@@ -116,7 +124,7 @@ class Recorder:
 
     async def record(self, entries: list[Entry], charges: list[Charge]) -> None:
         """Write results in one transaction, then count them."""
-        await asyncio.to_thread(self._ledger.put, entries, charges)
+        await asyncio.to_thread(self._writer.put, entries, charges)
         self._count(entries)
 
     def record_shard(self, entries: list[Entry], charges: list[Charge], shard: str) -> None:

@@ -36,7 +36,7 @@ from distilwhy.pipeline.annotate.transports.ray import open_ray
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.examples_on_disk import pick
 from distilwhy.store.ledger import Ledger, open_ledger
-from distilwhy.store.shards import import_shards
+from distilwhy.store.shards import AnswerWriter, import_shards
 from distilwhy.students.training.distributed import require_single_process
 
 
@@ -84,7 +84,11 @@ def open_session(
     """Lock the run folder, and open all that a run needs. For the arguments see ``annotate``."""
     require_single_process()
     folder = experiment.folder
-    with folder.lock(), open_ledger(folder.ledger) as ledger, open_ledger(folder.ledger) as reader:
+    with (
+        folder.lock() as lock,
+        open_ledger(folder.ledger, lock) as ledger,
+        open_ledger(folder.ledger) as reader,
+    ):
         experiment.write_resolved()
         import_shards(folder.shards, ledger)
         if forget_batches:
@@ -92,7 +96,8 @@ def open_session(
         guard = open_budget(experiment, ledger, budget)
         calls = open_calls(experiment)
         match_ids(experiment, calls)  # raises if recorded ids are those of other rows
-        recorder = Recorder(ledger, watch, calls.teacher.failure_limit)
+        writer = AnswerWriter(ledger, folder.shards)
+        recorder = Recorder(ledger, writer, watch, calls.teacher.failure_limit)
         batching = open_batching(experiment, calls.teacher, ledger, recorder, guard)
         try:
             with _open_transport(experiment, calls, recorder, guard, engine, workers) as transport:
