@@ -35,7 +35,10 @@ app.command()(results.predict)
 
 
 def main() -> None:
-    """Run the command line; a ``DistilwhyError`` becomes one line and exit status 1."""
+    """Run the command line; a ``DistilwhyError`` becomes one line and exit status 1.
+
+    So does an ``OSError``: a disk can fail wherever a file is read or written.
+    """
     # OpenMP threads that spin while they wait slow one another down when cores are few, because
     # torch's forward and backward passes have a thread pool each. See docs/students.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -47,6 +50,11 @@ def main() -> None:
         app()
     except DistilwhyError as error:
         print_notice(f"error: {error}")
+        sys.exit(1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error) or type(error).__name__
+        print_notice(f"error: {place}{reason}; check the disk, then run the command again")
         sys.exit(1)
 
 
