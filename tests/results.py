@@ -116,6 +116,14 @@ def make_results(
     )
 
 
+def parse_few(results: Results) -> Results:
+    """The same study with a teacher of whose answers 70 % could be parsed, and with no gold label
+    on any validation row."""
+    counts = _outcome_counts(100, 70, 25, 3, 2, 0, 0.575)
+    validation = replace(counts, score=None, parsed_score=None, without_gold=100)
+    return replace(results, teacher={"train": counts, "validation": validation, "test": counts})
+
+
 def open_answers(results: Results) -> Results:
     """The same study of a task whose answers are open."""
     pairs = [("84 / 2", "84 * 2", 31), ("(3 + 4) * 12", "3 + 4 * 12", 5), ("7", "8", 1)]
@@ -254,6 +262,7 @@ def _outcome_counts(
         without_rationale=2,
         score=make_score(accuracy, seeds=1, rows=rows),
         problem=("ticket-3-000417", "no answer is found in 'It depends on the contract …'"),
+        parsed_score=make_score(accuracy * rows / ok, seeds=1, rows=ok),
     )
 
 

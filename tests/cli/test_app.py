@@ -42,7 +42,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_running_again_repeats_nothing_and_needs_no_teacher(done: Path):
     again = call("run", done)
     assert "84 from ledger" in again.stderr
-    assert "2 of 2 students are already trained" in again.stderr
+    assert "Already trained: 2 of 2 students" in again.stderr
     assert "asking" not in again.stderr
 
 
@@ -114,9 +114,7 @@ def test_a_run_without_test_rows_trains_and_scores_nothing(tmp_path: Path):
 
 
 def test_train_can_be_limited_to_one_method(done: Path):
-    assert (
-        "1 of 1 students are already trained" in call("train", done, "--method", "finetune").stderr
-    )
+    assert "Already trained: 1 of 1 student" in call("train", done, "--method", "finetune").stderr
     error = call("train", done, "--method", "label-distill", fails=True).exception
     assert isinstance(error, DistilwhyError)
     assert "it has ['finetune', 'step-by-step']" in str(error)

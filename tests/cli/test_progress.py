@@ -73,7 +73,7 @@ def test_why_students_are_trained_again_is_printed_once_for_each_reason(
     with ProgressDisplay() as progress:
         progress.training().on_found(trained, 8)
     assert capsys.readouterr().err == (
-        "1 of 8 students are already trained\n"
+        "Already trained: 1 of 8 students\n"
         "2 students out of date, trained again: rows changed\n"
         "1 student out of date, trained again: the experiment or its annotations changed\n"
     )

@@ -32,7 +32,7 @@ def test_running_the_demo_again_repeats_nothing(task: str):
     results = Path("demo-run/run/results.json").read_text()
     second = CliRunner().invoke(app, ["demo", "--task", task])
     assert "60/60  60 from ledger" in second.stderr
-    assert "3 of 3 students are already trained" in second.stderr
+    assert "Already trained: 3 of 3 students" in second.stderr
     assert "asking" not in second.stderr
     assert second.stdout == first.stdout
     assert Path("demo-run/run/results.json").read_text() == results
@@ -43,7 +43,7 @@ def test_the_full_demo_reuses_the_short_one():
     full = CliRunner().invoke(app, ["demo", "--full"])
     assert full.exit_code == 0, f"{full.output}{full.exception!r}"
     assert "60/60  60 from ledger" in full.stderr
-    assert "3 of 18 students are already trained" in full.stderr
+    assert "Already trained: 3 of 18 students" in full.stderr
     assert "15 to train" in full.stderr
     for control in ("blank-rationales", "shuffled-rationales"):
         assert f"step-by-step against {control}: " in full.stdout
@@ -54,7 +54,7 @@ def test_the_study_reuses_the_short_demo(monkeypatch: pytest.MonkeyPatch):
     CliRunner().invoke(app, ["demo"])
     study = CliRunner().invoke(app, ["demo", "--study"])
     assert study.exit_code == 0, f"{study.output}{study.exception!r}"
-    assert "3 of 9 students are already trained" in study.stderr
+    assert "Already trained: 3 of 9 students" in study.stderr
     for size in ("10", "20", "all"):
         assert f"Test accuracy, {size} train rows" in study.stdout
     both = CliRunner().invoke(app, ["demo", "--study", "--full"])

@@ -10,7 +10,7 @@ import pytest
 from distilwhy.report.page import render_page
 from distilwhy.report.summary import render_summary
 from page_text import Page, squeeze
-from results import THREE, add_student, make_cases, make_results, open_answers
+from results import THREE, add_student, make_cases, make_results, open_answers, parse_few
 
 HOSTILE = (
     "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> & \"'\u2028 ü 日本 🎈"
@@ -51,7 +51,7 @@ def test_the_score_table_has_every_number(page):
         assert f"{found.score.accuracy:.1%}" in scores
         assert f"{found.score.low:.1%} to {found.score.high:.1%}" in scores
         assert " ".join(f"{100 * s.score.accuracy:.1f}" for s in found.students) in scores
-    assert "teacher 92.9%" in scores
+    assert "that could be parsed 92.9%" in scores
     assert "60.5 M 242 MB" in scores
     assert "needs the teacher at inference: 1,500 calls for the test rows" in scores
 
@@ -233,3 +233,28 @@ def test_students_that_learnt_nothing_are_warned_about():
     assert said in Page(render_page(results, make_cases(3, THREE))).sections["scores"]
     assert said in render_summary(results)
     assert "gave the same answer" not in render_summary(replace(results, one_answer=0))
+
+
+def test_accuracy_is_told_over_the_parsed_rows_too_and_what_validation_means():
+    page = Page(render_page(parse_few(make_results(THREE)), []))
+    scores, bill = squeeze(page.sections["scores"]), squeeze(page.sections["bill"])
+    assert "82.1% of the 70.0% that could be parsed 57.5%" in scores
+    assert "only 70.0% to train rows, " in scores
+    assert "Validation accuracy is agreement with the teacher: no validation row" in scores
+    assert "Accuracy if parsed train 100 100 70.0% 70 25 3 2 2 57.5%" in bill
+    assert "82.1%" in bill
+
+
+def test_outcomes_that_do_not_occur_have_no_column():
+    results = make_results(THREE)
+    counts = {
+        split: replace(
+            found,
+            asked=found.outcomes["ok"],
+            outcomes={**dict.fromkeys(found.outcomes, 0), "ok": found.outcomes["ok"]},
+            without_rationale=0,
+        )
+        for split, found in results.teacher.items()
+    }
+    bill = squeeze(Page(render_page(replace(results, teacher=counts), [])).sections["bill"])
+    assert "Split Rows Asked Parsed ok Accuracy 95 % interval train" in bill

@@ -9,6 +9,7 @@ from results import (
     THREE,
     add_student,
     make_results,
+    parse_few,
 )
 
 
@@ -65,3 +66,9 @@ def test_empty_sections_are_left_out():
     headings, rows = read_markdown(render_summary(results))
     assert headings == [results.name, "Costs", "Provenance"]
     assert rows == [9, 9]
+
+
+def test_the_teacher_s_accuracy_is_told_over_the_parsed_rows_too():
+    text = render_summary(parse_few(make_results(THREE)))
+    assert "teacher: 82.1% of the 70.0% that could be parsed." in text
+    assert "only 70.0% to train rows, " in text

@@ -1,14 +1,16 @@
 """Shows the progress of training."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from distilwhy.cli.screen import Screen
+from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.student_id import MAIN, StudentId
 from distilwhy.core.training_summary import Evaluation, TrainingSummary
 from distilwhy.core.wording import counted, duration, large, memory_size, percent, rough_duration
 from distilwhy.pipeline.train.watcher import Watcher
+from distilwhy.report.sentences import validation_note
 
 if TYPE_CHECKING:
     from distilwhy.pipeline.train.forecast import Forecast
@@ -26,9 +28,15 @@ class TrainingProgress(Watcher):
     def on_start(self, student_ids: Sequence[StudentId]) -> None:
         self._screen.board.start(student_ids)
 
+    def on_annotations(self, outcomes: Mapping[str, OutcomeCounts]) -> None:
+        if note := validation_note(outcomes):
+            self._say(note)
+
     def on_found(self, trained: "TrainedStudents", students: int) -> None:
         if trained.up_to_date:
-            self._say(f"{len(trained.up_to_date)} of {students} students are already trained")
+            self._say(
+                f"Already trained: {len(trained.up_to_date)} of {counted(students, 'student')}"
+            )
         changes = Counter(", ".join(names) for names in trained.out_of_date.values())
         for names, count in changes.items():
             changed = names or "the experiment or its annotations"

@@ -12,7 +12,7 @@ from itertools import groupby, islice
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from distilwhy.core.parsing.completion import OUTCOMES
+from distilwhy.core.parsing.completion import OUTCOMES, Outcome
 from distilwhy.core.results import Breakdown, Case, Confusion, Results
 from distilwhy.core.stats.curve import Efficiency
 from distilwhy.core.wording import (
@@ -37,7 +37,14 @@ from distilwhy.report.marks import (
 )
 from distilwhy.report.palette import DARK, LIGHT, OUTLINES, look
 from distilwhy.report.scores import method_rows, teacher_rows
-from distilwhy.report.sentences import cautions, efficiency_sentences, seeds, wrong_rationales
+from distilwhy.report.sentences import (
+    cautions,
+    efficiency_sentences,
+    parse_cautions,
+    seeds,
+    validation_note,
+    wrong_rationales,
+)
 from distilwhy.report.verdicts import judge_all
 
 CHUNK = 1000
@@ -125,7 +132,9 @@ def render_page(results: Results, cases: Iterable[Case]) -> str:
         breakdowns=sorted(results.breakdowns, key=_is_secondary),
         bill_lines=bill_lines(results.bill),
         missing=missing(results.bill),
-        cautions=cautions(results),
+        cautions=[*parse_cautions(results.teacher), *cautions(results)],
+        outcomes=_outcomes(results),
+        validation_note=validation_note(results.teacher),
         wrong_rationales=wrong_rationales(on_most_rows(results.of(results.students[0]).methods)),
         seeds=seeds(results),
         about=Markup(dump_json(_about(who))),
@@ -152,7 +161,6 @@ def _template() -> Template:
         "interval": interval,
         "look": look,
         "outlines": OUTLINES,
-        "outcomes": OUTCOMES,
         "prices_example": PRICES,
         "shade": _shade,
         "unknown": UNKNOWN,
@@ -197,6 +205,12 @@ def _dateline(results: Results) -> list[str]:
         counted(len(seeds(results)), "seed"),
         *(counted(rows[split], f"{split} row") for split in ("train", "test") if split in rows),
     ]
+
+
+def _outcomes(results: Results) -> list[Outcome]:
+    """The outcomes that occur: always ``ok``, and the others if any row has them."""
+    splits = results.teacher.values()
+    return [o for o in OUTCOMES if o == "ok" or any(found.outcomes.get(o) for found in splits)]
 
 
 def _views(results: Results) -> list[View]:

@@ -16,6 +16,7 @@ from distilwhy.core.wording import (
     train_rows,
 )
 from distilwhy.report.marks import TEACHER, teacher_score
+from distilwhy.report.sentences import parsed_accuracy
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class ScoreRow:
         student: The student's name, if there are several.
         rows: The number of train rows, or "" for the teacher.
         each: The accuracy of each seed in percent, if there are several.
-        note: What to know before deploying it.
+        note: What to know besides: that it needs the teacher, or how many answers were parsed.
     """
 
     method: str
@@ -48,7 +49,9 @@ def teacher_rows(results: Results) -> list[ScoreRow]:
     score = teacher_score(results)
     if score is None:
         return []
-    return [ScoreRow(TEACHER, "", percent(score.accuracy), interval(score.low, score.high))]
+    note = parsed_accuracy(results.teacher["test"])
+    ends = interval(score.low, score.high)
+    return [ScoreRow(TEACHER, "", percent(score.accuracy), ends, note=note)]
 
 
 def method_rows(results: Results) -> list[ScoreRow]:

@@ -1,10 +1,14 @@
 """Sentences about results, beside scores and comparisons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from distilwhy.core.results import MethodScore, Results
+from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.stats.curve import Efficiency
-from distilwhy.core.wording import count, counted, listed, points
+from distilwhy.core.wording import count, counted, listed, percent, points
+
+# Fewer parsed answers than this share deserve a warning.
+LOW_PARSED = 0.9
 
 # What was done about rationales for a wrong label, by its key in ``wrong_rationales``.
 DONE = {
@@ -35,6 +39,42 @@ def wrong_rationales(methods: Sequence[MethodScore]) -> str:
         f"{count(counts['wrong'])} had a rationale for a wrong label: "
         f"{listed(done) if done else 'all kept'}."
     )
+
+
+def parse_cautions(teacher: Mapping[str, OutcomeCounts]) -> list[str]:
+    """A warning that names the splits in which few answers of the teacher could be parsed."""
+    low = [
+        f"{percent(share)} to {split} rows"
+        for split, counts in teacher.items()
+        if (share := counts.parsed_share) is not None and share < LOW_PARSED
+    ]
+    if not low:
+        return []
+    return [
+        f"Of the teacher's answers, only {listed(low)} could be parsed. The others train nothing, "
+        "and count as wrong in its accuracy. 'annotations --problem any' lists them."
+    ]
+
+
+def parsed_accuracy(counts: OutcomeCounts) -> str:
+    """The teacher's accuracy on the parsed rows alone; "" if that is all of them."""
+    score, parsed, share = counts.score, counts.parsed_score, counts.parsed_share
+    if not score or not parsed or share is None or parsed.rows == score.rows:
+        return ""
+    return f"{percent(parsed.accuracy)} of the {percent(share)} that could be parsed"
+
+
+def validation_note(teacher: Mapping[str, OutcomeCounts]) -> str:
+    """What validation accuracy means where the teacher's labels stand in for gold; else ""."""
+    counts = teacher.get("validation")
+    if not counts or not counts.without_gold:
+        return ""
+    if counts.without_gold == counts.rows:
+        return (
+            "Validation accuracy is agreement with the teacher: no validation row has a gold label."
+        )
+    which = f"{count(counts.without_gold)} of {counted(counts.rows, 'validation row')}"
+    return f"Validation accuracy is agreement with the teacher on {which}, without a gold label."
 
 
 def cautions(results: Results) -> list[str]:

@@ -7,7 +7,7 @@ from distilwhy.core.results import Provenance, Results
 from distilwhy.core.wording import count
 from distilwhy.report.bill import Line, bill_lines, missing
 from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
-from distilwhy.report.sentences import cautions, efficiency_sentences, seeds
+from distilwhy.report.sentences import cautions, efficiency_sentences, parse_cautions, seeds
 from distilwhy.report.verdicts import judge_all
 
 # By heading, the field of ``ScoreRow``.
@@ -20,13 +20,14 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 def render_summary(results: Results) -> str:
     """Headline, scores, comparisons, data efficiency, costs and provenance."""
-    methods, shown = method_rows(results), results.call(results.students[0])
+    rows, shown = [*teacher_rows(results), *method_rows(results)], results.call(results.students[0])
     parts = [
         f"# {_plain(results.name)}",
         _plain(results.headline),
-        _table([*teacher_rows(results), *methods]),
+        _table(rows),
+        *parse_cautions(results.teacher),
         *cautions(results),
-        *dict.fromkeys(f"{row.method} {row.note}." for row in methods if row.note),
+        *dict.fromkeys(f"{row.method}: {row.note}." for row in rows if row.note),
         *_comparisons(results),
         *_efficiency(results),
         f"## Costs{f', with the student {shown}' if shown else ''}",

@@ -3,7 +3,8 @@
 import string
 
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.stats.comparisons import Prediction, compare_with_baselines
+from distilwhy.core.parsing.completion import Annotation
+from distilwhy.core.stats.comparisons import Prediction, compare_with_baselines, count_outcomes
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.task import Example
@@ -46,6 +47,22 @@ def test_all_comparisons_of_a_study_are_one_family():
     for one in (found["", 30], found["", None]):
         assert one.adjusted == 3 * one.p < 1
     assert found["small", None].adjusted == 1.0
+
+
+def test_the_teacher_is_scored_over_all_rows_and_over_the_parsed_ones():
+    answer = Answer("choice", ("a", "b"))
+    said = [("a", "ok"), ("b", "ok"), ("b", "ok"), (None, "unparsed"), (None, "failed")]
+    rows = [
+        (Example(str(i), "", (), "a"), Annotation(str(i), outcome, "why", label))
+        for i, (label, outcome) in enumerate(said)
+    ]
+    rows += [(Example("x", ""), Annotation("x", "ok", "why", "a")), (Example("y", ""), None)]
+    found = count_outcomes(answer, rows)
+    assert (found.score.accuracy, found.score.rows) == (1 / 4, 4)
+    assert (found.parsed_score.accuracy, found.parsed_score.rows) == (1 / 3, 3)
+    assert (found.parsed_share, found.without_gold) == (4 / 5, 2)
+    nothing = count_outcomes(answer, rows[3:5])
+    assert (nothing.score.accuracy, nothing.parsed_score) == (0, None)
 
 
 def examine(

@@ -74,7 +74,7 @@ def test_a_second_compare_trains_nothing_and_prints_the_same(compared: tuple[Pat
     file, said = compared
     before = list_written(file)
     again = call("compare", file)
-    assert "8 of 8 students are already trained" in again.stderr
+    assert "Already trained: 8 of 8 students" in again.stderr
     assert "to train" not in again.stderr
     assert list_written(file) == before
     assert again.stdout == said.stdout
@@ -84,7 +84,7 @@ def test_run_uses_the_students_that_compare_trained_on_all_rows(compared: tuple[
     file, _ = compared
     before = list_written(file)
     again = call("run", file)
-    assert "4 of 4 students are already trained" in again.stderr
+    assert "Already trained: 4 of 4 students" in again.stderr
     assert "30 rows" not in again.stderr
     assert "to train" not in again.stderr
     assert list_written(file) == before
@@ -174,7 +174,7 @@ def test_compare_trains_every_student_of_the_study_and_keeps_those_trained_befor
     named: tuple[Path, Result],
 ):
     file, said = named
-    assert "2 of 8 students are already trained" in said.stderr
+    assert "Already trained: 2 of 8 students" in said.stderr
     assert "6 to train" in said.stderr
     found = {path.name for path in (file.parent / "run/students").iterdir()}
     assert found == {student_id.name for student_id in NAMED}
@@ -238,7 +238,7 @@ def test_only_a_missing_student_is_trained_again(named: tuple[Path, Result]):
     train_students(open_experiment(file), study=True)
     after = list_written(file)
     assert {p for p in after if after[p] != before.get(p)} == {p for p in before if gone in p}
-    assert "2 of 2 students are already trained" in call("train", file).stderr
+    assert "Already trained: 2 of 2 students" in call("train", file).stderr
 
 
 def test_status_lists_students_by_name(named: tuple[Path, Result]):

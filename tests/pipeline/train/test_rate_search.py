@@ -46,7 +46,7 @@ def test_a_finished_search_is_not_repeated(searched: tuple[Path, Result]):
     file, said = searched
     assert "6 to train" in said.stderr
     before = list_written(file)
-    assert "4 of 4 students are already trained" in call("run", file).stderr
+    assert "Already trained: 4 of 4 students" in call("run", file).stderr
     assert list_written(file) == before
 
 

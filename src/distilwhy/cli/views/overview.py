@@ -18,6 +18,7 @@ from distilwhy.cli.views.outcomes import outcome_table
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.wording import count, counted, duration, percent, text_range
 from distilwhy.pipeline.annotate.inspect.overview import LabelCount, Overview, Problem
+from distilwhy.report.sentences import parse_cautions
 
 WIDEST, PIPED = 110, 80
 PROBLEMS, MODELS, SNIPPET = 12, 3, 160
@@ -35,6 +36,8 @@ def print_overview(found: Overview, currency: str, as_json: bool) -> None:
     if facts:
         console.print()
         print_fields(console, facts)
+    for caution in parse_cautions(found.tallies):
+        console.print(caution, style="yellow", markup=False)
     _print_problems(console, found.problems)
     _print_labels(console, found)
 

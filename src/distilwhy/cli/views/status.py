@@ -10,6 +10,7 @@ from distilwhy.core.persisted import to_plain
 from distilwhy.core.student_id import MAIN
 from distilwhy.core.wording import percent
 from distilwhy.pipeline.status import Status
+from distilwhy.report.sentences import validation_note
 
 
 def print_status(found: Status, as_json: bool) -> None:
@@ -40,6 +41,8 @@ def print_status(found: Status, as_json: bool) -> None:
             tested.get((student.student, student.method, student.seed), ""),
         )
     console.print(table)
+    if note := validation_note(found.teacher):
+        console.print(note)
 
 
 def _test_accuracies(results: Mapping[str, object] | None) -> dict[tuple[str, str, int], str]:

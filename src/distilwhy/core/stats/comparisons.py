@@ -34,6 +34,8 @@ class OutcomeCounts:
             call failed is not answered.
         problem: The id and problem of one row that is not ``ok``; None if all are.
         saw_gold: Asked rows whose gold label the teacher was shown.
+        parsed_score: As ``score``, over the ``ok`` rows alone; None if there are none.
+        without_gold: Rows without a gold label.
     """
 
     rows: int
@@ -43,6 +45,14 @@ class OutcomeCounts:
     score: Score | None
     problem: tuple[str, str] | None
     saw_gold: int = 0
+    parsed_score: Score | None = None
+    without_gold: int = 0
+
+    @property
+    def parsed_share(self) -> float | None:
+        """The share of the answered rows that are ``ok``; None if none was answered."""
+        answered = self.asked - self.outcomes.get("failed", 0)
+        return self.outcomes["ok"] / answered if answered else None
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,12 @@ def count_outcomes(
 ) -> OutcomeCounts:
     """Count and score the annotations of a split, which need not fit into memory."""
     outcomes: Counter[str] = Counter()
-    count = saw_gold = without_rationale = 0
-    right = bytearray()
+    count = saw_gold = without_rationale = without_gold = 0
+    right, parsed_right = bytearray(), bytearray()
     problem: tuple[str, str] | None = None
     for example, annotation in rows:
         count += 1
+        without_gold += example.gold is None
         if annotation is None:
             continue
         outcomes[annotation.outcome] += 1
@@ -77,6 +88,8 @@ def count_outcomes(
         is_answered = annotation.outcome != "failed"
         if example.gold is not None and is_answered and not annotation.saw_gold:
             right.append(answer.same(annotation.label, example.gold))
+            if annotation.outcome == "ok":
+                parsed_right.append(right[-1])
     return OutcomeCounts(
         rows=count,
         asked=outcomes.total(),
@@ -85,6 +98,8 @@ def count_outcomes(
         score=score([right]) if right else None,
         problem=problem,
         saw_gold=saw_gold,
+        parsed_score=score([parsed_right]) if parsed_right else None,
+        without_gold=without_gold,
     )
 
 

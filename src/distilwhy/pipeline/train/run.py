@@ -66,6 +66,7 @@ def train_students(
         experiment = experiment.in_memory()
         if annotations is None:
             annotations = read_annotations(experiment)
+        watcher.on_annotations(annotations.outcomes)
         jobs = TrainingJobs(experiment, annotations)
         trained = jobs.find_trained(wanted)
         watcher.on_found(trained, len(wanted))

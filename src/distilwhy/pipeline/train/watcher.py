@@ -1,9 +1,10 @@
 """How training is followed: a watcher, and the events that worker processes send to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import Evaluation, TrainingSummary
 
@@ -21,6 +22,9 @@ class Watcher:
 
     def on_start(self, student_ids: Sequence[StudentId]) -> None:
         """Called first, with all the students that are wanted."""
+
+    def on_annotations(self, outcomes: Mapping[str, OutcomeCounts]) -> None:
+        """Called with the annotations of each split, counted, when they are read."""
 
     def on_found(self, trained: "TrainedStudents", students: int) -> None:
         """Called when it is known which of the wanted ``students`` are trained already."""
