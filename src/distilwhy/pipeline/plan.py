@@ -1,14 +1,18 @@
 """Says what an experiment will do, and checks all that can be checked without doing it."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from distilwhy.core.estimate import Estimate
 from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS
+from distilwhy.core.student_id import StudentId
 from distilwhy.core.wording import money
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.annotate.budget import Spending, read_spending
@@ -23,10 +27,13 @@ from distilwhy.pipeline.annotate.estimate import (
 from distilwhy.pipeline.annotate.recorded_ids import MatchedIds, match_ids
 from distilwhy.pipeline.annotate.records import find_missed_gold, misses_gold
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.pipeline.train.check import check_students
+from distilwhy.pipeline.train.check import CheckedStudents, check_students
 from distilwhy.pipeline.train.run import missing_students
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.ledger import read_ledger
+
+if TYPE_CHECKING:
+    from distilwhy.students.training.memory import StudentSize
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class Plan:
         to_train: The names of those that would be trained.
         compared: How many students its study has, for ``compare``.
         to_compare: The names of those that ``compare`` would train.
+        sizes: The size of each student, by its name in the study; of one from scratch, the most
+            that it can be. Models that are not on this machine are left out.
+        train_seconds: About how long training takes, one student after the other, as far as
+            students like those to train are trained already; None if none is.
         recorded: How recorded ids match the rows; None if the teacher is not a recorded one.
     """
 
@@ -68,6 +79,8 @@ class Plan:
     to_train: list[str]
     compared: int
     to_compare: list[str]
+    sizes: "dict[str, StudentSize]"
+    train_seconds: float | None
     recorded: MatchedIds | None
     warnings: list[str]
 
@@ -80,7 +93,7 @@ def plan(experiment: Experiment) -> Plan:
         StudentError: if a student cannot be made.
         TeacherError: if recorded completions cannot be read, or none is that of a row.
     """
-    unchecked = check_students(experiment, experiment.config.students, fetch=False)
+    checked = check_students(experiment, experiment.config.students, fetch=False)
     calls = open_calls(experiment)
     recorded = match_ids(experiment, calls)
     students, study = list_students(experiment), list_students(experiment, study=True)
@@ -113,9 +126,25 @@ def plan(experiment: Experiment) -> Plan:
         to_train=[student_id.name for student_id in students if student_id in missing],
         compared=len(study),
         to_compare=[student_id.name for student_id in study if student_id in missing],
+        sizes=checked.sizes,
+        train_seconds=_forecast(experiment, each, missing),
         recorded=recorded,
-        warnings=_list_warnings(experiment, calls, estimate, spent, unchecked),
+        warnings=_list_warnings(experiment, calls, estimate, spent, checked),
     )
+
+
+def _forecast(
+    experiment: Experiment, students: Sequence[StudentId], missing: Container[StudentId]
+) -> float | None:
+    """The seconds that those of the missing students take that are like trained ones."""
+    known = defaultdict[tuple[str, str], list[float]](list)
+    for student_id in students:
+        if student_id not in missing:
+            summary = experiment.folder.trained(student_id).summary
+            known[student_id.student, student_id.method].append(summary.seconds)
+    wanted = [(s.student, s.method) for s in students if s in missing]
+    found = [fmean(known[kind]) for kind in wanted if kind in known]
+    return sum(found) if found else None
 
 
 def _find_pending(
@@ -137,9 +166,9 @@ def _list_warnings(
     calls: CallBuilder,
     estimate: Estimate | None,
     spent: Spending | None,
-    unchecked: Sequence[str],
+    checked: CheckedStudents,
 ) -> list[str]:
-    """What is likely to go wrong; ``unchecked`` are the models that are not on this machine."""
+    """What is likely to go wrong."""
     return [
         *_warn_of_key(experiment),
         *_warn_of_gold(experiment),
@@ -149,8 +178,9 @@ def _list_warnings(
         *(
             f"{model!r} is not on this machine, so it is not known whether a student can be made "
             "of it; 'run' downloads its config and tokenizer, and checks that before any call"
-            for model in unchecked
+            for model in checked.unchecked
         ),
+        *(f"on this machine, {error}" for error in checked.too_large),
     ]
 
 

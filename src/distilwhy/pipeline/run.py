@@ -55,7 +55,9 @@ def run(
     check_trackers(experiment.config.training.report_to)
     students = list_students(experiment, study=study)
     missing = [s.student for s in students if experiment.folder.training(s) is None]
-    check_students(experiment, dict.fromkeys(missing), fetch=True)
+    checked = check_students(experiment, dict.fromkeys(missing), fetch=True)
+    for error in checked.too_large:
+        raise error
     annotate(experiment, watch=watch.annotation, confirm=confirm, budget=budget)
     experiment = experiment.in_memory()
     annotations = read_annotations(experiment)

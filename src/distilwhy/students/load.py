@@ -51,18 +51,23 @@ def build_network(
         return _pretrained(found, spec)
 
 
-def check_model(spec: StudentSpec, model: str) -> None:
-    """Check that a pretrained model can become a student, without loading its weights.
+def outline_network(spec: StudentSpec, model: str, vocabulary: int | None = None) -> Network:
+    """A student on torch's ``meta`` device, without any weights, to check and to size it.
 
     Args:
-        model: Its folder, or its name on the hub; its config and tokenizer are fetched.
+        model: The model's folder, or its name on the hub, whose config and tokenizer are fetched;
+            or ``scratch``.
+        vocabulary: The size of a vocabulary from scratch; None for the smallest.
 
     Raises:
-        StudentError: if it cannot.
+        StudentError: if the model cannot become such a student.
     """
+    if model == SCRATCH:
+        with torch.device("meta"):
+            return _scratch(spec, (), vocabulary)
     found = Pretrained(find_model(model), without_weights=True)
     with _one_line_errors(model):
-        _pretrained(found, spec)
+        return _pretrained(found, spec)
 
 
 def is_local(model: str) -> bool:
@@ -168,14 +173,15 @@ def _pretrained(found: Pretrained, spec: StudentSpec) -> Network:
     return Seq2SeqNetwork(found.model(AutoModelForSeq2SeqLM), tokenizer, spec)
 
 
-def _scratch(spec: StudentSpec, texts: Iterable[str]) -> Network:
+def _scratch(spec: StudentSpec, texts: Iterable[str], vocabulary: int | None = None) -> Network:
     config = spec.config
     check_settings(config, spec.task.answer)
+    labels = spec.task.answer.labels
     if config.family == "causal":
-        return CausalNetwork(*scratch_causal(config, texts, spec.task.answer.labels), spec)
+        return CausalNetwork(*scratch_causal(config, texts, labels, vocabulary), spec)
     if config.family == "encoder":
-        return EncoderNetwork(*scratch_encoder(spec, texts), spec)
-    return Seq2SeqNetwork(*scratch_seq2seq(config, texts), spec)
+        return EncoderNetwork(*scratch_encoder(spec, texts, vocabulary), spec)
+    return Seq2SeqNetwork(*scratch_seq2seq(config, texts, vocabulary), spec)
 
 
 @contextmanager

@@ -56,6 +56,16 @@ def load_adapted(found: Pretrained, lora: LoraConfig) -> Any:
     return adapted
 
 
+def adapted_weights(model: Any) -> list[Any]:
+    """The weights that adapters are put beside: of every linear layer but the output layer."""
+    output = model.get_output_embeddings()
+    return [
+        module.weight
+        for module in model.modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not output
+    ]
+
+
 def is_adapted(model: Any) -> bool:
     """Whether a model has adapters."""
     return hasattr(model, "merge_and_unload")

@@ -4,14 +4,18 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from causal import save_llama
 from conftest import DROP, WriteExperiment
+from distilwhy.cli.app import app
 from distilwhy.errors import DistilwhyError, StudentError
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.plan import plan
 from distilwhy.pipeline.run import run
 from distilwhy.pipeline.train.run import train_students
+from distilwhy.pipeline.train.watcher import Watcher
+from distilwhy.store.files import read_json
 from distilwhy.students.training import memory as preflight
 from encoders import KINDS as ENCODERS
 from encoders import pretrained as save_encoder
@@ -32,6 +36,69 @@ def test_a_student_that_does_not_fit_is_not_trained(
     with pytest.raises(StudentError, match=r"0\.00 GiB are free; make student\.scratch smaller"):
         train_students(open_experiment(file))
     assert not list((file.parent / "run").glob("students/*"))
+
+
+@pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
+def test_a_student_larger_than_memory_is_refused_before_it_is_built_or_anything_is_paid(
+    write_experiment: WriteExperiment, endpoint: Endpoint, family: str
+):
+    """Of some terabytes: building it would end this process."""
+    shape = {"width": 65536, "layers": 24, "heads": 16, "feedforward": 262144}
+    student = {"family": family, "scratch": shape}
+    file = write_experiment(
+        {"methods": ["finetune"], "student": student, "teacher.base_url": endpoint.url}
+    )
+    for verb in (run, train_students):
+        with pytest.raises(StudentError, match=r"GiB are free; make student\.scratch smaller"):
+            verb(open_experiment(file))
+    assert endpoint.asked == []
+    found = plan(open_experiment(file))
+    assert found.sizes[""].parameters > 10**12
+    [warning] = [w for w in found.warnings if "GiB" in w]
+    assert warning.startswith("on this machine, training takes about")
+
+
+@pytest.mark.parametrize("kind", ["seq2seq", "causal", "encoder", "bert", "llama"])
+def test_the_plan_gives_the_size_that_training_finds(
+    write_experiment: WriteExperiment, kind: str, tmp_path: Path
+):
+    student: dict[str, object] = {"model": "model", "max_input_tokens": 48}
+    if kind == "bert":
+        save_bert(tmp_path / "model")
+    elif kind == "llama":
+        save_llama(tmp_path / "model")
+    else:
+        student = {"family": kind, "scratch": {"width": 16, "layers": 1, "vocabulary": 300}}
+    changes = {"methods": ["finetune"], "student": student, "data.test": DROP}
+    file = write_experiment(changes | {"training": {"steps": 1}})
+    found = plan(open_experiment(file)).sizes[""]
+    fits: list[preflight.Preflight] = []
+    watcher = Watcher()
+    watcher.on_fit = lambda name, fit: fits.append(fit)  # type: ignore[method-assign]
+    train_students(open_experiment(file), watcher=watcher)
+    # From scratch, the texts of this test give fewer tokens than the vocabulary may have.
+    spare = 0 if "model" in student else 16 * 20
+    assert 0 <= found.parameters - fits[0].parameters <= spare
+    assert found.memory < fits[0].memory
+    assert (
+        "parameters; weights and optimizer take"
+        in CliRunner().invoke(app, ["plan", str(file)]).stdout
+    )
+
+
+def test_the_plan_says_how_long_training_takes_once_a_student_like_it_is_trained(
+    write_experiment: WriteExperiment,
+):
+    changes = {"methods": ["finetune"], "data.test": DROP, "training": {"steps": 1}}
+    file = write_experiment(changes)
+    assert plan(open_experiment(file)).train_seconds is None
+    train_students(open_experiment(file))
+    file = write_experiment(changes | {"seeds": [0, 1, 2]})
+    [record] = map(read_json, (file.parent / "run").glob("students/*/training.json"))
+    assert record is not None
+    found = plan(open_experiment(file))
+    assert len(found.to_train) == 2
+    assert found.train_seconds == pytest.approx(2 * record["seconds"])
 
 
 BARE = {"task.gold": DROP, "task.exemplars": [], "data.test": DROP, "methods": ["label-distill"]}

@@ -10,7 +10,7 @@ from causal import save_llama
 from distilwhy.config import LoraConfig, ScratchConfig, StudentConfig, TrainingConfig
 from distilwhy.core.method import METHODS, Target, TrainingRow
 from distilwhy.errors import StudentError
-from distilwhy.students.load import build_network
+from distilwhy.students.load import build_network, outline_network
 from distilwhy.students.network import Network
 from distilwhy.students.spec import StudentSpec
 from distilwhy.students.training import memory as preflight
@@ -20,6 +20,7 @@ from distilwhy.students.training.memory import (
     estimate_memory,
     fixed_bytes,
     least_accumulate,
+    measure_size,
     rows_per_pass,
 )
 from footprint import TASK, TEXTS, learn, make_examples, make_rows, make_student
@@ -217,6 +218,15 @@ def test_a_smaller_model_is_suggested_where_the_weights_do_not_fit(
     encoder = pretrained(save_bert(tmp_path), max_input_tokens=64)
     set_available(fixed_bytes(encoder) - 1, monkeypatch)
     assert complaint(encoder, CONFIG).endswith("; use a smaller student.model")
+
+
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=4)])
+def test_a_student_is_sized_without_its_weights(tmp_path: Path, lora: LoraConfig | None):
+    network = pretrained(save_llama(tmp_path), lora=lora)
+    outline = outline_network(network.spec, str(tmp_path))
+    assert {p.device.type for p in outline.parameters()} == {"meta"}
+    found, real = measure_size(outline), measure_size(network)
+    assert (found.trainable, found.memory) == (real.trainable, real.memory)
 
 
 def test_adapters_are_suggested_where_they_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -14,9 +14,10 @@ from distilwhy.config import TeacherConfig
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.student_id import MAIN
 from distilwhy.core.task import Task
-from distilwhy.core.wording import count, counted
+from distilwhy.core.wording import count, counted, large, memory_size, rough_duration
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.plan import Plan
+from distilwhy.students.settings import SCRATCH
 
 _DRAWN = {"random": "drawn at random", "nearest": "the most similar ones, the nearest last"}
 
@@ -86,6 +87,8 @@ def _annotation_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str,
 
 def _training_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
     config = experiment.config
+    for name in plan.sizes:
+        yield "student", _describe_size(name, plan, config.students[name].model == SCRATCH)
     yield (
         "train",
         f"{counted(plan.students, 'student')} ({', '.join(config.methods)}; "
@@ -100,3 +103,21 @@ def _training_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, s
             f"{counted(plan.compared, 'student')} ({names}train rows {sizes}): "
             f"{count(len(plan.to_compare))} to train",
         )
+    if plan.train_seconds is not None:
+        yield (
+            "training time",
+            f"about {rough_duration(plan.train_seconds)} one after the other, for students like "
+            "those trained before",
+        )
+
+
+def _describe_size(name: str, plan: Plan, from_scratch: bool) -> str:
+    size = plan.sizes[name]
+    shown = f"{name or MAIN}: " if len(plan.sizes) > 1 else ""
+    adapted = f", {large(size.trainable)} of them trained" * (size.trainable < size.parameters)
+    # The vocabulary of a tokenizer that is yet to be trained may be smaller than allowed.
+    most = "up to " if from_scratch else ""
+    return (
+        f"{shown}{most}{large(size.parameters)} parameters{adapted}; weights and optimizer take "
+        f"{most}{memory_size(size.memory)}, and activations more"
+    )

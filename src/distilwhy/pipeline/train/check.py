@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from distilwhy.core.splits import SPLITS
@@ -11,25 +12,40 @@ from distilwhy.pipeline.train.jobs import TrainingJob
 from distilwhy.students.settings import SCRATCH, check_settings
 
 if TYPE_CHECKING:
-    from distilwhy.students.training.memory import Preflight
+    from distilwhy.students.spec import StudentSpec
+    from distilwhy.students.training.memory import Preflight, StudentSize
 
 
-def check_students(experiment: Experiment, names: Iterable[str], *, fetch: bool) -> list[str]:
+@dataclass(frozen=True)
+class CheckedStudents:
+    """What was found of some students without loading weights.
+
+    Attributes:
+        sizes: By name in the study. From scratch, with the largest vocabulary.
+        too_large: Why training does not fit into this machine's memory, for those that do not.
+        unchecked: The models that were not checked because they are not on this machine.
+    """
+
+    sizes: "dict[str, StudentSize]"
+    too_large: list[StudentError]
+    unchecked: list[str]
+
+
+def check_students(experiment: Experiment, names: Iterable[str], *, fetch: bool) -> CheckedStudents:
     """Check the settings of some students, and their models without loading weights.
 
     Args:
         names: Names in the study; "" is the ``student`` section.
         fetch: Whether a model's config and tokenizer may be downloaded from the hub.
 
-    Returns:
-        The models that were not checked because they are not on this machine.
-
     Raises:
         ConfigError: if a model's folder is missing.
         StudentError: if a student cannot be built.
     """
-    found = (_check_student(experiment, name, fetch=fetch) for name in names)
-    return list(dict.fromkeys(model for model in found if model))
+    found = CheckedStudents({}, [], [])
+    for name in names:
+        _check_student(experiment, name, found, fetch=fetch)
+    return found
 
 
 def check_fit(experiment: Experiment, jobs: Sequence[TrainingJob]) -> "Preflight":
@@ -49,6 +65,7 @@ def check_fit(experiment: Experiment, jobs: Sequence[TrainingJob]) -> "Preflight
             )
     largest = max(jobs, key=lambda job: job.characters)
     with _naming(largest.student_id.student):
+        _check_weights(largest.spec, largest.model)
         network = largest.build_student().network
         if experiment.task.row_format.options:
             for split in SPLITS:
@@ -56,24 +73,42 @@ def check_fit(experiment: Experiment, jobs: Sequence[TrainingJob]) -> "Preflight
         return check_memory(network, largest.rows, largest.training)
 
 
-def _check_student(experiment: Experiment, name: str, *, fetch: bool) -> str:
-    """Check one student; return its model if that was not checked, else ""."""
+def _check_student(
+    experiment: Experiment, name: str, found: CheckedStudents, *, fetch: bool
+) -> None:
     student, model = experiment.config.students[name], experiment.student_model(name)
     with _naming(name):
         check_settings(student, experiment.task.answer)
-        if model == SCRATCH:
-            return ""
-        from distilwhy.students.load import check_model, is_local
+        from distilwhy.students.load import is_local, outline_network
         from distilwhy.students.spec import StudentSpec
+        from distilwhy.students.training.memory import measure_size
 
-        if not fetch and not is_local(model):
-            return model
+        if model != SCRATCH and not fetch and not is_local(model):
+            if model not in found.unchecked:
+                found.unchecked.append(model)
+            return
         two_passes = experiment.config.training.two_passes
         # Methods that agree in these need the same of a model.
         kinds = {(m.place, m.writes_rationales): m for m in experiment.methods}
-        for method in kinds.values():
-            check_model(StudentSpec(experiment.task, method, student, two_passes), model)
-    return ""
+        specs = [StudentSpec(experiment.task, m, student, two_passes) for m in kinds.values()]
+        largest = [outline_network(spec, model, student.scratch.vocabulary) for spec in specs]
+        sizes = [measure_size(network) for network in largest]
+        found.sizes[name] = max(sizes, key=lambda size: size.memory)
+    for spec in specs:
+        try:
+            with _naming(name):
+                _check_weights(spec, model)
+        except StudentError as error:
+            found.too_large.append(error)
+            return
+
+
+def _check_weights(spec: "StudentSpec", model: str) -> None:
+    """Check the least memory that a student takes, before it is built."""
+    from distilwhy.students.load import outline_network
+    from distilwhy.students.training.memory import check_weights
+
+    check_weights(outline_network(spec, model))
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from distilwhy.pipeline.train.study import searcher_of
 from distilwhy.students.settings import SCRATCH
 
 if TYPE_CHECKING:
+    from distilwhy.students.spec import StudentSpec
     from distilwhy.students.student import Student
 
 
@@ -72,12 +73,16 @@ class TrainingJob:
             StudentError: if its model cannot be loaded.
         """
         from distilwhy.students.load import build_network
-        from distilwhy.students.spec import StudentSpec
         from distilwhy.students.student import Student
 
-        method, seed = METHODS[self.student_id.method], self.student_id.seed
-        spec = StudentSpec(self.task, method, self.student, self.training.two_passes)
-        return Student(build_network(spec, self.texts, seed, self.model))
+        return Student(build_network(self.spec, self.texts, self.student_id.seed, self.model))
+
+    @property
+    def spec(self) -> "StudentSpec":
+        from distilwhy.students.spec import StudentSpec
+
+        method = METHODS[self.student_id.method]
+        return StudentSpec(self.task, method, self.student, self.training.two_passes)
 
 
 @dataclass(frozen=True)

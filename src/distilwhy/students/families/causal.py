@@ -180,12 +180,16 @@ class CausalNetwork(Network):
 
 
 def scratch_causal(
-    config: StudentConfig, texts: Iterable[str], labels: Sequence[str] = ()
+    config: StudentConfig,
+    texts: Iterable[str],
+    labels: Sequence[str] = (),
+    vocabulary: int | None = None,
 ) -> tuple[Any, Any]:
     """A small Llama from scratch, and a tokenizer trained on ``texts``.
 
     Args:
         labels: The choices, which are never cut: the model gets positions for the longest.
+        vocabulary: The model's; None for the tokenizer's.
     """
     shape = config.scratch
     tokenizer = train_tokenizer(
@@ -197,7 +201,7 @@ def scratch_causal(
     )
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(tokenizer),
+            vocab_size=vocabulary or len(tokenizer),
             hidden_size=shape.width,
             intermediate_size=shape.feedforward,
             num_hidden_layers=shape.layers,

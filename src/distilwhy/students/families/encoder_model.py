@@ -22,8 +22,13 @@ def load_encoder(found: Pretrained, spec: StudentSpec) -> Any:
     return found.classifier(labels) if labels else _without_pooler(found.model(AutoModel))
 
 
-def scratch_encoder(spec: StudentSpec, texts: Iterable[str]) -> tuple[Any, Any]:
+def scratch_encoder(
+    spec: StudentSpec, texts: Iterable[str], vocabulary: int | None = None
+) -> tuple[Any, Any]:
     """A small BERT from scratch, and a tokenizer trained on ``texts``.
+
+    Args:
+        vocabulary: The model's; None for the tokenizer's.
 
     Raises:
         StudentError: if the answer is not a choice.
@@ -38,7 +43,7 @@ def scratch_encoder(spec: StudentSpec, texts: Iterable[str]) -> tuple[Any, Any]:
         special_tokens=[(start, tokenizer.cls_token_id), (end, tokenizer.sep_token_id)],
     )
     config = BertConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=vocabulary or len(tokenizer),
         hidden_size=shape.width,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,

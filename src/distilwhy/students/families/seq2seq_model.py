@@ -55,13 +55,19 @@ def _warm_decoder(
     return decoder, frozenset(n for n, p in decoder.named_parameters() if p is not words)
 
 
-def scratch_seq2seq(config: StudentConfig, texts: Iterable[str]) -> tuple[Any, Any]:
-    """A small T5 from scratch, and a tokenizer trained on ``texts``."""
+def scratch_seq2seq(
+    config: StudentConfig, texts: Iterable[str], vocabulary: int | None = None
+) -> tuple[Any, Any]:
+    """A small T5 from scratch, and a tokenizer trained on ``texts``.
+
+    Args:
+        vocabulary: The model's; None for the tokenizer's.
+    """
     shape = config.scratch
     tokenizer = train_tokenizer(texts, shape.vocabulary)
     model = T5ForConditionalGeneration(
         T5Config(
-            vocab_size=len(tokenizer),
+            vocab_size=vocabulary or len(tokenizer),
             d_model=shape.width,
             d_kv=shape.width // shape.heads,
             d_ff=shape.feedforward,

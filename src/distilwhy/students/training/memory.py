@@ -11,6 +11,7 @@ from distilwhy.config import LoraConfig, TrainingConfig
 from distilwhy.core.method import Target, TrainingRow
 from distilwhy.errors import StudentError
 from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
+from distilwhy.students.lora import adapted_weights, is_adapted
 from distilwhy.students.network import Network
 from distilwhy.students.training.distributed import count_processes, join_processes
 from distilwhy.students.training.dry_run import dry_run
@@ -37,6 +38,19 @@ class Preflight:
 
 
 @dataclass(frozen=True)
+class StudentSize:
+    """The size of a student before anything is known of the texts that it trains on.
+
+    Attributes:
+        memory: The bytes of weights, gradients and optimizer; activations come on top.
+    """
+
+    parameters: int
+    trainable: int
+    memory: int
+
+
+@dataclass(frozen=True)
 class MemoryEstimate:
     """The bytes that a training takes at its peak.
 
@@ -60,9 +74,7 @@ def check_fit(network: Network, rows: Sequence[TrainingRow], config: TrainingCon
     Raises:
         StudentError: if it does not, naming the settings to change.
     """
-    available, fixed = read_available(), fixed_bytes(network)
-    if fixed > available:
-        raise _too_large(network, fixed, available, _weight_remedy(network, available))
+    available = check_weights(network)
     memory = estimate_memory(network, rows, config)
     peak = memory.peak(rows_per_pass(rows, config))
     if peak > available:
@@ -74,6 +86,26 @@ def check_fit(network: Network, rows: Sequence[TrainingRow], config: TrainingCon
         memory=peak,
         available=available,
     )
+
+
+def check_weights(network: Network) -> int:
+    """Check that weights, gradients and optimizer fit into memory; return the free bytes of it.
+
+    A network without weights is checked as if it had them.
+
+    Raises:
+        StudentError: if they do not.
+    """
+    available, fixed = read_available(), fixed_bytes(network)
+    if fixed > available:
+        raise _too_large(network, fixed, available, _weight_remedy(network, available))
+    return available
+
+
+def measure_size(network: Network) -> StudentSize:
+    """The size of a network, which needs no weights."""
+    parameters = sum(p.numel() for p in network.parameters())
+    return StudentSize(parameters, _count_trainable(network), fixed_bytes(network))
 
 
 def estimate_memory(
@@ -215,8 +247,23 @@ def _count_written(targets: Sequence[EncodedTarget]) -> int:
 
 
 def _count_trainable(network: Network) -> int:
+    if lora := _missing_adapters(network):
+        sides = (side for weight in adapted_weights(network.model) for side in weight.shape)
+        return int(lora.rank * sum(sides))
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def _count_bytes(network: Network) -> int:
-    return sum(p.numel() * p.element_size() for p in network.parameters())
+    lora = _missing_adapters(network)
+    if lora is None:
+        return sum(p.numel() * p.element_size() for p in network.parameters())
+    adapters, count = _count_trainable(network), sum(p.numel() for p in network.parameters())
+    if lora.quantize == "none":
+        return 4 * (count + adapters)
+    narrow = int(sum(weight.numel() for weight in adapted_weights(network.model)))
+    return 4 * adapters + narrow // 2 + 2 * (count - narrow)
+
+
+def _missing_adapters(network: Network) -> LoraConfig | None:
+    """The adapters that a network without weights does not have yet."""
+    return None if is_adapted(network.model) else network.spec.config.lora
