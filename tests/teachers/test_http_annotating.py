@@ -23,10 +23,10 @@ EXPERIMENT = {"methods": ["step-by-step"], "teacher.retries": 1}
 
 
 def test_a_row_with_status_403_fails_alone(write_experiment, endpoint: Endpoint):
-    endpoint.plays["Message 0."] = [fails(403, "flagged by moderation")]
+    endpoint.plays["Message 0."] = [fails(403, "not this one")]
     experiment = open_experiment(write_experiment(EXPERIMENT, train=many(12)), endpoint.url)
     assert annotate(experiment).failed == 1
-    assert read_annotations(experiment)["a0"].problem == "HTTP 403: flagged by moderation"
+    assert read_annotations(experiment)["a0"].problem == "HTTP 403: not this one"
     assert annotate(experiment).failed == 1
 
 

@@ -76,7 +76,7 @@ def test_base_url_on_opening_replaces_all_servers(opened, endpoint: Endpoint):
     [
         ([DEAD + "/"], "repeats base_url; list only the other addresses"),
         (["localhost:8000"], "must start with http:// or https://"),
-        (["http://me:secret@there/v1"], "must not contain a user name or password"),
+        (["http://me:secret@there/v1"], "must not contain a key or a password"),
         (["http://a..b/v1"], "is not an address; write it like http://localhost:8000/v1"),
         (["http://[::1/v1"], "is not an address; write it like http://localhost:8000/v1"),
         (["http://a:99999/v1"], "is not an address; write it like http://localhost:8000/v1"),

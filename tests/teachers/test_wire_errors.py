@@ -13,6 +13,7 @@ from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
 from distilwhy.teachers.wires.anthropic import ANTHROPIC
 from distilwhy.teachers.wires.gemini import GEMINI
+from distilwhy.teachers.wires.kinds import WIRES
 from endpoint import Endpoint, says, sends
 from wires import SAID
 
@@ -136,7 +137,7 @@ def test_a_fatal_error_of_each_provider_ends_the_run(
     endpoint.otherwise = [sends(error, status)]
     with pytest.raises(TeacherError) as caught:
         ask(endpoint.url, "hello", kind=kind, api_key_env="MY_KEY")
-    assert str(caught.value) == f"{endpoint.url} {end}"
+    assert str(caught.value) == f"{endpoint.url}{WIRES[kind].path('m')} {end}"
     assert len(endpoint.asked) == 1
 
 

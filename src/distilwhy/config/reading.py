@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from distilwhy.config.strict import NAME_IT
 from distilwhy.config.teacher import TEACHERS
 from distilwhy.errors import ConfigError
 
@@ -141,7 +142,7 @@ def _explain(error: ValidationError) -> tuple[list[str | int], str]:
     if kind.startswith(("model_", "dict_")):
         return key, f"{given!r}: must hold keys and values"
     message = str(first["msg"]).removeprefix("Value error, ").replace(" after validation", "")
-    secret = key[-1] == "api_key_env" or "user name or password" in message
+    secret = key[-1] == "api_key_env" or NAME_IT in message
     value = "" if secret or isinstance(given, dict | list) else f"{given!r}: "
     return key, f"{value}{message[0].lower()}{message[1:]}{_HINTS.get(kind, '')}"
 

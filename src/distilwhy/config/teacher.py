@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -13,15 +12,12 @@ from pydantic import (
     model_validator,
 )
 
+from distilwhy.config.address import HOMES, check_address
 from distilwhy.config.strategy import StrategyConfig
 from distilwhy.config.strict import NAME_IT, EachOnce, Strict
 from distilwhy.core.estimate import Pace
 
 TEACHERS = ("chat", "completion", "anthropic", "gemini", "local", "recorded")
-_ADDRESSES = {
-    "anthropic": "https://api.anthropic.com/v1",
-    "gemini": "https://generativelanguage.googleapis.com/v1beta",
-}
 _SET_ELSEWHERE = {
     "model": "model",
     "temperature": "temperature",
@@ -36,6 +32,7 @@ _SET_ELSEWHERE = {
     "candidateCount": "samples",
     "max_output_tokens": "max_tokens",
 }
+_GREEDY = (("topk", 1), ("topp", 0), ("dosample", False))
 # Streams are not supported, and Gemini would merge this name with the request's own.
 _REFUSED = {
     "stream": "leave it out: replies are read whole",
@@ -66,7 +63,20 @@ def _differing(samples: int, info: ValidationInfo) -> int:
         raise ValueError(
             "at temperature 0 all samples are the same; set teacher.temperature, for example to 0.7"
         )
+    extra = info.data.get("extra") or {}
+    within = extra.get("generationConfig")
+    fixed = {**extra, **(within if isinstance(within, dict) else {})}.items()
+    if samples > 1 and (name := next((n for n, value in fixed if _fixes(n, value)), None)):
+        raise ValueError(
+            f"with {name!r} in teacher.extra all samples are the same; remove it there"
+        )
     return samples
+
+
+def _fixes(name: str, value: object) -> bool:
+    """Whether a parameter makes all samples of a request the same."""
+    name = name.lower().replace("_", "")
+    return (name in ("seed", "randomseed") and value is not None) or (name, value) in _GREEDY
 
 
 Samples = Annotated[int, Field(gt=0), AfterValidator(_differing)]
@@ -109,18 +119,18 @@ class HttpTeacherConfig(StrategyConfig):
     @model_validator(mode="before")
     @classmethod
     def _at_home(cls, values: Any) -> Any:
-        address = _ADDRESSES.get(str(values.get("kind"))) if isinstance(values, dict) else None
+        address = HOMES.get(str(values.get("kind"))) if isinstance(values, dict) else None
         return {"base_url": address, **values} if address else values
 
     @field_validator("base_url")
     @classmethod
     def _http(cls, value: str, info: ValidationInfo) -> str:
-        return _address(value, info.data.get("kind"))
+        return check_address(value, info.data.get("kind"))
 
     @field_validator("replicas")
     @classmethod
     def _same(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        addresses = [_address(address, info.data.get("kind")) for address in value]
+        addresses = [check_address(address, info.data.get("kind")) for address in value]
         if info.data.get("base_url") in addresses:
             raise ValueError("repeats base_url; list only the other addresses")
         return addresses
@@ -183,23 +193,6 @@ class HttpTeacherConfig(StrategyConfig):
             if name in _REFUSED:
                 raise ValueError(f"must not contain {name!r}; {_REFUSED[name]}")
         return value
-
-
-def _address(value: str, kind: object) -> str:
-    """A checked base URL, with the version that the provider's client would add."""
-    if not re.match(r"https?://[^/\s]+", value):
-        raise ValueError("must start with http:// or https://")
-    if re.match(r"https?://[^/]*@", value):
-        raise ValueError("must not contain a user name or password; name a key in api_key_env")
-    try:
-        parts = urlsplit(value)
-        _ = parts.port, str(parts.hostname).encode("idna")
-    except ValueError:
-        raise ValueError("is not an address; write it like http://localhost:8000/v1") from None
-    url, home = value.rstrip("/"), _ADDRESSES.get(str(kind))
-    if home is None or re.search(r"/v\d\w*$", url):
-        return url
-    return url + home[home.rindex("/") :]
 
 
 class LocalTeacherConfig(StrategyConfig):

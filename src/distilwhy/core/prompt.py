@@ -6,6 +6,7 @@ are Zero-Shot Reasoners*: no exemplars, but the instruction to think step by ste
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -68,6 +69,12 @@ class Prompt:
         """The bytes of all its messages."""
         return self.prefix.size + len(self.question.encode(errors="replace"))
 
+    def without_system(self) -> "Prompt":
+        """The same prompt for models without a system role, such as Gemma 2."""
+        *before, last = fold_system(self.messages)
+        prefix = PromptPrefix(tuple(before), self.prefix.shows_gold, self.prefix.labels)
+        return Prompt(self.example_id, prefix, last.content)
+
     def as_text(self) -> str:
         """The same prompt for a plain completion endpoint: ``Q:`` and ``A:`` turns."""
         system = [m.content for m in self.messages if m.role == "system" and m.content]
@@ -75,6 +82,14 @@ class Prompt:
         turns = [f"{names[m.role]}: {m.content}" for m in self.messages if m.role in names]
         pairs = ["\n".join(turns[i : i + 2]) for i in range(0, len(turns), 2)]
         return "\n\n".join([*system, *pairs]) + "\nA:"
+
+
+def fold_system(messages: Sequence[Message]) -> Sequence[Message]:
+    """A chat whose system message, if it has one, opens the first turn of the user instead."""
+    system, *rest = messages
+    if system.role != "system":
+        return messages
+    return [replace(rest[0], content=f"{system.content}\n\n{rest[0].content}"), *rest[1:]]
 
 
 def render_prefix(task: Task, *, show_gold: bool = False) -> PromptPrefix:

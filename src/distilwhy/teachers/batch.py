@@ -1,6 +1,7 @@
 """OpenAI's batch interface: a file of requests goes up, a file of replies comes down."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,9 +15,18 @@ from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
 from distilwhy.teachers.batch_state import BatchState, read_state
 from distilwhy.teachers.call_result import CallResult
-from distilwhy.teachers.environment import find_proxy, read_key
+from distilwhy.teachers.connection import MOST_BYTES as MOST_REPLY_BYTES
+from distilwhy.teachers.connection import Connection, HttpReply, join_url
+from distilwhy.teachers.dialect import Dialect
 from distilwhy.teachers.wires.kinds import WIRES
-from distilwhy.teachers.wires.reply import ReplyReader, is_transient, read_retry_after
+from distilwhy.teachers.wires.reply import (
+    UNREADABLE,
+    ReplyReader,
+    describe,
+    excerpt,
+    is_transient,
+    read_retry_after,
+)
 
 # OpenAI takes 50,000 requests and 200 MB, Groq 100 MB.
 MOST_REQUESTS = 50_000
@@ -24,6 +34,8 @@ MOST_BYTES = 95_000_000
 WINDOW = "24h"
 PAGE = 100
 MARK = "distilwhy"
+_CUSTOM_ID = re.compile(rb'"custom_id": *"((?:[0-9a-f]{2})+)"')
+_HEAD = 1000
 _ABSENT = frozenset({404, 405, 501})
 
 
@@ -63,34 +75,28 @@ class BatchEndpoint:
         TeacherError: from each request, if the endpoint refuses it.
     """
 
-    def __init__(self, config: HttpTeacherConfig) -> None:
+    def __init__(self, config: HttpTeacherConfig, dialect: Dialect) -> None:
         self.address = config.base_url
         self._config = config
         self._wire = WIRES[config.kind]
         self._path = "/v1" + self._wire.path(config.model)
-        self._reader = ReplyReader(config, self._wire, None)
-        self._proxy: str | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._reader = ReplyReader(config, self._wire)
+        # A file may take long, as long as some of it keeps coming.
+        pause = config.timeout
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=pause, sock_read=pause)
+        self._connection = Connection(config, self._wire, timeout)
+        self._dialect = dialect
 
     async def __aenter__(self) -> Self:
-        key = read_key(self._config.api_key_env)
-        self._reader = ReplyReader(self._config, self._wire, key)
-        self._proxy = find_proxy(self.address)
-        # A file may take long, as long as some of it keeps coming.
-        pause = self._config.timeout
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=pause, sock_read=pause),
-            headers=self._wire.headers(key),
-        )
+        await self._connection.__aenter__()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._connection.__aexit__(*exception)
 
     def line(self, key: bytes, prompt: Prompt) -> bytes:
         """The request of a call, as a line of the file."""
-        body = self._wire.body(self._config, prompt)
+        body = self._wire.body(self._config, self._dialect.adapt(prompt))
         request = {"custom_id": key.hex(), "method": "POST", "url": self._path, "body": body}
         return json.dumps(request).encode() + b"\n"
 
@@ -106,11 +112,12 @@ class BatchEndpoint:
         """Create a batch from a file. If this raises Unavailable, it may exist all the same."""
         order: dict[str, object] = {"input_file_id": file, "endpoint": self._path}
         order |= {"completion_window": WINDOW, "metadata": {MARK: name}}
-        return self._state(await self._request("POST", "/batches", json=order, new_file=file))
+        data = json.dumps(order).encode()
+        return read_state(await self._request("POST", "/batches", data=data, new_file=file))
 
     async def state(self, identity: str) -> BatchState:
         """The state of a batch."""
-        return self._state(await self._request("GET", f"/batches/{identity}"))
+        return read_state(await self._request("GET", f"/batches/{identity}"))
 
     async def find(self, name: str, file: str) -> BatchState | None:
         """The state of the batch with this name or file, if it was ever created."""
@@ -118,7 +125,7 @@ class BatchEndpoint:
             metadata = batch.get("metadata")
             is_named = isinstance(metadata, dict) and metadata.get(MARK) == name
             if is_named or batch.get("input_file_id") == file:
-                return self._state(batch)
+                return read_state(batch)
         return None
 
     async def find_files(self, name: str) -> list[str]:
@@ -132,16 +139,14 @@ class BatchEndpoint:
 
     async def download(self, file: str, into: Path) -> None:
         """Download a file, and append it to ``into``."""
-        assert self._session is not None, "enter the endpoint before asking it"
         path = f"/files/{file}/content"
         try:
-            async with self._session.get(self.address + path, proxy=self._proxy) as response:
+            async with self._connection.open("GET", path) as response:
                 if response.status != 200:
-                    raise self._error(response, path, await response.read())
+                    raise self._error(await self._connection.read(response), path)
                 with into.open("ab") as out:
-                    async for chunk in response.content.iter_chunked(2**20):
-                        out.write(chunk)
-                    out.write(b"\n")
+                    async for line in self._connection.lines(response):
+                        out.write(line)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise self._unavailable(error) from error
 
@@ -152,18 +157,29 @@ class BatchEndpoint:
             key = bytes.fromhex(line["custom_id"])
             response, error = line.get("response"), line.get("error")
             if not response:
-                problem = self._reader.redact(f"{error['code']}: {error['message']}")
-                return BatchReply(key, CallResult(problem=problem))
+                return BatchReply(
+                    key, CallResult(problem=f"{error['code']}: {error['message']}"[:300])
+                )
             status, body = int(response["status_code"]), json.dumps(response["body"]).encode()
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except UNREADABLE:
+            return self._read_long_line(raw)
+        return self._read_reply(key, HttpReply(status, body))
+
+    def _read_long_line(self, raw: bytes) -> BatchReply | None:
+        """A line that was cut because it is too long, if it says whose it is."""
+        found = _CUSTOM_ID.search(raw[:_HEAD]) if len(raw) > MOST_REPLY_BYTES else None
+        if found is None:
             return None
+        reply = HttpReply(200, b"", is_whole=False)
+        return self._read_reply(bytes.fromhex(found[1].decode()), reply)
+
+    def _read_reply(self, key: bytes, reply: HttpReply) -> BatchReply:
+        if self._dialect.learn(None, reply):
+            return BatchReply(key, CallResult(problem=describe(reply)))
         try:
-            return BatchReply(key, self._reader.read(status, {}, body))
+            return BatchReply(key, self._reader.read(reply))
         except TeacherError as error:
             return BatchReply(key, CallResult(problem=str(error)), fatal=error)
-
-    def _state(self, batch: Mapping[str, Any]) -> BatchState:
-        return read_state(batch, self._reader.redact)
 
     async def _list(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """Everything on all pages of a list."""
@@ -182,63 +198,56 @@ class BatchEndpoint:
         self,
         method: str,
         path: str,
+        *,
+        data: bytes | aiohttp.FormData | None = None,
+        params: Mapping[str, str] | None = None,
         new_file: str | None = None,
-        **options: Any,
     ) -> dict[str, Any]:
-        """Make one request, with options for aiohttp; returns the object in the reply.
+        """Make one request; returns the object in the reply.
 
         Args:
             new_file: A file that was uploaded just now, which the endpoint may not know yet.
         """
-        assert self._session is not None, "enter the endpoint before asking it"
         try:
-            url = self.address + path
-            async with self._session.request(method, url, proxy=self._proxy, **options) as response:
-                content = await response.read()
+            reply = await self._connection.request(method, path, data=data, params=params)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise self._unavailable(error) from error
-        if method == "DELETE" and response.status == 404:
+        if method == "DELETE" and reply.status == 404:
             return {}
-        if not response.ok:
-            if new_file and response.status in (400, 404) and new_file.encode() in content:
-                raise Unavailable(self._problem(response.status, content))
-            raise self._error(response, path, content)
+        if not 200 <= reply.status < 300:
+            if new_file and reply.status in (400, 404) and new_file.encode() in reply.content:
+                raise Unavailable(describe(reply))
+            raise self._error(reply, path)
         with suppress(ValueError, RecursionError):
-            found = json.loads(content)
+            found = json.loads(reply.content)
             if isinstance(found, dict) and ("id" in found or "data" in found):
                 return found
-        raise Unavailable("the reply cannot be read: " + self._reader.excerpt(content))
+        raise Unavailable("the reply cannot be read: " + excerpt(reply.content))
 
     def _unavailable(self, error: TimeoutError | aiohttp.ClientError) -> Unavailable:
-        if isinstance(error, TimeoutError):
-            return Unavailable(f"no answer within {self._config.timeout:g} s")
-        return Unavailable(self._reader.redact(str(error) or type(error).__name__))
+        return Unavailable(self._connection.describe(error))
 
-    def _error(
-        self, response: aiohttp.ClientResponse, path: str, content: bytes
-    ) -> Unavailable | TeacherError:
+    def _error(self, reply: HttpReply, path: str) -> Unavailable | TeacherError:
         """What to raise for a reply that is an error."""
-        status, problem = response.status, self._problem(response.status, content)
+        status, problem = reply.status, describe(reply)
+        url = join_url(self.address, path)
         if status in _ABSENT and path in ("/files", "/batches"):
             return TeacherError(
-                f"{self.address} has no batch interface ({problem}); take teacher.batch out"
+                f"{url}: the endpoint has no batch interface ({problem}); take teacher.batch out"
             )
         if status in _ABSENT:
             return TeacherError(
-                f"{self.address} has no {path.removeprefix('/')} ({problem}); check that "
+                f"{url}: the endpoint has no {path.removeprefix('/')} ({problem}); check that "
                 "teacher.base_url and the key are those it was made with, or give "
                 "--forget-batches to ask its calls again"
             )
-        self._reader.raise_if_fatal(status, problem, content)
+        self._reader.raise_if_fatal(url, status, problem, reply.content)
         if is_transient(status):
-            return Unavailable(problem, read_retry_after(response.headers))
+            return Unavailable(problem, read_retry_after(reply.headers))
         return TeacherError(
-            f"{self.address} refuses a batch ({problem}); correct the teacher section, or take "
+            f"{url} refuses a batch ({problem}); correct the teacher section, or take "
             "teacher.batch out"
         )
-
-    def _problem(self, status: int, content: bytes) -> str:
-        return f"HTTP {status}: {self._reader.excerpt(content)}"
 
 
 def _filename(name: str) -> str:

@@ -1,8 +1,10 @@
 """The state of a batch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from distilwhy.teachers.wires.wire import read_count
 
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _TOO_MUCH_WAITING = "token_limit_exceeded"
@@ -34,17 +36,17 @@ class BatchState:
         return self.status in _ENDED
 
 
-def read_state(batch: Mapping[str, Any], redact: Callable[[str], str]) -> BatchState:
-    """The state in a decoded batch object, its problem without what ``redact`` removes."""
+def read_state(batch: Mapping[str, Any]) -> BatchState:
+    """The state in a decoded batch object."""
     counts = batch.get("request_counts")
     problems = _problems(batch.get("errors"))
     return BatchState(
         id=str(batch.get("id")),
         status=str(batch.get("status")).lower(),
-        answered=int(counts.get("completed") or 0) if isinstance(counts, dict) else 0,
+        answered=read_count(counts.get("completed")) or 0 if isinstance(counts, dict) else 0,
         output=batch.get("output_file_id") or None,
         errors=batch.get("error_file_id") or None,
-        problem=redact(_describe(problems[0]))[:300] if problems else "",
+        problem=_describe(problems[0])[:300] if problems else "",
         over_limit=any(problem.get("code") == _TOO_MUCH_WAITING for problem in problems),
     )
 

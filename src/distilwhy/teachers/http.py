@@ -14,7 +14,8 @@ from distilwhy.errors import ConfigError
 from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.batch import BatchEndpoint
 from distilwhy.teachers.call_result import CallResult
-from distilwhy.teachers.environment import find_proxy, read_key
+from distilwhy.teachers.connection import Connection, join_url
+from distilwhy.teachers.dialect import Dialect
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
 from distilwhy.teachers.wires.kinds import WIRES
 from distilwhy.teachers.wires.reply import ReplyReader
@@ -40,16 +41,18 @@ class HttpTeacher(Teacher):
     failure_limit = FAILURE_LIMIT
 
     def __init__(self, config: HttpTeacherConfig, tokenizer: str | None = None) -> None:
-        self.name = config.base_url
+        self.name = join_url(config.base_url, WIRES[config.kind].path(config.model))
         self.concurrency = config.concurrency
         self.retries = config.retries
         self.remote_config = config
         self._config = config
         self._tokenizer = tokenizer
         self._wire = WIRES[config.kind]
-        self._reader = ReplyReader(config, self._wire, None)
-        self._proxy: str | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._path = self._wire.path(config.model)
+        self._reader = ReplyReader(config, self._wire)
+        timeout = aiohttp.ClientTimeout(total=config.timeout)
+        self._connection = Connection(config, self._wire, timeout, config.concurrency)
+        self._dialect = Dialect()
         self._identity = _identity(config, self._wire)
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
@@ -71,40 +74,28 @@ class HttpTeacher(Teacher):
         return self._prompts.count(prompts) if self._prompts else None
 
     def batches(self) -> BatchEndpoint:
-        return BatchEndpoint(self._config)
+        return BatchEndpoint(self._config, self._dialect)
 
     async def __aenter__(self) -> Self:
-        key = read_key(self._config.api_key_env)
-        self._reader = ReplyReader(self._config, self._wire, key)
-        self._proxy = find_proxy(self._config.base_url)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self.concurrency),
-            timeout=aiohttp.ClientTimeout(total=self._config.timeout),
-            headers={"Content-Type": "application/json", **self._wire.headers(key)},
-        )
+        await self._connection.__aenter__()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._connection.__aexit__(*exception)
 
     async def ask(self, prompt: Prompt, sample: int = 0) -> CallResult:
         # Every sample is the same request; the endpoint draws another answer.
-        assert self._session is not None, "enter the teacher before asking it"
-        url = self._config.base_url + self._wire.path(self._config.model)
-        body = _encode(self._wire.body(self._config, prompt))
+        adapted = self._dialect.adapt(prompt)
+        body = _encode(self._wire.body(self._config, adapted))
         try:
-            async with self._session.post(url, data=body, proxy=self._proxy) as response:
-                content = await response.read()
-        except TimeoutError:
-            problem = f"no answer within {self._config.timeout:g} s"
-            return CallResult(problem=problem, maybe_billed=True)
-        except aiohttp.ClientError as error:
-            problem = self._reader.redact(str(error) or type(error).__name__)
-            if isinstance(error, aiohttp.ClientConnectorError):
-                return CallResult(problem=problem, unreachable=True)
-            return CallResult(problem=problem, maybe_billed=True)
-        return self._reader.read(response.status, response.headers, content)
+            reply = await self._connection.request("POST", self._path, data=body)
+        except aiohttp.ClientConnectorError as error:
+            return CallResult(problem=self._connection.describe(error), unreachable=True)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            return CallResult(problem=self._connection.describe(error), maybe_billed=True)
+        if self._dialect.learn(adapted, reply):
+            return await self.ask(prompt, sample)
+        return self._reader.read(reply)
 
     @cached_property
     def _prompts(self) -> PromptTokenizer | None:

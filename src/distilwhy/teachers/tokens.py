@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import jinja2
 
-from distilwhy.core.prompt import Message, Prompt
+from distilwhy.core.prompt import Message, Prompt, fold_system
 from distilwhy.errors import ConfigError, TeacherError, first_line
 from distilwhy.literal_text import TextEncoder
 
@@ -89,7 +89,7 @@ class PromptTokenizer:
         """The prompt's chat, rendered; as a chat without a system role, if it is refused with."""
         messages = self._messages(prompt)
         refusal = None
-        for chat in (messages, _without_system(messages)):
+        for chat in (messages, fold_system(messages)):
             try:
                 return render([{"role": m.role, "content": _whole(m.content)} for m in chat])
             except jinja2.TemplateError as error:
@@ -106,14 +106,6 @@ class PromptTokenizer:
 def _whole(text: str) -> str:
     """Text with ``?`` for lone surrogates, which no tokenizer accepts."""
     return text.encode(errors="replace").decode()
-
-
-def _without_system(messages: Sequence[Message]) -> Sequence[Message]:
-    """The same chat for models without a system role, such as Gemma 2."""
-    system, *rest = messages
-    if system.role != "system":
-        return messages
-    return [replace(rest[0], content=f"{system.content}\n\n{rest[0].content}"), *rest[1:]]
 
 
 def open_tokenizer(name: str, key: str) -> Any:

@@ -81,7 +81,7 @@ def _until(moment: str) -> float:
     """Seconds until a moment such as ``2026-10-25T12:00:00Z``; 0 if it is past or unreadable."""
     try:
         return seconds_until(datetime.fromisoformat(moment))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 

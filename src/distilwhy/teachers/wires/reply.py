@@ -10,12 +10,17 @@ from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.parsing.completion import TOO_LONG, Completion
 from distilwhy.errors import TeacherError
 from distilwhy.teachers.call_result import CallResult
+from distilwhy.teachers.connection import MOST_BYTES, HttpReply, join_url
 from distilwhy.teachers.wires.failure import Failure, read_failure
 from distilwhy.teachers.wires.wire import Wire, seconds_until
 
 LONGEST_RETRY_AFTER_S = 300.0
-LONG_KEY = 16
-_UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+_LONGEST_PAUSE_S = 366 * 24 * 3600.0
+_SHOWN = 10_000
+UNREADABLE = (
+    *(ValueError, KeyError, IndexError, TypeError),
+    *(AttributeError, OverflowError, RecursionError),
+)
 _TOO_MANY = 429
 _RATE_LIMITED = frozenset({_TOO_MANY, 503, 529})
 _PAYLOAD_TOO_LARGE = 413
@@ -28,36 +33,37 @@ _NOT_PAID = (b'"insufficient_quota"', b"credit balance is too low")
 
 
 class ReplyReader:
-    """Reads the replies of one endpoint.
+    """Reads the replies of one endpoint."""
 
-    Args:
-        key: Removed from everything that is read.
-    """
-
-    def __init__(self, config: HttpTeacherConfig, wire: Wire, key: str | None) -> None:
+    def __init__(self, config: HttpTeacherConfig, wire: Wire) -> None:
         self._config = config
         self._wire = wire
-        self._key = key
+        self._url = join_url(config.base_url, wire.path(config.model))
 
-    def read(self, status: int, headers: Mapping[str, str], content: bytes) -> CallResult:
+    def read(self, reply: HttpReply) -> CallResult:
         """What became of the request.
 
         Raises:
             TeacherError: if no other request can be answered either.
         """
-        return replace(self._read(status, headers, content), rest_s=self._wire.rest(headers))
+        return replace(self._read(reply), rest_s=self._wire.rest(reply.headers))
 
-    def _read(self, status: int, headers: Mapping[str, str], content: bytes) -> CallResult:
+    def _read(self, reply: HttpReply) -> CallResult:
+        status, content = reply.status, reply.content
+        if status == 200 and not reply.is_whole:
+            return CallResult(
+                Completion(f"the reply is longer than {MOST_BYTES:,} bytes", TOO_LONG)
+            )
         if status == 200 and (completion := self._read_completion(content)):
-            return CallResult(self._without_key(completion))
+            return CallResult(completion)
         failure = read_failure(content)
         if status == 200 and not failure.is_error:
-            problem = f"the reply cannot be read: {self.excerpt(content)}"
+            problem = f"the reply cannot be read: {excerpt(content)}"
             return CallResult(problem=problem, maybe_billed=True)
-        problem = f"HTTP {status}: {self.excerpt(content)}"
+        problem = describe(reply)
         if status == 200:  # Some proxies say so of errors, too.
             status = failure.status or 500
-        self.raise_if_fatal(status, problem, content)
+        self.raise_if_fatal(self._url, status, problem, content)
         if finish_reason := _outcome(status, failure):
             # The endpoint counts nothing, and bills nothing.
             return CallResult(Completion(problem, finish_reason, 0, 0))
@@ -68,12 +74,11 @@ class ReplyReader:
             rate_limited=status in _RATE_LIMITED,
             over_limit=status == _TOO_MANY,
             maybe_billed=failure.is_counted,
-            retry_after_s=self._read_retry_after(headers, content),
+            retry_after_s=self._read_retry_after(reply),
         )
 
-    def raise_if_fatal(self, status: int, problem: str, content: bytes) -> None:
-        """Raise TeacherError if no other request can be answered either."""
-        where = self._config.base_url
+    def raise_if_fatal(self, where: str, status: int, problem: str, content: bytes) -> None:
+        """Raise TeacherError if no other request to an address can be answered either."""
         # A 403 is not fatal: some endpoints refuse the content of one row with it.
         if status == 401 or _WRONG_KEY in content:
             name = self._config.api_key_env
@@ -90,45 +95,41 @@ class ReplyReader:
                 f"({self._config.model!r}) and teacher.base_url"
             )
 
-    def excerpt(self, content: bytes) -> str:
-        """The reason that an error gives, or the beginning of its text."""
-        text = read_failure(content).message or content.decode(errors="replace")
-        return self.redact(" ".join(text.split()))[:200] or "no reason given"
-
-    def redact(self, text: str) -> str:
-        """A text without the key."""
-        return text.replace(self._key, "***") if self._key else text
-
     def _read_completion(self, content: bytes) -> Completion | None:
         try:
             found = self._wire.read(json.loads(content))
-        except _UNREADABLE:
+        except UNREADABLE:
             return None
         if found and found.cached_tokens > (found.input_tokens or 0):
             return replace(found, cached_tokens=found.input_tokens or 0)
         return found
 
-    def _read_retry_after(self, headers: Mapping[str, str], content: bytes) -> float:
-        seconds = read_retry_after(headers)
-        with suppress(*_UNREADABLE):
-            seconds = max(seconds, self._wire.pause(json.loads(content)))
+    def _read_retry_after(self, reply: HttpReply) -> float:
+        seconds = read_retry_after(reply.headers)
+        with suppress(*UNREADABLE):
+            seconds = max(seconds, _plausible(self._wire.pause(json.loads(reply.content))))
         if seconds > LONGEST_RETRY_AFTER_S:
             raise TeacherError(
-                f"{self._config.base_url} asks to be left alone for {seconds:.0f} s; "
+                f"{self._url} asks to be left alone for {seconds:.0f} s; "
                 "run again after that to go on"
             )
         return seconds
 
-    def _without_key(self, completion: Completion) -> Completion:
-        """The completion, in case the server repeats the key in it."""
-        if self._key is None or len(self._key) < LONG_KEY or self._key not in repr(completion):
-            return completion  # Short keys, such as "none" and "EMPTY", are also words.
-        return replace(
-            completion,
-            text=self.redact(completion.text),
-            thinking=self.redact(completion.thinking),
-            model=self.redact(completion.model),
+
+def describe(reply: HttpReply) -> str:
+    """What an endpoint says instead of an answer, in a line."""
+    if host := reply.redirects_to:
+        return (
+            f"HTTP {reply.status}: redirects to {host}, which is sent neither the key nor the "
+            "prompt; if that is the right host, name it in teacher.base_url"
         )
+    return f"HTTP {reply.status}: {excerpt(reply.content)}"
+
+
+def excerpt(content: bytes) -> str:
+    """The reason that an error gives, or the beginning of its text."""
+    text = read_failure(content).message or content[:_SHOWN].decode(errors="replace")
+    return " ".join(text[:_SHOWN].split())[:200] or "no reason given"
 
 
 def _outcome(status: int, failure: Failure) -> str:
@@ -148,8 +149,13 @@ def read_retry_after(headers: Mapping[str, str]) -> float:
     """The seconds of a Retry-After header, which holds a number or a date; 0 if there is none."""
     value = headers.get("Retry-After", "")
     with suppress(ValueError):
-        return max(0.0, float(value))
+        return _plausible(float(value))
     try:
-        return seconds_until(parsedate_to_datetime(value))
-    except ValueError:
+        return _plausible(seconds_until(parsedate_to_datetime(value)))
+    except (ValueError, OverflowError):
         return 0.0
+
+
+def _plausible(seconds: float) -> float:
+    """A pause; 0 for one that no endpoint can mean."""
+    return seconds if 0 <= seconds <= _LONGEST_PAUSE_S else 0.0

@@ -62,14 +62,14 @@ def test_requests_that_fail_are_tried_again_or_fail_alone(batched, server: Batch
     down, busy = errored("server_error", "The server had an error."), refused(503, "busy", "busy")
     nonsense = {"response": {"status_code": 200, "request_id": "r", "body": {}}, "error": None}
     server.plays = {
-        "Message 1.": [refused(400, "too long", "context_length_exceeded")],
+        "Message 1.": [refused(400, "no temperature")],
         "Message 2.": [down, busy],
         "Message 3.": [busy] * 9,
         "Message 4.": [nonsense],
     }
     assert annotate(batched()) == AnnotationProgress(total=20, from_ledger=0, answered=18, failed=2)
     found = read_annotations(batched())
-    assert found["a1"].problem == "HTTP 400: too long"
+    assert found["a1"].problem == "HTTP 400: no temperature"
     assert found["a3"].problem == "HTTP 503: busy"
     assert found["a2"].outcome == found["a4"].outcome == "ok"
     assert [b["request_counts"]["total"] for b in server.batches.values()] == [20, 3, 2]
