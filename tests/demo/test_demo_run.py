@@ -1,5 +1,6 @@
 """``distilwhy demo`` with fewer rows and steps."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def test_running_the_demo_again_repeats_nothing(task: str):
     assert "The scripted teacher (not a language model) is at" in first.stderr
     assert "60/60  0 from ledger" in first.stderr
     assert "Try it: distilwhy predict demo-run/run/students/step-by-step-seed0" in first.stdout
+    bill = json.loads(Path("demo-run/run/measured.json").read_text())["bill"]
+    assert bill["spent"] > 0
     results = Path("demo-run/run/results.json").read_text()
     second = CliRunner().invoke(app, ["demo", "--task", task])
     assert "60/60  60 from ledger" in second.stderr

@@ -30,6 +30,12 @@ METHODS_COMPARED = [
     "shuffled-rationales",
 ]
 SEEDS_COMPARED = [0, 1, 2, 3, 4]
+EXAMPLE_PRICES = {
+    "currency": "USD (example prices)",
+    "input": 2.5,
+    "output": 10.0,
+    "machine_hour": 0.3,
+}
 SIZES_COMPARED = [0.25, 0.5, 1.0]
 
 Variant = Literal["short", "full", "study"]
@@ -59,7 +65,8 @@ TASKS = {
 
 _HEADING = """\
 # A shipped task. Its teacher is scripted; it uses no language model.
-# `python -m distilwhy.demo.scripted --port 8399` serves it.
+# `python -m distilwhy.demo.scripted --port 8399` serves it. It costs nothing: the prices are
+# examples, which show what a hosted model would have cost.
 """
 
 
@@ -129,6 +136,7 @@ def _experiment(task: str, shipped: DemoTask, variant: Variant) -> dict[str, obj
             "scratch": {"width": 128, "layers": 2, "heads": 4, "feedforward": 256},
         },
         "training": shipped.training,
+        "prices": EXAMPLE_PRICES,
         **study,
         "methods": METHODS_COMPARED if variant == "full" else METHODS_SHOWN,
         "seeds": [0] if variant == "short" else SEEDS_COMPARED,

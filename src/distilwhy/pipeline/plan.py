@@ -4,6 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from distilwhy.core.splits import SPLITS
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.wording import money
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
-from distilwhy.pipeline.annotate.budget import Spending, read_spending
+from distilwhy.pipeline.annotate.budget import Spending, find_cap, read_spending
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
 from distilwhy.pipeline.annotate.coverage import find_coverage
 from distilwhy.pipeline.annotate.estimate import (
@@ -85,14 +86,19 @@ class Plan:
     warnings: list[str]
 
 
-def plan(experiment: Experiment) -> Plan:
+def plan(experiment: Experiment, budget: Decimal | None = None) -> Plan:
     """Check an experiment and say what it will do. No call is made, and nothing is trained.
 
+    Args:
+        budget: The most to spend on the run folder; None for ``teacher.budget``.
+
     Raises:
-        ConfigError: if a student's folder is missing.
+        ConfigError: if a student's folder is missing, or there is a budget and no prices or a
+            teacher that bills nobody.
         StudentError: if a student cannot be made.
         TeacherError: if recorded completions cannot be read, or none is that of a row.
     """
+    cap = find_cap(experiment, budget)
     checked = check_students(experiment, experiment.config.students, fetch=False)
     calls = open_calls(experiment)
     recorded = match_ids(experiment, calls)
@@ -129,7 +135,7 @@ def plan(experiment: Experiment) -> Plan:
         sizes=checked.sizes,
         train_seconds=_forecast(experiment, each, missing),
         recorded=recorded,
-        warnings=_list_warnings(experiment, calls, estimate, spent, checked),
+        warnings=_list_warnings(experiment, calls, estimate, spent, cap, checked),
     )
 
 
@@ -166,6 +172,7 @@ def _list_warnings(
     calls: CallBuilder,
     estimate: Estimate | None,
     spent: Spending | None,
+    cap: Decimal | None,
     checked: CheckedStudents,
 ) -> list[str]:
     """What is likely to go wrong."""
@@ -174,7 +181,7 @@ def _list_warnings(
         *_warn_of_gold(experiment),
         *_warn_of_inference(experiment),
         *_warn_of_exemplars(experiment, calls),
-        *_warn_of_budget(experiment, estimate, spent),
+        *_warn_of_budget(estimate, spent, cap),
         *(
             f"{model!r} is not on this machine, so it is not known whether a student can be made "
             "of it; 'run' downloads its config and tokenizer, and checks that before any call"
@@ -240,12 +247,13 @@ def _warn_of_copies(experiment: Experiment, calls: CallBuilder) -> Iterator[str]
 
 
 def _warn_of_budget(
-    experiment: Experiment, estimate: Estimate | None, spent: Spending | None
+    estimate: Estimate | None, spent: Spending | None, cap: Decimal | None
 ) -> Iterator[str]:
-    cap = experiment.config.teacher.budget
     if cap is None or spent is None or estimate is None or estimate.cost is None:
         return
-    left = max(0.0, cap - float(spent.total))
-    if estimate.cost.low > left:
-        least = money(estimate.cost.low)
-        yield f"teacher.budget leaves {money(left)}, but the missing calls cost at least {least}"
+    left, cost = max(0.0, float(cap - spent.total)), estimate.cost
+    if cost.low > left:
+        least = money(cost.low)
+        yield f"the budget leaves {money(left)}, but the missing calls cost at least {least}"
+    elif cost.high > left:
+        yield f"the budget leaves {money(left)}, and the missing calls may cost {money(cost.high)}"

@@ -1,11 +1,11 @@
 """The bill of a study in words."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from distilwhy.core.cost import Bill, Prices
+from distilwhy.core.cost import Bill
 from distilwhy.core.wording import count, counted, duration, large, money
 
-UNKNOWN = "unknown"
 PRICES = """\
 prices:
   currency: USD
@@ -25,7 +25,8 @@ class Line:
 
 
 def bill_lines(bill: Bill) -> list[Line]:
-    """What was measured, what it cost, and when the student has paid for itself."""
+    """What was measured, what it cost, and when the student has paid for itself, as far as that
+    is known."""
     return [*_measured(bill), *_priced(bill)]
 
 
@@ -50,45 +51,41 @@ def missing(bill: Bill) -> str:
     return " ".join(said)
 
 
-def _measured(bill: Bill) -> list[Line]:
+def _measured(bill: Bill) -> Iterator[Line]:
     usage = bill.usage
-    some = usage.counted < usage.calls
-    counts = f"reported for {counted(usage.counted, 'answer')}" if some else ""
-    tokens = f"{large(usage.input_tokens)} read, {large(usage.output_tokens)} written"
-    lines = [
-        Line("Teacher answers", count(usage.calls), f"for {counted(usage.rows, 'row')}"),
-        Line("Tokens", tokens if usage.counted else UNKNOWN, counts),
-        Line("Training the student", duration(usage.training_seconds), "first seed"),
-        Line("Student, rows per second", large(usage.student_rows_per_second)),
-    ]
-    if usage.teacher_rows_per_second is None:
-        return [*lines, Line("Teacher, rows per second", UNKNOWN, "not timed")]
-    times = usage.student_rows_per_second / usage.teacher_rows_per_second
-    speed = large(usage.teacher_rows_per_second)
-    faster = f"the student is {large(times)} times as fast"
-    return [*lines, Line("Teacher, rows per second", speed, faster)]
+    yield Line("Teacher answers", count(usage.calls), f"for {counted(usage.rows, 'row')}")
+    if usage.counted:
+        some = usage.counted < usage.calls
+        counts = f"reported for {counted(usage.counted, 'answer')}" if some else ""
+        tokens = f"{large(usage.input_tokens)} read, {large(usage.output_tokens)} written"
+        yield Line("Tokens", tokens, counts)
+    yield Line("Training the student", duration(usage.training_seconds), "first seed")
+    yield Line("Student, rows per second", large(usage.student_rows_per_second))
+    if usage.teacher_rows_per_second is not None:
+        times = usage.student_rows_per_second / usage.teacher_rows_per_second
+        faster = f"the student is {large(times)} times as fast" if times >= 1 else ""
+        yield Line("Teacher, rows per second", large(usage.teacher_rows_per_second), faster)
 
 
-def _priced(bill: Bill) -> list[Line]:
-    free = bill.prices is not None and not bill.prices.machine_hour
-    machine = "set prices.machine_hour to include the machine" if free else ""
-    return [
-        Line("Spent on the teacher", _amount(bill.spent, bill.prices)),
-        Line("1,000 rows with the teacher", _amount(bill.teacher_per_1000, bill.prices)),
-        Line("1,000 rows with the student", _amount(bill.student_per_1000, bill.prices), machine),
-        Line("Machine time to train the student", _amount(bill.training, bill.prices)),
-        _break_even(bill),
-    ]
+def _priced(bill: Bill) -> Iterator[Line]:
+    if bill.prices is None:
+        return
+    free = "" if bill.prices.machine_hour else "set prices.machine_hour to include the machine"
+    amounts = (
+        ("Spent on the teacher", bill.spent, ""),
+        ("1,000 rows with the teacher", bill.teacher_per_1000, ""),
+        ("1,000 rows with the student", bill.student_per_1000, free),
+        ("Machine time to train the student", bill.training, ""),
+    )
+    for what, amount, why in amounts:
+        if amount is not None:
+            yield Line(what, money(amount, bill.prices.currency), why)
+    if bill.spent is not None:
+        yield _break_even(bill.break_even)
 
 
-def _break_even(bill: Bill) -> Line:
+def _break_even(rows: int | None) -> Line:
     what = "The student has paid for itself"
-    if bill.spent is None:
-        return Line(what, UNKNOWN)
-    if bill.break_even is None:
+    if rows is None:
         return Line(what, "never", "the student costs at least as much per row as the teacher")
-    return Line(what, f"after {counted(bill.break_even, 'row')}")
-
-
-def _amount(amount: float | None, prices: Prices | None) -> str:
-    return UNKNOWN if amount is None or prices is None else money(amount, prices.currency)
+    return Line(what, f"after {counted(rows, 'row')}")

@@ -25,7 +25,7 @@ from distilwhy.core.wording import (
     percent,
     train_rows,
 )
-from distilwhy.report.bill import PRICES, UNKNOWN, bill_lines, missing
+from distilwhy.report.bill import PRICES, bill_lines, missing
 from distilwhy.report.charts import IN_PAGE, Sheet, accuracy_chart, curve_chart, draw_svg
 from distilwhy.report.marks import (
     TEACHER,
@@ -163,7 +163,6 @@ def _template() -> Template:
         "outlines": OUTLINES,
         "prices_example": PRICES,
         "shade": _shade,
-        "unknown": UNKNOWN,
     }
     return environment.from_string(_read("page.html"))
 

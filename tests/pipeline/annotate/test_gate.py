@@ -1,14 +1,17 @@
 """Before all is paid: a price, a few answers to look at, and someone who agrees."""
 
+from decimal import Decimal
 from functools import partial
 
 import pytest
 
+from commands import call
 from conftest import many
 from distilwhy.cli.confirm import confirm_proposals, describe_proposal
 from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.core.task import Example
-from distilwhy.errors import BudgetError, TeacherError
+from distilwhy.core.wording import money
+from distilwhy.errors import BudgetError, ConfigError, TeacherError
 from distilwhy.pipeline.annotate.coverage import spread_rows
 from distilwhy.pipeline.annotate.run import annotate, run_pilot
 from distilwhy.pipeline.annotate.session import Proposal
@@ -75,23 +78,44 @@ def test_nothing_more_is_asked_for_when_nobody_agrees(opened, endpoint: Endpoint
 
 
 def test_answers_that_cannot_be_read_end_it(opened, endpoint: Endpoint):
-    endpoint.otherwise = [says("Who knows.")]
+    endpoint.otherwise = [says("Who\nknows.")]
     for _ in range(2):
         with pytest.raises(TeacherError) as caught:
             annotate(opened())
-        assert str(caught.value) == (
-            "only 0 of the first 16 answers could be parsed (one problem: no answer is stated), "
-            "so no more calls are made; correct the prompt or the answer kind, or lower "
-            "teacher.gate.readable"
+        row, _, rest = str(caught.value).partition("row 'a")[2].partition("'")
+        assert row.isdecimal()
+        assert rest == (
+            " is unparsed (no answer is stated), with the reply 'Who knows.'; look at all with "
+            f"'distilwhy annotations {opened().file} --problem any', then correct the prompt or "
+            "the answer kind, or lower teacher.gate.readable"
+        )
+        assert str(caught.value).startswith(
+            "only 0 of the first 16 answers could be parsed, so no more calls are made; for "
+            "example, row "
         )
     assert len(endpoint.asked) == 16
     assert annotate(opened({"teacher.gate": {"readable": 0.0}})).answered == 44
 
 
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [("", "an empty reply"), ("x" * 5000 + " end", f"the reply '{'x' * 120} … {'x' * 116} end'")],
+)
+def test_a_reply_that_cannot_be_parsed_is_shown_in_short(
+    opened, endpoint: Endpoint, reply: str, shown: str
+):
+    endpoint.otherwise = [says(reply)]
+    with pytest.raises(TeacherError) as caught:
+        annotate(opened())
+    assert shown in str(caught.value)
+
+
 def test_answers_that_are_wrong_end_it(opened, endpoint: Endpoint):
     endpoint.otherwise = [says("Nice. So the answer is praise.")]
-    with pytest.raises(TeacherError, match=r"^only 0 of the first 16 answers with a gold label"):
+    with pytest.raises(TeacherError, match=r"^only 0 of the first 16 answers with a gold") as found:
         annotate(opened())
+    assert "has the gold label 'damage' and the answer 'praise'; look at all" in str(found.value)
+    assert f"annotations {opened().file} --disagree" in str(found.value)
     assert annotate(opened({"teacher.gate": {"accuracy": 0.0}})).answered == 44
 
 
@@ -160,3 +184,29 @@ def test_without_a_terminal_a_good_sample_is_accepted_and_paying_again_is_not(op
     with pytest.raises(BudgetError, match=r"would pay again for 60 rows .* give --yes to agree"):
         annotate(changed, confirm=confirm)
     assert annotate(changed, confirm=confirm_proposals(ProgressDisplay(), "EUR", yes=True)).answered
+
+
+def test_a_plan_says_whether_the_budget_that_it_is_given_covers_the_price(opened):
+    experiment = opened()
+    estimate = plan(experiment).estimate
+    assert estimate is not None
+    assert estimate.cost is not None
+    low, high = Decimal(str(estimate.cost.low)), Decimal(str(estimate.cost.high))
+    warnings = plan(experiment).warnings
+    [*_, short] = plan(experiment, low / 2).warnings
+    assert short.endswith(f", but the missing calls cost at least {money(low)}")
+    [*_, unsure] = plan(experiment, (low + high) / 2).warnings
+    assert unsure.endswith(f", and the missing calls may cost {money(high)}")
+    assert plan(experiment, high + 1).warnings == warnings
+    shown = call("plan", experiment.file, "--budget", "0.01").stdout
+    assert "warning: the budget leaves 0.01, but" in shown
+
+
+def test_a_plan_refuses_a_budget_that_cannot_be_kept(opened):
+    for changes, why in (
+        ({"prices": None}, "needs prices; write what a million tokens cost"),
+        ({"teacher": {"kind": "local", "model": "somewhere"}}, "bills nobody, so there is no"),
+    ):
+        error = call("plan", opened(changes).file, "--budget", "1", fails=True).exception
+        assert isinstance(error, ConfigError)
+        assert why in str(error)

@@ -40,7 +40,7 @@ def plan(
     if pilot:
         with showing_progress() as progress:
             run_pilot(experiment, pilot, progress.annotation, budget=budget)
-    print_plan(make_plan(experiment), experiment, as_json)
+    print_plan(make_plan(experiment, budget), experiment, as_json)
 
 
 def annotate(

@@ -179,14 +179,8 @@ class BudgetGuard:
         )
 
 
-def open_budget(
-    experiment: Experiment, ledger: Ledger, budget: Decimal | None
-) -> BudgetGuard | None:
-    """The guard of a run folder, with all that was ever spent in it settled.
-
-    Without a budget there is no cap, but what is lost on the way is charged all the same. None
-    if nothing is billed, or nobody can tell how much: without prices, or without a limit to what
-    a call may write.
+def find_cap(experiment: Experiment, budget: Decimal | None) -> Decimal | None:
+    """The most that may be spent: ``budget``, or else ``teacher.budget``; None for any amount.
 
     Raises:
         ConfigError: if there is a budget, and no prices or a teacher that bills nobody.
@@ -199,19 +193,35 @@ def open_budget(
                 "is no budget to keep; leave --budget out"
             )
         return None
-    prices = config.price_list
     if budget is None and config.teacher.budget is not None:
         budget = Decimal(str(config.teacher.budget))
-    if budget is None and (prices is None or config.teacher.max_tokens is None):
-        return None
-    if prices is None:
+    if budget is not None and config.price_list is None:
         raise ConfigError(
             f"{experiment.file}: a budget ({budget}) needs prices; "
             "write what a million tokens cost under 'prices'"
         )
+    return budget
+
+
+def open_budget(
+    experiment: Experiment, ledger: Ledger, budget: Decimal | None
+) -> BudgetGuard | None:
+    """The guard of a run folder, with all that was ever spent in it settled.
+
+    Without a budget there is no cap, but what is lost on the way is charged all the same. None
+    if nothing is billed, or nobody can tell how much: without prices, or without a limit to what
+    a call may write.
+
+    Raises:
+        ConfigError: as ``find_cap``.
+    """
+    teacher, prices = experiment.config.teacher, experiment.config.price_list
+    cap = find_cap(experiment, budget)
+    if not teacher.bills or prices is None or (cap is None and teacher.max_tokens is None):
+        return None
     ledger.begin_run()
-    cap = Decimal("Infinity") if budget is None else budget
-    return BudgetGuard(prices, cap, add_up(ledger, prices).total, ledger.set_reservation)
+    most = Decimal("Infinity") if cap is None else cap
+    return BudgetGuard(prices, most, add_up(ledger, prices).total, ledger.set_reservation)
 
 
 def require_enough(retry: RetryPlan, guard: BudgetGuard | None) -> None:

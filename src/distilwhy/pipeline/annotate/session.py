@@ -209,7 +209,7 @@ class AnnotationSession:
         known, made = self.ledger.answered(calls), self.recorder.made
         self.make(lambda: iter(calls.values()))
         sample = read_sample(self.calls, self.ledger, rows)
-        check_sample(sample, gate)
+        check_sample(sample, gate, self.experiment.file)
         # If an earlier run made these calls and no others, it ended before the rest was confirmed.
         is_due = self.recorder.made > made or 0 < len(known) == pending.answered
         if not is_due or self._left == 0:
