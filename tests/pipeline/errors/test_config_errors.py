@@ -168,7 +168,7 @@ def test_an_invalid_config_names_the_key_and_the_remedy(write_experiment, change
         ({"teacher.extra": {"api_key": "sk-s3cret"}}, "teacher.extra: must not contain 'api_key'; "
          "name its environment variable in api_key_env"),
         ({"teacher.base_url": "https://me:s3cret@host/v1"}, "teacher.base_url: must not contain a "
-         "user name or password; name a key in api_key_env"),
+         "key or a password; name its environment variable in api_key_env"),
     ],
 )  # fmt: skip
 def test_an_api_key_in_the_config_is_refused_and_not_printed(write_experiment, changes, message):
