@@ -96,7 +96,7 @@ def annotate(
         )
     calls = open_calls(experiment)
     if found := match_ids(experiment, calls):
-        typer.echo(describe_ids(found))
+        print_line(describe_ids(found))
     print_outcomes(read_outcomes(experiment, calls))
 
 
