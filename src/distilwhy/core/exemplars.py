@@ -78,7 +78,7 @@ def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 def _rank_by_likeness(texts: Sequence[str]) -> Callable[[str], Iterator[int]]:
     """Ranks exemplars by cosine, up to the norm of the row's own vector, which is constant."""
-    counts = [Counter(_terms(text)) for text in texts]
+    counts = [Counter(list_terms(text)) for text in texts]
     frequencies = Counter(term for count in counts for term in count)
     idf = {term: log((1 + len(texts)) / (1 + found)) for term, found in frequencies.items()}
     lengths = [sum((n * idf[t]) ** 2 for t, n in c.items()) ** 0.5 or 1.0 for c in counts]
@@ -93,7 +93,7 @@ def _rank_by_likeness(texts: Sequence[str]) -> Callable[[str], Iterator[int]]:
 
     def rank(text: str) -> Iterator[int]:
         likeness = np.zeros(len(texts))
-        for term, n in Counter(_terms(text)).items():
+        for term, n in Counter(list_terms(text)).items():
             if term in index:
                 places, weights = index[term]
                 likeness[places] += n * weights
@@ -102,5 +102,6 @@ def _rank_by_likeness(texts: Sequence[str]) -> Callable[[str], Iterator[int]]:
     return rank
 
 
-def _terms(text: str) -> list[str]:
+def list_terms(text: str) -> list[str]:
+    """The words of a text, without differences of case; see ``_TERM``."""
     return _TERM.findall(text.casefold())

@@ -28,6 +28,7 @@ from distilwhy.pipeline.annotate.estimate import (
 from distilwhy.pipeline.annotate.recorded_ids import MatchedIds, match_ids
 from distilwhy.pipeline.annotate.records import find_missed_gold, misses_gold
 from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.near_duplicates import warn_of_near_duplicates
 from distilwhy.pipeline.train.check import CheckedStudents, check_students
 from distilwhy.pipeline.train.run import missing_students
 from distilwhy.pipeline.train.study import list_students
@@ -181,6 +182,7 @@ def _list_warnings(
         *_warn_of_gold(experiment),
         *_warn_of_inference(experiment),
         *_warn_of_exemplars(experiment, calls),
+        *warn_of_near_duplicates(experiment),
         *_warn_of_budget(estimate, spent, cap),
         *(
             f"{model!r} is not on this machine, so it is not known whether a student can be made "

@@ -1,8 +1,11 @@
 """The commands to start with: ``demo``, ``init`` and ``import``."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 
 from distilwhy.cli.context import showing_progress
@@ -12,6 +15,7 @@ from distilwhy.core.wording import counted
 
 if TYPE_CHECKING:
     from distilwhy.demo.run import Variant
+    from distilwhy.pipeline.importing.new_experiment import Imported
 
 NewFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")]
 
@@ -66,22 +70,70 @@ def init(directory: NewFolder) -> None:
 
 def import_(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="A data set's folder, such as datasets/cqa.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A log of requests and replies, a folder of them, or a data set's folder.",
+        ),
     ],
     directory: NewFolder,
+    row: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Where the row is in the last turn: a template such as 'Message: {message}', a "
+            "regular expression with a group, or last or all turns.",
+        ),
+    ] = None,
+    gold: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="The field of a log's line with the gold label."),
+    ] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="number, equation, text, or labels separated by commas."),
+    ] = None,
+    mask: Annotated[
+        bool, typer.Option("--mask", help="Mask e-mail addresses, phone and card numbers.")
+    ] = False,
     llm: Annotated[
-        str, typer.Option(metavar="LLM", help="The answers: palm (folder llm) or gpt (gpt-neox).")
+        str,
+        typer.Option(
+            metavar="LLM", help="For a data set: the answers in llm (palm) or gpt-neox (gpt)."
+        ),
     ] = "palm",
 ) -> None:
-    """Import a data set from the paper's repository.
+    """Import answers that you have: a log, or a data set of the paper.
 
-    Writes an experiment with the rows and the teacher's recorded completions.
+    Writes an experiment with the rows and the teacher's recorded completions. Logs are JSONL or
+    JSON of chats, requests with replies, fine-tuning files, or batch output beside its input.
     """
-    from distilwhy.pipeline.importing.paper import import_paper
+    from distilwhy.pipeline.importing.logs import import_log
+    from distilwhy.pipeline.importing.paper import import_paper, is_paper_data
 
-    found = import_paper(source, directory, llm)
-    for split, number in found.rows.items():
-        print_line(f"{split:<11}{counted(number, 'row')}")
-    for why, number in found.left_out.items():
-        print_line(f"left out   {number:,} {why}")
+    if is_paper_data(source):
+        if mask or row or gold or answer:
+            raise typer.BadParameter("--row, --gold, --answer and --mask are for logs")
+        found = import_paper(source, directory, llm)
+    else:
+        choose = _choose if sys.stdin.isatty() else None
+        found = import_log(
+            source, directory, row=row, gold=gold, answer=answer, mask=mask, choose=choose
+        )
+    _print_imported(found)
+
+
+def _choose(question: str, choices: Sequence[str]) -> int:
+    """Ask the user which of some choices is meant."""
+    for number, choice in enumerate(choices, 1):
+        print_line(f"{number}  {choice}")
+    return int(typer.prompt(question, type=click.IntRange(1, len(choices)), default=1)) - 1
+
+
+def _print_imported(found: "Imported") -> None:
+    lines = [*found.found.items()]
+    lines += [(split, counted(number, "row")) for split, number in found.rows.items()]
+    lines += [("left out", f"{number:,} {why}") for why, number in found.left_out.items()]
+    for name, text in lines:
+        print_line(f"{name:<11}{text}" if len(name) < 11 else f"{name}  {text}")
     print_line(f"next: distilwhy plan {found.file}")

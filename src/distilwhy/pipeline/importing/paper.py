@@ -19,6 +19,7 @@ import yaml
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.pipeline.importing.new_experiment import Imported
 from distilwhy.pipeline.importing.scaffold import need_new
 from distilwhy.store.files import publish_jsonl, publish_text
 
@@ -118,18 +119,6 @@ _HEADING = """\
 """
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What was written, and what was left out.
-
-    ``left_out`` says why rows were left out, with how many.
-    """
-
-    file: Path
-    rows: dict[str, int]
-    left_out: dict[str, int]
-
-
 def import_paper(source: Path, directory: Path, llm: str = "palm") -> Imported:
     """Write an experiment with rows and recorded completions, ready to run.
 
@@ -155,6 +144,12 @@ def import_paper(source: Path, directory: Path, llm: str = "palm") -> Imported:
     if name == "asdiv":
         work.read(name, source, "train")
     return work.write(directory)
+
+
+def is_paper_data(source: Path) -> bool:
+    """Whether a folder holds rows of a data set of the repository."""
+    names = {f"{name}_{part}.json" for name in DATASETS for part in _NAMED.values()}
+    return any((source / name).is_file() for name in names)
 
 
 def _find(source: Path) -> str:

@@ -1,0 +1,221 @@
+"""Finds out what a model answered in a log: the kind of answer, its labels, and each one."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from distilwhy.core.parsing.answer import Answer, Kind, fold
+from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.parsing.parse import parse_completion
+from distilwhy.core.task import Example, RowFormat, Task
+from distilwhy.errors import ConfigError
+
+KINDS: tuple[Kind, ...] = ("number", "equation", "text")
+MOST_LABELS = 50
+# Shares of the replies that must be of one form, or have one of the labels.
+_MOST, _NEARLY_ALL = 0.8, 0.95
+_MOST_DIGITS = 10  # more labels than these that are all numbers are no labels
+_LONGEST_LABEL = 60
+
+_KEYED = re.compile(r"^\W*([A-Za-z][\w ]{0,30}?)\W*\s*[:=]\W*\s*(\S.*)$")
+_TITLED = re.compile(r"^\W*[A-Za-z]\w*(?: \w+)?\W*[:=]\W*\s")
+_FENCED = re.compile(r"^\s*```(?:json)?\s*(\{.*\})\s*```\s*$", re.S)
+_NUMBER = re.compile(r"\W*\d")
+_LABEL_NAME = re.compile(
+    r"(?i)label|answer|categ|class|kind|type|intent|sentiment|topic|decision|verdict|result|output"
+)
+_REASON_NAME = re.compile(r"(?i)reason|rational|expla|why|thought|analysis|justif|because|evidence")
+_OUTER = " .*_`'\"“”"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one reply says: a label and the reasons for it; no label if none was found."""
+
+    label: str | None
+    rationale: str = ""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers in a log.
+
+    Attributes:
+        said: What each reply says.
+        verbatim: Whether replies can be recorded as they are, because they are parsed to the same.
+        found: What was found, in words.
+    """
+
+    answer: Answer
+    said: list[Said]
+    verbatim: bool
+    found: str
+
+    @property
+    def explains(self) -> bool:
+        """Whether replies give reasons, for the most part."""
+        return 2 * sum(bool(said.rationale) for said in self.said) >= len(self.said)
+
+
+def find_answers(replies: Sequence[Completion], wanted: str | None = None) -> Answers:
+    """Find the answers in replies.
+
+    Args:
+        wanted: ``number``, ``equation``, ``text``, or the labels of a choice separated by commas.
+            None to find out.
+
+    Raises:
+        ConfigError: if ``wanted`` names one label alone.
+    """
+    texts = [reply.text for reply in replies]
+    readings = [
+        _read_statements(texts),
+        *_read_json(texts),
+        _read_line(texts, -1),
+        _read_line(texts, 0),
+    ]
+    answer = _read_wanted(wanted) if wanted else None
+    if answer is None or answer.kind == "choice":
+        for said in readings:
+            labels = list(answer.labels) if answer else _find_labels(said)
+            if labels and _cover(said, labels):
+                return _answers(Answer("choice", tuple(labels)), _hold(said, labels), replies)
+    if answer is None and _are_numbers(readings[0], replies):
+        answer = Answer("number")
+    if answer and answer.kind != "text":
+        return _answers(answer, _parse(replies, answer), replies)
+    said = _parse(replies, Answer("text"))
+    whole = said if _share(said) >= _MOST else [Said(text.strip()) for text in texts]
+    return _answers(Answer("text"), whole, replies)
+
+
+def _answers(answer: Answer, said: list[Said], replies: Sequence[Completion]) -> Answers:
+    parsed = _parse(replies, answer)
+    same = sum(answer.same(p.label, s.label) for p, s in zip(parsed, said, strict=True))
+    verbatim = same >= _NEARLY_ALL * sum(s.label is not None for s in said)
+    counts = Counter(one.label for one in said if one.label is not None)
+    shown = ", ".join(f"{label} ({counts[label]:,})" for label in answer.labels)
+    missing = len(said) - counts.total()
+    unread = f"; no answer was found in {missing:,} replies" if missing else ""
+    return Answers(answer, said, verbatim, f"{answer.kind}{': ' if shown else ''}{shown}{unread}")
+
+
+def _read_wanted(wanted: str) -> Answer:
+    if wanted in KINDS:
+        return Answer(wanted)
+    labels = [label.strip() for label in wanted.split(",") if label.strip()]
+    if len(set(labels)) < 2:
+        raise ConfigError(
+            f"--answer {wanted!r}: must be {', '.join(KINDS)}, or two or more labels separated by "
+            "commas"
+        )
+    return Answer("choice", tuple(dict.fromkeys(labels)))
+
+
+def _parse(replies: Sequence[Completion], answer: Answer) -> list[Said]:
+    """What the parser of annotations reads."""
+    task = Task("", RowFormat(""), answer)
+    found = (parse_completion(task, Example("", ""), reply, []) for reply in replies)
+    return [Said(one.label, one.rationale) if one.outcome == "ok" else Said(None) for one in found]
+
+
+def _are_numbers(stated: Sequence[Said], replies: Sequence[Completion]) -> bool:
+    """Whether most replies state a number, and not only a text with one in it."""
+    numbers = _parse(replies, Answer("number"))
+    texts = (one.label or reply.text for one, reply in zip(stated, replies, strict=True))
+    begin = (bool(_NUMBER.match(text)) for text in texts)
+    both = sum(b and one.label is not None for b, one in zip(begin, numbers, strict=True))
+    return both >= _MOST * len(numbers)
+
+
+def _find_labels(said: Sequence[Said]) -> list[str]:
+    """The labels, the commonest first; none if there are too many to be labels."""
+    spelled: dict[str, Counter[str]] = {}
+    for one in said:
+        if one.label is not None and len(one.label) <= _LONGEST_LABEL and fold(one.label):
+            spelled.setdefault(fold(one.label), Counter())[one.label] += 1
+    counts = {name: found.total() for name, found in spelled.items() if found.total() > 1}
+    are_numbers = all(re.fullmatch(r"[-\d.,]+", name) for name in counts)
+    if not 2 <= len(counts) <= (_MOST_DIGITS if are_numbers else MOST_LABELS):
+        return []
+    if sum(counts.values()) < _MOST * len(said):
+        return []
+    ordered = sorted(counts, key=lambda name: -counts[name])
+    return [spelled[name].most_common(1)[0][0] for name in ordered]
+
+
+def _hold(said: Sequence[Said], labels: Sequence[str]) -> list[Said]:
+    """What was said, in the spelling of the labels; others are not among them."""
+    spelled = {fold(label): label for label in labels}
+    return [Said(spelled.get(fold(one.label or "")), one.rationale) for one in said]
+
+
+def _cover(said: Sequence[Said], labels: Sequence[str]) -> bool:
+    return _share(_hold(said, labels)) >= _MOST
+
+
+def _share(said: Sequence[Said]) -> float:
+    return sum(one.label is not None for one in said) / max(1, len(said))
+
+
+def _read_statements(texts: Sequence[str]) -> list[Said]:
+    """What follows ``The answer is``, or stands in the field ``answer`` of JSON."""
+    return _parse([Completion(text) for text in texts], Answer("text"))
+
+
+def _read_json(texts: Sequence[str]) -> list[list[Said]]:
+    """Each field of JSON objects, those first that are named like labels or have few values."""
+    objects = [_load(text) for text in texts]
+    names = Counter(name for found in objects for name in found)
+    readings = {name: [_read_field(found, name) for found in objects] for name in names}
+    counts = {name: len(_find_labels(said)) for name, said in readings.items()}
+    order = sorted(names, key=lambda name: (not _LABEL_NAME.search(name), counts[name]))
+    return [readings[name] for name in order]
+
+
+def _load(text: str) -> dict[str, Any]:
+    fenced = _FENCED.match(text)
+    with suppress(ValueError):
+        value = json.loads(fenced[1] if fenced else text)
+        if isinstance(value, dict):
+            return value
+    return {}
+
+
+def _read_field(found: dict[str, Any], name: str) -> Said:
+    value = found.get(name)
+    if not isinstance(value, str | int | float):
+        return Said(None)
+    others = {n: text for n, text in found.items() if n != name and isinstance(text, str)}
+    reasons = [text for other, text in others.items() if _REASON_NAME.search(other)]
+    label = value if isinstance(value, str) else json.dumps(value)
+    return Said(label, max(reasons or others.values(), key=len, default=""))
+
+
+def _read_line(texts: Sequence[str], place: int) -> list[Said]:
+    """The first line (0) or the last (-1), bare or as ``Category: damage``; the rest is reasons."""
+    split = [[line for line in text.splitlines() if line.strip()] for text in texts]
+    keys = Counter(key for lines in split if lines and (key := _key(lines[place])))
+    usual = keys.most_common(1)[0][0] if keys else None
+    return [_read_lines(lines, place, usual) for lines in split]
+
+
+def _read_lines(lines: list[str], place: int, usual: str | None) -> Said:
+    if not lines:
+        return Said(None)
+    label = lines.pop(place)
+    keyed = _KEYED.match(label)
+    if keyed and _key(label) == usual:
+        label = keyed[2]
+    rest = "\n".join(lines).strip()
+    titled = _TITLED.match(rest)
+    return Said(label.strip(_OUTER), rest[titled.end() :] if titled else rest)
+
+
+def _key(line: str) -> str | None:
+    keyed = _KEYED.match(line)
+    return keyed[1].strip().lower() if keyed else None

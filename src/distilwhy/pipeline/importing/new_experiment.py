@@ -1,0 +1,106 @@
+"""Writes an experiment from rows that a user brings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from distilwhy.pipeline.near_duplicates import group_near_duplicates
+from distilwhy.store.files import publish_jsonl, publish_text
+
+Row = Mapping[str, object]
+
+TEST_SHARE = 0.2
+_SHOWN = 70
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was written, and what was left out.
+
+    Attributes:
+        file: The experiment file.
+        rows: The number of rows in each file of rows, by split.
+        left_out: Why rows were left out, with how many.
+        found: What was found out about the data, by subject.
+    """
+
+    file: Path
+    rows: dict[str, int]
+    left_out: dict[str, int]
+    found: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TestSplit:
+    """Rows set apart for test.
+
+    Attributes:
+        is_test: For each row whether it is one of them.
+        near_duplicates: What was found about near-duplicates, in words; "" if there are none.
+    """
+
+    is_test: list[bool]
+    near_duplicates: str
+
+
+def choose_test(texts: Sequence[str], can_test: Sequence[bool]) -> TestSplit:
+    """Set rows apart for test, ``TEST_SHARE`` of those that can be.
+
+    Near-duplicates stay together, so none in test has one in train. Which rows are chosen depends
+    on their texts alone.
+    """
+    groups = group_near_duplicates(texts)
+    wanted, is_test = round(TEST_SHARE * sum(can_test)), [False] * len(texts)
+    for group in sorted(groups, key=lambda group: sha256(texts[group[0]].encode()).digest()):
+        if len(group) <= wanted and all(can_test[member] for member in group):
+            wanted -= len(group)
+            for member in group:
+                is_test[member] = True
+    return TestSplit(is_test, _describe_groups(groups, texts, is_test))
+
+
+def _describe_groups(
+    groups: Sequence[Sequence[int]], texts: Sequence[str], is_test: Sequence[bool]
+) -> str:
+    several = [group for group in groups if len(group) > 1]
+    if not several:
+        return ""
+    rows, in_train = sum(map(len, several)), [g for g in several if not is_test[g[0]]]
+    one, other = (_excerpt(texts[member]) for member in several[0][:2])
+    return (
+        f"{rows:,} rows in {len(several):,} groups, each kept whole in train ({len(in_train):,}) "
+        f"or in test ({len(several) - len(in_train):,}), such as {one!r} and {other!r}"
+    )
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+
+
+def write_experiment(
+    directory: Path, heading: str, experiment: Mapping[str, Any], files: Mapping[str, Sequence[Row]]
+) -> Path:
+    """Write an experiment file and the files of rows that it names; give its path."""
+    for name, rows in files.items():
+        publish_jsonl(directory / name, rows)
+    comment = "".join(f"# {line}\n" for line in heading.splitlines())
+    text = yaml.dump(experiment, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    publish_text(directory / "experiment.yaml", f"{comment}\n{text}")
+    return directory / "experiment.yaml"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as they are."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    ),
+)

@@ -1,0 +1,92 @@
+"""The kind of answer, the labels and the reasons are found in replies of many forms."""
+
+from collections.abc import Callable
+
+import pytest
+
+from distilwhy.core.parsing.completion import Completion
+from distilwhy.errors import ConfigError
+from distilwhy.pipeline.importing.answers import Answers, Said, find_answers
+
+LABELS = ("damage", "question", "praise")
+
+
+def answers(form: Callable[[int, str], str], wanted: str | None = None) -> Answers:
+    replies = [Completion(form(i, LABELS[i % 3])) for i in range(30)]
+    return find_answers(replies, wanted)
+
+
+@pytest.mark.parametrize(
+    ("form", "verbatim"),
+    [
+        (lambda i, label: f"Why {i}. So the answer is {label}.", True),
+        (lambda i, label: f"Why {i}.\n\n{label.upper()}", True),
+        (lambda i, label: f'```json\n{{"rationale": "Why {i}.", "answer": "{label}"}}\n```', True),
+        (lambda i, label: f"Reason: Why {i}.\nCategory: {label}", False),
+        (lambda i, label: f"**Category**: {label}\n**Reason**: Why {i}.", False),
+        (lambda i, label: f"{label}\nWhy {i}.", False),
+        (lambda i, label: f'{{"urgent": {str(i % 2 == 0).lower()}, "kind": "{label}", '
+         f'"note": "a much longer text", "reason": "Why {i}."}}', False),
+    ],
+)  # fmt: skip
+def test_labels_and_reasons_are_found(form, verbatim: bool):
+    found = answers(form)
+    assert found.answer.kind == "choice"
+    assert {label.lower() for label in found.answer.labels} == set(LABELS)
+    assert found.said[4] == Said(found.answer.labels[1], "Why 4.")
+    assert (found.verbatim, found.explains) == (verbatim, True)
+
+
+def test_bare_labels_have_no_reasons():
+    found = answers(lambda i, label: f"**{label.title()}**.")
+    assert found.answer.labels == ("Damage", "Question", "Praise")
+    assert (found.verbatim, found.explains) == (True, False)
+
+
+def test_spellings_of_a_label_are_one_label():
+    found = answers(lambda i, label: label.title() if i < 12 else label)
+    assert found.answer.labels == LABELS
+    assert found.said[0].label == "damage"
+
+
+def test_a_label_that_was_given_once_is_no_label():
+    found = answers(lambda i, label: "I cannot say" if i == 3 else label)
+    assert set(found.answer.labels) == set(LABELS)
+    assert found.said[3].label is None
+    assert found.found.endswith("; no answer was found in 1 replies")
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "label"),
+    [
+        (lambda i, label: f"That makes {7 * i}. The answer is {7 * i}.", "number", "14"),
+        (lambda i, label: str(13 * i), "number", "26"),
+        (lambda i, label: str(i % 5), "choice", "2"),
+        (lambda i, label: f"It is old. The answer is Town {i}.", "text", "Town 2"),
+        (lambda i, label: f"A summary of story {i}. It is long.", "text",
+         "A summary of story 2. It is long."),
+    ],
+)  # fmt: skip
+def test_other_kinds_are_told_apart(form, kind: str, label: str):
+    found = answers(form)
+    assert (found.answer.kind, found.said[2].label) == (kind, label)
+
+
+def test_labels_that_are_given_choose_the_field():
+    def form(i: int, label: str) -> str:
+        return f'{{"kind": "{label}", "urgent": "{"no" if i % 2 else "yes"}", "reason": "Why."}}'
+
+    found = answers(form, "yes, no")
+    assert found.answer.labels == ("yes", "no")
+    assert found.said[1].label == "no"
+
+
+def test_a_kind_that_is_given_is_taken():
+    found = answers(lambda i, label: f"Add. The answer is {i} + 1.", "equation")
+    assert (found.answer.kind, found.said[2].label) == ("equation", "2 + 1")
+
+
+@pytest.mark.parametrize("wanted", ["nonsense", "a,a", ","])
+def test_one_label_is_no_choice(wanted: str):
+    with pytest.raises(ConfigError, match="must be number, equation, text, or two or more labels"):
+        answers(lambda i, label: label, wanted)
