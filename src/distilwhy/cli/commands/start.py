@@ -103,7 +103,7 @@ def import_(
         ),
     ] = "palm",
 ) -> None:
-    """Import answers that you have: a log, or a data set of the paper.
+    """Import a log of requests and replies, or the paper's data.
 
     Writes an experiment with the rows and the teacher's recorded completions. Logs are JSONL or
     JSON of chats, requests with replies, fine-tuning files, or batch output beside its input.
