@@ -249,9 +249,14 @@ class Ledger:
             found.append((Usage(read, written, cached, bool(batch)), bool(certain)))
         return found
 
-    def owed_by_killed_runs(self) -> Decimal:
-        """What runs that were killed had reserved, and may owe besides all that is billed."""
-        rows = self._connection.execute("SELECT amount FROM advances WHERE ended").fetchall()
+    def owed(self, *, in_flight: bool = False) -> Decimal:
+        """What runs that were killed had reserved, and may owe besides all that is billed.
+
+        Args:
+            in_flight: Also what the latest run has reserved, be it killed or under way.
+        """
+        query = "SELECT amount FROM advances WHERE ended OR ?"
+        rows = self._connection.execute(query, (in_flight,)).fetchall()
         return sum((Decimal(amount) for (amount,) in rows), NOTHING)
 
     def begin_run(self) -> None:

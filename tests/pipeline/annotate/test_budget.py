@@ -142,17 +142,17 @@ def test_lost_replies_count_as_spent(write_experiment, budget):
 
 def test_a_killed_run_owes_what_it_had_reserved(tmp_path: Path):
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
-        assert ledger.owed_by_killed_runs() == 0
+        assert ledger.owed() == 0
         ledger.set_reservation(Decimal("0.5"))
         ledger.set_reservation(Decimal("0.75"))
-        assert ledger.owed_by_killed_runs() == 0
+        assert ledger.owed() == 0
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
         ledger.begin_run()
-        assert ledger.owed_by_killed_runs() == Decimal("0.75")
+        assert ledger.owed() == Decimal("0.75")
         ledger.set_reservation(Decimal("0.1"))
         ledger.set_reservation(Decimal(0))
     with open_ledger(tmp_path / "ledger.sqlite") as ledger:
-        assert ledger.owed_by_killed_runs() == Decimal("0.75")
+        assert ledger.owed() == Decimal("0.75")
 
 
 @pytest.mark.parametrize(

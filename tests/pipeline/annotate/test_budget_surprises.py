@@ -10,10 +10,17 @@ from aiohttp import web
 from conftest import many
 from distilwhy.core.cost import Prices, Usage
 from distilwhy.errors import BudgetError, TeacherError
-from distilwhy.pipeline.annotate.budget import KEPT_FOR_EACH, SURPRISE, BudgetGuard, read_spending
+from distilwhy.pipeline.annotate.budget import (
+    KEPT_FOR_EACH,
+    SURPRISE,
+    BudgetGuard,
+    Spending,
+    read_spending,
+)
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
+from distilwhy.store.ledger import open_ledger
 from endpoint import Endpoint, fails, says, sends, stalls
 
 CAP = Decimal("0.10")
@@ -169,3 +176,17 @@ def test_an_error_with_status_200_costs_nothing(
     found = read_spending(experiment)
     assert found is not None
     assert found.possible == 0
+
+
+def test_what_a_killed_run_had_reserved_is_shown_at_once(write_experiment, endpoint: Endpoint):
+    path = write_experiment(SETTINGS, train=many(4))
+    experiment = open_experiment(path, endpoint.url)
+    annotate(experiment)
+    before = read_spending(experiment)
+    assert before is not None
+    with open_ledger(experiment.folder.ledger) as ledger:
+        ledger.set_reservation(Decimal("0.02"))  # The run is killed here.
+    found = read_spending(experiment)
+    assert found == Spending(before.certain, before.possible + Decimal("0.02"))
+    annotate(experiment)
+    assert read_spending(experiment) == found

@@ -26,7 +26,7 @@ class Spending:
     Attributes:
         certain: For tokens that the teacher counted.
         possible: What may have been billed besides: for replies that were lost or not counted, at
-            their worst case, and for what killed runs had reserved.
+            their worst case, and for what is in flight or was when a run was killed.
     """
 
     certain: Decimal
@@ -44,15 +44,15 @@ def read_spending(experiment: Experiment) -> Spending | None:
     if prices is None:
         return None
     with read_ledger(experiment.folder.ledger) as ledger:
-        return add_up(ledger, prices)
+        return add_up(ledger, prices, in_flight=True)
 
 
-def add_up(ledger: Ledger, prices: Prices) -> Spending:
-    """The cost of all that a ledger lists as billed."""
+def add_up(ledger: Ledger, prices: Prices, *, in_flight: bool = False) -> Spending:
+    """The cost of all that a ledger lists as billed; ``in_flight`` is as for ``Ledger.owed``."""
     costs = [(prices.of(usage), certain) for usage, certain in ledger.billed()]
     certain = sum((cost for cost, is_certain in costs if is_certain), NOTHING)
     possible = sum((cost for cost, is_certain in costs if not is_certain), NOTHING)
-    return Spending(certain, possible + ledger.owed_by_killed_runs())
+    return Spending(certain, possible + ledger.owed(in_flight=in_flight))
 
 
 @dataclass

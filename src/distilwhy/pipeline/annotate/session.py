@@ -1,14 +1,12 @@
 """One run of ``annotate``: what it opens, and the steps that it takes."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property, partial
 from itertools import chain, islice
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from distilwhy.pipeline.annotate.estimate import (
 )
 from distilwhy.pipeline.annotate.gate import AnswerSample, check_sample, read_sample
 from distilwhy.pipeline.annotate.inspect.retry import RetryPlan
+from distilwhy.pipeline.annotate.loop import run_to_end
 from distilwhy.pipeline.annotate.recorded_ids import match_ids
 from distilwhy.pipeline.annotate.recorder import OnProgress, Recorder
 from distilwhy.pipeline.annotate.records import explanation_calls, find_missed_gold
@@ -140,7 +139,7 @@ def _open_transport(
             guard,
             recorder.notify,
         )
-        _run(dispatcher.run())
+        run_to_end(dispatcher.run())
 
     yield Transport(make)
 
@@ -236,7 +235,7 @@ class AnnotationSession:
         were_under_way = batching is not None and batching.is_under_way
         if batching and (were_under_way or (by_batch and pending.missing)):
             missing = partial(self.recorder.missing, list_calls, self.ledger) if by_batch else None
-            _run(batching.run(missing, self._left, wait=wait))
+            run_to_end(batching.run(missing, self._left, wait=wait))
         if not by_batch and (were_under_way or pending.missing):
             self.make(list_calls)
 
@@ -261,14 +260,3 @@ class AnnotationSession:
     @cached_property
     def _missed_gold(self) -> np.ndarray:
         return find_missed_gold(self.calls, self.ledger)
-
-
-def _run(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; in another thread if a loop is running here already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(coroutine)
-        return
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, coroutine).result()
