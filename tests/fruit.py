@@ -60,6 +60,7 @@ def train_fruit(
     tracked: TrackedRun = UNTRACKED,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
     rows: Sequence[TrainingRow] = (),
+    say: Callable[[str], None] = lambda line: None,
     **training: object,
 ) -> TrainingSummary:
     """Train a student on the fruit rows; ``training`` changes TRAINING."""
@@ -72,6 +73,7 @@ def train_fruit(
         folder,
         tracked=tracked,
         on_step=on_step,
+        say=say,
     )
 
 

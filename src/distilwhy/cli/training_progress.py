@@ -45,6 +45,9 @@ class TrainingProgress(Watcher):
     def on_step(self, student_id: StudentId, step: int, steps: int) -> None:
         self._screen.move_student(student_id, step, steps)
 
+    def on_notice(self, student_id: StudentId, line: str) -> None:
+        self._say(f"{student_id.label}: {line}")
+
     def on_trained(self, student_id: StudentId, accuracy: float) -> None:
         self._screen.board.add(student_id, accuracy)
 

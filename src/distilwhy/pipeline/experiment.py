@@ -27,7 +27,7 @@ from distilwhy.pipeline.task import build_task, read_task
 from distilwhy.store.examples_on_disk import open_examples, pick
 from distilwhy.store.files import cache_arrays, publish_text, read_arrays
 from distilwhy.store.rows import HubSplit, Source, read_rows
-from distilwhy.store.run_folder import ASIDE, RunFolder
+from distilwhy.store.run_folder import ASIDE, RESOLVED, RESOLVED_HEADING, RunFolder
 from distilwhy.students.settings import SCRATCH
 
 
@@ -126,8 +126,10 @@ class Experiment:
 
     def write_resolved(self) -> None:
         """Keep the resolved settings in the run folder."""
-        heading = f"# {self.file.name} as it was read, with every default\n"
-        publish_text(self.folder.path / "experiment.yaml", heading + self.resolved())
+        place = self.folder.path / RESOLVED
+        if place.exists() and place.samefile(self.file):
+            return
+        publish_text(place, RESOLVED_HEADING.format(self.file.name) + self.resolved())
 
 
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:
@@ -155,6 +157,7 @@ def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment
     else:
         task = build_task(config.task, file, "task.")
     folder = RunFolder(file.parent / (config.out or f"runs/{file.stem}"))
+    folder.check_own(str(file))
     sources = _find_sources(config.data, file.parent)
     names = {name: str(sources.get(name, "")) for name in SPLITS}
     signature = _sign(config, task, sources.values())

@@ -10,8 +10,8 @@ from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import TrainedStudents, TrainingJobs
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.batches import BatchBook, UnderWay
-from distilwhy.store.files import read_json
 from distilwhy.store.ledger import read_ledger
+from distilwhy.store.results import read_scores
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def status(experiment: Experiment) -> Status:
         dict(annotations.outcomes),
         under_way,
         [_student(experiment, student_id, trained) for student_id in students],
-        read_json(experiment.folder.results),
+        read_scores(experiment.folder),
     )
 
 

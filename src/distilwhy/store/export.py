@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.errors import DataError, RunError
-from distilwhy.store.files import publish_folder
+from distilwhy.store.files import publish_folder, require_writable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,12 +29,15 @@ def check_target(path: Path) -> None:
 
     Raises:
         DataError: if so.
+        RunError: if nothing can be written there.
     """
     if path.suffix not in ("", ".jsonl", ".parquet"):
         raise DataError(
             f"{path}: unknown format {path.suffix!r}; use .jsonl, .parquet, or a folder's name "
             "without a dot"
         )
+    if not path.is_dir():
+        require_writable(path)
     if not path.exists():
         return
     if path.is_dir() != (path.suffix == ""):

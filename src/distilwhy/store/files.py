@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -59,6 +58,19 @@ def naming_file(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror or error}); check the disk and the "
             "folder, or name another place"
         ) from error
+
+
+def require_writable(path: Path) -> None:
+    """Check that a file can be written at ``path``, before long work for it.
+
+    Raises:
+        RunError: if it cannot.
+    """
+    if path.is_dir():
+        raise RunError(f"{path}: is a folder; name a file")
+    parent = next(place for place in path.absolute().parents if place.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise RunError(f"{path}: cannot be written in {parent}; name another place")
 
 
 @contextmanager
@@ -150,11 +162,12 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def read_arrays(path: Path, signature: str) -> dict[str, np.ndarray] | None:
     """Read arrays; None if there are none, or they have another signature."""
     try:
-        with np.load(path) as kept:
+        with path.open("rb") as file, np.load(file) as kept:
             if str(kept[_SIGNATURE]) != signature:
                 return None
             return {name: kept[name] for name in kept.files if name != _SIGNATURE}
-    except (OSError, ValueError, KeyError, BadZipFile, EOFError):
+    # A broken file may hold anything, and numpy raises errors of all kinds about it.
+    except Exception:  # noqa: BLE001
         return None
 
 

@@ -1,11 +1,13 @@
 """The results of a study on disk: ``results.json``, ``measured.json`` and ``cases.jsonl``."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from distilwhy.core.results import Case, Results
-from distilwhy.errors import RunError
+from distilwhy.errors import RunError, first_line
 from distilwhy.store.files import publish_json, read_json
 from distilwhy.store.run_folder import RunFolder
 
@@ -46,16 +48,42 @@ def read_results(folder: RunFolder) -> Results:
             counts["saw_gold"] = counts.pop("told", 0)
         measured["provenance"] = measured.pop("how")
         return TypeAdapter(Results).validate_python({**results, **measured})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _unreadable(folder.results, error) from error
+
+
+def read_scores(folder: RunFolder) -> dict[str, Any] | None:
+    """The content of ``results.json``, with the scores of the students; None if there is none.
+
+    Raises:
+        RunError: if this version cannot read it.
+    """
+    found = read_json(folder.results)
+    try:
+        for method in found["methods"] if found else ():
+            _ = method["method"], method["rows"]
+            _ = [(s["seed"], float(s["score"]["accuracy"])) for s in method["students"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{folder.results}: cannot be read ({str(error).splitlines()[0]}); run 'evaluate' again"
-        ) from error
+        raise _unreadable(folder.results, error) from error
+    return found
 
 
 def read_cases(folder: RunFolder) -> Iterator[Case]:
-    """Yield the test rows of ``cases.jsonl``; none if there is no such file."""
+    """Yield the test rows of ``cases.jsonl``; none if there is no such file.
+
+    Raises:
+        RunError: if this version cannot read it.
+    """
     adapter = TypeAdapter(Case)
-    if folder.cases.is_file():
+    if not folder.cases.is_file():
+        return
+    try:
         with folder.cases.open(encoding="utf-8") as lines:
             for line in lines:
                 yield adapter.validate_json(line)
+    except ValueError as error:
+        raise _unreadable(folder.cases, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> RunError:
+    return RunError(f"{path}: cannot be read ({first_line(error)}); run 'evaluate' again")

@@ -27,10 +27,13 @@ from filelock import FileLock, Timeout
 
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingRecord
-from distilwhy.errors import RunError
+from distilwhy.errors import ConfigError, RunError
 from distilwhy.store.files import FileIdentity, read_json, read_jsonl
 
 SUMMARY, LOG = "training.json", "training.jsonl"
+RESOLVED = "experiment.yaml"
+RESOLVED_HEADING = "# {} as it was read, with every default\n"
+_PARTS = "model.safetensors.index.json"
 # The array in calls.npz that says which train rows are held out for validation.
 ASIDE = "aside"
 
@@ -66,8 +69,39 @@ class RunFolder:
         """A student's rationales for some of the test rows."""
         return self.path / "predictions" / f"{student_id.name}.explained.json"
 
+    def check_own(self, out: str) -> None:
+        """Check that nothing here would be overwritten that another program or a person wrote.
+
+        Args:
+            out: What names the folder, for the message.
+
+        Raises:
+            ConfigError: if so.
+        """
+        resolved = self.path / RESOLVED
+        names = [RESOLVED] if resolved.exists() and not self.has_resolved else []
+        if not (self.ledger.exists() or self.has_resolved or (self.path / "students").is_dir()):
+            written = (self.results, self.measured, self.cases, self.report, self.shards, self.logs)
+            names += [file.name for file in written if file.exists()]
+        if names:
+            raise ConfigError(
+                f"{out}: {self.path} holds files of its own that a run would overwrite "
+                f"({', '.join(names)}); name another folder in 'out', such as runs/first"
+            )
+
+    @property
+    def has_resolved(self) -> bool:
+        """Whether it holds an ``experiment.yaml`` that a run wrote."""
+        try:
+            with (self.path / RESOLVED).open(encoding="utf-8") as lines:
+                first = lines.readline(1000)
+        except (OSError, UnicodeDecodeError):
+            return False
+        opening, closing = RESOLVED_HEADING.split("{}")
+        return first.startswith(opening) and first.endswith(closing)
+
     def training(self, student_id: StudentId) -> TrainingRecord | None:
-        """How a student was trained; None where it is not trained.
+        """How a student was trained; None where it is not, or its weights are missing or broken.
 
         Raises:
             RunError: if what is kept of its training cannot be read.
@@ -76,7 +110,8 @@ class RunFolder:
         if (value := read_json(place / SUMMARY)) is None:
             return None
         try:
-            return TrainingRecord.from_json(student_id, value, read_jsonl(place / LOG))
+            record = TrainingRecord.from_json(student_id, value, read_jsonl(place / LOG))
+            return record if _has_weights(place) else None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"{place}: its training cannot be read ({error!r}); delete it and train again"
@@ -132,3 +167,20 @@ class RunFolder:
             yield locked
         finally:
             lock.release()
+
+
+def _has_weights(student: Path) -> bool:
+    """Whether a student's folder holds its weights, whole; they are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    parts = read_json(student / _PARTS)
+    names = set(parts["weight_map"].values()) if parts else {"model.safetensors"}
+    files = {student / name for name in names} | set(student.glob("*.safetensors"))
+    try:
+        for file in files:
+            # Its header gives the file's length.
+            with safe_open(file, "numpy"):
+                pass
+    except (OSError, SafetensorError):
+        return False
+    return True

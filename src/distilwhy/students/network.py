@@ -19,7 +19,7 @@ from distilwhy.errors import StudentError
 from distilwhy.literal_text import TextEncoder
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarget, Truncator
 from distilwhy.students.logits import TaskOutput
-from distilwhy.students.pretrained import read_fresh
+from distilwhy.students.pretrained import read_fresh, save_model
 from distilwhy.students.spec import StudentSpec
 
 Family = Literal["seq2seq", "causal", "encoder"]
@@ -176,7 +176,7 @@ class Network(torch.nn.Module, ABC):
 
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer so that plain ``transformers`` loads them."""
-        self.model.save_pretrained(folder)
+        save_model(self.model, folder)
         self.tokenizer.save_pretrained(folder)
 
 

@@ -1,7 +1,9 @@
 """Pretrained models, on disk or on the hub."""
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,6 +56,7 @@ class Pretrained:
             output_loading_info=True,
             ignore_mismatched_sizes=ignore_mismatched_sizes,
         )
+        mark_precision(model, self.config().dtype)
         replaced = (name for name, *_ in info["mismatched_keys"])
         mark_fresh(model, [*info["missing_keys"], *replaced])
         return model
@@ -68,3 +71,28 @@ def read_fresh(model: Any) -> frozenset[str]:
     """The names that ``mark_fresh`` recorded."""
     found: frozenset[str] = getattr(model, "fresh_weights", frozenset())
     return found
+
+
+def mark_precision(model: Any, dtype: torch.dtype | None) -> None:
+    """Record the precision that a model's weights came in; they are trained in another."""
+    model.came_in = dtype
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write a model so that transformers loads it, in the precision that its weights came in."""
+    dtype = getattr(model, "came_in", None)
+    if dtype in (None, model.dtype):
+        model.save_pretrained(folder)
+        return
+    # Weights that are shared stay so.
+    narrowed: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    state = {
+        name: narrowed.setdefault((weight.data_ptr(), weight.shape), weight.to(dtype))
+        if weight.is_floating_point()
+        else weight
+        for name, weight in model.state_dict().items()
+    }
+    model.save_pretrained(folder, state_dict=state)
+    config = copy.deepcopy(model.config)
+    config.dtype = dtype
+    config.save_pretrained(folder)

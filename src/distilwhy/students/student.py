@@ -106,6 +106,10 @@ class Student:
         }
         text = json.dumps(card, indent=2, ensure_ascii=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
+        # Weights are saved for their owner alone, whatever the umask says.
+        mode = (folder / CARD).stat().st_mode
+        for file in folder.iterdir():
+            file.chmod(mode)
 
     @classmethod
     def load(cls, folder: Path | str, device: str | None = None) -> Self:
@@ -128,7 +132,7 @@ class Student:
                 card["two_passes"],
             )
             family = card["family"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StudentError(
                 f"{path}: holds no student, as its {CARD} is missing or broken; "
                 "name a folder under a run's students/"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
 from annotating import training_jobs
 from conftest import DROP, TRAIN, WriteExperiment
@@ -33,7 +34,9 @@ def mark_trained(file: Path) -> Path:
     for job in training_jobs(experiment).of_all(list_students(experiment)):
         summary = TrainingSummary(8, 1, 1, 0.5, 1e-3, 0, "fp32", 1, 0.0, {}, [])
         record = TrainingRecord(job.student_id, job.fingerprint, summary, [], {}, job.inputs)
-        publish_json(experiment.folder.student(job.student_id) / SUMMARY, record.as_json())
+        student = experiment.folder.student(job.student_id)
+        publish_json(student / SUMMARY, record.as_json())
+        save_file({}, student / "model.safetensors")
     return experiment.folder.path
 
 

@@ -88,6 +88,9 @@ def _check_output(output: Path | None, file: Path | None, as_json: bool) -> None
         raise typer.BadParameter(f"{output}: predictions are written as .jsonl or .csv")
     if file and output.resolve() == file.resolve():
         raise typer.BadParameter(f"{output} is the input file; name another file")
+    from distilwhy.store.files import require_writable
+
+    require_writable(output)
 
 
 def _read_input() -> str:

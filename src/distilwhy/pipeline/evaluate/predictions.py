@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from distilwhy.core.method import METHODS
 from distilwhy.core.stats.comparisons import Prediction, judge
@@ -88,8 +90,7 @@ def predict_all(
     folder = experiment.folder
     done, missing = 0, []
     for job in jobs:
-        kept = read_json(folder.predictions(job.student_id))
-        if kept is None or kept["fingerprint"] != job.fingerprint:
+        if _read_kept(folder, job) is None:
             missing.append(job)
 
     def count(student_id: StudentId) -> None:
@@ -126,12 +127,12 @@ def explain(folder: RunFolder, job: ScoringJob, ids: Sequence[str]) -> dict[str,
     They are computed once and kept.
     """
     path = folder.explanations(job.student_id)
-    kept = read_json(path)
-    if kept is None or kept["fingerprint"] != job.fingerprint or kept["ids"] != list(ids):
-        reasons = _write_rationales(folder, job, set(ids)) if ids else {}
-        kept = {"fingerprint": job.fingerprint, "ids": list(ids), "reasons": reasons}
-        publish_json(path, kept)
-    return dict(kept["reasons"])
+    kept = _read_cached(path, job.fingerprint)
+    if kept.get("ids") == list(ids) and isinstance(kept.get("reasons"), dict):
+        return dict(kept["reasons"])
+    reasons = _write_rationales(folder, job, set(ids)) if ids else {}
+    publish_json(path, {"fingerprint": job.fingerprint, "ids": list(ids), "reasons": reasons})
+    return reasons
 
 
 def _write_rationales(folder: RunFolder, job: ScoringJob, ids: set[str]) -> dict[str, str]:
@@ -155,7 +156,32 @@ def pick_firsts(answers: Mapping[StudentId, TestPredictions]) -> dict[StudentId,
 
 
 def _read(experiment: Experiment, job: ScoringJob) -> TestPredictions:
-    kept = read_json(experiment.folder.predictions(job.student_id)) or {}
-    by_id = {row["example_id"]: Prediction(**row) for row in kept["predictions"]}
+    kept = _read_kept(experiment.folder, job)
+    if kept is None:
+        path = experiment.folder.predictions(job.student_id)
+        raise RunError(f"{path}: was changed while it was in use; run 'evaluate' again")
+    by_id, seconds = kept
     correct = judge(experiment.task.answer, job.examples, by_id)
-    return TestPredictions(by_id, correct, len(by_id) / max(1e-6, kept["seconds"]))
+    return TestPredictions(by_id, correct, len(by_id) / max(1e-6, seconds))
+
+
+def _read_kept(folder: RunFolder, job: ScoringJob) -> tuple[dict[str, Prediction], float] | None:
+    """The answers of one student that are kept, and how long they took; None if they must be
+    computed: they are of another training or of other rows, or cannot be read."""
+    kept = _read_cached(folder.predictions(job.student_id), job.fingerprint)
+    try:
+        by_id = {row["example_id"]: Prediction(**row) for row in kept["predictions"]}
+        seconds = float(kept["seconds"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    is_whole = by_id.keys() >= {example.id for example in job.examples}
+    return (by_id, seconds) if is_whole else None
+
+
+def _read_cached(path: Path, fingerprint: str) -> dict[str, Any]:
+    """What is kept under a fingerprint; empty if nothing is, or it cannot be read."""
+    try:
+        kept = read_json(path) or {}
+    except RunError:
+        return {}
+    return kept if kept.get("fingerprint") == fingerprint else {}

@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distilwhy.core.training_summary import TrainingRecord, TrainingSummary, TriedRate
+from distilwhy.errors import RunError
 from distilwhy.pipeline.train.jobs import TrainingJob
-from distilwhy.pipeline.train.watcher import Evaluated, Event, RateTried, StepDone, Trained
+from distilwhy.pipeline.train.watcher import (
+    Evaluated,
+    Event,
+    Noticed,
+    RateTried,
+    StepDone,
+    Trained,
+)
 from distilwhy.store.files import publish_folder, publish_json, publish_jsonl, read_json, read_jsonl
 from distilwhy.store.run_folder import LOG, SUMMARY, RunFolder
 from distilwhy.students.training.distributed import is_main, wait_for_all
@@ -29,8 +37,7 @@ def train_student(folder: RunFolder, job: TrainingJob, send: Send) -> None:
     unfinished = folder.unfinished(job.student_id)
     with folder.lock_student(job.student_id) if is_main() else nullcontext():
         if is_main():
-            found = read_json(unfinished / SUMMARY)
-            if found is None or found["fingerprint"] != job.fingerprint:
+            if _read_fingerprint(unfinished) != job.fingerprint:
                 # Checkpoints of another job.
                 shutil.rmtree(unfinished, ignore_errors=True)
             publish_json(unfinished / SUMMARY, {"fingerprint": job.fingerprint})
@@ -44,31 +51,72 @@ def train_student(folder: RunFolder, job: TrainingJob, send: Send) -> None:
         wait_for_all()
 
 
+def _read_fingerprint(unfinished: Path) -> object:
+    """The fingerprint of the job that is unfinished here; None if it is not known."""
+    try:
+        found = read_json(unfinished / SUMMARY)
+    except RunError:
+        return None
+    return found.get("fingerprint") if found else None
+
+
+def _read_summary(trained: Path) -> TrainingSummary | None:
+    """How a training with one learning rate went; None where it is not known."""
+    try:
+        found = read_json(trained / SUMMARY)
+        return TrainingSummary.from_json(found, read_jsonl(trained / LOG)) if found else None
+    except (RunError, AttributeError, KeyError, TypeError):
+        return None
+
+
 def _train_rate(folder: RunFolder, job: TrainingJob, rate: float, send: Send) -> TrainingSummary:
     """Train with one learning rate; the student is saved in a folder of its own."""
+    from distilwhy.students.training.checkpoint import BrokenCheckpointError
+
+    unfinished = folder.unfinished(job.student_id)
+    trained = unfinished / f"lr-{rate}"
+    if found := _read_summary(trained):
+        return found
+    try:
+        student, summary = _run(folder, job, rate, send)
+    except BrokenCheckpointError:
+        send(Noticed(job.student_id, "its training begins again"))
+        wait_for_all()
+        if is_main():
+            shutil.rmtree(_checkpoint(folder, job, rate))
+        wait_for_all()
+        student, summary = _run(folder, job, rate, send)
+    send(RateTried(job.student_id, summary))
+    if is_main():
+        _save(student, summary, trained)
+    wait_for_all()
+    return summary
+
+
+def _checkpoint(folder: RunFolder, job: TrainingJob, rate: float) -> Path:
+    return folder.unfinished(job.student_id) / f"checkpoint-lr-{rate}"
+
+
+def _run(
+    folder: RunFolder, job: TrainingJob, rate: float, send: Send
+) -> tuple["Student", TrainingSummary]:
+    """Build the student and train it, from its checkpoint if there is one."""
     from distilwhy.students.training.loop import train
 
-    student_id, unfinished = job.student_id, folder.unfinished(job.student_id)
-    trained = unfinished / f"lr-{rate}"
-    if found := read_json(trained / SUMMARY):
-        return TrainingSummary.from_json(found, read_jsonl(trained / LOG))
-    student = job.build_student()
+    student_id, student = job.student_id, job.build_student()
     summary = train(
         student,
         job.rows,
         job.validation,
         job.training.model_copy(update={"lr": rate}),
         student_id.seed,
-        unfinished / f"checkpoint-lr-{rate}",
+        _checkpoint(folder, job, rate),
         tracked=_describe(folder, job, rate),
         on_evaluation=lambda found: send(Evaluated(student_id, found)),
         on_step=lambda step, steps: send(StepDone(student_id, step, steps)),
+        say=lambda line: send(Noticed(student_id, line)),
     )
-    send(RateTried(student_id, summary))
-    if is_main():
-        _save(student, summary, trained)
-    wait_for_all()
-    return summary
+    return student, summary
 
 
 def _describe(folder: RunFolder, job: TrainingJob, rate: float) -> TrackedRun:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Watcher:
     """Follows the training of students. Every method does nothing unless it is overridden.
 
-    They are called in this order; the last four once for each student.
+    They are called in this order; the last five for each student.
     """
 
     def on_start(self, student_ids: Sequence[StudentId]) -> None:
@@ -48,6 +48,9 @@ class Watcher:
 
     def on_rate_tried(self, student_id: StudentId, summary: TrainingSummary) -> None:
         """Called after training with one learning rate."""
+
+    def on_notice(self, student_id: StudentId, line: str) -> None:
+        """Called with what a person should know, such as that a checkpoint cannot be read."""
 
     def on_trained(self, student_id: StudentId, accuracy: float) -> None:
         """Called when a student is trained, or was already, with its validation accuracy."""
@@ -88,6 +91,17 @@ class RateTried:
 
 
 @dataclass(frozen=True)
+class Noticed:
+    """Something about a training that a person should know, in words."""
+
+    student_id: StudentId
+    line: str
+
+    def notify(self, watcher: Watcher) -> None:
+        watcher.on_notice(self.student_id, self.line)
+
+
+@dataclass(frozen=True)
 class Trained:
     """A student is trained, with the best of its learning rates."""
 
@@ -98,4 +112,4 @@ class Trained:
         watcher.on_trained(self.student_id, self.accuracy)
 
 
-Event = StepDone | Evaluated | RateTried | Trained
+Event = StepDone | Evaluated | RateTried | Noticed | Trained

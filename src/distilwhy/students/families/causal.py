@@ -44,6 +44,7 @@ from distilwhy.students.families.tokenizer import train_tokenizer
 from distilwhy.students.logits import TaskOutput, logits_at, pooled_logits, target_losses
 from distilwhy.students.lora import is_adapted, merge
 from distilwhy.students.network import Generated, Network
+from distilwhy.students.pretrained import save_model
 from distilwhy.students.spec import StudentSpec
 
 # How far apart rounding may take logits, as a fraction of the largest.
@@ -116,7 +117,7 @@ class CausalNetwork(Network):
     def save(self, folder: Path) -> None:
         """Write the weights, with adapters merged into them, and the tokenizer."""
         plain = merge(self.model) if is_adapted(self.model) else self.model
-        plain.save_pretrained(folder)
+        save_model(plain, folder)
         self.tokenizer.save_pretrained(folder)
 
     def _opening(self, task: TargetTask) -> list[int]:

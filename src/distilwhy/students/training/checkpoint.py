@@ -1,6 +1,7 @@
 """The checkpoint of a training: its state, so that it can resume, and its best weights."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,13 @@ import torch
 from accelerate import Accelerator
 
 from distilwhy.core.training_summary import Evaluation
+from distilwhy.errors import StudentError
 
 _STATE, _BEST = "state", "best.pt"
+
+
+class BrokenCheckpointError(StudentError):
+    """None of the checkpoints of a training can be read."""
 
 
 @dataclass
@@ -60,13 +66,36 @@ class Checkpoint:
     def __init__(self, folder: Path, accelerator: Accelerator) -> None:
         self.folder, self._accelerator = folder, accelerator
 
-    def resume(self) -> None:
-        """Load the last saved state, if there is one."""
+    def resume(self, say: Callable[[str], None] = lambda line: None) -> None:
+        """Load the last saved state that can be read, if there is one.
+
+        Args:
+            say: Told in words that one cannot be read.
+
+        Raises:
+            BrokenCheckpointError: if there are only broken ones. Weights may have been changed.
+        """
         state = self.folder / _STATE
-        for place in (state, state.with_suffix(".old")):
-            if place.is_dir():
-                self._accelerator.load_state(str(place))
+        saved = [place for place in (state, state.with_suffix(".old")) if place.is_dir()]
+        for place in saved:
+            if self._load(place):
                 return
+            say(f"its checkpoint {place} cannot be read")
+        if saved:
+            raise BrokenCheckpointError(f"{self.folder}: no checkpoint can be read; delete it")
+
+    def _load(self, place: Path) -> bool:
+        """Load a saved state; False if any process cannot, or its best weights are gone."""
+        try:
+            self._accelerator.load_state(str(place))
+            torch.load(self.folder / _BEST, map_location="cpu", weights_only=True)
+            is_whole = True
+        # A broken file may hold anything, and torch raises errors of all kinds about it.
+        except Exception:  # noqa: BLE001
+            is_whole = False
+        found = torch.tensor(float(is_whole), device=self._accelerator.device)
+        whole = self._accelerator.reduce(found)
+        return bool(whole.item() == self._accelerator.num_processes)
 
     def save(self) -> None:
         """Save the state. The previous one stays until the new one is complete."""

@@ -45,6 +45,7 @@ def train(
     tracked: TrackedRun = UNTRACKED,
     on_evaluation: OnEvaluation = lambda evaluation: None,
     on_step: OnStep = lambda step, steps: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> TrainingSummary:
     """Train a student in place, and leave it with the weights that did best on validation.
 
@@ -58,8 +59,11 @@ def train(
         config: Only its first learning rate is used.
         seed: Decides the batches and dropout.
         on_step: Called after every step, with the steps done and the steps to do.
+        say: Told in words if a checkpoint cannot be read, and an older one is taken.
 
     Raises:
+        BrokenCheckpointError: if none of the checkpoints in ``folder`` can be read. The student is
+            of no use then.
         StudentError: if there are no rows, a batch cannot be split as configured, a tracker cannot
             be opened, or the loss is not finite.
     """
@@ -68,7 +72,7 @@ def train(
     truncator = Truncator(student.spec.config)
     encoded = [student.network.encode(row, truncator) for row in rows]
     loop = TrainingLoop(student.network, encoded, validation, config, seed, folder)
-    loop.checkpoint.resume()
+    loop.checkpoint.resume(say)
     state = loop.state
     with open_trackers(tracked, state.step, folder) as log:
 

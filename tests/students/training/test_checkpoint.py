@@ -1,0 +1,52 @@
+"""A training whose checkpoint is broken goes on from an older one, or begins again."""
+
+from pathlib import Path
+
+import pytest
+
+from distilwhy.students.training.checkpoint import BrokenCheckpointError
+from fruit import Killed, are_equal, new_student, train_fruit, weights_of
+
+
+def kill(folder: Path, at: int) -> None:
+    def die(step: int, steps: int) -> None:
+        if step == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_fruit(folder, on_step=die)
+
+
+@pytest.fixture
+def straight(tmp_path: Path):
+    student = new_student()
+    train_fruit(tmp_path / "straight", student)
+    return weights_of(student)
+
+
+def damage(folder: Path) -> None:
+    """Cut every file of a saved state in half, as a power cut does."""
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("how", [damage, lambda folder: [f.unlink() for f in folder.iterdir()]])
+def test_the_older_checkpoint_is_taken_where_the_last_is_broken(tmp_path, straight, how):
+    kill(tmp_path / "broken", 25)
+    how(tmp_path / "broken/state")
+    student, said = new_student(), []
+    train_fruit(tmp_path / "broken", student, say=said.append)
+    assert are_equal(weights_of(student), straight)
+    assert len(said) == 1
+    assert said[0].endswith("broken/state cannot be read")
+
+
+@pytest.mark.parametrize("name", ["state", "best.pt"])
+def test_a_training_without_a_whole_checkpoint_says_so(tmp_path, name):
+    kill(tmp_path / "broken", 15)
+    if name == "state":
+        damage(tmp_path / "broken/state")
+    else:
+        (tmp_path / "broken/best.pt").unlink()
+    with pytest.raises(BrokenCheckpointError, match="no checkpoint can be read; delete it"):
+        train_fruit(tmp_path / "broken")
