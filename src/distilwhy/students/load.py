@@ -48,7 +48,7 @@ def build_network(
     name = model or spec.config.model
     found = Pretrained(find_model(name))
     with _one_line_errors(name):
-        return _pretrained(found, spec)
+        return _told_apart(_pretrained(found, spec))
 
 
 def outline_network(spec: StudentSpec, model: str, vocabulary: int | None = None) -> Network:
@@ -67,7 +67,7 @@ def outline_network(spec: StudentSpec, model: str, vocabulary: int | None = None
             return _scratch(spec, (), vocabulary)
     found = Pretrained(find_model(model), without_weights=True)
     with _one_line_errors(model):
-        return _pretrained(found, spec)
+        return _told_apart(_pretrained(found, spec))
 
 
 def is_local(model: str) -> bool:
@@ -171,6 +171,11 @@ def _pretrained(found: Pretrained, spec: StudentSpec) -> Network:
     if own == "encoder":
         return Seq2SeqNetwork(warm_start(found, tokenizer, spec.config), tokenizer, spec)
     return Seq2SeqNetwork(found.model(AutoModelForSeq2SeqLM), tokenizer, spec)
+
+
+def _told_apart(network: Network) -> Network:
+    network.check_apart(network.spec.task.answer.labels)
+    return network
 
 
 def _scratch(spec: StudentSpec, texts: Iterable[str], vocabulary: int | None = None) -> Network:

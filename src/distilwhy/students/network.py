@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from unicodedata import normalize
 
 import torch
 
@@ -154,15 +155,32 @@ class Network(torch.nn.Module, ABC):
             StudentError: if they do not fit, or two of them have the same tokens.
         """
 
+    def check_apart(self, choices: Sequence[str]) -> None:
+        """Check that the tokenizer tells all choices apart, however little they differ.
+
+        A student that is loaded is not checked again: older versions let case and punctuation be
+        the only difference.
+
+        Raises:
+            StudentError: if two choices have the same tokens and are not one text in two Unicode
+                forms.
+        """
+        found: dict[tuple[int, ...], str] = {}
+        for choice in choices:
+            twin = found.setdefault(tuple(self.text_encoder.ids(choice)), choice)
+            if normalize("NFC", twin) != normalize("NFC", choice):
+                raise same_tokens(twin, choice)
+
     def check_rows(self, examples: Iterable[Example]) -> None:
         """Check each row's own options.
 
         Raises:
-            StudentError: as ``check_choices``, naming the row.
+            StudentError: as ``check_choices`` and ``check_apart``, naming the row.
         """
         for example in examples:
             with naming_row(example):
                 self.check_choices(example.options)
+                self.check_apart(example.options)
 
     @abstractmethod
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
@@ -190,6 +208,14 @@ def read_shape(config: Any) -> Shape:
     layers = first("encoder_layers", "num_hidden_layers")
     layers += first("decoder_layers", "num_decoder_layers")
     return Shape(first("hidden_size"), layers, first("vocab_size"))
+
+
+def same_tokens(first: str, second: str) -> StudentError:
+    """The error that a tokenizer cannot tell two choices apart."""
+    return StudentError(
+        f"the choices {first!r} and {second!r} are the same to this model's tokenizer; reword one, "
+        "or use another student.model"
+    )
 
 
 def check_positions(half: Any, wanted: int, reason: str) -> None:

@@ -1,21 +1,23 @@
 """Choices and targets as tokens, and back."""
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
 import causal
-from distilwhy.core.method import METHODS, RationalePlacement
+from distilwhy.core.method import METHODS, RationalePlacement, Target
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.errors import StudentError
 from distilwhy.students.encoding import Truncator
 from distilwhy.students.families.causal import scratch_causal
 from distilwhy.students.families.causal_prompt import word_codec
+from distilwhy.students.families.encoder import EncoderNetwork
 from distilwhy.students.families.seq2seq import Seq2SeqNetwork
 from distilwhy.students.network import Generated
 from pretrained import TEXTS, save_bert
-from tiny_students import OPTIONS, pretrained, scratch
+from tiny_students import CONFIG, OPTIONS, pretrained, scratch
 
 EXAMPLES = [Example(str(i), text) for i, text in enumerate(TEXTS)]
 PLACES = ["finetune", "rationale-then-label", "label-then-rationale"]
@@ -60,8 +62,72 @@ def test_choices_with_the_same_tokens_are_refused(tmp_path: Path):
     student = pretrained(tmp_path, OPTIONS, family="seq2seq")
     with pytest.raises(StudentError, match=said):
         student.predict([Example("1", "the router", ("½", "¼"))])
-    [found] = student.predict([Example("1", "the router", ("Calls", "calls"))])
-    assert found.label == "Calls"
+
+
+ALIKE = [(":)", ":("), ("US", "us"), ("Polish", "polish"), ("C", "C++", "c"), ("The Who", "Who")]
+
+
+@pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
+@pytest.mark.parametrize("method", PLACES)
+@pytest.mark.parametrize("labels", ALIKE)
+def test_labels_that_differ_little_are_told_apart(
+    labels: tuple[str, ...], method: str, family: str
+):
+    """By case, punctuation or article alone: each is decoded as itself."""
+    for task, options in ((choices(*labels), ()), (OPTIONS, labels)):
+        if family == "encoder" and method == "rationale-then-label":
+            continue
+        student = scratch(task, method, family=family)
+        found = student.predict([Example(str(i), text, options) for i, text in enumerate(TEXTS)])
+        assert {one.label for one in found} <= set(labels)
+        assert [one.label for one in found] == [one.text for one in found]
+        target = [
+            student.network.encode_target(Target("label", one), options, Truncator(CONFIG))
+            for one in labels
+        ]
+        assert len({(tuple(one.ids), one.choice) for one in target}) == len(labels)
+        network = student.network
+        if isinstance(network, EncoderNetwork):
+            assert [one.choice for one in target] == [*range(len(labels))]
+            continue
+        allowed = network.codec.allowed_labels(METHODS[method], labels)
+        assert list(allowed.choices.values()) == list(labels)
+
+
+@pytest.mark.parametrize("family", ["seq2seq", "causal"])
+def test_a_student_that_learnt_one_of_two_labels_alike_does_not_say_the_other(family: str):
+    """Whichever a network prefers, its own spelling comes out."""
+    student = scratch(choices(":)", ":("), "finetune", family=family)
+    codec = student.network.codec  # type: ignore[attr-defined]
+    allowed = codec.allowed_labels(METHODS["finetune"], (":)", ":("))
+    for label in (":)", ":("):
+        ids = [*codec.prefix, *codec.ids(label)]
+        found = codec.decode("label", METHODS["finetune"], ids, allowed.choices).label
+        assert found == label == student.spec.task.answer.canonical(found)
+
+
+@pytest.mark.parametrize("labels", [("Calls", "calls"), ("the ½", "the ¼"), ("½", "!")])
+def test_labels_that_a_tokenizer_cannot_tell_apart_are_refused_before_training(
+    tmp_path: Path, labels: tuple[str, str]
+):
+    save_bert(tmp_path)
+    said = f"{labels[0]!r} and {labels[1]!r} are the same to this model's tokenizer"
+    with pytest.raises(StudentError, match=said):
+        pretrained(tmp_path, choices(*labels), family="seq2seq")
+    for family in ("seq2seq", "encoder"):
+        network = pretrained(tmp_path, OPTIONS, "finetune", family=family).network
+        with pytest.raises(StudentError, match=f"row '1': .*{said}"):
+            network.check_rows([Example("1", "the router", labels)])
+    # The head of an encoder has a place for each.
+    student = pretrained(tmp_path, choices(*labels), "finetune", family="encoder")
+    assert student.predict(EXAMPLES[:1])[0].label in labels
+
+
+def test_two_unicode_forms_of_a_label_are_one_label(tmp_path: Path):
+    forms = [normalize(form, "café") for form in ("NFC", "NFD")]
+    assert forms[0] != forms[1]
+    student = pretrained(save_bert(tmp_path), OPTIONS, "finetune", family="seq2seq")
+    student.network.check_rows([Example("1", "the router", (*forms, "router"))])
 
 
 def test_options_of_several_lines_need_a_marker_that_is_not_a_line():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from unicodedata import normalize
 
 from distilwhy.config import StudentConfig
 from distilwhy.core.method import Method, Target, TargetTask
@@ -12,7 +13,7 @@ from distilwhy.errors import StudentError
 from distilwhy.literal_text import TextEncoder
 from distilwhy.students.encoding import Truncator
 from distilwhy.students.families.constrain import AllowedLabels, Choices, build_trie, find_after
-from distilwhy.students.network import Generated
+from distilwhy.students.network import Generated, same_tokens
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,8 @@ class TargetCodec:
         for choice in choices:
             ids = self.ids(choice)
             twin = found.setdefault((*prefix, *ids), choice)
-            if fold(twin) != fold(choice):
-                raise StudentError(
-                    f"the choices {twin!r} and {choice!r} are the same to this model's tokenizer; "
-                    "reword one, or use another student.model"
-                )
+            if fold(normalize("NFC", twin)) != fold(normalize("NFC", choice)):
+                raise same_tokens(twin, choice)
             if end in ids or self.end in ids:
                 raise StudentError(
                     f"the choice {choice!r} contains what ends a label for a student trained by "

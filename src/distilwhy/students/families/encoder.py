@@ -174,6 +174,10 @@ class EncoderNetwork(Network):
     def check_choices(self, choices: Sequence[str]) -> None:
         self.encode_options(choices)
 
+    def check_apart(self, choices: Sequence[str]) -> None:
+        if self._has_options:  # The head has a place of its own for each fixed label.
+            super().check_apart(choices)
+
     @torch.inference_mode()
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
         if task == "rationale" and not self.keeps_decoder:
