@@ -1,6 +1,7 @@
 """The command line, run as a user runs it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_scores_as_json_are_those_of_the_results_file(done: Path):
     assert printed["comparisons"][0]["verdict"] in ("helped", "hurt", "no difference detected")
     outcomes = printed["teacher"]["train"]["outcomes"]
     assert sum(outcomes.values()) == ROWS["train"]
+
+
+def test_a_minimum_accuracy_that_is_missed_has_its_own_exit_status(done: Path):
+    assert call("evaluate", done, "--min-accuracy", "0").exit_code == 0
+    missed = call("evaluate", done, "--min-accuracy", "1", fails=True)
+    assert missed.exit_code == 3
+    assert "95 % interval" in missed.stdout
+    assert re.search(
+        r"^--min-accuracy 1: the test accuracy of \S+, the best, is 0\.\d{4}$", missed.stderr, re.M
+    )
+    assert call("evaluate", done, "--min-accuracy", "90", fails=True).exit_code == 2
 
 
 def test_status_shows_outcomes_students_and_scores(done: Path):

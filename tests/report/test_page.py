@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from distilwhy.core.results import LabelScore
 from distilwhy.report.page import render_page
 from distilwhy.report.summary import render_summary
 from page_text import Page, squeeze
@@ -62,7 +63,7 @@ def test_efficiency_costs_and_provenance_are_given(page):
     )
     assert "Matches finetune on all rows with 2,310 train rows (1,480 to more" in curve
     assert "Expected gain from 1,000 more rows beyond 4,000: +0.5 points" in curve
-    assert "train 4,000 4,000 98.0% 3,921 31 4 40 4" in bill
+    assert "train 4,000 4,000 98.1% 3,921 31 4 40 4" in bill
     assert "had a rationale for a wrong label: all kept" in bill
     assert "Spent on the teacher 23.32 USD" in bill
     assert "1,000 rows with the student 0.00012 USD" in bill
@@ -243,6 +244,16 @@ def test_accuracy_is_told_over_the_parsed_rows_too_and_what_validation_means():
     assert "Validation accuracy is agreement with the teacher: no validation row" in scores
     assert "Accuracy if parsed train 100 100 70.0% 70 25 3 2 2 57.5%" in bill
     assert "82.1%" in bill
+
+
+def test_each_label_has_its_precision_and_recall_with_macro_f1():
+    results = make_results(THREE)
+    each = [LabelScore("Access", 1200, 0.75, 0.5, 0.6), LabelScore("Radio", 0, 0.0, None, 0.0)]
+    first = replace(results.confusions[0], each=each, macro_f1=0.3)
+    page = Page(render_page(replace(results, confusions=[first]), []))
+    shown = squeeze(page.sections["confusions"])
+    assert "Macro-F1 30.0%: the mean F1 of 2 labels Label Rows Precision Recall F1" in shown
+    assert "Access 1,200 75.0% 50.0% 60.0% Radio 0 0.0% – 0.0%" in shown
 
 
 def test_outcomes_that_do_not_occur_have_no_column():

@@ -76,7 +76,9 @@ def test_predict_ignores_gold_and_counts_inputs_that_are_cut(family: str, tmp_pa
     result = CliRunner().invoke(app, command)
     assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["rows-1", "rows-2"]
     said = result.stderr.splitlines()[-1]
-    assert said.startswith("1 of 2 inputs are longer than the 20 tokens that the student reads, ")
+    assert said.startswith(
+        "ends not read: 1 of 2 inputs, longer than the 20 tokens that the student reads (the "
+    )
     assert "longer" not in CliRunner().invoke(app, [*command[:2], "short"]).stderr
 
 

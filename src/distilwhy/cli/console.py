@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distilwhy.cli.output import print_line, printable
+from distilwhy.core.wording import counted
 
 UNWRAPPED = 10_000
 
@@ -65,7 +66,7 @@ def excerpt(text: str, longest: int) -> str:
     shown = text.strip()
     if len(shown) <= longest:
         return shown
-    return f"{shown[:longest].rstrip()} … ({len(shown) - longest:,} more characters)"
+    return f"{shown[:longest].rstrip()} … ({counted(len(shown) - longest, 'more character')})"
 
 
 def one_line(text: str, longest: int) -> str:

@@ -49,8 +49,7 @@ def describe_ids(found: MatchedIds) -> str:
 
 def describe_batches(batches: int, calls: int) -> str:
     """The batches in progress: ``2 batches of 61,500 calls``."""
-    which = "1 batch" if batches == 1 else f"{batches:,} batches"
-    return f"{which} of {counted(calls, 'call')}"
+    return f"{counted(batches, 'batch', 'batches')} of {counted(calls, 'call')}"
 
 
 def _tokens(found: Range) -> str:

@@ -64,8 +64,8 @@ class TrainingProgress(Watcher):
 
     def on_plan(self, forecast: "Forecast") -> None:
         self._say(
-            f"{forecast.trainings} to train, {forecast.workers} at a time, {forecast.steps} steps "
-            f"each: about {rough_duration(forecast.seconds)}"
+            f"{forecast.trainings} to train, {forecast.workers} at a time, "
+            f"{counted(forecast.steps, 'step')} each: about {rough_duration(forecast.seconds)}"
         )
         methods_by_time: dict[tuple[str, str], list[str]] = {}
         for (student, method), seconds in forecast.each.items():
@@ -90,8 +90,9 @@ class TrainingProgress(Watcher):
         for part, found in summary.truncation.items():
             if found.cut:
                 self._say(
-                    f"  {found.cut} of {found.texts} {part} texts were cut to {found.limit} "
-                    f"tokens (longest {found.longest}); raise max_{part}_tokens to keep all"
+                    f"  Cut to {counted(found.limit, 'token')}: {found.cut} of "
+                    f"{counted(found.texts, f'{part} text')} (longest {found.longest}); raise "
+                    f"max_{part}_tokens to keep all"
                 )
         self._screen.remove_student(student_id)
         self._screen.advance()

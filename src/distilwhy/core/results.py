@@ -57,6 +57,26 @@ class MethodScore:
 
 
 @dataclass(frozen=True)
+class LabelScore:
+    """How well a method's first seed finds one label.
+
+    Attributes:
+        rows: Those with this gold label.
+        precision: The share of the rows with this answer whose gold label it is; None if there
+            are none.
+        recall: The share of the rows with this gold label that have this answer; None if there
+            are none.
+        f1: The harmonic mean of both; 0 if one is None.
+    """
+
+    label: str
+    rows: int
+    precision: float | None
+    recall: float | None
+    f1: float
+
+
+@dataclass(frozen=True)
 class Confusion:
     """The confusion matrix of a method's first seed.
 
@@ -65,12 +85,16 @@ class Confusion:
         counts: ``[gold][answered]`` test rows; the last column is for missing answers, and for
             labels that are not listed.
         by_place: Whether the labels are letters, for the options of each row.
+        each: All labels that are gold or answered, by frequency; empty if ``by_place``.
+        macro_f1: The mean of their F1; None if ``by_place``.
     """
 
     method: str
     labels: Sequence[str]
     counts: Sequence[Sequence[int]]
     by_place: bool = False
+    each: Sequence[LabelScore] = ()
+    macro_f1: float | None = None
 
 
 @dataclass(frozen=True)

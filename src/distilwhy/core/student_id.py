@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from distilwhy.core.task import Example
+from distilwhy.core.wording import counted
 
 # The name for people of the student of the ``student`` section, if there are others.
 MAIN = "main"
@@ -36,7 +37,7 @@ class StudentId:
     def label(self) -> str:
         """Its name for people."""
         student = f"{self.student} " if self.student else ""
-        part = "" if self.rows is None else f" {self.rows} rows"
+        part = "" if self.rows is None else f" {counted(self.rows, 'row')}"
         return f"{student}{self.method}{part} seed {self.seed}"
 
 

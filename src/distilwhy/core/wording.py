@@ -27,9 +27,9 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 row``, ``4,000 rows``; the plural takes an s."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """``1 row``, ``4,000 rows``; the plural takes an s, unless it is given."""
+    return f"{count(number)} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def rough_count(number: float) -> str:
@@ -51,6 +51,12 @@ def train_rows(rows: int | None, all_rows: int | None = None) -> str:
     if rows is not None:
         return count(rows)
     return "all" if all_rows is None else f"all {count(all_rows)}"
+
+
+def counted_train_rows(rows: int | None, all_rows: int | None = None) -> str:
+    """``1 train row``, ``all 4,000 train rows``."""
+    is_one = (all_rows if rows is None else rows) == 1
+    return f"{train_rows(rows, all_rows)} train row{'' if is_one else 's'}"
 
 
 def file_size(size: float) -> str:

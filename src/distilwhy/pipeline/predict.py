@@ -126,7 +126,7 @@ def _ask(
     cut = student.truncation(examples)
     if cut.cut:
         say(
-            f"{cut.cut:,} of {cut.texts:,} inputs are longer than the {cut.limit:,} tokens that "
-            f"the student reads, the longest {cut.longest:,}: their ends were not read"
+            f"ends not read: {cut.cut:,} of {counted(cut.texts, 'input')}, longer than the "
+            f"{counted(cut.limit, 'token')} that the student reads (the longest: {cut.longest:,})"
         )
     return found

@@ -13,7 +13,7 @@ import vl_convert
 
 from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.core.stats.scores import NO_DIFFERENCE, Score
-from distilwhy.core.wording import percent, train_rows
+from distilwhy.core.wording import counted_train_rows, percent
 from distilwhy.report.marks import TEACHER, Mark
 from distilwhy.report.palette import LIGHT, Look, look
 
@@ -160,7 +160,7 @@ def _difference(compared: MethodComparison) -> dict[str, object]:
 
 
 def _taught(compared: MethodComparison) -> str:
-    return f"On {train_rows(compared.rows)} train rows"
+    return f"On {counted_train_rows(compared.rows)}"
 
 
 def _looks(marks: Iterable[Mark]) -> dict[str, Look]:

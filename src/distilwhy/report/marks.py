@@ -8,7 +8,7 @@ from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.curve import Curve
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import extent
-from distilwhy.core.wording import count, counted, interval, percent
+from distilwhy.core.wording import counted, counted_train_rows, interval, percent
 
 TEACHER = "teacher"
 
@@ -87,7 +87,7 @@ def _fitted(curve: Curve) -> list[Mark]:
 
 
 def _mark(method: str, rows: int | None, score: Score) -> Mark:
-    where = f", {count(rows)} train rows" if rows is not None else ""
+    where = f", {counted_train_rows(rows)}" if rows is not None else ""
     seeds = f", {counted(score.seeds, 'seed')}" if method != TEACHER else ""
     said = f"{percent(score.accuracy)} ({interval(score.low, score.high)}){where}{seeds}"
     return Mark(method, "measured", rows, score.accuracy, score.low, score.high, said)

@@ -48,6 +48,7 @@ from distilwhy.report.sentences import (
 from distilwhy.report.verdicts import judge_all
 
 CHUNK = 1000
+LABELS_SHOWN = 50
 
 
 def pack_cases(cases: Iterable[Case], who: Sequence[str]) -> Iterator[str]:
@@ -159,6 +160,7 @@ def _template() -> Template:
         "counted": counted,
         "efficiency_sentences": efficiency_sentences,
         "interval": interval,
+        "labels_shown": LABELS_SHOWN,
         "look": look,
         "outlines": OUTLINES,
         "prices_example": PRICES,

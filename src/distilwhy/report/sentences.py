@@ -104,12 +104,11 @@ def _matching(found: Efficiency) -> str:
     rows, low, high = found.matches or (None, None, None)
     if rows is None:
         best = f"; at best it does with {_at_most(low, found)} rows" if low is not None else ""
-        return (
-            f"Does not match finetune on all rows within {count(2 * found.rows)} train rows{best}."
-        )
+        within = counted(2 * found.rows, "train row")
+        return f"Does not match finetune on all rows within {within}{best}."
     fewer = " or fewer" if rows <= found.fewest else ""
     ends = "" if low == high == rows else f" ({_at_most(low, found)} to {_at_most(high, found)})"
-    return f"Matches finetune on all rows with {count(rows)} train rows{fewer}{ends}."
+    return f"Matches finetune on all rows with {counted(rows, 'train row')}{fewer}{ends}."
 
 
 def _at_most(rows: int | None, found: Efficiency) -> str:

@@ -8,7 +8,7 @@ from math import ceil, floor
 from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.core.stats.scores import LEVEL
 from distilwhy.core.student_id import MAIN, extent
-from distilwhy.core.wording import probability, train_rows
+from distilwhy.core.wording import counted_train_rows, probability
 
 MOST_TICKS = 9
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
@@ -68,7 +68,7 @@ def judge_all(comparisons: Sequence[MethodComparison], whole: int | None) -> Ver
         group = [one for one in comparisons if (one.student, one.rows) == (student, size)]
         if group:
             on = f"{student or MAIN}, on" if any(students) else "On"
-            title = f"{on} {train_rows(size, whole)} train rows"
+            title = f"{on} {counted_train_rows(size, whole)}"
             groups.append(VerdictGroup(title, [_verdict(one, scale) for one in group]))
     return Verdicts(groups, scale.ticks, scale.place(0))
 

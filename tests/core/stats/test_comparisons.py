@@ -2,6 +2,9 @@
 
 import string
 
+import pytest
+from sklearn.metrics import precision_recall_fscore_support
+
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.stats.comparisons import Prediction, compare_with_baselines, count_outcomes
@@ -116,3 +119,22 @@ def test_a_student_with_one_answer_to_everything_is_detected():
     assert not says_one_thing(*examine(*gold, ("b", "b")))
     assert not says_one_thing(*examine(*[("a", "a")] * 20))
     assert not says_one_thing(*examine(*[("a", None), ("b", None)] * 10))
+
+
+def test_each_label_has_precision_recall_and_f1_as_scikit_learn_computes_them():
+    pairs = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b"), ("c", "a"), ("c", None), ("a", "d")]
+    found = confuse("finetune", *examine(*pairs))
+    table = precision_recall_fscore_support(
+        [gold for gold, _ in pairs],
+        [answer or "none" for _, answer in pairs],
+        labels=[one.label for one in found.each],
+        zero_division=0,
+    )
+    ours = [(o.precision or 0, o.recall or 0, o.f1, o.rows) for o in found.each]
+    assert ours == [pytest.approx(line) for line in zip(*table, strict=True)]
+    assert {one.label for one in found.each} == {"a", "b", "c", "d"}
+    assert found.macro_f1 == pytest.approx(sum(table[2]) / 4)
+    never = {one.label: (one.precision, one.recall) for one in found.each}
+    assert (never["c"], never["d"]) == ((None, 0.0), (0.0, None))
+    placed = confuse("finetune", *examine(("x", "x"), ("y", "x"), options=("x", "y")))
+    assert (placed.each, placed.macro_f1) == ([], None)

@@ -50,7 +50,7 @@ def test_the_command_of_the_docs_imports_a_thousand_chats(tmp_path, monkeypatch)
     assert len(shown) == 2
     train, test = lines(Path("mytask/train.jsonl")), lines(Path("mytask/test.jsonl"))
     repeated = len(made) - len({Masker().mask(message) for message, _ in made})
-    assert f"left out   {repeated} requests that repeat an earlier one" in shown[0]
+    assert f"left out   requests that repeat an earlier one: {repeated}" in shown[0]
     assert len(train) + len(test) == 1000 - repeated
     assert f"test       {len(test):,} rows" in shown[0]
     assert len(test) == pytest.approx(0.2 * (1000 - repeated), abs=5)

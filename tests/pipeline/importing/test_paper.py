@@ -165,9 +165,9 @@ def test_what_was_written_is_told_and_trains_a_student(source: Path, tmp_path: P
     assert shown.splitlines() == [
         "train      9 rows",
         "test       2 rows",
-        "left out   1 train rows without a label of the task",
-        "left out   1 train rows that the teacher was not asked about",
-        "left out   1 train rows that also stand in test",
+        "left out   train rows without a label of the task: 1",
+        "left out   train rows that the teacher was not asked about: 1",
+        "left out   train rows that also stand in test: 1",
         f"next: distilwhy plan {tmp_path}/mine/experiment.yaml",
     ]
     file = tmp_path / "mine/experiment.yaml"

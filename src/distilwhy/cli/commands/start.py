@@ -133,7 +133,7 @@ def _choose(question: str, choices: Sequence[str]) -> int:
 def _print_imported(found: "Imported") -> None:
     lines = [*found.found.items()]
     lines += [(split, counted(number, "row")) for split, number in found.rows.items()]
-    lines += [("left out", f"{number:,} {why}") for why, number in found.left_out.items()]
+    lines += [("left out", f"{why}: {number:,}") for why, number in found.left_out.items()]
     for name, text in lines:
         print_line(f"{name:<11}{text}" if len(name) < 11 else f"{name}  {text}")
     print_line(f"next: distilwhy plan {found.file}")

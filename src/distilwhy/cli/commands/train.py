@@ -2,13 +2,19 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distilwhy.cli.context import open_experiment, showing_progress
 from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Workers, Yes
 from distilwhy.cli.output import print_notice
+
+if TYPE_CHECKING:
+    from distilwhy.core.results import Results
+
+# The exit status of ``evaluate --min-accuracy``.
+TOO_INACCURATE = 3
 
 
 def train(
@@ -35,7 +41,21 @@ def train(
         )
 
 
-def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = False) -> None:
+def evaluate(
+    exp: ExperimentFile,
+    workers: Workers = None,
+    min_accuracy: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="End with exit status 3 if no method that needs no teacher at inference reaches "
+            "this test accuracy, such as 0.9.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Score the trained students and the teacher on the test rows."""
     from distilwhy.cli.views.results import print_results
     from distilwhy.pipeline.evaluate.run import evaluate
@@ -44,6 +64,25 @@ def evaluate(exp: ExperimentFile, workers: Workers = None, as_json: AsJson = Fal
     with showing_progress() as progress:
         results = evaluate(experiment, progress.evaluation, workers=workers)
     print_results(results, experiment, as_json)
+    if min_accuracy is not None:
+        _require_accuracy(results, min_accuracy)
+
+
+def _require_accuracy(results: "Results", least: float) -> None:
+    """Exit if no method reaches the accuracy, over all its seeds, and needs no teacher."""
+    alone = [m for m in results.methods if not any(s.teacher_calls for s in m.students)]
+    best = max(alone, key=lambda method: method.score.accuracy, default=None)
+    if best is None:
+        print_notice("--min-accuracy: every method needs the teacher at inference")
+    elif best.score.accuracy < least:
+        name = f"{results.call(best.student)} {best.method}".lstrip()
+        print_notice(
+            f"--min-accuracy {least:g}: the test accuracy of {name}, the best, is "
+            f"{best.score.accuracy:.4f}"
+        )
+    else:
+        return
+    raise typer.Exit(TOO_INACCURATE)
 
 
 def run(

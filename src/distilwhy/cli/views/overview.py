@@ -86,7 +86,7 @@ def _print_problems(console: Console, problems: list[Problem]) -> None:
     console.print(table)
     if len(problems) > PROBLEMS:
         left = sum(found.count for found in problems[PROBLEMS:])
-        print_line(f"and {count(left)} more, of {len(problems) - PROBLEMS} other kinds")
+        print_line(f"and {count(left)} more, of {counted(len(problems) - PROBLEMS, 'other kind')}")
     print_line("'--problem any' lists these rows, '--problem TEXT' those of one kind")
 
 

@@ -10,7 +10,7 @@ from distilwhy.cli.views.outcomes import print_outcomes
 from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import StudentId
-from distilwhy.core.wording import counted, interval, percent, train_rows
+from distilwhy.core.wording import counted, counted_train_rows, interval, percent
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.report.scores import method_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, wrong_rationales
@@ -58,7 +58,7 @@ def _print_student(console: Console, results: Results, name: str) -> None:
     title = f"Test accuracy of {name}" if name else "Test accuracy"
     for rows in sizes:
         console.print()
-        size = f", {train_rows(rows)} train rows" if len(sizes) > 1 else ""
+        size = f", {counted_train_rows(rows)}" if len(sizes) > 1 else ""
         _print_size(console, results, rows, title + size)
     if results.efficiency:
         console.print()

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from distilwhy.core.parsing.answer import Answer, letter
-from distilwhy.core.results import Breakdown, Confusion
+from distilwhy.core.results import Breakdown, Confusion, LabelScore
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example
 
@@ -34,7 +35,25 @@ def confuse(
         row = labels.index(name) if name in labels else len(labels)
         column = len(names) if answered is None else len(labels)
         counts[row][labels.index(answered) if answered in labels else column] += 1
-    return Confusion(method, [name or "" for name in names], counts, by_place)
+    each = [] if by_place else _score_labels(gold, [predictions[e.id].label for e in known])
+    macro_f1 = fmean(found.f1 for found in each) if each else None
+    return Confusion(method, [name or "" for name in names], counts, by_place, each, macro_f1)
+
+
+def _score_labels(gold: Sequence[str | None], answered: Sequence[str | None]) -> list[LabelScore]:
+    """Precision, recall and F1 of each label that is gold or answered."""
+    rows, answers = Counter(filter(None, gold)), Counter(filter(None, answered))
+    hits = Counter(label for label, other in zip(gold, answered, strict=True) if label == other)
+    return [
+        LabelScore(
+            label,
+            rows[label],
+            hits[label] / answers[label] if answers[label] else None,
+            hits[label] / rows[label] if rows[label] else None,
+            2 * hits[label] / (rows[label] + answers[label]),
+        )
+        for label, _ in (rows + answers).most_common()
+    ]
 
 
 def break_down(

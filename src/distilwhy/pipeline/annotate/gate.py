@@ -117,8 +117,8 @@ def require_parsed(annotations: Annotations) -> None:
         [(commonest, _)] = outcomes.most_common(1)
         example = examples[commonest]
         raise TeacherError(
-            f"{answered - parsed} of {answered} answers could not be parsed, so nothing is "
-            f"trained; row {example.example_id!r} is {commonest}: {example.problem}; look at all "
-            "with 'distilwhy annotations EXP.yaml --problem any', then correct the prompt or the "
-            "answer kind, or use a better teacher"
+            f"{answered - parsed} of {counted(answered, 'answer')} could not be parsed, so "
+            f"nothing is trained; row {example.example_id!r} is {commonest}: {example.problem}; "
+            "look at all with 'distilwhy annotations EXP.yaml --problem any', then correct the "
+            "prompt or the answer kind, or use a better teacher"
         )

@@ -18,6 +18,7 @@ from typing import Any
 
 from distilwhy._version import __version__
 from distilwhy.core.cost import NOTHING, Usage
+from distilwhy.core.wording import counted
 from distilwhy.errors import ConfigError, DistilwhyError, TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
@@ -200,7 +201,7 @@ class RayWorkers:
     def _retry_lost(self, shard: Shard) -> TeacherError | None:
         """Make the calls of a lost shard again; the first time may have been billed."""
         calls = shard.calls
-        what = f"{len(calls)} calls lost with a worker"
+        what = f"{counted(len(calls), 'call')} lost with a worker"
         charges = [Charge(what, shard.worst, certain=False)] if self._guard else []
         self._recorder.record_lost(calls, charges)
         if self._guard:
