@@ -1,6 +1,6 @@
 """What commands run in: progress on the terminal, Ctrl-C, a notice when one is slow."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from distilwhy.cli.output import print_notice
+from distilwhy.core.wording import counted
 from distilwhy.students.training.distributed import is_main
 
 if TYPE_CHECKING:
     from distilwhy.cli.progress import ProgressDisplay
+    from distilwhy.core.stats.comparisons import OutcomeCounts
     from distilwhy.pipeline.experiment import Experiment
 
 SLOW_AFTER_S = 3.0
+LEFT_FAILED = 3
 RUN_AGAIN = "Run the same command again"
 
 
@@ -29,6 +32,20 @@ def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
         if is_main():
             print_notice(f"\nStopped. {resume} to go on.")
         raise typer.Exit(130) from None
+
+
+def exit_if_failed(experiment: "Experiment", counts: Mapping[str, "OutcomeCounts"]) -> None:
+    """Exit with status 3 and a line if calls to the teacher failed, and are made again next time.
+
+    Recorded completions that are not there do not count: no run can add them.
+    """
+    failed = sum(found.outcomes["failed"] for found in counts.values())
+    if failed and not experiment.config.teacher.is_recorded:
+        print_notice(
+            f"{counted(failed, 'row')} failed. Run 'distilwhy annotate' again to ask about them "
+            "again, or see 'distilwhy annotations --problem failed'."
+        )
+        raise typer.Exit(LEFT_FAILED)
 
 
 @contextmanager

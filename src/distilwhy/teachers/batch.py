@@ -20,6 +20,7 @@ from distilwhy.teachers.connection import Connection, HttpReply, join_url
 from distilwhy.teachers.dialect import Dialect
 from distilwhy.teachers.wires.kinds import WIRES
 from distilwhy.teachers.wires.reply import (
+    TOO_MANY,
     UNREADABLE,
     ReplyReader,
     describe,
@@ -44,11 +45,15 @@ class Unavailable(Exception):
 
     Attributes:
         retry_after_s: How long it asks to wait.
+        over_limit: Whether that is because of a limit of so much a minute, which passes.
     """
 
-    def __init__(self, problem: str, retry_after_s: float = 0.0) -> None:
+    def __init__(
+        self, problem: str, retry_after_s: float = 0.0, *, over_limit: bool = False
+    ) -> None:
         super().__init__(problem)
         self.retry_after_s = retry_after_s
+        self.over_limit = over_limit
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,8 @@ class BatchEndpoint:
             )
         self._reader.raise_if_fatal(url, status, problem, reply.content)
         if is_transient(status):
-            return Unavailable(problem, read_retry_after(reply.headers))
+            pause = read_retry_after(reply.headers)
+            return Unavailable(problem, pause, over_limit=status == TOO_MANY)
         return TeacherError(
             f"{url} refuses a batch ({problem}); correct the teacher section, or take "
             "teacher.batch out"

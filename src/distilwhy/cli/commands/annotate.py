@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from distilwhy.cli.context import interruptible, notice_if_slow, open_experiment, showing_progress
+from distilwhy.cli.context import (
+    exit_if_failed,
+    interruptible,
+    notice_if_slow,
+    open_experiment,
+    showing_progress,
+)
 from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Yes, parse_outcomes
 from distilwhy.cli.output import print_line
 from distilwhy.core.wording import counted
@@ -69,7 +75,8 @@ def annotate(
 ) -> None:
     """Annotate the rows that the teacher has not answered yet.
 
-    Every answer is saved at once. Stop with Ctrl-C and run the command again to go on.
+    Every answer is saved at once. Stop with Ctrl-C and run the command again to go on. The exit
+    status is 3 if calls have failed that are made again next time.
     """
     if workers and engine != "ray":
         raise typer.BadParameter("--workers needs --engine ray")
@@ -97,7 +104,9 @@ def annotate(
     calls = open_calls(experiment)
     if found := match_ids(experiment, calls):
         print_line(describe_ids(found))
-    print_outcomes(read_outcomes(experiment, calls))
+    outcomes = read_outcomes(experiment, calls)
+    print_outcomes(outcomes)
+    exit_if_failed(experiment, outcomes)
 
 
 def annotations(
@@ -191,7 +200,9 @@ def _retry(
             confirm=confirm_proposals(progress, experiment.config.currency, yes=yes),
             budget=budget,
         )
-    print_outcomes(read_outcomes(experiment))
+    left = read_outcomes(experiment)
+    print_outcomes(left)
+    exit_if_failed(experiment, left)
 
 
 def _show(experiment: "Experiment", row_filter: "RowFilter", limit: int, *, as_json: bool) -> None:

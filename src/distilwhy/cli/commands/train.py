@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distilwhy.cli.context import open_experiment, showing_progress
+from distilwhy.cli.context import exit_if_failed, open_experiment, showing_progress
 from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Workers, Yes
 from distilwhy.cli.output import print_notice
 
@@ -131,6 +131,9 @@ def _run(
         )
     if results:
         print_results(results, experiment, as_json)
+        exit_if_failed(experiment, results.teacher)
         return
-    print_status(status(experiment), as_json)
+    found = status(experiment)
+    print_status(found, as_json)
     print_notice("No student was scored, because there are no test rows. Set data.test.")
+    exit_if_failed(experiment, found.teacher)

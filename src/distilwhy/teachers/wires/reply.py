@@ -21,8 +21,8 @@ UNREADABLE = (
     *(ValueError, KeyError, IndexError, TypeError),
     *(AttributeError, OverflowError, RecursionError),
 )
-_TOO_MANY = 429
-_RATE_LIMITED = frozenset({_TOO_MANY, 503, 529})
+TOO_MANY = 429
+_RATE_LIMITED = frozenset({TOO_MANY, 503, 529})
 _PAYLOAD_TOO_LARGE = 413
 _TRANSIENT = frozenset({408, 409, 425}) | _RATE_LIMITED
 # What a status does not say: Gemini calls a wrong key a bad request, and a daily quota a limit that
@@ -72,7 +72,7 @@ class ReplyReader:
         return CallResult(
             problem=problem,
             rate_limited=status in _RATE_LIMITED,
-            over_limit=status == _TOO_MANY,
+            over_limit=status == TOO_MANY,
             maybe_billed=failure.is_counted,
             retry_after_s=self._read_retry_after(reply),
         )
@@ -137,7 +137,7 @@ def _outcome(status: int, failure: Failure) -> str:
     requests might fail for the same reason."""
     if status == _PAYLOAD_TOO_LARGE or failure.is_too_long:
         return TOO_LONG
-    return "content_filter" if status != _TOO_MANY and failure.is_filtered else ""
+    return "content_filter" if status != TOO_MANY and failure.is_filtered else ""
 
 
 def is_transient(status: int) -> bool:

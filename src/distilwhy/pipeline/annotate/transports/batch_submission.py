@@ -6,6 +6,7 @@ between, the next run finds the batch by its name.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from distilwhy.errors import TeacherError
 from distilwhy.pipeline.annotate.budget import BudgetGuard, add_up
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Recorder
-from distilwhy.pipeline.annotate.transports.dispatcher import pause_before
+from distilwhy.pipeline.annotate.transports.dispatcher import PATIENCE_S, pause_before
 from distilwhy.store.batches import BatchBook, SentBatch
 from distilwhy.store.ledger import Ledger, SentCall
 from distilwhy.teachers.base import Teacher
@@ -190,13 +191,20 @@ class Submission:
             raise self.unavailable(error) from None
 
     async def _retry(self, step: Step[T]) -> T:
-        """Take a step, and again while the endpoint is unavailable and tries are left."""
-        attempt = 0
+        """Take a step, and again while the endpoint is unavailable and tries are left. A limit of
+        its rate is waited out."""
+        attempt, started = 0, time.monotonic()
         while True:
             try:
                 return await step(attempt > 0)
             except Unavailable as error:
                 attempt += 1
-                if attempt > self.teacher.retries or error.retry_after_s > LONGEST_RETRY_AFTER_S:
+                waits = error.over_limit and time.monotonic() - started < PATIENCE_S
+                is_last = attempt > self.teacher.retries and not waits
+                if is_last or error.retry_after_s > LONGEST_RETRY_AFTER_S:
                     raise
+                if error.over_limit:
+                    self.recorder.notify(
+                        f"{self.endpoint.address} limits the rate: {error}; waiting"
+                    )
                 await asyncio.sleep(max(pause_before(attempt), error.retry_after_s))
