@@ -199,12 +199,12 @@ class Submission:
                 return await step(attempt > 0)
             except Unavailable as error:
                 attempt += 1
-                waits = error.over_limit and time.monotonic() - started < PATIENCE_S
-                is_last = attempt > self.teacher.retries and not waits
-                if is_last or error.retry_after_s > LONGEST_RETRY_AFTER_S:
+                is_last = attempt > self.teacher.retries
+                waited = time.monotonic() - started
+                waits = is_last and error.over_limit and waited < PATIENCE_S
+                if (is_last and not waits) or error.retry_after_s > LONGEST_RETRY_AFTER_S:
                     raise
-                if error.over_limit:
-                    self.recorder.notify(
-                        f"{self.endpoint.address} limits the rate: {error}; waiting"
-                    )
+                if waits:
+                    address = self.endpoint.address
+                    self.recorder.notify(f"{address} limits the rate of calls ({error}); waiting")
                 await asyncio.sleep(max(pause_before(attempt), error.retry_after_s))
