@@ -36,7 +36,7 @@ def test_training_ends_with_a_board_on_a_terminal_and_a_line_a_student_elsewhere
         watcher.on_fit("", PREFLIGHT)
         seconds = {"finetune": 104.0, "label-distill": 118.0, "step-by-step": 290.0}
         each = {("", method): taken for method, taken in seconds.items()}
-        watcher.on_plan(Forecast(9, 2, 600, each, 720.0))
+        watcher.on_plan(Forecast(dict.fromkeys(each, 3), 2, 600, each, 720.0))
         watcher.on_rate_tried(StudentId("finetune", 0, 90), SUMMARY)
         watcher.on_trained(StudentId("finetune", 0, 90), 0.1375)
     printed = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
@@ -58,7 +58,9 @@ def test_the_students_of_a_study_are_told_apart_by_name(capsys: pytest.CaptureFi
         for name in ("", "small"):
             watcher.on_fit(name, PREFLIGHT)
         each = {("", "finetune"): 9.0, ("small", "finetune"): 5.0, ("small", "b"): 5.0}
-        watcher.on_plan(Forecast(4, 2, 600, each, 12.0))
+        watcher.on_plan(
+            Forecast({**dict.fromkeys(each, 1), ("", "finetune"): 2}, 2, 600, each, 12.0)
+        )
     printed = capsys.readouterr().err
     assert f"main: {SIZE}\nsmall: {SIZE}\n" in printed
     assert "  main, finetune: about 9 s each\n" in printed

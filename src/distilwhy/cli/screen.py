@@ -10,7 +10,14 @@ from rich import box
 from rich.console import Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
@@ -70,6 +77,22 @@ class Board:
         return Text.assemble((mean, "" if found else "dim"), (trained, "dim"))
 
 
+class _TimeLeftColumn(TimeRemainingColumn):
+    """The time until ``ends_at`` where it is known, else rich's own estimate."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        ends_at = task.fields.get("ends_at")
+        if ends_at is None or task.finished:
+            return super().render(task)
+        left = max(0, round(ends_at - time.monotonic()))
+        minutes, seconds = divmod(left, 60)
+        hours, minutes = divmod(minutes, 60)
+        shown = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"
+        return Text(shown, style="progress.remaining")
+
+
 class Screen:
     """One main bar, a bar for each student in training, and the board of trained students.
 
@@ -85,7 +108,7 @@ class Screen:
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(compact=True),
+            _TimeLeftColumn(compact=True),
             console=self._console,
             disable=not self.is_live,
         )
@@ -100,7 +123,10 @@ class Screen:
             self._view.start()
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        # Stopped in the middle of drawing, the cursor may be anywhere: another board would stand
+        # beside the first.
+        self._view.transient = kind is not None and issubclass(kind, KeyboardInterrupt)
         self._view.stop()
 
     def _draw(self) -> Group:
@@ -114,11 +140,9 @@ class Screen:
     def pause(self) -> Iterator[None]:
         """Stop drawing, so that the user can be asked something."""
         self._view.stop()
-        try:
-            yield
-        finally:
-            if self.is_live:
-                self._view.start()
+        yield
+        if self.is_live:
+            self._view.start()
 
     def start(self, name: str, total: int | None, done: int = 0) -> None:
         """Replace the main bar; a ``total`` of None shows activity without a length."""
@@ -141,6 +165,12 @@ class Screen:
         """Move the main bar by one."""
         if self._main is not None:
             self._bars.advance(self._main)
+
+    def expect(self, seconds: float, student: StudentId | None = None) -> None:
+        """Show how much time is left on the main bar, or on a student's."""
+        bar = self._main if student is None else self._students.get(student)
+        if bar is not None:
+            self._bars.update(bar, ends_at=time.monotonic() + seconds)
 
     def move_student(self, student: StudentId, step: int, steps: int) -> None:
         """Move a student's own bar, which appears at its first step."""

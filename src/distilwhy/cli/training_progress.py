@@ -1,10 +1,12 @@
 """Shows the progress of training."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from distilwhy.cli.screen import Screen
+from distilwhy.cli.time_left import TimeLeft
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.student_id import MAIN, StudentId
 from distilwhy.core.training_summary import Evaluation, TrainingSummary
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from distilwhy.pipeline.train.jobs import TrainedStudents
     from distilwhy.students.training.memory import Preflight
 
+# A forecast that is off by this factor is corrected in words.
+MUCH = 1.5
+
 
 class TrainingProgress(Watcher):
     """Shows size, forecast, steps, evaluations and results of the students being trained."""
@@ -24,6 +29,8 @@ class TrainingProgress(Watcher):
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._say = screen.say
+        self._left: TimeLeft | None = None
+        self._is_corrected = False
 
     def on_start(self, student_ids: Sequence[StudentId]) -> None:
         self._screen.board.start(student_ids)
@@ -44,6 +51,10 @@ class TrainingProgress(Watcher):
 
     def on_step(self, student_id: StudentId, step: int, steps: int) -> None:
         self._screen.move_student(student_id, step, steps)
+        if self._left is not None:
+            self._left.step(student_id, step, steps, time.monotonic())
+            self._screen.expect(self._left.seconds())
+            self._screen.expect(self._left.of(student_id), student_id)
 
     def on_notice(self, student_id: StudentId, line: str) -> None:
         self._say(f"{student_id.label}: {line}")
@@ -70,10 +81,12 @@ class TrainingProgress(Watcher):
         methods_by_time: dict[tuple[str, str], list[str]] = {}
         for (student, method), seconds in forecast.each.items():
             methods_by_time.setdefault((student, rough_duration(seconds)), []).append(method)
-        for (student, time), methods in methods_by_time.items():
+        for (student, taken), methods in methods_by_time.items():
             name = f"{student or MAIN}, " if self._screen.board.has_names else ""
-            self._say(f"  {name}{', '.join(methods)}: about {time} each")
+            self._say(f"  {name}{', '.join(methods)}: about {taken} each")
         self._screen.start("students", forecast.trainings)
+        self._screen.expect(forecast.seconds)
+        self._left, self._is_corrected = TimeLeft(forecast), False
 
     def on_evaluation(self, student_id: StudentId, evaluation: Evaluation) -> None:
         losses = "  ".join(f"{task} {loss:.3f}" for task, loss in evaluation.losses.items())
@@ -81,6 +94,19 @@ class TrainingProgress(Watcher):
         self._screen.note_student(student_id, note)
         if not self._screen.is_live:
             self._say(f"{student_id.label}: step {evaluation.step}/{evaluation.steps}  {note}")
+
+        self._correct_forecast()
+
+    def _correct_forecast(self) -> None:
+        """Say once if training is much slower or faster than forecast."""
+        left = self._left
+        if left is None or self._is_corrected or 1 / MUCH < left.factor < MUCH:
+            return
+        self._is_corrected = True
+        self._say(
+            f"training takes {left.factor:.1f} times as long as forecast: about "
+            f"{rough_duration(left.seconds())} left"
+        )
 
     def on_rate_tried(self, student_id: StudentId, summary: TrainingSummary) -> None:
         self._say(
@@ -96,3 +122,6 @@ class TrainingProgress(Watcher):
                 )
         self._screen.remove_student(student_id)
         self._screen.advance()
+        if self._left is not None:
+            self._left.end(student_id)
+            self._screen.expect(self._left.seconds())

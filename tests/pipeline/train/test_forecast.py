@@ -83,7 +83,7 @@ def test_the_forecast_counts_every_learning_rate_of_a_search(write_experiment: W
     changes = {"methods": ["finetune"], "seeds": [0, 1, 2], "data.test": DROP}
     training = {"steps": 7, "lr": [1e-3, 2e-3, 3e-3]}
     found = forecast_of(write_experiment({**changes, "training": training}))
-    assert found == Forecast(5, 1, 7, {("", "finetune"): 10.0}, 50.0)
+    assert found == Forecast({("", "finetune"): 5}, 1, 7, {("", "finetune"): 10.0}, 50.0)
 
 
 @pytest.mark.usefixtures("made_up")

@@ -1,6 +1,6 @@
 """How long training will take, estimated from a few steps of each kind."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heapreplace
@@ -21,16 +21,21 @@ class Forecast:
     """How long training will take.
 
     Attributes:
-        trainings: How many there are: one for each student and learning rate.
+        counts: How many trainings there are, one for each student and learning rate, by the
+            student's name and the method.
         each: Seconds of one training, by the student's name and the method.
         seconds: Seconds until all are done.
     """
 
-    trainings: int
+    counts: dict[tuple[str, str], int]
     workers: int
     steps: int
     each: dict[tuple[str, str], float]
     seconds: float
+
+    @property
+    def trainings(self) -> int:
+        return sum(self.counts.values())
 
 
 def forecast(rounds: Sequence[Sequence[TrainingJob]], workers: int, pool: Pool) -> Forecast:
@@ -43,8 +48,11 @@ def forecast(rounds: Sequence[Sequence[TrainingJob]], workers: int, pool: Pool) 
     lengths = [
         [len(job.training.rates) * times[_kind(job.student_id)] for job in jobs] for jobs in rounds
     ]
+    counts = Counter[tuple[str, str]]()
+    for job in jobs:
+        counts[job.student_id.student, job.student_id.method] += len(job.training.rates)
     return Forecast(
-        trainings=sum(len(job.training.rates) for job in jobs),
+        counts=dict(counts),
         workers=workers,
         steps=jobs[0].training.steps,
         each={(s.student, s.method): times[_kind(s)] for s in (job.student_id for job in jobs)},
