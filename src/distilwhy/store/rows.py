@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
 _BATCH = 1000
-_LONGEST_CELL = 10_000_000
+LONGEST_CELL = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _object(row: object, where: str) -> Row:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:
-    csv.field_size_limit(_LONGEST_CELL)
+    csv.field_size_limit(LONGEST_CELL)
     number = 0
     try:
         for number, row in enumerate(csv.DictReader(_lines(path, newline="")), 1):

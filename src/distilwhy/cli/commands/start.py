@@ -16,6 +16,7 @@ from distilwhy.core.wording import counted
 if TYPE_CHECKING:
     from distilwhy.demo.run import Variant
     from distilwhy.pipeline.importing.new_experiment import Imported
+    from distilwhy.pipeline.importing.prompt_parts import Choose
 
 NewFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")]
 
@@ -59,13 +60,39 @@ def demo(
     print_next_steps(experiment)
 
 
-def init(directory: NewFolder) -> None:
-    """Write a new experiment, its task and a few rows to edit."""
-    from distilwhy.pipeline.importing.scaffold import init as write
+Answer = Annotated[
+    str | None,
+    typer.Option(metavar="KIND", help="number, equation, text, or labels separated by commas."),
+]
 
-    for path in write(directory):
-        print_line(f"wrote {path}")
-    print_line(f"next: distilwhy plan {directory / 'experiment.yaml'}")
+
+def init(
+    directory: NewFolder,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Your rows: CSV, TSV, JSONL, JSON, Parquet."),
+    ] = None,
+    gold: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of FILE with the labels.")
+    ] = None,
+    answer: Answer = None,
+) -> None:
+    """Write a new experiment, on your own rows or on a few to edit.
+
+    With --from, the columns, the labels, the separator and the encoding are found out.
+    """
+    if source is None:
+        if gold or answer:
+            raise typer.BadParameter("--gold and --answer need --from")
+        from distilwhy.pipeline.importing.scaffold import init as write
+
+        for path in write(directory):
+            print_line(f"wrote {path}")
+        print_line(f"next: distilwhy plan {directory / 'experiment.yaml'}")
+        return
+    from distilwhy.pipeline.importing.own_rows import init_from
+
+    _print_imported(init_from(source, directory, gold=gold, answer=answer, choose=_asker()))
 
 
 def import_(
@@ -116,11 +143,14 @@ def import_(
             raise typer.BadParameter("--row, --gold, --answer and --mask are for logs")
         found = import_paper(source, directory, llm)
     else:
-        choose = _choose if sys.stdin.isatty() else None
         found = import_log(
-            source, directory, row=row, gold=gold, answer=answer, mask=mask, choose=choose
+            source, directory, row=row, gold=gold, answer=answer, mask=mask, choose=_asker()
         )
     _print_imported(found)
+
+
+def _asker() -> "Choose":
+    return _choose if sys.stdin.isatty() else None
 
 
 def _choose(question: str, choices: Sequence[str]) -> int:

@@ -14,11 +14,12 @@ from distilwhy.config import TeacherConfig
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.student_id import MAIN
 from distilwhy.core.task import Task
-from distilwhy.core.wording import count, counted, large, memory_size, rough_duration
+from distilwhy.core.wording import count, counted, large, listed, memory_size, rough_duration
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.plan import Plan
 from distilwhy.students.settings import SCRATCH
 
+MOST_NAMED = 5
 _DRAWN = {"random": "drawn at random", "nearest": "the most similar ones, the nearest last"}
 
 
@@ -62,6 +63,17 @@ def describe_strategy(
     draw, shown = teacher.exemplars.draw, min(teacher.exemplars.shown, len(task.exemplars))
     if draw != "fixed":
         yield "exemplars", f"{shown} of {len(task.exemplars)} for each row, {_DRAWN[draw]}"
+    yield from _unshown_labels(teacher, task)
+
+
+def _unshown_labels(teacher: TeacherConfig, task: Task) -> Iterator[tuple[str, str]]:
+    """The labels that no exemplar has: a teacher seldom gives an answer that it was not shown."""
+    given = {exemplar.example.gold for exemplar in task.exemplars}
+    missing = [label for label in task.answer.labels if label not in given]
+    if given and missing and teacher.strategy != "zero-shot" and not teacher.is_recorded:
+        named = listed(map(repr, missing[:MOST_NAMED]))
+        more = f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
+        yield "exemplars", f"missing for {named}{more}; add one for each label"
 
 
 def _annotation_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:

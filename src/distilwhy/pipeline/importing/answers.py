@@ -78,7 +78,7 @@ def find_answers(replies: Sequence[Completion], wanted: str | None = None) -> An
         _read_line(texts, -1),
         _read_line(texts, 0),
     ]
-    answer = _read_wanted(wanted) if wanted else None
+    answer = read_wanted(wanted) if wanted else None
     if answer is None or answer.kind == "choice":
         for said in readings:
             labels = list(answer.labels) if answer else _find_labels(said)
@@ -104,7 +104,12 @@ def _answers(answer: Answer, said: list[Said], replies: Sequence[Completion]) ->
     return Answers(answer, said, verbatim, f"{answer.kind}{': ' if shown else ''}{shown}{unread}")
 
 
-def _read_wanted(wanted: str) -> Answer:
+def read_wanted(wanted: str) -> Answer:
+    """The answer space that ``--answer`` names.
+
+    Raises:
+        ConfigError: if it names one label alone.
+    """
     if wanted in KINDS:
         return Answer(wanted)
     labels = [label.strip() for label in wanted.split(",") if label.strip()]

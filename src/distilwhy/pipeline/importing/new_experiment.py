@@ -1,5 +1,6 @@
 """Writes an experiment from rows that a user brings."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -103,4 +104,8 @@ _Dumper.add_representer(
     lambda dumper, text: dumper.represent_scalar(
         "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
     ),
+)
+# The reader takes 1e5 for a number too.
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\.?\d+\.?\d*[eE][-+]?\d+$"), list("-+.0123456789")
 )
