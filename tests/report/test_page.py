@@ -256,6 +256,18 @@ def test_each_label_has_its_precision_and_recall_with_macro_f1():
     assert "Access 1,200 75.0% 50.0% 60.0% Radio 0 0.0% – 0.0%" in shown
 
 
+def test_columns_without_a_value_are_left_out():
+    results = make_results(THREE, sizes=(1000,), seeds=1)
+    scores = squeeze(Page(render_page(results, [])).sections["scores"])
+    assert "Seeds Parameters Size" in scores
+    unscored = {
+        split: replace(found, score=None, parsed_score=None)
+        for split, found in results.teacher.items()
+    }
+    bill = squeeze(Page(render_page(replace(results, teacher=unscored), [])).sections["bill"])
+    assert "No rationale Accuracy train" in bill
+
+
 def test_outcomes_that_do_not_occur_have_no_column():
     results = make_results(THREE)
     counts = {

@@ -23,6 +23,8 @@ FONT = "'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-ser
 BAND, QUIET = 0.12, 0.5
 ASIDE = 0.009
 ROW_HEIGHT = 26
+# Pixels for each character of a label, beyond those of the font it was laid out with.
+WIDER_FONT = 1.5
 VERDICTS = {"helped": "teal", "hurt": "rose", NO_DIFFERENCE: "muted"}
 _SAID = alt.Description("label:N")
 
@@ -79,7 +81,7 @@ def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> C
     points = _points(measured, marks, sheet).encode(at, y, opacity=lead)
     beside = _teacher_lines(teacher.accuracy, sheet) if teacher else []
     layers = [*beside, *areas, *lines, reach.encode(opacity=_strength(1, 0)), points]
-    return _finish(alt.layer(*layers), sheet, 180 + sheet.width // 4)
+    return _finish(alt.layer(*layers), sheet, 180 + sheet.width // 4, "100%")
 
 
 def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
@@ -96,7 +98,7 @@ def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
         alt.Chart(seeds).mark_tick(thickness=1, height=9).encode(x, y, colour),
         _points(measured, marks, Sheet(sheet.colours)).encode(x, y),
     ]
-    return _finish(alt.layer(*layers), sheet, ROW_HEIGHT * len(names))
+    return _finish(alt.layer(*layers), sheet, ROW_HEIGHT * len(names), max(names, key=len))
 
 
 def difference_chart(comparisons: Sequence[MethodComparison], sheet: Sheet) -> Chart:
@@ -203,9 +205,16 @@ def _teacher_lines(teacher: float, sheet: Sheet) -> list[alt.Chart]:
     return [line.encode(at), *(each.encode(at, x=alt.value(0)) for each in words)]
 
 
-def _finish(chart: Chart, sheet: Sheet, height: int) -> Chart:
-    """Size the chart; only the points, which show colour and shape, have a legend."""
+def _finish(chart: Chart, sheet: Sheet, height: int, longest: str) -> Chart:
+    """Size the chart; only the points, which show colour and shape, have a legend.
+
+    ``longest`` is the longest label at the left. In a page, a browser's font may be wider than
+    the one that the chart was laid out with.
+    """
     sized = chart.properties(width=sheet.width, height=height)
+    if not sheet.title:
+        left = 2 + round(WIDER_FONT * len(longest))
+        sized = sized.properties(padding={"left": left, "right": 8, "top": 2, "bottom": 2})
     own = sized.resolve_legend(color="independent", fill="independent", shape="independent")
     return _style(own, sheet)
 
@@ -216,7 +225,7 @@ def _style(chart: Chart, sheet: Sheet) -> Chart:
     styled: Chart = titled.configure(
         font=FONT,
         background=sheet.colours["paper"] if sheet.title else "transparent",
-        padding=16 if sheet.title else 2,
+        padding=16,
         axis=alt.AxisConfig(
             labelColor=muted, titleColor=muted, gridColor=rule, domainColor=rule, tickColor=rule,
             labelFontSize=12, titleFontSize=12, titleFontWeight="normal", labelLimit=400,

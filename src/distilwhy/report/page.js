@@ -78,6 +78,13 @@ for (const drawing of drawings) {
   drawing.addEventListener("pointerleave", hideTip);
 }
 
+/* ---- Tables that are wider than the screen say so ---- */
+
+const widths = new ResizeObserver((changed) => {
+  for (const { target } of changed) target.classList.toggle("wide", target.scrollWidth > target.clientWidth);
+});
+for (const region of document.querySelectorAll(".scroll")) widths.observe(region);
+
 /* ---- Test rows: parsed when needed, and rendered one page at a time ---- */
 
 const about = JSON.parse(document.getElementById("about").textContent);

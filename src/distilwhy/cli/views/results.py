@@ -89,16 +89,17 @@ def _print_size(console: Console, results: Results, rows: int | None, title: str
 def _print_scores(
     console: Console, title: str, methods: Sequence[MethodScore], results: Results
 ) -> None:
-    table = make_table(title, "method", "accuracy", "95 % interval", "seeds", "each seed")
-    table.columns[-1].no_wrap, table.columns[-1].justify = False, "left"
+    several = any(method.score.seeds > 1 for method in methods)
+    each = ["each seed"] if several else []
+    table = make_table(title, "method", "accuracy", "95 % interval", "seeds", *each)
+    if several:
+        table.columns[-1].no_wrap, table.columns[-1].justify = False, "left"
     if (teacher := results.teacher.get("test")) and teacher.score:
-        table.add_row("teacher", *_score_cells(teacher.score), "", "")
+        table.add_row("teacher", *_score_cells(teacher.score))
     for method in methods:
-        each = " ".join(percent(student.score.accuracy) for student in method.students)
-        seeds = method.score.seeds
-        table.add_row(
-            method.method, *_score_cells(method.score), str(seeds), each if seeds > 1 else ""
-        )
+        seeds = [percent(student.score.accuracy) for student in method.students]
+        each = [" ".join(seeds)] if len(seeds) > 1 else []
+        table.add_row(method.method, *_score_cells(method.score), str(len(seeds)), *each)
     console.print(table)
 
 
