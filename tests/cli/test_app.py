@@ -70,7 +70,7 @@ def test_scores_as_json_are_those_of_the_results_file(done: Path):
 def test_a_minimum_accuracy_that_is_missed_has_its_own_exit_status(done: Path):
     assert call("evaluate", done, "--min-accuracy", "0").exit_code == 0
     missed = call("evaluate", done, "--min-accuracy", "1", fails=True)
-    assert missed.exit_code == 3
+    assert missed.exit_code == 4
     assert "95 % interval" in missed.stdout
     assert re.search(
         r"^--min-accuracy 1: the test accuracy of \S+, the best, is 0\.\d{4}$", missed.stderr, re.M

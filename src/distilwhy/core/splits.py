@@ -1,7 +1,7 @@
 """Train, validation and test rows, and the checks that keep them disjoint."""
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import compress
@@ -88,6 +88,18 @@ def check_splits(splits: Splits, files: Files) -> None:
                 f"{files['test']}: test row {example.id!r} is also in {found[1]}, as {found[0]!r}; "
                 "remove it from one of them"
             )
+
+
+def find_shared(examples: Sequence[Example], others: Iterable[Example]) -> list[tuple[str, str]]:
+    """The ids of examples that are also among others, each with the id that it has there."""
+    held: dict[_Content, list[str]] = {}
+    for example in examples:
+        held.setdefault(_content(example), []).append(example.id)
+    found: dict[str, str] = {}
+    for other in others:
+        for own in held.get(_content(other), ()):
+            found.setdefault(own, other.id)
+    return list(found.items())
 
 
 def _refuse_duplicates(splits: Splits, hashes: np.ndarray, files: Files) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from distilwhy.core.estimate import Estimate
 from distilwhy.core.exemplars import fold_text
-from distilwhy.core.splits import SPLITS
+from distilwhy.core.splits import SPLITS, find_shared
 from distilwhy.core.student_id import StudentId
-from distilwhy.core.wording import money
+from distilwhy.core.wording import counted, money
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.annotate.budget import Spending, find_cap, read_spending
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
@@ -63,6 +63,7 @@ class Plan:
             that it can be. Models that are not on this machine are left out.
         train_seconds: About how long training takes, one student after the other, as far as
             students like those to train are trained already; None if none is.
+        labels_unshown: The labels that no exemplar has, if the teacher is shown exemplars.
         recorded: How recorded ids match the rows; None if the teacher is not a recorded one.
     """
 
@@ -83,6 +84,7 @@ class Plan:
     to_compare: list[str]
     sizes: "dict[str, StudentSize]"
     train_seconds: float | None
+    labels_unshown: list[str]
     recorded: MatchedIds | None
     warnings: list[str]
 
@@ -135,6 +137,7 @@ def plan(experiment: Experiment, budget: Decimal | None = None) -> Plan:
         to_compare=[student_id.name for student_id in study if student_id in missing],
         sizes=checked.sizes,
         train_seconds=_forecast(experiment, each, missing),
+        labels_unshown=_list_unshown(experiment),
         recorded=recorded,
         warnings=_list_warnings(experiment, calls, estimate, spent, cap, checked),
     )
@@ -182,6 +185,7 @@ def _list_warnings(
         *_warn_of_gold(experiment),
         *_warn_of_inference(experiment),
         *_warn_of_exemplars(experiment, calls),
+        *_warn_of_validation(experiment),
         *warn_of_near_duplicates(experiment),
         *_warn_of_budget(estimate, spent, cap),
         *(
@@ -235,6 +239,25 @@ def _warn_of_exemplars(experiment: Experiment, calls: CallBuilder) -> Iterator[s
             yield f"teacher.exemplars draws {drawn} of {len(pool)}, so every row is shown all"
     else:
         yield from _warn_of_copies(experiment, calls)
+
+
+def _warn_of_validation(experiment: Experiment) -> Iterator[str]:
+    if shared := find_shared(experiment.splits.validation, experiment.splits.train):
+        own, other = shared[0]
+        yield (
+            f"{counted(len(shared), 'validation row')} also in train, such as {own!r} as "
+            f"{other!r}: validation accuracy, which selects the checkpoint, is too high there; "
+            "remove them from one of the two"
+        )
+
+
+def _list_unshown(experiment: Experiment) -> list[str]:
+    """The task's labels that no exemplar has, if the teacher is shown exemplars."""
+    teacher, answer = experiment.config.teacher, experiment.task.answer
+    shown = {exemplar.example.gold for exemplar in experiment.task.exemplars}
+    if teacher.is_recorded or teacher.strategy == "zero-shot" or not shown:
+        return []
+    return [label for label in answer.labels if label not in shown]
 
 
 def _warn_of_copies(experiment: Experiment, calls: CallBuilder) -> Iterator[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from distilwhy.core.results import Results
 
 # The exit status of ``evaluate --min-accuracy``.
-TOO_INACCURATE = 3
+TOO_INACCURATE = 4
 
 
 def train(
@@ -50,7 +50,7 @@ def evaluate(
             min=0,
             max=1,
             metavar="SHARE",
-            help="End with exit status 3 if no method that needs no teacher at inference reaches "
+            help="End with exit status 4 if no method that needs no teacher at inference reaches "
             "this test accuracy, such as 0.9.",
         ),
     ] = None,

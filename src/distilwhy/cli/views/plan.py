@@ -42,6 +42,14 @@ def _fields(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
         without = plan.without_gold[split]
         yield split, counted(rows, "row") + (f", {count(without)} without gold" if without else "")
     yield from describe_strategy(experiment.config.teacher, experiment.task, plan.saw_gold)
+    if unshown := plan.labels_unshown:
+        named = [repr(label) for label in unshown[:MOST_NAMED]]
+        more = [f"{count(len(unshown) - MOST_NAMED)} more"] if unshown[MOST_NAMED:] else []
+        yield (
+            "labels",
+            f"{len(unshown)} of {counted(len(experiment.task.answer.labels), 'label')} without an "
+            f"exemplar: {listed([*named, *more])}",
+        )
     yield from _annotation_lines(plan, experiment)
     yield from _training_lines(plan, experiment)
     yield "run folder", str(experiment.folder.path)

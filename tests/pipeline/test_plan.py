@@ -1,0 +1,40 @@
+"""What ``plan`` says about the rows and the exemplars."""
+
+import json
+
+import pytest
+
+from commands import call
+from conftest import TRAIN
+
+
+def test_validation_rows_that_are_also_in_train_are_said(write_experiment):
+    file = write_experiment({"data.validation": "validation.jsonl"})
+    rows = [{**TRAIN[3], "id": "v0", "message": "message  3."}, {**TRAIN[4], "id": "v1"}]
+    rows += [{"id": "v2", "message": "Another.", "kind": "praise"}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    file.with_name("validation.jsonl").write_text(lines, encoding="utf-8")
+    shown = call("plan", file).stdout
+    assert (
+        "warning: 2 validation rows also in train, such as 'v0' as 'a3': validation accuracy, "
+        "which selects the checkpoint, is too high there; remove them from one of the two"
+    ) in shown
+    file.with_name("validation.jsonl").write_text(lines.splitlines()[2] + "\n", encoding="utf-8")
+    assert "also in train" not in call("plan", file).stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "2 of 3 labels without an exemplar: 'question' and 'praise'"),
+        ({"teacher.strategy": "explain-label"}, "2 of 3 labels without an exemplar: "),
+        ({"task.answer.labels": ["damage", *"bcdefgh"]}, "'f' and 2 more\n"),
+        ({"teacher.strategy": "zero-shot"}, ""),
+        ({"task.exemplars": []}, ""),
+    ],
+)
+def test_labels_that_no_exemplar_has_are_said(write_experiment, changes, said):
+    changes = {"methods": ["step-by-step"], "data.test": None} | changes
+    rows = [{**row, "kind": "damage"} for row in TRAIN]
+    shown = call("plan", write_experiment(changes, train=rows)).stdout
+    assert (said in shown) if said else ("without an exemplar" not in shown)
