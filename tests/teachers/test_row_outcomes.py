@@ -185,3 +185,21 @@ def test_other_errors_do_not_name_the_system_role(message: str):
 )
 def test_the_reason_of_an_error_is_found_in_every_shape(body: bytes, message: str):
     assert read_failure(body).message == message
+
+
+def test_rows_of_a_batch_refused_for_their_own_sake_end_no_run(batched, server):
+    filtered = {"response": {"status_code": 400, "request_id": "r", "body": AZURE}, "error": None}
+    server.plays = {f"Message {i}.": [filtered] for i in range(20)}
+    assert annotate(batched()).failed == 0
+    found = read_annotations(batched())
+    assert {each.outcome for each in found.values()} == {"refused"}
+    assert annotate(batched()).answered == 0
+
+
+def test_a_batch_learns_that_there_is_no_system_role(batched, server):
+    no_system = {"error": {"message": "System role not supported"}}
+    refused = {"response": {"status_code": 400, "request_id": "r", "body": no_system}}
+    server.plays = {f"Message {i}.": [refused] for i in range(20)}
+    done = annotate(batched())
+    assert (done.answered, done.failed) == (20, 0)
+    assert len(server.batches) == 2

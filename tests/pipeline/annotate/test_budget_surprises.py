@@ -94,8 +94,8 @@ def test_the_user_is_told_that_the_endpoint_ignores_max_tokens(
 ):
     _, told = spend(write_experiment, endpoint, lambda n: used(8_000))
     assert told == [
-        "the endpoint ignores teacher.max_tokens: it billed 8,000 for a reply; every call now "
-        "reserves as much, and fewer are in flight"
+        "the endpoint ignores teacher.max_tokens: it billed 8,000 tokens for a reply; every call "
+        "now reserves as much, and fewer are in flight"
     ]
 
 

@@ -144,7 +144,7 @@ class BudgetGuard:
         found: list[str] = []
         if count := self.largest.output:
             found.append(
-                f"the endpoint ignores teacher.max_tokens: it billed {count:,} for a reply"
+                f"the endpoint ignores teacher.max_tokens: it billed {count:,} tokens for a reply"
             )
         if count := self.largest.input:
             found.append(f"the endpoint billed {count:,} tokens for a prompt of fewer bytes")

@@ -273,7 +273,8 @@ def test_a_killed_node_costs_only_its_shard(opened, endpoint: Endpoint, cluster)
     # Where its death is noticed late, the next shard is sent to a worker that is no more.
     assert progress.lost in (SHARD, 2 * SHARD)
     order = [call.prompt.question for call in all_calls(experiment)]
-    assert len({order.index(question) // SHARD for question in asked_twice(endpoint)}) == 1
+    places = [order.index(question) for question in asked_twice(endpoint)]
+    assert max(places) - min(places) < SHARD
     assert max(Counter(endpoint.questions).values()) == 2
     found = read_spending(experiment)
     assert found is not None

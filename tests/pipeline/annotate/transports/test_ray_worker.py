@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from annotating import all_calls
-from distilwhy.core.cost import Prices
+from distilwhy.core.cost import Prices, Usage
 from distilwhy.errors import ConfigError, TeacherError
 from distilwhy.pipeline.annotate.calls import open_teacher
 from distilwhy.pipeline.annotate.run import annotate
@@ -80,6 +80,17 @@ def test_lost_replies_use_up_the_cap_and_it_is_not_exceeded(opened, endpoint: En
     assert 8 <= len(result.entries) < 12
     assert len([charge for charge in result.charges if not charge.certain]) >= 2
     assert result.spent <= cap
+    assert result.error is None
+
+
+def test_a_call_beyond_its_worst_case_is_the_only_one_and_the_driver_learns_of_it(
+    opened, endpoint: Endpoint
+):
+    endpoint.otherwise = [says(usage={"prompt_tokens": 50, "completion_tokens": 8_000})]
+    result = ask(opened(concurrency=8), Decimal("0.007"))
+    assert len(result.entries) == len(endpoint.asked) == 1
+    assert (result.largest, result.kept) == (Usage(0, 8_000), 0)
+    assert "ignores teacher.max_tokens" in result.notice
     assert result.error is None
 
 
