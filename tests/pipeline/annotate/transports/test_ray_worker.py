@@ -98,7 +98,7 @@ def test_a_stopped_worker_returns_what_it_has(opened, endpoint: Endpoint):
     endpoint.otherwise = [stalls(0.05)]
     experiment = opened(concurrency=2)
     worker = Worker(experiment.config.teacher, PRICES, workers=1)
-    shard = Shard(list(all_calls(experiment)), cap=Decimal(1))
+    shard = Shard(list(all_calls(experiment)), cap=Decimal(1), at_once=2)
 
     async def break_off() -> ShardResult:
         asking = asyncio.ensure_future(worker.ask(shard))
