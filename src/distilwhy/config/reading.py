@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,13 +11,25 @@ from pydantic import BaseModel, ValidationError
 
 from distilwhy.config.strict import NAME_IT
 from distilwhy.config.teacher import TEACHERS
-from distilwhy.errors import ConfigError
+from distilwhy.errors import ConfigError, first_line
 
 Config = TypeVar("Config", bound=BaseModel)
+
+_MOST_NODES = 1_000_000
 
 
 class _Loader(yaml.SafeLoader):
     """YAML by the core schema of 1.2, where ``No`` is text; refuses duplicate keys."""
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        """A text; characters that JSON escapes as two halves are put together."""
+        text = str(super().construct_scalar(node))
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise yaml.MarkedYAMLError(
+                problem="half of a character is escaped", problem_mark=node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -98,12 +111,42 @@ def _load(path: Path) -> tuple[object, yaml.Node | None]:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
+        if node is not None:
+            _measure(node, {})
         return loader.construct_document(node) if node else None, node
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "broken"
         raise ConfigError(f"{path}{line}: is not valid YAML ({problem}); correct it") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply; correct it") from None
+    # A tag such as !!int before something else: PyYAML raises errors of all kinds.
+    except Exception as error:  # noqa: BLE001
+        problem = f"{type(error).__name__}: {first_line(error)}"
+        raise ConfigError(
+            f"{path}: is not valid YAML ({problem}); put the value in quotes, or correct it"
+        ) from None
+
+
+def _measure(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes a tree has, where each alias counts as what it stands for.
+
+    Raises:
+        yaml.MarkedYAMLError: if they are too many, or an alias stands for a part of itself.
+    """
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = _MOST_NODES  # while it is open: an alias inside stands for itself
+    inner = node.value if isinstance(node, yaml.CollectionNode) else []
+    parts = chain.from_iterable(inner) if isinstance(node, yaml.MappingNode) else inner
+    size = 1 + sum(_measure(part, known) for part in parts)
+    if size > _MOST_NODES:
+        raise yaml.MarkedYAMLError(
+            problem="an alias stands for itself, or for too much", problem_mark=node.start_mark
+        )
+    known[id(node)] = size
+    return size
 
 
 def _find_line(node: yaml.Node | None, key: Sequence[str | int]) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from distilwhy.core.parsing.answer import Answer
 
+DEFAULT_ID = "id"
 Row = Mapping[str, object]
 """A row's fields, as they are read."""
 
@@ -46,7 +47,7 @@ class RowFormat:
     template: str
     gold: str | None = None
     options: str | None = None
-    id: str = "id"
+    id: str = DEFAULT_ID
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from distilwhy.config import AnswerConfig, TaskConfig, read_config, read_yaml
 from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.rows.input_template import InputTemplate
 from distilwhy.core.task import Row, RowFormat, Task
 from distilwhy.errors import ConfigError
 from distilwhy.store.examples import read_exemplars
@@ -30,6 +31,7 @@ def build_task(config: TaskConfig, file: Path, prefix: str) -> Task:
     """
     answer = _answer(config.answer, f"{file}: {prefix}answer")
     row_format = RowFormat(config.input, config.gold, config.answer.options, config.id)
+    _check_input(row_format, f"{file}: {prefix}input")
     bare = Task(config.instruction.strip(), row_format, answer)
     if isinstance(config.exemplars, str):
         rows = _exemplar_rows(file.parent / config.exemplars)
@@ -40,6 +42,26 @@ def build_task(config: TaskConfig, file: Path, prefix: str) -> Task:
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
     return Task(bare.instruction, row_format, answer, exemplars)
+
+
+def _check_input(row_format: RowFormat, where: str) -> None:
+    """Refuse an input that is the same for every row, or that shows the answer."""
+    try:
+        template = InputTemplate(row_format.template)
+    except ConfigError:
+        return  # The exemplars and rows are read with it, and say so.
+    if not template.fields:
+        raise ConfigError(
+            f"{where}: names no field of a row, so that all rows would be asked the same; write "
+            "for example {{ text }}"
+        )
+    gold = row_format.gold
+    shown = [p for p in template.paths if gold and (p == gold or gold.startswith(f"{p}."))]
+    if shown:
+        raise ConfigError(
+            f"{where}: shows {shown[0]!r}, which is the gold label, so that teacher and students "
+            "would be told the answer; take it out of the template"
+        )
 
 
 def _exemplar_rows(path: Path) -> list[tuple[Row, str]]:

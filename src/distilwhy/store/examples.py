@@ -46,7 +46,7 @@ def iterate_examples(
     Raises:
         DataError: as ``read_examples``, except for duplicate ids.
     """
-    build = ExampleBuilder(task)
+    build = ExampleBuilder(task, needs_id=True)
     for row, where in read_rows(source, mask):
         yield build(row, where), where
 

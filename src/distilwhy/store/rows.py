@@ -1,7 +1,10 @@
 """Raw rows of JSONL, JSON, CSV and Parquet files and of datasets on the hub."""
 
 import csv
-from collections.abc import Iterable, Iterator
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
 from pathlib import Path
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
 _BATCH = 1000
+_KEY = re.compile(r'"\s*:')
 LONGEST_CELL = 10_000_000
 
 
@@ -72,7 +76,7 @@ def _jsonl_rows(path: Path, mask: Iterable[object]) -> Iterator[tuple[Row, str]]
         except ValueError as error:
             reason = str(error).replace(" at line 1 column", " at column")
             raise DataError(f"{where}: is not JSON ({reason}); correct the line") from None
-        yield _object(row, where), where
+        yield _object(_keys_once(row, line, where), where), where
 
 
 def _json_rows(path: Path) -> Iterator[tuple[Row, str]]:
@@ -85,9 +89,29 @@ def _json_rows(path: Path) -> Iterator[tuple[Row, str]]:
         rows = from_json(text)
     except ValueError as error:
         raise DataError(f"{path}: is not JSON ({error}); correct the file") from None
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(_keys_once(rows, text, str(path)), 1):
         where = f"{path} row {number}"
         yield _object(row, where), where
+
+
+def _keys_once(value: Any, text: str, where: str) -> Any:
+    """A value read from JSON; a DataError if an object has a key twice."""
+
+    def read_object(pairs: list[tuple[str, object]]) -> object:
+        keys = [key for key, _ in pairs]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise DataError(f"{where}: the field {twice[0]!r} is given twice; keep one of them")
+        return None
+
+    # Most rows have as many colons after quotes as fields, and need no second look.
+    if not isinstance(value, dict) or len(_KEY.findall(text)) != len(value):
+        try:
+            json.loads(text, object_pairs_hook=read_object)
+        except DataError:
+            raise
+        except (ValueError, RecursionError):
+            pass  # What cannot be read is said above.
+    return value
 
 
 def _object(row: object, where: str) -> Row:
@@ -102,7 +126,9 @@ def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:
     csv.field_size_limit(LONGEST_CELL)
     number = 0
     try:
-        for number, row in enumerate(csv.DictReader(_lines(path, newline="")), 1):
+        table = csv.DictReader(_lines(path, newline=""))
+        _columns_once(table.fieldnames or (), path)
+        for number, row in enumerate(table, 1):
             if None in row or None in row.values():
                 raise DataError(
                     f"{path} row {number}: its cells do not match the header line; correct the row"
@@ -113,6 +139,13 @@ def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:
         raise DataError(
             f"{path} row {number + 1}: is not CSV ({error}{hint}); correct the row"
         ) from None
+
+
+def _columns_once(names: Sequence[str], path: Path) -> None:
+    """Refuse columns of the same name, unless they have none."""
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        raise DataError(f"{path}: the column {twice[0]!r} is given twice; rename or remove one")
 
 
 def _lines(path: Path, newline: str | None = None) -> Iterator[str]:
@@ -129,10 +162,14 @@ def _parquet_rows(path: Path) -> Iterator[tuple[Row, str]]:
 
     number = 0
     try:
-        for batch in ParquetFile(path).iter_batches(_BATCH):
+        file = ParquetFile(path)
+        _columns_once(file.schema_arrow.names, path)
+        for batch in file.iter_batches(_BATCH):
             for row in _unpack(batch):
                 number += 1
                 yield row, f"{path} row {number}"
+    except DataError:
+        raise
     except (ArrowException, OSError) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({first_line(error)}); write it again"

@@ -7,9 +7,10 @@ from pydantic_core import from_json
 
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.rows.input_template import InputTemplate
-from distilwhy.core.task import Example, Row, Task
+from distilwhy.core.rows.template_guard import is_missing
+from distilwhy.core.task import DEFAULT_ID, Example, Row, Task
 from distilwhy.core.wording import suggest
-from distilwhy.errors import DataError
+from distilwhy.errors import DataError, first_line
 
 _LONGEST_SHOWN = 200
 
@@ -19,13 +20,15 @@ class ExampleBuilder:
 
     Args:
         may_be_empty: Whether a row may have an empty input.
+        needs_id: Whether a row must have the id that the task names, if it names one.
 
     Raises:
         ConfigError: if the task's template is not valid Jinja.
     """
 
-    def __init__(self, task: Task, *, may_be_empty: bool = False) -> None:
+    def __init__(self, task: Task, *, may_be_empty: bool = False, needs_id: bool = False) -> None:
         self._may_be_empty = may_be_empty
+        self._needs_id = needs_id and task.row_format.id != DEFAULT_ID
         self._format = task.row_format
         self._answer = task.answer
         self._template = InputTemplate(task.row_format.template)
@@ -42,9 +45,17 @@ class ExampleBuilder:
             # A CSV cell holds options as JSON: the template gets the list, not the cell.
             fields[str(self._format.options)] = list(options)
         text = self._template.render(fields, where, may_be_empty=self._may_be_empty)
-        given = value_at(row, self._format.id)
-        name = _numbered(where) if given is None or given == "" else str(given)
-        return Example(name, text, options, self._gold(row, options, where))
+        return Example(self._id(row, where), text, options, self._gold(row, options, where))
+
+    def _id(self, row: Row, where: str) -> str:
+        field = self._format.id
+        given = value_at(row, field)
+        if given is None and field not in row and self._needs_id:
+            near = suggest(field, row) or "; its fields are " + ", ".join(sorted(map(str, row)))
+            raise DataError(f"{where}: has no field {field!r}, which the task's 'id' names{near}")
+        if given is None or given == "":
+            return _numbered(where)
+        return _text(given, f"{where}: its id, {field!r},")
 
     def _options(self, row: Row, where: str) -> tuple[str, ...]:
         if self._format.options is None:
@@ -63,15 +74,16 @@ class ExampleBuilder:
             raise DataError(f"{named} must be a list of two or more; found {shown}{near}")
         if any(option is None or isinstance(option, bytes) for option in value):
             raise DataError(f"{named} have one that is null or not UTF-8 text; write a text there")
-        return tuple(str(option) for option in value)
+        return tuple(_text(option, named) for option in value)
 
     def _gold(self, row: Row, options: tuple[str, ...], where: str) -> str | None:
         field = self._format.gold
         value = value_at(row, field) if field else None
         if value is None or value == "":
             return None
-        answer = self._answer
-        text = _digits(value) if answer.kind in ("number", "equation") else str(value)
+        answer, named = self._answer, f"{where}: gold label in {field!r}"
+        plain = _text(value, named)
+        text = _digits(value) if answer.kind in ("number", "equation") else plain
         letters = {letter(i): option for i, option in enumerate(options)}
         label = answer.canonical(text, options) or letters.get(text.strip().lower())
         if label is None or isinstance(value, bytes):
@@ -114,6 +126,16 @@ def _from_text(text: str, name: str) -> Example:
 def _digits(value: object) -> str:
     """A value as text, a float such as 1e-07 in plain digits."""
     return format(Decimal(repr(float(value))), "f") if isinstance(value, float) else str(value)
+
+
+def _text(value: object, named: str) -> str:
+    """A value as text; a DataError that names it if it is none."""
+    if is_missing(value):
+        raise DataError(f"{named} is NaN; write a value there, or leave it empty")
+    try:
+        return str(value)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{named} cannot be read ({first_line(error)}); correct it") from None
 
 
 def value_at(row: Row, path: str) -> object:
