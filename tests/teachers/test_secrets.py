@@ -1,6 +1,7 @@
 """Secrets are removed from all that an endpoint or a library says, however they are escaped."""
 
 import json
+import time
 from base64 import b64decode
 from urllib.parse import quote
 
@@ -37,6 +38,14 @@ def test_what_is_no_secret_is_left_byte_for_byte():
     assert secrets.clean(content, is_answer=True) == content
     assert Secrets().clean(content) == content
     assert Secrets([None, ""]).redact("a") == "a"
+
+
+@pytest.mark.parametrize("text", ["\\", "%", "k", 'k\\"', "\\u006b"])
+def test_removing_secrets_takes_linear_time(text: str):
+    secrets = Secrets(KEYS)
+    started = time.perf_counter()
+    secrets.clean((text * 2**20).encode()[: 2**20], is_answer=True)
+    assert time.perf_counter() - started < 10
 
 
 def test_a_short_secret_is_removed_from_errors_alone():

@@ -11,6 +11,7 @@ from test_http_teacher import KEY, ask
 
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import TeacherError
+from distilwhy.teachers.rate_limit import Bucket
 from distilwhy.teachers.wires.anthropic import ANTHROPIC
 from distilwhy.teachers.wires.gemini import GEMINI
 from distilwhy.teachers.wires.kinds import WIRES
@@ -207,3 +208,22 @@ def test_an_anthropic_limit_that_is_used_up_is_awaited(endpoint: Endpoint):
     start = time.monotonic()
     ask(endpoint.url, "first", "second", kind="anthropic", concurrency=1)
     assert 0.3 <= time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("reset", ["9" * 400 + "h", "99999999h"])
+def test_a_reset_that_no_endpoint_can_mean_is_ignored(endpoint: Endpoint, reset: str):
+    left = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
+    said = {"choices": [{"message": {"content": SAID}, "finish_reason": "stop"}]}
+    endpoint.otherwise = [sends(said, **left)]
+    start = time.monotonic()
+    ask(endpoint.url, "first", "second", concurrency=1)
+    assert time.monotonic() - start < 10
+
+
+def test_tokens_billed_in_excess_delay_the_next_call_by_minutes_at_most():
+    bucket = Bucket(600.0)
+    bucket.wait(1, 0.0)
+    bucket.correct(-10_000_000)
+    assert 250 < bucket.wait(1, 0.0) < 310
+    bucket.correct(100)
+    assert 240 < bucket.wait(1, 0.0) < 300

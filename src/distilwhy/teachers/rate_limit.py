@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MINUTE_S = 60.0
+MOST_DEBT_MIN = 5.0
 LEAST_SLOTS = 1.0
 
 
@@ -23,8 +24,9 @@ class Bucket:
         return max(0.0, -self._level * MINUTE_S / self.a_minute)
 
     def correct(self, amount: float) -> None:
-        """Give back an amount that was taken in excess; negative: take more."""
-        self._level += amount
+        """Give back an amount that was taken in excess; negative: take more, but at most what
+        flows in within ``MOST_DEBT_MIN``."""
+        self._level = max(self._level + amount, min(self._level, -MOST_DEBT_MIN * self.a_minute))
 
 
 @dataclass

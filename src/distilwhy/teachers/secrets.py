@@ -41,10 +41,15 @@ def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
 
 def _forms(character: str) -> str:
     """A pattern of the ways to write a character: as it is, or escaped in JSON or in a URL."""
+    # What is escaped again has more backslashes; any number would take quadratic time.
     units = character.encode("utf-16-be")
-    hexadecimal = "".join(rf"\\+u(?i:{units[i : i + 2].hex()})" for i in range(0, len(units), 2))
+    hexadecimal = "".join(
+        rf"\\\\{{0,7}}u(?i:{units[i : i + 2].hex()})" for i in range(0, len(units), 2)
+    )
     percent = "".join(f"%(?i:{byte:02x})" for byte in character.encode())
-    return rf"(?:\\*{re.escape(character)}|{hexadecimal}|{percent})"
+    plain = re.escape(character)
+    quoted = "" if character.isalnum() else rf"\\\\{{0,7}}{plain}|"
+    return f"(?:{plain}|{quoted}{hexadecimal}|{percent})"
 
 
 def forms_of_login(name: str, password: str, written: str) -> set[str]:

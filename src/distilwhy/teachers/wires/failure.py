@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _UNREADABLE = (ValueError, RecursionError)
+_LONGEST = 10_000
 _MESSAGES = ("message", "detail", "error_description", "msg")
 _CODES = ("code", "type", "status", "reason")
 # By the provider, and by what a proxy before it calls the same.
@@ -86,8 +87,8 @@ def read_failure(content: bytes) -> Failure:
     found = error if isinstance(error, dict) else body
     codes = " ".join(_codes(found))
     return Failure(
-        message=error if isinstance(error, str) else _message(found),
-        codes=codes,
+        message=(error if isinstance(error, str) else _message(found))[:_LONGEST],
+        codes=codes[:_LONGEST],
         status=_status(found, codes),
         is_error=is_error,
         is_counted=bool(body.get("usage")),

@@ -46,7 +46,7 @@ class ReplyReader:
         Raises:
             TeacherError: if no other request can be answered either.
         """
-        return replace(self._read(reply), rest_s=self._wire.rest(reply.headers))
+        return replace(self._read(reply), rest_s=_plausible(self._wire.rest(reply.headers)))
 
     def _read(self, reply: HttpReply) -> CallResult:
         status, content = reply.status, reply.content
