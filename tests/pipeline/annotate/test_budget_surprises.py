@@ -11,8 +11,9 @@ from conftest import many
 from distilwhy.core.cost import Prices, Usage
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.budget import (
-    KEPT_FOR_EACH,
+    LATER_SURPRISE,
     SURPRISE,
+    TRUSTED_AFTER,
     BudgetGuard,
     Spending,
     read_spending,
@@ -73,11 +74,12 @@ def used(written: int, read: int = 50) -> dict[str, int]:
         (lambda n: used(8_000), used(8_000)),
         (lambda n: used(1_000_000), used(1_000_000)),
         (lambda n: used(10 if n <= 20 else 8_000), used(8_000)),
+        (lambda n: used(10 if n <= 100 else 32_000), used(32_000)),
         (lambda n: used(10, read=50 if n <= 20 else 100_000), used(10, read=100_000)),
         (lambda n: used(8_000 + 100 * n), used(20_000)),
         (lambda n: used(random.Random(n).choice([10, 500, 501, 2_000, 8_000])), used(8_000)),
     ],
-    ids=["always", "far over", "after the gate", "prompts", "ever more", "at random"],
+    ids=["always", "far over", "after the gate", "much later", "prompts", "ever more", "at random"],
 )
 def test_replies_beyond_their_bound_pass_the_cap_by_one_call_at_most(
     write_experiment, endpoint: Endpoint, bill: Bill, dearest: dict[str, int]
@@ -118,8 +120,8 @@ def test_one_call_is_under_way_until_one_has_kept_to_its_worst_case():
     guard.learn(Usage(5, 5), Usage(5, 4))
     assert guard.most_under_way(Decimal(1)) == 1 + 10_000 // SURPRISE
     assert guard.most_under_way(Decimal(5_000)) == 1
-    guard.kept = 3 * KEPT_FOR_EACH
-    assert guard.most_under_way(Decimal(5_000)) == 4
+    guard.kept = TRUSTED_AFTER
+    assert guard.most_under_way(Decimal(1)) == 1 + 10_000 // LATER_SURPRISE
     guard.learn(Usage(5, 5), Usage(5, 50))
     assert guard.most_under_way(Decimal(1)) == 1
     assert guard.largest == Usage(0, 50)

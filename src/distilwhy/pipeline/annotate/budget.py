@@ -13,10 +13,11 @@ from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import Ledger, read_ledger
 from distilwhy.teachers.base import Teacher
 
-# A call is taken to cost up to so many times its worst case, until so many calls for each one in
-# flight have kept to theirs.
+# How many times its worst case a call may cost, as far as anybody knows; and the same after so many
+# calls that kept to theirs.
 SURPRISE = 64
-KEPT_FOR_EACH = 32
+LATER_SURPRISE = 16
+TRUSTED_AFTER = 512
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class BudgetGuard:
         largest: The most tokens that were read and written by calls billed beyond their worst
             case. From then on that is the least that is reserved.
         kept: How many calls have kept to their worst case since the last one that did not.
+        is_share: Whether the cap is a share of a budget, and the guard of all of that decides how
+            many calls are under way.
         reserved: The worst case of all calls under way.
     """
 
@@ -83,6 +86,7 @@ class BudgetGuard:
     record: Callable[[Decimal], None] = lambda amount: None
     largest: Usage = field(default_factory=Usage)
     kept: int = 0
+    is_share: bool = False
     reserved: Decimal = field(default=NOTHING, init=False)
     _recorded: Decimal = field(default=NOTHING, init=False)
 
@@ -106,14 +110,17 @@ class BudgetGuard:
             self.record(self._recorded)
 
     def most_under_way(self, amount: Decimal) -> float:
-        """How many calls with this worst case may be under way at once, by what is known of the
-        endpoint: one, until a call has kept to its worst case."""
-        if self.cap.is_infinite() or not amount:
+        """How many calls with this worst case may be under way at once.
+
+        One, until a call has kept to its worst case. Then all but one may turn out as dear as is
+        thought possible, and what is left of the budget still covers them.
+        """
+        if self.cap.is_infinite() or self.is_share or not amount:
             return float("inf")
         if not self.kept:
             return 1
-        covered = int((self.cap - self.settled) / (SURPRISE * amount))
-        return 1 + max(covered, self.kept // KEPT_FOR_EACH)
+        surprise = SURPRISE if self.kept < TRUSTED_AFTER else LATER_SURPRISE
+        return 1 + max(0, int((self.cap - self.settled) / (surprise * amount)))
 
     def observe(self, worst: Usage, billed: Usage) -> Decimal:
         """Learn from what a call was billed; returns the amount that is reserved for it now."""

@@ -37,7 +37,8 @@ def ask(experiment: Experiment, cap: Decimal | None = None, *known: int) -> Shar
     calls = list(all_calls(experiment))
     failed_before = frozenset(calls[place].key for place in known)
     worker = Worker(experiment.config.teacher, PRICES, workers=2)
-    return asyncio.run(worker.ask(Shard(calls, failed_before, cap)))
+    at_once = experiment.config.teacher.concurrency
+    return asyncio.run(worker.ask(Shard(calls, failed_before, cap, at_once=at_once)))
 
 
 def test_a_worker_returns_all_answers(opened):
@@ -87,7 +88,7 @@ def test_a_call_beyond_its_worst_case_is_the_only_one_and_the_driver_learns_of_i
     opened, endpoint: Endpoint
 ):
     endpoint.otherwise = [says(usage={"prompt_tokens": 50, "completion_tokens": 8_000})]
-    result = ask(opened(concurrency=8), Decimal("0.007"))
+    result = ask(opened(), Decimal("0.007"))
     assert len(result.entries) == len(endpoint.asked) == 1
     assert (result.largest, result.kept) == (Usage(0, 8_000), 0)
     assert "ignores teacher.max_tokens" in result.notice

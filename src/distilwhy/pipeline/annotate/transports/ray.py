@@ -121,7 +121,7 @@ class RayWorkers:
             return None
         failed = frozenset(call.key for call in calls if self._recorder.failed_before(call))
         if not self._guard:
-            return Shard(calls, failed)
+            return Shard(calls, failed, at_once=at_once)
         return Shard(calls, failed, reserved, worst, self._guard.largest, at_once)
 
     def _room(self, guard: BudgetGuard, cost: Decimal) -> int:

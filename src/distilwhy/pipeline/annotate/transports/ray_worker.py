@@ -9,7 +9,7 @@ from distilwhy._version import __version__
 from distilwhy.config import HttpTeacherConfig
 from distilwhy.core.cost import NOTHING, Prices, Usage
 from distilwhy.errors import BudgetError, DistilwhyError
-from distilwhy.pipeline.annotate.budget import KEPT_FOR_EACH, BudgetGuard
+from distilwhy.pipeline.annotate.budget import BudgetGuard
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import FailureLimit
 from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
@@ -26,7 +26,7 @@ class Shard:
         cap: The most that they may cost, which the driver reserved; None: any amount.
         worst: The most tokens that they can take, for the driver to charge if the shard is lost.
         largest: What the driver's budget knows of calls beyond their worst case.
-        at_once: How many of them may be under way at once, as far as the budget is concerned.
+        at_once: How many of them may be under way at once.
     """
 
     calls: Sequence[Call]
@@ -94,12 +94,12 @@ class Worker:
 
     async def ask(self, shard: Shard) -> ShardResult:
         """Make the calls of a shard. It returns what it has, whatever ends it; it never raises."""
-        teacher, result = open_http_teacher(self._config), ShardResult()
+        config = self._config.model_copy(update={"concurrency": shard.at_once})
+        teacher, result = open_http_teacher(config), ShardResult()
         failures = FailureLimit(teacher.failure_limit, shard.failed_before)
-        guard, kept = None, 0
+        guard = None
         if shard.cap is not None and self._prices is not None:
-            kept = KEPT_FOR_EACH * (shard.at_once - 1)
-            guard = BudgetGuard(self._prices, shard.cap, largest=shard.largest, kept=kept)
+            guard = BudgetGuard(self._prices, shard.cap, largest=shard.largest, is_share=True)
         dispatcher = Dispatcher(
             teacher,
             iter(shard.calls),
@@ -121,7 +121,7 @@ class Worker:
             result.error = error
         if guard:
             result.spent, result.largest = guard.settled, guard.largest
-            result.kept = guard.kept - (kept if guard.largest == shard.largest else 0)
+            result.kept = guard.kept
         return result
 
     async def stop(self) -> None:
