@@ -42,6 +42,8 @@ def describe_ids(found: MatchedIds) -> str:
     """How recorded ids match the rows, on one line."""
     have = "has" if found.rows == 1 else "have"
     line = f"{found.answered:,} of {counted(found.rows, 'row')} {have} a recorded completion"
+    if found.edited:
+        line += f"; {counted(found.edited, 'answer')} edited since the export"
     if not found.unknown:
         return line
     return f"{line}; {counted(found.unknown, 'recorded id')} of no row, such as {found.example!r}"

@@ -1,5 +1,6 @@
-"""Writes answers row by row, as JSONL, Parquet or a folder of ``datasets``."""
+"""Writes answers row by row, as JSONL, CSV, Parquet or a folder of ``datasets``."""
 
+import csv
 import json
 import os
 import shutil
@@ -31,10 +32,10 @@ def check_target(path: Path) -> None:
         DataError: if so.
         RunError: if nothing can be written there.
     """
-    if path.suffix not in ("", ".jsonl", ".parquet"):
+    if path.suffix not in ("", ".jsonl", ".csv", ".parquet"):
         raise DataError(
-            f"{path}: unknown format {path.suffix!r}; use .jsonl, .parquet, or a folder's name "
-            "without a dot"
+            f"{path}: unknown format {path.suffix!r}; use .jsonl, .csv, .parquet, or a folder's "
+            "name without a dot"
         )
     if not path.is_dir():
         require_writable(path)
@@ -58,9 +59,11 @@ def _is_export(path: Path) -> bool:
     try:
         if path.suffix == ".parquet":
             return list(read_schema(path).names) == _COLUMNS
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            if path.suffix == ".csv":
+                return next(csv.reader(lines), []) == _COLUMNS
             return list(json.loads(lines.readline())) == _COLUMNS
-    except (ArrowException, OSError, ValueError, TypeError):
+    except (ArrowException, OSError, ValueError, TypeError, csv.Error):
         return False
 
 
@@ -73,7 +76,12 @@ def write_answers(path: Path, answers: Iterable[ExportedAnswer]) -> int:
     Raises:
         RunError: if it cannot be written.
     """
-    writers = {".jsonl": _write_jsonl, ".parquet": _write_parquet, "": _write_dataset}
+    writers = {
+        ".jsonl": _write_jsonl,
+        ".csv": _write_csv,
+        ".parquet": _write_parquet,
+        "": _write_dataset,
+    }
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,6 +109,22 @@ def _write_jsonl(path: Path, answers: Iterable[ExportedAnswer]) -> int:
             lines.write(json.dumps(_as_row(answer), ensure_ascii=False) + "\n")
             count += 1
     return count
+
+
+def _write_csv(path: Path, answers: Iterable[ExportedAnswer]) -> int:
+    """Lists go into their cells as JSON, and nothing where there is none."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as lines:
+        table = csv.DictWriter(lines, _COLUMNS, lineterminator="\n")
+        table.writeheader()
+        for answer in answers:
+            table.writerow({name: _cell(value) for name, value in _as_row(answer).items()})
+            count += 1
+    return count
+
+
+def _cell(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple) else value
 
 
 def _write_parquet(path: Path, answers: Iterable[ExportedAnswer]) -> int:

@@ -16,10 +16,12 @@ class Recording:
     Attributes:
         content: A digest of all of them.
         completions: The completions of each id, in the order of its samples.
+        edited: How many exported answers among them were edited since.
     """
 
     content: str
     completions: Mapping[str, list[Completion]] = field(default_factory=dict)
+    edited: int = 0
 
 
 class RecordedTeacher(Teacher):
@@ -32,6 +34,11 @@ class RecordedTeacher(Teacher):
     def __init__(self, answers: Recording, explanations: Recording) -> None:
         self._answers = answers
         self._explanations = explanations
+
+    @property
+    def edited(self) -> int:
+        """How many answers were edited since they were exported."""
+        return self._answers.edited + self._explanations.edited
 
     @property
     def ids(self) -> list[str]:

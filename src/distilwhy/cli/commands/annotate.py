@@ -140,8 +140,8 @@ def annotations(
         Path | None,
         typer.Option(
             metavar="TARGET",
-            help="Write the annotations and their provenance to a .jsonl or .parquet file, or to a "
-            "dataset folder.",
+            help="Write the annotations and their provenance to a .jsonl, .csv or .parquet file, "
+            "or to a dataset folder.",
         ),
     ] = None,
     budget: Budget = None,

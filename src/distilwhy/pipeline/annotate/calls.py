@@ -131,7 +131,7 @@ def open_teacher(experiment: Experiment) -> Teacher:
     """
     config = experiment.config.teacher
     if isinstance(config, RecordedTeacherConfig):
-        return open_recorded(config, experiment.file.parent)
+        return open_recorded(config, experiment.file.parent, experiment.task)
     if isinstance(config, LocalTeacherConfig):
         return LocalTeacher(config, experiment.locate("teacher.model", config.model))
     name = config.tokenizer

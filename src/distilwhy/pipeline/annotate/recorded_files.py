@@ -3,22 +3,30 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Any
 
 from distilwhy.config import RecordedTeacherConfig
 from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.rows.example_builder import value_at
-from distilwhy.core.task import Row
+from distilwhy.core.rows.template_guard import is_missing
+from distilwhy.core.task import Example, Row, Task
 from distilwhy.errors import DataError, TeacherError
 from distilwhy.store.rows import read_rows
 from distilwhy.teachers.recorded import RecordedTeacher, Recording
 
+# The columns by which a line is known that ``annotations --export`` wrote.
+_EXPORTED = {"input", "options", "outcome", "problem", "completion", "label", "rationale"}
 _NAMES = {name: name for name in ("id", "completion", "rationale", "label")}
 
 
-def open_recorded(config: RecordedTeacherConfig, base: Path) -> RecordedTeacher:
+def open_recorded(config: RecordedTeacherConfig, base: Path, task: Task) -> RecordedTeacher:
     """The teacher that says what stands in the files of a config, relative to ``base``.
+
+    Of an exported answer whose label or rationale was edited, these are what it says.
 
     Raises:
         TeacherError: if a file is missing or broken, a row lacks a field, or an id has too many.
@@ -27,23 +35,34 @@ def open_recorded(config: RecordedTeacherConfig, base: Path) -> RecordedTeacher:
     explained = [base / name for name in config.explanations]
     more = "set teacher.samples to use more"
     saw_gold = config.strategy == "explain-label"
+    reading = Reading(config.columns, task, tuple(config.stop))
     return RecordedTeacher(
-        read_recording(said, config.columns, config.samples, more),
-        read_recording(explained, config.columns, config.samples, more)
+        read_recording(said, reading, config.samples, more),
+        read_recording(explained, reading, config.samples, more)
         if saw_gold
-        else read_recording(explained, config.columns, 1, "keep one of them"),
+        else read_recording(explained, reading, 1, "keep one of them"),
     )
 
 
-def read_recording(
-    files: Sequence[Path], columns: Mapping[str, str], most: int, remedy: str
-) -> Recording:
+@dataclass(frozen=True)
+class Reading:
+    """How recorded files are read: their columns by what they hold, and how a completion is parsed,
+    to find what was edited since."""
+
+    columns: Mapping[str, str]
+    task: Task
+    stop: tuple[str, ...]
+
+
+def read_recording(files: Sequence[Path], reading: Reading, most: int, remedy: str) -> Recording:
     """What some files of JSONL, JSON, CSV or Parquet hold.
 
     Rows with neither a completion nor a label say that there is none: they are passed over. An id
     may have at most ``most`` rows, and ``remedy`` says what to do about one with more.
     """
     completions: dict[str, list[Completion]] = {}
+    edited = 0
+    columns = reading.columns
     # Other columns hold other answers.
     digest = sha256() if columns == _NAMES else sha256(json.dumps(columns).encode())
     for path in files:
@@ -51,26 +70,75 @@ def read_recording(
             with path.open("rb") as content:
                 file_digest(content, lambda: digest)
             for row, where in read_rows(path):
-                _keep(completions, _Line(row, columns, where), most, remedy)
+                line = _Line(row, reading, where)
+                edited += line.is_edited
+                _keep(completions, line, most, remedy)
         except OSError as error:
             raise TeacherError(
                 f"{path}: cannot be read ({error.strerror}); check the path"
             ) from None
         except DataError as error:
             raise TeacherError(str(error)) from None
-    return Recording(digest.hexdigest(), completions)
+    return Recording(digest.hexdigest(), completions, edited)
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A row of a recording, its columns by what they hold, and its place for messages."""
+    """A row of a recording, how it is read, and its place for messages."""
 
     row: Row
-    columns: Mapping[str, str]
+    reading: Reading
     where: str
 
+    @property
+    def columns(self) -> Mapping[str, str]:
+        return self.reading.columns
+
+    @cached_property
+    def is_export(self) -> bool:
+        """Whether it is an exported answer."""
+        return self.columns == _NAMES and self.row.keys() >= _EXPORTED
+
+    @cached_property
+    def is_edited(self) -> bool:
+        """Whether it is an exported answer whose label or rationale was edited since."""
+        text = self.text("completion")
+        if not self.is_export or text is None or self.row["outcome"] == "failed":
+            return False
+        asked = Example("", str(self.row["input"]), self._options())
+        finish = self.row.get("finish_reason")
+        said = Completion(text, finish if isinstance(finish, str) else "")
+        read = parse_completion(self.reading.task, asked, said, self.reading.stop)
+        rationale = " ".join((self.text("rationale") or "").split())
+        is_same = self.label == read.label or self.reading.task.answer.same(self.label, read.label)
+        return not is_same or rationale != " ".join(read.rationale.split())
+
+    def _options(self) -> tuple[str, ...]:
+        options: Any = self.row["options"] or []
+        try:
+            listed = json.loads(options) if isinstance(options, str) else options
+        except ValueError:
+            listed = None
+        if not isinstance(listed, list):
+            raise TeacherError(f"{self.where}: 'options' must be a list, not {options!r}; fix it")
+        return tuple(map(str, listed))
+
+    @property
+    def label(self) -> str | None:
+        """Its label as text; None if it has none."""
+        label = self.get("label")
+        if label is None or label == "":
+            return None
+        return label if isinstance(label, str) else json.dumps(label)
+
     def get(self, name: str) -> object:
-        return value_at(self.row, self.columns[name])
+        value = value_at(self.row, self.columns[name])
+        if is_missing(value):
+            raise TeacherError(
+                f"{self.where}: {self.columns[name]!r} is NaN; write a value there, or leave it "
+                "empty"
+            )
+        return value
 
     def has(self, name: str) -> bool:
         return self.columns[name] in self.row or self.get(name) is not None
@@ -108,6 +176,10 @@ def _completion(line: _Line) -> Completion | None:
         identity, completion, rationale, label = map(repr, line.columns.values())
         raise line.lacks(f"must have {identity} and either {completion} or {rationale} and {label}")
     text, finish = line.text("completion"), line.row.get("finish_reason")
+    if line.is_edited:
+        text, finish = _state(line), ""
+    elif line.is_export and line.row["outcome"] == "failed":
+        text = _state(line)
     text = text or _state(line) or text
     if text is None:
         return None
@@ -120,9 +192,7 @@ def _state(line: _Line) -> str | None:
     It has no line of its own and no tag in it, so that no stop text or mark of thinking that
     the rationale holds cuts the object.
     """
-    label = line.get("label")
-    if label is None or label == "":
+    if line.label is None:
         return None
-    answer = label if isinstance(label, str) else json.dumps(label)
-    fields = {"rationale": line.text("rationale") or "", "answer": answer}
+    fields = {"rationale": line.text("rationale") or "", "answer": line.label}
     return json.dumps(fields, ensure_ascii=False).replace("<", "\\u003c")

@@ -18,12 +18,14 @@ class MatchedIds:
         answered: How many of them have a recorded completion.
         unknown: How many recorded ids are not the id of any row.
         example: One of these; "" if there are none.
+        edited: How many answers were edited since they were exported.
     """
 
     rows: int
     answered: int
     unknown: int
     example: str = ""
+    edited: int = 0
 
 
 def match_ids(experiment: Experiment, calls: CallBuilder) -> MatchedIds | None:
@@ -44,7 +46,8 @@ def match_ids(experiment: Experiment, calls: CallBuilder) -> MatchedIds | None:
         answered += teacher.has_answer(example.id, shows_gold=calls.shows_gold(example))
     if not answered:
         raise TeacherError(_none_matches(experiment, teacher, rows))
-    return MatchedIds(rows, answered, len(unknown), next(iter(unknown), ""))
+    example_id = next(iter(unknown), "")
+    return MatchedIds(rows, answered, len(unknown), example_id, teacher.edited)
 
 
 def _none_matches(experiment: Experiment, teacher: RecordedTeacher, rows: int) -> str:

@@ -20,8 +20,8 @@ from distilwhy.store.export import check_target, write_answers
 def export(experiment: Experiment, rows: Iterable[AnnotatedRow], target: Path) -> int:
     """Write every answer to some rows to ``target``, one row each, and give their number.
 
-    ``.jsonl`` and ``.parquet`` are written as such, a name without a suffix as a dataset folder
-    for ``datasets.load_from_disk``. Rows that were never asked about are left out.
+    ``.jsonl``, ``.csv`` and ``.parquet`` are written as such, a name without a suffix as a dataset
+    folder for ``datasets.load_from_disk``. Rows that were never asked about are left out.
 
     Raises:
         DataError: if the format is unknown, or something else stands there.
