@@ -86,6 +86,13 @@ def test_a_kind_that_is_given_is_taken():
     assert (found.answer.kind, found.said[2].label) == ("equation", "2 + 1")
 
 
+def test_replies_that_were_cut_do_not_decide_the_kind():
+    cut = [Completion("I would say", "length")] * 20
+    found = find_answers([*cut, *(Completion(f"Why. The answer is {x}.") for x in LABELS * 10)])
+    assert found.answer.labels == LABELS
+    assert found.said[19:21] == [Said(None), Said("damage", "Why.")]
+
+
 @pytest.mark.parametrize("wanted", ["nonsense", "a,a", ","])
 def test_one_label_is_no_choice(wanted: str):
     with pytest.raises(ConfigError, match="must be number, equation, text, or two or more labels"):

@@ -41,6 +41,10 @@ FORMS = {
     "parts": {"messages": [CHAT[0], {"role": "user", "content": [{"type": "text", "text": USER}]}],
               "response": SAID},
     "ollama": {"request": BODY, "response": {"message": ASSISTANT, "done": True}},
+    "chunks of a stream": {"request": BODY, "response": [
+        {"choices": [{"delta": {"role": "assistant"}}]},
+        *({"choices": [{"delta": {"content": part}}]} for part in (SAID[:9], SAID[9:])),
+        {"choices": [{"delta": {}, "finish_reason": "stop"}]}]},
     "conversations": {"conversations": [
         {"from": "system", "value": SYSTEM}, {"from": "human", "value": USER},
         {"from": "gpt", "value": SAID}]},
@@ -72,6 +76,15 @@ def test_a_json_list_is_read_like_lines(tmp_path: Path):
     assert len(read_log(tmp_path / "log.json").exchanges) == 2
     write_log(tmp_path / "more.jsonl", [FORMS["ollama"]])
     assert len(read_log(tmp_path).exchanges) == 3
+
+
+def test_the_arguments_of_a_tool_call_are_a_reply(tmp_path: Path):
+    call = {"type": "function", "function": {"name": "sort", "arguments": '{"kind": "damage"}'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choices = [{"message": message, "finish_reason": "tool_calls"}]
+    line = {"messages": CHAT, "response": {"choices": choices}}
+    found = only(write_log(tmp_path / "log.jsonl", [line]))
+    assert found.replies[0].text == '{"kind": "damage"}'
 
 
 def test_model_id_and_every_choice_are_kept(tmp_path: Path):

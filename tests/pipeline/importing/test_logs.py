@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from chat_logs import chat, entry, messages, reply, write_log
 from commands import call
+from distilwhy.cli.app import app
+from distilwhy.cli.commands import start
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.annotate.annotations import read_annotations, read_outcomes
 from distilwhy.pipeline.annotate.run import annotate
@@ -171,7 +174,9 @@ def test_the_user_is_asked_what_a_row_is(tmp_path: Path, monkeypatch):
     path = write_log(tmp_path / "l.jsonl", made)
     with pytest.raises(ConfigError, match="give --row last or --row all"):
         import_log(path, tmp_path / "mine")
-    import_log(path, tmp_path / "mine", choose=lambda question, choices: 0)
+    monkeypatch.setattr("distilwhy.cli.commands.start._asker", lambda: start._choose)
+    shown = CliRunner().invoke(app, ["import", str(path), str(tmp_path / "mine")], input="7\n1\n")
+    assert "2  all turns that vary: 'You sort the messages" in shown.output
     assert lines(tmp_path / "mine/train.jsonl")[0]["text"].startswith("Give a reason")
 
 

@@ -1,5 +1,7 @@
 """What varies between prompts is the row; what does not is the instruction."""
 
+import json
+
 import pytest
 
 from distilwhy.core.prompt import Message
@@ -25,8 +27,8 @@ def texts(parts: PromptParts) -> list[str | None]:
         ("Message: {}", ""),
         ("Sort this.\n\nMessage: {}\nAnswer:", "Sort this."),
         ('Sort this: "{}" ->', 'Sort this: "'),
-        ("<rules>Sort.</rules>\n<text>{}</text>\nLabel?", "<rules>Sort.</rules>"),
-        ("Is this damage? {} Reply with one word.", "Is this damage?"),
+        ("<rules>Sort.</rules>\n<text>{}</text>\nLabel?", "<rules>Sort.</rules>\n\nLabel?"),
+        ("Is it damage? {} Reply with one word.", "Is it damage?\n\nReply with one word."),
         ("Sort.\nMessage: It fell.\nAnswer: damage\n\nMessage: {}\nAnswer:",
          "Sort.\nMessage: It fell.\nAnswer: damage"),
     ],
@@ -35,6 +37,18 @@ def test_a_row_is_what_varies_within_a_turn(prompt: str, instruction: str):
     parts = split_prompts(user(*(prompt.format(row) for row in ROWS)))
     assert texts(parts) == ROWS
     assert parts.instruction == instruction
+
+
+def test_fields_of_json_are_fields_of_the_rows():
+    prompts = [
+        json.dumps({"lang": "en", "subject": f"S{i}", "body": r}) for i, r in enumerate(ROWS)
+    ]
+    parts = split_prompts(user(*prompts))
+    assert parts.rows[0] == {"subject": "S0", "body": "The swing broke."}
+    named = [json.dumps({"id": i, "body": row}) for i, row in enumerate(ROWS)]
+    assert split_prompts(user(*named)).rows[0] == {"body": "The swing broke."}
+    odd = [json.dumps({"label": row}) for row in ROWS]
+    assert split_prompts(user(*odd)).rows[0] == {"text": odd[0]}
 
 
 def test_turns_that_all_prompts_share_are_the_instruction():

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from distilwhy.cli.context import showing_progress
@@ -157,7 +156,10 @@ def _choose(question: str, choices: Sequence[str]) -> int:
     """Ask the user which of some choices is meant."""
     for number, choice in enumerate(choices, 1):
         print_line(f"{number}  {choice}")
-    return int(typer.prompt(question, type=click.IntRange(1, len(choices)), default=1)) - 1
+    chosen = 0
+    while not 1 <= chosen <= len(choices):
+        chosen = typer.prompt(f"{question} (1 to {len(choices)})", type=int)
+    return chosen - 1
 
 
 def _print_imported(found: "Imported") -> None:

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distilwhy.core.parsing.answer import Answer, Kind, fold
@@ -20,6 +20,7 @@ MOST_LABELS = 50
 _MOST, _NEARLY_ALL = 0.8, 0.95
 _MOST_DIGITS = 10  # more labels than these that are all numbers are no labels
 _LONGEST_LABEL = 60
+_CUT = ("length", "max_tokens")
 
 _KEYED = re.compile(r"^\W*([A-Za-z][\w ]{0,30}?)\W*\s*[:=]\W*\s*(\S.*)$")
 _TITLED = re.compile(r"^\W*[A-Za-z]\w*(?: \w+)?\W*[:=]\W*\s")
@@ -71,6 +72,19 @@ def find_answers(replies: Sequence[Completion], wanted: str | None = None) -> An
     Raises:
         ConfigError: if ``wanted`` names one label alone.
     """
+    whole = [reply for reply in replies if not _is_cut(reply)]
+    if not whole:
+        return _find(replies, wanted)
+    found = _find(whole, wanted)
+    said = iter(found.said)
+    return replace(found, said=[Said(None) if _is_cut(one) else next(said) for one in replies])
+
+
+def _is_cut(reply: Completion) -> bool:
+    return reply.finish_reason.lower() in _CUT
+
+
+def _find(replies: Sequence[Completion], wanted: str | None) -> Answers:
     texts = [reply.text for reply in replies]
     readings = [
         _read_statements(texts),

@@ -8,7 +8,7 @@ fine-tuning do. Lines of a batch's output are joined with those of its input by 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +216,20 @@ def _read_choices(reply: Any) -> Iterable[Completion | None]:
     """Every choice of an OpenAI-compatible endpoint, of a chat or of a plain completion."""
     for choice in reply["choices"]:
         wire = WIRES["chat" if "message" in choice else "completion"]
-        yield wire.read({**reply, "choices": [choice]})
+        found = wire.read({**reply, "choices": [choice]})
+        if found and not found.text and (calls := choice["message"].get("tool_calls")):
+            # A call that the model was made to answer with: its arguments are the answer.
+            found = replace(found, text=str(calls[0]["function"]["arguments"]))
+        yield found
+
+
+def _read_chunks(reply: Any) -> Iterable[Completion | None]:
+    """The chunks of a streamed reply, in a list under the name of the reply."""
+    [chunks] = [reply[name] for name in _REPLY if isinstance(reply.get(name), list)]
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    text = "".join(choice["delta"].get("content") or "" for choice in choices)
+    ended = [str(c["finish_reason"]) for c in choices if c.get("finish_reason")]
+    yield Completion(text, ended[-1] if ended else "", model=str(chunks[0].get("model") or ""))
 
 
 def _read_output(reply: Any) -> Iterable[Completion | None]:
@@ -250,6 +263,7 @@ _READERS: tuple[Callable[[Any], Iterable[Completion | None]], ...] = (
     _read_candidates,
     _read_output,
     _read_anthropic,
+    _read_chunks,
     _read_plain,
 )
 

@@ -5,6 +5,7 @@ begin with are set apart, and of the one turn that varies, the text that it alwa
 ends with.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,6 +26,9 @@ _LONG = 20
 _BEFORE = re.compile(r"\n|[:>=\].?!]\s+|[\"'“`>]+")
 _AFTER = re.compile(r"\n|[\"'”`]+(?=\W|$)|<|\s*[-=]+>|(?:^|(?<=[.?!]))\s+(?=[A-Z])")
 _TITLE = re.compile(r"(?:^|\n)(?:\w+:|<\w+>)\W*$")
+_QUOTES = "\"'“”`"
+_CLOSING = re.compile(r"^(?:</\w+>|\W)+")
+_PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 _FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 _SHOWN = 60
 
@@ -167,8 +171,14 @@ def _fields(match: re.Match[str]) -> dict[str, str]:
 def _strip(texts: Sequence[str], is_usual: Sequence[bool], instruction: str) -> PromptParts:
     """Take away what the turns that vary begin and end with."""
     some = [text for text, usual in zip(texts, is_usual, strict=True) if usual]
+    if fields := _read_objects(some):
+        objects = iter(fields)
+        found = f"the row is what varies in JSON: {', '.join(fields[0])}"
+        return PromptParts(instruction, [next(objects) if u else None for u in is_usual], found)
     before = _shared_start(some)
     after = _shared_end([text[len(before) :] for text in some if text.startswith(before)])
+    if before[-1:] in _QUOTES and after[:1] not in _QUOTES:  # a quotation within the row
+        before = _cut(before.rstrip(_QUOTES))
     rows: list[dict[str, str] | None] = []
     for text, usual in zip(texts, is_usual, strict=True):
         fits = usual and text.startswith(before) and text.endswith(after)
@@ -180,12 +190,32 @@ def _strip(texts: Sequence[str], is_usual: Sequence[bool], instruction: str) -> 
     ]
     where = " and ".join(filter(None, around))
     found = f"the row is what {where}" if where else "the row is the whole last turn"
-    return PromptParts(_join(instruction, before), rows, found)
+    return PromptParts(_join(_join(instruction, before), _CLOSING.sub("", after)), rows, found)
 
 
-def _join(instruction: str, before: str) -> str:
-    """An instruction with what stands before the row, but for the row's title."""
-    return f"{instruction}\n\n{_TITLE.sub('', before).strip()}".strip()
+def _read_objects(texts: Sequence[str]) -> list[dict[str, str]]:
+    """The fields that vary, if all texts are JSON objects with the same ones; else none."""
+    try:
+        objects = [json.loads(text) for text in texts if text.lstrip().startswith("{")]
+    except ValueError:
+        return []
+    names = list(objects[0]) if len(objects) == len(texts) else []
+    if not names or any(list(found) != names for found in objects):
+        return []
+    rows = [{name: _to_text(found[name]) for name in names} for found in objects]
+    varying = [n for n in names if n != "id" and len({row[n] for row in rows}) > 1]
+    if not varying or any(n == "label" or not _PLAIN_NAME.fullmatch(n) for n in varying):
+        return [{"text": text.strip()} for text in texts]
+    return [{name: row[name] for name in varying} for row in rows]
+
+
+def _to_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _join(instruction: str, more: str) -> str:
+    """An instruction with what stands before or after the row, but for the row's title."""
+    return f"{instruction}\n\n{_TITLE.sub('', more).strip()}".strip()
 
 
 def _shared_start(texts: Sequence[str]) -> str:
