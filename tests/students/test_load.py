@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from distilwhy.errors import StudentError
+from distilwhy.students.settings import OFFLINE_MODEL
 from encoders import pretrained as save_encoder
 from pretrained import save_bert, save_pretrained
 from tiny_students import pretrained, scratch
@@ -22,6 +23,25 @@ def test_a_model_that_cannot_be_loaded_is_a_one_line_error(tmp_path: Path):
     with pytest.raises(StudentError, match=r"cannot be loaded .*name a local folder") as caught:
         pretrained(tmp_path / "nothing")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Scrach", "scratch"),
+        ("google/flan-t5-bse", "google/flan-t5-base"),
+        ("gt-minilm-l6-v2", None),
+    ],
+)
+def test_a_misspelt_model_gets_its_nearest_name(
+    name: str, meant: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("there is no such model")
+
+    monkeypatch.setattr("distilwhy.students.pretrained.AutoConfig.from_pretrained", fail)
+    with pytest.raises(StudentError, match=rf"did you mean '{meant or OFFLINE_MODEL}'\?$"):
+        pretrained(name)
 
 
 def test_a_missing_offline_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):

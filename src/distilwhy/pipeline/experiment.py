@@ -113,9 +113,10 @@ class Experiment:
             return str(folder)
         # Neither of these can be a name on the hub.
         if name.startswith((".", "/", "~")) or name.count("/") > 1:
+            near = suggest(folder.name, list_folders(folder.parent))
             raise ConfigError(
-                f"{self.file}: {key}: {name!r} is not a folder; check the path (it is relative "
-                "to the experiment)"
+                f"{self.file}: {key}: {name!r} is not a folder{near or '; check the path'} (it is "
+                "relative to the experiment)"
             )
         return name
 
@@ -130,6 +131,11 @@ class Experiment:
         if place.exists() and place.samefile(self.file):
             return
         publish_text(place, RESOLVED_HEADING.format(self.file.name) + self.resolved())
+
+
+def list_folders(place: Path) -> list[str]:
+    """The names of the folders at a place, if there is one."""
+    return [path.name for path in place.glob("*") if path.is_dir()] if place.is_dir() else []
 
 
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:

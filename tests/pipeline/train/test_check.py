@@ -125,6 +125,11 @@ BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
             "are the same to this model's",
         ),
         ({}, {"model": "empty"}, "cannot be loaded"),
+        (
+            {},
+            {"model": "./lama"},
+            "'./lama' is not a folder; did you mean 'llama'? (it is relative",
+        ),
         ({}, {"model": "./nowhere"}, "'./nowhere' is not a folder; check the path (it is relative"),
     ],
 )
@@ -176,6 +181,18 @@ def test_the_plan_names_a_model_that_is_not_on_this_machine(write_experiment: Wr
     file = write_experiment({"student": {"model": "nobody/has-this"}})
     [warning] = plan(open_experiment(file)).warnings
     assert warning.startswith("'nobody/has-this' is not on this machine")
+    assert "did you mean" not in warning
+    file = write_experiment({"student": {"model": "Scratsh"}})
+    [warning] = plan(open_experiment(file)).warnings
+    assert warning.endswith("; did you mean 'scratch'?")
+
+
+def test_a_misspelt_method_gets_its_nearest_name(write_experiment: WriteExperiment):
+    experiment = open_experiment(write_experiment({"methods": ["finetune", "step-by-step"]}))
+    with pytest.raises(DistilwhyError, match=r"'finetun' is not in .*; did you mean 'finetune'\?"):
+        train_students(experiment, "finetun")
+    with pytest.raises(DistilwhyError, match=r"is not in .*; it has finetune, step-by-step"):
+        train_students(experiment, "nothing-like-it")
 
 
 def test_a_test_row_whose_options_do_not_fit_stops_training(write_experiment: WriteExperiment):

@@ -8,7 +8,7 @@ import typer
 
 from distilwhy.cli.context import exit_if_failed, open_experiment, showing_progress
 from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Workers, Yes
-from distilwhy.cli.output import print_notice
+from distilwhy.cli.output import print_line, print_notice
 
 if TYPE_CHECKING:
     from distilwhy.core.results import Results
@@ -31,6 +31,7 @@ def train(
     from distilwhy.pipeline.annotate.annotations import read_annotations
     from distilwhy.pipeline.annotate.gate import require_parsed
     from distilwhy.pipeline.train.run import train_students
+    from distilwhy.students.training.distributed import is_main
 
     experiment = open_experiment(exp)
     annotations = read_annotations(experiment)
@@ -39,6 +40,9 @@ def train(
         train_students(
             experiment, method, progress.training(), workers=workers, annotations=annotations
         )
+    if is_main():
+        students = experiment.folder.path / "students"
+        print_line(f"Students: {students} (the README.md of each says how to ask it)")
 
 
 def evaluate(

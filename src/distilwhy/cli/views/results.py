@@ -42,6 +42,7 @@ def print_next_steps(experiment: Experiment) -> None:
         student = experiment.folder.student(StudentId("step-by-step", seed))
         text = experiment.splits.test[0].text.replace('"', "'")
         print_line(f'Try it: distilwhy predict {student} --explain "{text}"')
+        print_line(f"Plain transformers: see {student / 'README.md'}")
 
 
 def _single_seeds(methods: Sequence[MethodScore]) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 
 from distilwhy.core.student_id import StudentId
+from distilwhy.core.wording import suggest
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.experiment import Experiment
@@ -51,7 +52,8 @@ def train_students(
     """
     names = experiment.config.methods
     if method is not None and method not in names:
-        raise ConfigError(f"method {method!r} is not in {experiment.file}; it has {names}")
+        near = suggest(method, names) or f"; it has {', '.join(names)}"
+        raise ConfigError(f"method {method!r} is not in {experiment.file}{near}")
     check_trackers(experiment.config.training.report_to)
     watcher = watcher if watcher and is_main() else Watcher()
     with experiment.folder.lock() if is_main() else nullcontext():

@@ -27,6 +27,7 @@ from distilwhy.students.families.causal_prompt import (
     RATIONALE_WORDS,
     prompt_ids,
     task_openings,
+    template_end,
     template_lengths,
     word_codec,
 )
@@ -44,6 +45,7 @@ from distilwhy.students.families.tokenizer import train_tokenizer
 from distilwhy.students.logits import TaskOutput, logits_at, pooled_logits, target_losses
 from distilwhy.students.lora import is_adapted, merge
 from distilwhy.students.network import Generated, Network
+from distilwhy.students.plain_code import causal_code
 from distilwhy.students.pretrained import save_model
 from distilwhy.students.spec import StudentSpec
 
@@ -113,6 +115,9 @@ class CausalNetwork(Network):
         mask = pad([[1] * len(prompt) for prompt in prompts], 0, left=True).to(self.device)
         inputs = {"input_ids": ids, "attention_mask": mask}
         return generate(self.model, self.codec, self.spec, task, examples, inputs, ids.shape[1])
+
+    def plain_code(self, folder: str) -> str:
+        return causal_code(self.spec, folder, template_end(self.tokenizer))
 
     def save(self, folder: Path) -> None:
         """Write the weights, with adapters merged into them, and the tokenizer."""

@@ -44,12 +44,19 @@ def task_openings(tokenizer: Any, codec: TargetCodec) -> dict[TargetTask, list[i
 
     Where the chat template ends with a new line, the words do not start with another.
     """
-    if not tokenizer.chat_template or not _rendered(tokenizer, _SOME_TEXT).endswith("\n"):
+    if not (template_end(tokenizer) or "").endswith("\n"):
         return {"label": codec.label_marker, "rationale": codec.rationale_marker}
     return {
         "label": _ids_after(tokenizer, "\n", LABEL_WORDS.lstrip()),
         "rationale": _ids_after(tokenizer, "\n", RATIONALE_WORDS.lstrip()),
     }
+
+
+def template_end(tokenizer: Any) -> str | None:
+    """What the chat template writes after a text; None without one."""
+    if not tokenizer.chat_template:
+        return None
+    return _rendered(tokenizer, _SOME_TEXT).rpartition(_SOME_TEXT)[2]
 
 
 def template_lengths(tokenizer: Any) -> tuple[int, int]:

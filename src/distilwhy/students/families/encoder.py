@@ -27,6 +27,7 @@ from distilwhy.students.families.rationale_decoder import RationaleDecoder, buil
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
 from distilwhy.students.logits import IGNORED, TaskOutput, pooled_logits, target_losses
 from distilwhy.students.network import Generated, Network, check_positions
+from distilwhy.students.plain_code import encoder_code
 from distilwhy.students.settings import SCRATCH
 from distilwhy.students.spec import StudentSpec
 
@@ -197,6 +198,10 @@ class EncoderNetwork(Network):
         best = logits.float().argmax(dim=-1).tolist()
         choices = [self.spec.task.answer.choices(example.options) for example in examples]
         return [Generated(choices[i][best[i]], text) for i, text in enumerate(rationales)]
+
+    def plain_code(self, folder: str) -> str | None:
+        is_plain = not (self._has_options or self.keeps_decoder)
+        return encoder_code(self.spec, folder) if is_plain else None
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -25,6 +25,7 @@ from distilwhy.students.families.target_batch import DecoderTargets, gather_targ
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN
 from distilwhy.students.logits import IGNORED, TaskOutput, logits_at, pooled_logits, target_losses
 from distilwhy.students.network import Generated, Network, Shape, check_positions, read_shape
+from distilwhy.students.plain_code import seq2seq_code
 from distilwhy.students.spec import StudentSpec
 
 _SPACED_POINT = re.compile(r"(?<=\d)\s*\.\s+(?=\d)")
@@ -127,6 +128,9 @@ class Seq2SeqNetwork(Network):
             return found
         # WordPiece decodes 1.5 as "1. 5".
         return [Generated(_SPACED_POINT.sub(".", one.label), one.rationale) for one in found]
+
+    def plain_code(self, folder: str) -> str:
+        return seq2seq_code(self.spec, folder)
 
     def decoder_start(self, task: TargetTask) -> int:
         """The decoder's first token for a task."""

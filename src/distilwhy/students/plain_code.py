@@ -1,0 +1,104 @@
+"""Code that asks a saved student with plain ``transformers``."""
+
+from distilwhy.core.method import INPUT_RATIONALE
+from distilwhy.students.spec import StudentSpec
+
+_LOAD = """\
+from transformers import {auto}, AutoTokenizer
+
+folder = "{folder}"
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = {auto}.from_pretrained(folder)
+
+# A whole input, as the task's template words it: {template}
+text = {text}
+"""
+_READ = """\
+inputs = tokenizer(
+    {prompt},
+{options}    return_tensors="pt",
+    return_token_type_ids=False,
+)
+"""
+_CUT = "    truncation=True,\n    max_length={longest},\n    split_special_tokens=True,\n"
+
+
+def seq2seq_code(spec: StudentSpec, folder: str) -> str:
+    """For an encoder–decoder."""
+    cut = _CUT.format(longest=spec.config.max_input_tokens)
+    code = _load(spec, folder, "AutoModelForSeq2SeqLM") + _READ.format(prompt="text", options=cut)
+    if spec.method.place == "before":
+        code += f"""\
+written = model.generate(**inputs, max_new_tokens={_most(spec)})[0].tolist()
+# The label follows the rationale.
+label = tokenizer.convert_tokens_to_ids("<label>")
+written = written[written.index(label) + 1 :] if label in written else []
+"""
+    elif spec.method.place == "after":
+        code += """\
+# The label ends where the rationale begins.
+ends = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<rationale>")]
+written = model.generate(**inputs, eos_token_id=ends)[0]
+"""
+    else:
+        code += "written = model.generate(**inputs)[0]\n"
+    return code + "print(tokenizer.decode(written, skip_special_tokens=True).strip())\n"
+
+
+def causal_code(spec: StudentSpec, folder: str, template_end: str | None) -> str:
+    """For a decoder.
+
+    Args:
+        template_end: What its chat template ends with; None without a template.
+    """
+    rationale_first = spec.method.place == "before"
+    cue = "Rationale:" if rationale_first else "Answer:"
+    cue = cue if template_end is not None and template_end.endswith("\n") else f"\\n{cue}"
+    code = _load(spec, folder, "AutoModelForCausalLM")
+    code += "# The student answers to the words that end its prompt.\n"
+    if template_end is None:
+        code += f'prompt = text + "{cue}"\n' + _READ.format(
+            prompt="prompt", options="    split_special_tokens=True,\n"
+        )
+    else:
+        code += f"""\
+turns = [{{"role": "user", "content": text}}]
+chat = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+prompt = chat + "{cue}"
+""" + _READ.format(prompt="prompt", options="    add_special_tokens=False,\n")
+    most = f", max_new_tokens={_most(spec)}" if rationale_first else ""
+    code += f"written = model.generate(**inputs{most})[0, inputs.input_ids.shape[1] :]\n"
+    code += "answer = tokenizer.decode(written, skip_special_tokens=True)\n"
+    if rationale_first:
+        code += 'answer = answer.partition("\\nAnswer:")[2]\n'
+    if spec.method.place == "after":
+        code += 'answer = answer.partition("\\nRationale:")[0]\n'
+    return code + "print(answer.strip())\n"
+
+
+def encoder_code(spec: StudentSpec, folder: str) -> str:
+    """For an encoder over fixed labels whose head reads the text alone."""
+    longest = spec.config.max_input_tokens
+    return (
+        _load(spec, folder, "AutoModelForSequenceClassification")
+        + f"""\
+inputs = tokenizer(
+    text, truncation=True, max_length={longest}, split_special_tokens=True, return_tensors="pt"
+)
+print(model.config.id2label[int(model(**inputs).logits.argmax())])
+"""
+    )
+
+
+def _load(spec: StudentSpec, folder: str, auto: str) -> str:
+    text = spec.source("The gate is stuck.", "label")
+    if spec.method.asks_teacher:
+        text += INPUT_RATIONALE.format("Stuck gates are damage.")
+    quoted = '"' + text.replace("\n", "\\n") + '"'
+    template = repr(spec.task.row_format.template.strip())
+    return _LOAD.format(auto=auto, folder=folder, template=template, text=quoted)
+
+
+def _most(spec: StudentSpec) -> int:
+    """The most tokens of a rationale with its label, the words between them included."""
+    return spec.config.max_rationale_tokens + spec.config.max_label_tokens + 8
