@@ -128,7 +128,8 @@ class Experiment:
     def write_resolved(self) -> None:
         """Keep the resolved settings in the run folder."""
         place = self.folder.path / RESOLVED
-        if place.exists() and place.samefile(self.file):
+        # One made in Python has no file.
+        if place.exists() and self.file.exists() and place.samefile(self.file):
             return
         publish_text(place, RESOLVED_HEADING.format(self.file.name) + self.resolved())
 
