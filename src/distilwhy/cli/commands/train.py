@@ -101,17 +101,30 @@ def run(
 
 
 def compare(
-    exp: ExperimentFile,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="EXP.yaml", help="The experiment file, or several to show."),
+    ],
     workers: Workers = None,
     budget: Budget = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the study: all its students and numbers of rows.
+    """Run the study, or show several experiments side by side.
 
-    Does what 'run' does, for every combination that the experiment's 'study' section names.
+    With one file it does what 'run' does, for every combination that the experiment's 'study'
+    section names. With several it runs nothing: it compares their teachers on the rows that all
+    have answered, and their students if they are evaluated.
     """
-    _run(exp, workers, budget, yes=yes, as_json=as_json, study=True)
+    if len(files) == 1:
+        _run(files[0], workers, budget, yes=yes, as_json=as_json, study=True)
+        return
+    if workers or budget is not None or yes:
+        raise typer.BadParameter("--workers, --budget and --yes are for the study of one file")
+    from distilwhy.cli.views.comparison import print_comparison
+    from distilwhy.pipeline.comparison import compare_experiments
+
+    print_comparison(compare_experiments([open_experiment(file) for file in files]), as_json)
 
 
 def _run(
