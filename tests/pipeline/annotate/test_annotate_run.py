@@ -271,13 +271,13 @@ def test_training_is_refused_if_most_answers_cannot_be_read(opened, endpoint: En
     endpoint.plays["Message 0."] = [fails(400, "odd")]
     annotate(opened())
     require_parsed(read_annotations(opened()))
-    endpoint.plays["Message 10."] = [says("Who knows.")]
-    annotate(opened(train=many(11)))
+    endpoint.plays |= {f"Message {i}.": [says("Who knows.")] for i in (10, 11)}
+    annotate(opened(train=many(12)))
     with pytest.raises(TeacherError) as caught:
-        require_parsed(read_annotations(opened(train=many(11))))
+        require_parsed(read_annotations(opened(train=many(12))))
     message = str(caught.value)
     assert message.startswith("6 of 11 answers could not be parsed, so nothing is trained; row 'a")
     assert message.endswith(
-        "' is unparsed: no answer is stated; correct the prompt or the answer kind, or use a "
-        "better teacher"
+        "' is unparsed: no answer is stated; look at all with 'distilwhy annotations EXP.yaml "
+        "--problem any', then correct the prompt or the answer kind, or use a better teacher"
     )

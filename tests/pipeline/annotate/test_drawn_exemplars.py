@@ -103,8 +103,8 @@ def test_the_plan_warns_of_rows_that_are_exemplars_too(opened):
 
 def test_labels_that_no_exemplar_has_are_told(opened):
     shown = print_plan(opened())
-    assert "exemplars   missing for 'question' and 'praise'; add one for each label" in shown
+    assert "labels      without an exemplar: 'question' and 'praise'; add one for each" in shown
     one = {"message": "x", "rationale": "y"}
     every = [{**one, "kind": kind} for kind in ("damage", "question", "praise")]
-    assert "missing for" not in print_plan(opened({"task.exemplars": every}))
-    assert "missing for" not in print_plan(opened({"teacher.strategy": "zero-shot"}))
+    assert "without an exemplar" not in print_plan(opened({"task.exemplars": every}))
+    assert "without an exemplar" not in print_plan(opened({"teacher.strategy": "zero-shot"}))

@@ -81,7 +81,7 @@ def _unshown_labels(teacher: TeacherConfig, task: Task) -> Iterator[tuple[str, s
     if given and missing and teacher.strategy != "zero-shot" and not teacher.is_recorded:
         named = listed(map(repr, missing[:MOST_NAMED]))
         more = f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
-        yield "exemplars", f"missing for {named}{more}; add one for each label"
+        yield "labels", f"without an exemplar: {named}{more}; add one for each"
 
 
 def _annotation_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
