@@ -5,7 +5,10 @@ import json
 import pytest
 
 from commands import call
-from conftest import TRAIN
+from conftest import DROP, TRAIN
+from distilwhy.cli.progress import ProgressDisplay
+from distilwhy.pipeline.experiment import open_experiment
+from distilwhy.pipeline.train.run import train_students
 
 
 def test_validation_rows_that_are_also_in_train_are_said(write_experiment):
@@ -21,6 +24,20 @@ def test_validation_rows_that_are_also_in_train_are_said(write_experiment):
     ) in shown
     file.with_name("validation.jsonl").write_text(lines.splitlines()[2] + "\n", encoding="utf-8")
     assert "also in train" not in call("plan", file).stdout
+
+
+def test_validation_rows_that_are_also_in_train_are_said_by_training_too(
+    write_experiment, capsys: pytest.CaptureFixture[str]
+):
+    changes = {"data.validation": "validation.jsonl", "methods": ["finetune"], "data.test": DROP}
+    file = write_experiment(changes | {"training": {"steps": 1}})
+    for message, is_said in (("message  3.", True), ("Another.", False)):
+        row = {"id": "v0", "message": message, "kind": "praise"}
+        file.with_name("validation.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+        with ProgressDisplay() as progress:
+            train_students(open_experiment(file), watcher=progress.training())
+        said = "1 validation row also in train, such as 'v0' as 'a3'" in capsys.readouterr().err
+        assert said is is_said
 
 
 @pytest.mark.parametrize(

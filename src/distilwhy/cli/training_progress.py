@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from distilwhy.cli.screen import Screen
 from distilwhy.cli.time_left import TimeLeft
+from distilwhy.core.splits import describe_shared
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.student_id import MAIN, StudentId
 from distilwhy.core.training_summary import Evaluation, TrainingSummary
@@ -34,6 +35,9 @@ class TrainingProgress(Watcher):
 
     def on_start(self, student_ids: Sequence[StudentId]) -> None:
         self._screen.board.start(student_ids)
+
+    def on_shared(self, shared: Sequence[tuple[str, str]]) -> None:
+        self._say(f"warning: {describe_shared(shared)}")
 
     def on_annotations(self, outcomes: Mapping[str, OutcomeCounts]) -> None:
         if note := validation_note(outcomes):

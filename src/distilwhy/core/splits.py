@@ -9,6 +9,7 @@ from itertools import compress
 import numpy as np
 
 from distilwhy.core.task import Example
+from distilwhy.core.wording import counted
 from distilwhy.errors import DataError
 
 SplitName = str
@@ -100,6 +101,16 @@ def find_shared(examples: Sequence[Example], others: Iterable[Example]) -> list[
         for own in held.get(_content(other), ()):
             found.setdefault(own, other.id)
     return list(found.items())
+
+
+def describe_shared(shared: Sequence[tuple[str, str]]) -> str:
+    """Says which validation rows are also in train, from what ``find_shared`` found."""
+    own, other = shared[0]
+    return (
+        f"{counted(len(shared), 'validation row')} also in train, such as {own!r} as {other!r}: "
+        "validation accuracy, which selects the checkpoint, is too high there; remove them from "
+        "one of the two"
+    )
 
 
 def _refuse_duplicates(splits: Splits, hashes: np.ndarray, files: Files) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from distilwhy.core.estimate import Estimate
 from distilwhy.core.exemplars import fold_text
-from distilwhy.core.splits import SPLITS, find_shared
+from distilwhy.core.splits import SPLITS, describe_shared, find_shared
 from distilwhy.core.student_id import StudentId
-from distilwhy.core.wording import counted, money, suggest
+from distilwhy.core.wording import money, suggest
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.annotate.budget import Spending, find_cap, read_spending
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
@@ -245,12 +245,7 @@ def _warn_of_exemplars(experiment: Experiment, calls: CallBuilder) -> Iterator[s
 
 def _warn_of_validation(experiment: Experiment) -> Iterator[str]:
     if shared := find_shared(experiment.splits.validation, experiment.splits.train):
-        own, other = shared[0]
-        yield (
-            f"{counted(len(shared), 'validation row')} also in train, such as {own!r} as "
-            f"{other!r}: validation accuracy, which selects the checkpoint, is too high there; "
-            "remove them from one of the two"
-        )
+        yield describe_shared(shared)
 
 
 def _list_unshown(experiment: Experiment) -> list[str]:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 
+from distilwhy.core.splits import find_shared
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.wording import suggest
 from distilwhy.errors import ConfigError
@@ -66,6 +67,8 @@ def train_students(
         wanted = list(chain(*rounds))
         watcher.on_start(wanted)
         experiment = experiment.in_memory()
+        if shared := find_shared(experiment.splits.validation, experiment.splits.train):
+            watcher.on_shared(shared)
         if annotations is None:
             annotations = read_annotations(experiment)
         watcher.on_annotations(annotations.outcomes)

@@ -23,6 +23,9 @@ class Watcher:
     def on_start(self, student_ids: Sequence[StudentId]) -> None:
         """Called first, with all the students that are wanted."""
 
+    def on_shared(self, shared: Sequence[tuple[str, str]]) -> None:
+        """Called if validation rows are also in train, with the ids of both of each."""
+
     def on_annotations(self, outcomes: Mapping[str, OutcomeCounts]) -> None:
         """Called with the annotations of each split, counted, when they are read."""
 
