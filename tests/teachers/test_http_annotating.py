@@ -71,7 +71,8 @@ def test_a_few_rows_that_all_fail_train_nothing(endpoint: Endpoint, write_experi
         require_parsed(read_annotations(experiment))
     assert str(caught.value) == (
         "3 of 3 answers could not be parsed, so nothing is trained; row 'a0' is failed: HTTP 400: "
-        "no temperature; correct the prompt or the answer kind, or use a better teacher"
+        "no temperature; look at all with 'distilwhy annotations EXP.yaml --problem any', then "
+        "correct the prompt or the answer kind, or use a better teacher"
     )
 
 
