@@ -13,6 +13,7 @@ from distilwhy.core.cost import Prices
 from distilwhy.core.method import METHODS
 from distilwhy.core.parsing.answer import Kind
 from distilwhy.core.student_id import MAIN
+from distilwhy.core.task import CUE
 from distilwhy.core.wording import unknown
 
 # The seed of dropout packs a seed and a step into one number.
@@ -26,6 +27,14 @@ class AnswerConfig(Strict):
     kind: Kind
     labels: list[str] = []
     options: str | None = None
+    cue: str = CUE
+
+    @field_validator("cue")
+    @classmethod
+    def _with_answer(cls, value: str) -> str:
+        if value.count("{answer}") != 1 or not value.partition("{answer}")[0].strip():
+            raise ValueError("needs words and then {answer}, once; for example " + repr(CUE))
+        return value
 
 
 class TaskConfig(Strict):

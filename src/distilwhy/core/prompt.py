@@ -13,11 +13,9 @@ from hashlib import sha256
 from typing import Literal
 
 from distilwhy.core.parsing.answer import Answer, letter
-from distilwhy.core.task import Example, Exemplar, Task
+from distilwhy.core.task import CUE, Example, Exemplar, Task
 
 Role = Literal["system", "user", "assistant"]
-
-_SO = " So the answer is "
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class PromptPrefix:
     messages: tuple[Message, ...]
     shows_gold: bool = False
     labels: tuple[str, ...] = ()
+    cue: str = CUE
 
     @cached_property
     def digest(self) -> str:
@@ -102,8 +101,8 @@ def render_prefix(task: Task, *, show_gold: bool = False) -> PromptPrefix:
     messages = [Message("system", task.instruction)] if task.instruction else []
     for exemplar in task.exemplars:
         messages.append(Message("user", _question(exemplar.example, show_gold)))
-        messages.append(Message("assistant", render_reply(exemplar)))
-    return PromptPrefix(tuple(messages), show_gold, task.answer.labels)
+        messages.append(Message("assistant", render_reply(exemplar, task.cue)))
+    return PromptPrefix(tuple(messages), show_gold, task.answer.labels, task.cue)
 
 
 def render_prompt(prefix: PromptPrefix, example: Example) -> Prompt:
@@ -130,7 +129,8 @@ def ask_for_steps(task: Task, *, structured: bool = False) -> Task:
     if structured:
         how = f'Think step by step in "rationale". Then give in "answer" {form}.'
     else:
-        how = f'Think step by step. Then end with "{_SO.strip()} X.", where X is {form}.'
+        said = task.cue.replace("{answer}", "X")
+        how = f'Think step by step. Then end with "{said}", where X is {form}.'
     return replace(task, instruction=f"{task.instruction}\n\n{how}".strip(), exemplars=())
 
 
@@ -145,15 +145,16 @@ def _describe_answer(answer: Answer) -> str:
     }[answer.kind]
 
 
-def render_reply(exemplar: Exemplar) -> str:
-    """An exemplar's reply: the rationale, then ``So the answer is ….``"""
-    return f"{exemplar.rationale}{_SO}{_render_label(exemplar.example)}."
+def render_reply(exemplar: Exemplar, cue: str = CUE) -> str:
+    """An exemplar's reply: the rationale, then the cue with the label."""
+    return f"{exemplar.rationale} {cue.replace('{answer}', _render_label(exemplar.example))}"
 
 
-def structure_reply(reply: str) -> str:
+def structure_reply(reply: str, cue: str = CUE) -> str:
     """The same reply as a JSON object with a ``rationale`` and an ``answer``."""
-    rationale, _, answer = reply.rpartition(_SO)
-    fields = {"rationale": rationale, "answer": answer.removesuffix(".")}
+    before, _, after = cue.partition("{answer}")
+    rationale, _, answer = reply.rpartition(f" {before}")
+    fields = {"rationale": rationale, "answer": answer.removesuffix(after)}
     return json.dumps(fields, ensure_ascii=False)
 
 

@@ -10,6 +10,9 @@ Row = Mapping[str, object]
 """A row's fields, as they are read."""
 
 
+CUE = "So the answer is {answer}."
+
+
 @dataclass(frozen=True)
 class Example:
     """One row.
@@ -52,9 +55,14 @@ class RowFormat:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its input format, its answers, and what the teacher is shown."""
+    """A task: its input format, its answers, and what the teacher is shown.
+
+    Attributes:
+        cue: The sentence that ends a reply, with ``{answer}`` for the label.
+    """
 
     instruction: str
     row_format: RowFormat
     answer: Answer
     exemplars: tuple[Exemplar, ...] = ()
+    cue: str = CUE

@@ -41,7 +41,7 @@ def build_task(config: TaskConfig, file: Path, prefix: str) -> Task:
         exemplars = read_exemplars(rows, bare)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
-    return Task(bare.instruction, row_format, answer, exemplars)
+    return Task(bare.instruction, row_format, answer, exemplars, config.answer.cue)
 
 
 def _check_input(row_format: RowFormat, where: str) -> None:

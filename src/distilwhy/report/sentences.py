@@ -9,6 +9,7 @@ from distilwhy.core.wording import count, counted, listed, percent, points
 
 # Fewer parsed answers than this share deserve a warning.
 LOW_PARSED = 0.9
+MANY_TWO_ANSWERS = 0.02
 
 # What was done about rationales for a wrong label, by its key in ``wrong_rationales``.
 DONE = {
@@ -48,12 +49,20 @@ def parse_cautions(teacher: Mapping[str, OutcomeCounts]) -> list[str]:
         for split, counts in teacher.items()
         if (share := counts.parsed_share) is not None and share < LOW_PARSED
     ]
-    if not low:
-        return []
-    return [
-        f"Of the teacher's answers, only {listed(low)} could be parsed. The others train nothing, "
-        "and count as wrong in its accuracy. 'annotations --problem any' lists them."
+    cautions = [
+        f"{percent(counts.two_answers / counts.asked)} of the {split} replies give two different "
+        f"answers, such as row {counts.two_answers_row}. The teacher may go on with another row: "
+        f"see 'annotations --id {counts.two_answers_row}', and add what that row begins with to "
+        "teacher.stop."
+        for split, counts in teacher.items()
+        if counts.two_answers > MANY_TWO_ANSWERS * counts.asked
     ]
+    if low:
+        cautions.append(
+            f"Of the teacher's answers, only {listed(low)} could be parsed. The others train "
+            "nothing, and count as wrong in its accuracy. 'annotations --problem any' lists them."
+        )
+    return cautions
 
 
 def parsed_accuracy(counts: OutcomeCounts) -> str:

@@ -52,9 +52,6 @@ from reading import OPTIONS, choose, read
         "The answer is (b) malls.",
         "The answer is (b) mall, not (a) park.",
         "The answer is mall rather than park.",
-        "The answer is mall, since a park has no shops.",
-        "The answer is B because park is too small.",
-        "The answer is (b) mall. (a) park has no shops.",
         "Answer: B",
         "Answer: (b) mall",
         "Answer = (b)",
@@ -93,7 +90,6 @@ from reading import OPTIONS, choose, read
         "The answer is (b) mall.<|im_end|>\n<|im_start|>user",
         "The answer is mall</s>",
         "The answer is (b) mall.\n\nLet me know if you need anything else!",
-        "Answer: B\n\nExplanation: a park has no shops.",
         "The answer is (b)\u00a0mall.",
     ],
 )
@@ -101,6 +97,23 @@ def test_a_choice_is_read_however_it_is_put(text):
     assert choose(text) == Annotation("7", "ok", "", "mall")
     reasons = "People shop. In a park, they do not."
     assert choose(f"{reasons}\n\n{text}") == Annotation("7", "ok", reasons, "mall")
+
+
+@pytest.mark.parametrize(
+    ("text", "rationale"),
+    [
+        ("The answer is mall, since a park has no shops.", "since a park has no shops."),
+        ("The answer is B because park is too small.", "because park is too small."),
+        ("The answer is (b) mall. (a) park has no shops.", "(a) park has no shops."),
+        ("Answer: B\n\nExplanation: a park has no shops.", "a park has no shops."),
+        ("(b) mall\n\nA park has no shops.", "A park has no shops."),
+        ("B. mall, because a park has no shops.", "because a park has no shops."),
+        ("**(b) mall**\n\nReasoning: a park has no shops.", "a park has no shops."),
+        ("Mall. A park has no shops.", "A park has no shops."),
+    ],
+)
+def test_reasons_may_follow_the_answer(text, rationale):
+    assert choose(text) == Annotation("7", "ok", rationale, "mall")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +164,6 @@ def test_a_choice_is_read_however_it_is_put(text):
         ("The answer must be a place.", "no answer is stated"),
         ("The answer isn't park.", "no answer is stated"),
         ("So B is it.", "no answer is stated"),
-        ("What is the answer? It is park.", "no answer is stated"),
         ("Let us see.\n(a) park: too small\n(b) mall: it has shops", "no answer is stated"),
         ("d. office is wrong", "no answer is stated"),
         ("The answer is", "ends before its answer"),
@@ -239,8 +251,8 @@ NLI = ("entailment", "neutral", "contradiction")
         (NLI, "The answer is non-entailment.", None),
         (NLI, "The answer is no entailment.", None),
         (NLI, "The answer is neutral or contradiction.", None),
-        (NLI, "The answer is B.", None),
-        (NLI, "neutral because it does not say.", None),
+        (NLI, "The answer is B.", "neutral"),
+        (NLI, "neutral because it does not say.", "neutral"),
         (("entailment", "not_entailment"), "The answer is not_entailment.", "not_entailment"),
         (("entailment", "not_entailment"), "The answer is not entailment.", "not_entailment"),
         (("spam", "not spam"), "The answer is not spam.", "not spam"),
@@ -249,7 +261,7 @@ NLI = ("entailment", "neutral", "contradiction")
         (("A", "B", "C"), "The answer is that a dog barks.", None),
         (("A", "B", "C"), "The answer is A dog barks.", None),
         (("1", "2", "3"), "The answer is 2.", "2"),
-        (("1", "2", "3"), "The answer is 2 out of 3.", None),
+        (("1", "2", "3"), "The answer is 2 out of 3.", "2"),
         (("yes", "no"), "The answer is yes, because no one objects.", "yes"),
         (("true", "false"), "The answer is not true.", None),
     ],

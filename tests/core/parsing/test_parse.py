@@ -91,7 +91,9 @@ def test_an_answer_that_is_asked_and_denied_is_none():
     assert read("text", "The answer is Paris? No, London.").outcome == "unparsed"
 
 
-@pytest.mark.parametrize("text", ["Paris", "I like it.\nParis", "The answer is", "#### Paris"])
+@pytest.mark.parametrize(
+    "text", ["I like it.\nParis", "It is Paris.", "The answer is", "#### Paris"]
+)
 def test_text_needs_a_cue(text):
     assert read("text", text).outcome == "unparsed"
 
@@ -160,7 +162,7 @@ def test_what_the_answer_must_be_is_its_answer_where_no_other_is(must):
 def test_a_stop_text_of_the_task_is_obeyed():
     reply = "So the answer is (b) mall.\n--\nThe answer is (a) park."
     assert choose(reply, stop=("\n--",)).label == "mall"
-    assert choose(reply, stop=()).label == "park"
+    assert choose(reply, stop=()).problem == "two answers: 'mall' and 'park'"
 
 
 @pytest.mark.parametrize(
@@ -184,10 +186,32 @@ def test_a_reply_that_only_thinks_is_empty():
     assert choose("<think>The answer is (b).", finish="length").outcome == "truncated"
 
 
-def test_the_last_of_two_answers_wins():
-    annotation = choose("The answer is (a) park. But people shop. So the answer is (b) mall.")
+@pytest.mark.parametrize(
+    "turn",
+    [
+        *("Wait, people shop.", "Hmm, but people shop.", "On reflection, people shop."),
+        *("No, scratch that.", "Actually, people shop.", "I made a mistake: people shop."),
+        *("That is not right.", "Sorry, I misspoke.", "I have changed my mind."),
+        *("Let me correct that.", "Not quite: people shop.", "My previous answer was wrong."),
+    ],
+)
+def test_the_later_of_two_answers_wins_if_the_first_is_taken_back(turn):
+    annotation = choose(f"The answer is (a) park. {turn} So the answer is (b) mall.")
     assert annotation.label == "mall"
-    assert annotation.rationale == "The answer is (a) park. But people shop."
+    assert annotation.rationale.startswith("The answer is (a) park.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is (a) park. But people shop. So the answer is (b) mall.",
+        "Answer: (a)\n\nAnswer: (b)",
+        "The answer is (a).\n\\boxed{B}",
+        "Label: park\n\nLabel: mall",
+    ],
+)
+def test_two_answers_of_which_neither_is_taken_back_are_a_problem(text):
+    assert choose(text).problem == "two answers: 'park' and 'mall'"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +230,7 @@ def test_an_answer_said_twice_over_is_no_part_of_the_rationale(text):
 
 def test_reasons_between_two_equal_answers_are_kept():
     annotation = choose("Answer: B. Parks have no shops. So the answer is (b).")
-    assert annotation.rationale == "Answer: B. Parks have no shops."
+    assert "Parks have no shops." in annotation.rationale
 
 
 @pytest.mark.parametrize(

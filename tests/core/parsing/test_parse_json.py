@@ -63,20 +63,20 @@ def test_the_rationale_of_a_json_object(rationale, kept):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('{"answer": "mall"}', "the JSON object has no 'rationale'"),
         ('{"rationale": "People shop."}', "the JSON object has no 'answer'"),
-        ('```json\n{"reply": "So the answer is (b)."}\n```', "the JSON object has no 'rationale'"),
-        ('{"rationale": "People shop.", "answer": ["mall"]}',
-         "the 'answer' of the JSON object is no text"),
+        ('```json\n{"reply": "So the answer is (b)."}\n```', "the JSON object has no 'answer'"),
+        ('{"rationale": "People shop.", "answer": ["mall", "park"]}',
+         "the 'answer' of the JSON object is not text"),
         ('{"rationale": {"a": "b"}, "answer": "mall"}',
-         "the 'rationale' of the JSON object is no text"),
+         "the 'rationale' of the JSON object is not text"),
         ('{"rationale": "So the answer is (b).", "answer": mall}',
          "the reply is a broken JSON object"),
         ('{"rationale": "People shop.", "answer": "mall"', "the reply is a broken JSON object"),
         ('{"a":' + "[" * 50_000, "the reply is a broken JSON object"),
-        (f"{OBJECT}\n{OBJECT}", "more is said after the JSON object"),
-        (f"```json\n{OBJECT}\n```\nWait, the answer is (a).",
-         "more is said after the JSON object"),
+        (f"{OBJECT}\nWait, that is wrong.", "the answer is taken back"),
+        (OBJECT + OBJECT.replace("mall", "park"), "two answers: 'mall' and 'park'"),
+        (f"{OBJECT}\nAnswer: (a)", "two answers: 'mall' and 'park'"),
+        ('{"label": "park", "answer": "mall"}', "two answers: 'mall' and 'park'"),
         ('{"rationale": "People shop.", "answer": "mall or park"}',
          "the answer names more than one choice: 'mall or park'"),
         ('{"rationale": "People shop.", "answer": null}',
@@ -89,10 +89,26 @@ def test_a_json_object_that_is_not_read(text, problem):
     assert choose(text) == Annotation("7", "unparsed", problem=problem)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"reasoning": "People shop.", "final_answer": "B"}',
+        '{"explanation": "People shop.", "label": "mall"}',
+        '{"thought": ["People", "shop."], "prediction": ["mall"]}',
+        f"{OBJECT}\n{OBJECT}",
+        f"{OBJECT}\nI hope this helps!",
+        'People shop.\n\n```json\n{"answer": "mall"}\n```',
+        f"```json\n{OBJECT.replace('mall', 'park')}\n```\nWait, the answer is (b).",
+    ],
+)
+def test_a_json_object_may_have_other_keys_and_stand_within_prose(text):
+    assert choose(text).label == "mall"
+    assert choose(text).rationale == "People shop."
+
+
 def test_a_json_object_beside_an_answer_is_no_reply_of_that_form():
     text = 'The shop says:\n{"a": 1}\nSo the answer is (b).'
     assert choose(text).label == "mall"
-    assert choose("{a: park}\nSo the answer is (b).").label == "mall"
     assert choose("{}").problem == "no answer is stated"
 
 
@@ -108,7 +124,7 @@ def test_a_json_object_beside_an_answer_is_no_reply_of_that_form():
         ("number", "-Infinity", None),
         ("number", "true", None),
         ("equation", '"6 * 7"', "6 * 7"),
-        ("equation", '"six * 7"', None),
+        ("equation", '"some * 7"', None),
         ("number", '"\\\\boxed{7}"', "7"),
         ("text", '"Paris."', "Paris"),
         ("text", '"Answer: Paris"', "Paris"),

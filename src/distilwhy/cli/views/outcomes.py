@@ -44,6 +44,7 @@ def _rows(splits: Sequence[OutcomeCounts]) -> Iterator[tuple[str, list[str]]]:
     others = {
         "not asked": [split.rows - split.asked for split in splits],
         "saw gold label": [split.saw_gold for split in splits],
+        "two answers": [split.two_answers for split in splits],
         "no rationale": [split.without_rationale for split in splits],
     }
     for name, numbers in [*counts.items(), *others.items()]:

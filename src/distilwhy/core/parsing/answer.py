@@ -27,6 +27,10 @@ class Unreadable(ValueError):
     """Why a text states no answer."""
 
 
+class Unnamed(Unreadable):
+    """It names nothing that could be one."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """The answer space of a task, and when two answers are the same.

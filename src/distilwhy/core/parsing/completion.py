@@ -6,6 +6,8 @@ from typing import Literal
 from distilwhy.core.cost import Usage
 
 Outcome = Literal["ok", "unparsed", "refused", "truncated", "failed"]
+# How the problem of a reply with two different answers begins.
+TWO_ANSWERS = "two answers"
 # Why a completion ends whose prompt, or whose reply, is longer than is taken.
 TOO_LONG = "too_long"
 OUTCOMES: tuple[Outcome, ...] = ("ok", "unparsed", "refused", "truncated", "failed")

@@ -7,7 +7,7 @@ from itertools import product
 
 from distilwhy.core.method import METHODS
 from distilwhy.core.parsing.answer import Answer
-from distilwhy.core.parsing.completion import OUTCOMES, Annotation, Outcome
+from distilwhy.core.parsing.completion import OUTCOMES, TWO_ANSWERS, Annotation, Outcome
 from distilwhy.core.stats.scores import Comparison, Score, adjust, compare, score
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.task import Example
@@ -36,6 +36,8 @@ class OutcomeCounts:
         saw_gold: Asked rows whose gold label the teacher was shown.
         parsed_score: As ``score``, over the ``ok`` rows alone; None if there are none.
         without_gold: Rows without a gold label.
+        two_answers: ``unparsed`` annotations whose replies give two different answers.
+        two_answers_row: The id of one of them; "" if there are none.
     """
 
     rows: int
@@ -47,6 +49,8 @@ class OutcomeCounts:
     saw_gold: int = 0
     parsed_score: Score | None = None
     without_gold: int = 0
+    two_answers: int = 0
+    two_answers_row: str = ""
 
     @property
     def parsed_share(self) -> float | None:
@@ -74,6 +78,7 @@ def count_outcomes(
     count = saw_gold = without_rationale = without_gold = 0
     right, parsed_right = bytearray(), bytearray()
     problem: tuple[str, str] | None = None
+    two_answers, two_answers_row = 0, ""
     for example, annotation in rows:
         count += 1
         without_gold += example.gold is None
@@ -83,6 +88,9 @@ def count_outcomes(
         saw_gold += annotation.saw_gold
         if annotation.outcome != "ok":
             problem = problem or (example.id, annotation.problem)
+            if annotation.problem.startswith(TWO_ANSWERS):
+                two_answers += 1
+                two_answers_row = two_answers_row or example.id
         elif not annotation.rationale:
             without_rationale += 1
         is_answered = annotation.outcome != "failed"
@@ -100,6 +108,8 @@ def count_outcomes(
         saw_gold=saw_gold,
         parsed_score=score([parsed_right]) if parsed_right else None,
         without_gold=without_gold,
+        two_answers=two_answers,
+        two_answers_row=two_answers_row,
     )
 
 

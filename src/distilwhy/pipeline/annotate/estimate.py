@@ -172,7 +172,7 @@ def estimate_calls(
     teacher = config.teacher
     if teacher.is_recorded:
         return None
-    replies = [len(render_reply(exemplar).encode()) for exemplar in calls.exemplars]
+    replies = [len(render_reply(exemplar, calls.task.cue).encode()) for exemplar in calls.exemplars]
     counted, prompts = None, basis.prompts
     if prompts and (tokens := calls.teacher.count(prompts)) is not None:
         by = f"the tokenizer of {teacher.tokenizer}"

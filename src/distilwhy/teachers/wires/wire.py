@@ -40,7 +40,7 @@ class Wire:
 def chat_messages(config: HttpTeacherConfig, prompt: Prompt) -> list[Message]:
     """The messages of a chat. Its exemplars are answered as JSON if the teacher is to do so."""
     return [
-        replace(message, content=structure_reply(message.content))
+        replace(message, content=structure_reply(message.content, prompt.prefix.cue))
         if config.structured and message.role == "assistant"
         else message
         for message in prompt.messages
