@@ -13,6 +13,7 @@ from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import Statement
 
 _LONGEST_LINE = 300
+_WINDOW = 5000
 _LINES = 12
 _ASKED = re.compile(
     r"(?:[^.!?\n]|\.(?=\w)){0,300}\?\W*(?:no|not|nope|wrong|wait|hmm?|maybe)\b", re.I
@@ -195,7 +196,9 @@ def _lines(reader: Reader, text: str) -> list[Statement]:
         alone = _SHORT_TEXT.match(text)
         stated = alone and not cues.NOUN.search(lowered(alone[0]))
         return [Statement(0, 0, alone.end(), alone[0], alone=True)] if alone and stated else []
-    spans = [(m.start(), m.end()) for m in _LINE.finditer(text)]
+    spans = [m.span() for m in _LINE.finditer(text, 0, _WINDOW)]
+    if len(text) > _WINDOW:  # lines in between are neither first nor last
+        spans += [m.span() for m in _LINE.finditer(text, max(_WINDOW, text.find("\n", -_WINDOW)))]
     spans = [(a, b) for a, b in spans if b - a < _LONGEST_LINE or len(spans) == 1]
     if not spans:
         return []

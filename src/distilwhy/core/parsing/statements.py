@@ -14,7 +14,7 @@ from distilwhy.core.parsing.clean import lowered, widen
 
 Tier = Literal["explicit", "heading", "head", "weak"]
 
-MOST = 64  # of a reply with more cues, so many of the first and of the last are looked at
+MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _BEFORE = 120
 _AFTER = 120
 _LONGEST = 1000
