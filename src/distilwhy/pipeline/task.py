@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from distilwhy.config import AnswerConfig, TaskConfig, read_config, read_yaml
-from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.parsing.answer import Answer, spelt
 from distilwhy.core.rows.input_template import InputTemplate
 from distilwhy.core.task import Row, RowFormat, Task
 from distilwhy.errors import ConfigError
@@ -81,6 +81,6 @@ def _answer(config: AnswerConfig, where: str) -> Answer:
         )
     if config.kind != "choice" and (config.labels or config.options):
         raise ConfigError(f"{where}: kind {config.kind!r} takes no 'labels' or 'options'")
-    if config.labels and len(set(config.labels)) < max(2, len(config.labels)):
+    if config.labels and len({*map(spelt, config.labels)}) < max(2, len(config.labels)):
         raise ConfigError(f"{where}.labels: must be two or more, each once; got {config.labels}")
     return Answer(config.kind, tuple(config.labels))

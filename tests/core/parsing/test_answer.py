@@ -50,6 +50,8 @@ def test_a_rows_own_options_come_before_the_labels():
         (("-3", "3", "$3"), "3.", "3"),
         (("?", "!"), "?", "?"),
         (("?", "!"), "...", None),
+        ((":)", ":("), ":(", ":("),
+        (("Caf\u00e9", "Bar"), "cafe\u0301", "Caf\u00e9"),
     ],
 )
 def test_choices_that_are_alike_are_kept_apart(choices, text, found):
@@ -109,6 +111,13 @@ def test_text_is_kept_but_for_its_spacing(text, canonical):
         ("choice", "park", "mall", False),
         ("choice", "C", "C++", False),
         ("choice", "not entailment", "entailment", False),
+        ("choice", ":)", ":(", False),
+        ("choice", "US", "us", False),
+        ("choice", "an hour", "a hour", False),
+        ("choice", "Caf\u00e9", "Cafe\u0301", True),
+        ("text", "?", "!", False),
+        ("text", "?", "?", True),
+        ("text", "Caf\u00e9", "CAFE\u0301.", True),
         ("text", "The Beatles", "beatles.", True),
         ("text", "-5", "5", False),
         ("text", "Paris", "Paris, France", False),

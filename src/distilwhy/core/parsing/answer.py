@@ -4,6 +4,7 @@ import re
 import string
 from dataclasses import dataclass
 from typing import Literal
+from unicodedata import normalize
 
 from distilwhy.core.parsing.expression import (
     NUMERAL,
@@ -59,26 +60,37 @@ class Answer:
     def same(self, left: str | None, right: str | None) -> bool:
         """Whether two labels, in canonical form, are the same answer.
 
-        Equations and numbers are compared by exact value; choices and text ignoring case, outer
-        punctuation and a leading article. None equals nothing, not even None.
+        Equations and numbers are compared by exact value, choices to the letter, and text
+        ignoring case, outer punctuation and a leading article, unless it has nothing else. None
+        equals nothing, not even None.
         """
         if left is None or right is None:
             return False
         if self.kind in ("number", "equation"):
             return parse_equation(left).value == parse_equation(right).value
-        return fold(left) == fold(right)
+        if spelt(left) == spelt(right):
+            return True
+        return self.kind == "text" and fold(left) == fold(right) != ""
 
 
 def fold(text: str) -> str:
     """Text without case, extra spacing, outer punctuation and a leading article."""
-    bare = " ".join(text.lower().split()).strip(_OUTER)
+    bare = spelt(text.lower()).strip(_OUTER)
     return _ARTICLE.sub("", bare)
+
+
+def spelt(text: str) -> str:
+    """A text with one form of each letter, and single spaces."""
+    return " ".join(normalize("NFC", text).split())
 
 
 def match_choice(text: str, choices: tuple[str, ...]) -> str | None:
     """The choice that equals ``text``, exactly or after folding; None if there is no single one."""
     if text in choices:
         return text
+    for choice in choices:
+        if spelt(choice) == spelt(text):
+            return choice
     folded = fold(text)
     found = {choice for choice in choices if folded and fold(choice) == folded}
     return found.pop() if len(found) == 1 else None
