@@ -352,3 +352,33 @@ def test_all_rationales_of_an_annotation():
     assert Annotation("7", "ok", "a", "mall").rationales == ("a",)
     assert Annotation("7", "ok", "", "mall").rationales == ()
     assert Annotation("7", "failed", problem="down").rationales == ()
+
+
+def relate(text: str, template: str = "Premise: {{ p }}\nHypothesis: {{ h }}") -> Annotation:
+    answer = Answer("choice", ("entailment", "neutral", "contradiction"))
+    row = Example("7", "Premise: A man runs.\nHypothesis: A man sleeps.")
+    return parse_completion(Task("", RowFormat(template), answer), row, Completion(text))
+
+
+@pytest.mark.parametrize(
+    "next_row",
+    [
+        "\n\nPremise: Dogs bark.\nHypothesis: Dogs sing.\nAnswer: neutral",
+        "\nPremise: Dogs bark.\nHypothesis: Dogs sing.\nAnswer: neutral",
+        " Premise: Dogs bark. Hypothesis: Dogs sing. Answer: neutral",
+        "\n\n**Premise:** Dogs bark.\n**Hypothesis:** Dogs sing.\n**Answer:** neutral",
+        "\n\n2. Dogs bark. / Dogs sing.\nAnswer: neutral",
+        "\n\n[2] Text: Dogs bark.\nAnswer: neutral",
+        "\n\n### Row\nDogs bark. Dogs sing.\nAnswer: neutral",
+        "\n\n---\n\nText: Dogs bark.\nAnswer: neutral",
+    ],
+)
+def test_a_next_row_is_known_by_the_template_or_by_its_form(next_row):
+    expected = Annotation("7", "ok", "Who runs does not sleep.", "contradiction")
+    assert relate(f"Who runs does not sleep.\nAnswer: contradiction{next_row}") == expected
+
+
+def test_the_rows_own_words_under_the_head_of_a_row_are_not_cut_off():
+    again = "The man runs.\nPremise: A man runs.\nHypothesis: A man sleeps.\nAnswer: contradiction"
+    assert relate(again).label == "contradiction"
+    assert relate("The man runs.\nPremise: Dogs bark.\nAnswer: neutral").label is None

@@ -20,7 +20,8 @@ _ASKS = r"q|question|frage|pregunta|pergunta|질문|문제|问题|問題|質問"
 _SHOWS = r"input|problem|example|exercise|instruction|human|user|text|case|item|passage|task|row"
 _MARKS = r"[#>*_ \t\[(-]*"
 _HEAD = re.compile(
-    rf"(?:\n|\A)\s*+{_MARKS}(?:(?P<asks>{_ASKS})|(?P<shows>{_SHOWS}))\s*+(?P<number>\d*+)\s*+[*_]*[:.)\]]",
+    rf"(?:\n|\A)\s*+{_MARKS}(?:(?P<asks>{_ASKS})"
+    rf"|(?P<shows>{_SHOWS}))\s*+(?P<number>\d*+)\s*+[*_]*[:.)\]]",
     re.I,
 )
 _IN_LINE = re.compile(rf"(?<=[.!?)\]\"'])[ \t]++\**(?:{_ASKS})[ \t]*+\d*+\**:", re.I)
@@ -29,13 +30,15 @@ _PARAGRAPH = re.compile(
     r"\n\s*+#+ (?P<title>\w[^\n:]{0,40})\n"
     r"|\n[ \t]*\n\s*+[#>*_ \t]*(?P<number>[(\[]?\d+[)\].] ?)?"
     r"(?P<head>[^\W\d_][\w'’-]{0,20}(?: [\w'’-]{1,20}){0,2})\**:"
-    r"|\n\s*+\d+[.)][^\n?]*\?|\n\s*+(?:\*{3,}|-{3,}|={3,}|_{3,})[ \t]*\n(?=\s*[\w# ]+:)"
+    r"|\n\s*+\d+[.)][^\n?]*\?|\n[ \t]*\n\s*+(?P<item>[2-9]|\d\d)[.)] |\n\s*+(?:\*{3,}|-{3,}|={3,}"
+    r"|_{3,})[ \t]*\n(?=\s*[\w# ]+:)"
 )
 _ANSWERED = re.compile(r"\n\s*(?:A|Answer)\s*:", re.I)
 _OURS = re.compile(
     r"(?:.*\b(?:answer|explanation|reason\w*|rationale|note|because|justification|label|analysis"
     r"|why|confidence|evidence|option|choice|correct|conclusion|verdict|result|output|final|wait"
-    r"|correction|actually|check|edit|update|revis\w*|verification|step|here|calculation)|.*(?:답|설명|이유|答|解|理由|"
+    r"|correction|actually|check|edit|update|revis\w*|verification|step|here|calculation)|.*(?:답"
+    r"|설명|이유|答|解|理由|"
     r"antwort|erklärung|begründung|réponse|explication|respuesta|resposta|razón))",
     re.I,
 )
@@ -54,6 +57,13 @@ def row_heads(template: str) -> tuple[str, ...]:
     lines = [line.strip() for line in opening.split("\n") if line.strip()]
     heads = [line for line in (lines[:1] + lines[-1:]) if len(line) <= _LONGEST_HEAD]
     return tuple(dict.fromkeys(head for head in heads if head[-1] in ":：" and head[:1].isalpha()))
+
+
+def break_before_heads(text: str, template: str) -> str:
+    """A text in which each head of the template opens a line, as long as it was."""
+    for head in row_heads(template):
+        text = text.replace(f" {head}", f"\n{head}")
+    return text
 
 
 def cut_next_row(
@@ -85,6 +95,9 @@ def cut_next_row(
         return original, False
     ends = [at for at, _, _ in heads if at >= first - 1][:1]
     for paragraph in _PARAGRAPH.finditer(text, max(0, first - 1)):
+        item = paragraph["item"]
+        if item and re.search(rf"\n\s*{int(item) - 1}[.)] ", text[: paragraph.start()]):
+            continue  # a list of the reply's own
         head = paragraph["head"] or paragraph["title"]
         again = head is not None and f"{head}:" in text[: first + 1]
         if paragraph["number"] or head is None or not (again or _OURS.match(head)):

@@ -20,7 +20,7 @@ from distilwhy.core.parsing import cues
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import bare, lowered, visible, without_markup
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
-from distilwhy.core.parsing.cut import cut_next_row
+from distilwhy.core.parsing.cut import break_before_heads, cut_next_row
 from distilwhy.core.parsing.decide import decide, first_line_end, read_statement
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before
@@ -99,6 +99,7 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
 
 
 def _read(reader: Reader, text: str, row: _Row, *, cut_short: bool) -> tuple[str, str]:
+    text = break_before_heads(text, row.template)
     statements = find_statements(text, row.cue)
     body, was_cut = cut_next_row(
         text, row.template, row.text, lambda: _answered(reader, statements, text)
