@@ -10,6 +10,10 @@ from distilwhy.cli.progress import ProgressDisplay
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.train.run import train_students
 
+ONE_FOR_EACH = [
+    {"message": "x", "rationale": "y", "kind": kind} for kind in ("damage", "question", "praise")
+]
+
 
 def test_validation_rows_that_are_also_in_train_are_said(write_experiment):
     file = write_experiment({"data.validation": "validation.jsonl"})
@@ -43,11 +47,12 @@ def test_validation_rows_that_are_also_in_train_are_said_by_training_too(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "2 of 3 labels without an exemplar: 'question' and 'praise'"),
+        ({}, "2 of 3 labels without an exemplar: 'question' and 'praise'; add one for each\n"),
         ({"teacher.strategy": "explain-label"}, "2 of 3 labels without an exemplar: "),
-        ({"task.answer.labels": ["damage", *"bcdefgh"]}, "'f' and 2 more\n"),
+        ({"task.answer.labels": ["damage", *"bcdefgh"]}, "'f' and 2 more; add one for each\n"),
         ({"teacher.strategy": "zero-shot"}, ""),
         ({"task.exemplars": []}, ""),
+        ({"task.exemplars": ONE_FOR_EACH}, ""),
     ],
 )
 def test_labels_that_no_exemplar_has_are_said(write_experiment, changes, said):

@@ -69,12 +69,6 @@ def excerpt(text: str, longest: int) -> str:
     return f"{shown[:longest].rstrip()} … ({counted(len(shown) - longest, 'more character')})"
 
 
-def one_line(text: str, longest: int) -> str:
-    """The text's beginning, on one line."""
-    shown = " ".join(text.split())
-    return shown if len(shown) <= longest else shown[:longest].rstrip() + " …"
-
-
 def minute(at: str) -> str:
     """``2026-01-31T09:05:00+00:00`` → ``2026-01-31 09:05``."""
     return at[:16].replace("T", " ")

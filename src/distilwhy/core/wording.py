@@ -118,6 +118,12 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def one_line(text: str, longest: int) -> str:
+    """The beginning of a text, on one line."""
+    shown = " ".join(text.split())
+    return shown if len(shown) <= longest else shown[:longest].rstrip() + " …"
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'kind'?``; "" if the name is known, or near to none that is."""
     names = {other.casefold(): other for other in known}

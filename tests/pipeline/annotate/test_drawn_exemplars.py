@@ -99,12 +99,3 @@ def test_the_plan_warns_of_rows_that_are_exemplars_too(opened):
     assert plan(opened({**fixed, "teacher.strategy": "zero-shot"})).warnings == []
     more = [*TRAIN, {"id": "again", "message": "message  3.", "kind": "damage"}]
     assert "row 'a3' and 1 more: an exemplar" in plan(opened(fixed, train=more)).warnings[0]
-
-
-def test_labels_that_no_exemplar_has_are_told(opened):
-    shown = print_plan(opened())
-    assert "labels      without an exemplar: 'question' and 'praise'; add one for each" in shown
-    one = {"message": "x", "rationale": "y"}
-    every = [{**one, "kind": kind} for kind in ("damage", "question", "praise")]
-    assert "without an exemplar" not in print_plan(opened({"task.exemplars": every}))
-    assert "without an exemplar" not in print_plan(opened({"teacher.strategy": "zero-shot"}))

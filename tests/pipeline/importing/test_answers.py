@@ -6,7 +6,7 @@ import pytest
 
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.errors import ConfigError
-from distilwhy.pipeline.importing.answers import Answers, Said, find_answers
+from distilwhy.pipeline.importing.answers import Answers, ParsedReply, find_answers
 
 LABELS = ("damage", "question", "praise")
 
@@ -22,7 +22,7 @@ def answers(form: Callable[[int, str], str], wanted: str | None = None) -> Answe
         (lambda i, label: f"Why {i}. So the answer is {label}.", True),
         (lambda i, label: f"Why {i}.\n\n{label.upper()}", True),
         (lambda i, label: f'```json\n{{"rationale": "Why {i}.", "answer": "{label}"}}\n```', True),
-        (lambda i, label: f"Reason: Why {i}.\nCategory: {label}", False),
+        (lambda i, label: f"Reason: Why {i}.\nCategory: {label}", True),
         (lambda i, label: f"**Category**: {label}\n**Reason**: Why {i}.", False),
         (lambda i, label: f"{label}\nWhy {i}.", False),
         (lambda i, label: f'{{"urgent": {str(i % 2 == 0).lower()}, "kind": "{label}", '
@@ -33,7 +33,7 @@ def test_labels_and_reasons_are_found(form, verbatim: bool):
     found = answers(form)
     assert found.answer.kind == "choice"
     assert {label.lower() for label in found.answer.labels} == set(LABELS)
-    assert found.said[4] == Said(found.answer.labels[1], "Why 4.")
+    assert found.parsed[4] == ParsedReply(found.answer.labels[1], "Why 4.")
     assert (found.verbatim, found.explains) == (verbatim, True)
 
 
@@ -46,13 +46,13 @@ def test_bare_labels_have_no_reasons():
 def test_spellings_of_a_label_are_one_label():
     found = answers(lambda i, label: label.title() if i < 12 else label)
     assert found.answer.labels == LABELS
-    assert found.said[0].label == "damage"
+    assert found.parsed[0].label == "damage"
 
 
 def test_a_label_that_was_given_once_is_no_label():
     found = answers(lambda i, label: "I cannot say" if i == 3 else label)
     assert set(found.answer.labels) == set(LABELS)
-    assert found.said[3].label is None
+    assert found.parsed[3].label is None
     assert found.found.endswith("; no answer was found in 1 replies")
 
 
@@ -69,7 +69,7 @@ def test_a_label_that_was_given_once_is_no_label():
 )  # fmt: skip
 def test_other_kinds_are_told_apart(form, kind: str, label: str):
     found = answers(form)
-    assert (found.answer.kind, found.said[2].label) == (kind, label)
+    assert (found.answer.kind, found.parsed[2].label) == (kind, label)
 
 
 def test_labels_that_are_given_choose_the_field():
@@ -78,19 +78,19 @@ def test_labels_that_are_given_choose_the_field():
 
     found = answers(form, "yes, no")
     assert found.answer.labels == ("yes", "no")
-    assert found.said[1].label == "no"
+    assert found.parsed[1].label == "no"
 
 
 def test_a_kind_that_is_given_is_taken():
     found = answers(lambda i, label: f"Add. The answer is {i} + 1.", "equation")
-    assert (found.answer.kind, found.said[2].label) == ("equation", "2 + 1")
+    assert (found.answer.kind, found.parsed[2].label) == ("equation", "2 + 1")
 
 
 def test_replies_that_were_cut_do_not_decide_the_kind():
     cut = [Completion("I would say", "length")] * 20
     found = find_answers([*cut, *(Completion(f"Why. The answer is {x}.") for x in LABELS * 10)])
     assert found.answer.labels == LABELS
-    assert found.said[19:21] == [Said(None), Said("damage", "Why.")]
+    assert found.parsed[19:21] == [ParsedReply(None), ParsedReply("damage", "Why.")]
 
 
 @pytest.mark.parametrize("wanted", ["nonsense", "a,a", ","])

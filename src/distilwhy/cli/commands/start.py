@@ -115,10 +115,7 @@ def import_(
         str | None,
         typer.Option(metavar="FIELD", help="The field of a log's line with the gold label."),
     ] = None,
-    answer: Annotated[
-        str | None,
-        typer.Option(metavar="KIND", help="number, equation, text, or labels separated by commas."),
-    ] = None,
+    answer: Answer = None,
     mask: Annotated[
         bool, typer.Option("--mask", help="Mask e-mail addresses, phone and card numbers.")
     ] = False,

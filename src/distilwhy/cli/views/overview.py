@@ -6,17 +6,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from distilwhy.cli.console import (
-    minute,
-    one_line,
-    open_console,
-    print_fields,
-)
+from distilwhy.cli.console import minute, open_console, print_fields
 from distilwhy.cli.describe import describe_spending
 from distilwhy.cli.output import print_json, print_line
 from distilwhy.cli.views.outcomes import outcome_table
 from distilwhy.core.persisted import to_plain
-from distilwhy.core.wording import count, counted, duration, percent, text_range
+from distilwhy.core.wording import count, counted, duration, one_line, percent, text_range
 from distilwhy.pipeline.annotate.inspect.overview import LabelCount, Overview, Problem
 from distilwhy.report.sentences import parse_cautions
 

@@ -1,6 +1,6 @@
 """What an experiment will do, and one whole prompt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from distilwhy.cli.console import open_console, print_fields
 from distilwhy.cli.describe import (
@@ -41,21 +41,25 @@ def _fields(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
     for split, rows in plan.rows.items():
         without = plan.without_gold[split]
         yield split, counted(rows, "row") + (f", {count(without)} without gold" if without else "")
-    yield from describe_strategy(experiment.config.teacher, experiment.task, plan.saw_gold)
-    if unshown := plan.labels_unshown:
-        named = [repr(label) for label in unshown[:MOST_NAMED]]
-        more = [f"{count(len(unshown) - MOST_NAMED)} more"] if unshown[MOST_NAMED:] else []
-        yield (
-            "labels",
-            f"{len(unshown)} of {counted(len(experiment.task.answer.labels), 'label')} without an "
-            f"exemplar: {listed([*named, *more])}",
-        )
+    yield from _describe_strategy(experiment.config.teacher, experiment.task, plan.saw_gold)
+    yield from _describe_unshown(plan.labels_unshown, len(experiment.task.answer.labels))
     yield from _annotation_lines(plan, experiment)
     yield from _training_lines(plan, experiment)
     yield "run folder", str(experiment.folder.path)
 
 
-def describe_strategy(
+def _describe_unshown(unshown: Sequence[str], labels: int) -> Iterator[tuple[str, str]]:
+    if unshown:
+        named = [repr(label) for label in unshown[:MOST_NAMED]]
+        more = [f"{count(len(unshown) - MOST_NAMED)} more"] if unshown[MOST_NAMED:] else []
+        yield (
+            "labels",
+            f"{len(unshown)} of {counted(labels, 'label')} without an exemplar: "
+            f"{listed([*named, *more])}; add one for each",
+        )
+
+
+def _describe_strategy(
     teacher: TeacherConfig, task: Task, saw_gold: int
 ) -> Iterator[tuple[str, str]]:
     """The strategy and the choice of exemplars, if they are not the defaults."""
@@ -71,17 +75,6 @@ def describe_strategy(
     draw, shown = teacher.exemplars.draw, min(teacher.exemplars.shown, len(task.exemplars))
     if draw != "fixed":
         yield "exemplars", f"{shown} of {len(task.exemplars)} for each row, {_DRAWN[draw]}"
-    yield from _unshown_labels(teacher, task)
-
-
-def _unshown_labels(teacher: TeacherConfig, task: Task) -> Iterator[tuple[str, str]]:
-    """The labels that no exemplar has: a teacher seldom gives an answer that it was not shown."""
-    given = {exemplar.example.gold for exemplar in task.exemplars}
-    missing = [label for label in task.answer.labels if label not in given]
-    if given and missing and teacher.strategy != "zero-shot" and not teacher.is_recorded:
-        named = listed(map(repr, missing[:MOST_NAMED]))
-        more = f" and {len(missing) - MOST_NAMED} more" if missing[MOST_NAMED:] else ""
-        yield "labels", f"without an exemplar: {named}{more}; add one for each"
 
 
 def _annotation_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Finds out what a model answered in a log: the kind of answer, its labels, and each one."""
+"""Finds the answers in a log: their kind, their labels, and what each reply says."""
 
 import json
 import re
@@ -34,8 +34,8 @@ _OUTER = " .*_`'\"“”"
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one reply says: a label and the reasons for it; no label if none was found."""
+class ParsedReply:
+    """The label of one reply and the reasons for it; no label if none was found."""
 
     label: str | None
     rationale: str = ""
@@ -46,20 +46,21 @@ class Answers:
     """The answers in a log.
 
     Attributes:
-        said: What each reply says.
-        verbatim: Whether replies can be recorded as they are, because they are parsed to the same.
+        parsed: What each reply says.
+        verbatim: Whether replies can be recorded as they are, because they parse to the same labels
+            and reasons.
         found: What was found, in words.
     """
 
     answer: Answer
-    said: list[Said]
+    parsed: list[ParsedReply]
     verbatim: bool
     found: str
 
     @property
     def explains(self) -> bool:
         """Whether replies give reasons, for the most part."""
-        return 2 * sum(bool(said.rationale) for said in self.said) >= len(self.said)
+        return 2 * sum(bool(one.rationale) for one in self.parsed) >= len(self.parsed)
 
 
 def find_answers(replies: Sequence[Completion], wanted: str | None = None) -> Answers:
@@ -76,8 +77,9 @@ def find_answers(replies: Sequence[Completion], wanted: str | None = None) -> An
     if not whole:
         return _find(replies, wanted)
     found = _find(whole, wanted)
-    said = iter(found.said)
-    return replace(found, said=[Said(None) if _is_cut(one) else next(said) for one in replies])
+    parsed = iter(found.parsed)
+    nothing = ParsedReply(None)
+    return replace(found, parsed=[nothing if _is_cut(one) else next(parsed) for one in replies])
 
 
 def _is_cut(reply: Completion) -> bool:
@@ -94,28 +96,36 @@ def _find(replies: Sequence[Completion], wanted: str | None) -> Answers:
     ]
     answer = read_wanted(wanted) if wanted else None
     if answer is None or answer.kind == "choice":
-        for said in readings:
-            labels = list(answer.labels) if answer else _find_labels(said)
-            if labels and _cover(said, labels):
-                return _answers(Answer("choice", tuple(labels)), _hold(said, labels), replies)
+        for parsed in readings:
+            labels = list(answer.labels) if answer else _find_labels(parsed)
+            respelt = _respell(parsed, labels)
+            if labels and _labelled_share(respelt) >= _MOST:
+                return _answers(Answer("choice", tuple(labels)), respelt, replies)
     if answer is None and _are_numbers(readings[0], replies):
         answer = Answer("number")
     if answer and answer.kind != "text":
         return _answers(answer, _parse(replies, answer), replies)
-    said = _parse(replies, Answer("text"))
-    whole = said if _share(said) >= _MOST else [Said(text.strip()) for text in texts]
-    return _answers(Answer("text"), whole, replies)
+    parsed = _parse(replies, Answer("text"))
+    if _labelled_share(parsed) < _MOST:
+        parsed = [ParsedReply(text.strip()) for text in texts]
+    return _answers(Answer("text"), parsed, replies)
 
 
-def _answers(answer: Answer, said: list[Said], replies: Sequence[Completion]) -> Answers:
-    parsed = _parse(replies, answer)
-    same = sum(answer.same(p.label, s.label) for p, s in zip(parsed, said, strict=True))
-    verbatim = same >= _NEARLY_ALL * sum(s.label is not None for s in said)
-    counts = Counter(one.label for one in said if one.label is not None)
+def _answers(answer: Answer, parsed: list[ParsedReply], replies: Sequence[Completion]) -> Answers:
+    pairs = zip(_parse(replies, answer), parsed, strict=True)
+    same = sum(_is_same(answer, *pair) for pair in pairs)
+    verbatim = same >= _NEARLY_ALL * sum(one.label is not None for one in parsed)
+    counts = Counter(one.label for one in parsed if one.label is not None)
     shown = ", ".join(f"{label} ({counts[label]:,})" for label in answer.labels)
-    missing = len(said) - counts.total()
+    missing = len(parsed) - counts.total()
     unread = f"; no answer was found in {missing:,} replies" if missing else ""
-    return Answers(answer, said, verbatim, f"{answer.kind}{': ' if shown else ''}{shown}{unread}")
+    return Answers(answer, parsed, verbatim, f"{answer.kind}{': ' if shown else ''}{shown}{unread}")
+
+
+def _is_same(answer: Answer, one: ParsedReply, other: ParsedReply) -> bool:
+    """Whether two readings of a reply have the same label and the same reasons."""
+    is_same_reason = one.rationale.split() == other.rationale.split()
+    return is_same_reason and answer.same(one.label, other.label)
 
 
 def read_wanted(wanted: str) -> Answer:
@@ -135,14 +145,17 @@ def read_wanted(wanted: str) -> Answer:
     return Answer("choice", tuple(dict.fromkeys(labels)))
 
 
-def _parse(replies: Sequence[Completion], answer: Answer) -> list[Said]:
+def _parse(replies: Sequence[Completion], answer: Answer) -> list[ParsedReply]:
     """What the parser of annotations reads."""
     task = Task("", RowFormat(""), answer)
     found = (parse_completion(task, Example("", ""), reply, []) for reply in replies)
-    return [Said(one.label, one.rationale) if one.outcome == "ok" else Said(None) for one in found]
+    return [
+        ParsedReply(one.label, one.rationale) if one.outcome == "ok" else ParsedReply(None)
+        for one in found
+    ]
 
 
-def _are_numbers(stated: Sequence[Said], replies: Sequence[Completion]) -> bool:
+def _are_numbers(stated: Sequence[ParsedReply], replies: Sequence[Completion]) -> bool:
     """Whether most replies state a number, and not only a text with one in it."""
     numbers = _parse(replies, Answer("number"))
     texts = (one.label or reply.text for one, reply in zip(stated, replies, strict=True))
@@ -151,47 +164,43 @@ def _are_numbers(stated: Sequence[Said], replies: Sequence[Completion]) -> bool:
     return both >= _MOST * len(numbers)
 
 
-def _find_labels(said: Sequence[Said]) -> list[str]:
+def _find_labels(parsed: Sequence[ParsedReply]) -> list[str]:
     """The labels, the commonest first; none if there are too many to be labels."""
     spelled: dict[str, Counter[str]] = {}
-    for one in said:
+    for one in parsed:
         if one.label is not None and len(one.label) <= _LONGEST_LABEL and fold(one.label):
             spelled.setdefault(fold(one.label), Counter())[one.label] += 1
     counts = {name: found.total() for name, found in spelled.items() if found.total() > 1}
     are_numbers = all(re.fullmatch(r"[-\d.,]+", name) for name in counts)
     if not 2 <= len(counts) <= (_MOST_DIGITS if are_numbers else MOST_LABELS):
         return []
-    if sum(counts.values()) < _MOST * len(said):
+    if sum(counts.values()) < _MOST * len(parsed):
         return []
     ordered = sorted(counts, key=lambda name: -counts[name])
     return [spelled[name].most_common(1)[0][0] for name in ordered]
 
 
-def _hold(said: Sequence[Said], labels: Sequence[str]) -> list[Said]:
-    """What was said, in the spelling of the labels; others are not among them."""
+def _respell(parsed: Sequence[ParsedReply], labels: Sequence[str]) -> list[ParsedReply]:
+    """Replies with the spelling of these labels; other labels become None."""
     spelled = {fold(label): label for label in labels}
-    return [Said(spelled.get(fold(one.label or "")), one.rationale) for one in said]
+    return [ParsedReply(spelled.get(fold(one.label or "")), one.rationale) for one in parsed]
 
 
-def _cover(said: Sequence[Said], labels: Sequence[str]) -> bool:
-    return _share(_hold(said, labels)) >= _MOST
+def _labelled_share(parsed: Sequence[ParsedReply]) -> float:
+    return sum(one.label is not None for one in parsed) / max(1, len(parsed))
 
 
-def _share(said: Sequence[Said]) -> float:
-    return sum(one.label is not None for one in said) / max(1, len(said))
-
-
-def _read_statements(texts: Sequence[str]) -> list[Said]:
+def _read_statements(texts: Sequence[str]) -> list[ParsedReply]:
     """What follows ``The answer is``, or stands in the field ``answer`` of JSON."""
     return _parse([Completion(text) for text in texts], Answer("text"))
 
 
-def _read_json(texts: Sequence[str]) -> list[list[Said]]:
+def _read_json(texts: Sequence[str]) -> list[list[ParsedReply]]:
     """Each field of JSON objects, those first that are named like labels or have few values."""
     objects = [_load(text) for text in texts]
     names = Counter(name for found in objects for name in found)
     readings = {name: [_read_field(found, name) for found in objects] for name in names}
-    counts = {name: len(_find_labels(said)) for name, said in readings.items()}
+    counts = {name: len(_find_labels(parsed)) for name, parsed in readings.items()}
     order = sorted(names, key=lambda name: (not _LABEL_NAME.search(name), counts[name]))
     return [readings[name] for name in order]
 
@@ -205,17 +214,17 @@ def _load(text: str) -> dict[str, Any]:
     return {}
 
 
-def _read_field(found: dict[str, Any], name: str) -> Said:
+def _read_field(found: dict[str, Any], name: str) -> ParsedReply:
     value = found.get(name)
     if not isinstance(value, str | int | float):
-        return Said(None)
+        return ParsedReply(None)
     others = {n: text for n, text in found.items() if n != name and isinstance(text, str)}
     reasons = [text for other, text in others.items() if _REASON_NAME.search(other)]
     label = value if isinstance(value, str) else json.dumps(value)
-    return Said(label, max(reasons or others.values(), key=len, default=""))
+    return ParsedReply(label, max(reasons or others.values(), key=len, default=""))
 
 
-def _read_line(texts: Sequence[str], place: int) -> list[Said]:
+def _read_line(texts: Sequence[str], place: int) -> list[ParsedReply]:
     """The first line (0) or the last (-1), bare or as ``Category: damage``; the rest is reasons."""
     split = [[line for line in text.splitlines() if line.strip()] for text in texts]
     keys = Counter(key for lines in split if lines and (key := _key(lines[place])))
@@ -223,16 +232,16 @@ def _read_line(texts: Sequence[str], place: int) -> list[Said]:
     return [_read_lines(lines, place, usual) for lines in split]
 
 
-def _read_lines(lines: list[str], place: int, usual: str | None) -> Said:
+def _read_lines(lines: list[str], place: int, usual: str | None) -> ParsedReply:
     if not lines:
-        return Said(None)
+        return ParsedReply(None)
     label = lines.pop(place)
     keyed = _KEYED.match(label)
     if keyed and _key(label) == usual:
         label = keyed[2]
     rest = "\n".join(lines).strip()
     titled = _TITLED.match(rest)
-    return Said(label.strip(_OUTER), rest[titled.end() :] if titled else rest)
+    return ParsedReply(label.strip(_OUTER), rest[titled.end() :] if titled else rest)
 
 
 def _key(line: str) -> str | None:

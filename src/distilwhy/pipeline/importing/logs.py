@@ -10,22 +10,29 @@ from distilwhy.core.exemplars import fold_text
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.rows.example_builder import value_at
+from distilwhy.core.task import Row
 from distilwhy.core.wording import count, suggest
 from distilwhy.errors import DataError
-from distilwhy.pipeline.importing.answers import MOST_LABELS, Answers, Said, find_answers
+from distilwhy.pipeline.importing.answers import MOST_LABELS, Answers, ParsedReply, find_answers
 from distilwhy.pipeline.importing.exchanges import Exchange, read_log
 from distilwhy.pipeline.importing.mask import Masker
-from distilwhy.pipeline.importing.new_experiment import Imported, choose_test, write_experiment
+from distilwhy.pipeline.importing.new_experiment import (
+    GOLD,
+    STUDENT_HINT,
+    TEST,
+    Imported,
+    choose_test,
+    draft_experiment,
+    split_files,
+    write_experiment,
+)
 from distilwhy.pipeline.importing.prompt_parts import Choose, shorten, split_prompts
 from distilwhy.pipeline.importing.scaffold import need_new
 
-GOLD, COMPLETIONS = "label", "completions.jsonl"
+COMPLETIONS = "completions.jsonl"
 _AGREEMENT = """\
 The log has no gold labels. The label of a test row is what the teacher answered, so scores say how
 often a student agrees with it; put your own labels there to measure accuracy."""
-_STUDENT = """\
-`model: scratch` needs no download. A pretrained one, such as google/flan-t5-small, learns more from
-few rows; give it a learning rate of 3.0e-4."""
 
 
 @dataclass(frozen=True)
@@ -56,60 +63,41 @@ class _Draft:
     def labels(self) -> list[str | None]:
         """The label of each row: gold, or what the teacher said first if the log has no gold."""
         if not self.has_gold:
-            return [said.label for said in self.answers.said[:: self.samples]]
+            return [parsed.label for parsed in self.answers.parsed[:: self.samples]]
         canonical = self.answers.answer.canonical
         return [None if row.gold is None else canonical(row.gold) for row in self.rows]
 
-    def files(self, is_test: Sequence[bool]) -> dict[str, list[Mapping[str, object]]]:
+    def files(self, is_test: Sequence[bool]) -> dict[str, list[Row]]:
         """The lines of each file; one without lines is not written."""
-        splits: dict[str, list[Mapping[str, object]]] = {"train.jsonl": [], "test.jsonl": []}
+        rows: list[Row] = []
         for row, label, tested in zip(self.rows, self.labels, is_test, strict=True):
             shown = {GOLD: label} if label is not None and (self.has_gold or tested) else {}
-            name = "test.jsonl" if tested else "train.jsonl"
-            splits[name].append({"id": row.id, **row.fields, **shown})
-        return {name: lines for name, lines in splits.items() if lines} | {
-            COMPLETIONS: list(self._completions())
-        }
+            rows.append({"id": row.id, **row.fields, **shown})
+        return split_files(rows, is_test) | {COMPLETIONS: list(self._completions())}
 
-    def _completions(self) -> Iterator[Mapping[str, object]]:
+    def _completions(self) -> Iterator[Row]:
         replies = ((row.id, reply) for row in self.rows for reply in row.replies[: self.samples])
-        for (name, reply), said in zip(replies, self.answers.said, strict=True):
-            yield {"id": name, **_record(reply, said, verbatim=self.answers.verbatim)}
+        for (name, reply), parsed in zip(replies, self.answers.parsed, strict=True):
+            yield {"id": name, **_record(reply, parsed, verbatim=self.answers.verbatim)}
 
     def experiment(self, *, has_test: bool) -> dict[str, Any]:
         """The experiment file."""
-        space, names = self.answers.answer, list(self.rows[0].fields)
-        template = "\n".join(f"{name}: {{{{ {name} }}}}" for name in names)
-        learned = ["label-distill", *(["step-by-step"] if self.answers.explains else [])]
         # Without gold, the teacher's accuracy on test would be its agreement with itself.
         annotate = ["train", "validation", *(["test"] if self.has_gold and has_test else [])]
-        return {
-            "task": {
-                **({"instruction": self.instruction} if self.instruction else {}),
-                "input": template if len(names) > 1 else f"{{{{ {names[0]} }}}}",
-                "gold": GOLD,
-                "answer": {
-                    "kind": space.kind,
-                    **({"labels": list(space.labels)} if space.labels else {}),
-                },
-            },
-            "data": {
-                "train": "train.jsonl",
-                "validation": 0.1,
-                **({"test": "test.jsonl"} if has_test else {}),
-            },
-            "teacher": {
-                "kind": "recorded",
-                "completions": [COMPLETIONS],
-                "stop": [],
-                **({"samples": self.samples} if self.samples > 1 else {}),
-                "annotate": annotate,
-            },
-            "student": {"model": "scratch"},
-            "training": {"steps": 1000, "lr": 1e-3},
-            "methods": [*(["finetune"] if self.has_gold else []), *learned],
-            "seeds": [0],
-        }
+        samples = {"samples": self.samples} if self.samples > 1 else {}
+        files = {"kind": "recorded", "completions": [COMPLETIONS], "stop": []}
+        return draft_experiment(
+            list(self.rows[0].fields),
+            self.answers.answer,
+            instruction=self.instruction,
+            has_test=has_test,
+            teacher={**files, **samples, "annotate": annotate},
+            methods=[
+                *(["finetune"] if self.has_gold else []),
+                "label-distill",
+                *(["step-by-step"] if self.answers.explains else []),
+            ],
+        )
 
 
 def import_log(
@@ -139,42 +127,45 @@ def import_log(
     """
     need_new(directory)
     log = read_log(source)
-    left_out = Counter({"lines without a request and a reply": log.without_reply})
     masker = Masker() if mask else None
     exchanges = [_mask(exchange, masker) for exchange in log.exchanges] if masker else log.exchanges
     parts = split_prompts([exchange.request for exchange in exchanges], row, choose)
     golds = _read_golds(exchanges, gold, masker)
     rows = list(_list_rows(exchanges, parts.rows, golds, Path(source).stem))
-    left_out["requests that were made in another way"] = len(exchanges) - len(rows)
     unique = _drop_repeats(rows)
-    left_out["requests that repeat an earlier one"] = len(rows) - len(unique)
     if len(unique) < 2:
         raise DataError(f"{source}: holds fewer than two different rows; give it more")
     samples = min(len(one.replies) for one in unique)
     replies = [reply for one in unique for reply in one.replies[:samples]]
     answers = _add_gold_labels(find_answers(replies, answer), unique)
+    draft = _Draft(unique, answers, samples, parts.instruction, has_gold=gold is not None)
+    split = choose_test([one.text for one in unique], [label is not None for label in draft.labels])
+    files = draft.files(split.is_test)
+    models = _name_models(exchanges)
+    hints = [STUDENT_HINT] if gold else [_AGREEMENT, STUDENT_HINT]
+    heading = [f"Written by `distilwhy import` from {source.name}.", f"Teacher: {models}.", *hints]
+    experiment = draft.experiment(has_test=TEST in files)
+    file = write_experiment(directory, "\n".join(heading), experiment, files)
+    left_out = {
+        "lines without a request and a reply": log.without_reply,
+        "requests that were made in another way": len(exchanges) - len(rows),
+        "requests that repeat an earlier one": len(rows) - len(unique),
+    }
     found = {
         "read": f"{count(len(exchanges))} requests with their replies",
         "prompt": f"{parts.found}, such as {shorten(unique[0].text)!r}",
         "answers": answers.found + ("" if answers.explains else "; without reasons"),
-        "teacher": _name_models(exchanges),
+        "teacher": models,
+        "masked": _describe_masked(masker),
+        "near-duplicates": split.near_duplicates,
     }
-    if masker:
-        found["masked"] = ", ".join(f"{n:,} {name}" for name, n in masker.counts.items()) or "none"
-    draft = _Draft(unique, answers, samples, parts.instruction, has_gold=gold is not None)
-    split = choose_test([one.text for one in unique], [label is not None for label in draft.labels])
-    if split.near_duplicates:
-        found["near-duplicates"] = split.near_duplicates
-    heading = [
-        f"Written by `distilwhy import` from {source.name}.",
-        f"Teacher: {found['teacher']}.",
-    ]
-    heading += [_STUDENT] if gold else [_AGREEMENT, _STUDENT]
-    files = draft.files(split.is_test)
-    experiment = draft.experiment(has_test="test.jsonl" in files)
-    file = write_experiment(directory, "\n".join(heading), experiment, files)
-    counts = {n.removesuffix(".jsonl"): len(some) for n, some in files.items() if n != COMPLETIONS}
-    return Imported(file, counts, {why: n for why, n in left_out.items() if n}, found)
+    return Imported.of(file, files, left_out, found)
+
+
+def _describe_masked(masker: Masker | None) -> str:
+    if masker is None:
+        return ""
+    return ", ".join(f"{n:,} {name}" for name, n in masker.counts.items()) or "none"
 
 
 def _mask(exchange: Exchange, masker: Masker) -> Exchange:
@@ -237,9 +228,9 @@ def _name_models(exchanges: Sequence[Exchange]) -> str:
     return f"{named}, as the log says" if named else "the log does not name it"
 
 
-def _record(reply: Completion, said: Said, *, verbatim: bool) -> dict[str, object]:
+def _record(reply: Completion, parsed: ParsedReply, *, verbatim: bool) -> dict[str, object]:
     """A reply as it is, or as the reasons and the label in it if it is not parsed as it is."""
-    if not verbatim and said.label is not None:
-        return {"rationale": said.rationale, "label": said.label}
+    if not verbatim and parsed.label is not None:
+        return {"rationale": parsed.rationale, "label": parsed.label}
     ended = {"finish_reason": reply.finish_reason} if reply.finish_reason else {}
     return {"completion": reply.text, **ended}

@@ -1,7 +1,7 @@
 """Writes an experiment from rows that a user brings."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -9,12 +9,17 @@ from typing import Any
 
 import yaml
 
+from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.task import Row
+from distilwhy.core.wording import one_line
 from distilwhy.pipeline.near_duplicates import group_near_duplicates
 from distilwhy.store.files import publish_jsonl, publish_text
 
-Row = Mapping[str, object]
-
+TRAIN, TEST, GOLD = "train.jsonl", "test.jsonl", "label"
 TEST_SHARE = 0.2
+STUDENT_HINT = """\
+`model: scratch` needs no download. A pretrained one, such as google/flan-t5-small, learns more from
+few rows; give it a learning rate of 3.0e-4."""
 _SHOWN = 70
 
 
@@ -33,6 +38,22 @@ class Imported:
     rows: dict[str, int]
     left_out: dict[str, int]
     found: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        file: Path,
+        files: Mapping[str, Sequence[Row]],
+        left_out: Mapping[str, int],
+        found: Mapping[str, str],
+    ) -> "Imported":
+        """From all files written; leaves out reasons without rows and subjects without text."""
+        return cls(
+            file,
+            {n.removesuffix(".jsonl"): len(files[n]) for n in (TRAIN, TEST) if n in files},
+            {why: number for why, number in left_out.items() if number},
+            {subject: text for subject, text in found.items() if text},
+        )
 
 
 @dataclass(frozen=True)
@@ -71,22 +92,53 @@ def _describe_groups(
     if not several:
         return ""
     rows, in_train = sum(map(len, several)), [g for g in several if not is_test[g[0]]]
-    one, other = (_excerpt(texts[member]) for member in several[0][:2])
+    one, other = (one_line(texts[member], _SHOWN) for member in several[0][:2])
     return (
         f"{rows:,} rows in {len(several):,} groups, each kept whole in train ({len(in_train):,}) "
         f"or in test ({len(several) - len(in_train):,}), such as {one!r} and {other!r}"
     )
 
 
-def _excerpt(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+def split_files(rows: Iterable[Row], is_test: Sequence[bool]) -> dict[str, list[Row]]:
+    """The rows of ``train.jsonl`` and ``test.jsonl``; a file without rows is left out."""
+    files: dict[str, list[Row]] = {TRAIN: [], TEST: []}
+    for row, tested in zip(rows, is_test, strict=True):
+        files[TEST if tested else TRAIN].append(row)
+    return {name: lines for name, lines in files.items() if lines}
+
+
+def draft_experiment(
+    fields: Sequence[str],
+    answer: Answer,
+    *,
+    instruction: str,
+    has_test: bool,
+    teacher: Mapping[str, Any],
+    methods: Sequence[str],
+) -> dict[str, Any]:
+    """An experiment file for rows with these fields, with a student that needs no download."""
+    template = "\n".join(f"{name}: {{{{ {name} }}}}" for name in fields)
+    labels = {"labels": list(answer.labels)} if answer.labels else {}
+    return {
+        "task": {
+            **({"instruction": instruction} if instruction else {}),
+            "input": template if len(fields) > 1 else f"{{{{ {fields[0]} }}}}",
+            "gold": GOLD,
+            "answer": {"kind": answer.kind, **labels},
+        },
+        "data": {"train": TRAIN, "validation": 0.1, **({"test": TEST} if has_test else {})},
+        "teacher": dict(teacher),
+        "student": {"model": "scratch"},
+        "training": {"steps": 1000, "lr": 1e-3},
+        "methods": list(methods),
+        "seeds": [0],
+    }
 
 
 def write_experiment(
     directory: Path, heading: str, experiment: Mapping[str, Any], files: Mapping[str, Sequence[Row]]
 ) -> Path:
-    """Write an experiment file and the files of rows that it names; give its path."""
+    """Write an experiment file and the files of rows that it names; returns its path."""
     for name, rows in files.items():
         publish_jsonl(directory / name, rows)
     comment = "".join(f"# {line}\n" for line in heading.splitlines())

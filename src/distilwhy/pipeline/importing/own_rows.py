@@ -6,13 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from distilwhy.core.parsing.answer import Answer, fold
 from distilwhy.core.wording import count, suggest
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.importing.answers import MOST_LABELS, read_wanted
-from distilwhy.pipeline.importing.new_experiment import Imported, choose_test, write_experiment
+from distilwhy.pipeline.importing.new_experiment import (
+    GOLD,
+    STUDENT_HINT,
+    TEST,
+    TRAIN,
+    Imported,
+    choose_test,
+    draft_experiment,
+    split_files,
+    write_experiment,
+)
 from distilwhy.pipeline.importing.prompt_parts import Choose
 from distilwhy.pipeline.importing.scaffold import need_new
 from distilwhy.pipeline.importing.table import Table, read_table
@@ -28,11 +37,23 @@ _RESERVED = ("id", "true", "false", "none", "not", "and", "or", "if", "else", "i
 _HEADING = """\
 Written by `distilwhy init` from {name}. Say in `instruction` what the labels mean. The teacher is
 asked zero-shot; a few exemplars with rationales make it better (see docs/experiment.md).
-`model: scratch` needs no download. A pretrained one, such as google/flan-t5-small, learns more from
-few rows; give it a learning rate of 3.0e-4."""
+"""
 _UNLABELLED = """
 The rows have no labels, so there is no test split, and `finetune`, which learns gold labels, is
 left out."""
+_INSTRUCTIONS = {
+    "choice": "Read the text and say which label it has.",
+    "number": "Read the text and give the number that answers it.",
+    "equation": "Read the text and give the expression that answers it.",
+    "text": "Read the text and answer in a few words.",
+}
+_TEACHER = {
+    "kind": "chat",
+    "base_url": "https://api.openai.com/v1",
+    "model": "gpt-4o-mini",
+    "api_key_env": "OPENAI_API_KEY",
+    "strategy": "zero-shot",
+}
 _NO_SPACE = """
 `kind: text` takes any answer. For a choice, write `kind: choice` and `labels: [...]`."""
 
@@ -75,49 +96,55 @@ def init_from(
     space = read_wanted(answer) if answer else _find_space(labels)
     canonical = [None if label is None else space.canonical(label) for label in labels]
     names = _name_fields(columns.inputs)
-    rows: list[dict[str, object]] = []
-    golds: list[str | None] = []
-    for number, (row, label) in enumerate(zip(table.rows, canonical, strict=True), 1):
-        texts = {names[column]: _to_text(row.get(column)).strip() for column in columns.inputs}
-        if any(texts.values()):
-            given = _to_text(row.get(columns.identity or "")).strip()
-            shown = {} if label is None else {"label": label}
-            rows.append({"id": given or f"{source.stem}-{number}", **texts, **shown})
-            golds.append(label)
+    rows = _list_rows(table, columns, names, canonical, source.stem)
     if len(rows) < 2:
         raise DataError(f"{source}: holds fewer than two rows with text; give it more")
-    split = choose_test(
-        ["\n".join(str(row[name]) for name in names.values()) for row in rows],
-        [label is not None for label in golds],
-    )
-    pairs = list(zip(rows, split.is_test, strict=True))
-    files = {
-        "train.jsonl": [row for row, is_test in pairs if not is_test],
-        "test.jsonl": [row for row, is_test in pairs if is_test],
-    }
-    files = {name: lines for name, lines in files.items() if lines}
-    has_gold = any("label" in row for row in files["train.jsonl"])
-    heading = _HEADING.format(name=source.name) + ("" if has_gold else _UNLABELLED)
+    texts = ["\n".join(str(row[name]) for name in names.values()) for row in rows]
+    split = choose_test(texts, [GOLD in row for row in rows])
+    files = split_files(rows, split.is_test)
+    has_gold = any(GOLD in row for row in files[TRAIN])
+    heading = _HEADING.format(name=source.name) + STUDENT_HINT + ("" if has_gold else _UNLABELLED)
     heading += "" if has_gold or answer else _NO_SPACE
-    experiment = _experiment(list(names.values()), space, files, has_gold=has_gold)
+    experiment = draft_experiment(
+        list(names.values()),
+        space,
+        instruction=_INSTRUCTIONS[space.kind],
+        has_test=TEST in files,
+        teacher=_TEACHER,
+        methods=[*(["finetune"] if has_gold else []), "label-distill", "step-by-step"],
+    )
     file = write_experiment(directory, heading, experiment, files)
     outside = sum(b is None and a is not None for a, b in zip(labels, canonical, strict=True))
     left_out = {
         "rows without text": len(table.rows) - len(rows),
         "labels outside the answer space": outside,
     }
-    return Imported(
-        file,
-        {name.removesuffix(".jsonl"): len(lines) for name, lines in files.items()},
-        {why: number for why, number in left_out.items() if number},
-        _describe(table, columns, space, golds, split.near_duplicates),
-    )
+    found = _describe(table, columns, space, rows)
+    return Imported.of(file, files, left_out, {**found, "near-duplicates": split.near_duplicates})
+
+
+def _list_rows(
+    table: Table,
+    columns: _Columns,
+    names: Mapping[str, str],
+    labels: Sequence[str | None],
+    stem: str,
+) -> list[dict[str, object]]:
+    """The rows that have text, each with an id and with its label, if it has one."""
+    rows: list[dict[str, object]] = []
+    for number, (row, label) in enumerate(zip(table.rows, labels, strict=True), 1):
+        texts = {names[column]: _to_text(row.get(column)).strip() for column in columns.inputs}
+        if any(texts.values()):
+            given = _to_text(row.get(columns.identity or "")).strip()
+            shown = {} if label is None else {GOLD: label}
+            rows.append({"id": given or f"{stem}-{number}", **texts, **shown})
+    return rows
 
 
 def _describe(
-    table: Table, columns: _Columns, space: Answer, golds: Sequence[str | None], near: str
+    table: Table, columns: _Columns, space: Answer, rows: Sequence[Mapping[str, object]]
 ) -> dict[str, str]:
-    counts = Counter(label for label in golds if label is not None)
+    counts = Counter(row[GOLD] for row in rows if GOLD in row)
     shown = ", ".join(f"{label} ({counts[label]:,})" for label in space.labels)
     read = f"{count(len(table.rows))} rows" + (f" in {table.found}" if table.found else "")
     aside = f"; left aside: {', '.join(columns.others)}" if columns.others else ""
@@ -127,7 +154,6 @@ def _describe(
         "labels": f"{columns.gold}, {space.kind}{': ' if shown else ''}{shown}"
         if columns.gold
         else "none found; name their column in --gold",
-        **({"near-duplicates": near} if near else {}),
     }
 
 
@@ -218,42 +244,3 @@ def _to_text(value: object) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _experiment(
-    names: Sequence[str], space: Answer, files: Mapping[str, object], *, has_gold: bool
-) -> dict[str, Any]:
-    template = "\n".join(f"{name}: {{{{ {name} }}}}" for name in names)
-    asked = {
-        "choice": "Read the text and say which label it has.",
-        "number": "Read the text and give the number that answers it.",
-        "equation": "Read the text and give the expression that answers it.",
-        "text": "Read the text and answer in a few words.",
-    }
-    return {
-        "task": {
-            "instruction": asked[space.kind],
-            "input": template if len(names) > 1 else f"{{{{ {names[0]} }}}}",
-            "gold": "label",
-            "answer": {
-                "kind": space.kind,
-                **({"labels": list(space.labels)} if space.labels else {}),
-            },
-        },
-        "data": {
-            "train": "train.jsonl",
-            "validation": 0.1,
-            **({"test": "test.jsonl"} if "test.jsonl" in files else {}),
-        },
-        "teacher": {
-            "kind": "chat",
-            "base_url": "https://api.openai.com/v1",
-            "model": "gpt-4o-mini",
-            "api_key_env": "OPENAI_API_KEY",
-            "strategy": "zero-shot",
-        },
-        "student": {"model": "scratch"},
-        "training": {"steps": 1000, "lr": 1e-3},
-        "methods": [*(["finetune"] if has_gold else []), "label-distill", "step-by-step"],
-        "seeds": [0],
-    }

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distilwhy.core.prompt import Message
+from distilwhy.core.wording import one_line
 from distilwhy.errors import ConfigError
 
 # Asks which of some choices is meant; None if nobody can be asked.
@@ -185,7 +186,7 @@ def _strip(texts: Sequence[str], is_usual: Sequence[bool], instruction: str) -> 
         inner = text[len(before) : len(text) - len(after)].strip() if fits else ""
         rows.append({"text": inner} if inner else None)
     around = [
-        f"follows {shorten_start(before)!r}" if before.strip() else "",
+        f"follows {_shorten_start(before)!r}" if before.strip() else "",
         f"precedes {shorten(after)!r}" if after.strip() else "",
     ]
     where = " and ".join(filter(None, around))
@@ -264,11 +265,10 @@ def _render(turns: Turns) -> str:
 
 def shorten(text: str) -> str:
     """The beginning of a text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+    return one_line(text, _SHOWN)
 
 
-def shorten_start(text: str) -> str:
+def _shorten_start(text: str) -> str:
     """The end of a text, on one line."""
     line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"…{line[-_SHOWN:]}"
+    return line if len(line) <= _SHOWN else f"… {line[-_SHOWN:].lstrip()}"
