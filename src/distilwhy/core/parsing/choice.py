@@ -30,7 +30,7 @@ _MARK = re.compile(
     r"|(?<![\w'.-])([B-HJ-Z])(?![\w'+#]|-\w|\.\w)"  # a bare capital, unless it may be a word
     r"|(?<![\w'.-])([AI])(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b))"
 )
-_QUOTES = str.maketrans("“”‘’_", "\"\"'' ")
+_QUOTES = str.maketrans("“”‘’„_", '""\'\'" ')
 _ENDS = " .,;:!?\"'"
 _ARTICLE = re.compile(r"^(?:a|an|the) (?=.)")
 _BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
@@ -190,7 +190,8 @@ def _other_text(line: str, end: int, choices: frozenset[str]) -> bool:
     text = beside[1].lower()
     words = {word[:4] for word in re.findall(r"\w+", text)}
     return not any(
-        words & {word[:4] for word in re.findall(r"\w+", choice.lower())}
+        choice.lower() in text
+        or words & {word[:4] for word in re.findall(r"\w+", choice.lower())}
         or SequenceMatcher(None, text, choice.lower()).ratio() >= _ALIKE
         for choice in choices
     )

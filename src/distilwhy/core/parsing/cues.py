@@ -51,12 +51,14 @@ OPENERS_APART = tuple(
     )
 )
 REVISED = words("revised corrected updated actual")
-_COPULAS = "is|ist|lautet|wäre|est|es|é|está|은|는|は|が|是|为|為|应为|应该是|應該是|就是|would be"
+_COPULAS = "is|ist|lautet|wäre|est|es|é|está|would be"
+_COPULAS_APART = "은|는|は|が|是|为|為|应为|应该是|應該是|就是"
 _PARTS = "choice|option|letter|label|key|correcta|correcte|correta|certa|final|finale"
 _OF_WHAT = "question|problem|exercise|riddle|task|row|puzzle|equation"
 _LINKS = (
     r"(?P<weak>(?:must|should|would|will|has to|seems to|appears to) be)\b"
-    rf"|(?P<maybe>(?:might|may|could|can) be)\b|(?P<is>{_COPULAS})(?![a-zà-ÿ])(?:\s*:)?"
+    rf"|(?P<maybe>(?:might|may|could|can) be)\b|(?P<is>(?:{_COPULAS})(?![a-zà-ÿ])"
+    rf"|{_COPULAS_APART})(?:\s*:)?"
     r"|[:=|\]]|[-–—=]+>|→|[-–—](?= )"
 )
 
@@ -68,6 +70,7 @@ HEAD = re.compile(
 # Any other heading that opens a line, such as "Department: Finance".
 HEADING = re.compile(
     r"(?:^|\n)[ \t#*>•|(-]*(?:\d{1,2}[.)\]] )?([^\W\d_][\w'’ -]{0,30}?)[ *]*: *(?=\S)"
+    r"|(?:^|\n)#+ ?([^\W\d_][\w ]{0,30})\n+(?=\S)"
 )
 MARK = re.compile(r"\\boxed\s*(?={)|\\fbox\s*(?={)|####(?!#)|<(?:final[_ ]?)?(?P<tag>[a-z]+)>")
 LINK = re.compile(
@@ -89,7 +92,8 @@ REVERSE_LEFT = re.compile(
 VERB = re.compile(
     r"\b(?:(?:i|we)(?:['’]d|['’]ll| would| will)? (?:choose|chose|pick|select|go with|opt for"
     r"|rate this)"
-    r"|falls under|belongs (?:to|under|in)|fits(?: best)? with|corresponds to|that leaves"
+    r"|falls under|belongs (?:to|under|in)|fits(?: best)? with|corresponds to|that leaves|file "
+    r"(?:this|it) under"
     r"|(?:classif(?:y|ied)|labell?(?:ed)?|categori[sz]ed?)(?: [\w'’]+){0,6}? as)(?: (?:the "
     r")?(?:option|category|class|label))? ?|[选選]"
 )
@@ -139,7 +143,8 @@ _BACK = (
     r"|incorrect)",
     r"looking (?:again|closer|back)|thinking (?:again|about it more)|at (?:a )?(?:first|second) ",
     r"no, (?:(?:it|that|the|this)\b|[\d($])|(?:hmm+|oh),? (?:no|but)\b",
-    r"warte|moment,|korrektur|bei näherem|ich habe mich|en fait|attende[zr]|rectification|je me "
+    r"warte|nein,|moment,|(?:das )?nehme ich zurück|korrektur|bei näherem|ich habe mich|en fait"
+    r"|attende[zr]|rectification|je me "
     r"suis tromp",
     r"non, |espera|en realidad|corrección|me equivoqu|perdón|na verdade|correção|espere|me enganei",
     r"잠깐|다시 (?:생각|보)|아니[,요]|정정|等等|不对|更正|再想|重新|待って|訂正|いや|考え直",

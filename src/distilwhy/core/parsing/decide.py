@@ -20,13 +20,16 @@ _ASKED = re.compile(
 )
 _ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 _LEAD = re.compile(r"[.:;,!](?=\s)|\s")
+_BARE = re.compile(r"[-−$€£]?\d[\d,]*(?:\.\d+)?[%.]?")
 _STOPS = re.compile(r"$|[.:;,!]|\s+(?:[-–—(\[A-Z]|because\b|since\b|as\b|weil\b|parce\b|porque\b)")
 _SHORT_TEXT = re.compile(r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)")
 _FILLS = re.compile(r"\b(?:an?|the|option|choice|answer|letter|label)\Z", re.I)
 _NEAR = 40
 _LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 _HEADING = re.compile(r"[^\W\d_][\w ]{0,30}[:=]\s*")
-_LAST_SENTENCE = re.compile(r"(?:^|(?<=\w\w[.!])\s+)([^.!?\n]{1,80}[.!]?)$")
+_LAST_SENTENCE = re.compile(
+    r"(?:^|(?<=\w\w[.!])\s+)(?:[^\W\d_][\w ]{0,20}: )?([^.!?\n]{1,80}[.!]?)$"
+)
 _FIRST = re.compile(r"[^\n]{1,300}?(?:[.!](?=\s)|(?=\n)|\Z)")
 _LAST = re.compile(r"(?:(?<=[.!?:] )|(?<=\n)|\A)[^\n.!?:]{1,200}(?:\.\d+[^\n.!?]{0,60})?[.!]?\Z")
 _OPEN = re.compile(
@@ -34,18 +37,21 @@ _OPEN = re.compile(
     r"|options"
     r"|categories|initially|question|if|were|had)\b|n['’]t\b|\?|如果|可能|もし|만약|かもしれ"
 )
-_CONCLUDES = {
-    "choice": re.compile(
-        r".*(?:\b(?:is|are|as|be|category|class|label|ist|est|es|é)\s+(?:an? |the |clearly )?"
-        r"|(?:→|[=-]>)\s+|[是为은는は]\s?)"
-        r"(?P<label>[^.!?\n,;]{1,80})(?:[.!,;].*)?"
-    ),
-    "number": re.compile(
-        r"(?:so|thus|hence|therefore),? [^\d=]{1,80} "
-        r"(?P<label>\d[\d,]*[^\d.!?]*(?:\.\d+)?[^\d]{0,40})",
-        re.I,
-    ),
-}
+_CONTRAST = re.compile(
+    r"\b(?:not|no|nicht|kein\w*|weder)\b.*\b(?:but|es)\b|\b(?:sondern|sino)\b|아니라|不是.*而是"
+)
+_CONCLUDES = re.compile(
+    r".*(?:\b(?:is|are|as|be|category|class|label|kategorie|ist|est|es|é|but|sondern|sino)\s+"
+    r"(?:an? |the |eine? |una? |clearly )?|(?:→|[=-]>)\s+|(?:[是为은は]|(?<!또)는|아니라|而是)\s?)"
+    r"(?P<label>[^.!?\n,;:]{1,80})(?:[.!,;:].*)?"
+)
+_DENIES = re.compile(r"\b(?:no|ne|não|nicht|kein\w*|pas)\b|不|안 |아니")
+_NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])[-−]?\d[\d,]*(?:\.\d+)?")
+_RESULT = re.compile(r"= ?[$€£]?([-−]?\d[\d,]*(?:\.\d+)?)")
+_CONCLUSION = re.compile(
+    r"\b(?:so|thus|hence|therefore|also|donc|así|por lo tanto|portanto|logo)\b"
+    r"|所以|因此|따라서|그러므로|なので"
+)
 _FIRST_SENTENCE = re.compile(
     r"(?<=[.!?;])\s|\s[-–—(]|,\s(?=because|since|as)|\s(?=because|rather than|instead of)"
 )
@@ -215,6 +221,8 @@ def _lines(reader: Reader, text: str) -> list[Statement]:
 def first_alone(reader: Reader, text: str) -> list[Statement]:
     """A first line that is a choice, with more after it, and that is no heading of a list."""
     line, newline, rest = text.partition("\n")
+    if reader.answer.kind == "number" and _BARE.fullmatch(line) and rest.startswith("\n"):
+        return [Statement(0, 0, len(line), line, whole=True)]
     longest = max((len(choice) for choice in reader.choices), default=0) + 12
     if (
         not (newline and reader.choices)
@@ -253,17 +261,36 @@ def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> I
 
 def _sentences(reader: Reader, text: str) -> list[Statement]:
     """A first or a last sentence that says it: "The shop is liable.", "So she has 41 apples." """
-    pattern = _CONCLUDES.get(reader.answer.kind)
     first, last = _FIRST.match(text), _LAST.search(text, max(0, len(text) - _LONGEST_LINE))
-    spans = {m.span() for m in (first, last) if m}
-    found: list[Statement] = []
-    for a, b in sorted(spans) if pattern else ():
-        said = pattern.fullmatch(text, a, b) if pattern else None
-        at = said.start("label") if said else a
-        before = lowered(text[a:at])
-        if said and "depend" not in text and not (_OPEN.search(before) or cues.NOUN.search(before)):
-            found.append(Statement(a, at, b, said["label"], "head", whole=True))
-    return found
+    spans = sorted({m.span() for m in (first, last) if m})
+    if reader.answer.kind == "number":
+        return [s for a, b in spans[-1:] for s in _number_sentence(text, a, b)]
+    return [s for a, b in spans if reader.choices for s in _choice_sentence(reader, text, a, b)]
+
+
+def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
+    said = _CONCLUDES.fullmatch(text, a, b)
+    if said is None or "depend" in text:
+        return
+    before = lowered(text[a : said.start("label")])
+    if not _CONTRAST.search(before):
+        named = any(choice.lower() in before for choice in reader.choices)
+        if named or _OPEN.search(before) or _DENIES.search(before) or cues.NOUN.search(before):
+            return
+    at = said.start("label")
+    yield Statement(a, at, b, said["label"], "head", whole=True)
+
+
+def _number_sentence(text: str, a: int, b: int) -> Iterator[Statement]:
+    """A sentence with one number: all of a reply, or one that concludes or repeats a result."""
+    numbers = list(_NUMBER.finditer(text, a, b))
+    said = lowered(text[a:b])
+    if len(numbers) != 1 or "#" in text or "?" in said or cues.ATTRIBUTED.search(said):
+        return
+    results = _RESULT.findall(text, 0, a)
+    concludes = _CONCLUSION.search(said)
+    if not text[:a].strip() or concludes or (results and results[-1] == numbers[0][0]):
+        yield Statement(a, a, b, text[a:b], "head")
 
 
 def _lead(reader: Reader, line: str) -> tuple[str | None, int]:

@@ -10,10 +10,13 @@ from distilwhy.core.parsing.answer import Unreadable
 _ANSWERS = (
     "answer|final_answer|label|prediction|predicted_label|verdict|classification|category|class"
     "|sentiment|result|output|choice|option|decision|final|intent|topic|value|equation|expression"
-    "|relation|relationship|rating|emotion|priority|정답|답|答案|答え|antwort|réponse|respuesta|resposta"
+    "|relation|relationship|rating|emotion|priority|stance|감정|분류|感情|情感|分类|分類|정답|답"
+    "|答案|答え|antwort|réponse|respuesta"
+    "|resposta"
 )
 _RATIONALES = (
-    "rationale|reasoning|reasons|reason|explanation|thought|thoughts|thinking|analysis|justification"
+    "rationale|reasoning|reasons|reason|explanation|thought|thoughts|thinking|analysis"
+    "|justification"
     "|chain_of_thought|steps|why|이유|理由|begründung|explication|explicación|explicação"
 )
 _OBJECT = re.compile(r'\{\s*"')
@@ -21,6 +24,7 @@ _OPENING = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?(?:```\w*\s*)?(?=\{\s*\")")
 _FENCED = re.compile(r"```\w*\s*$")
 _CLOSED = re.compile(r"\s*```")
 _MOST = 8  # objects looked at
+_DEEPEST = 4
 _JSON = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str)
 
 
@@ -68,7 +72,7 @@ def find_objects(text: str) -> list[JsonReply]:
 
 
 def _read(fields: dict[str, object], text: str, start: int, end: int) -> JsonReply | None:
-    named = {re.sub(r"[\s-]+", "_", name.strip().lower()): fields[name] for name in fields}
+    named = _named(fields)
     keys = [key for key in _ANSWERS.split("|") if key in named]
     if not keys:
         return None
@@ -80,6 +84,19 @@ def _read(fields: dict[str, object], text: str, start: int, end: int) -> JsonRep
     start -= len(fence[0]) if fence else 0
     end = closed.end() if closed else end
     return JsonReply(answers, " ".join(reasons) if reasons else None, start, end)
+
+
+def _named(fields: object, depth: int = 0) -> dict[str, object]:
+    """The fields of an object by their names in one form, those of objects in it included."""
+    if isinstance(fields, list):
+        fields = fields[0] if len(fields) == 1 else {}
+    if not isinstance(fields, dict) or depth > _DEEPEST:
+        return {}
+    named: dict[str, object] = {}
+    for value in fields.values():
+        named |= _named(value, depth + 1)
+    own = {re.sub(r"[\s-]+", "_", name.strip().lower()): value for name, value in fields.items()}
+    return named | {name: value for name, value in own.items() if not _named(value, depth + 1)}
 
 
 def _text(value: object, key: str, *, joined: bool) -> str:

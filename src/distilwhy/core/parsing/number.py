@@ -52,6 +52,7 @@ _TIMES = re.compile(r"(?<=[\d)])(?!(?<=(?<![\d.,])0)[xX])\s*[xX]\s*(?=[\d(.])") 
 _MINUS = re.compile(r"(?<![\w-])(?<!\d\s)(?:minus|negative)\s+(?=[\d.])", re.I)
 _NEGATIVE = re.compile(r"(?<![\w-])negative\b", re.I)
 _BECAUSE = re.compile(r"\b(?:because|since|as|given)\b", re.I)
+_RATHER = re.compile(r"(?<=\d)[^\d]{0,20}?,? (?:not|rather than|instead of) [-$]?\d", re.I)
 _VULGAR = {"¼": " 1/4", "½": " 1/2", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3"}
 _MIXED = re.compile(r"(?<![\w./,*+-])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d/.])")
 _UNIT_POWER = re.compile(
@@ -62,7 +63,7 @@ _UNIT = r"[^\W\d_]{3,}(?: [^\W\d_]{3,})?"
 _NOT_UNITS = "|".join([*_CHANGES, *_WORKED])
 _UNIT_BESIDE = re.compile(rf"(?<=\d) (?!{_NOT_UNITS})(?P<unit>{_UNIT})(?=\s*(?:[-+*/=]|$))", re.I)
 _SQUARED_UNIT = re.compile(r"\d ([^\W\d_]+) ?\* ?[\d.]+ \1\b")
-_SENTENCE = re.compile(r"\D*\d.*?(?:[.!?](?=\s|$)(?!\s*=)|;|$)")
+_SENTENCE = re.compile(r"\D*\d.*?(?:[.!?](?=\s|$|[^\x00-\x7f])(?!\s*=)|;|$)")
 _OF = r"\b(?:square|cube|root|reciprocal|inverse|opposite|absolute\s+value)\s+of"
 _START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:^\s*[-−–]\s?|[-−–])?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
 _RANGE = re.compile(r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]", re.I)
@@ -176,7 +177,7 @@ def _plain(text: str) -> str:
     plain = _UNIT_POWER.sub(r"\1", _TIMES.sub(" * ", plain))
     sentence = _SENTENCE.match(plain)
     plain = sentence[0] if sentence else plain
-    reason = _BECAUSE.search(plain, 1)
+    reason = _BECAUSE.search(plain, 1) or _RATHER.search(plain, 1)
     plain = plain[: reason.start()] if reason else plain
     if _SEVERAL.search(plain):
         raise Unreadable(f"the answer has several equations: {text[:60]!r}")

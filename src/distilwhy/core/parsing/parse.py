@@ -21,7 +21,7 @@ from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import bare, lowered, visible, without_markup
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
 from distilwhy.core.parsing.cut import break_before_heads, cut_next_row
-from distilwhy.core.parsing.decide import decide, first_line_end, read_statement
+from distilwhy.core.parsing.decide import decide, first_alone, first_line_end, read_statement
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before
 from distilwhy.core.parsing.reader import Reader, reader_of
@@ -88,6 +88,8 @@ def _stopped(text: str, stop: Sequence[str]) -> str:
 
 def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int | None:
     """Where the first answer that can be read ends."""
+    if first := first_alone(reader, text):
+        return first[0].end
     for statement in statements:
         counts = statement.tier == "explicit" or (statement.tier == "heading" and reader.choices)
         if counts and not statement.denied:

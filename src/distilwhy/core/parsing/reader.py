@@ -34,6 +34,10 @@ _DECLINES = re.compile(
     r"|(?:i|we) (?:do not|don['’]t) (?:really )?know"
     r"|(?:can(?:not|['’]t) be|not) (?:determined|given"
     r"|stated|specified|mentioned|known|available|sure|clear)\b|(?:none|nothing|null|unanswerable"
+    r"|unbekannt|keine angaben?|nicht angegeben|inconnue?|non précisée?"
+    r"|no especificad[oa]|desconocid[oa]|não informado|não especificado|desconhecid[oa]|알 수 없음"
+    r"|모름|없음"
+    r"|해당 없음|不明|記載なし|わかりません|不详|未知|未提及|无法确定|没有提到"
     r"|no answer|n/?a|unknown|unclear|tbd)\W*$)",
     re.I,
 )

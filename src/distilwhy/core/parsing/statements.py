@@ -196,13 +196,16 @@ def _headed(text: str, low: str, noun: re.Match[str]) -> Statement | None:
 
 def _heading(text: str, low: str, head: re.Match[str]) -> Statement | None:
     """``Department: Finance``, where no known noun heads the line."""
-    words = head[1].split()
+    name = head[1] or head[2]
+    words = name.split()
     if len(words) > 3 or words[-1] in cues.HEADS or cues.NOUN.fullmatch(words[-1]):
         return None
-    if cues.NEGATIVE.search(head[1]) or cues.EXPLAINS.match(head[1]):
+    if cues.NEGATIVE.search(name) or cues.EXPLAINS.match(name):
         return None
     payload, end = _payload(text, head.end())
-    return Statement(head.start(1), head.end(), end, payload, "heading", whole=True)
+    return Statement(
+        head.start(1 if head[1] else 2), head.end(), end, payload, "heading", whole=True
+    )
 
 
 def _marked(text: str, low: str, mark: re.Match[str]) -> Statement | None:
