@@ -36,20 +36,21 @@ QUALITY = words(
     "reasonable "
     "logical accurate probable richtige korrekte beste endgültige passende bonne correcte "
     "meilleure "
-    "finale correcta mejor correta melhor 최종 올바른 최종적인"
+    "finale correcta mejor correta melhor 최종 올바른 최종적인 가장 적절한 알맞은 적합한 정확한 "
+    "맞는 옳은"
 )
 ARTICLES = words("the my our its your this die der das la le el a o sa mi notre l' l’")
 OPENERS = words(
     "so therefore thus hence finally then consequently accordingly also and lautet daher somit "
     "damit "
-    "deshalb folglich donc ainsi por lo tanto así portanto logo assim 따라서 그러므로 그래서"
+    "deshalb folglich donc ainsi por lo tanto así portanto logo assim 따라서 그러므로 그래서 "
+    "결국 결론적으로 최종적으로 종합하면"
 )
-OPENERS_APART = tuple(
-    words(
-        "正确的 正确 最终的 最终 最終的な 最終 正しい 因此 所以 故 したがって よって 従って だから "
-        "따라서"
-    )
+_OPENERS_APART = words(
+    "正确的 正确 最终的 最终 最終的な 最終 正しい 因此 所以 故 したがって よって 従って だから "
+    "따라서"
 )
+OPENER_APART = re.compile(rf"(?:{'|'.join(sorted(_OPENERS_APART))})[\s,、]*$")
 REVISED = words("revised corrected updated actual")
 _COPULAS = "is|ist|lautet|wäre|est|es|é|está|would be"
 _COPULAS_APART = "은|는|は|が|是|为|為|应为|应该是|應該是|就是"
@@ -101,7 +102,8 @@ _FILLS = "based on|given|considering|from|in|with|according to"
 FILLER = re.compile(
     rf"(?:^|[.!?\n])\s*(?P<filler>(?:(?:{_FILLS})\b[\w ']{{0,50}}|(?:i|we)(?: \w+)? (?:think"
     rf"|believe"
-    r"|conclude|say|see|know|find)(?: that)?|it follows that|this means that),? )$"
+    r"|conclude|say|see|know|find)(?: that)?|it follows that|this means that"
+    r"|(?:(?:따라서|그러므로|그래서|결국),? )?(?:이|위|해당|주어진) \w+(?:의|에 대한)),? )$"
 )
 SENTENCE_END = re.compile(r"[.!?](?:[\"')\]]*\s|(?=[^\x00-\x7f]))|\n")
 TURN = re.compile(r"\b(?:but|however|yet|so|therefore|thus|hence|although|though|whereas)\b|;")
@@ -164,4 +166,12 @@ EXPLAINS = re.compile(
     r"|explicación|explicação|razón|razão|설명|이유|근거|解释|理由|原因|说明|説明|解説)\b",
     re.I,
 )
-ENDING = re.compile(r"\s*(?:입니다|이에요|예요|이다|임|です|である|でしょう|だ|的)\s*[.!]*\s*$")
+# The copula behind an answer: "배송입니다.", also where more sentences follow.
+ENDING = re.compile(
+    r"\s*(?:입니다|이에요|예요|이다|임|[이가] 됩니다|으?로 (?:판단|분류|결정)됩니다"
+    r"|이?라고 (?:할|볼) 수 있습니다|에 해당합니다|です|である|でしょう|だ|的)"
+    r"(?:\s*[.!]*\s*$|(?=[.!,]))"
+)
+# It closes "정답은 …", and so is no part of an answer in free text.
+POLITE = re.compile(r"\s*(?:입니다|이에요|예요|です)(?=[.!]|\s*$)")
+TOPIC = ("은", "는", "は")

@@ -129,10 +129,12 @@ def _read_object(reader: Reader, text: str, first: JsonReply, row: _Row) -> tupl
     objects = [first, *find_objects(after)]
     at = len(before)
     stated = [
-        Statement(at, at, at, without_cue(visible(answer)), alone=True)
+        Statement(at, at, at, without_cue(visible(answer), row.cue), alone=True)
         for found in objects
         for answer in found.answers
     ]
-    answer = decide(reader, [*stated, *find_statements(before + after)], before + after)
+    answer = decide(reader, [*stated, *find_statements(before + after, row.cue)], before + after)
     reasons = before if first.rationale is None else visible(first.rationale)
-    return answer.label, reasons_before(reader, reasons, answer.label, find_statements(reasons))
+    return answer.label, reasons_before(
+        reader, reasons, answer.label, find_statements(reasons, row.cue)
+    )

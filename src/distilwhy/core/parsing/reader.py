@@ -70,7 +70,7 @@ class Reader:
         if text.strip() in self.choices:
             return text.strip()
         most = _LONGEST_CHOICE if self.answer.kind == "choice" else _LONGEST
-        plain = cues.ENDING.sub("", without_latex(text[:most]))
+        plain = self._without_ending(without_latex(text[:most]))
         if self.answer.kind == "choice":
             if alone and plain in _TRUTH and _TRUTH[plain] in self.choices:
                 return _TRUTH[plain]
@@ -83,7 +83,7 @@ class Reader:
         """The label that ``text`` is, with nothing said beside it; None if it is none."""
         if len(text) > _LONGEST:
             return None
-        plain = cues.ENDING.sub("", without_latex(text)).strip(" *`>").rstrip(". ")
+        plain = self._without_ending(without_latex(text)).strip(" *`>").rstrip(". ")
         if self.answer.kind == "choice":
             return whole_choice(plain, self.choices, self.letters)
         if self.answer.kind == "text":
@@ -91,6 +91,15 @@ class Reader:
         return self.answer.canonical(plain.strip(CURRENCY + " ")) or whole_number(
             plain, self.answer.kind
         )
+
+    def _without_ending(self, text: str) -> str:
+        """``배송`` of ``배송입니다``, but all of ``좋다`` where that is a choice."""
+
+        def shorten(found: re.Match[str]) -> str:
+            said = text[: found.end()].rstrip(" .!")
+            return found[0] if said.endswith(self.choices) else ""
+
+        return cues.ENDING.sub(shorten, text)
 
 
 def reader_of(answer: Answer, options: tuple[str, ...], *shown: str) -> Reader:

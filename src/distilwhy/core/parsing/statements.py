@@ -88,15 +88,17 @@ def find_statements(text: str, cue: str = "") -> list[Statement]:
     """
     text = widen(text)
     low = lowered(text)
+    cued = list(_by_cue(text, low, cue)) if cue else []
+    read = {at for statement in cued for at in (statement.at, statement.at + 1)}
     found = [
         *(s for noun in _some(cues.NOUN, low) if (s := _announced(text, low, noun))),
         *(s for noun in _some(cues.HEAD, low) if (s := _headed(text, low, noun))),
         *(s for mark in _some(cues.MARK, low) if (s := _marked(text, low, mark))),
         *(s for noun in _some(cues.REVERSE, low) if (s := _said_before(text, low, noun))),
         *_chosen(text, low),
-        *(_by_cue(text, low, cue) if cue else ()),
         *(s for head in _some(cues.HEADING, low) if (s := _heading(text, low, head))),
     ]
+    found = [*cued, *(statement for statement in found if statement.at not in read)]
     return sorted(found, key=lambda statement: (statement.end, statement.start))
 
 
@@ -111,8 +113,8 @@ def _left(low: str, at: int) -> _Left | None:
         return None
     window = low[max(0, at - _BEFORE) : at]
     offset, start, words = at - len(window), len(window), set[str]()
-    while (bare := window[:start].rstrip()).endswith(cues.OPENERS_APART):
-        start = len(bare) - 1
+    while opener := cues.OPENER_APART.search(window, 0, start):
+        start = opener.start()
         words.add("so")
     after_article = opened = False
     tokens = list(cues.TOKEN.finditer(window[-70:] if len(window) > 70 else window))
@@ -163,6 +165,8 @@ def _announced(text: str, low: str, noun: re.Match[str]) -> Statement | None:
     denied = denied or ("supposed" if maybe else denial(low, start, so=so, weak=bool(weak)))
     at = (link or alone or noun).end()
     payload, end = _payload(text, at, "\n" in low[noun.end() : at])
+    if link and link["is"]:
+        payload = _without_copula(payload, link["is"])
     revised = not cues.REVISED.isdisjoint(left.words)
     return Statement(
         _opening(low, start), at, end, payload, "weak" if weak else "explicit",
@@ -272,13 +276,23 @@ def _chosen(text: str, low: str) -> Iterator[Statement]:
 
 
 def _by_cue(text: str, low: str, cue: str) -> Iterator[Statement]:
-    before, _, after = lowered(widen(cue)).partition("{answer}")
-    for found in _some(re.compile(re.escape(before.strip())), low):
+    before, _, after = (part.strip() for part in lowered(widen(cue)).partition("{answer}"))
+    tail = after.strip(".")
+    for found in _some(re.compile(re.escape(before)), low):
         payload, end = _payload(text, found.end())
-        tail = after.strip(" .")
-        if payload and tail and tail in lowered(payload):
-            payload = payload[: lowered(payload).index(tail)]
+        closing = low.find(tail, found.end(), end) if tail else -1
+        if payload and closing >= 0:
+            payload, end = text[found.end() : closing].strip(), closing + len(tail)
+        else:
+            payload = _without_copula(payload, before)
         yield Statement(found.start(), found.end(), end, payload, denied=denial(low, found.start()))
+
+
+def _without_copula(payload: str | None, said: str) -> str | None:
+    """``서울`` of ``서울입니다. …``, where ``정답은`` is said before it."""
+    if payload is None or not said.endswith(cues.TOPIC):
+        return payload
+    return cues.POLITE.split(payload, maxsplit=1)[0] or payload
 
 
 def denial(low: str, at: int, *, so: bool = False, weak: bool = False) -> str:
@@ -329,7 +343,7 @@ def _in_braces(text: str, at: int) -> tuple[str | None, int]:
     return None, len(text)
 
 
-def without_cue(text: str) -> str:
+def without_cue(text: str, cue: str = "") -> str:
     """``Paris`` of ``Answer: Paris``, which a field or a tag named so need not say."""
-    stated = (s for s in find_statements(text[:_LONGEST]) if s.payload and s.start == 0)
+    stated = (s for s in find_statements(text[:_LONGEST], cue) if s.payload and s.start == 0)
     return next((s.payload or "" for s in stated), text)
