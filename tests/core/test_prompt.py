@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from distilwhy.core.parsing.answer import Answer
@@ -147,3 +149,48 @@ def test_replies_in_the_zero_shot_form_can_be_parsed(kind, said, label):
     read = parse_completion(task, ROW if kind == "options" else Example("7", "Well?"), said)
     assert (read.outcome, read.rationale) == ("ok", "It is so. It must be.")
     assert task.answer.same(read.label, label)
+
+
+KOREAN = Task(
+    "분류하세요.",
+    RowFormat("{{ question }}"),
+    Answer("choice", ("배송", "환불")),
+    (Exemplar(Example("e1", "안 와요.", gold="배송"), "늦습니다."),),
+    "따라서 정답은 {answer}입니다.",
+)
+
+
+@pytest.mark.parametrize("show_gold", [False, True])
+def test_a_task_with_its_own_cue_adds_no_english(show_gold):
+    prompt = render_prompt(
+        render_prefix(KOREAN, show_gold=show_gold), Example("7", "바꿔요.", gold="환불")
+    )
+    stated = "\n따라서 정답은 {}입니다." if show_gold else "{:.0}"
+    assert [message.content for message in prompt.messages] == [
+        "분류하세요.",
+        "안 와요." + stated.format("배송"),
+        "늦습니다. 따라서 정답은 배송입니다.",
+        "바꿔요." + stated.format("환불"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "structured", "form"),
+    [
+        (KOREAN.answer, False, "… 따라서 정답은 [배송 | 환불]입니다."),
+        (KOREAN.answer, True, '{"rationale": "…", "answer": "배송 | 환불"}'),
+        (Answer("number"), False, "… 따라서 정답은 …입니다."),
+        (Answer("text"), True, '{"rationale": "…", "answer": "…"}'),
+    ],
+)
+def test_without_exemplars_a_task_with_its_own_cue_shows_the_form_of_a_reply(
+    answer, structured, form
+):
+    task = ask_for_steps(replace(KOREAN, answer=answer), structured=structured)
+    assert task.instruction == f"분류하세요.\n\n{form}"
+
+
+def test_a_prompt_without_a_system_turn_keeps_the_cue():
+    prompt = render_prompt(render_prefix(KOREAN), Example("7", "바꿔요.")).without_system()
+    assert prompt.prefix.cue == KOREAN.cue
+    assert prompt.messages[0] == Message("user", "분류하세요.\n\n안 와요.")

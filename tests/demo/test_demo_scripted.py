@@ -98,8 +98,8 @@ def test_word_problems_are_answered_too():
     assert 0.82 < right / 1000 < 0.92
 
 
-def test_a_question_of_neither_task_gets_a_reply_that_says_so():
-    assert "neither" in replies.reply_to("What is the capital of nowhere?").text
+def test_a_question_of_no_shipped_task_gets_a_reply_that_says_so():
+    assert "none of them" in replies.reply_to("What is the capital of nowhere?").text
 
 
 def test_a_stop_string_ends_the_text_before_it():

@@ -71,7 +71,7 @@ class Prompt:
     def without_system(self) -> "Prompt":
         """The same prompt for models without a system role, such as Gemma 2."""
         *before, last = fold_system(self.messages)
-        prefix = PromptPrefix(tuple(before), self.prefix.shows_gold, self.prefix.labels)
+        prefix = replace(self.prefix, messages=tuple(before))
         return Prompt(self.example_id, prefix, last.content)
 
     def as_text(self) -> str:
@@ -100,38 +100,55 @@ def render_prefix(task: Task, *, show_gold: bool = False) -> PromptPrefix:
     """
     messages = [Message("system", task.instruction)] if task.instruction else []
     for exemplar in task.exemplars:
-        messages.append(Message("user", _question(exemplar.example, show_gold)))
+        question = _question(exemplar.example, task.cue, show_gold)
+        messages.append(Message("user", question))
         messages.append(Message("assistant", render_reply(exemplar, task.cue)))
     return PromptPrefix(tuple(messages), show_gold, task.answer.labels, task.cue)
 
 
 def render_prompt(prefix: PromptPrefix, example: Example) -> Prompt:
     """The prompt that asks the teacher for a rationale and a label for ``example``."""
-    return Prompt(example.id, prefix, _question(example, prefix.shows_gold))
+    return Prompt(example.id, prefix, _question(example, prefix.cue, prefix.shows_gold))
 
 
-def _question(example: Example, show_gold: bool) -> str:
-    if show_gold:
-        return f"{example.text}\nThe right answer is {_render_label(example)}. Why?"
-    return example.text
+def _question(example: Example, cue: str, show_gold: bool) -> str:
+    if not show_gold:
+        return example.text
+    label = _render_label(example)
+    said = f"The right answer is {label}. Why?" if cue == CUE else _fill(cue, label)
+    return f"{example.text}\n{said}"
+
+
+def _fill(cue: str, label: str) -> str:
+    return cue.replace("{answer}", label)
 
 
 def ask_for_steps(task: Task, *, structured: bool = False) -> Task:
     """The same task without exemplars; its instruction says how to reply instead.
 
     Kojima et al. extract the answer with a second prompt. Here the reply must end with the
-    sentence that ends every exemplar.
+    sentence that ends every exemplar. A task with a cue of its own may be in any language: nothing
+    but the form of a reply is added to its instruction.
 
     Args:
         structured: The reply must be a JSON object with a ``rationale`` and an ``answer``.
     """
     form = _describe_answer(task.answer)
-    if structured:
+    if task.cue != CUE:
+        how = _show_form(task, structured)
+    elif structured:
         how = f'Think step by step in "rationale". Then give in "answer" {form}.'
     else:
-        said = task.cue.replace("{answer}", "X")
-        how = f'Think step by step. Then end with "{said}", where X is {form}.'
+        how = f'Think step by step. Then end with "{_fill(CUE, "X")}", where X is {form}.'
     return replace(task, instruction=f"{task.instruction}\n\n{how}".strip(), exemplars=())
+
+
+def _show_form(task: Task, structured: bool) -> str:
+    """How a reply looks, without a word of English but the keys of JSON."""
+    form = " | ".join(task.answer.labels) or "…"
+    if structured:
+        return json.dumps({"rationale": "…", "answer": form}, ensure_ascii=False)
+    return f"… {_fill(task.cue, f'[{form}]' if task.answer.labels else form)}"
 
 
 def _describe_answer(answer: Answer) -> str:
@@ -147,7 +164,7 @@ def _describe_answer(answer: Answer) -> str:
 
 def render_reply(exemplar: Exemplar, cue: str = CUE) -> str:
     """An exemplar's reply: the rationale, then the cue with the label."""
-    return f"{exemplar.rationale} {cue.replace('{answer}', _render_label(exemplar.example))}"
+    return f"{exemplar.rationale} {_fill(cue, _render_label(exemplar.example))}"
 
 
 def structure_reply(reply: str, cue: str = CUE) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 import yaml
 
 from distilwhy.core.results import Results
+from distilwhy.demo import korean
 from distilwhy.demo.arithmetic import WordProblem, generate_problems
 from distilwhy.demo.helpdesk import Ticket, generate_tickets
 from distilwhy.demo.scripted import ScriptedTeacher
@@ -60,6 +61,11 @@ TASKS = {
         {"train": 1000, "validation": 200, "test": 500},
         generate_problems,
         {"steps": 800, "batch_size": 32, "lr": 1e-3},
+    ),
+    "korean": DemoTask(
+        {"train": 1000, "validation": 200, "test": 1000},
+        korean.generate_tickets,
+        {"steps": 400, "batch_size": 32, "lr": 1e-3},
     ),
 }
 

@@ -24,7 +24,9 @@ def demo(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder to write to.")] = Path(
         "demo-run"
     ),
-    task: Annotated[str, typer.Option(metavar="TASK", help="helpdesk or arithmetic.")] = "helpdesk",
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="helpdesk, arithmetic or korean.")
+    ] = "helpdesk",
     full: Annotated[
         bool, typer.Option("--full", help="All methods and controls, five seeds; about an hour.")
     ] = False,

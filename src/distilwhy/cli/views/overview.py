@@ -73,7 +73,7 @@ def _print_problems(console: Console, problems: list[Problem]) -> None:
     console.print(Text("Problems", style="bold"))
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     for found in problems[:PROBLEMS]:
         table.add_row(count(found.count), Text(f"{found.outcome}: {found.problem}"))
         shown = f": {one_line(found.shown, SNIPPET)}" if found.shown.strip() else ""

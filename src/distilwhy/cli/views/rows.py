@@ -41,7 +41,7 @@ def print_answers(answers: Iterable[ExportedAnswer]) -> None:
 def _print_row(console: Console, row: AnnotatedRow, *, whole: bool) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in _row_lines(row, whole=whole):
         table.add_row(name, Text(value.strip() if whole else excerpt(value, EXCERPT)))
     outcome = row.annotation.outcome if row.annotation else "not asked"
