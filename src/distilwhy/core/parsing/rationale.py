@@ -10,7 +10,8 @@ from distilwhy.core.parsing.statements import Statement, find_statements
 
 _NAMES = (
     "rationale|reason(?:ing|s)?|explanation|thoughts?|thinking|analysis|justification|solution"
-    "|explication|begründung|erklärung|explicación|explicação|설명|이유|풀이|근거|理由|解释|解説|説明|分析"
+    "|explication|begründung|erklärung|explicación|explicação|설명|이유|풀이|근거|理由|解释|解説"
+    "|説明|分析"
 )
 _GREETING = r"(?:sure|okay|ok|certainly|of course)[,!.]\s+(?!\w+ (?:is|are)\b)"
 _STEPS = r"let['’]?s think (?:this through )?(?:about (?:it|this) )?step by step[.:]\s*"
@@ -21,7 +22,8 @@ _OPENING = re.compile(
 _NAMED = re.compile(rf"(?:^|\n)[^\w\n]*(?:\d[.)] )?\W*(?:{_NAMES})\W{{0,3}}[:：]\W*", re.I)
 _NUMBERED = re.compile(r"\W*\d{0,2}[.)]?\W*")
 _DANGLING = re.compile(
-    rf"(?:^|(?<=[\s.!?]))(?:{_NAMES}|final|conclusion|in conclusion|summary|hence|therefore|thus|so"
+    rf"(?:^|(?<=[\s.!?]))(?:{_NAMES}|final|conclusion|in conclusion|summary|(?:hence|therefore"
+    rf"|thus|so)(?!\.)"
     r"|here(?: is|['’]s)[\w ]{0,30}|json|output|final answer|answer|step \d+)\W*$", re.I,
 )  # fmt: skip
 _COURTESY = re.compile(
@@ -32,7 +34,8 @@ _COURTESY = re.compile(
 _CLOSING = re.compile(r"(?:[-$*#>]++(?=\s|\Z)|(?:[#*`,;:\s<]|\$\$|[\[(]\\|\()+)*")
 _REASON = re.compile(r"\b(?:because|since|as|given|for|due)\b", re.I)
 _GOES_ON = re.compile(
-    r"\W*(?:because|since|as|for|given|due|weil|da|denn|car|parce|porque|pois|因为|因為|なぜなら|왜냐하면)\b"
+    r"\W*(?:because|since|as|for|given|due|weil|da|denn|car|parce|porque|pois|因为|因為|なぜなら"
+    r"|왜냐하면)\b"
     r"|[\"')\]]*[.!:;–—\n-]", re.I,
 )  # fmt: skip
 
