@@ -1,4 +1,4 @@
-"""Encodes text that may spell special tokens, such as ``</s>``, which it must not become."""
+"""Encodes text so that special tokens in it, such as ``</s>``, stay plain text."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from typing import Any
 class TextEncoder:
     """Encodes text from rows, labels and teachers with a transformers tokenizer.
 
-    A control token that a text spells is encoded as the characters that it is written with. Control
-    tokens are the special tokens, and other added tokens that the chat template writes. All other
-    text has the ids that calling the tokenizer gives.
+    A control token in a text is encoded as its characters. Control tokens are the special tokens
+    and other added tokens that the chat template writes. All other text gets the ids that calling
+    the tokenizer gives.
     """
 
     tokenizer: Any

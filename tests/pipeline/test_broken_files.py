@@ -103,7 +103,7 @@ def test_a_training_with_a_broken_checkpoint_begins_again(study: Path):
     publish_text(unfinished / f"checkpoint-lr-{summary['lr']}/state/random_states_0.pkl", "half")
     shutil.rmtree(student)
     said = call("train", study, "--workers", 1).stderr
-    assert "finetune seed 0: its training begins again" in said
+    assert "finetune seed 0: training starts again" in said
     assert (student / WEIGHTS).read_bytes() == before
 
 
@@ -139,7 +139,7 @@ def test_out_never_names_a_folder_with_files_of_ones_own(study: Path):
     text = study.read_text(encoding="utf-8")
     study.write_text(text.replace("out: run", "out: own"), encoding="utf-8")
     found = call("plan", study, fails=True)
-    assert "own holds files of its own that a run would overwrite (results.json)" in str(
+    assert "own already holds files that a run would overwrite (results.json)" in str(
         found.exception
     )
 

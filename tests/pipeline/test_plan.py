@@ -23,8 +23,8 @@ def test_validation_rows_that_are_also_in_train_are_said(write_experiment):
     file.with_name("validation.jsonl").write_text(lines, encoding="utf-8")
     shown = call("plan", file).stdout
     assert (
-        "warning: 2 validation rows also in train, such as 'v0' as 'a3': validation accuracy, "
-        "which selects the checkpoint, is too high there; remove them from one of the two"
+        "warning: 2 validation rows are also in train, such as 'v0' ('a3' in train), which "
+        "inflates the accuracy that selects the checkpoint; remove them from one of the two"
     ) in shown
     file.with_name("validation.jsonl").write_text(lines.splitlines()[2] + "\n", encoding="utf-8")
     assert "also in train" not in call("plan", file).stdout
@@ -40,7 +40,10 @@ def test_validation_rows_that_are_also_in_train_are_said_by_training_too(
         file.with_name("validation.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
         with ProgressDisplay() as progress:
             train_students(open_experiment(file), watcher=progress.training())
-        said = "1 validation row also in train, such as 'v0' as 'a3'" in capsys.readouterr().err
+        said = (
+            "1 validation row is also in train, such as 'v0' ('a3' in train)"
+            in capsys.readouterr().err
+        )
         assert said is is_said
 
 

@@ -80,7 +80,7 @@ def test_the_readable_answers_of_a_damaged_ledger_are_saved(path: Path, page: in
     page = page % (len(content) // PAGE)
     content[page * PAGE : (page + 1) * PAGE] = b"\xa5" * PAGE
     path.write_bytes(content)
-    with pytest.raises(RunError, match=r"is damaged .*: move the damaged file away") as caught:
+    with pytest.raises(RunError, match=r"is damaged .*: move the damaged file and any") as caught:
         read_all(path)
     assert "\n" not in str(caught.value)
     with read_ledger(path.with_name("ledger.sqlite.recovered")) as saved:

@@ -35,10 +35,7 @@ app.command()(results.predict)
 
 
 def main() -> None:
-    """Run the command line; a ``DistilwhyError`` becomes one line and exit status 1.
-
-    So does an ``OSError``: a disk can fail wherever a file is read or written.
-    """
+    """Run the command line. A ``DistilwhyError`` or ``OSError`` is one line and exit status 1."""
     # OpenMP threads that spin while they wait slow one another down when cores are few, because
     # torch's forward and backward passes have a thread pool each. See docs/students.md.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

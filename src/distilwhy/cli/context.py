@@ -35,9 +35,9 @@ def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
 
 
 def exit_if_failed(experiment: "Experiment", counts: Mapping[str, "OutcomeCounts"]) -> None:
-    """Exit with status 3 and a line if calls to the teacher failed, and are made again next time.
+    """Exit with status 3 and a message if rows are left failed.
 
-    Recorded completions that are not there do not count: no run can add them.
+    Missing recorded completions do not count, since no run can add them.
     """
     failed = sum(found.outcomes["failed"] for found in counts.values())
     if failed and not experiment.config.teacher.is_recorded:

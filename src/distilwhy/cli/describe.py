@@ -46,7 +46,9 @@ def describe_ids(found: MatchedIds) -> str:
         line += f"; {counted(found.edited, 'answer')} edited since the export"
     if not found.unknown:
         return line
-    return f"{line}; {counted(found.unknown, 'recorded id')} of no row, such as {found.example!r}"
+    match = "matches" if found.unknown == 1 else "match"
+    unknown = counted(found.unknown, "recorded id")
+    return f"{line}; {unknown} {match} no row, such as {found.example!r}"
 
 
 def describe_batches(batches: int, calls: int) -> str:

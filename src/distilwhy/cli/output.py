@@ -4,8 +4,8 @@ import json
 import re
 import sys
 
-# Control characters but for tab and newline, line and paragraph separators, what overrides the
-# direction of text, and halves of surrogate pairs, which cannot be written at all.
+# Control characters other than tab and newline, line and paragraph separators, bidirectional
+# overrides, and unpaired surrogates, which cannot be encoded.
 _UNSAFE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )

@@ -124,7 +124,7 @@ class Screen:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        # Stopped in the middle of drawing, the cursor may be anywhere: another board would stand
+        # If drawing is interrupted, the cursor may be anywhere, and a last drawing would appear
         # beside the first.
         self._view.transient = kind is not None and issubclass(kind, KeyboardInterrupt)
         self._view.stop()

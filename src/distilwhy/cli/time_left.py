@@ -1,4 +1,4 @@
-"""The time that training still takes: the forecast, corrected by the steps that were measured."""
+"""The remaining training time: the forecast, corrected by the measured steps."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ class AnswerConfig(Strict):
     @classmethod
     def _with_answer(cls, value: str) -> str:
         if value.count("{answer}") != 1 or not value.partition("{answer}")[0].strip():
-            raise ValueError("needs words and then {answer}, once; for example " + repr(CUE))
+            raise ValueError("must contain {answer} once, after some words, such as " + repr(CUE))
         return value
 
 

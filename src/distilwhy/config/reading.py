@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
     """YAML by the core schema of 1.2, where ``No`` is text; refuses duplicate keys."""
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
-        """A text; characters that JSON escapes as two halves are put together."""
+        """A string; surrogate pairs that JSON escapes as two halves are joined."""
         text = str(super().construct_scalar(node))
         try:
             return text.encode("utf-16", "surrogatepass").decode("utf-16")
@@ -130,20 +130,20 @@ def _load(path: Path) -> tuple[object, yaml.Node | None]:
 
 
 def _measure(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many nodes a tree has, where each alias counts as what it stands for.
+    """The number of nodes in a tree, with every alias expanded.
 
     Raises:
-        yaml.MarkedYAMLError: if they are too many, or an alias stands for a part of itself.
+        yaml.MarkedYAMLError: if there are too many, or an alias refers to itself.
     """
     if id(node) in known:
         return known[id(node)]
-    known[id(node)] = _MOST_NODES  # while it is open: an alias inside stands for itself
+    known[id(node)] = _MOST_NODES  # while it is open: an alias inside refers to itself
     inner = node.value if isinstance(node, yaml.CollectionNode) else []
     parts = chain.from_iterable(inner) if isinstance(node, yaml.MappingNode) else inner
     size = 1 + sum(_measure(part, known) for part in parts)
     if size > _MOST_NODES:
         raise yaml.MarkedYAMLError(
-            problem="an alias stands for itself, or for too much", problem_mark=node.start_mark
+            problem="an alias refers to itself, or expands too far", problem_mark=node.start_mark
         )
     known[id(node)] = size
     return size

@@ -106,9 +106,10 @@ def find_shared(examples: Sequence[Example], others: Iterable[Example]) -> list[
 def describe_shared(shared: Sequence[tuple[str, str]]) -> str:
     """Says which validation rows are also in train, from what ``find_shared`` found."""
     own, other = shared[0]
+    are = "is" if len(shared) == 1 else "are"
     return (
-        f"{counted(len(shared), 'validation row')} also in train, such as {own!r} as {other!r}: "
-        "validation accuracy, which selects the checkpoint, is too high there; remove them from "
+        f"{counted(len(shared), 'validation row')} {are} also in train, such as {own!r} ({other!r} "
+        "in train), which inflates the accuracy that selects the checkpoint; remove them from "
         "one of the two"
     )
 

@@ -18,11 +18,11 @@ from distilwhy.pipeline.experiment import Experiment
 
 SHARED = 0.7
 _PERMUTATIONS = 64
-# The index proposes texts that share less too, for it only estimates what they share.
+# The index only estimates what texts share, so it also proposes texts that share less.
 _PROPOSED = 0.5
-# Of many texts that may be near-duplicates of one, so many are compared with it.
+# At most this many candidates are compared with a text.
 _COMPARED = 50
-# So many train and test rows are compared for a plan, the first ones, which takes seconds.
+# A plan compares at most this many of the first train and test rows, which takes seconds.
 MOST_ROWS = 5_000
 
 

@@ -60,10 +60,10 @@ class Plan:
         to_train: The names of those that would be trained.
         compared: How many students its study has, for ``compare``.
         to_compare: The names of those that ``compare`` would train.
-        sizes: The size of each student, by its name in the study; of one from scratch, the most
-            that it can be. Models that are not on this machine are left out.
-        train_seconds: About how long training takes, one student after the other, as far as
-            students like those to train are trained already; None if none is.
+        sizes: The size of each student, by its name in the study; the largest possible one for a
+            student from scratch. Models that are not on this machine are left out.
+        train_seconds: About how long training takes, one student after the other, for students
+            similar to trained ones; None if there are none.
         labels_unshown: The labels that no exemplar has, if the teacher is shown exemplars.
         recorded: How recorded ids match the rows; None if the teacher is not a recorded one.
     """
@@ -147,7 +147,7 @@ def plan(experiment: Experiment, budget: Decimal | None = None) -> Plan:
 def _forecast(
     experiment: Experiment, students: Sequence[StudentId], missing: Container[StudentId]
 ) -> float | None:
-    """The seconds that those of the missing students take that are like trained ones."""
+    """The training time of the missing students that are similar to trained ones, in seconds."""
     known = defaultdict[tuple[str, str], list[float]](list)
     for student_id in students:
         if student_id not in missing:

@@ -28,11 +28,11 @@ class PredictedRow:
 def predict_text(
     student: Path, text: str, *, explain: bool = False, say: Say = lambda line: None
 ) -> Prediction:
-    """The student's answer to one input text, as the task's template would word it.
+    """The student's answer to one whole input, as the task's template would render it.
 
     Args:
         explain: Ask for the rationale too.
-        say: Told in words if the text goes round the template, or is longer than the student reads.
+        say: Called with a message if the text bypasses the template or is cut.
 
     Raises:
         StudentError: if the folder holds no student, it cannot explain, or it needs the teacher's
@@ -49,8 +49,8 @@ def predict_text(
     if not template.is_bare:
         fields = " ".join(f"--field {name}=…" for name in sorted(template.fields))
         say(
-            f"the text is read as it is; the student was trained on inputs of the template "
-            f"{source.strip()!r}, which {fields} fills"
+            f"the text is used as it is, without the template {source.strip()!r} that the student "
+            f"was trained with; to fill the template, give {fields}"
         )
     return _ask(loaded, [Example("text", text)], explain, say)[0]
 
@@ -58,7 +58,7 @@ def predict_text(
 def predict_fields(
     student: Path, fields: Mapping[str, str], *, explain: bool = False, say: Say = lambda line: None
 ) -> Prediction:
-    """The student's answer to one row of fields, which the task's template words.
+    """The student's answer to one row of fields, rendered by the task's template.
 
     Raises:
         StudentError: as ``predict_text``, or if the student's task has no such field.
@@ -80,12 +80,12 @@ def predict_file(
 ) -> list[PredictedRow]:
     """The student's answer to every row of a file: JSONL, JSON, CSV or Parquet, in its order.
 
-    Gold labels are not looked at. A row whose input is empty gets no label. A student trained by
+    Gold labels are ignored. A row whose input is empty gets no label. A student trained by
     ``rationale-input`` needs a field ``rationale`` too.
 
     Raises:
         StudentError: if the folder holds no student, or it cannot explain.
-        DataError: if the file has no rows, or one cannot be worded.
+        DataError: if the file has no rows, or the template cannot render one.
     """
     loaded = Student.load(student)
     build = ExampleBuilder(loaded.spec.inference_task, may_be_empty=True)
@@ -126,7 +126,7 @@ def _ask(
     cut = student.truncation(examples)
     if cut.cut:
         say(
-            f"ends not read: {cut.cut:,} of {counted(cut.texts, 'input')}, longer than the "
-            f"{counted(cut.limit, 'token')} that the student reads (the longest: {cut.longest:,})"
+            f"cut to the {counted(cut.limit, 'token')} that the student reads: {cut.cut:,} of "
+            f"{counted(cut.texts, 'input')} (the longest has {cut.longest:,})"
         )
     return found

@@ -112,7 +112,7 @@ def _write_jsonl(path: Path, answers: Iterable[ExportedAnswer]) -> int:
 
 
 def _write_csv(path: Path, answers: Iterable[ExportedAnswer]) -> int:
-    """Lists go into their cells as JSON, and nothing where there is none."""
+    """Lists are written as JSON, and missing values as empty cells."""
     count = 0
     with path.open("w", encoding="utf-8", newline="") as lines:
         table = csv.DictWriter(lines, _COLUMNS, lineterminator="\n")

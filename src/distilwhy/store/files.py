@@ -34,7 +34,7 @@ class FileIdentity:
         return cls(path, found.st_dev, found.st_ino)
 
     def require_same(self) -> None:
-        """Check that the path still names this file: what is written to another is lost.
+        """Check that the path still names this file.
 
         Raises:
             RunError: if it names another file, or none.
@@ -50,7 +50,7 @@ class FileIdentity:
 
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
-    """Within the context, which writes ``path``, an OSError becomes a RunError that names it."""
+    """In this context, an OSError becomes a RunError that names ``path``."""
     try:
         yield
     except OSError as error:
@@ -61,7 +61,7 @@ def naming_file(path: Path) -> Iterator[None]:
 
 
 def require_writable(path: Path) -> None:
-    """Check that a file can be written at ``path``, before long work for it.
+    """Check that a file can be written at ``path``, before the work for it.
 
     Raises:
         RunError: if it cannot.
@@ -75,7 +75,7 @@ def require_writable(path: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write to, which takes its place at the end of the context.
+    """Yield a file beside ``path`` that replaces it at the end of the context.
 
     The folder of ``path`` is made if it is missing.
 
@@ -122,7 +122,7 @@ def publish_jsonl(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 def cache_arrays(path: Path, signature: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays with a signature of what they were computed from, atomically.
 
-    They can be computed again, so that nothing is written where nothing can be.
+    They can be computed again, so a failure to write them is ignored.
     """
     with suppress(RunError), writing(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **{_SIGNATURE: np.array(signature)}, **arrays)
@@ -166,7 +166,7 @@ def read_arrays(path: Path, signature: str) -> dict[str, np.ndarray] | None:
             if str(kept[_SIGNATURE]) != signature:
                 return None
             return {name: kept[name] for name in kept.files if name != _SIGNATURE}
-    # A broken file may hold anything, and numpy raises errors of all kinds about it.
+    # numpy raises errors of many kinds on a broken file.
     except Exception:  # noqa: BLE001
         return None
 

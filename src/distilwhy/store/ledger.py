@@ -250,10 +250,10 @@ class Ledger:
         return found
 
     def owed(self, *, in_flight: bool = False) -> Decimal:
-        """What runs that were killed had reserved, and may owe besides all that is billed.
+        """What killed runs had reserved, and may owe in addition to what was billed.
 
         Args:
-            in_flight: Also what the latest run has reserved, be it killed or under way.
+            in_flight: Include what the latest run has reserved, whether killed or still running.
         """
         query = "SELECT amount FROM advances WHERE ended OR ?"
         rows = self._connection.execute(query, (in_flight,)).fetchall()
@@ -277,7 +277,7 @@ def open_ledger(path: Path, *files: FileIdentity) -> Iterator[Ledger]:
     """The ledger at ``path``, for reading and writing.
 
     It is created if there is none. An older one is brought up to date, after a copy is made of it.
-    A lock of another program is waited for, for ``LOCK_WAIT_S``.
+    Waits up to ``LOCK_WAIT_S`` while another program holds a lock.
 
     Args:
         files: What must stay in place while it is written to, besides its own file.

@@ -1,10 +1,11 @@
-"""What is wrong with a ledger's file, in one line, and what can be saved of a damaged one."""
+"""Explains errors of a ledger's file in one line, and recovers what it can of a damaged one."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from distilwhy.core.wording import counted
 from distilwhy.errors import RunError
 from distilwhy.store.files import writing
 from distilwhy.store.migrations import migrate
@@ -49,23 +50,23 @@ def _explain(path: Path, error: sqlite3.DatabaseError) -> RunError:
 
 
 def _rescue(path: Path) -> str:
-    """Save what can be read of a damaged ledger; what to do with it then."""
+    """Recover what can be read of a damaged ledger; returns what to do next."""
     target = path.with_name(f"{path.name}.recovered")
     try:
         count = recover(path, target)
     except (RunError, sqlite3.Error) as error:
-        return f"nothing could be saved of it ({error}), so move it away"
+        return f"nothing could be recovered ({error}); move it away"
     if not count:
         target.unlink()
-        return "none of its answers could be read, so move it away"
+        return "no answers could be recovered; move it away"
     return (
-        f"{count:,} of its answers could be read, and are in {target.name}: move the damaged file "
-        f"away, and any {path.name}-wal, then give that one its name"
+        f"recovered {counted(count, 'answer')} into {target.name}: move the damaged file and any "
+        f"{path.name}-wal away, then rename {target.name} to {path.name}"
     )
 
 
 def recover(path: Path, target: Path) -> int:
-    """Copy all that can be read of a damaged ledger into a new one; gives its number of answers.
+    """Copy all that can be read of a damaged ledger into a new one; returns the number of answers.
 
     Raises:
         sqlite3.Error: if nothing can be read.
@@ -123,7 +124,7 @@ def _between(
 
 
 def _last_number(damaged: sqlite3.Connection, table: str) -> int:
-    """The number of the last row; the most that there can be where that cannot be read."""
+    """The number of the last row; if it cannot be read, the most that the file can hold."""
     try:
         found = damaged.execute(f"SELECT max(rowid) FROM {table}").fetchone()
         return int(found[0] or 0)

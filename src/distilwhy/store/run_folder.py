@@ -70,13 +70,13 @@ class RunFolder:
         return self.path / "predictions" / f"{student_id.name}.explained.json"
 
     def check_own(self, out: str) -> None:
-        """Check that nothing here would be overwritten that another program or a person wrote.
+        """Check that no file here that is not distilwhy's would be overwritten.
 
         Args:
-            out: What names the folder, for the message.
+            out: Where the folder is named, for the message.
 
         Raises:
-            ConfigError: if so.
+            ConfigError: if one would be.
         """
         resolved = self.path / RESOLVED
         names = [RESOLVED] if resolved.exists() and not self.has_resolved else []
@@ -85,7 +85,7 @@ class RunFolder:
             names += [file.name for file in written if file.exists()]
         if names:
             raise ConfigError(
-                f"{out}: {self.path} holds files of its own that a run would overwrite "
+                f"{out}: {self.path} already holds files that a run would overwrite "
                 f"({', '.join(names)}); name another folder in 'out', such as runs/first"
             )
 

@@ -77,8 +77,8 @@ def import_shards(folder: Path, ledger: Ledger) -> None:
 class AnswerWriter:
     """Writes answers to a ledger.
 
-    Once that fails, they go to a shard beside it, which is imported when the ledger is next opened
-    for writing: they are paid for.
+    If that fails, they go to a shard beside it, because they are paid for. The shard is imported
+    when the ledger is next opened for writing.
 
     Args:
         folder: Where shards are.
@@ -105,7 +105,7 @@ class AnswerWriter:
         raise RunError(f"{self._failure} ({self._put_aside(entries, charges)})")
 
     def _put_aside(self, entries: Sequence[Entry], charges: Sequence[Charge]) -> str:
-        """Write a shard, unless the run folder is gone; says what became of the answers."""
+        """Write a shard, unless the run folder is gone; returns what became of the answers."""
         lost = f"{counted(len(entries), 'answer')} may be lost"
         if not self._folder.parent.is_dir():
             return lost

@@ -65,7 +65,7 @@ def build_network(
     name = model or spec.config.model
     found = Pretrained(find_model(name))
     with _one_line_errors(name):
-        return _told_apart(_pretrained(found, spec))
+        return _check_labels(_pretrained(found, spec))
 
 
 def outline_network(spec: StudentSpec, model: str, vocabulary: int | None = None) -> Network:
@@ -84,7 +84,7 @@ def outline_network(spec: StudentSpec, model: str, vocabulary: int | None = None
             return _scratch(spec, (), vocabulary)
     found = Pretrained(find_model(model), without_weights=True)
     with _one_line_errors(model):
-        return _told_apart(_pretrained(found, spec))
+        return _check_labels(_pretrained(found, spec))
 
 
 def is_local(model: str) -> bool:
@@ -190,7 +190,7 @@ def _pretrained(found: Pretrained, spec: StudentSpec) -> Network:
     return Seq2SeqNetwork(found.model(AutoModelForSeq2SeqLM), tokenizer, spec)
 
 
-def _told_apart(network: Network) -> Network:
+def _check_labels(network: Network) -> Network:
     network.check_apart(network.spec.task.answer.labels)
     return network
 

@@ -10,7 +10,7 @@ folder = "{folder}"
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {auto}.from_pretrained(folder)
 
-# A whole input, as the task's template words it: {template}
+# A whole input, as the task's template renders it: {template}
 text = {text}
 """
 _READ = """\

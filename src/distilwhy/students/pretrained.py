@@ -56,7 +56,7 @@ class Pretrained:
             output_loading_info=True,
             ignore_mismatched_sizes=ignore_mismatched_sizes,
         )
-        mark_precision(model, self.config().dtype)
+        mark_loaded_dtype(model, self.config().dtype)
         replaced = (name for name, *_ in info["mismatched_keys"])
         mark_fresh(model, [*info["missing_keys"], *replaced])
         return model
@@ -73,14 +73,14 @@ def read_fresh(model: Any) -> frozenset[str]:
     return found
 
 
-def mark_precision(model: Any, dtype: torch.dtype | None) -> None:
-    """Record the precision that a model's weights came in; they are trained in another."""
-    model.came_in = dtype
+def mark_loaded_dtype(model: Any, dtype: torch.dtype | None) -> None:
+    """Record the precision of a model's pretrained weights; training uses another."""
+    model.loaded_dtype = dtype
 
 
 def save_model(model: Any, folder: Path) -> None:
-    """Write a model so that transformers loads it, in the precision that its weights came in."""
-    dtype = getattr(model, "came_in", None)
+    """Write a model for transformers, in the precision of its pretrained weights."""
+    dtype = getattr(model, "loaded_dtype", None)
     if dtype in (None, model.dtype):
         model.save_pretrained(folder)
         return

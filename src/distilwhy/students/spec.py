@@ -33,10 +33,10 @@ class StudentSpec:
 
     @property
     def inference_task(self) -> Task:
-        """The task as rows to predict are read by it.
+        """The task for reading rows to predict.
 
-        Gold labels are not looked at, and a method that reads the teacher's rationale takes it from
-        the field ``rationale``.
+        Gold labels are ignored, and a method that reads the teacher's rationale takes it from the
+        field ``rationale``.
         """
         row_format = replace(self.task.row_format, gold=None)
         if self.method.asks_teacher:

@@ -24,12 +24,12 @@ CARD, README = "distilwhy.json", "README.md"
 _README = """\
 # A student trained by {method}
 
-It was distilled by distilwhy. `distilwhy predict` asks it, and so does
-`distilwhy.Student.load(folder).predict([...])`; both decode a choice among the choices only.
+Trained with distilwhy. Use it with `distilwhy predict` or, in Python, with
+`distilwhy.Student.load(folder).predict([...])`; both always give one of the choices.
 
 {plain}"""
-_PLAIN = "Plain transformers, from this folder:\n\n```python\n{code}```\n"
-_NOT_PLAIN = "Plain transformers cannot ask it: it has parts that only distilwhy loads.\n"
+_PLAIN = "With plain transformers, run in this folder:\n\n```python\n{code}```\n"
+_NOT_PLAIN = "Plain transformers cannot load it: some of its parts need distilwhy.\n"
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Student:
         A ``choice`` is decoded among the choices only, so the answer is always one of them.
 
         Args:
-            rows: Examples; rows of fields, which the task's template words; or whole inputs, as the
-                template would word them.
+            rows: Examples; rows of fields, which the task's template renders; or whole inputs, as
+                the template would render them.
             explain: Generate rationales too, by a second and longer decoding.
 
         Raises:

@@ -1,4 +1,4 @@
-"""HTTP to one endpoint: without redirects, with a bound on replies, and nothing secret in them."""
+"""HTTP to one endpoint: no redirects, replies of bounded size, and no secrets in them."""
 
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -25,7 +25,7 @@ class HttpReply:
     Attributes:
         content: The body, unpacked: its first ``MOST_BYTES`` if there is more.
         is_whole: Whether that is all of it.
-        redirects_to: The host that a redirect points to; "" if it is none.
+        redirects_to: The host that a redirect points to; "" if the reply is not a redirect.
     """
 
     status: int
@@ -44,7 +44,7 @@ def join_url(base_url: str, path: str) -> str:
 class Connection:
     """Sends requests to one endpoint.
 
-    Entering it reads the key and the proxy from the environment.
+    Entering the context reads the key and the proxy from the environment.
 
     Args:
         timeout: For each request.

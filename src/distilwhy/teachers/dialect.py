@@ -1,4 +1,4 @@
-"""What an endpoint turns out not to understand."""
+"""Adapts prompts to what an endpoint does not support, as learnt from its errors."""
 
 from distilwhy.core.prompt import Prompt
 from distilwhy.teachers.connection import HttpReply
@@ -8,10 +8,10 @@ _REFUSED = range(400, 501)
 
 
 class Dialect:
-    """How prompts are put to one endpoint, as learnt from its errors.
+    """How prompts are sent to one endpoint, as learnt from its errors.
 
-    Some models, such as Gemma 2, have no system role: the instruction then opens the first turn of
-    the user. The key of a call does not depend on it.
+    Some models, such as Gemma 2, have no system role: the instruction is then sent at the start of
+    the first user message. The key of a call does not depend on this.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Dialect:
         return prompt if self._has_system else prompt.without_system()
 
     def learn(self, sent: Prompt | None, reply: HttpReply) -> bool:
-        """Whether the request of this reply may succeed if it is sent in another way.
+        """Whether the failed request of this reply may succeed if adapted again.
 
         Args:
             sent: What was sent; None if it is not known any more.

@@ -1,4 +1,4 @@
-"""What must be neither stored nor shown: API keys, and the passwords of proxies."""
+"""Removes API keys and proxy passwords from what is stored or shown."""
 
 import re
 from collections.abc import Iterable
@@ -53,6 +53,6 @@ def _forms(character: str) -> str:
 
 
 def forms_of_login(name: str, password: str, written: str) -> set[str]:
-    """All that may show the login of a proxy: the password, and both as in an address."""
+    """The forms in which the login of a proxy may appear."""
     both = {written, f"{name}:{password}", f"{quote(name)}:{quote(password)}"}
     return both | {password, quote(password, safe="")} if len(password) > 3 else both

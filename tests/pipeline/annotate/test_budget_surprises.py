@@ -11,8 +11,8 @@ from conftest import many
 from distilwhy.core.cost import Prices, Usage
 from distilwhy.errors import BudgetError, TeacherError
 from distilwhy.pipeline.annotate.budget import (
-    LATER_SURPRISE,
-    SURPRISE,
+    LATER_OVERRUN,
+    OVERRUN,
     TRUSTED_AFTER,
     BudgetGuard,
     Spending,
@@ -116,20 +116,20 @@ def test_usage_that_cannot_be_is_charged_at_the_worst_case(
 
 def test_one_call_is_under_way_until_one_has_kept_to_its_worst_case():
     guard = BudgetGuard(Prices("USD", 1.0, 1.0), cap=Decimal(10_000))
-    assert guard.most_under_way(Decimal(1)) == 1
+    assert guard.max_in_flight(Decimal(1)) == 1
     guard.learn(Usage(5, 5), Usage(5, 4))
-    assert guard.most_under_way(Decimal(1)) == 1 + 10_000 // SURPRISE
-    assert guard.most_under_way(Decimal(5_000)) == 1
+    assert guard.max_in_flight(Decimal(1)) == 1 + 10_000 // OVERRUN
+    assert guard.max_in_flight(Decimal(5_000)) == 1
     guard.kept = TRUSTED_AFTER
-    assert guard.most_under_way(Decimal(1)) == 1 + 10_000 // LATER_SURPRISE
+    assert guard.max_in_flight(Decimal(1)) == 1 + 10_000 // LATER_OVERRUN
     guard.learn(Usage(5, 5), Usage(5, 50))
-    assert guard.most_under_way(Decimal(1)) == 1
+    assert guard.max_in_flight(Decimal(1)) == 1
     assert guard.largest == Usage(0, 50)
 
 
 def test_without_a_budget_any_number_of_calls_is_under_way():
     guard = BudgetGuard(Prices("USD", 1.0, 1.0), cap=Decimal("Infinity"))
-    assert guard.most_under_way(Decimal(1)) > 1_000_000
+    assert guard.max_in_flight(Decimal(1)) > 1_000_000
 
 
 @pytest.mark.parametrize("budget", [1.0, None])

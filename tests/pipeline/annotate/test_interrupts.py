@@ -89,7 +89,7 @@ def test_ctrl_c_cancels_and_waits_for_the_end():
 
 
 def test_ctrl_c_is_raised_at_once_where_the_end_does_not_come(monkeypatch):
-    monkeypatch.setattr(loop_module, "INSISTS_AFTER_S", 0.2)
+    monkeypatch.setattr(loop_module, "FORCE_AFTER_S", 0.2)
 
     async def work() -> None:
         time.sleep(60)

@@ -33,7 +33,7 @@ def recorded(write_experiment, tmp_path: Path):
 
 def test_plan_and_annotate_say_how_many_ids_match(recorded):
     file = recorded([*SAID[2:], {"id": "zz", "completion": "x"}])
-    line = "10 of 12 rows have a recorded completion; 1 recorded id of no row, such as 'zz'"
+    line = "10 of 12 rows have a recorded completion; 1 recorded id matches no row, such as 'zz'"
     assert line in call("plan", file).stdout
     assert line in call("annotate", file).stdout
     assert json.loads(call("plan", file, "--json").stdout)["recorded"]["answered"] == 10
@@ -51,9 +51,9 @@ def test_completions_of_other_rows_are_an_error(recorded, verb):
     with pytest.raises(TeacherError) as raised:
         verb(open_experiment(file))
     assert str(raised.value) == (
-        f"{file}: teacher.completions: none of 3 ids, such as 'row-0', is that of one of 12 rows "
-        "to annotate, such as 'a0'; give them the same ids, or name the fields that hold them in "
-        "teacher.id and task.id"
+        f"{file}: teacher.completions: of 3 recorded ids, such as 'row-0', none matches one of 12 "
+        "rows to annotate, such as 'a0'; give both the same ids, or name the fields that hold them "
+        "in teacher.id and task.id"
     )
 
 

@@ -41,7 +41,7 @@ def test_separators_and_encodings_are_found(tmp_path: Path, separator: str, enco
     by_id = {row.id: row for row in experiment.splits.all()}
     assert (by_id["7"].text, by_id["7"].gold) == (CELLS[7][1], CELLS[7][2])
     assert set(experiment.task.answer.labels) == {"damage", "question", "praise"}
-    assert found.found["input"] == "Customer message; left aside: date"
+    assert found.found["input"] == "Customer message; not used: date"
     assert encoding.removesuffix("-sig") in found.found["read"]
 
 

@@ -120,7 +120,7 @@ def test_a_template_or_a_regular_expression_takes_the_last_match(row: str, first
     [
         ("Q: {x}", "matches no prompt, such as 'Shot. P: It fell"),
         ("P", "has no group"),
-        ("P: (", "is no regular expression"),
+        ("P: (", "is not a valid regular expression"),
         ("{x} {x}", r"has \{x\} twice"),
     ],
 )

@@ -81,7 +81,7 @@ def test_the_plan_gives_the_size_that_training_finds(
     assert 0 <= found.parameters - fits[0].parameters <= spare
     assert found.memory < fits[0].memory
     assert (
-        "parameters; weights and optimizer take"
+        "for weights and optimizer, plus activations"
         in CliRunner().invoke(app, ["plan", str(file)]).stdout
     )
 

@@ -76,7 +76,7 @@ def annotate(
     """Annotate the rows that the teacher has not answered yet.
 
     Every answer is saved at once. Stop with Ctrl-C and run the command again to go on. The exit
-    status is 3 if calls have failed that are made again next time.
+    status is 3 if rows are left failed.
     """
     if workers and engine != "ray":
         raise typer.BadParameter("--workers needs --engine ray")

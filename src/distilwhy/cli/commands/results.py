@@ -35,7 +35,7 @@ def predict(
         str | None,
         typer.Argument(
             metavar="TEXT",
-            help="One whole input, as the task's template words it; - for standard input.",
+            help="A whole input, as the task's template would render it; - for standard input.",
         ),
     ] = None,
     fields: Annotated[

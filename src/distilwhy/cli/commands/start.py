@@ -80,7 +80,7 @@ def init(
 ) -> None:
     """Write a new experiment, on your own rows or on a few to edit.
 
-    With --from, the columns, the labels, the separator and the encoding are found out.
+    With --from, it detects the columns, the labels, the separator and the encoding.
     """
     if source is None:
         if gold or answer:

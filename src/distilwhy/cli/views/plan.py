@@ -119,8 +119,8 @@ def _training_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, s
     if plan.train_seconds is not None:
         yield (
             "training time",
-            f"about {rough_duration(plan.train_seconds)} one after the other, for students like "
-            "those trained before",
+            f"about {rough_duration(plan.train_seconds)} for one student after the other, as "
+            "similar ones took",
         )
 
 
@@ -131,6 +131,6 @@ def _describe_size(name: str, plan: Plan, from_scratch: bool) -> str:
     # The vocabulary of a tokenizer that is yet to be trained may be smaller than allowed.
     most = "up to " if from_scratch else ""
     return (
-        f"{shown}{most}{large(size.parameters)} parameters{adapted}; weights and optimizer take "
-        f"{most}{memory_size(size.memory)}, and activations more"
+        f"{shown}{most}{large(size.parameters)} parameters{adapted}; {most}"
+        f"{memory_size(size.memory)} for weights and optimizer, plus activations"
     )

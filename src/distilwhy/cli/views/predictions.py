@@ -1,4 +1,4 @@
-"""The answers of a student: printed, or written to a file beside the columns of its rows."""
+"""A student's answers: printed, or written to a file with the columns of its rows."""
 
 import csv
 import json
@@ -101,7 +101,7 @@ def _to_csv(rows: Sequence[Fields]) -> str:
 
 
 def _cell(value: object) -> str:
-    """A value as a CSV cell: lists and objects as JSON, which the reader of options takes."""
+    """A value as a CSV cell: lists and objects as JSON, as options are read."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

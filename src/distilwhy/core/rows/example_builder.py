@@ -1,4 +1,4 @@
-"""Rows of fields made examples, as a task says."""
+"""Builds examples from rows of fields."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -73,7 +73,9 @@ class ExampleBuilder:
             near = suggest(self._format.options, row)
             raise DataError(f"{named} must be a list of two or more; found {shown}{near}")
         if any(option is None or isinstance(option, bytes) for option in value):
-            raise DataError(f"{named} have one that is null or not UTF-8 text; write a text there")
+            raise DataError(
+                f"{named} contain a null or bytes that are not UTF-8; write a text there"
+            )
         return tuple(_text(option, named) for option in value)
 
     def _gold(self, row: Row, options: tuple[str, ...], where: str) -> str | None:
@@ -97,7 +99,7 @@ class ExampleBuilder:
 
 
 def build_examples(rows: Sequence[Example | str | Row], task: Task) -> list[Example]:
-    """Inputs made examples: texts as they are, rows of fields by the task's template.
+    """Build examples from inputs: texts unchanged, rows of fields by the task's template.
 
     Raises:
         DataError: if a text is empty, or as ``ExampleBuilder``; a row without an id is named by

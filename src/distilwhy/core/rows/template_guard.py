@@ -1,8 +1,8 @@
-"""Keeps an input template to what a row says: no NaN, no null as text, no method, no endless loop.
+"""Makes an input template fail on NaN, on a null or a method as text, and on endless loops.
 
-A template is rewritten before it is compiled. Each field that it reads, each value that it makes a
-text of and each of its loops passes through one of the filters here. What a template without such a
-fault renders stays the same.
+A template is rewritten before it is compiled: each field that it reads, each value that it turns
+into text and each of its loops passes through one of the filters here. All other templates render
+as before.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,23 +15,25 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+# The name of the whole row in a template.
+ROW = "row"
 MOST_STEPS = 1_000_000
 LONGEST = 10_000_000
 _WIDEST = 10_000
-_LARGEST = 1000
+_LARGEST_POWER = 1000
 
-# These would make "None" of a null.
+# These would turn a null into the text "None".
 _TEXT_FILTERS = {
     *("trim", "upper", "lower", "capitalize", "title", "replace", "string", "escape", "e"),
     *("forceescape", "indent", "center", "wordwrap", "wordcount", "truncate", "striptags"),
     *("urlize", "urlencode"),
 }
-# These make as much text as they are told to.
+# These write as much text as their arguments ask for.
 _WIDE_FILTERS = ("center", "indent", "batch", "slice")
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value is NaN, which tables hold where there is nothing."""
+    """Whether a value is NaN, as tables hold for missing values."""
     return isinstance(value, float | Decimal) and value != value
 
 
@@ -44,13 +46,17 @@ class GuardedEnvironment(SandboxedEnvironment):
         super().__init__(**options)
         self._left = MOST_STEPS
         del self.globals["lipsum"]
-        self.filters |= {"_field": _field, "_said": _said, "_said_each": _said_each}
-        self.filters |= {"_steps": self._steps, "_short": _short}
+        self.filters |= {
+            "_field": _field,
+            "_require_value": _require_value,
+            "_require_values": _require_values,
+        }
+        self.filters |= {"_steps": self._steps, "_bounded": _bounded}
         for name in _WIDE_FILTERS:
-            self.filters[name] = _narrow(self.filters[name])
+            self.filters[name] = _with_bounded_width(self.filters[name])
 
     def compile_guarded(self, tree: nodes.Template) -> Any:
-        """The template of a tree, which is rewritten."""
+        """Compile a tree, which is rewritten."""
         guarded = _Guard().visit(tree)
         guarded.set_environment(self)
         return self.from_string(guarded)
@@ -66,9 +72,8 @@ class GuardedEnvironment(SandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**":
-            if not all(
-                isinstance(side, int | float) and abs(side) <= 1000 for side in (left, right)
-            ):
+            sides = (left, right)
+            if not all(isinstance(s, int | float) and abs(s) <= _LARGEST_POWER for s in sides):
                 raise ValueError("a power is too large")
         elif operator == "*":
             sizes = [len(s) for s in (left, right) if isinstance(s, str | list | tuple)]
@@ -78,13 +83,13 @@ class GuardedEnvironment(SandboxedEnvironment):
         elif operator == "%" and isinstance(left, str):
             _check_widths(left)
             for value in right if isinstance(right, tuple) else (right,):
-                _said(value, "a value of '%'")
-        return _short(super().call_binop(context, operator, left, right))
+                _require_value(value, "a value of '%'")
+        return _bounded(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(getattr(__obj, "__self__", None), str | bytes):
             _check_numbers([*args, *kwargs.values()])
-        return _short(super().call(__context, __obj, *args, **kwargs))
+        return _bounded(super().call(__context, __obj, *args, **kwargs))
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         wrapped = super().wrap_str_format(value)
@@ -107,16 +112,16 @@ class GuardedEnvironment(SandboxedEnvironment):
 
 
 class _Guard(NodeTransformer):
-    """Has fields, nulls and loops pass through the filters of ``GuardedEnvironment``."""
+    """Sends fields, nulls and loops through the filters of ``GuardedEnvironment``."""
 
     def visit_Name(self, node: nodes.Name) -> nodes.Expr:
-        return _through(node, "_field", path_of(node)) if node.ctx == "load" else node
+        return _filtered(node, "_field", path_of(node)) if node.ctx == "load" else node
 
     def visit_Getattr(self, node: nodes.Getattr) -> nodes.Expr:
-        return _through(self._inner(node), "_field", path_of(node))
+        return _filtered(self._inner(node), "_field", path_of(node))
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
-        return _through(self._inner(node), "_field", path_of(node))
+        return _filtered(self._inner(node), "_field", path_of(node))
 
     def visit_Call(self, node: nodes.Call) -> nodes.Node:
         node.node = self._inner(node.node)
@@ -126,8 +131,8 @@ class _Guard(NodeTransformer):
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
         parts = [(path_of(part), self.visit(part)) for part in node.nodes]
-        node.nodes = [_through(part, "_said", path) for path, part in parts]
-        return _through(node, "_short")
+        node.nodes = [_filtered(part, "_require_value", path) for path, part in parts]
+        return _filtered(node, "_bounded")
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
         path = path_of(node.node) if node.node else ""
@@ -135,21 +140,22 @@ class _Guard(NodeTransformer):
         if node.node is None:
             return node
         if node.name in _TEXT_FILTERS:
-            node.node = _through(node.node, "_said", path)
+            node.node = _filtered(node.node, "_require_value", path)
         elif node.name == "join":
             by = [*node.args[1:2], *(k.value for k in node.kwargs if k.key == "attribute")]
-            node.node = _through(node.node, "_said_each", path, *by)
+            node.node = _filtered(node.node, "_require_values", path, *by)
         elif node.name == "map" and node.args and _names_text_filter(node.args[0]):
-            node.node = _through(node.node, "_said_each", path)
+            node.node = _filtered(node.node, "_require_values", path)
         elif node.name == "format":
             node.args = [
-                _through(argument, "_said", "a value of 'format'") for argument in node.args
+                _filtered(argument, "_require_value", "a value of 'format'")
+                for argument in node.args
             ]
         return node
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
-        node.iter = _through(node.iter, "_steps")
+        node.iter = _filtered(node.iter, "_steps")
         return node
 
     def _inner(self, node: nodes.Expr) -> nodes.Expr:
@@ -180,10 +186,7 @@ def path_of(node: nodes.Node | None) -> str:
     return str(name) if outer == ROW else f"{outer}.{name}" if outer else ""
 
 
-ROW = "row"
-
-
-def _through(node: Any, name: str, *arguments: str | nodes.Expr) -> nodes.Filter:
+def _filtered(node: Any, name: str, *arguments: str | nodes.Expr) -> nodes.Filter:
     given = [nodes.Const(a) if isinstance(a, str) else a for a in arguments]
     made = nodes.Filter(node, name, given, [], None, None)
     made.set_lineno(node.lineno)
@@ -204,36 +207,36 @@ def _field(value: Any, path: str) -> Any:
     return value
 
 
-def _said(value: Any, path: str) -> Any:
+def _require_value(value: Any, path: str) -> Any:
     if value is None:
         raise ValueError(f"{path!r} is null" if path else "a null would be read as a text")
     return _field(value, path)
 
 
-def _said_each(values: Any, path: str, attribute: Any = None) -> Any:
+def _require_values(values: Any, path: str, attribute: Any = None) -> Any:
     if isinstance(values, Undefined | str) or values is None:
-        return _said(values, path)
+        return _require_value(values, path)
     found = list(values)
     get: Callable[[Any], Any] = lambda item: item  # noqa: E731
     if attribute is not None:
         get = make_attrgetter(_PLAIN, attribute)
     for item in found:
-        _said(get(item), f"an item of {path}" if path else "")
+        _require_value(get(item), f"an item of {path}" if path else "")
     return found
 
 
-def _short(value: Any) -> Any:
+def _bounded(value: Any) -> Any:
     if isinstance(value, str | list | tuple) and len(value) > LONGEST:
         raise ValueError(f"a text is longer than {LONGEST:,} characters")
     return value
 
 
-def _narrow(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    def narrow(*args: Any, **kwargs: Any) -> Any:
+def _with_bounded_width(filter_: Callable[..., Any]) -> Callable[..., Any]:
+    def bounded(*args: Any, **kwargs: Any) -> Any:
         _check_numbers([*args, *kwargs.values()])
         return filter_(*args, **kwargs)
 
-    return narrow
+    return bounded
 
 
 def _check_numbers(values: Iterable[object]) -> None:

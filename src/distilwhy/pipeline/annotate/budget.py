@@ -13,10 +13,10 @@ from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import Ledger, read_ledger
 from distilwhy.teachers.base import Teacher
 
-# How many times its worst case a call may cost, as far as anybody knows; and the same after so many
-# calls that kept to theirs.
-SURPRISE = 64
-LATER_SURPRISE = 16
+# A call is assumed to cost at most this many times its worst case: at first, and after so many
+# calls that cost no more than it.
+OVERRUN = 64
+LATER_OVERRUN = 16
 TRUSTED_AFTER = 512
 
 
@@ -45,10 +45,10 @@ def read_spending(experiment: Experiment) -> Spending | None:
     if prices is None:
         return None
     with read_ledger(experiment.folder.ledger) as ledger:
-        return add_up(ledger, prices, in_flight=True)
+        return sum_spending(ledger, prices, in_flight=True)
 
 
-def add_up(ledger: Ledger, prices: Prices, *, in_flight: bool = False) -> Spending:
+def sum_spending(ledger: Ledger, prices: Prices, *, in_flight: bool = False) -> Spending:
     """The cost of all that a ledger lists as billed; ``in_flight`` is as for ``Ledger.owed``."""
     costs = [(prices.of(usage), certain) for usage, certain in ledger.billed()]
     certain = sum((cost for cost, is_certain in costs if is_certain), NOTHING)
@@ -64,9 +64,8 @@ class BudgetGuard:
     until its cost is settled. The cap therefore holds however many calls are under way. What is
     reserved is recorded on disk before it is sent, because a killed run is assumed to owe it.
 
-    An endpoint may bill more than the worst case of a call: some ignore ``max_tokens``. That one
-    call cannot be undone, so no others may be under way that would do the same and that the rest
-    of the budget does not cover: see ``most_under_way``.
+    An endpoint may bill more than the worst case of a call: some ignore ``max_tokens``. So only as
+    many calls are in flight as the rest of the budget covers even then; see ``max_in_flight``.
 
     Attributes:
         cap: The most that may be spent.
@@ -74,9 +73,8 @@ class BudgetGuard:
         record: Records an amount on disk as reserved.
         largest: The most tokens that were read and written by calls billed beyond their worst
             case. From then on that is the least that is reserved.
-        kept: How many calls have kept to their worst case since the last one that did not.
-        is_share: Whether the cap is a share of a budget, and the guard of all of that decides how
-            many calls are under way.
+        kept: How many calls cost no more than their worst case, since the last one that did.
+        is_share: Whether the cap is a share of a budget, whose guard limits the calls in flight.
         reserved: The worst case of all calls under way.
     """
 
@@ -109,28 +107,28 @@ class BudgetGuard:
             self._recorded = max(self.reserved, min(2 * self.reserved, self.reserved + self.left))
             self.record(self._recorded)
 
-    def most_under_way(self, amount: Decimal) -> float:
-        """How many calls with this worst case may be under way at once.
+    def max_in_flight(self, amount: Decimal) -> float:
+        """How many calls with this worst case may be in flight at once.
 
-        One, until a call has kept to its worst case. Then all but one may turn out as dear as is
-        thought possible, and what is left of the budget still covers them.
+        One, until a call has cost no more than its worst case. After that, the rest of the budget
+        covers all but one of them, even if each costs ``OVERRUN`` times its worst case.
         """
         if self.cap.is_infinite() or self.is_share or not amount:
             return float("inf")
         if not self.kept:
             return 1
-        surprise = SURPRISE if self.kept < TRUSTED_AFTER else LATER_SURPRISE
-        return 1 + max(0, int((self.cap - self.settled) / (surprise * amount)))
+        overrun = OVERRUN if self.kept < TRUSTED_AFTER else LATER_OVERRUN
+        return 1 + max(0, int((self.cap - self.settled) / (overrun * amount)))
 
     def observe(self, worst: Usage, billed: Usage) -> Decimal:
-        """Learn from what a call was billed; returns the amount that is reserved for it now."""
+        """Learn from what a call was billed; returns what is now reserved for it."""
         self.learn(worst, billed)
         reserved, cost = self.prices.of(worst), self.prices.of(billed)
         self._hold(max(NOTHING, cost - reserved))
         return max(reserved, cost)
 
     def learn(self, worst: Usage, billed: Usage) -> None:
-        """Learn from what a call was billed whose reservation is not kept here."""
+        """Learn from the bill of a call that was not reserved here."""
         if billed.input <= worst.input and billed.output <= worst.output:
             self.kept += 1
             return
@@ -139,7 +137,7 @@ class BudgetGuard:
         self.adopt(Usage(read, written), 0)
 
     def adopt(self, largest: Usage, kept: int) -> None:
-        """Take over what another guard has learnt of the same endpoint."""
+        """Take over what another guard has learnt about the same endpoint."""
         known = self.largest
         more = Usage(max(known.input, largest.input), max(known.output, largest.output))
         self.kept = kept if more != known else self.kept + kept
@@ -147,7 +145,7 @@ class BudgetGuard:
 
     @property
     def notice(self) -> str:
-        """What the user should know of the endpoint; "" if there is nothing."""
+        """What the user should know about the endpoint; "" if there is nothing."""
         found: list[str] = []
         if count := self.largest.output:
             found.append(
@@ -187,7 +185,7 @@ class BudgetGuard:
 
 
 def find_cap(experiment: Experiment, budget: Decimal | None) -> Decimal | None:
-    """The most that may be spent: ``budget``, or else ``teacher.budget``; None for any amount.
+    """The most that may be spent: ``budget``, or else ``teacher.budget``; None for no limit.
 
     Raises:
         ConfigError: if there is a budget, and no prices or a teacher that bills nobody.
@@ -215,9 +213,8 @@ def open_budget(
 ) -> BudgetGuard | None:
     """The guard of a run folder, with all that was ever spent in it settled.
 
-    Without a budget there is no cap, but what is lost on the way is charged all the same. None
-    if nothing is billed, or nobody can tell how much: without prices, or without a limit to what
-    a call may write.
+    Without a budget there is no cap, but lost calls are still charged. None if nothing is billed,
+    or if the amount is unknown: without prices, or without a limit on the tokens of a reply.
 
     Raises:
         ConfigError: as ``find_cap``.
@@ -228,7 +225,7 @@ def open_budget(
         return None
     ledger.begin_run()
     most = Decimal("Infinity") if cap is None else cap
-    return BudgetGuard(prices, most, add_up(ledger, prices).total, ledger.set_reservation)
+    return BudgetGuard(prices, most, sum_spending(ledger, prices).total, ledger.set_reservation)
 
 
 def require_enough(retry: RetryPlan, guard: BudgetGuard | None) -> None:

@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-INSISTS_AFTER_S = 5.0
+FORCE_AFTER_S = 5.0
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
     """Run to the end; in another thread if a loop is running here already, as in a notebook.
 
-    Ctrl-C cancels the coroutine, which then records what it has. Pressed again meanwhile, it does
-    nothing: an exception raised just anywhere could leave a thread waiting for ever. Only if the
-    coroutine has not ended within ``INSISTS_AFTER_S`` is it raised at once.
+    Ctrl-C cancels the coroutine, which then records what it has. A second Ctrl-C does nothing,
+    because an exception at an arbitrary place could leave a thread waiting for ever, unless the
+    coroutine has not ended after ``FORCE_AFTER_S``.
 
     Raises:
         KeyboardInterrupt: if Ctrl-C was pressed.
@@ -48,7 +48,7 @@ def _run(coroutine: Coroutine[Any, Any, None]) -> None:
             pressed_at = now
             with suppress(RuntimeError):  # The loop may have ended.
                 loop.call_soon_threadsafe(task.cancel)
-        elif now - pressed_at > INSISTS_AFTER_S:
+        elif now - pressed_at > FORCE_AFTER_S:
             raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)

@@ -26,7 +26,7 @@ _NAMES = {name: name for name in ("id", "completion", "rationale", "label")}
 def open_recorded(config: RecordedTeacherConfig, base: Path, task: Task) -> RecordedTeacher:
     """The teacher that says what stands in the files of a config, relative to ``base``.
 
-    Of an exported answer whose label or rationale was edited, these are what it says.
+    If the label or rationale of an exported answer was edited, the edit replaces its completion.
 
     Raises:
         TeacherError: if a file is missing or broken, a row lacks a field, or an id has too many.
@@ -46,8 +46,8 @@ def open_recorded(config: RecordedTeacherConfig, base: Path, task: Task) -> Reco
 
 @dataclass(frozen=True)
 class Reading:
-    """How recorded files are read: their columns by what they hold, and how a completion is parsed,
-    to find what was edited since."""
+    """How recorded files are read: the column of each field, and what parses their completions, to
+    find edited answers."""
 
     columns: Mapping[str, str]
     task: Task

@@ -1,4 +1,4 @@
-"""Do the ids of recorded completions match those of the rows?"""
+"""Matches the ids of recorded completions with those of the rows."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class MatchedIds:
         rows: The rows to annotate.
         answered: How many of them have a recorded completion.
         unknown: How many recorded ids are not the id of any row.
-        example: One of these; "" if there are none.
+        example: One of these ids; "" if there are none.
         edited: How many answers were edited since they were exported.
     """
 
@@ -56,7 +56,7 @@ def _none_matches(experiment: Experiment, teacher: RecordedTeacher, rows: int) -
     if said is None:
         return f"{where}: these files hold no completion; name the files that do"
     return (
-        f"{where}: none of {counted(len(teacher.ids), 'id')}, such as {said!r}, is that of one of "
-        f"{counted(rows, 'row')} to annotate, such as {row.id!r}; give them the same ids, or name "
-        "the fields that hold them in teacher.id and task.id"
+        f"{where}: of {counted(len(teacher.ids), 'recorded id')}, such as {said!r}, none matches "
+        f"one of {counted(rows, 'row')} to annotate, such as {row.id!r}; give both the same ids, "
+        "or name the fields that hold them in teacher.id and task.id"
     )

@@ -29,7 +29,7 @@ class AnnotationProgress:
         in_batches: The calls in the batches under way.
         done_in_batches: Those of them that the endpoint has answered, as it reports.
         trouble: Why the state of the batches is unknown at present; "" if it is known.
-        notice: The latest that the user should know of the endpoint; "" if there is nothing.
+        notice: The latest message about the endpoint for the user; "" if there is none.
     """
 
     total: int

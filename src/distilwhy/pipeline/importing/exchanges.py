@@ -1,4 +1,4 @@
-"""Reads logs of requests to a model and its replies, in the forms that people have them.
+"""Reads logs of requests to a model and its replies, in many common formats.
 
 A line of a log is a JSON object. It holds the request and the reply side by side, or under names
 such as ``request`` and ``response``, or ends its ``messages`` with the reply, as files for

@@ -1,4 +1,4 @@
-"""Logs of requests and replies, made an experiment with recorded completions."""
+"""Turns a log of requests and replies into an experiment with recorded completions."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from distilwhy.pipeline.importing.new_experiment import (
     write_experiment,
 )
 from distilwhy.pipeline.importing.prompt_parts import Choose, shorten, split_prompts
-from distilwhy.pipeline.importing.scaffold import need_new
+from distilwhy.pipeline.importing.scaffold import require_new
 
 COMPLETIONS = "completions.jsonl"
 _AGREEMENT = """\
@@ -51,7 +51,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Draft:
-    """All that goes into the files of an experiment; ``answers`` has ``samples`` for each row."""
+    """The content of an experiment's files; ``answers`` has ``samples`` of them for each row."""
 
     rows: Sequence[_Row]
     answers: Answers
@@ -61,7 +61,7 @@ class _Draft:
 
     @property
     def labels(self) -> list[str | None]:
-        """The label of each row: gold, or what the teacher said first if the log has no gold."""
+        """The label of each row: gold, or the teacher's first answer if the log has no gold."""
         if not self.has_gold:
             return [parsed.label for parsed in self.answers.parsed[:: self.samples]]
         canonical = self.answers.answer.canonical
@@ -119,13 +119,13 @@ def import_log(
         gold: The field of a line with its gold label; dots reach into objects.
         answer: The kind of answer, or the labels; see ``find_answers``. None to find out.
         mask: Replace e-mail addresses, phone and card numbers by placeholders first.
-        choose: Asks the user where the log alone does not tell.
+        choose: Asks the user if the log alone does not decide.
 
     Raises:
         ConfigError: if ``directory`` has something in it, an option is not valid, or one is needed.
         DataError: if the log cannot be read, or holds too few rows.
     """
-    need_new(directory)
+    require_new(directory)
     log = read_log(source)
     masker = Masker() if mask else None
     exchanges = [_mask(exchange, masker) for exchange in log.exchanges] if masker else log.exchanges
@@ -148,7 +148,7 @@ def import_log(
     file = write_experiment(directory, "\n".join(heading), experiment, files)
     left_out = {
         "lines without a request and a reply": log.without_reply,
-        "requests that were made in another way": len(exchanges) - len(rows),
+        "requests with a different prompt": len(exchanges) - len(rows),
         "requests that repeat an earlier one": len(rows) - len(unique),
     }
     found = {
@@ -229,7 +229,7 @@ def _name_models(exchanges: Sequence[Exchange]) -> str:
 
 
 def _record(reply: Completion, parsed: ParsedReply, *, verbatim: bool) -> dict[str, object]:
-    """A reply as it is, or as the reasons and the label in it if it is not parsed as it is."""
+    """A reply as it is, or as a rationale and a label if the parser would not read it so."""
     if not verbatim and parsed.label is not None:
         return {"rationale": parsed.rationale, "label": parsed.label}
     ended = {"finish_reason": reply.finish_reason} if reply.finish_reason else {}

@@ -1,4 +1,4 @@
-"""A user's own rows, made an experiment: which column is the label, and which the input."""
+"""Turns a table into an experiment: finds the columns of labels and of input."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from distilwhy.pipeline.importing.new_experiment import (
     write_experiment,
 )
 from distilwhy.pipeline.importing.prompt_parts import Choose
-from distilwhy.pipeline.importing.scaffold import need_new
+from distilwhy.pipeline.importing.scaffold import require_new
 from distilwhy.pipeline.importing.table import Table, read_table
 
 _LABEL_NAME = re.compile(
@@ -83,13 +83,13 @@ def init_from(
         directory: A new or empty folder.
         gold: The column with the labels; None to find it.
         answer: The kind of answer, or the labels separated by commas; None to find out.
-        choose: Asks the user where the table alone does not tell.
+        choose: Asks the user if the table alone does not decide.
 
     Raises:
         ConfigError: if ``directory`` has something in it, or an option is needed or not valid.
         DataError: if the table cannot be read, or holds too few rows.
     """
-    need_new(directory)
+    require_new(directory)
     table = read_table(source)
     columns = _find_columns(table, gold, choose)
     labels = _read_labels(table, columns.gold)
@@ -147,7 +147,7 @@ def _describe(
     counts = Counter(row[GOLD] for row in rows if GOLD in row)
     shown = ", ".join(f"{label} ({counts[label]:,})" for label in space.labels)
     read = f"{count(len(table.rows))} rows" + (f" in {table.found}" if table.found else "")
-    aside = f"; left aside: {', '.join(columns.others)}" if columns.others else ""
+    aside = f"; not used: {', '.join(columns.others)}" if columns.others else ""
     return {
         "read": read,
         "input": ", ".join(columns.inputs) + aside,
@@ -191,7 +191,7 @@ def _choose_gold(columns: Mapping[str, Sequence[str]], choose: Choose) -> str | 
         return found[0] if found else None
     if choose is None:
         raise ConfigError(
-            f"the columns {', '.join(found)} may each hold the labels; name the one in --gold"
+            f"the columns {', '.join(found)} may each hold the labels; name one of them in --gold"
         )
     choices = [f"{name}: {', '.join(sorted(set(columns[name]))[:4])}, …" for name in found]
     return found[choose("Several columns may hold the labels. Take", choices)]

@@ -20,7 +20,7 @@ from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.splits import SPLITS
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.pipeline.importing.new_experiment import Imported
-from distilwhy.pipeline.importing.scaffold import need_new
+from distilwhy.pipeline.importing.scaffold import require_new
 from distilwhy.store.files import publish_jsonl, publish_text
 
 Fields = Mapping[str, object]
@@ -136,7 +136,7 @@ def import_paper(source: Path, directory: Path, llm: str = "palm") -> Imported:
     if llm not in TEACHERS:
         raise ConfigError(f"--llm {llm!r}: must be one of {', '.join(TEACHERS)}")
     name = _find(source)
-    need_new(directory)
+    require_new(directory)
     work = _Import(name, llm)
     whole, place = ("svamp", source.parent / "svamp") if name == "asdiv" else (name, source)
     for split in SPLITS:

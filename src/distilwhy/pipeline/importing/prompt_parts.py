@@ -1,8 +1,7 @@
-"""Tells what all prompts of a log have in common from what varies: the row.
+"""Separates what the prompts of a log have in common from what varies, which is the row.
 
-The instruction and the few-shot examples are the same in all of them. So the turns that all
-begin with are set apart, and of the one turn that varies, the text that it always begins and
-ends with.
+The instruction and the few-shot examples are the same in all prompts: the turns that all of them
+begin with, and the text that the turn with the row always begins and ends with.
 """
 
 import json
@@ -19,9 +18,9 @@ from distilwhy.errors import ConfigError
 Choose = Callable[[str, Sequence[str]], int] | None
 Turns = tuple[Message, ...]
 
-# So many of the prompts must begin alike if not all do; the others are left out.
+# At least this share of the prompts must begin alike; the others are left out.
 _MOST = 0.8
-# A beginning that only most have is no accident if it is so long.
+# A beginning that only most prompts share must be this long to count.
 _LONG = 20
 # What a row's text follows, and what follows it.
 _BEFORE = re.compile(r"\n|[:>=\].?!]\s+|[\"'“`>]+")
@@ -40,7 +39,7 @@ class PromptParts:
 
     Attributes:
         instruction: What all of them have in common.
-        rows: The fields of each row; None for a prompt that is made in another way.
+        rows: The fields of each row; None for a prompt of another form.
         found: How the row was found, in words.
     """
 
@@ -52,7 +51,7 @@ class PromptParts:
 def split_prompts(
     requests: Sequence[Turns], row: str | None = None, choose: Choose = None
 ) -> PromptParts:
-    """Tell the instruction of some prompts from their rows.
+    """Separate the instruction of some prompts from their rows.
 
     Args:
         row: Where the row stands in the last turn: a template such as ``Message: {message}``, or
@@ -148,7 +147,9 @@ def _compile(row: str) -> re.Pattern[str]:
         try:
             pattern = re.compile(row, re.S)
         except re.error as error:
-            raise ConfigError(f"--row {row!r}: is no regular expression ({error})") from None
+            raise ConfigError(
+                f"--row {row!r}: is not a valid regular expression ({error})"
+            ) from None
         if not pattern.groups:
             raise ConfigError(
                 f"--row {row!r}: has no group; write the row as {{text}} or in brackets"

@@ -15,18 +15,18 @@ def init(directory: Path) -> list[Path]:
     Raises:
         ConfigError: if the folder has something in it.
     """
-    need_new(directory)
+    require_new(directory)
     starter = files("distilwhy.pipeline").joinpath("starter")
     for name in FILES:
         publish_text(directory / name, starter.joinpath(name).read_text(encoding="utf-8"))
     return [directory / name for name in FILES]
 
 
-def need_new(directory: Path) -> None:
-    """Refuse a place where something stands.
+def require_new(directory: Path) -> None:
+    """Refuse a folder that is not new or empty.
 
     Raises:
-        ConfigError: if so.
+        ConfigError: if it is neither.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(f"{directory}: is not empty; name a new folder, so that nothing is lost")

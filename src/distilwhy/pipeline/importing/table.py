@@ -1,4 +1,4 @@
-"""Reads a table as people have it: with any usual separator and encoding."""
+"""Reads a table with any common separator and encoding."""
 
 import codecs
 import csv

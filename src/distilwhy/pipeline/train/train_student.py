@@ -80,7 +80,7 @@ def _train_rate(folder: RunFolder, job: TrainingJob, rate: float, send: Send) ->
     try:
         student, summary = _run(folder, job, rate, send)
     except BrokenCheckpointError:
-        send(Noticed(job.student_id, "its training begins again"))
+        send(Noticed(job.student_id, "training starts again"))
         wait_for_all()
         if is_main():
             shutil.rmtree(_checkpoint(folder, job, rate))

@@ -24,7 +24,7 @@ class Watcher:
         """Called first, with all the students that are wanted."""
 
     def on_shared(self, shared: Sequence[tuple[str, str]]) -> None:
-        """Called if validation rows are also in train, with the ids of both of each."""
+        """Called if validation rows are also in train, with the two ids of each."""
 
     def on_annotations(self, outcomes: Mapping[str, OutcomeCounts]) -> None:
         """Called with the annotations of each split, counted, when they are read."""
@@ -53,7 +53,7 @@ class Watcher:
         """Called after training with one learning rate."""
 
     def on_notice(self, student_id: StudentId, line: str) -> None:
-        """Called with what a person should know, such as that a checkpoint cannot be read."""
+        """Called with a message for the user, such as that a checkpoint cannot be read."""
 
     def on_trained(self, student_id: StudentId, accuracy: float) -> None:
         """Called when a student is trained, or was already, with its validation accuracy."""
@@ -95,7 +95,7 @@ class RateTried:
 
 @dataclass(frozen=True)
 class Noticed:
-    """Something about a training that a person should know, in words."""
+    """A message about a training for the user."""
 
     student_id: StudentId
     line: str

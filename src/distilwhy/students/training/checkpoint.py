@@ -70,17 +70,17 @@ class Checkpoint:
         """Load the last saved state that can be read, if there is one.
 
         Args:
-            say: Told in words that one cannot be read.
+            say: Called with a message if one cannot be read.
 
         Raises:
-            BrokenCheckpointError: if there are only broken ones. Weights may have been changed.
+            BrokenCheckpointError: if all of them are broken. Weights may have been changed.
         """
         state = self.folder / _STATE
         saved = [place for place in (state, state.with_suffix(".old")) if place.is_dir()]
         for place in saved:
             if self._load(place):
                 return
-            say(f"its checkpoint {place} cannot be read")
+            say(f"checkpoint {place} cannot be read")
         if saved:
             raise BrokenCheckpointError(f"{self.folder}: no checkpoint can be read; delete it")
 
@@ -90,7 +90,7 @@ class Checkpoint:
             self._accelerator.load_state(str(place))
             torch.load(self.folder / _BEST, map_location="cpu", weights_only=True)
             is_whole = True
-        # A broken file may hold anything, and torch raises errors of all kinds about it.
+        # torch raises errors of many kinds on a broken file.
         except Exception:  # noqa: BLE001
             is_whole = False
         found = torch.tensor(float(is_whole), device=self._accelerator.device)

@@ -59,11 +59,11 @@ def train(
         config: Only its first learning rate is used.
         seed: Decides the batches and dropout.
         on_step: Called after every step, with the steps done and the steps to do.
-        say: Told in words if a checkpoint cannot be read, and an older one is taken.
+        say: Called with a message if a checkpoint cannot be read.
 
     Raises:
-        BrokenCheckpointError: if none of the checkpoints in ``folder`` can be read. The student is
-            of no use then.
+        BrokenCheckpointError: if none of the checkpoints in ``folder`` can be read. Discard the
+            student then.
         StudentError: if there are no rows, a batch cannot be split as configured, a tracker cannot
             be opened, or the loss is not finite.
     """

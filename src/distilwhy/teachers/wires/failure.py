@@ -1,4 +1,4 @@
-"""What an endpoint says when it does not answer: the shapes and the wordings of its errors."""
+"""Reads the errors of endpoints: their many JSON forms and wordings."""
 
 import json
 import re
@@ -74,7 +74,7 @@ class Failure:
 
 
 def read_failure(content: bytes) -> Failure:
-    """Read the body of an error; what is no JSON object says nothing."""
+    """Read the body of an error; anything but a JSON object gives an empty Failure."""
     try:
         body = json.loads(content)
     except _UNREADABLE:

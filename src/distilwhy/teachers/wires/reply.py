@@ -61,7 +61,7 @@ class ReplyReader:
             problem = f"the reply cannot be read: {excerpt(content)}"
             return CallResult(problem=problem, maybe_billed=True)
         problem = describe(reply)
-        if status == 200:  # Some proxies say so of errors, too.
+        if status == 200:  # Some proxies send errors with this status.
             status = failure.status or 500
         self.raise_if_fatal(self._url, status, problem, content)
         if finish_reason := _outcome(status, failure):
@@ -133,7 +133,7 @@ def excerpt(content: bytes) -> str:
 
 
 def _outcome(status: int, failure: Failure) -> str:
-    """Why a request that fails for its own sake has no answer, as a reason to finish; "" if other
+    """The finish reason of a request that failed because of its own content or length; "" if other
     requests might fail for the same reason."""
     if status == _PAYLOAD_TOO_LARGE or failure.is_too_long:
         return TOO_LONG
@@ -157,5 +157,5 @@ def read_retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _plausible(seconds: float) -> float:
-    """A pause; 0 for one that no endpoint can mean."""
+    """A pause in seconds; 0 if it is not plausible."""
     return seconds if 0 <= seconds <= _LONGEST_PAUSE_S else 0.0

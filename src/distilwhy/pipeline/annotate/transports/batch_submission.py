@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from distilwhy.core.cost import NOTHING, Usage
 from distilwhy.errors import TeacherError
-from distilwhy.pipeline.annotate.budget import BudgetGuard, add_up
+from distilwhy.pipeline.annotate.budget import BudgetGuard, sum_spending
 from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Recorder
 from distilwhy.pipeline.annotate.transports.dispatcher import PATIENCE_S, pause_before
@@ -99,7 +99,7 @@ class Submission:
         """What is left of the budget by the ledger, which includes the batches under way."""
         if self.guard is None:
             return None
-        self.guard.settled = add_up(self.ledger, self.guard.prices).total
+        self.guard.settled = sum_spending(self.ledger, self.guard.prices).total
         return self.guard.left
 
     def unavailable(self, error: Unavailable) -> TeacherError:

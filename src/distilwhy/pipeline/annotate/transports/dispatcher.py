@@ -26,7 +26,7 @@ from distilwhy.teachers.rate_limit import Bucket, Slots
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 LONGEST_REST_S = 300.0
-# Rate limits are waited out as long as the last answer is not older than this.
+# A call over the rate limit is repeated until no call has been answered for this long.
 PATIENCE_S = 180.0
 NOTICE_AFTER_S = 5.0
 FINISHES_WITHIN_S = 10.0
@@ -60,7 +60,7 @@ class Dispatcher:
         calls: Read as they are needed.
         record: Writes results to disk before it returns.
         guard: None: there is no budget, and nothing is charged for lost replies.
-        notify: Is told, in a line, what the user should know while calls are made.
+        notify: Called with a line that the user should see while calls are made.
     """
 
     teacher: Teacher
@@ -122,7 +122,7 @@ class Dispatcher:
             await self._record_results()
 
     async def _finish(self, workers: Sequence[asyncio.Task[None]]) -> None:
-        """Wait for the calls under way, and record them; no others are made any more."""
+        """Wait for the calls in flight and record them; no others are made."""
         self._is_over = True
         for worker in workers:
             if worker not in self._asking:
@@ -291,7 +291,7 @@ class Dispatcher:
 
     def _reserve(self, guard: BudgetGuard, cost: Decimal) -> bool:
         """Reserve the worst case of a call, if another one may be under way."""
-        if self._reserved >= guard.most_under_way(cost) or not guard.reserve(cost):
+        if self._reserved >= guard.max_in_flight(cost) or not guard.reserve(cost):
             return False
         self._reserved += 1
         return True

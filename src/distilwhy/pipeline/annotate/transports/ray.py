@@ -127,7 +127,7 @@ class RayWorkers:
     def _room(self, guard: BudgetGuard, cost: Decimal) -> int:
         """How many further calls a worker may have under way."""
         under_way = sum(shard.at_once for _, shard in self._sent.values())
-        return int(max(0, min(self._concurrency, guard.most_under_way(cost) - under_way)))
+        return int(max(0, min(self._concurrency, guard.max_in_flight(cost) - under_way)))
 
     def _take_call(self) -> Call | None:
         return self._again.popleft() if self._again else next(self._calls, None)

@@ -52,7 +52,7 @@ class ShardResult:
         spent: The cost of all of it, if there is a cap.
         largest: What was learnt of calls beyond their worst case.
         kept: How many calls have kept to it since the last that did not.
-        notice: The latest that the user should know of the endpoint; "" if there is nothing.
+        notice: The latest message about the endpoint for the user; "" if there is none.
         error: What ended the work early.
     """
 
