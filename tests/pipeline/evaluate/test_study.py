@@ -233,8 +233,9 @@ def test_only_a_missing_student_is_trained_again(named: tuple[Path, Result]):
     gone = "bert-finetune-n30-seed0"
     shutil.rmtree(file.parent / "run/students" / gone)
     planned = CliRunner().invoke(app, ["plan", str(file)]).stdout
-    assert "train       2 students" in planned
-    assert "compare     8 students (main, bert; train rows 0.5, 1.0): 1 to train" in planned
+    lines = [" ".join(line.split()) for line in planned.splitlines()]
+    assert any(line.startswith("train 2 students") for line in lines)
+    assert "compare 8 students (main, bert; train rows 0.5, 1.0): 1 to train" in lines
     train_students(open_experiment(file), study=True)
     after = list_written(file)
     assert {p for p in after if after[p] != before.get(p)} == {p for p in before if gone in p}
@@ -248,17 +249,13 @@ def test_status_lists_students_by_name(named: tuple[Path, Result]):
     assert lines == [[s, m, "0"] for s in ("main", "bert") for m in PAIR]
 
 
-def test_an_error_about_a_student_of_the_study_names_it(
-    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
-):
+def test_an_error_about_a_student_of_the_study_names_it(write_experiment: WriteExperiment):
     file = write_experiment(
         {
             "methods": ["finetune"],
             "student": STUDENT,
-            "study": {"students": {"wide": {"scratch": {"width": 32}}}},
+            "study": {"students": {"wide": {"scratch": {"width": 2**17}}}},
         }
     )
-    memory = iter([2**40, 1])
-    monkeypatch.setattr("distilwhy.students.training.memory.read_available", lambda: next(memory))
     with pytest.raises(StudentError, match=r"^study\.students\.wide: training takes about"):
         train_students(open_experiment(file), study=True)
