@@ -68,7 +68,7 @@ class TextEncoder:
 
     @cached_property
     def _steering(self) -> frozenset[int]:
-        """The control tokens without one that only stands for what is unknown."""
+        """The control tokens other than the unknown token."""
         tokenizer = self.tokenizer
         others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.sep_token_id)
         unknown = {tokenizer.unk_token_id} - {*others, tokenizer.cls_token_id}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from distilwhy.pipeline.train.jobs import TrainedStudents
     from distilwhy.students.training.memory import Preflight
 
-# A forecast that is off by this factor is corrected in words.
+# A message corrects a forecast that is off by this factor.
 MUCH = 1.5
 
 

@@ -9,7 +9,6 @@ DEFAULT_ID = "id"
 Row = Mapping[str, object]
 """A row's fields, as they are read."""
 
-
 CUE = "So the answer is {answer}."
 
 

@@ -324,7 +324,7 @@ def _readable(path: Path) -> Iterator[str]:
     elif not (log := Path(f"{path}-wal")).exists():
         yield f"{path.absolute().as_uri()}?immutable=1"
     else:
-        # A command was killed, and SQLite reads what is in the log only where it can write.
+        # A killed command left a log, which SQLite reads only if it can write beside it.
         with TemporaryDirectory() as folder:
             for file in (path, log):
                 shutil.copyfile(file, Path(folder) / file.name)

@@ -93,7 +93,7 @@ def init(
         return
     from distilwhy.pipeline.importing.own_rows import init_from
 
-    _print_imported(init_from(source, directory, gold=gold, answer=answer, choose=_asker()))
+    _print_imported(init_from(source, directory, gold=gold, answer=answer, choose=_chooser()))
 
 
 def import_(
@@ -142,12 +142,12 @@ def import_(
         found = import_paper(source, directory, llm)
     else:
         found = import_log(
-            source, directory, row=row, gold=gold, answer=answer, mask=mask, choose=_asker()
+            source, directory, row=row, gold=gold, answer=answer, mask=mask, choose=_chooser()
         )
     _print_imported(found)
 
 
-def _asker() -> "Choose":
+def _chooser() -> "Choose":
     return _choose if sys.stdin.isatty() else None
 
 

@@ -1,4 +1,4 @@
-"""A teacher's reply as a reader is shown it: without thinking, chat tokens and markup.
+"""Removes thinking, chat tokens and markup from a teacher's reply.
 
 Each pattern takes linear time on any text: none scans a run of characters again from each
 position in the run.
@@ -74,7 +74,7 @@ def lowered(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """What a reader is shown: no thinking, no emphasis, nothing past an end-of-text token."""
+    """The visible reply: no thinking, no emphasis, nothing after an end-of-text token."""
     return without_markup(bare(text))
 
 

@@ -1,4 +1,4 @@
-"""Where a reply ends and a made-up next row begins.
+"""Cuts a reply where the teacher goes on to an invented next row.
 
 A row opens with a head: the words that the task's template writes before its first field, or one
 in general use, such as ``Q:`` or ``### Problem 2``. Once the reply has stated an answer any head
@@ -70,7 +70,7 @@ def break_before_heads(text: str, template: str) -> str:
 def cut_next_row(
     text: str, template: str, own: str, answered: Callable[[], int | None]
 ) -> tuple[str, bool]:
-    """A reply without the made-up rows after it; and whether there were any.
+    """A reply without the invented rows after it, and whether there were any.
 
     Args:
         own: The row's own text.

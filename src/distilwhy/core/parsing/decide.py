@@ -1,4 +1,4 @@
-"""Decides which answer a reply gives, from all that it states."""
+"""Decides which of the stated answers a reply gives."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -176,12 +176,8 @@ def _resolve(
 
 
 def _fuller(label: str, other: str) -> str:
-    """Of an expression and its value, the expression."""
+    """The expression, if the two labels are an expression and its value."""
     return max(label, other, key=lambda text: (text.count(" "), text == label))
-
-
-def _opens_line(text: str, statement: Statement) -> bool:
-    return text[statement.start - 1 : statement.start] in "\n"
 
 
 def says_only(reader: Reader, text: str, label: str) -> bool:

@@ -1,4 +1,4 @@
-"""A reply, or a part of one, that is a JSON object with an answer."""
+"""Finds the JSON objects with an answer in a reply."""
 
 import json
 import re

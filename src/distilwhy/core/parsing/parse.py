@@ -1,4 +1,4 @@
-"""A teacher's completion, and what is read in it.
+"""Parses a teacher's completion into an annotation.
 
 Reading is tolerant of what real teachers do, and never guesses: where two readings are possible
 it says so, and the row trains nothing.
@@ -40,7 +40,7 @@ _REFUSED = frozenset(
 
 
 class _Row(NamedTuple):
-    """What is known of the row before it is asked."""
+    """What the parser uses of the row."""
 
     template: str
     text: str
@@ -122,7 +122,7 @@ def _read(reader: Reader, text: str, row: _Row, *, cut_short: bool) -> tuple[str
 
 
 def _read_object(reader: Reader, text: str, first: JsonReply, row: _Row) -> tuple[str, str]:
-    """A reply with a JSON object: that is one more statement, beside those around it."""
+    """Read a reply with a JSON object, which is one more statement among those around it."""
     before = visible(text[: first.start])
     rest = "\n" + visible(text[first.end :])
     after, _ = cut_next_row(rest, row.template, row.text, lambda: 1)

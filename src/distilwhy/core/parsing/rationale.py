@@ -1,4 +1,4 @@
-"""Takes the reasons out of a reply: no answer, no headings, no courtesies."""
+"""Extracts the rationale from a reply, without its answer, headings and courtesies."""
 
 import re
 from collections.abc import Sequence

@@ -80,7 +80,7 @@ class Reader:
         return render_equation(read_equation(_ADVERB.sub("", plain)))
 
     def whole(self, text: str) -> str | None:
-        """The label that ``text`` is, with nothing said beside it; None if it is none."""
+        """The label, if ``text`` is nothing else; None otherwise."""
         if len(text) > _LONGEST:
             return None
         plain = self._without_ending(without_latex(text)).strip(" *`>").rstrip(". ")

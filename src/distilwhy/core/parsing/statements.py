@@ -1,4 +1,4 @@
-"""Finds where a reply states an answer, and whether it means it.
+"""Finds where a reply states an answer, and whether it affirms it.
 
 A statement is a cue and what follows it ("the answer is (b) mall"), a box, a tag, or an answer
 and the cue behind it ("(b) is the answer"). Whether an answer can be read in it is another matter.

@@ -134,7 +134,7 @@ def _lettered(options: list[str]) -> str:
 
 
 def _to_text(value: object) -> object:
-    """What stands for a value in the input: nothing for null, as for an empty CSV cell."""
+    """A value as written in the input: nothing for null, as for an empty CSV cell."""
     if isinstance(value, bytes):
         raise ValueError("a value is not UTF-8 text")
     return "" if value is None else value

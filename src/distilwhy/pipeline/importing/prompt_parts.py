@@ -14,7 +14,7 @@ from distilwhy.core.prompt import Message
 from distilwhy.core.wording import one_line
 from distilwhy.errors import ConfigError
 
-# Asks which of some choices is meant; None if nobody can be asked.
+# Asks the user to choose; None without a terminal.
 Choose = Callable[[str, Sequence[str]], int] | None
 Turns = tuple[Message, ...]
 

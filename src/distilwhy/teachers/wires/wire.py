@@ -72,7 +72,7 @@ def with_extra(body: Body, extra: Mapping[str, Any]) -> Body:
 
 
 def read_count(value: object) -> int | None:
-    """A number of tokens, be it ``5`` or ``5.0``; None if it cannot be that of one call."""
+    """A number of tokens, given as ``5`` or ``5.0``; None if it is implausible for one call."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
