@@ -75,10 +75,10 @@ def count_outcomes(
 ) -> OutcomeCounts:
     """Count and score the annotations of a split, which need not fit into memory."""
     outcomes: Counter[str] = Counter()
-    count = saw_gold = without_rationale = without_gold = 0
+    count = saw_gold = without_rationale = without_gold = two_answers = 0
     right, parsed_right = bytearray(), bytearray()
     problem: tuple[str, str] | None = None
-    two_answers, two_answers_row = 0, ""
+    two_answers_row = ""
     for example, annotation in rows:
         count += 1
         without_gold += example.gold is None

@@ -32,7 +32,8 @@ from distilwhy.pipeline.importing.scaffold import require_new
 COMPLETIONS = "completions.jsonl"
 _AGREEMENT = """\
 The log has no gold labels. The label of a test row is what the teacher answered, so scores say how
-often a student agrees with it; put your own labels there to measure accuracy."""
+often a student agrees with it; put your own labels there to measure accuracy.
+"""
 
 
 @dataclass(frozen=True)
@@ -142,10 +143,12 @@ def import_log(
     split = choose_test([one.text for one in unique], [label is not None for label in draft.labels])
     files = draft.files(split.is_test)
     models = _name_models(exchanges)
-    hints = [STUDENT_HINT] if gold else [_AGREEMENT, STUDENT_HINT]
-    heading = [f"Written by `distilwhy import` from {source.name}.", f"Teacher: {models}.", *hints]
+    heading = (
+        f"Written by `distilwhy import` from {source.name}.\nTeacher: {models}.\n"
+        f"{'' if gold else _AGREEMENT}{STUDENT_HINT}"
+    )
     experiment = draft.experiment(has_test=TEST in files)
-    file = write_experiment(directory, "\n".join(heading), experiment, files)
+    file = write_experiment(directory, heading, experiment, files)
     left_out = {
         "lines without a request and a reply": log.without_reply,
         "requests with a different prompt": len(exchanges) - len(rows),
