@@ -174,7 +174,7 @@ def test_the_user_is_asked_what_a_row_is(tmp_path: Path, monkeypatch):
     path = write_log(tmp_path / "l.jsonl", made)
     with pytest.raises(ConfigError, match="give --row last or --row all"):
         import_log(path, tmp_path / "mine")
-    monkeypatch.setattr("distilwhy.cli.commands.start._asker", lambda: start._choose)
+    monkeypatch.setattr("distilwhy.cli.commands.start._chooser", lambda: start._choose)
     shown = CliRunner().invoke(app, ["import", str(path), str(tmp_path / "mine")], input="7\n1\n")
     assert "2  all turns that vary: 'You sort the messages" in shown.output
     assert lines(tmp_path / "mine/train.jsonl")[0]["text"].startswith("Give a reason")
