@@ -153,7 +153,9 @@ def test_new_rows_are_found(opened, endpoint: Endpoint):
 
 def test_rows_of_another_version_are_gone_through_again(opened, monkeypatch, endpoint: Endpoint):
     annotate(opened())
-    monkeypatch.setattr("distilwhy.core.prompt._SO", " Therefore ")
+    monkeypatch.setattr(
+        "distilwhy.core.prompt.render_reply", lambda exemplar, _: exemplar.rationale
+    )
     assert annotate(opened()) == AnnotationProgress(total=24, from_ledger=0, answered=24)
     assert len(endpoint.asked) == 48
 

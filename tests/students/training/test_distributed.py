@@ -233,7 +233,7 @@ def test_one_process_writes_and_prints_and_a_kill_loses_nothing(
     assert not any(line.startswith("error") for line in said)
     assert weights_of(file) == weights_of(together["encoder"])
     assert sorted(path.name for path in folder.student(CELL).parent.iterdir()) == [CELL.name]
-    assert "already trained" in finish(*command)
+    assert "Already trained" in finish(*command)
 
 
 @pytest.mark.parametrize("rank", [0, 1])

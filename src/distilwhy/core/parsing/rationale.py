@@ -22,7 +22,8 @@ _OPENING = re.compile(
 _NAMED = re.compile(rf"(?:^|\n)[^\w\n]*(?:\d[.)] )?\W*(?:{_NAMES})\W{{0,3}}[:：]\W*", re.I)
 _NUMBERED = re.compile(r"\W*\d{0,2}[.)]?\W*")
 _DANGLING = re.compile(
-    rf"(?:^|(?<=[\s.!?]))(?:{_NAMES}|final|conclusion|in conclusion|summary|(?:hence|therefore"
+    rf"(?:^|\n|(?<=[.!?])\s)\W*(?:{_NAMES}|final|conclusion|in conclusion|summary|(?:hence"
+    rf"|therefore"
     rf"|thus|so)(?!\.)"
     r"|here(?: is|['’]s)[\w ]{0,30}|json|output|final answer|answer|step \d+)\W*$", re.I,
 )  # fmt: skip
