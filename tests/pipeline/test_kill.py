@@ -197,7 +197,7 @@ def test_ctrl_c_ends_in_good_order_and_keeps_what_was_answered(tmp_path: Path):
             while not ledger_of(tmp_path):
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=180)
         assert process.returncode == 130, said.decode()
         assert said.decode().endswith(STOPPED)
         kept = ledger_of(tmp_path)
@@ -264,7 +264,7 @@ def test_training_that_is_broken_off_ends_in_good_order_and_goes_on(tmp_path: Pa
                 assert process.poll() is None, "it ended before it trained"
                 time.sleep(0.01)
             os.killpg(process.pid, signal.SIGINT)
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=180)
         assert process.returncode == 130, said.decode()
         assert said.decode().endswith(STOPPED)
         assert "Traceback" not in said.decode()
@@ -273,7 +273,7 @@ def test_training_that_is_broken_off_ends_in_good_order_and_goes_on(tmp_path: Pa
         wait_for_checkpoint(process, tmp_path, checkpoints_of(tmp_path))
         first, second = workers_of(process)
         first.kill()
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=180)
     assert process.returncode == 1
     assert said.decode().splitlines()[-1].startswith("error: one of 2 worker processes died")
     assert "Traceback" not in said.decode()
