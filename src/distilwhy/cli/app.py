@@ -1,6 +1,7 @@
 """The ``distilwhy`` command: registers the commands and turns errors into one line."""
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -45,6 +46,11 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         app()
+    except (KeyboardInterrupt, SystemExit) as end:
+        # As Python ends it gives signals their default action: another Ctrl-C would change the
+        # exit status.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(130 if isinstance(end, KeyboardInterrupt) else end.code)
     except DistilwhyError as error:
         print_notice(f"error: {error}")
         sys.exit(1)

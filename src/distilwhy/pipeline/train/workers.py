@@ -130,15 +130,28 @@ def open_pool(workers: int) -> Iterator[Pool]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Processes started in here ignore Ctrl-C, which is left to this process."""
+    """Processes started in here ignore Ctrl-C, which is left to this process.
+
+    Ctrl-C in here takes effect at the end. A blocked signal may still reach another thread, such
+    as one of torch's, and Python would then interrupt the start of a process half-way.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    pressed: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = (
+        signal.signal(signal.SIGINT, lambda number, _: pressed.append(number)) if is_main else None
+    )
     try:
         yield
     finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
 _events: Any = None
