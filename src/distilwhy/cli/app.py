@@ -35,6 +35,9 @@ app.command()(results.status)
 app.command()(results.predict)
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command line. A ``DistilwhyError`` or ``OSError`` is one line and exit status 1."""
     # OpenMP threads that spin while they wait slow one another down when cores are few, because
@@ -47,10 +50,12 @@ def main() -> None:
     try:
         app()
     except (KeyboardInterrupt, SystemExit) as end:
-        # As Python ends it gives signals their default action: another Ctrl-C would change the
-        # exit status.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.exit(130 if isinstance(end, KeyboardInterrupt) else end.code)
+        code = INTERRUPTED if isinstance(end, KeyboardInterrupt) else end.code
+        if code == INTERRUPTED:
+            # As Python ends it gives signals their default action: another Ctrl-C would change
+            # the exit status.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(code)
     except DistilwhyError as error:
         print_notice(f"error: {error}")
         sys.exit(1)
