@@ -118,6 +118,11 @@ def open_pool(workers: int) -> Iterator[Pool]:
         for process in multiprocessing.active_children():
             if process.pid in (executor._processes or {}):
                 process.terminate()
+        # Before Python 3.11.5 the executor waits for ever for a thread that sends a long job to
+        # processes that have ended (CPython issue 94777), unless nothing can be sent any more.
+        queue: Any = getattr(executor, "_call_queue", None)
+        if queue is not None:
+            queue._reader.close()
         executor.shutdown(wait=True, cancel_futures=True)
         if not isinstance(error, BrokenProcessPool):
             raise
