@@ -16,6 +16,7 @@ Tier = Literal["explicit", "heading", "head", "weak"]
 
 MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _BEFORE = 120
+_LONGEST_LEFT = 70
 _AFTER = 120
 _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\\[\](){}_:\"'-]*")
@@ -69,8 +70,10 @@ class _Left:
 
     Attributes:
         start: Where it begins.
+        words: Its words.
         before: The word that stands before it in the same clause; "" if none does.
         heading: Whether the noun, with at most three words, opens a line or a sentence.
+        line: Where these words begin; ``start`` if it is no heading.
     """
 
     start: int
@@ -117,14 +120,10 @@ def _left(low: str, at: int) -> _Left | None:
         start = opener.start()
         words.add("so")
     after_article = opened = False
-    tokens = list(cues.TOKEN.finditer(window[-70:] if len(window) > 70 else window))
-    base = max(0, len(window) - 70)
     before = ""
-    for token in reversed(tokens):
+    for token in reversed([*cues.TOKEN.finditer(window, max(0, start - _LONGEST_LEFT), start)]):
         word = token[0]
-        if base + token.end() > start:
-            continue
-        if window[base + token.end() : start].strip(" ,"):
+        if window[token.end() : start].strip(" ,"):
             break
         if not (after_article or opened) and word in cues.QUALITY:
             pass
@@ -136,7 +135,7 @@ def _left(low: str, at: int) -> _Left | None:
             before = word
             break
         words.add(word)
-        start = base + token.start()
+        start = token.start()
     ends = [window.rfind(end) + len(end) for end in ("\n", ". ", "! ", "? ") if end in window]
     line = cues.LINE_START.fullmatch(window, max(ends, default=0)) if ends or offset == 0 else None
     return _Left(
