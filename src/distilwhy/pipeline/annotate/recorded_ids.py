@@ -32,7 +32,7 @@ def match_ids(experiment: Experiment, calls: CallBuilder) -> MatchedIds | None:
     """Match recorded ids with rows; None if the teacher is not a recorded one.
 
     Raises:
-        TeacherError: if no row to annotate has a recorded completion.
+        TeacherError: if there are recorded completions, but none is of a row to annotate.
     """
     teacher = calls.teacher
     if not isinstance(teacher, RecordedTeacher):
@@ -44,17 +44,15 @@ def match_ids(experiment: Experiment, calls: CallBuilder) -> MatchedIds | None:
     for example in experiment.to_annotate():
         rows += 1
         answered += teacher.has_answer(example.id, shows_gold=calls.shows_gold(example))
-    if not answered:
+    if teacher.ids and not answered:
         raise TeacherError(_none_matches(experiment, teacher, rows))
     example_id = next(iter(unknown), "")
     return MatchedIds(rows, answered, len(unknown), example_id, teacher.edited)
 
 
 def _none_matches(experiment: Experiment, teacher: RecordedTeacher, rows: int) -> str:
-    said, row = next(iter(teacher.ids), None), experiment.first_row
+    said, row = next(iter(teacher.ids)), experiment.first_row
     where = f"{experiment.file}: teacher.completions"
-    if said is None:
-        return f"{where}: these files hold no completion; name the files that do"
     return (
         f"{where}: of {counted(len(teacher.ids), 'recorded id')}, such as {said!r}, none matches "
         f"one of {counted(rows, 'row')} to annotate, such as {row.id!r}; give both the same ids, "
