@@ -73,4 +73,4 @@ def test_students_are_shown_for_every_experiment_that_is_evaluated(two):
 def test_options_of_a_study_are_refused_with_several_files(two):
     found = call("compare", *two, "--yes", fails=True)
     assert found.exit_code == 2
-    assert "are for the study of one file" in found.stderr
+    assert "--workers and --yes are for that, or --train" in found.stderr

@@ -60,6 +60,11 @@ class TimeLeft:
             self._forecast_seconds += found.forecast_seconds
 
     @property
+    def trainings(self) -> int:
+        """How many trainings have not ended."""
+        return self._waiting.total() + len(self._running)
+
+    @property
     def factor(self) -> float:
         """How many times as long as forecast the steps so far took; 1 before any."""
         running = self._running.values()

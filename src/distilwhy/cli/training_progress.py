@@ -129,3 +129,6 @@ class TrainingProgress(Watcher):
         if self._left is not None:
             self._left.end(student_id)
             self._screen.expect(self._left.seconds())
+            if not self._screen.is_live and self._left.trainings:
+                left = rough_duration(self._left.seconds())
+                self._say(f"  {self._left.trainings} still to train: about {left}")

@@ -103,3 +103,15 @@ def test_more_workers_than_fit_in_memory_are_refused():
     with pytest.raises(StudentError, match="set --workers to 1 or fewer"):
         count_workers(2, 2**60)
     assert count_workers(None, 2**60) == 1
+
+
+def test_workers_on_a_gpu_share_its_free_memory(monkeypatch: pytest.MonkeyPatch):
+    free, memory = 80 * 2**30, 3 * 2**30
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (free, free))
+    monkeypatch.setattr("os.cpu_count", lambda: 32)
+    # Each takes its own memory and that of a CUDA context, of nine tenths of what is free.
+    assert count_workers(18, memory) == 18
+    with pytest.raises(StudentError, match="set --workers to 18 or fewer"):
+        count_workers(19, memory)
+    assert count_workers(None, memory) == 1

@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from distilwhy.cli.context import exit_if_failed, open_experiment, showing_progress
+from distilwhy.cli.context import (
+    LEFT_FAILED,
+    RUN_AGAIN,
+    exit_if_failed,
+    open_experiment,
+    showing_progress,
+)
 from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Workers, Yes
 from distilwhy.cli.output import print_line, print_notice
+from distilwhy.errors import DistilwhyError
 
 if TYPE_CHECKING:
     from distilwhy.core.results import Results
+    from distilwhy.pipeline.experiment import Experiment
 
 # The exit status of ``evaluate --min-accuracy``.
 TOO_INACCURATE = 4
@@ -103,42 +111,74 @@ def run(
 def compare(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="EXP.yaml", help="The experiment file, or several to show."),
+        typer.Argument(metavar="EXP.yaml", help="The experiment file, or several."),
     ],
     workers: Workers = None,
     budget: Budget = None,
     yes: Yes = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="With several files: first run the study of each.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the study, or show several experiments side by side.
 
     With one file it does what 'run' does, for every combination that the experiment's 'study'
-    section names. With several it runs nothing: it compares their teachers on the rows that all
-    have answered, and their students if they are evaluated.
+    section names. With several it compares their teachers on the rows that all have answered,
+    and their students if they are evaluated; with --train it runs their studies first, one
+    after another. A study that was stopped goes on where it was.
     """
     if len(files) == 1:
         _run(files[0], workers, budget, yes=yes, as_json=as_json, study=True)
         return
-    if workers or budget is not None or yes:
-        raise typer.BadParameter("--workers, --budget and --yes are for the study of one file")
+    if budget is not None or ((workers or yes) and not train):
+        raise typer.BadParameter(
+            "--budget is for the study of one file; --workers and --yes are for that, or --train"
+        )
     from distilwhy.cli.views.comparison import print_comparison
     from distilwhy.pipeline.comparison import compare_experiments
 
-    print_comparison(compare_experiments([open_experiment(file) for file in files]), as_json)
+    done = [f for f in files if not train or _has_run(f, workers, yes=yes, as_json=as_json)]
+    failed = [file for file in files if file not in done]
+    if done:
+        print_comparison(compare_experiments([open_experiment(f) for f in done]), as_json)
+    if failed:
+        print_notice(f"Stopped by an error: {', '.join(map(str, failed))}. {RUN_AGAIN} to go on.")
+        raise typer.Exit(1)
+
+
+def _has_run(file: Path, workers: int | None, *, yes: bool, as_json: bool) -> bool:
+    """Run one study of several; an error is printed, so that the others can still be run."""
+    print_notice(f"\n== {file}")
+    try:
+        experiment = open_experiment(file)
+        results = _work(experiment, workers, None, yes=yes, study=True)
+        if not as_json:
+            _show(experiment, results, as_json=False)
+    except DistilwhyError as error:
+        print_notice(f"error: {error}")
+        return False
+    except typer.Exit as end:
+        if end.exit_code != LEFT_FAILED:
+            raise
+    return True
 
 
 def _run(
     exp: Path, workers: int | None, budget: Decimal | None, *, yes: bool, as_json: bool, study: bool
 ) -> None:
-    from distilwhy.cli.confirm import confirm_proposals
-    from distilwhy.cli.views.results import print_results
-    from distilwhy.cli.views.status import print_status
-    from distilwhy.pipeline.run import run
-    from distilwhy.pipeline.status import status
-
     experiment = open_experiment(exp)
+    _show(experiment, _work(experiment, workers, budget, yes=yes, study=study), as_json=as_json)
+
+
+def _work(
+    experiment: "Experiment", workers: int | None, budget: Decimal | None, *, yes: bool, study: bool
+) -> "Results | None":
+    from distilwhy.cli.confirm import confirm_proposals
+    from distilwhy.pipeline.run import run
+
     with showing_progress() as progress:
-        results = run(
+        return run(
             experiment,
             progress.watch(),
             workers=workers,
@@ -146,6 +186,13 @@ def _run(
             confirm=confirm_proposals(progress, experiment.config.currency, yes=yes),
             budget=budget,
         )
+
+
+def _show(experiment: "Experiment", results: "Results | None", *, as_json: bool) -> None:
+    from distilwhy.cli.views.results import print_results
+    from distilwhy.cli.views.status import print_status
+    from distilwhy.pipeline.status import status
+
     if results:
         print_results(results, experiment, as_json)
         exit_if_failed(experiment, results.teacher)

@@ -5,6 +5,7 @@ process has depends on the machine and the student alone, not on how many studen
 run that was killed and continued ends with the same weights.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -21,26 +22,26 @@ from distilwhy.students.training.distributed import is_alone
 Job = TypeVar("Job")
 Event = TypeVar("Event")
 
-# The memory of a process that has imported torch and transformers.
-PROCESS_BYTES = 2**29
+# The memory of a process that has imported torch and transformers, and on a GPU that of its
+# context and kernels.
+PROCESS_BYTES, CONTEXT_BYTES = 2**29, 2**30
 
 
 def count_workers(wanted: int | None, memory: int) -> int:
     """How many students to train side by side.
 
     Args:
-        wanted: As many as this. None: one per core as far as memory allows, but only one if there
-            is a GPU or if several processes train each student together.
+        wanted: As many as this; on a GPU they share it. None: one per core as far as memory
+            allows, but only one if there is a GPU or if several processes train each student
+            together.
         memory: Bytes that one of them takes.
 
     Raises:
-        StudentError: if that many do not fit in memory.
+        StudentError: if that many do not fit in memory, or in that of the GPU.
     """
-    import psutil
     import torch
 
-    fitting = max(1, int(psutil.virtual_memory().total * 0.8) // (memory + PROCESS_BYTES))
-    cores = os.cpu_count() or 1
+    fitting, cores = _count_fitting(memory), os.cpu_count() or 1
     if wanted is not None and wanted > fitting:
         raise StudentError(
             f"{wanted} students side by side take more memory than there is; "
@@ -49,6 +50,16 @@ def count_workers(wanted: int | None, memory: int) -> int:
     if not is_alone() or (wanted is None and torch.cuda.is_available()):
         return 1
     return min(wanted or cores, cores, fitting)
+
+
+def _count_fitting(memory: int) -> int:
+    """How many processes fit that take so many bytes: of the GPU if there is one."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        return max(1, int(torch.cuda.mem_get_info()[0] * 0.9) // (memory + CONTEXT_BYTES))
+    return max(1, int(psutil.virtual_memory().total * 0.8) // (memory + PROCESS_BYTES))
 
 
 class Pool:
@@ -180,4 +191,10 @@ def _end_with_parent() -> None:
 
 
 def _run(work: Callable[[Job, Callable[[Event], None]], None], job: Job) -> None:
+    import torch
+
     work(job, _events.put)
+    if torch.cuda.is_available():
+        # What the next job of this process does not need, another process may.
+        gc.collect()
+        torch.cuda.empty_cache()

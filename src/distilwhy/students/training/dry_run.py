@@ -88,6 +88,9 @@ def dry_run(network: Network, config: TrainingConfig) -> Iterator[DryRun]:
         if config.gradient_checkpointing:
             network.model.activation_checkpointing_disable()
         network.train(was_training).to(device)
+        if torch.cuda.is_available():
+            # Other processes may train on the same GPU.
+            torch.cuda.empty_cache()
 
 
 def _storage(tensor: torch.Tensor) -> int:
