@@ -65,7 +65,8 @@ def test_each_method_learns_its_own_labels_and_leaves_out_rows_without_one(metho
 def test_the_methods():
     taught = (
         "step-by-step", "rationale-input", "rationale-then-label", "label-then-rationale",
-        "blank-rationales", "shuffled-rationales",
+        "blank-rationales", "shuffled-rationales", "same-label-rationales",
+        "word-shuffled-rationales", "keyword-rationales",
     )  # fmt: skip
     both = [name for method in taught for name in (method, f"{method}-gold")]
     assert list(METHODS) == ["finetune", "label-distill", *both]

@@ -9,8 +9,10 @@ import yaml
 from typer.testing import CliRunner
 
 from distilwhy.cli.app import app
+from distilwhy.core.method import METHODS
 from distilwhy.demo import run
 from distilwhy.errors import ConfigError
+from distilwhy.pipeline.experiment import open_experiment
 
 
 @pytest.fixture(autouse=True)
@@ -46,10 +48,15 @@ def test_the_full_demo_reuses_the_short_one():
     full = CliRunner().invoke(app, ["demo", "--full"])
     assert full.exit_code == 0, f"{full.output}{full.exception!r}"
     assert "60/60  60 from ledger" in full.stderr
-    assert "Already trained: 3 of 18 students" in full.stderr
-    assert "15 to train" in full.stderr
-    for control in ("blank-rationales", "shuffled-rationales"):
-        assert f"step-by-step against {control}: " in full.stdout
+    assert "Already trained: 3 of 24 students" in full.stderr
+    assert "21 to train" in full.stderr
+    for control in (name for name, method in METHODS.items() if method.control):
+        assert control.endswith("-gold") or f"step-by-step against {control}: " in full.stdout
+
+
+@pytest.mark.parametrize("task", list(run.TASKS))
+def test_the_full_experiment_of_every_task_is_valid(tmp_path: Path, task: str):
+    assert open_experiment(run.write_experiment(tmp_path, task, "full")).methods
 
 
 def test_the_study_reuses_the_short_demo(monkeypatch: pytest.MonkeyPatch):

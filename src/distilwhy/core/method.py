@@ -9,8 +9,13 @@ CE(target), the token-level cross-entropy averaged over the target's tokens:
     rationale-input       CE(f(x, r), y): the student reads r, also when deployed
     rationale-then-label  CE(f(x), r ⊕ y) in one sequence
     label-then-rationale  CE(f(x), y ⊕ r) in one sequence
-    blank-rationales      step-by-step with r empty: a control
-    shuffled-rationales   step-by-step with r taken from another row: a control
+
+    controls, which are step-by-step with
+    blank-rationales          r empty
+    shuffled-rationales       r of another row
+    same-label-rationales     r of another row with the same label
+    word-shuffled-rationales  the words of r in another order
+    keyword-rationales        the words of r that x does not have
 
 ``step-by-step`` is Hsieh et al. 2023, equations 3 and 4 (*Distilling Step-by-Step!*,
 arXiv 2305.02301); ``rationale-then-label`` is its single-task baseline (section 4.3). All but
@@ -20,10 +25,19 @@ teacher's rationale.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from random import Random
 from typing import Literal
 
 from distilwhy.core.parsing.completion import Annotation
+from distilwhy.core.rationales.controls import (
+    BLANK,
+    KEYWORDS,
+    OTHER_ROWS,
+    SAME_LABEL,
+    SHUFFLED_WORDS,
+    Control,
+    Rationales,
+    TaughtRow,
+)
 from distilwhy.core.task import Example
 
 TargetTask = Literal["label", "rationale"]
@@ -86,7 +100,7 @@ class TargetOptions:
     Attributes:
         rationale_weight: λ.
         several: Of several rationales, ``draw`` one each epoch, or ``average`` their losses.
-        seed: Seeds the order of shuffled rationales.
+        seed: Seeds the controls that shuffle.
     """
 
     rationale_weight: float = 1.0
@@ -102,17 +116,24 @@ class Method:
     Attributes:
         place: Where the rationale goes: ``apart`` from the label as a target of its own, in
             the ``input``, or in the label's sequence, ``before`` or ``after`` it.
+        control: What it teaches in place of the teacher's rationales, if it is a control.
     """
 
     name: str
     labels: Literal["gold", "teacher"]
-    rationales: Literal["none", "teacher", "blank", "shuffled"] = "none"
+    rationales: Literal["none", "teacher"] = "none"
     place: RationalePlacement = "apart"
+    control: Control | None = None
 
     @property
     def needs_teacher(self) -> bool:
         """Whether it cannot be trained without annotations."""
         return self.labels == "teacher" or self.rationales != "none"
+
+    @property
+    def learns_rationales(self) -> bool:
+        """Whether it learns the teacher's rationales as they are; a control does not."""
+        return self.rationales == "teacher" and self.control is None
 
     @property
     def asks_teacher(self) -> bool:
@@ -129,6 +150,10 @@ def _with_gold_form(method: Method) -> list[Method]:
     return [method, replace(method, name=f"{method.name}-gold", labels="gold")]
 
 
+def _control(name: str, control: Control) -> Method:
+    return Method(name, "teacher", "teacher", control=control)
+
+
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
@@ -138,8 +163,11 @@ METHODS: dict[str, Method] = {
         *_with_gold_form(Method("rationale-input", "teacher", "teacher", "input")),
         *_with_gold_form(Method("rationale-then-label", "teacher", "teacher", "before")),
         *_with_gold_form(Method("label-then-rationale", "teacher", "teacher", "after")),
-        *_with_gold_form(Method("blank-rationales", "teacher", "blank")),
-        *_with_gold_form(Method("shuffled-rationales", "teacher", "shuffled")),
+        *_with_gold_form(_control("blank-rationales", BLANK)),
+        *_with_gold_form(_control("shuffled-rationales", OTHER_ROWS)),
+        *_with_gold_form(_control("same-label-rationales", SAME_LABEL)),
+        *_with_gold_form(_control("word-shuffled-rationales", SHUFFLED_WORDS)),
+        *_with_gold_form(_control("keyword-rationales", KEYWORDS)),
     )
 }
 
@@ -168,7 +196,11 @@ def render_training_rows(
         for example in examples
         if (label := _label(method, example, annotation := annotations.get(example.id)))
     ]
-    taught = _rationales(method, [annotation for _, annotation, _ in kept], options.seed)
+    taught = _rationales(
+        method,
+        [TaughtRow(e.id, e.text, label, a.rationales if a else ()) for e, a, label in kept],
+        options.seed,
+    )
     rows = []
     for (example, annotation, label), rationales in zip(kept, taught, strict=True):
         source = render_source(method, example, annotation)
@@ -188,20 +220,13 @@ def _label(method: Method, example: Example, annotation: Annotation | None) -> s
     return annotation.label if annotation else None
 
 
-def _rationales(
-    method: Method, annotations: Sequence[Annotation | None], seed: int
-) -> list[tuple[str, ...]]:
+def _rationales(method: Method, rows: Sequence[TaughtRow], seed: int) -> list[Rationales]:
     """The rationales that each row teaches; none if the teacher gave none."""
     if not method.writes_rationales:
-        return [()] * len(annotations)
-    own = [annotation.rationales if annotation else () for annotation in annotations]
-    if method.rationales == "blank":
-        return [("",) if rationales else () for rationales in own]
-    if method.rationales == "shuffled":
-        given = [index for index, rationales in enumerate(own) if rationales]
-        moved = dict(zip(given, _shifted(given, seed), strict=True))
-        return [own[moved.get(index, index)] for index in range(len(own))]
-    return own
+        return [()] * len(rows)
+    if method.control:
+        return method.control.replace(rows, seed)
+    return [row.rationales for row in rows]
 
 
 def _target_sets(
@@ -240,11 +265,3 @@ def _label_targets(
         for (text, _), power in zip(votes, powers, strict=True)
     ]
     return (Target("label", label, 1 - soft.weight), *voted)
-
-
-def _shifted(indices: list[int], seed: int) -> list[int]:
-    """The indices in another order; with two or more, none keeps its position."""
-    order = indices.copy()
-    Random(seed).shuffle(order)
-    after = dict(zip(order, order[1:] + order[:1], strict=True))
-    return [after[index] for index in indices]

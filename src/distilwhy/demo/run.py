@@ -29,7 +29,10 @@ METHODS_COMPARED = [
     "label-then-rationale",
     "blank-rationales",
     "shuffled-rationales",
+    "word-shuffled-rationales",
+    "keyword-rationales",
 ]
+METHODS_FOR_LABELS = ["same-label-rationales"]
 SEEDS_COMPARED = [0, 1, 2, 3, 4]
 EXAMPLE_PRICES = {
     "currency": "USD (example prices)",
@@ -44,11 +47,13 @@ Variant = Literal["short", "full", "study"]
 
 @dataclass(frozen=True)
 class DemoTask:
-    """A shipped task: the number of rows of each split, their generator, and how to train."""
+    """A shipped task: the number of rows of each split, their generator, how to train, and the
+    methods of ``full``."""
 
     rows: dict[str, int]
     generate: Callable[[int, int], Sequence[Ticket | WordProblem]]
     training: dict[str, object]
+    compared: Sequence[str] = (*METHODS_COMPARED, *METHODS_FOR_LABELS)
 
 
 TASKS = {
@@ -61,6 +66,7 @@ TASKS = {
         {"train": 1000, "validation": 200, "test": 500},
         generate_problems,
         {"steps": 800, "batch_size": 32, "lr": 1e-3},
+        METHODS_COMPARED,
     ),
     "korean": DemoTask(
         {"train": 1000, "validation": 200, "test": 1000},
@@ -144,7 +150,7 @@ def _experiment(task: str, shipped: DemoTask, variant: Variant) -> dict[str, obj
         "training": shipped.training,
         "prices": EXAMPLE_PRICES,
         **study,
-        "methods": METHODS_COMPARED if variant == "full" else METHODS_SHOWN,
+        "methods": list(shipped.compared) if variant == "full" else METHODS_SHOWN,
         "seeds": [0] if variant == "short" else SEEDS_COMPARED,
         "out": "run",
     }

@@ -294,6 +294,11 @@ def _check_method(experiment: Experiment, method: Method, *, has_gold: bool) -> 
             f"{where} {method.name!r} reads the teacher's rationale with every input, and "
             "teacher.annotate leaves out 'validation' or 'test'; add them"
         )
+    if method.control and method.control.by_label and not experiment.task.answer.labels:
+        raise ConfigError(
+            f"{where} {method.name!r} takes the rationales of rows with the same label, and the "
+            "task has no fixed labels; use 'shuffled-rationales'"
+        )
 
 
 def _any_gold(rows: Iterable[Example]) -> bool:

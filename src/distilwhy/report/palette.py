@@ -55,6 +55,9 @@ _LOOKS = {
     "label-then-rationale": Look("green", "triangle-down"),
     "blank-rationales": Look("grey", "circle", control=True),
     "shuffled-rationales": Look("grey", "square", control=True),
+    "same-label-rationales": Look("grey", "diamond", control=True),
+    "word-shuffled-rationales": Look("grey", "triangle-up", control=True),
+    "keyword-rationales": Look("grey", "triangle-down", control=True),
 }
 
 

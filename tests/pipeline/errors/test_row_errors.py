@@ -139,6 +139,17 @@ def test_a_method_that_learns_gold_labels_needs_some(write_experiment):
     )
 
 
+@pytest.mark.parametrize("method", ["same-label-rationales", "same-label-rationales-gold"])
+def test_a_control_that_matches_labels_needs_fixed_ones(write_experiment, method):
+    path = write_experiment(
+        {"methods": [method], "task.answer": {"kind": "text"}, "task.exemplars": []}
+    )
+    assert str(error_of(path)) == (
+        f"{path}: method {method!r} takes the rationales of rows with the same label, and the task "
+        "has no fixed labels; use 'shuffled-rationales'"
+    )
+
+
 def test_validation_rows_need_labels_to_select_a_checkpoint(write_experiment):
     changes = {"methods": ["step-by-step"], "teacher.annotate": ["train"]}
     path = write_experiment(changes, train=WITHOUT_GOLD)

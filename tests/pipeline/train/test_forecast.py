@@ -58,7 +58,10 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_each_kind_of_method_is_timed_once(write_experiment: WriteExperiment, made_up: list[str]):
-    methods = ["label-distill", "finetune", "step-by-step", "blank-rationales"]
+    methods = [
+        *("label-distill", "finetune", "step-by-step", "blank-rationales"),
+        *("word-shuffled-rationales", "keyword-rationales"),
+    ]
     teacher = {"kind": "recorded", "completions": ["said.jsonl"]}
     file = write_experiment(
         {"methods": methods, "seeds": [0, 1], "teacher": teacher, "data.test": DROP}
@@ -70,11 +73,11 @@ def test_each_kind_of_method_is_timed_once(write_experiment: WriteExperiment, ma
     file.with_name("said.jsonl").write_text(dump_rows(said))
     annotate(open_experiment(file))
     found = forecast_of(file)
-    assert len(made_up) == 3
-    assert {"step-by-step", "blank-rationales"} < set(made_up)
-    each = dict(zip(methods, (10.0, 10.0, 30.0, 30.0), strict=True))
+    assert len(made_up) == 4
+    assert {"blank-rationales", "keyword-rationales"} < set(made_up)
+    each = dict(zip(methods, (10.0, 10.0, *[30.0] * 4), strict=True))
     assert found.each == {("", method): seconds for method, seconds in each.items()}
-    assert (found.trainings, found.seconds) == (8, 160.0)
+    assert (found.trainings, found.seconds) == (12, 280.0)
 
 
 @pytest.mark.usefixtures("made_up")

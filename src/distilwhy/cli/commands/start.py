@@ -28,7 +28,7 @@ def demo(
         str, typer.Option(metavar="TASK", help="helpdesk, arithmetic or korean.")
     ] = "helpdesk",
     full: Annotated[
-        bool, typer.Option("--full", help="All methods and controls, five seeds; about an hour.")
+        bool, typer.Option("--full", help="All methods and controls, five seeds; over an hour.")
     ] = False,
     study: Annotated[
         bool,

@@ -158,7 +158,7 @@ def _pairs(student_ids: Iterable[StudentId]) -> list[tuple[str, str]]:
     """The pairs to compare: step-by-step with bare labels and with all other methods with the
     same labels; or, without step-by-step, other ways to teach rationales with bare labels."""
     names = list(dict.fromkeys(student_id.method for student_id in student_ids))
-    taught = [name for name in names if METHODS[name].rationales == "teacher"]
+    taught = [name for name in names if METHODS[name].learns_rationales]
     firsts = [name for name in taught if METHODS[name].place == "apart"] or taught
     return [
         (first, other)

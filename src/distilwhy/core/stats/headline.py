@@ -1,10 +1,11 @@
 """The headline of a study: whether rationales helped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from distilwhy.core.method import METHODS
 from distilwhy.core.results import MethodScore
 from distilwhy.core.stats.comparisons import MethodComparison
-from distilwhy.core.stats.scores import NO_DIFFERENCE
+from distilwhy.core.stats.scores import NO_DIFFERENCE, Comparison
 from distilwhy.core.student_id import MAIN, extent
 from distilwhy.core.wording import counted, listed, percent
 
@@ -14,7 +15,6 @@ _QUESTIONS = (
     ("step-by-step-gold", "finetune"),
     ("step-by-step", "finetune"),
 )
-_CONTROLS = ("blank-rationales", "shuffled-rationales")
 _BASELINES = {
     "label-distill": "the teacher's bare labels",
     "finetune": "fine-tuning on gold labels",
@@ -52,11 +52,8 @@ def write_headline(
     gold = ("step-by-step", "finetune")
     if (method, baseline) != gold and gold in whole:
         said.append(f"Against {_BASELINES['finetune']}: {whole[gold].words}.")
-    controls = {name: whole[method, name] for name in _CONTROLS if (method, name) in whole}
-    if controls and found.verdict == "helped":
-        worse = all(control.verdict == "helped" for control in controls.values())
-        doubt = "But the controls do not show that the rationales themselves help."
-        said.append("Blank and shuffled rationales do worse." if worse else doubt)
+    if found.verdict == "helped":
+        said.append(_weigh_controls(method, whole))
     if len(students) > 1:
         others = listed(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
         said.append(f"This is about the student {students[0] or MAIN}; {others} may differ.")
@@ -69,3 +66,19 @@ def write_headline(
     if any(len(seeds[one] & seeds[other]) == 1 for one, other in whole if one == method):
         said.append("With one seed, the interval leaves out how much training itself varies.")
     return " ".join(said)
+
+
+def _weigh_controls(method: str, whole: Mapping[tuple[str, str], Comparison]) -> str:
+    """Whether it is the reasons that helped: only if the method beats every control."""
+    controls = {
+        control.words: comparison
+        for (first, other), comparison in whole.items()
+        if first == method and (control := METHODS[other].control)
+    }
+    if not controls:
+        return "It may not be the reasons that help: no control was trained."
+    level = {words: found for words, found in controls.items() if found.verdict != "helped"}
+    if not level:
+        return f"It is the reasons, as far as controls show: {listed(controls)} do worse."
+    each = listed(f"against {words}, {found.words}" for words, found in level.items())
+    return f"But it need not be the reasons: {each}."

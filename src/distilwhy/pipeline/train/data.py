@@ -47,8 +47,8 @@ class TrainingDataBuilder:
         Raises:
             ConfigError: if no validation row has a label.
         """
-        is_shuffled = METHODS[student_id.method].rationales == "shuffled"
-        is_drawn = student_id.rows is not None or is_shuffled
+        control = METHODS[student_id.method].control
+        is_drawn = student_id.rows is not None or (control is not None and control.is_seeded)
         return self._build(student_id.method, student_id.rows, student_id.seed if is_drawn else 0)
 
     def _build_data(self, name: str, rows: int | None, seed: int) -> TrainingData:

@@ -12,7 +12,7 @@ from distilwhy.pipeline.train.jobs import TrainingJob
 from distilwhy.pipeline.train.workers import Pool
 
 # What the time of a training depends on: the student's name in the study, what it learns as
-# rationales (none, blank or some), and where its method puts them.
+# rationales (nothing, less than the teacher's, or as much), and where its method puts them.
 Kind = tuple[str, str, str]
 
 
@@ -90,5 +90,6 @@ def _time_kinds(jobs: Sequence[TrainingJob], workers: int, pool: Pool) -> dict[K
 
 def _kind(student_id: StudentId) -> Kind:
     method = METHODS[student_id.method]
-    some = method.rationales if method.rationales in ("none", "blank") else "some"
-    return student_id.student, some, method.place
+    control = method.control
+    learnt = control.words if control and control.is_short else method.rationales
+    return student_id.student, learnt, method.place
