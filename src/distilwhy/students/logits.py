@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from distilwhy.core.method import TargetTask
+from distilwhy.students.linear_cross_entropy import is_large, linear_cross_entropy
 
 IGNORED = -100
 
@@ -52,6 +53,42 @@ def logits_at(model: Any, *positions: torch.Tensor) -> Iterator[None]:
         handle.remove()
 
 
+@contextmanager
+def hidden_at(model: Any, *positions: torch.Tensor) -> Iterator[list[torch.Tensor]]:
+    """Within the context, a model computes no logits.
+
+    The list gets what its output layer would have read at these positions, for each time that the
+    model is run: ``[positions, width]``.
+    """
+    found: list[torch.Tensor] = []
+
+    def take(layer: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        found.append(inputs[0][positions])
+        return (inputs[0][:1, :0],)
+
+    handle = model.get_output_embeddings().register_forward_pre_hook(take)
+    try:
+        yield found
+    finally:
+        handle.remove()
+
+
+@torch.no_grad()
+def returns_head(model: Any, **inputs: torch.Tensor) -> bool:
+    """Whether a model returns what its output layer computes, unchanged.
+
+    Some scale these logits, or cap them. Found by running the model on the inputs.
+    """
+    head, was_training, made = model.get_output_embeddings(), model.training, list[torch.Tensor]()
+    handle = head.register_forward_hook(lambda layer, given, found: made.append(found))
+    try:
+        logits = model.eval()(**inputs, use_cache=False).logits
+    finally:
+        handle.remove()
+        model.train(was_training)
+    return type(head) is torch.nn.Linear and torch.equal(logits.float(), made[0].float())
+
+
 def target_losses(
     logits: torch.Tensor, labels: torch.Tensor, temperatures: torch.Tensor | None = None
 ) -> torch.Tensor:
@@ -65,10 +102,30 @@ def target_losses(
     """
     real, logits = labels != IGNORED, logits.float()
     if temperatures is not None:
-        logits = logits / temperatures[:, None].expand_as(labels)[real][:, None]
-    tokens = functional.cross_entropy(logits, labels[real], reduction="none")
-    spread = torch.zeros(labels.shape, dtype=tokens.dtype, device=tokens.device)
-    return spread.masked_scatter(real, tokens).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+        logits = logits / _at_positions(temperatures, real)[:, None]
+    return _mean_tokens(functional.cross_entropy(logits, labels[real], reduction="none"), real)
+
+
+def linear_losses(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    labels: torch.Tensor,
+    temperatures: torch.Tensor | None,
+) -> torch.Tensor:
+    """``[targets]``: as ``target_losses`` of the logits ``hidden · weightᵀ + bias``.
+
+    Where these are many, they are never held all at once.
+
+    Args:
+        hidden: ``[positions, width]``: one row for every position with a label.
+    """
+    real = labels != IGNORED
+    if not is_large(len(hidden), len(weight)):
+        logits = functional.linear(hidden, weight, bias)
+        return target_losses(logits, labels, temperatures)
+    divisors = None if temperatures is None else _at_positions(temperatures, real)
+    return _mean_tokens(linear_cross_entropy(hidden, weight, bias, labels[real], divisors), real)
 
 
 def pooled_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -84,3 +141,14 @@ def pooled_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     targets = torch.arange(len(labels), device=labels.device)[:, None].expand_as(labels)[real]
     sums = torch.zeros(len(labels), flat.shape[1], device=flat.device)
     return sums.index_add(0, targets, flat) / real.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def _at_positions(values: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """``[positions]``: the value of each position's target."""
+    return values[:, None].expand_as(real)[real]
+
+
+def _mean_tokens(tokens: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """``[targets]``: the mean loss of each target's tokens."""
+    spread = torch.zeros(real.shape, dtype=tokens.dtype, device=tokens.device)
+    return spread.masked_scatter(real, tokens).sum(dim=1) / real.sum(dim=1).clamp(min=1)

@@ -41,8 +41,9 @@ from distilwhy.students.families.prefix_sharing import (
     segment_mask,
     share_prompts,
 )
+from distilwhy.students.families.task_outputs import task_outputs
 from distilwhy.students.families.tokenizer import train_tokenizer
-from distilwhy.students.logits import TaskOutput, logits_at, pooled_logits, target_losses
+from distilwhy.students.logits import TaskOutput, logits_at, returns_head
 from distilwhy.students.lora import is_adapted, merge
 from distilwhy.students.network import Generated, Network
 from distilwhy.students.plain_code import causal_code
@@ -96,13 +97,15 @@ class CausalNetwork(Network):
         return pack(prompts, int(self.tokenizer.pad_token_id))
 
     def forward(self, batch: PackedBatch) -> list[TaskOutput]:
-        return [
-            targets.output(
-                target_losses(logits, targets.labels, targets.temperatures),
-                pooled_logits(logits, targets.labels) if self.pools else None,
-            )
-            for targets, logits in zip(batch.targets, self._logits(batch), strict=True)
-        ]
+        rows, columns = zip(*(targets.predicted_at for targets in batch.targets), strict=True)
+        return task_outputs(
+            self.model,
+            lambda: self._run(batch),
+            (torch.cat(rows), torch.cat(columns)),
+            batch.targets,
+            pools=self.pools,
+            returns_head=lambda: self._returns_head,
+        )
 
     def check_choices(self, choices: Sequence[str]) -> None:
         self.codec.allowed_labels(self.spec.method, choices)
@@ -163,26 +166,32 @@ class CausalNetwork(Network):
         was_training = self.training
         self.eval()
         try:
-            return self._logits(to_device(pack([prompt], 0), self.device))[0]
+            batch = to_device(pack([prompt], 0), self.device)
+            (rows, columns), *_ = (targets.predicted_at for targets in batch.targets)
+            with logits_at(self.model, rows, columns):
+                logits: torch.Tensor = self._run(batch).logits[0]
+            return logits
         finally:
             self.train(was_training)
 
-    def _logits(self, batch: PackedBatch) -> Sequence[torch.Tensor]:
-        """``[positions, vocabulary]`` for each task, in the order of its labels."""
-        rows, columns = zip(*(targets.predicted_at for targets in batch.targets), strict=True)
+    @cached_property
+    def _returns_head(self) -> bool:
+        return returns_head(
+            self.model, input_ids=torch.zeros(1, 1, dtype=torch.long).to(self.device)
+        )
+
+    def _run(self, batch: PackedBatch) -> Any:
+        """What the model returns for a batch."""
         if batch.is_shared:
             mask = segment_mask(batch.segments, self.model.get_input_embeddings().weight.dtype)
         else:
             mask = (batch.segments != PADDING).long()
-        with logits_at(self.model, torch.cat(rows), torch.cat(columns)):
-            logits = self.model(
-                input_ids=batch.ids,
-                attention_mask=mask,
-                position_ids=batch.positions if batch.is_shared else None,
-                use_cache=False,
-            ).logits[0]
-        found: Sequence[torch.Tensor] = logits.split([len(part) for part in columns])
-        return found
+        return self.model(
+            input_ids=batch.ids,
+            attention_mask=mask,
+            position_ids=batch.positions if batch.is_shared else None,
+            use_cache=False,
+        )
 
 
 def scratch_causal(

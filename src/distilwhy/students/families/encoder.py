@@ -25,7 +25,7 @@ from distilwhy.students.families.label_head import (
 )
 from distilwhy.students.families.rationale_decoder import RationaleDecoder, build_decoder
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
-from distilwhy.students.logits import IGNORED, TaskOutput, pooled_logits, target_losses
+from distilwhy.students.logits import IGNORED, TaskOutput, linear_losses, pooled_logits
 from distilwhy.students.network import Generated, Network, check_positions
 from distilwhy.students.plain_code import encoder_code
 from distilwhy.students.settings import SCRATCH
@@ -247,8 +247,13 @@ class EncoderNetwork(Network):
         if targets.labels.shape[1]:
             hidden = self._decode(targets.inputs, targets.sources, encoded)
             assert self.decoder is not None
-            written = self.decoder.logits(hidden[real], self._embeddings)
-            losses = target_losses(written, targets.labels, targets.temperatures)
+            losses = linear_losses(
+                self.decoder.narrow(hidden[real]),
+                self._embeddings,
+                None,
+                targets.labels,
+                targets.temperatures,
+            )
             if self.keeps_decoder or (self.pools and targets.task == "rationale"):
                 logits = encoded.classify(pooled_logits(hidden, targets.labels), targets.sources)
         if targets.task == "label":

@@ -78,8 +78,11 @@ class RationaleDecoder(torch.nn.Module):
 
     def logits(self, hidden: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         """The logits of the token after each hidden state: ``[..., vocabulary]``."""
-        narrow = hidden if self.widen is None else hidden @ self.widen.weight
-        return narrow @ words.T
+        return self.narrow(hidden) @ words.T
+
+    def narrow(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The hidden states as wide as the embeddings: ``[..., embedding]``."""
+        return hidden if self.widen is None else hidden @ self.widen.weight
 
     def generate(
         self,

@@ -8,6 +8,7 @@ saved student answers with the label; the rationale starts with ``<rationale>``.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,8 +23,9 @@ from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
 from distilwhy.students.families.codec import TargetCodec, max_label_tokens
 from distilwhy.students.families.generate import generate
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
+from distilwhy.students.families.task_outputs import task_outputs
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN
-from distilwhy.students.logits import IGNORED, TaskOutput, logits_at, pooled_logits, target_losses
+from distilwhy.students.logits import IGNORED, TaskOutput, returns_head
 from distilwhy.students.network import Generated, Network, Shape, check_positions, read_shape
 from distilwhy.students.plain_code import seq2seq_code
 from distilwhy.students.spec import StudentSpec
@@ -96,16 +98,25 @@ class Seq2SeqNetwork(Network):
     def _output(
         self, batch: Seq2SeqBatch, targets: DecoderTargets, hidden: torch.Tensor
     ) -> TaskOutput:
-        with logits_at(self.model, targets.labels != IGNORED):
-            logits = self.model(
+        (output,) = task_outputs(
+            self.model,
+            lambda: self.model(
                 encoder_outputs=BaseModelOutput(last_hidden_state=hidden[targets.sources]),
                 attention_mask=batch.mask[targets.sources],
                 decoder_input_ids=targets.inputs,
                 use_cache=False,
-            ).logits[0]
-        losses = target_losses(logits, targets.labels, targets.temperatures)
-        pooled = pooled_logits(logits, targets.labels) if self.pools else None
-        return targets.output(losses, pooled)
+            ),
+            (targets.labels != IGNORED,),
+            (targets,),
+            pools=self.pools,
+            returns_head=lambda: self._returns_head,
+        )
+        return output
+
+    @cached_property
+    def _returns_head(self) -> bool:
+        ids = torch.zeros(1, 1, dtype=torch.long).to(self.device)
+        return returns_head(self.model, input_ids=ids, decoder_input_ids=ids)
 
     def check_choices(self, choices: Sequence[str]) -> None:
         self.codec.allowed_labels(self.spec.method, choices)

@@ -1,0 +1,108 @@
+"""Cross-entropy over a large vocabulary, without the logits of all positions at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+# Logits are computed for so many positions at a time that these many values come out.
+CHUNK = 2**24
+
+
+def is_large(positions: int, vocabulary: int) -> bool:
+    """Whether the logits of these positions take more than one chunk."""
+    return positions * vocabulary > CHUNK
+
+
+def linear_cross_entropy(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    labels: torch.Tensor,
+    temperatures: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """``[positions]``: the cross-entropy of ``(hidden · weightᵀ + bias) / temperatures``.
+
+    Equals ``cross_entropy`` of the logits, which are computed chunk by chunk, and once more for
+    the backward pass. Softmax and sums over chunks are in fp32.
+
+    Args:
+        hidden: ``[positions, width]``.
+        weight: ``[vocabulary, width]``, and ``bias`` ``[vocabulary]``.
+        labels: ``[positions]``: the token to predict at each.
+        temperatures: ``[positions]``; None for 1.
+    """
+    device = hidden.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    losses: torch.Tensor = _LinearCrossEntropy.apply(
+        hidden, weight, bias, labels, temperatures, dtype
+    )
+    return losses
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, *rest: Any) -> torch.Tensor:
+        labels, temperatures, ctx.dtype = rest
+        layer = _Layer(hidden, weight, bias, temperatures, ctx.dtype)
+        losses, sums = [], []
+        for part in layer.chunks():
+            logits = layer.logits(part)
+            sums.append(logits.logsumexp(dim=-1))
+            losses.append(sums[-1] - logits.gather(1, labels[part, None])[:, 0])
+        ctx.save_for_backward(hidden, weight, bias, labels, temperatures, torch.cat(sums))
+        return torch.cat(losses)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """With p the softmax, T the temperature and g the loss's gradient: g · (p − 1_label) / T"""
+        hidden, weight, bias, labels, temperatures, sums = ctx.saved_tensors
+        layer = _Layer(hidden, weight, bias, temperatures, ctx.dtype)
+        scales = grads[0] if temperatures is None else grads[0] / temperatures
+        to_hidden = torch.empty_like(hidden)
+        to_weight = _zeros_like(weight) if ctx.needs_input_grad[1] else None
+        to_bias = _zeros_like(bias) if ctx.needs_input_grad[2] else None
+        for part in layer.chunks():
+            logits = layer.logits(part).sub_(sums[part, None]).exp_()
+            logits.scatter_add_(1, labels[part, None], -torch.ones_like(sums[part, None]))
+            logits.mul_(scales[part, None])
+            if to_bias is not None:
+                to_bias += logits.sum(dim=0)
+            narrow = logits.to(ctx.dtype)
+            to_hidden[part] = (narrow @ layer.weight).to(hidden.dtype)
+            if to_weight is not None:
+                to_weight += narrow.T @ layer.hidden[part]
+        return to_hidden, to_weight, to_bias, None, None, None
+
+
+class _Layer:
+    """An output layer at one precision, whose logits are fp32."""
+
+    def __init__(
+        self,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        temperatures: torch.Tensor | None,
+        dtype: torch.dtype,
+    ) -> None:
+        self.hidden, self.weight = hidden.to(dtype), weight.to(dtype)
+        self._bias = None if bias is None else bias.to(dtype)
+        self._temperatures = temperatures
+
+    def chunks(self) -> Iterator[slice]:
+        """The positions of each chunk, all about as long."""
+        positions, vocabulary = len(self.hidden), len(self.weight)
+        count = -(-positions * vocabulary // CHUNK)
+        size = max(1, -(-positions // count))
+        return (slice(start, start + size) for start in range(0, positions, size))
+
+    def logits(self, part: slice) -> torch.Tensor:
+        with torch.autocast(self.hidden.device.type, enabled=False):
+            found = functional.linear(self.hidden[part], self.weight, self._bias).float()
+        return found if self._temperatures is None else found.div_(self._temperatures[part, None])
+
+
+def _zeros_like(weight: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(weight, dtype=torch.float32)
