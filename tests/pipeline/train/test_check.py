@@ -20,6 +20,7 @@ from distilwhy.students.training import memory as preflight
 from encoders import KINDS as ENCODERS
 from encoders import pretrained as save_encoder
 from endpoint import Endpoint
+from gguf_files import save_gguf
 from pretrained import save_bert, save_pretrained
 
 
@@ -131,6 +132,9 @@ BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
             "'./lama' is not a folder; did you mean 'llama'? (it is relative",
         ),
         ({}, {"model": "./nowhere"}, "'./nowhere' is not a folder; check the path (it is relative"),
+        ({}, {"model": "in/no.gguf"}, "'in/no.gguf' is not a file; check the path (it is relative"),
+        ({}, {"model": "mtp.gguf"}, "'mtp.gguf' is not a file; did you mean 'mpt.gguf'?"),
+        ({}, {"model": "mpt.gguf"}, "is a GGUF file of the architecture 'mpt', which transformers"),
     ],
 )
 def test_a_student_that_cannot_be_built_is_refused_before_anything_is_paid(
@@ -140,6 +144,7 @@ def test_a_student_that_cannot_be_built_is_refused_before_anything_is_paid(
     save_bert(tmp_path / "bert")
     save_llama(tmp_path / "llama")
     (tmp_path / "empty").mkdir()
+    save_gguf(tmp_path / "mpt.gguf", architecture="mpt")
     asked = {"teacher.base_url": endpoint.url, **changes}
     file = write_experiment({**asked, "student": student})
     for verb in (plan, run):
@@ -153,9 +158,12 @@ def test_a_student_that_cannot_be_built_is_refused_before_anything_is_paid(
     assert endpoint.asked == []
 
 
-@pytest.mark.parametrize("kind", [*ENCODERS, "warm", "t5", "bart", "llama", "lora"])
+@pytest.mark.parametrize("kind", [*ENCODERS, "warm", "t5", "bart", "llama", "lora", "gguf"])
 def test_a_student_that_can_be_built_passes(
-    write_experiment: WriteExperiment, kind: str, tmp_path: Path
+    write_experiment: WriteExperiment,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """Without its weights, in a folder beside the experiment file."""
     folder, student = tmp_path / "model", {"model": "model", "max_input_tokens": 48}
@@ -167,6 +175,9 @@ def test_a_student_that_can_be_built_passes(
     elif kind in ("llama", "lora"):
         save_llama(folder)
         student |= {"lora": {}} if kind == "lora" else {}
+    elif kind == "gguf":
+        save_gguf(folder / "tiny.gguf")
+        monkeypatch.delattr("distilwhy.model_files.ModelFiles._dequantize")
     else:
         save_pretrained(kind, folder)
     for weights in folder.glob("*.safetensors"):

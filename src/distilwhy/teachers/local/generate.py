@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     GenerationConfig,
     LogitsProcessor,
@@ -22,6 +21,7 @@ from transformers import (
 from distilwhy.config import LocalTeacherConfig
 from distilwhy.errors import TeacherError, first_line
 from distilwhy.hardware import choose_device, choose_precision
+from distilwhy.model_files import ModelFilesError, find_files
 from distilwhy.teachers.local.prefix import Prefix
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -144,13 +144,17 @@ class Generator:
 
 
 def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Generator:
-    """Load the model in a local folder or of that name on the hub, on a GPU if there is one.
+    """Load a model by its place, on a GPU if there is one.
+
+    Args:
+        place: A folder, a GGUF file, a model that a package contains, or a name on the hub.
 
     Raises:
         TeacherError: if it cannot be loaded, or is no model that goes on with a text.
     """
     try:
-        shape = AutoConfig.from_pretrained(place)
+        files = find_files(place)
+        shape = files.config()
         named = (getattr(shape, "architectures", None) or [_WRITES[0]])[0]
         if shape.is_encoder_decoder or not named.endswith(_WRITES):
             raise TeacherError(
@@ -160,9 +164,11 @@ def open_generator(place: str, tokenizer: Any, config: LocalTeacherConfig) -> Ge
         device = choose_device()
         width = int(getattr(shape.get_text_config(), "hidden_size", 0))
         dtype = _DTYPES[choose_precision("auto", device, width)]
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype).to(device)
+        model = files.load(AutoModelForCausalLM, shape, dtype)[0].to(device)
     except TeacherError:
         raise
+    except ModelFilesError as error:
+        raise TeacherError(f"teacher.model {config.model!r} {error}") from error
     # Broken files can raise anything.
     except Exception as error:
         raise TeacherError(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from json import dumps
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from distilwhy.config import LocalTeacherConfig
 from distilwhy.core.parsing.completion import TOO_LONG, Completion
 from distilwhy.core.prompt import Prompt
 from distilwhy.errors import TeacherError
+from distilwhy.model_files import ModelFilesError, find_files
 from distilwhy.teachers.base import Teacher
 from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.local.fingerprint import read_fingerprint
@@ -42,7 +42,7 @@ class LocalTeacher(Teacher):
     The model is loaded when it is first entered, and kept until ``close``.
 
     Args:
-        place: The local folder of the model, or its name on the hub.
+        place: The model's folder or GGUF file, or its name on the hub or in a package.
 
     Raises:
         TeacherError: on entering, if the model cannot be loaded.
@@ -153,9 +153,13 @@ class LocalTeacher(Teacher):
     @cached_property
     def _identity(self) -> str:
         """The SHA-256 of the model and the sampling parameters."""
-        config, folder = self._config, Path(self._place)
+        config = self._config
         try:
-            model = read_fingerprint(folder) if folder.is_dir() else config.model
+            files = find_files(self._place)
+            is_on_disk = files.gguf is not None or files.path.is_dir()
+            model = read_fingerprint(files.path) if is_on_disk else config.model
+        except ModelFilesError as error:
+            raise TeacherError(f"teacher.model {config.model!r} {error}") from error
         except OSError as error:
             raise TeacherError(
                 f"teacher.model {config.model!r}: {error.filename} cannot be read "
