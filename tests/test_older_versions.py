@@ -197,7 +197,8 @@ def test_students_are_scored_as_before(made: Path):
 def find_again(command: str, file: Path, *options: str) -> dict[str, int]:
     """Compute the results again after deleting every other student's answers.
 
-    The students' files, their answers and their scores must not change.
+    The students' files, their answers and their scores must not change; students that are asked
+    again get a calibration beside their files.
     """
     run, made = file.parent / "run", MADE / file.parent.name / "run"
     students, said = files_of(run / "students"), labels_of(run)
@@ -206,7 +207,10 @@ def find_again(command: str, file: Path, *options: str) -> dict[str, int]:
         (run / "predictions" / name).unlink()
     kept = files_of(run / "predictions")
     distilwhy(command, file, *options, "--workers", 1)
-    assert files_of(run / "students") == students
+    trained = files_of(run / "students")
+    assert {name: trained[name] for name in students} == students
+    new = {name for name in trained if name not in students}
+    assert new == {f"{name.removesuffix('.json')}/deploy.json" for name in taken}
     assert labels_of(run) == said
     assert_same_figures(read(run / "results.json"), read(made / "results.json"))
     hashes, before = (read(path / "measured.json")["how"]["hashes"] for path in (run, made))

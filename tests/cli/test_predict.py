@@ -135,6 +135,7 @@ def test_a_file_keeps_its_columns(student: Path, tmp_path: Path, given: str, wri
     else:
         found = lines(output.read_text())
     labels = [label(student, f"{row['report']} (tier: {row['tier']})") for row in ROWS]
+    assert all(0 < float(row.pop("confidence")) <= 1 for row in found)
     assert found == [
         {"id": r["id"], "report": r["report"], "tier": r["tier"], "input_label": r["label"]}
         | {"note": r["note"], "label": own}
@@ -152,7 +153,7 @@ def test_lists_in_a_csv_are_json_that_can_be_read_again(tmp_path: Path):
 
 def test_json_is_one_value(student: Path, tmp_path: Path):
     one = json.loads(predict(student, "--field", "report=x", "--field", "tier=1", "--json").stdout)
-    assert set(one) == {"id", "label"}
+    assert set(one) == {"id", "label", "confidence"}
     rows = write(tmp_path / "rows.jsonl", *ROWS)
     found = json.loads(predict(student, "--file", rows, "--json").stdout)
     assert found == lines(predict(student, "--file", rows).stdout)

@@ -119,6 +119,15 @@ class PricesConfig(Strict):
     machine_hour: float = Field(default=0.0, ge=0)
 
 
+class DeployConfig(Strict):
+    """How students are deployed.
+
+    ``target`` is the least agreement of the rows that a student answers alone in a cascade.
+    """
+
+    target: float | None = Field(default=0.95, ge=0.5, lt=1)
+
+
 class Settings(Strict):
     """All of an experiment except its task and its rows."""
 
@@ -127,6 +136,7 @@ class Settings(Strict):
     training: TrainingConfig = TrainingConfig()
     study: StudyConfig = StudyConfig()
     prices: PricesConfig | None = Field(default=None, validate_default=True)
+    deploy: DeployConfig = DeployConfig()
     methods: Annotated[list[str], EachOnce] = Field(
         default=["finetune", "label-distill", "step-by-step"], min_length=1
     )

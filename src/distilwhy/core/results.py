@@ -11,8 +11,12 @@ from distilwhy.core.cost import Bill
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
 from distilwhy.core.stats.curve import Curve, Efficiency
+from distilwhy.core.stats.deployment import DeploymentScore
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import MAIN
+
+# The method whose student is priced and deployed, if there is one.
+PRICED = "step-by-step"
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,9 @@ class Results:
         outdated: The number of students left out because what they learnt from has changed since.
         one_answer: The number of students that gave one answer to all test rows, although gold
             has several.
+        deployments: How far each method's first seed can be trusted; for the first student.
+        without_confidence: The number of students whose answers an older version kept, without
+            confidences.
     """
 
     name: str
@@ -180,6 +187,8 @@ class Results:
     breakdowns: Sequence[Breakdown] = ()
     outdated: int = 0
     one_answer: int = 0
+    deployments: Sequence[DeploymentScore] = ()
+    without_confidence: int = 0
 
     @property
     def students(self) -> list[str]:
@@ -189,6 +198,14 @@ class Results:
     def call(self, student: str) -> str:
         """A student's name for people; "" if the ``student`` section is the only one."""
         return student or MAIN if any(self.students) else ""
+
+    @property
+    def cascade(self) -> str:
+        """The sentence about the cascade of the first student's ``PRICED`` method, or of its first;
+        "" if there is none."""
+        found = [one for one in self.deployments if one.deployment.cascade is not None]
+        priced = next((one for one in found if one.method == PRICED), None)
+        return (priced or found[0]).sentence if found else ""
 
     def of(self, student: str) -> Self:
         """The results of one student."""
@@ -201,9 +218,11 @@ class Results:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The results as plain values, with the verdict of each comparison."""
+        """The results as plain values, with verdicts and cascades in words."""
         value = to_plain(self)
         for plain, compared in zip(value["comparisons"], self.comparisons, strict=True):
             plain["verdict"] = compared.comparison.verdict
             plain["words"] = compared.comparison.words
+        for plain, deployed in zip(value["deployments"], self.deployments, strict=True):
+            plain["sentence"] = deployed.words
         return value

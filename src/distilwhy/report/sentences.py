@@ -95,6 +95,12 @@ def cautions(results: Results) -> list[str]:
             "having learnt nothing from the text. Such scores say nothing about rationales. Try "
             "another training.lr, usually a lower one, or more training.steps."
         )
+    if results.without_confidence:
+        said.append(
+            f"Without confidences: {counted(results.without_confidence, 'student')}, whose answers "
+            "an older version kept. To have them, delete the run folder's 'predictions' and run "
+            "'evaluate' again, which asks the students again."
+        )
     if results.outdated:
         said.append(
             f"Left out as out of date: {counted(results.outdated, 'trained student')}. The "

@@ -27,6 +27,7 @@ def publish_results(folder: RunFolder, found: Results) -> None:
         [{name: student.pop(name) for name in _MEASURED} for student in method["students"]]
         for method in results["methods"]
     ]
+    measured["costs"] = [deployed.pop("costs") for deployed in results["deployments"]]
     publish_json(folder.measured, measured)
     publish_json(folder.results, results)
 
@@ -44,6 +45,9 @@ def read_results(folder: RunFolder) -> Results:
         for method, students in zip(results["methods"], measured.pop("students"), strict=True):
             for student, more in zip(method["students"], students, strict=True):
                 student.update(more)
+        costs = measured.pop("costs", [])
+        for deployed, cost in zip(results.get("deployments", []), costs, strict=True):
+            deployed["costs"] = cost
         for counts in results["teacher"].values():
             counts["saw_gold"] = counts.pop("told", 0)
         measured["provenance"] = measured.pop("how")

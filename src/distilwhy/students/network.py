@@ -28,10 +28,16 @@ Family = Literal["seq2seq", "causal", "encoder"]
 
 @dataclass(frozen=True)
 class Generated:
-    """What a student wrote for one example; "" for a part that it was not asked for."""
+    """What a student wrote for one example; "" for a part that it was not asked for.
+
+    Attributes:
+        confidence: The probability of the label among those allowed, or of its text where any is;
+            None without a label.
+    """
 
     label: str = ""
     rationale: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

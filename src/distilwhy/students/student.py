@@ -6,14 +6,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from pydantic import TypeAdapter
+
 from distilwhy.config import StudentConfig
 from distilwhy.core.method import METHODS, TargetTask
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.rows.example_builder import build_examples
 from distilwhy.core.stats.comparisons import Prediction
+from distilwhy.core.stats.deployment import FILE as DEPLOYMENT
+from distilwhy.core.stats.deployment import Deployment
 from distilwhy.core.task import Example, Row, RowFormat, Task
 from distilwhy.core.training_summary import Truncation
-from distilwhy.errors import StudentError
+from distilwhy.errors import StudentError, first_line
 from distilwhy.hardware import choose_device
 from distilwhy.students.encoding import Truncator
 from distilwhy.students.load import load_network
@@ -34,9 +38,14 @@ _NOT_PLAIN = "Plain transformers cannot load it: some of its parts need distilwh
 
 @dataclass(frozen=True)
 class Student:
-    """A small model that answers without an LLM."""
+    """A small model that answers without an LLM.
+
+    Attributes:
+        deployment: Its calibration and cascade, once it was evaluated.
+    """
 
     network: Network
+    deployment: Deployment | None = None
 
     @property
     def spec(self) -> StudentSpec:
@@ -53,7 +62,10 @@ class Student:
     ) -> list[Prediction]:
         """The answer to each row, by greedy decoding, in the order given.
 
-        A ``choice`` is decoded among the choices only, so the answer is always one of them.
+        A ``choice`` is decoded among the choices only, so the answer is always one of them. Its
+        confidence is a probability among these choices; that of any other answer is the
+        probability of the whole text, not normalised by its length. Both are calibrated where
+        the student was evaluated.
 
         Args:
             rows: Examples; rows of fields, which the task's template renders; or whole inputs, as
@@ -68,15 +80,11 @@ class Student:
         examples = self._read(rows)
         answers = self._generate("label", examples, batch_size)
         rationales = self.explain(examples, batch_size=batch_size) if explain else None
-        return [
-            Prediction(
-                example.id,
-                answer.label,
-                self.spec.task.answer.canonical(answer.label, example.options),
-                rationales[index] if rationales else None,
-            )
+        found = [
+            self._prediction(example, answer, rationales[index] if rationales else None)
             for index, (example, answer) in enumerate(zip(examples, answers, strict=True))
         ]
+        return self.deployment.settle(found) if self.deployment else found
 
     def explain(self, rows: Sequence[Example | str | Row], *, batch_size: int = 64) -> list[str]:
         """The rationale for each row, by greedy decoding, in the order given.
@@ -116,6 +124,9 @@ class Student:
         text = json.dumps(card, indent=2, ensure_ascii=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
         (folder / README).write_text(self._readme(), encoding="utf-8")
+        if self.deployment is not None:
+            kept = json.dumps(asdict(self.deployment), indent=2)
+            (folder / DEPLOYMENT).write_text(kept + "\n", encoding="utf-8")
         # Weights are saved for their owner alone, whatever the umask says.
         mode = (folder / CARD).stat().st_mode
         for file in folder.iterdir():
@@ -154,7 +165,14 @@ class Student:
             ) from error
         network = load_network(path, family, spec)
         network.to(device or choose_device()).eval()
-        return cls(network)
+        return cls(network, _read_deployment(path / DEPLOYMENT))
+
+    def _prediction(
+        self, example: Example, written: Generated, rationale: str | None
+    ) -> Prediction:
+        label = self.spec.task.answer.canonical(written.label, example.options)
+        sure = written.confidence if label is not None else 0.0
+        return Prediction(example.id, written.label, label, rationale, sure)
 
     def _read(self, rows: Sequence[Example | str | Row]) -> list[Example]:
         if isinstance(rows, str | Mapping):
@@ -187,3 +205,15 @@ class Student:
             for index, one in zip(batch, found, strict=True):
                 generated[index] = one
         return generated
+
+
+def _read_deployment(path: Path) -> Deployment | None:
+    """A student's calibration and cascade; None if it was not evaluated."""
+    try:
+        return TypeAdapter(Deployment).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise StudentError(
+            f"{path}: cannot be read ({first_line(error)}); delete it, or run 'evaluate' again"
+        ) from error

@@ -75,8 +75,13 @@ def _free_name(name: str, taken: Container[str]) -> str:
 
 
 def _answer(found: Prediction, written: str) -> Fields:
-    """An answer's id, label and rationale; under ``written``, a text that is no valid answer."""
+    """An answer's id, label, confidence and rationale; under ``written``, a text that is no valid
+    answer. With a cascade, ``source`` says whether the student answers alone or refers the row."""
     fields: Fields = {"id": found.example_id, "label": found.label}
+    if found.confidence is not None:
+        fields["confidence"] = round(found.confidence, 6)
+    if found.alone is not None:
+        fields["source"] = "student" if found.alone else "refer"
     if found.label is None:
         fields[written] = found.text
     if found.rationale is not None:

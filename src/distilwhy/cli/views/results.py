@@ -32,6 +32,8 @@ def print_results(results: Results, experiment: Experiment, as_json: bool = Fals
         console.print(f"{single}: the intervals leave out the variance between trainings.")
     for caution in cautions(results):
         console.print(f"\n{caution}", style="yellow", markup=False)
+    if results.cascade:
+        console.print(f"\n{results.cascade}", markup=False)
     print_line(f"\nReport: {experiment.folder.page}")
 
 

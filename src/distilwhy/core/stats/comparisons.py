@@ -15,12 +15,21 @@ from distilwhy.core.task import Example
 
 @dataclass(frozen=True)
 class Prediction:
-    """A student's answer to one row. ``label`` is None if ``text`` is not a valid answer."""
+    """A student's answer to one row. ``label`` is None if ``text`` is not a valid answer.
+
+    Attributes:
+        confidence: The probability that the label is right, 0 to 1: calibrated if the student's
+            folder holds a calibration, else the student's own. None if it was not computed.
+        alone: Whether the student's cascade lets it answer this row alone, without the teacher;
+            None without a cascade.
+    """
 
     example_id: str
     text: str
     label: str | None
     rationale: str | None = None
+    confidence: float | None = None
+    alone: bool | None = None
 
 
 @dataclass(frozen=True)

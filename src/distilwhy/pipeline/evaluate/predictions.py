@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from distilwhy.core.method import METHODS
 from distilwhy.core.stats.comparisons import Prediction, judge
+from distilwhy.core.stats.deployment import Deployment, choose_deployment
 from distilwhy.core.student_id import StudentId, extent
 from distilwhy.core.task import Example
 from distilwhy.errors import ConfigError, RunError
 from distilwhy.pipeline.annotate.annotations import Annotations
+from distilwhy.pipeline.evaluate.validation import ValidationRows, select_validation
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.fingerprint import hash_json
 from distilwhy.pipeline.train.data import read_by
@@ -31,21 +33,29 @@ class ScoringJob:
     """A trained student, and the test rows as it reads them.
 
     Attributes:
+        validation: The rows that its confidences are calibrated on.
         fingerprint: The SHA-256 of the student's training, the rows and the answer space.
     """
 
     student_id: StudentId
     examples: Sequence[Example]
+    validation: ValidationRows
     fingerprint: str
 
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """A student's answers to the test rows, and which are correct in the order of these rows."""
+    """A student's answers to the test rows, and which are correct in the order of these rows.
+
+    Attributes:
+        by_id: The predictions, with confidences before calibration.
+        deployment: None if the answers were kept by an older version, without confidences.
+    """
 
     by_id: Mapping[str, Prediction]
     correct: Sequence[bool]
     rows_per_second: float
+    deployment: Deployment | None
 
 
 def list_scoring_jobs(
@@ -69,11 +79,14 @@ def list_scoring_jobs(
             f"{experiment.folder.path}: no student is trained yet{others}; run 'train' first"
         )
     test, jobs = experiment.splits.test, []
+    validation = select_validation(experiment, annotations)
     for student_id in trained.up_to_date:
-        examples = read_by(METHODS[student_id.method], test, annotations)
+        method = METHODS[student_id.method]
+        examples = read_by(method, test, annotations)
+        own = replace(validation, examples=read_by(method, validation.examples, annotations))
         training = experiment.folder.trained(student_id).fingerprint
         fingerprint = hash_json([training, examples, experiment.task.answer])
-        jobs.append(ScoringJob(student_id, examples, fingerprint))
+        jobs.append(ScoringJob(student_id, examples, own, fingerprint))
     return jobs, outdated
 
 
@@ -112,11 +125,18 @@ def predict_test(folder: RunFolder, job: ScoringJob, send: Callable[[StudentId],
     """Compute and keep the answers of one student; send its id when done."""
     from distilwhy.students.student import Student
 
-    student = Student.load(folder.student(job.student_id))
+    loaded = Student.load(folder.student(job.student_id))
+    # An earlier evaluation may have calibrated it.
+    student = replace(loaded, deployment=None)
     started = time.perf_counter()
     rows = [asdict(prediction) for prediction in student.predict(job.examples)]
     seconds = round(time.perf_counter() - started, 3)
-    kept = {"fingerprint": job.fingerprint, "seconds": seconds, "predictions": rows}
+    kept = {
+        "fingerprint": job.fingerprint,
+        "seconds": seconds,
+        "predictions": rows,
+        "validation": [asdict(one) for one in student.predict(job.validation.examples)],
+    }
     publish_json(folder.predictions(job.student_id), kept)
     send(job.student_id)
 
@@ -160,22 +180,60 @@ def _read(experiment: Experiment, job: ScoringJob) -> TestPredictions:
     if kept is None:
         path = experiment.folder.predictions(job.student_id)
         raise RunError(f"{path}: was changed while it was in use; run 'evaluate' again")
-    by_id, seconds = kept
-    correct = judge(experiment.task.answer, job.examples, by_id)
-    return TestPredictions(by_id, correct, len(by_id) / max(1e-6, seconds))
+    correct = judge(experiment.task.answer, job.examples, kept.test)
+    return TestPredictions(
+        kept.test,
+        correct,
+        len(kept.test) / max(1e-6, kept.seconds),
+        _deploy(experiment, job, kept.validation),
+    )
 
 
-def _read_kept(folder: RunFolder, job: ScoringJob) -> tuple[dict[str, Prediction], float] | None:
-    """The answers of one student that are kept, and how long they took; None if they must be
-    computed: they are of another training or of other rows, or cannot be read."""
+def _deploy(
+    experiment: Experiment, job: ScoringJob, found: Mapping[str, Prediction]
+) -> Deployment | None:
+    """The calibration and the cascade of one student, from its answers to validation rows."""
+    rows = job.validation
+    if not found:
+        return None
+    needs_teacher = METHODS[job.student_id.method].asks_teacher
+    return choose_deployment(
+        [found[example.id].confidence or 0.0 for example in rows.examples],
+        judge(experiment.task.answer, rows.examples, found),
+        rows.reference,
+        None if needs_teacher else experiment.config.deploy.target,
+        rows.teacher,
+    )
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Answers of one student to the test rows and to validation rows, by example id.
+
+    There are none to validation rows in a file of an older version.
+    """
+
+    test: dict[str, Prediction]
+    validation: dict[str, Prediction]
+    seconds: float
+
+
+def _read_kept(folder: RunFolder, job: ScoringJob) -> _Kept | None:
+    """The answers of one student that are kept, and how long those to test rows took; None if
+    they must be computed: they are of another training or of other rows, or cannot be read."""
     kept = _read_cached(folder.predictions(job.student_id), job.fingerprint)
     try:
-        by_id = {row["example_id"]: Prediction(**row) for row in kept["predictions"]}
+        test, validation = (
+            {row["example_id"]: Prediction(**row) for row in rows}
+            for rows in (kept["predictions"], kept.get("validation", []))
+        )
         seconds = float(kept["seconds"])
     except (KeyError, TypeError, ValueError):
         return None
-    is_whole = by_id.keys() >= {example.id for example in job.examples}
-    return (by_id, seconds) if is_whole else None
+    is_whole = test.keys() >= {example.id for example in job.examples}
+    if validation:
+        is_whole &= validation.keys() >= {example.id for example in job.validation.examples}
+    return _Kept(test, validation, seconds) if is_whole else None
 
 
 def _read_cached(path: Path, fingerprint: str) -> dict[str, Any]:

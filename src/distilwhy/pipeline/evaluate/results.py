@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from distilwhy.core.cost import Bill, Measurements, Usage, settle
 from distilwhy.core.method import METHODS
 from distilwhy.core.persisted import fields_of
-from distilwhy.core.results import MethodScore, Provenance, Results, StudentScore
+from distilwhy.core.results import PRICED, MethodScore, Provenance, Results, StudentScore
 from distilwhy.core.splits import SPLITS
 from distilwhy.core.stats.comparisons import compare_with_baselines
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
@@ -19,6 +19,7 @@ from distilwhy.core.stats.headline import write_headline
 from distilwhy.core.stats.scores import score
 from distilwhy.core.student_id import StudentId, extent
 from distilwhy.pipeline.annotate.annotations import Annotations
+from distilwhy.pipeline.evaluate.deployments import score_deployments
 from distilwhy.pipeline.evaluate.predictions import TestPredictions, pick_firsts
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.fingerprint import hash_json
@@ -26,8 +27,6 @@ from distilwhy.store.files import folder_size
 
 Predictions = Mapping[StudentId, TestPredictions]
 
-# The method whose student is priced, if there is one.
-PRICED = "step-by-step"
 _LIBRARIES = ("distilwhy", "torch", "transformers", "accelerate", "tokenizers", "numpy", "scipy")
 
 
@@ -42,8 +41,9 @@ def compute_results(
     first = [method for method in methods if method.student == students[0]]
     curves = _fit_curves(experiment, methods)
     answer, test, file = experiment.task.answer, experiment.splits.test, experiment.file
-    is_choice = answer.kind == "choice"
-    shown = {s.method: found.by_id for s, found in pick_firsts(predictions).items()}
+    is_choice, firsts = answer.kind == "choice", pick_firsts(predictions)
+    shown = {s.method: found.by_id for s, found in firsts.items()}
+    bill = settle_bill(experiment, annotations, first)
     return Results(
         # A folder's only experiment goes by the folder's name.
         name=file.resolve().parent.name if file.stem == "experiment" else file.stem,
@@ -58,13 +58,15 @@ def compute_results(
         comparisons=comparisons,
         curves=curves,
         efficiency=_find_efficiencies(curves, methods),
-        bill=settle_bill(experiment, annotations, first),
+        bill=bill,
         confusions=[confuse(m, test, by_id) for m, by_id in shown.items() if is_choice],
         breakdowns=[
             break_down(m, answer, test, by_id) for m, by_id in shown.items() if not is_choice
         ],
         provenance=_describe_provenance(experiment, annotations),
         one_answer=sum(says_one_thing(test, found.by_id) for found in predictions.values()),
+        deployments=score_deployments(experiment, annotations, firsts, bill),
+        without_confidence=sum(found.deployment is None for found in predictions.values()),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from distilwhy.core.results import Results
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
 from distilwhy.pipeline.evaluate.cases import list_cases
+from distilwhy.pipeline.evaluate.deployments import publish_deployments
 from distilwhy.pipeline.evaluate.predictions import list_scoring_jobs, predict_all
 from distilwhy.pipeline.evaluate.report import write_report
 from distilwhy.pipeline.evaluate.results import compute_results
@@ -24,7 +25,8 @@ def evaluate(
 ) -> Results:
     """Score every up-to-date student of the experiment and of its study.
 
-    Writes ``results.json``, ``measured.json``, ``cases.jsonl`` and the report in the run folder.
+    Writes ``results.json``, ``measured.json``, ``cases.jsonl`` and the report in the run folder,
+    and ``deploy.json`` in each student's.
     Answers that are kept from an earlier evaluation are used again.
 
     Args:
@@ -43,6 +45,7 @@ def evaluate(
             annotations = read_annotations(experiment)
         jobs, outdated = list_scoring_jobs(experiment, annotations)
         predictions = predict_all(experiment, jobs, workers, watch)
+        publish_deployments(experiment.folder, predictions)
         results = compute_results(experiment, annotations, predictions)
         results = replace(results, outdated=outdated)
         cases = list_cases(experiment, annotations, jobs, predictions)

@@ -91,12 +91,7 @@ class TrainingDataBuilder:
     @cached_property
     def _validation(self) -> Content[Sequence[Example]]:
         """The validation rows that have a label: the gold one, or else the teacher's."""
-        found = []
-        for example in self._experiment.splits.validation:
-            annotation = self._annotations.get(example.id)
-            label = example.gold or (annotation.label if annotation else None)
-            if label is not None:
-                found.append(replace(example, gold=label))
+        found = label_validation(self._experiment, self._annotations)
         if not found:
             raise ConfigError(
                 f"{self._experiment.file}: no validation row has a gold label or a readable "
@@ -104,6 +99,17 @@ class TrainingDataBuilder:
                 "labels"
             )
         return Content(found)
+
+
+def label_validation(experiment: Experiment, annotations: Annotations) -> list[Example]:
+    """The validation rows that have a label: the gold one, or else the teacher's as ``gold``."""
+    found = []
+    for example in experiment.splits.validation:
+        annotation = annotations.get(example.id)
+        label = example.gold or (annotation.label if annotation else None)
+        if label is not None:
+            found.append(replace(example, gold=label))
+    return found
 
 
 def sort_by_data(student_ids: Iterable[StudentId]) -> list[StudentId]:

@@ -1,7 +1,8 @@
 """Decoding constrained to the allowed labels."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import exp
 from typing import Any
 
 import torch
@@ -38,12 +39,17 @@ def build_trie(sequences: Sequence[Sequence[int]]) -> Trie:
 class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
     """Restricts each row to its allowed labels, from where its label begins.
 
+    It also follows the probability of each label: the product of those of its tokens and of the
+    one that ends it, each among the tokens that were allowed in its place. Over a row's allowed
+    labels these sum to 1. Decoding must be greedy.
+
     Attributes:
         tries: Each row's allowed labels; None where any text is allowed.
         start: The index of the first generated token.
         marker: The tokens before the label; empty where the label comes first.
         longest: After this many tokens without the marker, the marker is forced.
         end: The end-of-sequence token. Before the marker it is replaced by the marker.
+        stops: The tokens that end a label.
     """
 
     tries: Sequence[Trie | None]
@@ -51,12 +57,23 @@ class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
     marker: list[int]
     longest: int
     end: int
+    stops: Collection[int] = ()
+    _logs: list[list[torch.Tensor]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._logs = [[] for _ in self.tries]
+
+    @property
+    def confidences(self) -> list[float]:
+        """The probability of each row's label, as far as it was written."""
+        return [exp(float(sum(logs))) for logs in self._logs]
 
     def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
         for row, trie in enumerate(self.tries):
             generated = input_ids[row, self.start :].tolist()
             allowed = self._allowed(trie, generated)
-            if find_after(generated, self.marker) is None:
+            start = find_after(generated, self.marker)
+            if start is None:
                 first = self.marker[0]
                 scores[row, first] = torch.maximum(scores[row, first], scores[row, self.end])
                 scores[row, self.end] = float("-inf")
@@ -64,7 +81,14 @@ class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
                 kept = scores[row, allowed]
                 scores[row] = float("-inf")
                 scores[row, allowed] = kept
+            if start is not None and not any(t in self.stops for t in generated[start:]):
+                self._follow(row, scores[row].float() if allowed is None else kept.double())
         return scores
+
+    def _follow(self, row: int, scores: torch.Tensor) -> None:
+        """Note the log-probability of the row's next token, the best of these."""
+        if len(scores) > 1:
+            self._logs[row].append(scores.log_softmax(dim=-1).max())
 
     def _allowed(self, trie: Trie | None, generated: list[int]) -> list[int] | None:
         """The tokens that may come next; None for any."""

@@ -195,9 +195,9 @@ class EncoderNetwork(Network):
             logits, rationales = self._write_rationales(encoded)
         if task == "rationale":
             return [Generated(rationale=text) for text in rationales]
-        best = logits.float().argmax(dim=-1).tolist()
+        sure, best = (found.tolist() for found in logits.double().softmax(dim=-1).max(dim=-1))
         choices = [self.spec.task.answer.choices(example.options) for example in examples]
-        return [Generated(choices[i][best[i]], text) for i, text in enumerate(rationales)]
+        return [Generated(choices[i][best[i]], text, sure[i]) for i, text in enumerate(rationales)]
 
     def plain_code(self, folder: str) -> str | None:
         is_plain = not (self._has_options or self.keeps_decoder)

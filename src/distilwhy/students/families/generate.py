@@ -1,6 +1,7 @@
 """Greedy decoding for students that generate tokens."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -27,6 +28,8 @@ def generate(
 ) -> list[Generated]:
     """What ``model.generate`` writes for each example; a choice is always one of the choices.
 
+    A label's confidence is that of ``ConstrainLabels``.
+
     Args:
         inputs: The arguments of ``model.generate``, one row for each example.
         start: The index of the first generated token in the ids that it returns.
@@ -49,7 +52,9 @@ def generate(
     if task == "rationale" and place != "before":
         longest += config.max_rationale_tokens + len(codec.rationale_marker)
     tries = [labels.trie if labels else None for labels in allowed]
-    constraint = ConstrainLabels(tries, start, marker, config.max_rationale_tokens, codec.end)
+    constraint = ConstrainLabels(
+        tries, start, marker, config.max_rationale_tokens, codec.end, stops
+    )
     ids = model.generate(
         **inputs,
         logits_processor=LogitsProcessorList([constraint]),
@@ -61,10 +66,14 @@ def generate(
     generated = [
         list(takewhile(lambda token: token not in stops, row[start:].tolist())) for row in ids
     ]
-    return [
+    found = [
         codec.decode(task, spec.method, one, labels.choices if labels else None)
         for one, labels in zip(generated, allowed, strict=True)
     ]
+    if task == "rationale":
+        return found
+    sure = constraint.confidences
+    return [replace(one, confidence=c) for one, c in zip(found, sure, strict=True)]
 
 
 def _allowed_labels(

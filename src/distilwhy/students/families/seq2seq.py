@@ -138,7 +138,7 @@ class Seq2SeqNetwork(Network):
         if self.spec.task.answer.kind not in ("number", "equation"):
             return found
         # WordPiece decodes 1.5 as "1. 5".
-        return [Generated(_SPACED_POINT.sub(".", one.label), one.rationale) for one in found]
+        return [replace(one, label=_SPACED_POINT.sub(".", one.label)) for one in found]
 
     def plain_code(self, folder: str) -> str:
         return seq2seq_code(self.spec, folder)
