@@ -64,13 +64,13 @@ class Board:
         for name in dict.fromkeys(student.student for student in self._students):
             if self.has_names:
                 table.add_row(Text(name or MAIN, style="bold"))
-            for method in dict.fromkeys(student.method for student in self._students):
-                table.add_row(method, *(self._mean(name, method, rows) for rows in sizes))
+            for arm in dict.fromkeys(student.arm for student in self._students):
+                table.add_row(arm, *(self._mean(name, arm, rows) for rows in sizes))
         return Group("", Text("Validation accuracy so far", style="bold"), table)
 
-    def _mean(self, name: str, method: str, rows: int | None) -> Text:
+    def _mean(self, name: str, arm: str, rows: int | None) -> Text:
         """The mean over the trained seeds of one table cell, and how many these are."""
-        seeds = [s for s in self._students if (s.student, s.method, s.rows) == (name, method, rows)]
+        seeds = [s for s in self._students if (s.student, s.arm, s.rows) == (name, arm, rows)]
         found = [self._accuracies[seed] for seed in seeds if seed in self._accuracies]
         mean = percent(fmean(found)) if found else "–"
         trained = f"  {len(found)} of {counted(len(seeds), 'seed')}"

@@ -48,7 +48,7 @@ class TimeLeft:
         if found := self._running.get(student_id):
             found.step, found.at, found.steps = step, now, steps
             return
-        kind = student_id.student, student_id.method
+        kind = student_id.student, student_id.arm
         self._waiting[kind] -= 1
         taken = self._forecast.each.get(kind, 0.0)
         self._running[student_id] = _Measured(step, now, step, now, steps, taken)

@@ -18,7 +18,7 @@ from distilwhy.core.wording import unknown
 
 # The seed of dropout packs a seed and a step into one number.
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-_STUDENT_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 
 class AnswerConfig(Strict):
@@ -75,11 +75,13 @@ class StudyConfig(Strict):
     """What ``compare`` varies besides methods and seeds.
 
     A float in ``train_rows`` is a share, an integer a number of rows. A file gives only what
-    differs between a student and the ``student`` section; here each is complete.
+    differs between a student and the ``student`` section; here each is complete. Each of
+    ``annotations`` is a teacher of its own; one that is equal to the ``teacher`` section names it.
     """
 
     train_rows: Annotated[list[float | int], EachOnce] = Field(default=[1.0], min_length=1)
     students: dict[str, StudentConfig] = {}
+    annotations: dict[str, TeacherConfig] = {}
 
     @field_validator("train_rows")
     @classmethod
@@ -92,15 +94,16 @@ class StudyConfig(Strict):
                 )
         return value
 
-    @field_validator("students", mode="before")
+    @field_validator("students", "annotations", mode="before")
     @classmethod
-    def _names(cls, value: object) -> object:
+    def _names(cls, value: object, info: ValidationInfo) -> object:
         for name in value if isinstance(value, Mapping) else ():
             if name == MAIN:
+                own = "student" if info.field_name == "students" else "teacher"
                 raise ValueError(
-                    f"{MAIN!r} names the student of the 'student' section; choose another name"
+                    f"{MAIN!r} names the {own} of the {own!r} section; choose another name"
                 )
-            if not isinstance(name, str) or not _STUDENT_NAME.fullmatch(name):
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise ValueError(
                     f"{name!r} cannot name a folder; use lower-case letters and digits, separated "
                     "by '-', '_' or '.', such as 'minilm'"
@@ -153,44 +156,65 @@ class Settings(Strict):
 
     @field_validator("study", mode="before")
     @classmethod
-    def _whole_students(cls, value: object, info: ValidationInfo) -> object:
-        """Complete each named student from the ``student`` section."""
-        if not isinstance(value, Mapping) or "student" not in info.data:
+    def _whole(cls, value: object, info: ValidationInfo) -> object:
+        """Complete each named student from the ``student`` section, and an empty teacher from the
+        ``teacher`` section."""
+        if not isinstance(value, Mapping):
             return value
-        named = value.get("students")
-        if not isinstance(named, Mapping):
-            return value
-        base = info.data["student"].model_dump()
-        return {**value, "students": {n: overlay(base, differs) for n, differs in named.items()}}
+        whole = dict(value)
+        if "student" in info.data and isinstance(named := value.get("students"), Mapping):
+            base = info.data["student"].model_dump()
+            whole["students"] = {n: overlay(base, differs) for n, differs in named.items()}
+        if "teacher" in info.data and isinstance(named := value.get("annotations"), Mapping):
+            own = info.data["teacher"].model_dump()
+            whole["annotations"] = {n: own if one == {} else one for n, one in named.items()}
+        return whole
 
     @field_validator("study")
     @classmethod
     def _no_twins(cls, value: StudyConfig, info: ValidationInfo) -> StudyConfig:
-        known = {MAIN: info.data.get("student")}
-        for name, student in value.students.items():
-            twin = next((other for other, one in known.items() if one == student), None)
-            if twin is not None:
-                other = "'student' itself" if twin == MAIN else repr(twin)
-                raise ValueError(
-                    f"students {name!r} is the same as {other}; change a setting or remove it"
-                )
-            known[name] = student
+        students = {MAIN: info.data.get("student"), **value.students}
+        if pair := _find_twins(students):
+            other = "'student' itself" if pair[0] == MAIN else repr(pair[0])
+            raise ValueError(
+                f"students {pair[1]!r} is the same as {other}; change a setting or remove it"
+            )
+        if pair := _find_twins(value.annotations):
+            raise ValueError(
+                f"annotations {pair[1]!r} is the same as {pair[0]!r}; change a setting or remove it"
+            )
         return value
 
     @field_validator("prices")
     @classmethod
     def _priced(cls, value: PricesConfig | None, info: ValidationInfo) -> PricesConfig | None:
-        budget = getattr(info.data.get("teacher"), "budget", None)
-        if budget and value is None:
-            raise ValueError(
-                f"teacher.budget ({budget}) needs prices; write what a million tokens cost"
-            )
+        study = info.data.get("study")
+        others = study.annotations if isinstance(study, StudyConfig) else {}
+        named = {f"study.annotations.{name}": teacher for name, teacher in others.items()}
+        for key, teacher in {"teacher": info.data.get("teacher"), **named}.items():
+            budget = getattr(teacher, "budget", None)
+            if budget and value is None:
+                raise ValueError(
+                    f"{key}.budget ({budget}) needs prices; write what a million tokens cost"
+                )
         return value
 
     @property
     def students(self) -> dict[str, StudentConfig]:
         """All students of the study, by name; "" is that of the ``student`` section."""
         return {"": self.student, **self.study.students}
+
+    @property
+    def teachers(self) -> dict[str, TeacherConfig]:
+        """All teachers of the study, by name; "" is that of the ``teacher`` section."""
+        others = {n: one for n, one in self.study.annotations.items() if one != self.teacher}
+        return {"": self.teacher, **others}
+
+    @property
+    def teacher_name(self) -> str:
+        """The name of the teacher of the ``teacher`` section in the study."""
+        own = (name for name, one in self.study.annotations.items() if one == self.teacher)
+        return next(own, MAIN)
 
     @property
     def price_list(self) -> Prices | None:
@@ -201,6 +225,16 @@ class Settings(Strict):
     def currency(self) -> str:
         """The currency of the prices; "" without prices."""
         return self.prices.currency if self.prices else ""
+
+
+def _find_twins(named: Mapping[str, object]) -> tuple[str, str] | None:
+    """The names of two that are the same, if any are."""
+    known: dict[str, object] = {}
+    for name, one in named.items():
+        if (twin := next((n for n, other in known.items() if other == one), None)) is not None:
+            return twin, name
+        known[name] = one
+    return None
 
 
 class ExperimentConfig(Settings):

@@ -243,7 +243,7 @@ class RecordedTeacherConfig(StrategyConfig):
     tokenizer: ClassVar[None] = None
 
     kind: Literal["recorded"]
-    completions: list[str] = Field(min_length=1)
+    completions: list[str] = Field(default=[], validate_default=True)
     explanations: list[str] = []
     id: str = "id"
     completion: str = "completion"
@@ -263,6 +263,13 @@ class RecordedTeacherConfig(StrategyConfig):
             "rationale": self.rationale,
             "label": self.label,
         }
+
+    @field_validator("completions")
+    @classmethod
+    def _named(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if not value and info.data.get("strategy") != "explain-label":
+            raise ValueError("names no file; add one")
+        return value
 
     @field_validator("explain_wrong")
     @classmethod

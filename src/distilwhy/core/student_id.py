@@ -7,7 +7,8 @@ from random import Random
 from distilwhy.core.task import Example
 from distilwhy.core.wording import counted
 
-# The name for people of the student of the ``student`` section, if there are others.
+# The name for people of the student of the ``student`` section, if there are others; so for the
+# teacher of the ``teacher`` section.
 MAIN = "main"
 
 
@@ -19,26 +20,35 @@ class StudentId:
         seed: Seeds its weights, batches and rows.
         rows: The number of train rows; None for all of them.
         student: Its name in the study; "" is that of the ``student`` section.
+        annotations: The name in the study of the teacher that it learns from; "" is that of the
+            ``teacher`` section, or none.
     """
 
     method: str
     seed: int
     rows: int | None = None
     student: str = ""
+    annotations: str = ""
+
+    @property
+    def arm(self) -> str:
+        """Its method and, unless it is that of the ``teacher`` section, its teacher, for people."""
+        return f"{self.method} ({self.annotations})" if self.annotations else self.method
 
     @property
     def name(self) -> str:
         """Its name in the run folder."""
         student = f"{self.student}-" if self.student else ""
         part = "" if self.rows is None else f"-n{self.rows}"
-        return f"{student}{self.method}{part}-seed{self.seed}"
+        teacher = f"@{self.annotations}" if self.annotations else ""
+        return f"{student}{self.method}{part}-seed{self.seed}{teacher}"
 
     @property
     def label(self) -> str:
         """Its name for people."""
         student = f"{self.student} " if self.student else ""
         part = "" if self.rows is None else f" {counted(self.rows, 'row')}"
-        return f"{student}{self.method}{part} seed {self.seed}"
+        return f"{student}{self.arm}{part} seed {self.seed}"
 
 
 def select_rows(examples: Sequence[Example], rows: int | None, seed: int) -> list[Example]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -15,6 +16,7 @@ from distilwhy.config import (
     ExperimentConfig,
     HubConfig,
     Settings,
+    TeacherConfig,
     check_config,
     read_config,
 )
@@ -44,6 +46,7 @@ class Experiment:
         aside: Which rows of the train file are set aside for validation, one boolean each; empty
             if none are.
         is_checked: Whether rows with this signature were found valid before.
+        teacher_key: Where the file describes the teacher.
 
     Raises:
         ConfigError: if a method cannot be trained on these rows.
@@ -60,6 +63,7 @@ class Experiment:
     signature: str = ""
     aside: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
     is_checked: bool = False
+    teacher_key: str = "teacher"
 
     def __post_init__(self) -> None:
         if not self.is_checked:
@@ -87,6 +91,34 @@ class Experiment:
     def first_row(self) -> Example:
         """The row whose prompt is shown: the first that the teacher is asked about."""
         return next(self.to_annotate(), self.splits.train[0])
+
+    @cached_property
+    def other_teachers(self) -> dict[str, Self]:
+        """For each teacher of the study beside that of the ``teacher`` section, by its name: the
+        same experiment with this teacher, and a run folder for its answers."""
+        return {name: self._of_teacher(name) for name in self.config.teachers if name}
+
+    def _of_teacher(self, name: str) -> Self:
+        teacher = self.config.teachers[name]
+        config = self.config.model_copy(
+            update={
+                "teacher": teacher,
+                "methods": [method.name for method in self.methods if serves(teacher, method)],
+                "study": self.config.study.model_copy(update={"annotations": {}}),
+            }
+        )
+        signed = f"{self.signature} {teacher.model_dump_json()}".encode(errors="replace")
+        signature = hashlib.sha256(signed).hexdigest() if self.signature else ""
+        folder = RunFolder(self.folder.annotations / name)
+        key = f"study.annotations.{name}"
+        return replace(
+            self,
+            config=config,
+            folder=folder,
+            signature=signature,
+            is_checked=True,
+            teacher_key=key,
+        )
 
     def in_memory(self) -> Self:
         """The same experiment with its rows in memory, so that each is read from disk once."""
@@ -135,6 +167,13 @@ class Experiment:
         if place.exists() and self.file.exists() and place.samefile(self.file):
             return
         publish_text(place, RESOLVED_HEADING.format(self.file.name) + self.resolved())
+
+
+def serves(teacher: TeacherConfig, method: Method) -> bool:
+    """Whether a further teacher of a study serves a method: the rationales of one that was shown
+    the gold labels serve methods that learn gold labels."""
+    shows_gold = teacher.strategy == "explain-label"
+    return method.needs_teacher and not (shows_gold and method.labels == "teacher")
 
 
 def open_experiment(path: Path | str, base_url: str | None = None) -> Experiment:
@@ -224,6 +263,15 @@ def _check_experiment(experiment: Experiment) -> None:
     has_gold = _any_gold(experiment.splits.train)
     for method in experiment.methods:
         _check_method(experiment, method, has_gold=has_gold)
+    for other in experiment.other_teachers.values():
+        if not other.methods:
+            raise ConfigError(
+                f"{other.file}: {other.teacher_key}: no method learns from it; remove it, or add "
+                "one to 'methods', such as 'step-by-step-gold'"
+            )
+        _check_teacher(other)
+        for method in other.methods:
+            _check_method(other, method, has_gold=has_gold)
     annotates = "validation" in experiment.config.teacher.annotate
     if not annotates and not _any_gold(experiment.splits.validation):
         raise ConfigError(
@@ -258,22 +306,23 @@ def _suggest_gold(experiment: Experiment, split: SplitName) -> str:
 
 
 def _check_teacher(experiment: Experiment) -> None:
-    file, teacher = experiment.file, experiment.config.teacher
+    file, teacher, key = experiment.file, experiment.config.teacher, experiment.teacher_key
     if teacher.exemplars.draw != "fixed" and not experiment.task.exemplars:
         raise ConfigError(
-            f"{file}: teacher.exemplars draws from the task's exemplars, and there are none; "
+            f"{file}: {key}.exemplars draws from the task's exemplars, and there are none; "
             "write some, or leave it out"
         )
     explains = teacher.explain_wrong or teacher.strategy == "explain-label"
     if experiment.config.training.wrong_rationales == "explain" and not explains:
         raise ConfigError(
             f"{file}: training.wrong_rationales is 'explain', and the teacher is not asked for "
-            "explanations; set teacher.explain_wrong to true"
+            f"explanations; set {key}.explain_wrong to true"
         )
 
 
 def _check_method(experiment: Experiment, method: Method, *, has_gold: bool) -> None:
     annotated, where = set(experiment.config.teacher.annotate), f"{experiment.file}: method"
+    key = f"{experiment.teacher_key}.annotate"
     if method.labels == "gold" and not has_gold:
         raise ConfigError(
             f"{where} {method.name!r} learns gold labels, and no train row has one"
@@ -284,13 +333,13 @@ def _check_method(experiment: Experiment, method: Method, *, has_gold: bool) -> 
         )
     if method.needs_teacher and "train" not in annotated:
         raise ConfigError(
-            f"{where} {method.name!r} learns from the teacher, and teacher.annotate leaves out "
-            "'train'; add it there"
+            f"{where} {method.name!r} learns from the teacher, and {key} leaves out 'train'; add "
+            "it there"
         )
     if method.asks_teacher and not {"validation", "test"} <= annotated:
         raise ConfigError(
             f"{where} {method.name!r} reads the teacher's rationale with every input, and "
-            "teacher.annotate leaves out 'validation' or 'test'; add them"
+            f"{key} leaves out 'validation' or 'test'; add them"
         )
     if method.control and method.control.by_label and not experiment.task.answer.labels:
         raise ConfigError(

@@ -8,7 +8,7 @@ from distilwhy.core.results import Results
 from distilwhy.pipeline.annotate import recorder as recorder
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.gate import require_parsed
-from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.annotate.run import annotate, annotate_study
 from distilwhy.pipeline.annotate.session import Confirm
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import Experiment
@@ -43,7 +43,7 @@ def run(
         workers: How many students side by side, in processes of their own; None: as many as the
             machine allows. A script that asks for several needs ``if __name__ == "__main__":``.
         study: Train the students of the study: all of them on all numbers of rows.
-        confirm, budget: As for ``annotate``.
+        confirm, budget: As for ``annotate``; the budget is for all teachers of a study together.
 
     Returns:
         None where there are no test rows, so that nothing is scored.
@@ -58,10 +58,12 @@ def run(
     checked = check_students(experiment, dict.fromkeys(missing), fetch=True)
     for error in checked.too_large:
         raise error
-    annotate(experiment, watch=watch.annotation, confirm=confirm, budget=budget)
+    ask = annotate_study if study else annotate
+    ask(experiment, watch=watch.annotation, confirm=confirm, budget=budget)
     experiment = experiment.in_memory()
     annotations = read_annotations(experiment)
-    require_parsed(annotations)
+    for one in (annotations, *annotations.others.values()) if study else (annotations,):
+        require_parsed(one)
     train_students(
         experiment, watcher=watch.training, workers=workers, study=study, annotations=annotations
     )

@@ -20,6 +20,7 @@ class StudentStatus:
 
     Attributes:
         student: Its name in the study; "" is that of the ``student`` section.
+        method: With the name of its teacher, if that is a further one of the study.
         state: ``trained``, ``out of date`` (trained on something else than it would be now),
             ``unfinished`` (a checkpoint waits) or ``not trained``.
         validation_accuracy: Of the weights that were kept; None where there are none.
@@ -71,7 +72,7 @@ def status(experiment: Experiment) -> Status:
 def _student(
     experiment: Experiment, student_id: StudentId, trained: TrainedStudents
 ) -> StudentStatus:
-    which = student_id.student, student_id.method, student_id.seed, student_id.rows
+    which = student_id.student, student_id.arm, student_id.seed, student_id.rows
     record = experiment.folder.training(student_id)
     if record is not None:
         state = "out of date" if student_id in trained.out_of_date else "trained"

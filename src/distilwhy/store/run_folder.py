@@ -4,9 +4,11 @@
     ledger.sqlite           every completion of the teacher
     shards/ID.parquet       completions from a cluster, as its workers wrote them
     calls.npz               an index of the calls that the rows need
+    annotations/NAME/       ledger, shards and index of another teacher of the study
     students/NAME/          a trained student, with training.json and training.jsonl.
                             NAME is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows,
-                            after STUDENT- if the study gives the student a name
+                            after STUDENT- if the study gives the student a name, and before
+                            @TEACHER if it learns from another teacher of the study
     logs/NAME/              TensorBoard's log of its training, if enabled
     predictions/NAME.json   its answers to the test rows
     predictions/NAME.explained.json  its rationales for rows on which methods differ
@@ -52,6 +54,7 @@ class RunFolder:
         self.report = self.path / "report"
         self.page = self.report / "report.html"
         self.logs = self.path / "logs"
+        self.annotations = self.path / "annotations"
 
     def student(self, student_id: StudentId) -> Path:
         """The folder of a trained student."""

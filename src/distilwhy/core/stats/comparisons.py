@@ -137,41 +137,53 @@ def compare_with_baselines(correct: Mapping[StudentId, Sequence[bool]]) -> list[
     """Compare every method that learns the teacher's rationales with its baselines.
 
     A pair is compared over the seeds that both have, within one student and number of train
-    rows. All comparisons form one family: their p-values are adjusted together.
+    rows. With several teachers, each arm is compared with the baselines of the same teacher and
+    those without one, and with the same method by the teacher of the ``teacher`` section. All
+    comparisons form one family: their p-values are adjusted together.
     """
     sizes = dict.fromkeys(student_id.rows for student_id in correct)
     students = dict.fromkeys(student_id.student for student_id in correct)
     made: list[MethodComparison] = []
     for rows, student in product(sizes, students):
         own = {c: right for c, right in correct.items() if (c.rows, c.student) == (rows, student)}
-        for pair in _pairs(own):
-            if both := _tables(own, *pair):
-                made.append(MethodComparison(*pair, compare(*both), rows, student))
+        for one, other in _pairs(own):
+            if both := _tables(own, one, other):
+                comparison = compare(*both)
+                made.append(MethodComparison(one.arm, other.arm, comparison, rows, student))
     family = adjust([one.comparison for one in made])
     return [replace(one, comparison=c) for one, c in zip(made, family, strict=True)]
 
 
 def _tables(
-    correct: Mapping[StudentId, Sequence[bool]], method: str, baseline: str
+    correct: Mapping[StudentId, Sequence[bool]], arm: StudentId, baseline: StudentId
 ) -> list[list[Sequence[bool]]]:
-    """``[seeds][rows]`` of both methods, over the seeds that they share; [] if they share none."""
+    """``[seeds][rows]`` of both arms, over the seeds that they share; [] if they share none."""
     both = [
         (one, other)
         for one in correct
-        if one.method == method and (other := replace(one, method=baseline)) in correct
+        if one.arm == arm.arm and (other := replace(baseline, seed=one.seed)) in correct
     ]
     return [[correct[one] for one in student_ids] for student_ids in zip(*both, strict=True)]
 
 
-def _pairs(student_ids: Iterable[StudentId]) -> list[tuple[str, str]]:
-    """The pairs to compare: step-by-step with bare labels and with all other methods with the
-    same labels; or, without step-by-step, other ways to teach rationales with bare labels."""
-    names = list(dict.fromkeys(student_id.method for student_id in student_ids))
-    taught = [name for name in names if METHODS[name].learns_rationales]
-    firsts = [name for name in taught if METHODS[name].place == "apart"] or taught
+def _pairs(student_ids: Iterable[StudentId]) -> list[tuple[StudentId, StudentId]]:
+    """The pairs to compare, each arm by its first student: step-by-step with bare labels and with
+    all other methods with the same labels; or, without step-by-step, other ways to teach
+    rationales with bare labels."""
+    arms = list({student_id.arm: student_id for student_id in student_ids}.values())
+    taught = [arm for arm in arms if METHODS[arm.method].learns_rationales]
+    firsts = [arm for arm in taught if METHODS[arm.method].place == "apart"] or taught
     return [
         (first, other)
-        for first, other in product(firsts, names)
-        if METHODS[other].rationales == "none"
-        or (other not in firsts and METHODS[other].labels == METHODS[first].labels)
+        for first, other in product(firsts, arms)
+        if (_is_baseline(first, other) and other not in firsts)
+        or (first.annotations and other.arm == first.method)
     ]
+
+
+def _is_baseline(first: StudentId, other: StudentId) -> bool:
+    """Whether an arm is a baseline of one that learns rationales, by method and teacher."""
+    method, baseline = METHODS[first.method], METHODS[other.method]
+    if baseline.needs_teacher and first.annotations != other.annotations:
+        return False
+    return baseline.rationales == "none" or baseline.labels == method.labels

@@ -39,6 +39,7 @@ class Annotations(Mapping[str, Annotation]):
         outcomes: The rows of each split by outcome, and the teacher's accuracy.
         answers: What the calls that asked for answers took; so for ``explanations``.
         prompt: The prompt of the first row, as text.
+        others: What the other teachers of the study said, by their names.
     """
 
     by_id: Mapping[str, Annotation]
@@ -46,6 +47,11 @@ class Annotations(Mapping[str, Annotation]):
     answers: CallTotals = field(default_factory=CallTotals)
     explanations: CallTotals = field(default_factory=CallTotals)
     prompt: str = ""
+    others: Mapping[str, "Annotations"] = field(default_factory=dict)
+
+    def of(self, teacher: str) -> "Annotations":
+        """What one teacher of the study said; "" is that of the ``teacher`` section."""
+        return self.others[teacher] if teacher else self
 
     def __getitem__(self, example_id: str) -> Annotation:
         return self.by_id[example_id]
@@ -58,7 +64,7 @@ class Annotations(Mapping[str, Annotation]):
 
 
 def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -> Annotations:
-    """Parse everything that the ledger holds about the rows of an experiment.
+    """Parse everything that the ledgers of a study's teachers hold about its rows.
 
     Raises:
         TeacherError: if recorded completions cannot be read.
@@ -79,7 +85,8 @@ def read_annotations(experiment: Experiment, calls: CallBuilder | None = None) -
     with collecting_rarely():
         outcomes = count_rows(experiment, calls, keep)
     prompt = calls.prompt(experiment.first_row).as_text()
-    return Annotations(by_id, outcomes, answers.freeze(), explanations.freeze(), prompt)
+    others = {n: read_annotations(one) for n, one in experiment.other_teachers.items()}
+    return Annotations(by_id, outcomes, answers.freeze(), explanations.freeze(), prompt, others)
 
 
 def read_outcomes(

@@ -129,10 +129,10 @@ def open_teacher(experiment: Experiment) -> Teacher:
         ConfigError: if its model or tokenizer is a path that does not exist.
         TeacherError: if recorded completions cannot be read.
     """
-    config = experiment.config.teacher
+    config, key = experiment.config.teacher, experiment.teacher_key
     if isinstance(config, RecordedTeacherConfig):
         return open_recorded(config, experiment.file.parent, experiment.task)
     if isinstance(config, LocalTeacherConfig):
-        return LocalTeacher(config, experiment.locate("teacher.model", config.model))
+        return LocalTeacher(config, experiment.locate(f"{key}.model", config.model))
     name = config.tokenizer
-    return open_http_teacher(config, experiment.locate("teacher.tokenizer", name) if name else None)
+    return open_http_teacher(config, experiment.locate(f"{key}.tokenizer", name) if name else None)

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from distilwhy.pipeline.annotate.budget import require_enough
+from distilwhy.pipeline.annotate.budget import read_spending, require_enough
 from distilwhy.pipeline.annotate.coverage import spread_rows
 from distilwhy.pipeline.annotate.inspect.retry import RetryPlan
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress, OnProgress
@@ -65,6 +65,32 @@ def annotate(
             explanations = session.find_explanations()
             session.make_all(session.list_explanation_calls, explanations, wait=wait)
         return session.recorder.progress
+
+
+def annotate_study(
+    experiment: Experiment,
+    watch: OnProgress = lambda progress: None,
+    *,
+    confirm: Confirm = lambda proposal: True,
+    budget: Decimal | None = None,
+) -> None:
+    """Do what ``annotate`` does, for every teacher of a study.
+
+    Args:
+        budget: The most to spend on all of them together, over all runs.
+
+    Raises:
+        DistilwhyError: as ``annotate``.
+    """
+    teachers = [experiment, *experiment.other_teachers.values()]
+    billed = [one for one in teachers if one.config.teacher.bills]
+    for teacher in teachers:
+        cap = budget
+        if budget is not None and billed:
+            spent = (read_spending(one) for one in billed if one is not teacher)
+            left = budget - sum((one.total for one in spent if one), Decimal(0))
+            cap = max(Decimal(0), left) if teacher.config.teacher.bills else None
+        annotate(teacher, watch=watch, confirm=confirm, budget=cap)
 
 
 def run_pilot(

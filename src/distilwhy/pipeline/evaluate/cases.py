@@ -26,7 +26,7 @@ def list_cases(
     """Every test row with the answers of the teacher and of each method's first student."""
     answer, firsts = experiment.task.answer, pick_firsts(predictions)
     ids = [example.id for example in experiment.splits.test]
-    right = {s.method: dict(zip(ids, p.correct, strict=True)) for s, p in firsts.items()}
+    right = {s.arm: dict(zip(ids, p.correct, strict=True)) for s, p in firsts.items()}
     reasons = _explain(experiment, [job for job in jobs if job.student_id in firsts], right)
     cases = []
     for example in experiment.splits.test:
@@ -41,7 +41,7 @@ def list_cases(
                 teacher=label,
                 teacher_rationale=annotation.rationale if annotation else "",
                 student_rationale=reasons.get(example.id, ""),
-                answers={s.method: p.by_id[example.id].label for s, p in firsts.items()},
+                answers={s.arm: p.by_id[example.id].label for s, p in firsts.items()},
                 right={
                     **{method: table[example.id] for method, table in right.items()},
                     **({"teacher": answer.same(label, example.gold)} if annotation else {}),

@@ -81,9 +81,9 @@ def list_scoring_jobs(
     test, jobs = experiment.splits.test, []
     validation = select_validation(experiment, annotations)
     for student_id in trained.up_to_date:
-        method = METHODS[student_id.method]
-        examples = read_by(method, test, annotations)
-        own = replace(validation, examples=read_by(method, validation.examples, annotations))
+        method, said = METHODS[student_id.method], annotations.of(student_id.annotations)
+        examples = read_by(method, test, said)
+        own = replace(validation, examples=read_by(method, validation.examples, said))
         training = experiment.folder.trained(student_id).fingerprint
         fingerprint = hash_json([training, examples, experiment.task.answer])
         jobs.append(ScoringJob(student_id, examples, own, fingerprint))
@@ -165,12 +165,12 @@ def _write_rationales(folder: RunFolder, job: ScoringJob, ids: set[str]) -> dict
 
 
 def pick_firsts(answers: Mapping[StudentId, TestPredictions]) -> dict[StudentId, TestPredictions]:
-    """The first student's answers: for each method, those of its first seed on the most rows."""
+    """The first student's answers: for each arm, those of its first seed on the most rows."""
     student = next(iter(answers)).student
     own = [s for s in answers if s.student == student]
     firsts = [
-        max((s for s in own if s.method == method), key=lambda s: extent(s.rows))
-        for method in dict.fromkeys(s.method for s in own)
+        max((s for s in own if s.arm == arm), key=lambda s: extent(s.rows))
+        for arm in dict.fromkeys(s.arm for s in own)
     ]
     return {student_id: answers[student_id] for student_id in firsts}
 

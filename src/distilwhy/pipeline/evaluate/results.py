@@ -42,7 +42,7 @@ def compute_results(
     curves = _fit_curves(experiment, methods)
     answer, test, file = experiment.task.answer, experiment.splits.test, experiment.file
     is_choice, firsts = answer.kind == "choice", pick_firsts(predictions)
-    shown = {s.method: found.by_id for s, found in firsts.items()}
+    shown = {s.arm: found.by_id for s, found in firsts.items()}
     bill = settle_bill(experiment, annotations, first)
     return Results(
         # A folder's only experiment goes by the folder's name.
@@ -73,17 +73,17 @@ def compute_results(
 def _score_methods(experiment: Experiment, predictions: Predictions) -> list[MethodScore]:
     groups: dict[tuple[str, str, int | None], list[StudentId]] = {}
     for s in predictions:
-        groups.setdefault((s.student, s.method, s.rows), []).append(s)
+        groups.setdefault((s.student, s.arm, s.rows), []).append(s)
     return [
         MethodScore(
-            method,
+            arm,
             rows,
             score([predictions[student_id].correct for student_id in seeds]),
             experiment.folder.trained(seeds[0]).wrong_rationales,
             [_score_student(experiment, s, predictions[s]) for s in seeds],
             student,
         )
-        for (student, method, rows), seeds in groups.items()
+        for (student, arm, rows), seeds in groups.items()
     ]
 
 

@@ -49,11 +49,12 @@ class TrainingDataBuilder:
         """
         control = METHODS[student_id.method].control
         is_drawn = student_id.rows is not None or (control is not None and control.is_seeded)
-        return self._build(student_id.method, student_id.rows, student_id.seed if is_drawn else 0)
+        seed = student_id.seed if is_drawn else 0
+        return self._build(student_id.method, student_id.rows, seed, student_id.annotations)
 
-    def _build_data(self, name: str, rows: int | None, seed: int) -> TrainingData:
+    def _build_data(self, name: str, rows: int | None, seed: int, teacher: str) -> TrainingData:
         method, config = METHODS[name], self._experiment.config.training
-        examples, reviewed, texts = self._select(rows, seed if rows is not None else 0)
+        examples, reviewed, texts = self._select(rows, seed if rows is not None else 0, teacher)
         soft = config.soft_labels
         options = TargetOptions(
             config.rationale_weight,
@@ -63,7 +64,7 @@ class TrainingDataBuilder:
         )
         validation = self._validation
         if method.asks_teacher:
-            validation = Content(read_by(method, validation.value, self._annotations))
+            validation = Content(read_by(method, validation.value, self._annotations.of(teacher)))
         counts = asdict(replace(reviewed, annotations={})) if method.needs_teacher else {}
         counts.pop("annotations", None)
         return TrainingData(
@@ -74,23 +75,17 @@ class TrainingDataBuilder:
         )
 
     def _select_rows(
-        self, rows: int | None, seed: int
+        self, rows: int | None, seed: int, teacher: str
     ) -> tuple[list[Example], Review, Content[list[str]]]:
         policy = self._experiment.config.training.wrong_rationales
         examples = select_rows(self._experiment.splits.train, rows, seed)
-        reviewed = review(self._experiment.task.answer, examples, self._annotations, policy)
-        return examples, reviewed, Content(list(self._texts(examples)))
-
-    def _texts(self, examples: Sequence[Example]) -> Iterator[str]:
-        """All texts of the train rows, the same for every method."""
-        for example in examples:
-            annotation = self._annotations.get(example.id)
-            taught = (annotation.rationale, annotation.label) if annotation else ()
-            yield from (text for text in (example.text, example.gold, *taught) if text)
+        annotations = self._annotations.of(teacher)
+        reviewed = review(self._experiment.task.answer, examples, annotations, policy)
+        return examples, reviewed, Content(list(_texts(examples, annotations)))
 
     @cached_property
     def _validation(self) -> Content[Sequence[Example]]:
-        """The validation rows that have a label: the gold one, or else the teacher's."""
+        """The validation rows that have a label."""
         found = label_validation(self._experiment, self._annotations)
         if not found:
             raise ConfigError(
@@ -102,7 +97,8 @@ class TrainingDataBuilder:
 
 
 def label_validation(experiment: Experiment, annotations: Annotations) -> list[Example]:
-    """The validation rows that have a label: the gold one, or else the teacher's as ``gold``."""
+    """The validation rows that have a label: the gold one, or else as ``gold`` that of the teacher
+    of the ``teacher`` section."""
     found = []
     for example in experiment.splits.validation:
         annotation = annotations.get(example.id)
@@ -112,11 +108,25 @@ def label_validation(experiment: Experiment, annotations: Annotations) -> list[E
     return found
 
 
+def _texts(examples: Sequence[Example], annotations: Annotations) -> Iterator[str]:
+    """All texts of the train rows, the same for every method."""
+    for example in examples:
+        annotation = annotations.get(example.id)
+        taught = (annotation.rationale, annotation.label) if annotation else ()
+        yield from (text for text in (example.text, example.gold, *taught) if text)
+
+
 def sort_by_data(student_ids: Iterable[StudentId]) -> list[StudentId]:
     """The students in an order in which those that learn from the same data are neighbours."""
     return sorted(
         student_ids,
-        key=lambda s: (extent(s.rows), s.seed if s.rows is not None else 0, s.method, s.seed),
+        key=lambda s: (
+            s.annotations,
+            extent(s.rows),
+            s.seed if s.rows is not None else 0,
+            s.method,
+            s.seed,
+        ),
     )
 
 

@@ -22,8 +22,8 @@ class Forecast:
 
     Attributes:
         counts: How many trainings there are, one for each student and learning rate, by the
-            student's name and the method.
-        each: Seconds of one training, by the student's name and the method.
+            student's name and the arm.
+        each: Seconds of one training, by the student's name and the arm.
         seconds: Seconds until all are done.
     """
 
@@ -50,12 +50,12 @@ def forecast(rounds: Sequence[Sequence[TrainingJob]], workers: int, pool: Pool) 
     ]
     counts = Counter[tuple[str, str]]()
     for job in jobs:
-        counts[job.student_id.student, job.student_id.method] += len(job.training.rates)
+        counts[job.student_id.student, job.student_id.arm] += len(job.training.rates)
     return Forecast(
         counts=dict(counts),
         workers=workers,
         steps=jobs[0].training.steps,
-        each={(s.student, s.method): times[_kind(s)] for s in (job.student_id for job in jobs)},
+        each={(s.student, s.arm): times[_kind(s)] for s in (job.student_id for job in jobs)},
         seconds=sum(total_seconds(seconds, workers) for seconds in lengths),
     )
 
@@ -92,4 +92,4 @@ def _kind(student_id: StudentId) -> Kind:
     method = METHODS[student_id.method]
     control = method.control
     learnt = control.words if control and control.is_short else method.rationales
-    return student_id.student, learnt, method.place
+    return student_id.student, f"{learnt} {student_id.annotations}", method.place

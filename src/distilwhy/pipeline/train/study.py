@@ -3,23 +3,25 @@
 from dataclasses import replace
 
 from distilwhy.core.student_id import StudentId, count_rows
-from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.experiment import Experiment, serves
 
 
 def list_students(experiment: Experiment, *, study: bool = False) -> list[StudentId]:
     """The students of an experiment, or of its study: the first seed of each before the rest."""
     config = experiment.config
     sizes: list[int | None] = [None]
-    names = [""]
+    names = teachers = [""]
     if study:
         sizes = count_rows(config.study.train_rows, len(experiment.splits.train))
-        names = list(config.students)
+        names, teachers = list(config.students), list(config.teachers)
     return [
-        StudentId(method, seed, rows, name)
+        StudentId(method.name, seed, rows, name, teacher)
         for name in names
         for rows in sizes
         for seed in config.seeds
-        for method in config.methods
+        for method in experiment.methods
+        for teacher in teachers
+        if not teacher or serves(config.teachers[teacher], method)
     ]
 
 
