@@ -113,9 +113,11 @@ class TrainingProgress(Watcher):
         )
 
     def on_rate_tried(self, student_id: StudentId, summary: TrainingSummary) -> None:
+        weight = summary.rationale_weight
         self._say(
             f"{student_id.label}: validation {percent(summary.validation_accuracy)} at step "
             f"{summary.best_step}, {duration(summary.seconds)}"
+            f"{'' if weight is None else f' (λ {weight:g})'}"
         )
         for part, found in summary.truncation.items():
             if found.cut:

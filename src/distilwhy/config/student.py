@@ -62,7 +62,7 @@ class TrainingConfig(Strict):
     fresh_lr_factor: float = Field(default=10.0, gt=0)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
-    rationale_weight: float = Field(default=1.0, ge=0)
+    rationale_weight: float | list[float] = 1.0
     weighting: Literal["fixed", "staged", "uncertainty"] = "fixed"
     agreement: float = Field(default=0.0, ge=0)
     soft_labels: SoftLabelsConfig | None = None
@@ -86,7 +86,24 @@ class TrainingConfig(Strict):
                 raise ValueError(f"a learning rate must be above 0 and below 100, not {rate!r}")
         return each_once(value) if isinstance(value, list) else value
 
+    @field_validator("rationale_weight")
+    @classmethod
+    def _weights(cls, value: float | list[float]) -> float | list[float]:
+        weights = value if isinstance(value, list) else [value]
+        if not weights:
+            raise ValueError("must name at least one weight")
+        for weight in weights:
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"a weight must be 0 or above, not {weight!r}")
+        return each_once(value) if isinstance(value, list) else value
+
     @property
     def rates(self) -> list[float]:
         """The learning rates to try."""
         return self.lr if isinstance(self.lr, list) else [self.lr]
+
+    @property
+    def weights(self) -> list[float]:
+        """The weights of the rationale's loss to try."""
+        weight = self.rationale_weight
+        return weight if isinstance(weight, list) else [weight]

@@ -141,6 +141,11 @@ class Method:
         return self.place == "input"
 
     @property
+    def weighs_rationales(self) -> bool:
+        """Whether λ weighs a loss of its own for the rationale."""
+        return self.writes_rationales and self.place == "apart"
+
+    @property
     def writes_rationales(self) -> bool:
         """Whether its student learns to write rationales."""
         return self.rationales != "none" and self.place != "input"
@@ -208,6 +213,21 @@ def render_training_rows(
         first, *others = _target_sets(method, label, votes, rationales, options)
         rows.append(TrainingRow(source, first, example.options, tuple(others)))
     return rows
+
+
+def weigh_rationales(rows: Sequence[TrainingRow], weight: float) -> list[TrainingRow]:
+    """The rows, rendered with λ = 1, with another λ."""
+
+    def weighed(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        return tuple(
+            replace(one, weight=weight * one.weight) if one.task == "rationale" else one
+            for one in targets
+        )
+
+    return [
+        replace(row, targets=weighed(row.targets), others=tuple(map(weighed, row.others)))
+        for row in rows
+    ]
 
 
 def _label(method: Method, example: Example, annotation: Annotation | None) -> str | None:

@@ -50,6 +50,7 @@ class MethodScore:
         rows: The number of train rows; None for all of them.
         wrong_rationales: What was done about rationales for wrong labels, for its first seed.
         student: The name of the student; "" is that of the ``student`` section.
+        tried: How many trainings its first seed tried, of learning rates and λ.
     """
 
     method: str
@@ -58,6 +59,7 @@ class MethodScore:
     wrong_rationales: Mapping[str, int]
     students: Sequence[StudentScore]
     student: str = ""
+    tried: int = 1
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class TrainingSummary:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         seconds: Time spent in steps and evaluations.
         truncation: By part: ``input``, ``label``, ``rationale``.
+        rationale_weight: λ where it was searched for; otherwise None.
     """
 
     rows: int
@@ -60,10 +61,11 @@ class TrainingSummary:
     seconds: float
     truncation: Mapping[str, Truncation]
     log: Sequence[Evaluation]
+    rationale_weight: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``training.json``; the log has a file of its own."""
-        return {name: value for name, value in asdict(self).items() if name != "log"}
+        return _without_none({name: value for name, value in asdict(self).items() if name != "log"})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], log: Iterable[Mapping[str, Any]]) -> Self:
@@ -72,17 +74,20 @@ class TrainingSummary:
         Raises:
             KeyError: if a key is missing.
         """
-        plain = {name: value[name] for name in cls.__dataclass_fields__ if name != "log"}
+        unset = {"rationale_weight": None} | dict(value)
+        plain = {name: unset[name] for name in cls.__dataclass_fields__ if name != "log"}
         cuts = {part: Truncation(**cut) for part, cut in value["truncation"].items()}
         return cls(**{**plain, "truncation": cuts}, log=[Evaluation(**line) for line in log])
 
 
 @dataclass(frozen=True)
 class TriedRate:
-    """A learning rate that a search tried, and the accuracy on validation that it reached."""
+    """A learning rate that a search tried, λ if it tried several, and the accuracy on validation
+    that they reached."""
 
     lr: float
     validation_accuracy: float
+    rationale_weight: float | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class TrainingRecord:
             **asdict(self.student),
             **self.summary.as_json(),
             **counts,
-            "search": [asdict(tried) for tried in self.search],
+            "search": [_without_none(asdict(tried)) for tried in self.search],
             **({"inputs": dict(self.inputs)} if self.inputs else {}),
             "fingerprint": self.fingerprint,
         }
@@ -132,3 +137,7 @@ class TrainingRecord:
             value.get("wrong_rationales", {}),
             value.get("inputs", {}),
         )
+
+
+def _without_none(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in value.items() if one is not None}

@@ -107,7 +107,21 @@ def cautions(results: Results) -> list[str]:
             "experiment or its annotations have changed since. 'run' retrains them, and 'compare' "
             "those of a study."
         )
-    return said
+    return [*said, *unequal_search(results.methods)]
+
+
+def unequal_search(methods: Sequence[MethodScore]) -> list[str]:
+    """A warning if some methods were chosen from more trainings than others."""
+    tried: dict[int, list[str]] = {}
+    for name, most in {m.method: m.tried for m in sorted(methods, key=lambda m: m.tried)}.items():
+        tried.setdefault(most, []).append(name)
+    if len(tried) < 2:
+        return []
+    each = [f"{listed(names)} from {count(most)}" for most, names in tried.items()]
+    return [
+        "The settings of the first seed were chosen on validation from unequal numbers of "
+        f"trainings: {'; '.join(each)}. More tries alone can find a little more."
+    ]
 
 
 def seeds(results: Results) -> list[int]:

@@ -1,4 +1,4 @@
-"""Several learning rates: each tried once, the best on validation kept."""
+"""Several learning rates or λ: each tried once, the best on validation kept."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import torch
 from click.testing import Result
+from typer.testing import CliRunner
 
 from conftest import DROP, WriteExperiment
+from distilwhy.cli.app import app
+from distilwhy.core.method import TrainingRow
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.experiment import open_experiment
@@ -161,3 +164,88 @@ def test_a_killed_search_starts_over_if_the_settings_have_changed(
     tried = fake_training(monkeypatch, accuracies)
     train_students(open_experiment(file))
     assert tried == [1e-3, 3e-3, 1e-3]
+
+
+def weigh(weights: object) -> dict[str, object]:
+    """The settings of a study that tries several λ at one learning rate."""
+    return {"training": {**TRAINING, "rationale_weight": weights}, "seeds": [4, 2]}
+
+
+@pytest.fixture(scope="module")
+def weighed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Two methods with two seeds, and three λ to choose from."""
+    with open_study(tmp_path_factory.mktemp("weights"), **weigh([0.1, 0.3, 1])) as file:
+        return file, call("run", file)
+
+
+def test_the_first_seed_tries_every_weight_of_the_rationale_and_the_others_use_the_best(
+    weighed: tuple[Path, Result],
+):
+    file, said = weighed
+    first, second = (training_of(file, StudentId("step-by-step", seed)) for seed in (4, 2))
+    assert [tried["rationale_weight"] for tried in first["search"]] == [0.1, 0.3, 1.0]
+    best = max(tried["validation_accuracy"] for tried in first["search"])
+    kept = next(t for t in first["search"] if t["rationale_weight"] == first["rationale_weight"])
+    assert kept["validation_accuracy"] == first["validation_accuracy"] == best
+    assert second["inputs"]["training"]["rationale_weight"] == first["rationale_weight"]
+    assert len(second["search"]) == 1
+    assert said.stderr.count("step-by-step seed 4: validation") == 3
+    assert said.stderr.count("step-by-step seed 2: validation") == 1
+
+
+def test_a_method_without_a_rationale_s_loss_is_trained_once_whatever_weights_are_tried(
+    weighed: tuple[Path, Result],
+):
+    file, said = weighed
+    for seed in (4, 2):
+        found = training_of(file, StudentId("finetune", seed))
+        assert len(found["search"]) == 1
+        assert "rationale_weight" not in found
+    assert "6 to train" in said.stderr
+    before = list_written(file)
+    assert "Already trained: 4 of 4 students" in call("run", file).stderr
+    assert list_written(file) == before
+
+
+def test_trying_several_weights_trains_only_methods_that_have_one_again(tmp_path: Path):
+    with open_study(tmp_path, **weigh(1.0)) as file:
+        call("run", file)
+        file.write_text(
+            file.read_text().replace("rationale_weight: 1.0", "rationale_weight: [1, 2]")
+        )
+        assert "Already trained: 2 of 4 students" in call("run", file).stderr
+
+
+@pytest.mark.parametrize("weights", [(0.1, 0.3, 1.0), (1.0, 0.3, 0.1)])
+def test_the_weight_with_the_best_validation_accuracy_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Sequence[float]
+):
+    """Each is trained on rows with its own weight, the other seeds with the best one."""
+    learnt: list[tuple[float, set[float]]] = []
+
+    def train(
+        student: Student, rows: Sequence[TrainingRow], validation: object, config: Any, *_: object,
+        **hooks: object,
+    ) -> TrainingSummary:  # fmt: skip
+        found = {t.weight for row in rows for t in row.targets if t.task == "rationale"}
+        learnt.append((config.rationale_weight, found))
+        student.network.eval()
+        accuracy = 0.9 if config.rationale_weight == 0.3 else 0.5
+        return TrainingSummary(8, 1, 1, accuracy, config.lr, 0, "fp32", 1, 0.0, {}, [])
+
+    monkeypatch.setattr("distilwhy.students.training.loop.train", train)
+    with open_study(tmp_path, **weigh(list(weights)), methods=["step-by-step"]) as file:
+        assert CliRunner().invoke(app, ["annotate", str(file)]).exit_code == 0
+    train_students(open_experiment(file))
+    assert learnt == [(weight, {weight}) for weight in (*weights, 0.3)]
+    assert training_of(file, StudentId("step-by-step", 4))["rationale_weight"] == 0.3
+
+
+def test_the_report_says_that_some_methods_had_more_tries(weighed: tuple[Path, Result]):
+    _, said = weighed
+    shown = " ".join(said.stdout.split())
+    assert "unequal numbers of trainings: finetune from 1; step-by-step from 3." in shown
+
+
+def test_equal_numbers_of_tries_need_no_warning(searched: tuple[Path, Result]):
+    assert "unequal" not in searched[1].stdout

@@ -82,9 +82,15 @@ def _score_methods(experiment: Experiment, predictions: Predictions) -> list[Met
             experiment.folder.trained(seeds[0]).wrong_rationales,
             [_score_student(experiment, s, predictions[s]) for s in seeds],
             student,
+            _count_tried(experiment, seeds),
         )
         for (student, arm, rows), seeds in groups.items()
     ]
+
+
+def _count_tried(experiment: Experiment, student_ids: Sequence[StudentId]) -> int:
+    """How many trainings these students were chosen from: those of the seed that searched."""
+    return max(len(experiment.folder.trained(student_id).search) for student_id in student_ids)
 
 
 def _score_student(

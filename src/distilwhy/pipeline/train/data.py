@@ -41,8 +41,8 @@ class TrainingDataBuilder:
         self._select = lru_cache(maxsize=1)(self._select_rows)
         self._build = lru_cache(maxsize=1)(self._build_data)
 
-    def of(self, student_id: StudentId) -> TrainingData:
-        """The data of one student.
+    def of(self, student_id: StudentId, weight: float) -> TrainingData:
+        """The data of one student, with ``weight`` as λ.
 
         Raises:
             ConfigError: if no validation row has a label.
@@ -50,14 +50,18 @@ class TrainingDataBuilder:
         control = METHODS[student_id.method].control
         is_drawn = student_id.rows is not None or (control is not None and control.is_seeded)
         seed = student_id.seed if is_drawn else 0
-        return self._build(student_id.method, student_id.rows, seed, student_id.annotations)
+        return self._build(
+            student_id.method, student_id.rows, seed, student_id.annotations, weight
+        )
 
-    def _build_data(self, name: str, rows: int | None, seed: int, teacher: str) -> TrainingData:
+    def _build_data(
+        self, name: str, rows: int | None, seed: int, teacher: str, weight: float
+    ) -> TrainingData:
         method, config = METHODS[name], self._experiment.config.training
         examples, reviewed, texts = self._select(rows, seed if rows is not None else 0, teacher)
         soft = config.soft_labels
         options = TargetOptions(
-            config.rationale_weight,
+            weight,
             config.several_rationales,
             SoftLabels(soft.weight, soft.temperature) if soft else None,
             seed,

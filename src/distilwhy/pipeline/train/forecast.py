@@ -21,7 +21,7 @@ class Forecast:
     """How long training will take.
 
     Attributes:
-        counts: How many trainings there are, one for each student and learning rate, by the
+        counts: How many trainings there are, one for each student and trial of a search, by the
             student's name and the arm.
         each: Seconds of one training, by the student's name and the arm.
         seconds: Seconds until all are done.
@@ -45,12 +45,10 @@ def forecast(rounds: Sequence[Sequence[TrainingJob]], workers: int, pool: Pool) 
     """
     jobs = [job for jobs in rounds for job in jobs]
     times = _time_kinds(jobs, workers, pool)
-    lengths = [
-        [len(job.training.rates) * times[_kind(job.student_id)] for job in jobs] for jobs in rounds
-    ]
+    lengths = [[len(job.trials) * times[_kind(job.student_id)] for job in jobs] for jobs in rounds]
     counts = Counter[tuple[str, str]]()
     for job in jobs:
-        counts[job.student_id.student, job.student_id.arm] += len(job.training.rates)
+        counts[job.student_id.student, job.student_id.arm] += len(job.trials)
     return Forecast(
         counts=dict(counts),
         workers=workers,

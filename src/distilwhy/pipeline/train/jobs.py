@@ -21,7 +21,7 @@ from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.fingerprint import Content, hash_parts, to_json
 from distilwhy.pipeline.train.data import TrainingDataBuilder, sort_by_data
-from distilwhy.pipeline.train.study import searcher_of
+from distilwhy.pipeline.train.study import Trial, list_trials, searcher_of
 from distilwhy.students.settings import SCRATCH
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ class TrainingJob:
 
     Attributes:
         model: Where its model is. Only the name in ``student`` is fingerprinted.
-        training: How it is trained; ``training.rates`` are the learning rates to try.
-        rows: What it trains on.
+        training: How it is trained.
+        trials: The learning rates to try, and λ where several are tried.
+        rows: What it trains on; with λ = 1 where several are tried.
         validation: What its weights are chosen by.
         texts: What a tokenizer from scratch is trained on.
         counts: What was done about rationales for wrong labels; empty for a method that does not
@@ -50,6 +51,7 @@ class TrainingJob:
     student: StudentConfig
     model: str
     training: TrainingConfig
+    trials: list[Trial]
     rows: list[TrainingRow]
     validation: Sequence[Example]
     texts: list[str]
@@ -109,15 +111,16 @@ class TrainingJobs:
     def of(self, student_id: StudentId) -> TrainingJob:
         """The job of one student.
 
-        If several learning rates are configured, the first seed of each method tries them; the
-        other seeds use the best one, or 0.0 until it is known.
+        If several learning rates or λ are configured, the first seed of each method tries them;
+        the other seeds use the best, or 0.0 until it is known.
 
         Raises:
             ConfigError: if no validation row has a label.
         """
         task, student = self._experiment.task, self._experiment.config.students[student_id.student]
         training, is_scratch = self._training(student_id), student.model == SCRATCH
-        data = self._data.of(student_id)
+        weight = training.rationale_weight
+        data = self._data.of(student_id, 1.0 if isinstance(weight, list) else weight)
         unused = {"report_to", "fresh_lr_factor"} if is_scratch else {"report_to"}
         settings = {
             "student": student.model_dump(mode="json"),
@@ -140,6 +143,7 @@ class TrainingJobs:
             student,
             self._experiment.student_model(student_id.student),
             training,
+            list_trials(METHODS[student_id.method], training),
             data.rows.value,
             data.validation.value,
             data.texts.value,
@@ -177,10 +181,18 @@ class TrainingJobs:
     def _training(self, student_id: StudentId) -> TrainingConfig:
         training = self._experiment.config.training
         searcher = searcher_of(self._experiment, student_id)
-        if searcher == student_id:
-            return training
-        found = self._experiment.folder.training(searcher)
-        return training.model_copy(update={"lr": found.summary.lr if found else 0.0})
+        is_other = searcher != student_id
+        record = self._experiment.folder.training(searcher) if is_other else None
+        found: dict[str, float] = {}
+        if is_other:
+            found["lr"] = record.summary.lr if record else 0.0
+        if isinstance(training.rationale_weight, list):
+            if not METHODS[student_id.method].weighs_rationales:
+                # Not trained again because several λ are tried for other methods.
+                found["rationale_weight"] = 1.0
+            elif is_other:
+                found["rationale_weight"] = (record and record.summary.rationale_weight) or 0.0
+        return training.model_copy(update=found)
 
 
 def list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,15 +1,17 @@
-"""Train one student: with each of its learning rates, then keep the best."""
+"""Train one student: with each of its learning rates and λ, then keep the best."""
 
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distilwhy.core.method import weigh_rationales
 from distilwhy.core.training_summary import TrainingRecord, TrainingSummary, TriedRate
 from distilwhy.errors import RunError
 from distilwhy.pipeline.train.jobs import TrainingJob
+from distilwhy.pipeline.train.study import Trial
 from distilwhy.pipeline.train.watcher import (
     Evaluated,
     Event,
@@ -42,7 +44,7 @@ def train_student(folder: RunFolder, job: TrainingJob, send: Send) -> None:
                 shutil.rmtree(unfinished, ignore_errors=True)
             publish_json(unfinished / SUMMARY, {"fingerprint": job.fingerprint})
         wait_for_all()
-        tried = [_train_rate(folder, job, rate, send) for rate in job.training.rates]
+        tried = [_train_trial(folder, job, trial, send) for trial in job.trials]
         best = max(tried, key=lambda summary: summary.validation_accuracy)
         wait_for_all()
         if is_main():
@@ -69,23 +71,23 @@ def _read_summary(trained: Path) -> TrainingSummary | None:
         return None
 
 
-def _train_rate(folder: RunFolder, job: TrainingJob, rate: float, send: Send) -> TrainingSummary:
-    """Train with one learning rate; the student is saved in a folder of its own."""
+def _train_trial(folder: RunFolder, job: TrainingJob, trial: Trial, send: Send) -> TrainingSummary:
+    """Train with one learning rate and λ; the student is saved in a folder of its own."""
     from distilwhy.students.training.checkpoint import BrokenCheckpointError
 
     unfinished = folder.unfinished(job.student_id)
-    trained = unfinished / f"lr-{rate}"
+    trained = unfinished / trial.name
     if found := _read_summary(trained):
         return found
     try:
-        student, summary = _run(folder, job, rate, send)
+        student, summary = _run(folder, job, trial, send)
     except BrokenCheckpointError:
         send(Noticed(job.student_id, "training starts again"))
         wait_for_all()
         if is_main():
-            shutil.rmtree(_checkpoint(folder, job, rate))
+            shutil.rmtree(_checkpoint(folder, job, trial))
         wait_for_all()
-        student, summary = _run(folder, job, rate, send)
+        student, summary = _run(folder, job, trial, send)
     send(RateTried(job.student_id, summary))
     if is_main():
         _save(student, summary, trained)
@@ -93,41 +95,47 @@ def _train_rate(folder: RunFolder, job: TrainingJob, rate: float, send: Send) ->
     return summary
 
 
-def _checkpoint(folder: RunFolder, job: TrainingJob, rate: float) -> Path:
-    return folder.unfinished(job.student_id) / f"checkpoint-lr-{rate}"
+def _checkpoint(folder: RunFolder, job: TrainingJob, trial: Trial) -> Path:
+    return folder.unfinished(job.student_id) / f"checkpoint-{trial.name}"
 
 
 def _run(
-    folder: RunFolder, job: TrainingJob, rate: float, send: Send
+    folder: RunFolder, job: TrainingJob, trial: Trial, send: Send
 ) -> tuple["Student", TrainingSummary]:
     """Build the student and train it, from its checkpoint if there is one."""
     from distilwhy.students.training.loop import train
 
     student_id, student = job.student_id, job.build_student()
+    rows, settings, weight = job.rows, job.training, trial.rationale_weight
+    if weight is not None:
+        rows = weigh_rationales(rows, weight)
+        settings = settings.model_copy(update={"rationale_weight": weight})
     summary = train(
         student,
-        job.rows,
+        rows,
         job.validation,
-        job.training.model_copy(update={"lr": rate}),
+        settings.model_copy(update={"lr": trial.lr}),
         student_id.seed,
-        _checkpoint(folder, job, rate),
-        tracked=_describe(folder, job, rate),
+        _checkpoint(folder, job, trial),
+        tracked=_describe(folder, job, trial),
         on_evaluation=lambda found: send(Evaluated(student_id, found)),
         on_step=lambda step, steps: send(StepDone(student_id, step, steps)),
         say=lambda line: send(Noticed(student_id, line)),
     )
-    return student, summary
+    return student, replace(summary, rationale_weight=weight)
 
 
-def _describe(folder: RunFolder, job: TrainingJob, rate: float) -> TrackedRun:
+def _describe(folder: RunFolder, job: TrainingJob, trial: Trial) -> TrackedRun:
     """What experiment trackers show."""
+    weight = trial.rationale_weight
     settings = {
         **asdict(job.student_id),
         "model": job.student.model,
         **job.training.model_dump(mode="json", exclude={"report_to"}),
-        "lr": rate,
+        "lr": trial.lr,
+        **({} if weight is None else {"rationale_weight": weight}),
     }
-    suffix = f"-lr{rate}" if len(job.training.rates) > 1 else ""
+    suffix = f"-{trial.name.replace('lr-', 'lr')}" if len(job.trials) > 1 else ""
     return TrackedRun(
         job.training.report_to,
         project=folder.path.resolve().name,
@@ -150,10 +158,10 @@ def _save(student: "Student", summary: TrainingSummary, path: Path) -> None:
 def _publish(
     folder: RunFolder, job: TrainingJob, best: TrainingSummary, tried: Sequence[TrainingSummary]
 ) -> None:
-    """Move the student with the best learning rate into place."""
+    """Move the student of the best trial into place."""
     unfinished = folder.unfinished(job.student_id)
-    chosen = unfinished / f"lr-{best.lr}"
-    search = [TriedRate(one.lr, one.validation_accuracy) for one in tried]
+    chosen = unfinished / Trial(best.lr, best.rationale_weight).name
+    search = [TriedRate(one.lr, one.validation_accuracy, one.rationale_weight) for one in tried]
     record = TrainingRecord(job.student_id, job.fingerprint, best, search, job.counts, job.inputs)
     publish_json(chosen / SUMMARY, record.as_json())
     publish_folder(chosen, folder.student(job.student_id))
