@@ -12,6 +12,7 @@ from distilwhy.pipeline.annotate.gate import require_parsed
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from distilwhy.pipeline.plan import plan
+from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +48,15 @@ def test_every_recorded_completion_has_an_outcome(
     assert tallies["test"].score.accuracy == pytest.approx(accuracy, abs=5e-4)
     require_parsed(read_annotations(opened))
     assert annotate(opened).from_ledger == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "students"), [("svamp-smollm2", 15), ("svamp-smollm2-third", 15), ("esnli-minilm", 63)]
+)
+def test_a_study_of_the_proof_can_be_opened(name: str, students: int):
+    experiment = open_experiment(ROOT / "examples/proof" / f"{name}.yaml")
+    assert len(list_students(experiment, study=True)) == students
+    assert [len(experiment.config.training.rates), len(experiment.config.seeds)] == [3, 3]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def score_deployments(
     teacher = [right for right in judged if right is not None]
     return [
         score_deployment(
-            student_id.method,
+            student_id.arm,
             student_id.seed,
             found.deployment,
             [found.by_id[example.id].confidence or 0.0 for example in test],
