@@ -63,6 +63,7 @@ class TrainingConfig(Strict):
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0)
     rationale_weight: float | list[float] = 1.0
+    rationale_share: float = Field(default=1.0, gt=0, le=1)
     weighting: Literal["fixed", "staged", "uncertainty"] = "fixed"
     agreement: float = Field(default=0.0, ge=0)
     soft_labels: SoftLabelsConfig | None = None

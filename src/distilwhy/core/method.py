@@ -25,6 +25,8 @@ teacher's rationale.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
+from random import Random
 from typing import Literal
 
 from distilwhy.core.parsing.completion import Annotation
@@ -100,13 +102,15 @@ class TargetOptions:
     Attributes:
         rationale_weight: λ.
         several: Of several rationales, ``draw`` one each epoch, or ``average`` their losses.
-        seed: Seeds the controls that shuffle.
+        seed: Seeds the controls that shuffle, and which rows have a rationale.
+        share: The share of the rows that teach a rationale; the others teach the label alone.
     """
 
     rationale_weight: float = 1.0
     several: SeveralRationales = "draw"
     soft_labels: SoftLabels | None = None
     seed: int = 0
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -193,21 +197,23 @@ def render_training_rows(
     """The rows that ``method`` trains on, in the order of ``examples``.
 
     Rows without the label that the method learns are left out. So are rows whose annotation is
-    not ``ok``, if the method needs the teacher. An ``ok`` annotation without a rationale trains
-    the label alone. Annotations are by example id.
+    not ``ok``, if the method needs the teacher for them. An ``ok`` annotation without a rationale
+    trains the label alone. Annotations are by example id.
     """
+    reasoned = _draw_reasoned(method, examples, options)
     kept = [
-        (example, annotation, label)
-        for example in examples
-        if (label := _label(method, example, annotation := annotations.get(example.id)))
+        (example, annotation, label, annotation.rationales if annotation and is_reasoned else ())
+        for example, is_reasoned in zip(examples, reasoned, strict=True)
+        for annotation in [annotations.get(example.id)]
+        if (label := _label(method, example, annotation, is_reasoned))
     ]
     taught = _rationales(
         method,
-        [TaughtRow(e.id, e.text, label, a.rationales if a else ()) for e, a, label in kept],
+        [TaughtRow(e.id, e.text, label, rationales) for e, _, label, rationales in kept],
         options.seed,
     )
     rows = []
-    for (example, annotation, label), rationales in zip(kept, taught, strict=True):
+    for (example, annotation, label, _), rationales in zip(kept, taught, strict=True):
         source = render_source(method, example, annotation)
         votes = annotation.votes if annotation and method.labels == "teacher" else ()
         first, *others = _target_sets(method, label, votes, rationales, options)
@@ -230,10 +236,25 @@ def weigh_rationales(rows: Sequence[TrainingRow], weight: float) -> list[Trainin
     ]
 
 
-def _label(method: Method, example: Example, annotation: Annotation | None) -> str | None:
+def _draw_reasoned(
+    method: Method, examples: Sequence[Example], options: TargetOptions
+) -> list[bool]:
+    """Whether each row teaches a rationale, drawn by seed: all methods get the same rows, and a
+    smaller share is a subset of a larger one."""
+    if options.share == 1 or not method.writes_rationales:
+        return [True] * len(examples)
+    order = Random(f"rationales:{options.seed}").sample(range(len(examples)), len(examples))
+    drawn = set(order[: ceil(options.share * len(examples))])
+    return [index in drawn for index in range(len(examples))]
+
+
+def _label(
+    method: Method, example: Example, annotation: Annotation | None, is_reasoned: bool
+) -> str | None:
     """The label that the method learns for a row; None if it cannot learn from the row."""
     readable = annotation is not None and annotation.outcome == "ok"
-    if method.needs_teacher and not readable:
+    needs_teacher = method.labels == "teacher" or is_reasoned
+    if method.needs_teacher and needs_teacher and not readable:
         return None
     if method.labels == "gold":
         return example.gold

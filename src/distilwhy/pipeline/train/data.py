@@ -47,12 +47,14 @@ class TrainingDataBuilder:
         Raises:
             ConfigError: if no validation row has a label.
         """
-        control = METHODS[student_id.method].control
-        is_drawn = student_id.rows is not None or (control is not None and control.is_seeded)
-        seed = student_id.seed if is_drawn else 0
-        return self._build(
-            student_id.method, student_id.rows, seed, student_id.annotations, weight
+        method, share = METHODS[student_id.method], self._experiment.config.training.rationale_share
+        is_drawn = (
+            student_id.rows is not None
+            or (method.control is not None and method.control.is_seeded)
+            or (share < 1 and method.writes_rationales)
         )
+        seed = student_id.seed if is_drawn else 0
+        return self._build(student_id.method, student_id.rows, seed, student_id.annotations, weight)
 
     def _build_data(
         self, name: str, rows: int | None, seed: int, teacher: str, weight: float
@@ -65,6 +67,7 @@ class TrainingDataBuilder:
             config.several_rationales,
             SoftLabels(soft.weight, soft.temperature) if soft else None,
             seed,
+            config.rationale_share,
         )
         validation = self._validation
         if method.asks_teacher:

@@ -6,7 +6,7 @@ job has changed, or if the student that found its learning rate is out of date.
 
 Not fingerprinted: a student's name in the study and ``training.report_to``, which never affect
 training; ``training.fresh_lr_factor`` from scratch, and the tokenizer's texts otherwise, which
-are unused.
+are unused; ``training.rationale_share``, which decides no more than the rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -121,7 +121,7 @@ class TrainingJobs:
         training, is_scratch = self._training(student_id), student.model == SCRATCH
         weight = training.rationale_weight
         data = self._data.of(student_id, 1.0 if isinstance(weight, list) else weight)
-        unused = {"report_to", "fresh_lr_factor"} if is_scratch else {"report_to"}
+        unused = {"report_to", "rationale_share"} | ({"fresh_lr_factor"} if is_scratch else set())
         settings = {
             "student": student.model_dump(mode="json"),
             "training": training.model_dump(mode="json", exclude=unused),
