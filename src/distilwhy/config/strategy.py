@@ -39,6 +39,7 @@ class StrategyConfig(Strict):
     is_recorded: ClassVar[bool] = False  # whether its answers are read, so that nobody is asked
     bills: ClassVar[bool] = False
 
+    cost_per_row: float | None = Field(default=None, ge=0)
     strategy: Strategy = "few-shot"
     exemplars: ExemplarsConfig = ExemplarsConfig()
 

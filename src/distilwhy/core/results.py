@@ -63,6 +63,33 @@ class MethodScore:
 
 
 @dataclass(frozen=True)
+class TeacherScore:
+    """One of several teachers of a study, on the train rows.
+
+    Attributes:
+        readable: How many rows it answered readably.
+        shared: How many rows all teachers answered readably.
+        accuracy: The share of the answered rows that it labels right; None if it saw all gold
+            labels, or there are none.
+    """
+
+    name: str
+    rows: int
+    readable: int
+    shared: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class AnnotationCost:
+    """What the annotations of the train rows of one method cost."""
+
+    method: str
+    rows: int | None
+    cost: float
+
+
+@dataclass(frozen=True)
 class LabelScore:
     """How well a method's first seed finds one label.
 
@@ -169,6 +196,9 @@ class Results:
         confusions: One per method, if the answer is a choice.
         breakdowns: One per method, if the answer is a number, an equation or text.
         outdated: The number of students left out because what they learnt from has changed since.
+        teachers: The teachers, if the study has several; the first is that of the ``teacher``
+            section.
+        annotation_costs: For the methods that learn from a teacher, where it is known.
         one_answer: The number of students that gave one answer to all test rows, although gold
             has several.
         deployments: How far each method's first seed can be trusted; for the first student.
@@ -189,6 +219,8 @@ class Results:
     breakdowns: Sequence[Breakdown] = ()
     outdated: int = 0
     one_answer: int = 0
+    teachers: Sequence[TeacherScore] = ()
+    annotation_costs: Sequence[AnnotationCost] = ()
     deployments: Sequence[DeploymentScore] = ()
     without_confidence: int = 0
 

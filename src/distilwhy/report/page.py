@@ -45,6 +45,7 @@ from distilwhy.report.sentences import (
     validation_note,
     wrong_rationales,
 )
+from distilwhy.report.teachers import describe_costs, describe_teachers
 from distilwhy.report.verdicts import judge_all
 
 CHUNK = 1000
@@ -135,6 +136,8 @@ def render_page(results: Results, cases: Iterable[Case]) -> str:
         missing=missing(results.bill),
         cautions=[*parse_cautions(results.teacher), *cautions(results)],
         outcomes=_outcomes(results),
+        teachers=describe_teachers(results),
+        point_costs=describe_costs(results),
         validation_note=validation_note(results.teacher),
         wrong_rationales=wrong_rationales(on_most_rows(results.of(results.students[0]).methods)),
         seeds=seeds(results),

@@ -1,6 +1,7 @@
 """The colour, point shape and dash of each method in charts."""
 
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 LIGHT = {
     "paper": "#fdfcf9",
@@ -61,10 +62,20 @@ _LOOKS = {
 }
 
 
+_TEACHERS = ("violet", "orange", "green", "rose", "ink")
+
+
 def look(method: str) -> Look:
-    """The look of a method; its ``-gold`` form has open points."""
-    base = _LOOKS.get(method.removesuffix("-gold"), Look("grey", "cross"))
-    return replace(base, hollow=method.endswith("-gold"))
+    """The look of a method; its ``-gold`` form has open points, and ``method (teacher)`` the
+    colour of a further teacher."""
+    name, _, teacher = method.partition(" (")
+    base = _LOOKS.get(name.removesuffix("-gold"), Look("grey", "cross"))
+    found = replace(base, hollow=name.endswith("-gold"))
+    return replace(found, colour=_teacher_colour(teacher)) if teacher else found
+
+
+def _teacher_colour(name: str) -> str:
+    return _TEACHERS[crc32(name.encode()) % len(_TEACHERS)]
 
 
 OUTLINES = {

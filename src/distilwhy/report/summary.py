@@ -8,6 +8,7 @@ from distilwhy.core.wording import count
 from distilwhy.report.bill import Line, bill_lines, missing
 from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, parse_cautions, seeds
+from distilwhy.report.teachers import describe_costs, describe_teachers
 from distilwhy.report.verdicts import judge_all
 
 # By heading, the field of ``ScoreRow``.
@@ -27,12 +28,14 @@ def render_summary(results: Results) -> str:
         _table(rows),
         *parse_cautions(results.teacher),
         *cautions(results),
+        *map(_plain, describe_teachers(results)),
         *dict.fromkeys(f"{row.method}: {row.note}." for row in rows if row.note),
         *_comparisons(results),
         *_efficiency(results),
         f"## Costs{f', with the student {shown}' if shown else ''}",
         _list(map(_bill_line, bill_lines(results.bill))),
         missing(results.bill),
+        _list(map(_plain, describe_costs(results))),
         "## Provenance",
         _list(_provenance(results.provenance, seeds(results))),
     ]

@@ -22,7 +22,7 @@ def publish_results(folder: RunFolder, found: Results) -> None:
     prices and provenance, which differ from run to run, go to ``measured.json``.
     """
     results = found.as_json()
-    measured = {name: results.pop(name) for name in ("name", "bill", "how")}
+    measured = {name: results.pop(name) for name in ("name", "bill", "how", "annotation_costs")}
     measured["students"] = [
         [{name: student.pop(name) for name in _MEASURED} for student in method["students"]]
         for method in results["methods"]

@@ -205,3 +205,39 @@ def test_an_error_about_a_teacher_of_the_study_names_it(
 def test_a_study_without_other_teachers_is_as_before(tmp_path: Path):
     file = write_study(tmp_path, study={"annotations": {"right": {}}})
     assert list_students(open_experiment(file), study=True) == [StudentId(m, 0) for m in METHODS]
+
+
+def test_the_report_says_which_teacher_and_how_many_rows_each_answered(
+    compared: tuple[Path, Result],
+):
+    file, said = compared
+    lines = said.stdout.splitlines()
+    named = "A name in brackets is that of a method's teacher; without one it is right."
+    rows = (
+        "Of 20 train rows, readably answered: right 18, 100.0% of them right; human 20; same 20, "
+        "35.0% of them right. 18 rows are the same for all, so the methods' rows differ."
+    )
+    assert {named, rows} <= set(lines)
+    for name in ("report.html", "summary.md"):
+        text = (file.parent / "run/report" / name).read_text().replace("\\", "")
+        assert "readably answered: right 18" in text
+    assert "a point" not in said.stdout
+
+
+def test_the_report_says_what_each_point_of_accuracy_cost(compared: tuple[Path, Result]):
+    file, _ = compared
+    settings = yaml.safe_load(file.read_text())
+    settings["teacher"]["cost_per_row"] = 0.5
+    settings["study"]["annotations"]["human"]["cost_per_row"] = 2.0
+    settings["prices"] = {"currency": "EUR", "input": 1.0, "output": 2.0}
+    priced = file.with_name("priced.yaml")
+    priced.write_text(yaml.safe_dump(settings))
+    said = call("evaluate", priced).stdout
+    assert "step-by-step, all 20 train rows: 10.00 EUR of annotations for " in said
+    assert "step-by-step-gold (human), all 20 train rows: 40.00 EUR of annotations for " in said
+    assert "(same), all 20 train rows" not in said
+    assert "of annotations for" in (file.parent / "run/report/report.html").read_text()
+    measured = read_json(file.parent / "run/measured.json") or {}
+    costs = {one["method"]: one["cost"] for one in measured["annotation_costs"]}
+    assert costs["label-distill"] == 10.0
+    assert "finetune" not in costs

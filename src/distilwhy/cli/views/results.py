@@ -14,6 +14,7 @@ from distilwhy.core.wording import counted, counted_train_rows, interval, percen
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.report.scores import method_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, wrong_rationales
+from distilwhy.report.teachers import describe_costs, describe_teachers
 
 
 def print_results(results: Results, experiment: Experiment, as_json: bool = False) -> None:
@@ -30,6 +31,8 @@ def print_results(results: Results, experiment: Experiment, as_json: bool = Fals
         _print_side_by_side(console, results)
     if single := _single_seeds(results.methods):
         console.print(f"{single}: the intervals leave out the variance between trainings.")
+    for line in (*describe_teachers(results), *describe_costs(results)):
+        console.print(f"\n{line}", markup=False)
     for caution in cautions(results):
         console.print(f"\n{caution}", style="yellow", markup=False)
     if results.cascade:

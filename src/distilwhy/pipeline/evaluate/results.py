@@ -21,6 +21,7 @@ from distilwhy.core.student_id import StudentId, extent
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.evaluate.deployments import score_deployments
 from distilwhy.pipeline.evaluate.predictions import TestPredictions, pick_firsts
+from distilwhy.pipeline.evaluate.teachers import price_annotations, score_teachers
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.fingerprint import hash_json
 from distilwhy.store.files import folder_size
@@ -64,6 +65,8 @@ def compute_results(
             break_down(m, answer, test, by_id) for m, by_id in shown.items() if not is_choice
         ],
         provenance=_describe_provenance(experiment, annotations),
+        teachers=score_teachers(experiment, annotations),
+        annotation_costs=price_annotations(experiment, annotations, predictions),
         one_answer=sum(says_one_thing(test, found.by_id) for found in predictions.values()),
         deployments=score_deployments(experiment, annotations, firsts, bill),
         without_confidence=sum(found.deployment is None for found in predictions.values()),
