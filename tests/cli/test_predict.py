@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +196,17 @@ def test_python_takes_texts_rows_of_fields_and_examples(student: Path):
         loaded.predict([""])
     with pytest.raises(TypeError, match="takes a list of rows"):
         loaded.predict(text)
+
+
+def test_a_prediction_loads_nothing_that_only_training_or_reports_need(student: Path):
+    script = """
+import gc, sys
+from distilwhy.cli.app import app
+app(["predict", sys.argv[1], "It broke. (tier: gold)"], standalone_mode=False)
+heavy = ["scipy.stats", "datasets", "altair", "aiohttp", "pandas", "pyarrow", "distilwhy.report"]
+print([m for m in heavy if m in sys.modules], gc.isenabled(), file=sys.stderr)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script, str(student)], capture_output=True, text=True, check=True
+    )
+    assert found.stderr.splitlines()[-1] == "[] True"

@@ -35,9 +35,8 @@ def linear_cross_entropy(
     """
     device = hidden.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-    losses: torch.Tensor = _LinearCrossEntropy.apply(
-        hidden, weight, bias, labels, temperatures, dtype
-    )
+    apply: Any = _LinearCrossEntropy.apply
+    losses: torch.Tensor = apply(hidden, weight, bias, labels, temperatures, dtype)
     return losses
 
 

@@ -7,7 +7,8 @@ losses, and generates answers. The training loop and ``Student`` rely on nothing
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from unicodedata import normalize
@@ -30,14 +31,19 @@ Family = Literal["seq2seq", "causal", "encoder"]
 class Generated:
     """What a student wrote for one example; "" for a part that it was not asked for.
 
+    Numbers do not count when two of them are compared, since rounding depends on the batch.
+
     Attributes:
         confidence: The probability of the label among those allowed, or of its text where any is;
             None without a label.
+        margin: The least difference between the logits of a token that was taken and of the best
+            other one, over all tokens.
     """
 
     label: str = ""
     rationale: str = ""
-    confidence: float | None = None
+    confidence: float | None = field(default=None, compare=False)
+    margin: float = field(default=inf, compare=False)
 
 
 @dataclass(frozen=True)

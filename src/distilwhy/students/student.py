@@ -19,6 +19,7 @@ from distilwhy.core.task import Example, Row, RowFormat, Task
 from distilwhy.core.training_summary import Truncation
 from distilwhy.errors import StudentError, first_line
 from distilwhy.hardware import choose_device
+from distilwhy.students.answering import Answering
 from distilwhy.students.encoding import Truncator
 from distilwhy.students.load import load_network
 from distilwhy.students.network import Generated, Network
@@ -195,16 +196,9 @@ class Student:
     def _generate(
         self, task: TargetTask, examples: Sequence[Example], batch_size: int
     ) -> list[Generated]:
-        """What the network writes for each example; examples of similar length share a batch."""
+        """What the network writes for each example."""
         self._check_options(examples)
-        order = sorted(range(len(examples)), key=lambda i: len(examples[i].text))
-        generated = [Generated()] * len(examples)
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            found = self.network.generate(task, [examples[i] for i in batch])
-            for index, one in zip(batch, found, strict=True):
-                generated[index] = one
-        return generated
+        return Answering(self.network, task, batch_size).answer(examples)
 
 
 def _read_deployment(path: Path) -> Deployment | None:

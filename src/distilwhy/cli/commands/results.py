@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from distilwhy.cli.context import interruptible, open_experiment
+from distilwhy.cli.context import interruptible, open_experiment, without_collection
 from distilwhy.cli.options import AsJson, ExperimentFile, parse_fields
 from distilwhy.cli.output import print_line, print_notice
 
@@ -61,8 +61,9 @@ def predict(
     if sum(given is not None for given in (text, fields, file)) != 1:
         raise typer.BadParameter("give one of: an input text, --field for each field, or --file")
     _check_output(output, file, as_json)
-    from distilwhy.cli.views import predictions as view
-    from distilwhy.pipeline import predict as ask
+    with without_collection():
+        from distilwhy.cli.views import predictions as view
+        from distilwhy.pipeline import predict as ask
 
     with interruptible():
         if file is not None:

@@ -1,4 +1,7 @@
-"""Accuracy, and differences of accuracy, with intervals over both test rows and seeds."""
+"""Accuracy, and differences of accuracy, with intervals over both test rows and seeds.
+
+scipy is imported where it is used: a student that predicts needs none.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +10,6 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.optimize import brentq
-from scipy.special import stdtrit
 
 from distilwhy.core.wording import points
 
@@ -98,6 +98,8 @@ def score(correct: Sequence[Sequence[int]]) -> Score:
     Args:
         correct: ``[seeds][rows]``, the same rows in the same order for every seed.
     """
+    from scipy import stats
+
     table = np.asarray(correct, dtype=np.uint8)
     seeds, rows = table.shape
     # The squared normal quantile over the number of rows.
@@ -166,12 +168,15 @@ class _Estimate:
         number of degrees of freedom for the sum (Satterthwaite 1946) trusts two seeds that agree
         by chance: its 95 % intervals cover as little as 88 %.
         """
+        from scipy.special import stdtrit
+
         by_seeds, by_rows = stdtrit([max(self.seeds - 1, 1), self.rows - 1], share)
         return sqrt(self.of_seeds * by_seeds**2 + self.of_rows * by_rows**2)
 
     @property
     def p(self) -> float:
         """Two-sided p-value: of the interval that just touches zero."""
+        from scipy.optimize import brentq
 
         def margin(p: float) -> float:
             return self.reach(1 - p / 2) - abs(self.mean)
@@ -208,5 +213,7 @@ def _estimate(table: Table, *more: float) -> _Estimate:
 
 def _mcnemar(table: Table) -> float:
     """McNemar's exact p-value, over the rows on which only one of the two was right."""
+    from scipy import stats
+
     gained, lost = int((table > 0).sum()), int((table < 0).sum())
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0

@@ -31,8 +31,10 @@ from distilwhy.students.families.causal_prompt import (
     template_lengths,
     word_codec,
 )
+from distilwhy.students.families.choosing.label_tree import LabelTree, pack_trees
+from distilwhy.students.families.choosing.label_walk import LabelWalk
 from distilwhy.students.families.codec import TargetCodec, max_label_tokens
-from distilwhy.students.families.generate import generate
+from distilwhy.students.families.generate import choices_alone, generate, read_walks
 from distilwhy.students.families.prefix_sharing import (
     PADDING,
     PackedBatch,
@@ -114,10 +116,46 @@ class CausalNetwork(Network):
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
         encoded = self.encode_examples(task, examples, Truncator(self.spec.config))
         prompts = [[*source, *self._opening(task)] for source, _ in encoded]
+        if allowed := choices_alone(self.codec, self.spec, task, examples):
+            grown = {id(labels): LabelTree.of(labels.trie) for labels in allowed}
+            trees = [grown[id(labels)] for labels in allowed]
+            if self._takes_trees(prompts, trees):
+                walks = [LabelWalk(labels.trie) for labels in allowed]
+                self._walk(walks, prompts, trees)
+                return read_walks(walks, allowed, self.codec)
         ids = pad(prompts, int(self.tokenizer.pad_token_id), left=True).to(self.device)
         mask = pad([[1] * len(prompt) for prompt in prompts], 0, left=True).to(self.device)
         inputs = {"input_ids": ids, "attention_mask": mask}
         return generate(self.model, self.codec, self.spec, task, examples, inputs, ids.shape[1])
+
+    def _takes_trees(self, prompts: Sequence[list[int]], trees: Sequence[LabelTree]) -> bool:
+        """Whether all labels can be read in one pass behind their prompts."""
+        longest = max(len(p) + len(t.nodes) for p, t in zip(prompts, trees, strict=True))
+        return not any(tree.nodes for tree in trees) or (
+            longest <= self._window and self._can_share
+        )
+
+    @torch.inference_mode()
+    def _walk(
+        self, walks: Sequence[LabelWalk], prompts: Sequence[list[int]], trees: Sequence[LabelTree]
+    ) -> None:
+        """Finish the walks, one for each prompt, with one pass of the model."""
+        if all(walk.is_done for walk in walks):
+            return
+        dtype = self.model.get_input_embeddings().weight.dtype
+        filler = int(self.tokenizer.pad_token_id)
+        batch = to_device(pack_trees(prompts, trees, filler, dtype), self.device)
+        with logits_at(self.model, batch.rows, batch.columns):
+            logits = self.model(
+                input_ids=batch.ids,
+                attention_mask=batch.mask,
+                position_ids=None if batch.mask is None else batch.positions,
+                use_cache=False,
+            ).logits[0]
+        by_row = logits.cpu().split([len(tree.branchings) for tree in trees])
+        for walk, tree, found in zip(walks, trees, by_row, strict=True):
+            while not walk.is_done:
+                walk.choose(found[tree.branchings.index(tuple(walk.ids))])
 
     def plain_code(self, folder: str) -> str:
         return causal_code(self.spec, folder, template_end(self.tokenizer))

@@ -83,15 +83,15 @@ class TargetCodec:
             if start is None:
                 return Generated(rationale=self._text(ids))
             rationale = ids[: start - len(self.label_marker)]
-            return Generated(self._label(ids[start:], choices), self._text(rationale))
+            return Generated(self.choice(ids[start:], choices), self._text(rationale))
         if method.place == "after":
             start = find_after(ids, self.rationale_marker)
             label_ids = ids[: start - len(self.rationale_marker)] if start is not None else ids
             text = self._text(ids[start:]) if start is not None else ""
-            label = self._label(label_ids, choices)
+            label = self.choice(label_ids, choices)
             return Generated(label if choices else label.split("\n")[0], text)
         if task == "label":
-            return Generated(self._label(ids, choices))
+            return Generated(self.choice(ids, choices))
         return Generated(rationale=self._text(ids))
 
     @cached_property
@@ -103,7 +103,7 @@ class TargetCodec:
         found = self.ids(text)
         return found if find_after(found, self.label_marker) is None else self.ids(_one_line(text))
 
-    def _label(self, ids: Sequence[int], choices: Choices | None) -> str:
+    def choice(self, ids: Sequence[int], choices: Choices | None) -> str:
         """A label. A choice is looked up by its ids, since decoding may not restore its text."""
         known = choices.get(tuple(ids)) if choices else None
         return self._text(ids) if known is None else known

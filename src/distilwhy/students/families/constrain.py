@@ -1,8 +1,8 @@
 """Decoding constrained to the allowed labels."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, inf
 from typing import Any
 
 import torch
@@ -110,6 +110,25 @@ class ConstrainLabels(LogitsProcessor):  # type: ignore[misc]
             if generated[-length:] == self.marker[:length]:
                 return [self.marker[length]]
         return [self.marker[0]]
+
+
+class Margins(LogitsProcessor):  # type: ignore[misc]
+    """Notes how clearly greedy decoding takes each token. It comes after all other processors.
+
+    Attributes:
+        least: For each row, the least difference between the two best scores, until it stops.
+    """
+
+    def __init__(self, rows: int, start: int, stops: Iterable[int]) -> None:
+        self.least = [inf] * rows
+        self._start, self._stops = start, frozenset(stops)
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.Tensor:
+        best, other = scores.float().topk(2, dim=-1).values.unbind(dim=-1)
+        for row, margin in enumerate((best - other).tolist()):
+            if self._stops.isdisjoint(input_ids[row, self._start :].tolist()):
+                self.least[row] = min(self.least[row], margin)
+        return scores
 
 
 def find_after(ids: Sequence[int], marker: Sequence[int]) -> int | None:

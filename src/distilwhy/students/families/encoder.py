@@ -6,6 +6,7 @@ rationale from the same pass, which shapes the encoder; afterwards the decoder i
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,11 @@ class EncoderNetwork(Network):
             return [Generated(rationale=text) for text in rationales]
         sure, best = (found.tolist() for found in logits.double().softmax(dim=-1).max(dim=-1))
         choices = [self.spec.task.answer.choices(example.options) for example in examples]
-        return [Generated(choices[i][best[i]], text, sure[i]) for i, text in enumerate(rationales)]
+        margins = _margins(logits)
+        return [
+            Generated(choices[i][best[i]], text, sure[i], margins[i])
+            for i, text in enumerate(rationales)
+        ]
 
     def plain_code(self, folder: str) -> str | None:
         is_plain = not (self._has_options or self.keeps_decoder)
@@ -312,6 +317,15 @@ class EncoderNetwork(Network):
         """The modules that are saved beside the model, with their file names."""
         parts = {_HEAD: self.head, _DECODER: self.decoder if self.keeps_decoder else None}
         return [(name, part) for name, part in parts.items() if part is not None]
+
+
+def _margins(logits: torch.Tensor) -> list[float]:
+    """How far the best logit of each row is from the next; infinite for a single choice."""
+    if logits.shape[1] == 1:
+        return [inf] * len(logits)
+    best, other = logits.float().topk(2, dim=-1).values.unbind(dim=-1)
+    found: list[float] = (best - other).tolist()
+    return found
 
 
 def _special_token(first: int | None, second: int | None) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
+from math import exp
 from typing import Any
 
 import torch
@@ -10,8 +11,9 @@ from transformers import LogitsProcessorList
 
 from distilwhy.core.method import TargetTask
 from distilwhy.core.task import Example
+from distilwhy.students.families.choosing.label_walk import LabelWalk
 from distilwhy.students.families.codec import TargetCodec
-from distilwhy.students.families.constrain import AllowedLabels, ConstrainLabels
+from distilwhy.students.families.constrain import AllowedLabels, ConstrainLabels, Margins
 from distilwhy.students.network import Generated, naming_row
 from distilwhy.students.spec import StudentSpec
 
@@ -40,7 +42,7 @@ def generate(
     allowed: list[AllowedLabels | None] = [None] * len(examples)
     marker: list[int] = []
     if task == "label" or place in ("before", "after"):
-        allowed = _allowed_labels(codec, spec, examples)
+        allowed = allowed_labels(codec, spec, examples)
         # Choices are never cut.
         choices = [ids for labels in allowed if labels for ids in labels.choices]
         longest += max([config.max_label_tokens, *map(len, choices)])
@@ -55,9 +57,10 @@ def generate(
     constraint = ConstrainLabels(
         tries, start, marker, config.max_rationale_tokens, codec.end, stops
     )
+    margins = Margins(len(examples), start, stops)
     ids = model.generate(
         **inputs,
-        logits_processor=LogitsProcessorList([constraint]),
+        logits_processor=LogitsProcessorList([constraint, margins]),
         eos_token_id=stops,
         pad_token_id=int(codec.tokenizer.pad_token_id),
         max_new_tokens=longest,
@@ -70,13 +73,37 @@ def generate(
         codec.decode(task, spec.method, one, labels.choices if labels else None)
         for one, labels in zip(generated, allowed, strict=True)
     ]
+    found = [replace(one, margin=m) for one, m in zip(found, margins.least, strict=True)]
     if task == "rationale":
         return found
     sure = constraint.confidences
     return [replace(one, confidence=c) for one, c in zip(found, sure, strict=True)]
 
 
-def _allowed_labels(
+def choices_alone(
+    codec: TargetCodec, spec: StudentSpec, task: TargetTask, examples: Sequence[Example]
+) -> list[AllowedLabels] | None:
+    """Each row's allowed labels, if one of them is all that is asked for, and comes first."""
+    if task != "label" or not spec.is_choice or spec.method.place == "before":
+        return None
+    return [labels for labels in allowed_labels(codec, spec, examples) if labels]
+
+
+def read_walks(
+    walks: Sequence[LabelWalk], allowed: Sequence[AllowedLabels], codec: TargetCodec
+) -> list[Generated]:
+    """The label that each walk ended at."""
+    return [
+        Generated(
+            codec.choice(walk.ids[:-1], labels.choices),
+            confidence=exp(walk.log_probability),
+            margin=walk.margin,
+        )
+        for walk, labels in zip(walks, allowed, strict=True)
+    ]
+
+
+def allowed_labels(
     codec: TargetCodec, spec: StudentSpec, examples: Sequence[Example]
 ) -> list[AllowedLabels | None]:
     """Each row's allowed labels; None where the answer is not a choice."""

@@ -20,12 +20,13 @@ from distilwhy.core.method import Target, TargetTask
 from distilwhy.core.task import Example
 from distilwhy.students.batch import pad
 from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
+from distilwhy.students.families.choosing.label_walk import LabelWalk
 from distilwhy.students.families.codec import TargetCodec, max_label_tokens
-from distilwhy.students.families.generate import generate
+from distilwhy.students.families.generate import choices_alone, generate, read_walks
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
 from distilwhy.students.families.task_outputs import task_outputs
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN
-from distilwhy.students.logits import IGNORED, TaskOutput, returns_head
+from distilwhy.students.logits import IGNORED, TaskOutput, logits_at, returns_head
 from distilwhy.students.network import Generated, Network, Shape, check_positions, read_shape
 from distilwhy.students.plain_code import seq2seq_code
 from distilwhy.students.spec import StudentSpec
@@ -127,9 +128,15 @@ class Seq2SeqNetwork(Network):
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
         encoded = self.encode_examples(task, examples, Truncator(self.spec.config))
         sources = [ids for ids, _ in encoded]
+        ids = pad(sources, int(self.tokenizer.pad_token_id)).to(self.device)
+        mask = pad([[1] * len(ids) for ids in sources], 0).to(self.device)
+        if allowed := choices_alone(self.codec, self.spec, task, examples):
+            walks = [LabelWalk(labels.trie) for labels in allowed]
+            self._walk(walks, ids, mask)
+            return read_walks(walks, allowed, self.codec)
         inputs = {
-            "input_ids": pad(sources, int(self.tokenizer.pad_token_id)).to(self.device),
-            "attention_mask": pad([[1] * len(ids) for ids in sources], 0).to(self.device),
+            "input_ids": ids,
+            "attention_mask": mask,
             "decoder_input_ids": torch.full(
                 (len(examples), 1), self.decoder_start(task), device=self.device
             ),
@@ -139,6 +146,25 @@ class Seq2SeqNetwork(Network):
             return found
         # WordPiece decodes 1.5 as "1. 5".
         return [replace(one, label=_SPACED_POINT.sub(".", one.label)) for one in found]
+
+    @torch.inference_mode()
+    def _walk(self, walks: Sequence[LabelWalk], ids: torch.Tensor, mask: torch.Tensor) -> None:
+        """Finish the walks, one for each source: one pass of the decoder for each branching."""
+        encoder = self.model.get_encoder()
+        hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        filler = int(self.tokenizer.pad_token_id)
+        while rows := [row for row, walk in enumerate(walks) if not walk.is_done]:
+            ends = torch.tensor([len(walks[row].ids) for row in rows], device=self.device)
+            written = pad([[self._start, *walks[row].ids] for row in rows], filler)
+            with logits_at(self.model, torch.arange(len(rows), device=self.device), ends):
+                logits = self.model(
+                    encoder_outputs=BaseModelOutput(last_hidden_state=hidden[rows]),
+                    attention_mask=mask[rows],
+                    decoder_input_ids=written.to(self.device),
+                    use_cache=False,
+                ).logits[0]
+            for row, found in zip(rows, logits.cpu(), strict=True):
+                walks[row].choose(found)
 
     def plain_code(self, folder: str) -> str:
         return seq2seq_code(self.spec, folder)

@@ -44,18 +44,20 @@ def task_outputs(
     if not is_many or pools or not returns_head():
         with logits_at(model, *positions):
             logits = run().logits[0]
+        parts: Sequence[torch.Tensor] = logits.split(sizes)
         return [
             batch.output(
                 target_losses(part, batch.labels, batch.temperatures),
                 pooled_logits(part, batch.labels) if pools else None,
             )
-            for batch, part in zip(targets, logits.split(sizes), strict=True)
+            for batch, part in zip(targets, parts, strict=True)
         ]
     with hidden_at(model, *positions) as found:
         run()
+    parts = torch.split(found[0], sizes)
     return [
         batch.output(
             linear_losses(part, head.weight, head.bias, batch.labels, batch.temperatures), None
         )
-        for batch, part in zip(targets, found[0].split(sizes), strict=True)
+        for batch, part in zip(targets, parts, strict=True)
     ]

@@ -1,0 +1,87 @@
+"""Asking a network about many examples, in bf16 where that is faster and gives the same labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from distilwhy.core.method import TargetTask
+from distilwhy.core.task import Example
+from distilwhy.hardware import choose_precision
+from distilwhy.students.network import Generated, Network
+
+# So many examples are answered in both precisions, to learn how far apart rounding takes logits.
+# Fewer than ``LEAST`` examples are not worth it.
+TRIED, LEAST = 16, 64
+# Choices that are closer than so many times the largest difference seen are made in fp32.
+SAFETY = 3.0
+# Where more choices than this share are so close, all are made in fp32.
+MOST_CLOSE = 0.5
+
+
+@dataclass(frozen=True)
+class Answering:
+    """One task's questions to a network.
+
+    A label is what the network gives in fp32: bf16 rounds logits, so wherever a token was chosen
+    by a small margin, the example is answered once more in fp32. The margin that is enough is
+    learnt from the first examples. Rationales, which nothing is measured on, are in bf16.
+    """
+
+    network: Network
+    task: TargetTask
+    batch_size: int
+
+    def answer(self, examples: Sequence[Example]) -> list[Generated]:
+        """What the network writes for each example, in the order given."""
+        if not self._narrows(len(examples)):
+            return self._exact(examples)
+        with torch.inference_mode(), self._bf16():
+            return self._narrow(examples) if self.task == "rationale" else self._checked(examples)
+
+    def _narrows(self, count: int) -> bool:
+        """Whether bf16 is worth it."""
+        network = self.network
+        is_full = all(p.dtype == torch.float32 for p in network.parameters())
+        wanted = choose_precision("auto", network.device, network.width)
+        return is_full and wanted == "bf16" and count >= LEAST
+
+    def _checked(self, examples: Sequence[Example]) -> list[Generated]:
+        """Labels in bf16, and those that were close in fp32."""
+        tried = range(0, len(examples), len(examples) // TRIED)
+        some = [examples[i] for i in tried]
+        exact, found = self._exact(some), self._narrow(some)
+        enough = SAFETY * max(map(_difference, exact, found))
+        if sum(one.margin < enough for one in found) > MOST_CLOSE * len(found):
+            return self._exact(examples)
+        answers = self._narrow(examples)
+        close = [i for i, one in enumerate(answers) if one.margin < enough]
+        for i, one in zip(close, self._exact([examples[i] for i in close]), strict=True):
+            answers[i] = one
+        return answers
+
+    def _exact(self, examples: Sequence[Example]) -> list[Generated]:
+        with torch.autocast(self.network.device.type, enabled=False):
+            return self._narrow(examples)
+
+    def _narrow(self, examples: Sequence[Example]) -> list[Generated]:
+        """Answers at the current precision; examples of similar length share a batch."""
+        order = sorted(range(len(examples)), key=lambda i: len(examples[i].text))
+        answers = [Generated()] * len(examples)
+        for start in range(0, len(order), self.batch_size):
+            batch = order[start : start + self.batch_size]
+            found = self.network.generate(self.task, [examples[i] for i in batch])
+            for index, one in zip(batch, found, strict=True):
+                answers[index] = one
+        return answers
+
+    def _bf16(self) -> torch.autocast:
+        """Each weight is cast once, the first time that it is used within the context."""
+        return torch.autocast(self.network.device.type, dtype=torch.bfloat16)
+
+
+def _difference(exact: Generated, narrow: Generated) -> float:
+    """How much rounding changed the smallest margin of an answer."""
+    if exact.label == narrow.label:
+        return 0.0 if exact.margin == narrow.margin else abs(exact.margin - narrow.margin)
+    return exact.margin + narrow.margin

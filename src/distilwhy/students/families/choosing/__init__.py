@@ -1,0 +1,1 @@
+"""Choosing among labels without writing them out token by token."""
