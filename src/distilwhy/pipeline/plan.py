@@ -41,6 +41,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class PlannedTeacher:
+    """The calls of a further teacher of the study; its attributes are as in ``Plan``."""
+
+    calls: int
+    answered: int
+    under_way: int
+    estimate: Estimate | None
+    spent: Spending | None
+    recorded: MatchedIds | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """What ``run`` would do now.
 
@@ -67,6 +79,7 @@ class Plan:
             similar to trained ones; None if there are none.
         labels_unshown: The labels that no exemplar has, if the teacher is shown exemplars.
         recorded: How recorded ids match the rows; None if the teacher is not a recorded one.
+        teachers: The further teachers of the study, which ``compare`` asks, by name.
     """
 
     rows: dict[str, int]
@@ -88,6 +101,7 @@ class Plan:
     train_seconds: float | None
     labels_unshown: list[str]
     recorded: MatchedIds | None
+    teachers: dict[str, PlannedTeacher]
     warnings: list[str]
 
 
@@ -141,7 +155,24 @@ def plan(experiment: Experiment, budget: Decimal | None = None) -> Plan:
         train_seconds=_forecast(experiment, each, missing),
         labels_unshown=_list_unshown(experiment),
         recorded=recorded,
+        teachers={name: _plan_teacher(one) for name, one in experiment.other_teachers.items()},
         warnings=_list_warnings(experiment, calls, estimate, spent, cap, checked),
+    )
+
+
+def _plan_teacher(experiment: Experiment) -> PlannedTeacher:
+    calls = open_calls(experiment)
+    recorded, pending = match_ids(experiment, calls), _find_pending(experiment, calls, None)
+    estimate = None
+    if pending.missing:
+        estimate = estimate_calls(calls, experiment.config, pending.missing, pending.basis)
+    return PlannedTeacher(
+        calls=pending.calls,
+        answered=pending.answered,
+        under_way=pending.batched,
+        estimate=estimate,
+        spent=read_spending(experiment),
+        recorded=recorded,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from click.testing import Result
 
+from commands import print_plan
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.experiment import open_experiment
@@ -241,3 +242,14 @@ def test_the_report_says_what_each_point_of_accuracy_cost(compared: tuple[Path, 
     costs = {one["method"]: one["cost"] for one in measured["annotation_costs"]}
     assert costs["label-distill"] == 10.0
     assert "finetune" not in costs
+
+
+def test_plan_lists_the_calls_of_every_teacher_and_all_students(tmp_path: Path):
+    file = write_study(tmp_path)
+    found = [" ".join(line.split()) for line in print_plan(open_experiment(file)).splitlines()]
+    calls = "calls to the recorded completions: 0 answered"
+    assert f"annotate 32 {calls}, 32 to make" in found
+    assert f"human 20 {calls}, 20 to make" in found
+    assert f"same 32 {calls}, 32 to make" in found
+    assert "recorded 30 of 32 rows have a recorded completion" in found
+    assert "compare 8 students (right, human, same; train rows 1.0): 8 to train" in found

@@ -16,7 +16,7 @@ from distilwhy.core.student_id import MAIN
 from distilwhy.core.task import Task
 from distilwhy.core.wording import count, counted, large, listed, memory_size, rough_duration
 from distilwhy.pipeline.experiment import Experiment
-from distilwhy.pipeline.plan import Plan
+from distilwhy.pipeline.plan import Plan, PlannedTeacher
 from distilwhy.students.settings import SCRATCH
 
 MOST_NAMED = 5
@@ -78,22 +78,32 @@ def _describe_strategy(
 
 
 def _annotation_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, str]]:
-    teacher, currency = experiment.config.teacher, experiment.config.currency
+    currency = experiment.config.currency
+    yield "annotate", _describe_calls(plan, experiment.config.teacher)
+    yield from _describe_costs(plan, currency)
+    if plan.repaid:
+        yield "", f"to pay for again: {describe_repaid(plan.repaid)}"
+    for name, found in plan.teachers.items():
+        yield f"  {name}", _describe_calls(found, experiment.config.teachers[name])
+        yield from _describe_costs(found, currency)
+
+
+def _describe_calls(plan: Plan | PlannedTeacher, teacher: TeacherConfig) -> str:
     missing = plan.calls - plan.answered - plan.under_way
     batched = f", {count(plan.under_way)} in batches" if plan.under_way else ""
     unknown = teacher.explain_wrong and (missing or plan.under_way)
     more = ", and more to explain wrong answers" if unknown else ""
-    yield (
-        "annotate",
+    return (
         f"{counted(plan.calls, 'call')} to {teacher.model or 'the recorded completions'}: "
-        f"{count(plan.answered)} answered{batched}, {count(missing)} to make{more}",
+        f"{count(plan.answered)} answered{batched}, {count(missing)} to make{more}"
     )
+
+
+def _describe_costs(plan: Plan | PlannedTeacher, currency: str) -> Iterator[tuple[str, str]]:
     if plan.recorded:
         yield "recorded", describe_ids(plan.recorded)
     if plan.estimate:
         yield "estimate", describe_estimate(plan.estimate, currency)
-    if plan.repaid:
-        yield "", f"to pay for again: {describe_repaid(plan.repaid)}"
     if plan.spent and (plan.spent.certain or plan.spent.possible):
         yield "spent", describe_spending(plan.spent, currency)
 
@@ -108,9 +118,10 @@ def _training_lines(plan: Plan, experiment: Experiment) -> Iterator[tuple[str, s
         f"seeds {', '.join(map(str, config.seeds))}) from {config.student.model}, "
         f"{counted(config.training.steps, 'step')} each: {count(len(plan.to_train))} to train",
     )
-    if config.study.students or config.study.train_rows != [1.0]:
+    if config.study.students or config.study.train_rows != [1.0] or plan.teachers:
         sizes = ", ".join(str(size) for size in config.study.train_rows)
         names = f"{', '.join([MAIN, *config.study.students])}; " if config.study.students else ""
+        names += f"{', '.join([config.teacher_name, *plan.teachers])}; " if plan.teachers else ""
         yield (
             "compare",
             f"{counted(plan.compared, 'student')} ({names}train rows {sizes}): "
