@@ -22,6 +22,7 @@ from distilwhy.core.results import (
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
 from distilwhy.core.stats.confusions import OTHERS
 from distilwhy.core.stats.curve import Band, Curve, Efficiency, Point
+from distilwhy.core.stats.progress import Progress
 from distilwhy.core.stats.scores import Comparison, Score
 
 THREE = ("finetune", "label-distill", "step-by-step")
@@ -341,3 +342,18 @@ def _provenance(sizes: Sequence[int], seeds: int) -> Provenance:
             "  lr: 0.0003\n"
         ),
     )
+
+
+def add_training(results: Results, steps: int = 8, tokens: int = 1000) -> Results:
+    """The same study with evaluations during training; ``step-by-step`` has not converged."""
+
+    def trained(found: MethodScore) -> MethodScore:
+        pace = 2 * tokens if found.method in REASONS else tokens
+        progress = [
+            Progress(100 * step, found.score.accuracy * step / steps, pace * step)
+            for step in range(1, steps + 1)
+        ]
+        students = [replace(one, progress=progress) for one in found.students]
+        return replace(found, students=students, is_rising=found.method == "step-by-step")
+
+    return replace(results, methods=[trained(found) for found in results.methods])

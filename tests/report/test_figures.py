@@ -9,6 +9,7 @@ from distilwhy.report.figures import draw_figures
 from results import (
     THREE,
     add_student,
+    add_training,
     make_results,
 )
 
@@ -52,3 +53,22 @@ def test_without_comparisons_there_are_only_accuracies():
     assert [name for name, _ in draw_figures(results)] == [
         "accuracy.png", "accuracy.svg", "accuracy.csv",
     ]  # fmt: skip
+
+
+def test_accuracy_during_training_is_drawn_over_steps_and_over_tokens():
+    files = dict(draw_figures(add_training(make_results(THREE, sizes=(1000,)))))
+    assert {"training.svg", "training.png", "training-tokens.svg"} <= set(files)
+    rows = read_table(files["training-tokens.csv"])
+    last = {row["method"]: row for row in rows}
+    assert len(rows) == 3 * 8
+    assert {name: (row["step"], row["tokens"]) for name, row in last.items()} == {
+        "finetune": ("800", "8000"),
+        "label-distill": ("800", "8000"),
+        "step-by-step": ("800", "16000"),
+    }
+
+
+def test_tokens_that_an_older_version_did_not_count_are_not_drawn():
+    files = dict(draw_figures(add_training(make_results(THREE, sizes=(1000,)), tokens=0)))
+    assert "training.svg" in files
+    assert "training-tokens.svg" not in files

@@ -12,6 +12,7 @@ from distilwhy.core.persisted import to_plain
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
 from distilwhy.core.stats.curve import Curve, Efficiency
 from distilwhy.core.stats.deployment import DeploymentScore
+from distilwhy.core.stats.progress import Progress
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import MAIN
 
@@ -28,6 +29,7 @@ class StudentScore:
         size: The size of its folder, in bytes.
         rows_per_second: How fast it answered the test rows, on this machine.
         teacher_calls: The teacher calls that it needs to answer the test rows.
+        progress: Its evaluations during training.
     """
 
     seed: int
@@ -40,6 +42,7 @@ class StudentScore:
     seconds: float
     rows_per_second: float
     teacher_calls: int
+    progress: Sequence[Progress] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class MethodScore:
         wrong_rationales: What was done about rationales for wrong labels, for its first seed.
         student: The name of the student; "" is that of the ``student`` section.
         tried: How many trainings its first seed tried, of learning rates and λ.
+        is_rising: Whether its accuracy on validation was still rising at the last step.
     """
 
     method: str
@@ -60,6 +64,7 @@ class MethodScore:
     students: Sequence[StudentScore]
     student: str = ""
     tried: int = 1
+    is_rising: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ class Evaluation:
         losses: The mean loss of each task since the last evaluation, without λ.
         gradients: The gradient norm of each task's part of the loss on the last batch, with λ
             applied. Empty where the norms are not measured.
+        tokens: The tokens trained on so far, read and written, without padding; 0 where an older
+            version did not count them.
     """
 
     step: int
@@ -24,6 +26,7 @@ class Evaluation:
     losses: Mapping[TargetTask, float]
     gradients: Mapping[TargetTask, float]
     validation_accuracy: float
+    tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ names of the palette; the page fills them in through CSS variables.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import vl_convert
@@ -14,7 +14,7 @@ import vl_convert
 from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.core.stats.scores import NO_DIFFERENCE, Score
 from distilwhy.core.wording import counted_train_rows, percent
-from distilwhy.report.marks import TEACHER, Mark
+from distilwhy.report.marks import TEACHER, Mark, TrainingMark
 from distilwhy.report.palette import LIGHT, Look, look
 
 Chart = alt.LayerChart | alt.FacetChart
@@ -26,7 +26,10 @@ ROW_HEIGHT = 26
 # Pixels for each character of a label, beyond those of the font it was laid out with.
 WIDER_FONT = 1.5
 VERDICTS = {"helped": "teal", "hurt": "rose", NO_DIFFERENCE: "muted"}
+Over = Literal["step", "tokens"]
+OVER: dict[Over, str] = {"step": "Step", "tokens": "Tokens read and written in training"}
 _SAID = alt.Description("label:N")
+_DASHES = alt.Scale(domain=[False, True], range=[[1, 0], [5, 3]])
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,7 @@ def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> C
         alt.Chart(data).mark_area().encode(x, low, high, colour, _SAID, opacity=_strength(band, 0))
         for data, band in ((fitted, BAND), (beyond, BAND / 2))
     ]
-    dashes = alt.Scale(domain=[False, True], range=[[1, 0], [5, 3]])
-    dash = alt.StrokeDash("control:N", legend=None, scale=dashes)
+    dash = alt.StrokeDash("control:N", legend=None, scale=_DASHES)
     lines = [
         alt.Chart(fitted).mark_line().encode(x, y, colour, _SAID, dash, opacity=lead),
         alt.Chart(beyond).mark_line(strokeDash=[1, 4]).encode(x, y, colour, _SAID, opacity=lead),
@@ -99,6 +101,25 @@ def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
         _points(measured, marks, Sheet(sheet.colours)).encode(x, y),
     ]
     return _finish(alt.layer(*layers), sheet, ROW_HEIGHT * len(names), max(names, key=len))
+
+
+def training_chart(marks: Sequence[TrainingMark], over: Over, sheet: Sheet) -> Chart:
+    """Accuracy on validation during training, over steps or over tokens."""
+    data = alt.InlineData(values=[_record(mark) for mark in marks])
+    x = alt.X(f"{over}:Q", title=OVER[over]).scale(zero=True, nice=False, padding=14)
+    x = x.axis(format="~s", tickCount=5, grid=False)
+    y = alt.Y("accuracy:Q", title="Accuracy on validation").scale(_accuracies(sheet))
+    y = y.axis(format="%", tickCount=6, grid=True)
+    colour, lead = _colour(marks, sheet).legend(None), _strength(1, QUIET)
+    dash = alt.StrokeDash("control:N", legend=None, scale=_DASHES)
+    lines = alt.Chart(data).mark_line().encode(x, y, colour, _SAID, dash, opacity=lead)
+    points = _points(data, marks, sheet).encode(x, y, opacity=lead)
+    return _finish(alt.layer(lines, points), sheet, 120 + sheet.width // 4, "100%")
+
+
+def list_axes(marks: Sequence[TrainingMark]) -> list[Over]:
+    """What training can be drawn over: tokens only if all were counted."""
+    return ["step", "tokens"] if all(mark.tokens for mark in marks) else ["step"]
 
 
 def difference_chart(comparisons: Sequence[MethodComparison], sheet: Sheet) -> Chart:
@@ -131,7 +152,7 @@ def _data(marks: Iterable[Mark], kind: str) -> alt.InlineData:
     return alt.InlineData(values=[_record(mark) for mark in marks if mark.kind == kind])
 
 
-def _record(mark: Mark) -> dict[str, object]:
+def _record(mark: Mark | TrainingMark) -> dict[str, object]:
     looks = look(mark.method)
     label = f"{mark.method}: {mark.said}"
     return {**asdict(mark), "label": label, "leading": looks.leading, "control": looks.control}
@@ -165,17 +186,17 @@ def _taught(compared: MethodComparison) -> str:
     return f"On {counted_train_rows(compared.rows)}"
 
 
-def _looks(marks: Iterable[Mark]) -> dict[str, Look]:
+def _looks(marks: Iterable[Mark | TrainingMark]) -> dict[str, Look]:
     return {mark.method: look(mark.method) for mark in marks}
 
 
-def _colour(marks: Sequence[Mark], sheet: Sheet) -> alt.Color:
+def _colour(marks: Sequence[Mark | TrainingMark], sheet: Sheet) -> alt.Color:
     looks = _looks(marks)
     colours = [sheet.colours[one.colour] for one in looks.values()]
     return alt.Color("method:N").scale(domain=list(looks), range=colours)
 
 
-def _points(data: alt.InlineData, marks: Sequence[Mark], sheet: Sheet) -> alt.Chart:
+def _points(data: alt.InlineData, marks: Sequence[Mark | TrainingMark], sheet: Sheet) -> alt.Chart:
     """Points in each method's colour and shape, with a legend if the chart stands alone."""
     looks = _looks(marks)
     key = alt.Legend(title=None) if sheet.title else None

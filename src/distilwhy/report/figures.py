@@ -15,14 +15,25 @@ from distilwhy.report.charts import (
     difference_chart,
     draw_png,
     draw_svg,
+    list_axes,
+    training_chart,
 )
-from distilwhy.report.marks import Mark, accuracy_marks, curve_marks, on_most_rows, teacher_score
+from distilwhy.report.marks import (
+    Mark,
+    TrainingMark,
+    accuracy_marks,
+    curve_marks,
+    on_most_rows,
+    teacher_score,
+    training_marks,
+)
 
 
 def draw_figures(results: Results) -> Iterator[tuple[str, bytes]]:
     """File names and contents of each figure, as PNG, SVG and CSV.
 
-    ``curve`` if the study has several numbers of train rows, ``accuracy`` on the most rows, and
+    ``curve`` if the study has several numbers of train rows, ``accuracy`` on the most rows,
+    ``training`` and ``training-tokens``, accuracy on validation by step and by tokens, and
     ``differences`` if methods were compared. A named student has its own, such as
     ``curve-small``.
     """
@@ -44,13 +55,19 @@ def _figures(whole: Results, student: str) -> Iterator[tuple[str, Chart, list[di
         yield f"curve{ending}", curve_chart(marks, teacher, sheet), _mark_records(marks)
     if marks := accuracy_marks(on_most_rows(results.methods), teacher):
         yield f"accuracy{ending}", accuracy_chart(marks, sheet), _mark_records(marks)
+    if training := training_marks(on_most_rows(results.methods)):
+        sheet = Sheet(title=f"{name}: training")
+        for over in list_axes(training):
+            figure = "training" if over == "step" else f"training-{over}"
+            records = _mark_records(training)
+            yield f"{figure}{ending}", training_chart(training, over, sheet), records
     if results.comparisons:
         chart = difference_chart(results.comparisons, Sheet(title=f"{name}: comparisons"))
         records = [_comparison_record(one) for one in results.comparisons]
         yield f"differences{ending}", chart, records
 
 
-def _mark_records(marks: Sequence[Mark]) -> list[dict[str, object]]:
+def _mark_records(marks: Sequence[Mark | TrainingMark]) -> list[dict[str, object]]:
     records = [asdict(mark) for mark in marks]
     for record in records:
         del record["said"]

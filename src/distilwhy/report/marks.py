@@ -6,9 +6,10 @@ from typing import Literal
 
 from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.curve import Curve
+from distilwhy.core.stats.progress import mean_progress
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import extent
-from distilwhy.core.wording import counted, counted_train_rows, interval, percent
+from distilwhy.core.wording import count, counted, counted_train_rows, interval, large, percent
 
 TEACHER = "teacher"
 
@@ -51,6 +52,36 @@ def accuracy_marks(methods: Sequence[MethodScore], teacher: Score | None) -> lis
                 seed = Mark(found.method, "seed", found.rows, one.accuracy, one.low, one.high)
                 marks.append(seed)
     return marks
+
+
+@dataclass(frozen=True)
+class TrainingMark:
+    """The accuracy on validation that one method had reached, over all seeds.
+
+    Attributes:
+        tokens: Those trained on until then, for one seed; 0 where they were not counted.
+    """
+
+    method: str
+    step: int
+    tokens: int
+    accuracy: float
+    said: str
+
+
+def training_marks(methods: Sequence[MethodScore]) -> list[TrainingMark]:
+    """Accuracy on validation during training."""
+    return [
+        TrainingMark(
+            found.method,
+            one.step,
+            one.tokens,
+            one.accuracy,
+            f"{percent(one.accuracy)} at step {count(one.step)}, {large(one.tokens)} tokens",
+        )
+        for found in methods
+        for one in mean_progress([student.progress for student in found.students])
+    ]
 
 
 def on_most_rows(methods: Sequence[MethodScore]) -> list[MethodScore]:

@@ -26,7 +26,16 @@ from distilwhy.core.wording import (
     train_rows,
 )
 from distilwhy.report.bill import PRICES, bill_lines, missing
-from distilwhy.report.charts import IN_PAGE, Sheet, accuracy_chart, curve_chart, draw_svg
+from distilwhy.report.charts import (
+    IN_PAGE,
+    OVER,
+    Sheet,
+    accuracy_chart,
+    curve_chart,
+    draw_svg,
+    list_axes,
+    training_chart,
+)
 from distilwhy.report.marks import (
     TEACHER,
     Mark,
@@ -34,6 +43,7 @@ from distilwhy.report.marks import (
     curve_marks,
     on_most_rows,
     teacher_score,
+    training_marks,
 )
 from distilwhy.report.palette import DARK, LIGHT, OUTLINES, look
 from distilwhy.report.scores import method_rows, teacher_rows
@@ -42,6 +52,7 @@ from distilwhy.report.sentences import (
     efficiency_sentences,
     parse_cautions,
     seeds,
+    still_rising,
     validation_note,
     wrong_rationales,
 )
@@ -116,6 +127,20 @@ class View:
     efficiency: Sequence[Efficiency]
 
 
+@dataclass(frozen=True)
+class TrainingView:
+    """The training of one student's methods on the most rows, with its name if there are several.
+
+    Attributes:
+        charts: Each with what it shows.
+        key: Every method with the accuracy at its last step, the best first.
+    """
+
+    student: str
+    charts: Sequence[tuple[str, Drawing]]
+    key: Sequence[tuple[str, str]]
+
+
 def render_page(results: Results, cases: Iterable[Case]) -> str:
     """The report of a study; ``cases`` are the test rows to look at."""
     who = _who(results)
@@ -127,6 +152,8 @@ def render_page(results: Results, cases: Iterable[Case]) -> str:
         verdicts=judge_all(results.comparisons, results.provenance.rows.get("train")),
         shown=results.call(results.students[0]),
         views=_views(results),
+        trainings=list(_training_views(results)),
+        rising=still_rising(results),
         fitted=any(curve.fit for curve in results.curves),
         teacher_row=teacher_rows(results),
         scores=[(n, list(rows)) for n, rows in groupby(method_rows(results), lambda r: r.rows)],
@@ -229,6 +256,22 @@ def _views(results: Results) -> list[View]:
         View(results.call(own.students[0]), _draw(own, sheet), _key(own), own.efficiency)
         for own in all_own
     ]
+
+
+def _training_views(results: Results) -> Iterator[TrainingView]:
+    for own in map(results.of, results.students):
+        marks = training_marks(on_most_rows(own.methods))
+        charts = []
+        for over in list_axes(marks) if marks else ():
+            drawn = [
+                Markup(draw_svg(training_chart(marks, over, Sheet(IN_PAGE, width=width))))
+                for width in (WIDE, NARROW)
+            ]
+            charts.append((OVER[over], Drawing(*drawn)))
+        last = sorted({mark.method: mark.accuracy for mark in marks}.items(), key=lambda m: -m[1])
+        if charts:
+            key = [(name, percent(share)) for name, share in last]
+            yield TrainingView(results.call(own.students[0]), charts, key)
 
 
 def _marks(results: Results) -> list[Mark]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from distilwhy.core.results import MethodScore, Results
 from distilwhy.core.stats.comparisons import OutcomeCounts
 from distilwhy.core.stats.curve import Efficiency
-from distilwhy.core.wording import count, counted, listed, percent, points
+from distilwhy.core.wording import count, counted, counted_train_rows, listed, percent, points
 
 # Fewer parsed answers than this share deserve a warning.
 LOW_PARSED = 0.9
@@ -107,7 +107,24 @@ def cautions(results: Results) -> list[str]:
             "experiment or its annotations have changed since. 'run' retrains them, and 'compare' "
             "those of a study."
         )
-    return [*said, *unequal_search(results.methods)]
+    return [*said, *still_rising(results), *unequal_search(results.methods)]
+
+
+def still_rising(results: Results) -> list[str]:
+    """A warning that names the methods whose training ended too early."""
+    found = [one for one in results.methods if one.is_rising]
+    if not found:
+        return []
+    several = len({one.rows for one in results.methods}) > 1
+    names = [
+        f"{results.call(one.student)} {one.method}".lstrip()
+        + (f" on {counted_train_rows(one.rows)}" if several else "")
+        for one in found
+    ]
+    return [
+        f"Had not converged: {listed(names)}. Accuracy on validation was still rising when "
+        "training ended, so more training.steps may change who is ahead."
+    ]
 
 
 def unequal_search(methods: Sequence[MethodScore]) -> list[str]:

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from math import ceil
 
 from distilwhy.core.results import Provenance, Results
-from distilwhy.core.wording import count
+from distilwhy.core.stats.progress import mean_progress
+from distilwhy.core.wording import count, percent
 from distilwhy.report.bill import Line, bill_lines, missing
+from distilwhy.report.marks import on_most_rows
 from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, parse_cautions, seeds
 from distilwhy.report.teachers import describe_costs, describe_teachers
@@ -16,6 +19,7 @@ _COLUMNS = (
     *("Method", "Train rows", "Accuracy", "95 % interval", "Seeds"),
     *("Parameters", "Size", "Rows per second", "Training"),
 )
+_MOST_STEPS = 8
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
@@ -32,6 +36,7 @@ def render_summary(results: Results) -> str:
         *dict.fromkeys(f"{row.method}: {row.note}." for row in rows if row.note),
         *_comparisons(results),
         *_efficiency(results),
+        *_training(results),
         f"## Costs{f', with the student {shown}' if shown else ''}",
         _list(map(_bill_line, bill_lines(results.bill))),
         missing(results.bill),
@@ -74,6 +79,26 @@ def _efficiency(results: Results) -> list[str]:
         for one in results.efficiency
     ]
     return ["## Data efficiency", _list(lines)] if lines else []
+
+
+def _training(results: Results) -> list[str]:
+    """Accuracy on validation at some steps of training, on the most rows."""
+    found = [
+        (f"{results.call(student)} {method.method}".lstrip(), progress)
+        for student in results.students
+        for method in on_most_rows(results.of(student).methods)
+        if (progress := mean_progress([one.progress for one in method.students]))
+    ]
+    steps = sorted({one.step for _, progress in found for one in progress})
+    every = max(1, ceil(len(steps) / _MOST_STEPS))
+    shown = steps[::-1][::every][::-1]
+    lines = [["Method", *(f"Step {count(step)}" for step in shown)]]
+    lines.append(["---", *["---:"] * len(shown)])
+    for name, progress in found:
+        reached = {one.step: percent(one.accuracy) for one in progress}
+        lines.append([name, *(reached.get(step, "") for step in shown)])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return ["## Accuracy on validation during training", table] if found else []
 
 
 def _provenance(provenance: Provenance, all_seeds: Sequence[int]) -> list[str]:

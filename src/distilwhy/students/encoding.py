@@ -60,6 +60,14 @@ class DrawnRow:
     row: EncodedRow
     targets: tuple[EncodedTarget, ...]
 
+    @property
+    def tokens(self) -> int:
+        """The tokens that a pass reads and writes: every source of a target, and every target."""
+        sources = {target.source for target in self.targets}
+        read = sum(len(self.row.sources[source]) for source in sources)
+        read += len(sources) * sum(map(len, self.row.options))
+        return read + sum(len(target.opening) + len(target.ids) for target in self.targets)
+
 
 @dataclass
 class Truncator:

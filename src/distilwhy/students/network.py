@@ -20,6 +20,7 @@ from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
 from distilwhy.literal_text import TextEncoder
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarget, Truncator
+from distilwhy.students.gradient_gate import GradientGate
 from distilwhy.students.logits import TaskOutput
 from distilwhy.students.pretrained import read_fresh, save_model
 from distilwhy.students.spec import StudentSpec
@@ -64,6 +65,8 @@ class Network(torch.nn.Module, ABC):
 
     Attributes:
         pools: Whether ``forward`` returns pooled logits too.
+        gate: Controls the gradient of a decoder that begins at random beside a pretrained encoder
+            and is thrown away after training; None if there is no such decoder.
     """
 
     family: ClassVar[Family]
@@ -75,6 +78,7 @@ class Network(torch.nn.Module, ABC):
         self.text_encoder = TextEncoder(tokenizer)
         self.spec = spec
         self.pools = False
+        self.gate: GradientGate | None = None
 
     @property
     def device(self) -> torch.device:

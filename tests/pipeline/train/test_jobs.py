@@ -8,9 +8,11 @@ from safetensors.torch import save_file
 
 from annotating import training_jobs
 from conftest import DROP, TRAIN, WriteExperiment
+from distilwhy.config import TrainingConfig
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingRecord, TrainingSummary
 from distilwhy.pipeline.experiment import open_experiment
+from distilwhy.pipeline.train.jobs import TrainingJob
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.files import publish_json
 from distilwhy.store.run_folder import SUMMARY
@@ -133,6 +135,28 @@ def test_fresh_lr_factor_is_fingerprinted_only_for_pretrained_students(
     bert: dict[str, object] = {"model": str(tmp_path / "bert"), "max_input_tokens": 64}
     for student, is_the_same in (({"model": "scratch"}, True), (bert, False)):
         assert (fingerprint(student, 1) == fingerprint(student, 10)) is is_the_same
+
+
+def test_a_rationale_gate_is_fingerprinted_only_where_it_is_set_and_used(
+    write_experiment: WriteExperiment, tmp_path: Path
+):
+    """So that students of versions without one stay up to date."""
+    save_bert(tmp_path / "bert")
+
+    def job(model: str, training: dict[str, object]) -> TrainingJob:
+        student = {"model": model, "max_input_tokens": 64}
+        changes = {"student": student, "training": training, "methods": ["finetune"]}
+        return training_jobs(open_experiment(write_experiment(changes))).of(
+            StudentId("finetune", 0)
+        )
+
+    for model, is_the_same in (("scratch", True), (str(tmp_path / "bert"), False)):
+        unset = job(model, {})
+        default = TrainingConfig().rationale_gate
+        assert "rationale_gate" not in unset.inputs["training"]
+        assert job(model, {"rationale_gate": default}).fingerprint == unset.fingerprint
+        other = job(model, {"rationale_gate": not default})
+        assert (other.fingerprint == unset.fingerprint) is is_the_same
 
 
 def test_a_student_s_name_in_the_study_is_not_fingerprinted(write_experiment: WriteExperiment):

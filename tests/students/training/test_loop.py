@@ -131,3 +131,19 @@ def test_a_loss_of_nan_is_an_error(tmp_path: Path):
 def test_a_batch_that_cannot_be_split_is_an_error(tmp_path: Path):
     with pytest.raises(StudentError, match="a batch of 8 rows cannot be split into 9 parts"):
         train_fruit(tmp_path, accumulate=9)
+
+
+@pytest.mark.parametrize("kill", [5, 15, 25])
+def test_patience_ends_a_training_that_was_killed_at_the_same_step_with_the_same_weights(
+    kill: int, tmp_path: Path
+):
+    settings = {"steps": 400, "patience": 2, "lr": 1e-2}
+    whole, resumed = new_student(), new_student()
+    straight = train_fruit(tmp_path / "straight", whole, **settings)
+    again = train_with_kills(tmp_path / "killed", [kill], resumed, **settings)
+    assert straight.steps == again.steps < 400
+    assert straight.log == again.log
+    assert straight.log[-1].tokens == again.log[-1].tokens > 0
+    assert are_equal(weights_of(whole), weights_of(resumed))
+    last = [line.validation_accuracy for line in straight.log]
+    assert max(last[-2:]) <= max(last[:-2])

@@ -16,8 +16,10 @@ from distilwhy.core.stats.comparisons import compare_with_baselines
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.stats.curve import Curve, Efficiency, Point, find_efficiency, fit_curve
 from distilwhy.core.stats.headline import write_headline
+from distilwhy.core.stats.progress import Progress, is_rising
 from distilwhy.core.stats.scores import score
 from distilwhy.core.student_id import StudentId, extent
+from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.evaluate.deployments import score_deployments
 from distilwhy.pipeline.evaluate.predictions import TestPredictions, pick_firsts
@@ -86,6 +88,7 @@ def _score_methods(experiment: Experiment, predictions: Predictions) -> list[Met
             [_score_student(experiment, s, predictions[s]) for s in seeds],
             student,
             _count_tried(experiment, seeds),
+            _is_rising(experiment, seeds),
         )
         for (student, arm, rows), seeds in groups.items()
     ]
@@ -94,6 +97,17 @@ def _score_methods(experiment: Experiment, predictions: Predictions) -> list[Met
 def _count_tried(experiment: Experiment, student_ids: Sequence[StudentId]) -> int:
     """How many trainings these students were chosen from: those of the seed that searched."""
     return max(len(experiment.folder.trained(student_id).search) for student_id in student_ids)
+
+
+def _is_rising(experiment: Experiment, student_ids: Sequence[StudentId]) -> bool:
+    """Whether students were still gaining on validation when their steps were done."""
+    summaries = [experiment.folder.trained(student_id).summary for student_id in student_ids]
+    whole = [_progress(one) for one in summaries if one.log and one.steps == one.log[-1].steps]
+    return is_rising(whole, len(experiment.splits.validation))
+
+
+def _progress(summary: TrainingSummary) -> list[Progress]:
+    return [Progress(one.step, one.validation_accuracy, one.tokens) for one in summary.log]
 
 
 def _score_student(
@@ -111,6 +125,7 @@ def _score_student(
         seconds=summary.seconds,
         rows_per_second=predictions.rows_per_second,
         teacher_calls=len(correct) if METHODS[student_id.method].asks_teacher else 0,
+        progress=_progress(summary),
     )
 
 

@@ -6,7 +6,9 @@ job has changed, or if the student that found its learning rate is out of date.
 
 Not fingerprinted: a student's name in the study and ``training.report_to``, which never affect
 training; ``training.fresh_lr_factor`` from scratch, and the tokenizer's texts otherwise, which
-are unused; ``training.rationale_share``, which decides no more than the rows.
+are unused; ``training.rationale_share``, which decides no more than the rows;
+``training.rationale_gate`` from scratch, where it is unused, and where it is not set, so that
+students of versions without it stay up to date.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -121,7 +123,11 @@ class TrainingJobs:
         training, is_scratch = self._training(student_id), student.model == SCRATCH
         weight = training.rationale_weight
         data = self._data.of(student_id, 1.0 if isinstance(weight, list) else weight)
-        unused = {"report_to", "rationale_share"} | ({"fresh_lr_factor"} if is_scratch else set())
+        unused = {"report_to", "rationale_share"}
+        if is_scratch:
+            unused |= {"fresh_lr_factor", "rationale_gate"}
+        if training.rationale_gate == TrainingConfig.model_fields["rationale_gate"].default:
+            unused |= {"rationale_gate"}
         settings = {
             "student": student.model_dump(mode="json"),
             "training": training.model_dump(mode="json", exclude=unused),

@@ -26,6 +26,7 @@ from distilwhy.students.families.label_head import (
 )
 from distilwhy.students.families.rationale_decoder import RationaleDecoder, build_decoder
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
+from distilwhy.students.gradient_gate import GradientGate
 from distilwhy.students.logits import IGNORED, TaskOutput, linear_losses, pooled_logits
 from distilwhy.students.network import Generated, Network, check_positions
 from distilwhy.students.plain_code import encoder_code
@@ -60,7 +61,8 @@ class EncoderOutput:
         classify: Maps vectors ``[targets, width]`` and source indices ``[targets]`` to the
             head's logits ``[targets, choices]``, as if the encoder had returned these vectors.
         mask: ``[sources, length]``: 1 for tokens, 0 for padding.
-        states: ``[sources, length, width]``: the last hidden states; None without a decoder.
+        states: ``[sources, length, width]``: the last hidden states, as a decoder reads them;
+            None without one.
     """
 
     logits: torch.Tensor
@@ -83,6 +85,9 @@ class EncoderNetwork(Network):
                 sequence is (CE(y) + Σ CE(r)) / (1 + n), as if y were one token of it
         before  p(r|x) by the decoder, p(y|x, r) by the head, from the mean of the decoder's
                 hidden states over r; the same loss
+
+    A decoder that is thrown away reads a pretrained encoder through a ``GradientGate``, and its
+    gradient never reaches the embeddings that it shares.
 
     Only ``before`` keeps its decoder, since it writes a rationale before the head can choose. All
     others answer in one pass of the encoder.
@@ -107,6 +112,8 @@ class EncoderNetwork(Network):
         self.decoder: RationaleDecoder | None = None
         if spec.method.writes_rationales and (self.keeps_decoder or not is_trained):
             self.decoder = build_decoder(model, spec.config)
+        if self.decoder is not None and not self.keeps_decoder and spec.config.model != SCRATCH:
+            self.gate = GradientGate()
 
     @property
     def can_explain(self) -> bool:
@@ -226,15 +233,18 @@ class EncoderNetwork(Network):
             found = self.model(
                 input_ids=source, attention_mask=mask, output_hidden_states=has_decoder
             )
-            states = found.hidden_states[-1] if has_decoder else None
+            states = self._gated(found.hidden_states[-1]) if has_decoder else None
             return EncoderOutput(
                 found.logits, lambda vectors, _: classify_vectors(self.model, vectors), mask, states
             )
         states = self.model(input_ids=source, attention_mask=mask).last_hidden_state
         means, exists = mean_parts(states, parts)
         options, is_open = means[:, 1:], exists[:, 1:]
-        logits = head(means[:, 0], options, is_open)
-        return EncoderOutput(logits, lambda v, s: head(v, options[s], is_open[s]), mask, states)
+        logits, gated = head(means[:, 0], options, is_open), self._gated(states)
+        return EncoderOutput(logits, lambda v, s: head(v, options[s], is_open[s]), mask, gated)
+
+    def _gated(self, states: torch.Tensor) -> torch.Tensor:
+        return states if self.gate is None else self.gate(states)
 
     def _pad_sources(
         self, sources: Sequence[tuple[list[int], tuple[list[int], ...]]]
@@ -311,7 +321,7 @@ class EncoderNetwork(Network):
     def _embeddings(self) -> torch.Tensor:
         """``[vocabulary, embedding]``: the encoder's input embeddings, which the decoder shares."""
         embeddings: torch.Tensor = self.model.get_input_embeddings().weight
-        return embeddings
+        return embeddings if self.gate is None else embeddings.detach()
 
     def _parts(self) -> list[tuple[str, torch.nn.Module]]:
         """The modules that are saved beside the model, with their file names."""

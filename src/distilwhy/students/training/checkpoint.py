@@ -27,6 +27,7 @@ class TrainingState:
         best_step: The step with the best validation accuracy, the latest of equals.
         improved_step: The step at which that accuracy was first reached.
         seconds: Time spent in steps and evaluations.
+        tokens: The tokens trained on, read and written.
     """
 
     step: int = 0
@@ -34,6 +35,7 @@ class TrainingState:
     improved_step: int = 0
     best_accuracy: float = -1.0
     seconds: float = 0.0
+    tokens: int = 0
     log: list[Evaluation] = field(default_factory=list)
 
     def state_dict(self) -> dict[str, Any]:
@@ -54,9 +56,11 @@ class TrainingState:
             self.best_accuracy = evaluation.validation_accuracy
         return is_best
 
-    def has_converged(self, patience: int | None) -> bool:
-        """Whether the last ``patience`` evaluations have brought no improvement."""
-        since = sum(evaluation.step > self.improved_step for evaluation in self.log)
+    def has_converged(self, patience: int | None, start: int = 0) -> bool:
+        """Whether the last ``patience`` evaluations, all after step ``start``, have brought no
+        improvement."""
+        last = max(start, self.improved_step)
+        since = sum(evaluation.step > last for evaluation in self.log)
         return patience is not None and since >= patience
 
 

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from distilwhy.core.training_summary import Evaluation, TrainingSummary
 from distilwhy.errors import StudentError
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarget, Truncator
+from distilwhy.students.gradient_gate import opens_at
 from distilwhy.students.network import Network
 from distilwhy.students.student import Student
 from distilwhy.students.training.checkpoint import Checkpoint, TrainingState
@@ -134,6 +135,7 @@ class TrainingLoop:
         # A sharded network cannot generate or be saved: a whole copy stays in the main process.
         trained = copy.deepcopy(network) if self.is_sharded else network
         loss = WeightedLoss(trained, config)
+        self.gate = trained.gate
         optimizer = make_optimizer(loss, config)
         if self.accelerator.is_main_process or not self.is_sharded:
             self.network.to(self.accelerator.device)
@@ -146,7 +148,10 @@ class TrainingLoop:
     def run(self, on_evaluation: OnEvaluation, on_step: OnStep) -> None:
         """Take the remaining steps, and leave the network with its best weights."""
         sums, state = torch.zeros(2, 2), self.state
-        while state.step < self.config.steps and not state.has_converged(self.config.patience):
+        start = opens_at(self.config.steps) if self.gate else 0
+        while state.step < self.config.steps and not state.has_converged(
+            self.config.patience, start
+        ):
             started = time.monotonic()
             sums += self.step()
             on_step(state.step, self.config.steps)
@@ -161,6 +166,7 @@ class TrainingLoop:
         """Do one update; ``[tasks, 2]``: the batch's summed weighted losses and summed weights."""
         drawn = self.order.draw(self.state.step)
         set_learning_rate(self.optimizer, self.config, self.state.step)
+        self._set_gate()
         self.loss.train()
         sums: torch.Tensor = torch.zeros(2, 2, device=self.accelerator.device)
         own = self._own_parts(drawn)
@@ -182,7 +188,21 @@ class TrainingLoop:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.state.step += 1
+        self.state.tokens += sum(row.tokens for row in drawn)
         return sums
+
+    def _set_gate(self) -> None:
+        if self.gate is None:
+            return
+        weighs = self.network.spec.method.weighs_rationales
+        weight = self.config.weights[0] if weighs else 1.0
+        self.gate.set(self.state.step, self.config.steps, weight * self._factor)
+
+    @property
+    def _factor(self) -> float:
+        """What multiplies the rationale's loss in this step."""
+        is_staged = self.config.weighting == "staged"
+        return staged_factor(self.state.step, self.config.steps) if is_staged else 1.0
 
     def _own_parts(self, drawn: Sequence[DrawnRow]) -> list[tuple[int, list[DrawnRow]]]:
         """This process's parts of a batch, with their numbers."""
@@ -216,9 +236,7 @@ class TrainingLoop:
 
     def _losses(self, loss: Any, rows: Sequence[DrawnRow], batch_rows: int) -> Losses:
         batch = to_device(self.network.collate(self._with_rationale(rows)), self.accelerator.device)
-        is_staged = self.config.weighting == "staged"
-        factor = staged_factor(self.state.step, self.config.steps) if is_staged else 1.0
-        losses: Losses = loss(batch, factor, batch_rows, len(rows) / batch_rows)
+        losses: Losses = loss(batch, self._factor, batch_rows, len(rows) / batch_rows)
         return losses
 
     def _evaluate(self, sums: torch.Tensor) -> Evaluation:
@@ -232,6 +250,7 @@ class TrainingLoop:
             {t: (s / w).item() for t, (s, w) in zip(TASKS, sums, strict=True) if w},
             self._gradient_norms(),
             self._accuracy(weights),
+            state.tokens,
         )
         is_best = state.add(evaluation)
         state.seconds += time.monotonic() - started
@@ -259,25 +278,38 @@ class TrainingLoop:
     def _gradient_norms(self) -> dict[TargetTask, float]:
         """The gradient norm of each task's part of the loss, without dropout.
 
-        Measured on this process's share of the last batch. Empty for a sharded network, one that
-        checkpoints activations, and a batch of one task.
+        Measured on this process's share of the last batch; behind a gate, on the encoder alone.
+        Empty for a sharded network, one that checkpoints activations, and a batch of one task.
         """
         drawn = self.order.draw(self.state.step - 1)
         tasks = {target.task for row in drawn for target in row.targets}
         if self.is_sharded or self.config.gradient_checkpointing or len(tasks) < 2:
             return {}
         loss = self.accelerator.unwrap_model(self.loss).eval()
-        parameters = [p for p in loss.network.parameters() if p.requires_grad]
+        whole = loss.network.model if self.gate else loss.network
+        parameters = [p for p in whole.parameters() if p.requires_grad]
         _, rows = self._own_parts(drawn)[0]
         with self.accelerator.autocast():
             losses = self._losses(loss, rows, len(rows))
-        norms = {}
-        for task, part in losses.tasks.items():
-            found = torch.autograd.grad(part, parameters, retain_graph=True, allow_unused=True)
-            norms[task] = math.sqrt(
-                sum(float(g.float().pow(2).sum()) for g in found if g is not None)
-            )
+        norms = {t: norm(gradients(part, parameters)) for t, part in losses.tasks.items()}
+        if self.gate and len(norms) > 1:
+            # The rationale's gradient depends on the label's, so it is what it adds to that.
+            parts = (losses.tasks["label"], sum(losses.tasks.values()))
+            alone, both = (gradients(torch.as_tensor(part), parameters) for part in parts)
+            norms["rationale"] = norm(b - a for a, b in zip(alone, both, strict=True))
         return norms
+
+
+def gradients(loss: torch.Tensor, parameters: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """The gradient of a loss on each of the parameters, as fp32; zeros where it has none."""
+    found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    for gradient, parameter in zip(found, parameters, strict=True):
+        yield torch.zeros_like(parameter) if gradient is None else gradient.float()
+
+
+def norm(gradient: Iterable[torch.Tensor]) -> float:
+    """The norm of a gradient over all parameters."""
+    return math.sqrt(sum(float(part.pow(2).sum()) for part in gradient))
 
 
 def _tracked_values(evaluation: Evaluation, config: TrainingConfig) -> dict[str, float]:

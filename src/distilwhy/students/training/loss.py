@@ -50,6 +50,8 @@ class WeightedLoss(torch.nn.Module):
         self.network = network
         self._agreement = config.agreement
         network.pools = config.agreement > 0
+        if not config.rationale_gate:
+            network.gate = None
         self.log_variances: Any = None
         if config.weighting == "uncertainty":
             method, tasks = network.spec.method, ["label"]
