@@ -111,6 +111,15 @@ def test_every_method_with_every_family(method: str, family: str, tmp_path: Path
     check(method, LIMITS.model_copy(update={"family": family}), tmp_path)
 
 
+@pytest.mark.parametrize("two_passes", [False, True])
+@pytest.mark.parametrize("method", [n for n, m in METHODS.items() if m.place in ("apart", "input")])
+def test_every_method_that_trains_its_tasks_apart_with_a_label_head(
+    method: str, two_passes: bool, tmp_path: Path
+):
+    limits = LIMITS.model_copy(update={"family": "causal", "label_head": True})
+    check(method, limits, tmp_path, two_passes)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_with_a_pass_for_each_task(method: str, tmp_path: Path):
     check(method, LIMITS, tmp_path, two_passes=True)

@@ -11,9 +11,10 @@ import torch
 from distilwhy.core.method import METHODS
 from distilwhy.core.task import RowFormat, Task
 from distilwhy.students.families.causal import CausalNetwork
+from distilwhy.students.families.causal_head.network import CausalHeadNetwork
 from distilwhy.students.plain_code import seq2seq_code
 from distilwhy.students.student import README, Student
-from pretrained import save_bert, save_pretrained
+from pretrained import TEXTS, save_bert, save_pretrained
 from tiny_students import CHOICE, OPTIONS, TEXT, pretrained, scratch
 
 DOCS = Path(__file__).parents[2] / "docs/students.md"
@@ -89,10 +90,28 @@ def test_an_encoder_over_fixed_labels_answers_as_the_student_does(
         assert execute(code, text) == loaded.predict([text])[0].label
 
 
+@pytest.mark.parametrize("template", [None, *CHATS])
+def test_a_decoder_with_a_label_head_answers_as_the_student_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str | None
+):
+    plain = scratch(CHOICE, family="causal", label_head=True).network
+    plain.tokenizer.chat_template = template
+    network = CausalHeadNetwork(plain.model, plain.tokenizer, plain.spec)
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.5)
+    code = save(Student(network), tmp_path / "student")
+    monkeypatch.chdir(tmp_path / "student")
+    loaded = Student.load(".", "cpu")
+    found = [loaded.predict([text])[0].label for text in TEXTS]
+    assert [execute(code, text) for text in TEXTS] == found
+    assert len(set(found)) > 1
+
+
 def test_a_student_with_parts_of_its_own_says_so(tmp_path: Path):
     for number, student in enumerate(
         (
             scratch(OPTIONS, "finetune", family="encoder"),
+            scratch(OPTIONS, "finetune", family="causal", label_head=True),
             scratch(CHOICE, "rationale-then-label", family="encoder"),
         )
     ):
@@ -133,6 +152,7 @@ def test_two_passes_and_a_rationale_in_the_input_are_part_of_the_text():
 def test_the_documentation_shows_the_code_of_every_family():
     shown = code_in(DOCS.read_text(encoding="utf-8"))
     folder, task = "runs/experiment/students/step-by-step-seed0", GATE
-    for family in ("seq2seq", "causal", "encoder"):
-        code = scratch(task, family=family, max_input_tokens=512).network.plain_code(folder)
+    for family in ("seq2seq", "causal", "encoder", "head"):
+        own = {"family": "causal", "label_head": True} if family == "head" else {"family": family}
+        code = scratch(task, max_input_tokens=512, **own).network.plain_code(folder)
         assert code in shown, code

@@ -40,6 +40,7 @@ class StudentConfig(Strict):
     decoder: Literal["fresh", "copied"] = "fresh"
     decoder_layers: int = Field(default=2, gt=0)
     lora: LoraConfig | None = None
+    label_head: bool = False
     max_input_tokens: int = Field(default=512, gt=0)
     max_label_tokens: int = Field(default=32, gt=0)
     max_rationale_tokens: int = Field(default=128, gt=0)

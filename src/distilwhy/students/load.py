@@ -16,7 +16,8 @@ from transformers.models.auto.modeling_auto import (
 from distilwhy.core.wording import suggest
 from distilwhy.errors import DistilwhyError, StudentError
 from distilwhy.model_files import PACKAGES, ModelFiles, ModelFilesError, find_files, is_on_disk
-from distilwhy.students.families.causal import CausalNetwork, scratch_causal
+from distilwhy.students.families.causal import scratch_causal
+from distilwhy.students.families.causal_head.network import causal_network
 from distilwhy.students.families.encoder import EncoderNetwork
 from distilwhy.students.families.encoder_model import load_encoder, scratch_encoder
 from distilwhy.students.families.seq2seq import Seq2SeqNetwork
@@ -105,12 +106,7 @@ def load_network(folder: Path, family: Family, spec: StudentSpec) -> Network:
     """
     with _one_line_errors(str(folder)):
         found = Pretrained(str(folder), ModelFiles(str(folder)))
-        tokenizer = found.tokenizer()
-        if family == "seq2seq":
-            return Seq2SeqNetwork(found.model(AutoModelForSeq2SeqLM), tokenizer, spec)
-        if family == "causal":
-            return CausalNetwork(found.model(AutoModelForCausalLM), tokenizer, spec)
-        network = EncoderNetwork(load_encoder(found, spec), tokenizer, spec, is_trained=True)
+        network = _saved(found, family, spec)
         network.load_parts(folder)
         return network
 
@@ -154,6 +150,15 @@ def _own_family(config: Any) -> Family:
     )
 
 
+def _saved(found: Pretrained, family: Family, spec: StudentSpec) -> Network:
+    tokenizer = found.tokenizer()
+    if family == "seq2seq":
+        return Seq2SeqNetwork(found.model(AutoModelForSeq2SeqLM), tokenizer, spec)
+    if family == "causal":
+        return causal_network(found.model(AutoModelForCausalLM), tokenizer, spec)
+    return EncoderNetwork(load_encoder(found, spec), tokenizer, spec, is_trained=True)
+
+
 def _pretrained(found: Pretrained, spec: StudentSpec) -> Network:
     own, chosen = read_family(found, spec.config.family)
     if spec.config.lora is not None and chosen != "causal":
@@ -161,11 +166,16 @@ def _pretrained(found: Pretrained, spec: StudentSpec) -> Network:
             f"student.lora adapts decoder-only models, and {found.name!r} is to be of the family "
             f"{chosen!r}; remove student.lora"
         )
+    if spec.config.label_head and chosen != "causal":
+        raise StudentError(
+            f"student.label_head is for decoder-only models, and {found.name!r} is of the family "
+            f"{own!r}; remove student.label_head"
+        )
     tokenizer = found.tokenizer()
     if chosen == "causal":
         lora = spec.config.lora
         model = load_adapted(found, lora) if lora else found.model(AutoModelForCausalLM)
-        return CausalNetwork(model, tokenizer, spec)
+        return causal_network(model, tokenizer, spec)
     if chosen == "encoder":
         return EncoderNetwork(load_encoder(found, spec), tokenizer, spec)
     if own == "encoder":
@@ -183,7 +193,7 @@ def _scratch(spec: StudentSpec, texts: Iterable[str], vocabulary: int | None = N
     check_settings(config, spec.task.answer)
     labels = spec.task.answer.labels
     if config.family == "causal":
-        return CausalNetwork(*scratch_causal(config, texts, labels, vocabulary), spec)
+        return causal_network(*scratch_causal(config, texts, labels, vocabulary), spec)
     if config.family == "encoder":
         return EncoderNetwork(*scratch_encoder(spec, texts, vocabulary), spec)
     return Seq2SeqNetwork(*scratch_seq2seq(config, texts, vocabulary), spec)

@@ -73,6 +73,22 @@ def hidden_at(model: Any, *positions: torch.Tensor) -> Iterator[list[torch.Tenso
         handle.remove()
 
 
+@contextmanager
+def watch_hidden(model: Any, *positions: torch.Tensor) -> Iterator[list[torch.Tensor]]:
+    """Within the context, the list gets what a model's output layer could read at these positions.
+
+    It changes nothing. ``logits_at`` or ``hidden_at`` may be entered within.
+    """
+    found: list[torch.Tensor] = []
+    handle = model.get_output_embeddings().register_forward_pre_hook(
+        lambda layer, inputs: found.append(inputs[0][positions])
+    )
+    try:
+        yield found
+    finally:
+        handle.remove()
+
+
 @torch.no_grad()
 def returns_head(model: Any, **inputs: torch.Tensor) -> bool:
     """Whether a model returns what its output layer computes, unchanged.

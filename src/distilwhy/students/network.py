@@ -220,6 +220,9 @@ class Network(torch.nn.Module, ABC):
         save_model(self.model, folder)
         self.tokenizer.save_pretrained(folder)
 
+    def load_parts(self, folder: Path) -> None:
+        """Load what ``save`` wrote beside weights and tokenizer, if the family has such parts."""
+
 
 def read_shape(config: Any) -> Shape:
     """The shape in a transformers config; 0 for what it does not have."""

@@ -1,5 +1,7 @@
 """Code that asks a saved student with plain ``transformers``."""
 
+import json
+
 from distilwhy.core.method import INPUT_RATIONALE
 from distilwhy.students.spec import StudentSpec
 
@@ -19,6 +21,10 @@ inputs = tokenizer(
 {options}    return_tensors="pt",
     return_token_type_ids=False,
 )
+"""
+_CHAT = """\
+turns = [{"role": "user", "content": text}]
+chat = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
 """
 _CUT = "    truncation=True,\n    max_length={longest},\n    split_special_tokens=True,\n"
 
@@ -61,11 +67,11 @@ def causal_code(spec: StudentSpec, folder: str, template_end: str | None) -> str
             prompt="prompt", options="    split_special_tokens=True,\n"
         )
     else:
-        code += f"""\
-turns = [{{"role": "user", "content": text}}]
-chat = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-prompt = chat + "{cue}"
-""" + _READ.format(prompt="prompt", options="    add_special_tokens=False,\n")
+        code += (
+            _CHAT
+            + f'prompt = chat + "{cue}"\n'
+            + _READ.format(prompt="prompt", options="    add_special_tokens=False,\n")
+        )
     most = f", max_new_tokens={_most(spec)}" if rationale_first else ""
     code += f"written = model.generate(**inputs{most})[0, inputs.input_ids.shape[1] :]\n"
     code += "answer = tokenizer.decode(written, skip_special_tokens=True)\n"
@@ -74,6 +80,32 @@ prompt = chat + "{cue}"
     if spec.method.place == "after":
         code += 'answer = answer.partition("\\nRationale:")[0]\n'
     return code + "print(answer.strip())\n"
+
+
+def causal_head_code(spec: StudentSpec, folder: str, template_end: str | None) -> str:
+    """For a decoder whose head chooses among fixed labels.
+
+    Args:
+        template_end: As for ``causal_code``.
+    """
+    labels = json.dumps(spec.task.answer.labels, ensure_ascii=False)
+    code = "import torch\nfrom safetensors.torch import load_file\n"
+    code += _load(spec, folder, "AutoModel")
+    if template_end is None:
+        code += _READ.format(prompt="text", options="    split_special_tokens=True,\n")
+    else:
+        code += _CHAT + _READ.format(prompt="chat", options="    add_special_tokens=False,\n")
+    return (
+        code
+        + f"""\
+# A head beside the model reads the state at the end of the prompt.
+head = load_file(folder + "/head.safetensors")
+labels = {labels}
+state = model(**inputs).last_hidden_state[0, -1].float()
+scores = head["weight"] @ torch.nn.functional.layer_norm(state, state.shape) + head["bias"]
+print(labels[int(scores.argmax())])
+"""
+    )
 
 
 def encoder_code(spec: StudentSpec, folder: str) -> str:

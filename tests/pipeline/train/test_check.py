@@ -105,7 +105,7 @@ def test_the_plan_says_how_long_training_takes_once_a_student_like_it_is_trained
 BARE = {"task.gold": DROP, "task.exemplars": [], "data.test": DROP, "methods": ["label-distill"]}
 NUMBER = {**BARE, "task.answer": {"kind": "number"}}
 ALIKE = {**BARE, "task.answer.labels": ["½", "¼"]}
-BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
+BERT, LLAMA, HEAD = {"model": "bert"}, {"model": "llama"}, {"label_head": True}
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,15 @@ BERT, LLAMA = {"model": "bert"}, {"model": "llama"}
             BERT | {"family": "seq2seq", "max_input_tokens": 64},
             "are the same to this model's",
         ),
+        ({}, BERT | HEAD, "student.label_head is for decoder-only models, and"),
+        ({}, LLAMA | HEAD | {"family": "encoder"}, "and student.family is 'encoder'; remove one"),
+        (NUMBER, LLAMA | HEAD, "student.label_head chooses a label and cannot write a number"),
+        (
+            {"methods": ["rationale-then-label"]},
+            LLAMA | HEAD,
+            "'rationale-then-label' writes it in",
+        ),
+        ({"training": {"agreement": 0.1}}, LLAMA | HEAD, "training.agreement compares what two"),
         ({}, {"model": "empty"}, "cannot be loaded"),
         (
             {},
@@ -158,7 +167,7 @@ def test_a_student_that_cannot_be_built_is_refused_before_anything_is_paid(
     assert endpoint.asked == []
 
 
-@pytest.mark.parametrize("kind", [*ENCODERS, "warm", "t5", "bart", "llama", "lora", "gguf"])
+@pytest.mark.parametrize("kind", [*ENCODERS, "warm", "t5", "bart", "llama", "lora", "head", "gguf"])
 def test_a_student_that_can_be_built_passes(
     write_experiment: WriteExperiment,
     kind: str,
@@ -172,9 +181,9 @@ def test_a_student_that_can_be_built_passes(
     elif kind == "warm":
         save_bert(folder)
         student |= {"family": "seq2seq", "max_rationale_tokens": 32}
-    elif kind in ("llama", "lora"):
+    elif kind in ("llama", "lora", "head"):
         save_llama(folder)
-        student |= {"lora": {}} if kind == "lora" else {}
+        student |= {"lora": {"lora": {}}, "head": HEAD}.get(kind, {})
     elif kind == "gguf":
         save_gguf(folder / "tiny.gguf")
         monkeypatch.delattr("distilwhy.model_files.ModelFiles._dequantize")
@@ -183,7 +192,7 @@ def test_a_student_that_can_be_built_passes(
     for weights in folder.glob("*.safetensors"):
         weights.unlink()
     methods = ["label-distill", "step-by-step", "rationale-then-label", "label-then-rationale"]
-    methods = methods[:2] if kind == "warm" else methods
+    methods = methods[:2] if kind in ("warm", "head") else methods
     found = plan(open_experiment(write_experiment({"student": student, "methods": methods})))
     assert found.warnings == []
 

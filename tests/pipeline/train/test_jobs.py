@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import save_file
@@ -12,7 +13,7 @@ from distilwhy.config import TrainingConfig
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingRecord, TrainingSummary
 from distilwhy.pipeline.experiment import open_experiment
-from distilwhy.pipeline.train.jobs import TrainingJob
+from distilwhy.pipeline.train.jobs import TrainingJob, list_changes
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.files import publish_json
 from distilwhy.store.run_folder import SUMMARY
@@ -157,6 +158,18 @@ def test_a_rationale_gate_is_fingerprinted_only_where_it_is_set_and_used(
         assert job(model, {"rationale_gate": default}).fingerprint == unset.fingerprint
         other = job(model, {"rationale_gate": not default})
         assert (other.fingerprint == unset.fingerprint) is is_the_same
+
+
+def test_a_label_head_is_fingerprinted_only_where_there_is_one(write_experiment: WriteExperiment):
+    """Students that were trained before the setting existed stay up to date."""
+
+    def inputs(head: bool) -> dict[str, Any]:
+        changes = {"methods": ["finetune"], "student": {"family": "causal", "label_head": head}}
+        experiment = open_experiment(write_experiment(changes))
+        return training_jobs(experiment).of(StudentId("finetune", 0)).inputs
+
+    assert "label_head" not in inputs(False)["student"]
+    assert list_changes(inputs(False), inputs(True)) == ["student.label_head"]
 
 
 def test_a_student_s_name_in_the_study_is_not_fingerprinted(write_experiment: WriteExperiment):

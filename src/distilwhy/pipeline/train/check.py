@@ -9,7 +9,7 @@ from distilwhy.core.splits import SPLITS
 from distilwhy.errors import StudentError
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.train.jobs import TrainingJob
-from distilwhy.students.settings import SCRATCH, check_settings
+from distilwhy.students.settings import SCRATCH, check_label_head, check_settings
 
 if TYPE_CHECKING:
     from distilwhy.students.spec import StudentSpec
@@ -79,6 +79,12 @@ def _check_student(
     student, model = experiment.config.students[name], experiment.student_model(name)
     with _naming(name):
         check_settings(student, experiment.task.answer)
+        check_label_head(student, experiment.task.answer, experiment.methods)
+        if student.label_head and experiment.config.training.agreement:
+            raise StudentError(
+                "training.agreement compares what two tasks say of the label, and with "
+                "student.label_head only one of them does; set one of them to its default"
+            )
         from distilwhy.students.load import is_local, outline_network
         from distilwhy.students.spec import StudentSpec
         from distilwhy.students.training.memory import measure_size

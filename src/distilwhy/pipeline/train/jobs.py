@@ -128,8 +128,10 @@ class TrainingJobs:
             unused |= {"fresh_lr_factor", "rationale_gate"}
         if training.rationale_gate == TrainingConfig.model_fields["rationale_gate"].default:
             unused |= {"rationale_gate"}
+        # Students of earlier versions have none.
+        without = set() if student.label_head else {"label_head"}
         settings = {
-            "student": student.model_dump(mode="json"),
+            "student": student.model_dump(mode="json", exclude=without),
             "training": training.model_dump(mode="json", exclude=unused),
         }
         contents: dict[str, Content[Any]] = {

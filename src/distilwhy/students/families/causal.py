@@ -91,12 +91,16 @@ class CausalNetwork(Network):
         return self.with_ids(target, self._opening(target.task), ids)
 
     def collate(self, rows: Sequence[DrawnRow]) -> PackedBatch:
-        prompts = share_prompts(rows)
-        if any(len(prompt.targets) > 1 for prompt in prompts):
-            longest = max(len(prompt.ids) for prompt in prompts)
-            if longest > self._window or not self._can_share:
-                prompts = [replace(one, targets=(t,)) for one in prompts for t in one.targets]
+        prompts = self.split_unshared(share_prompts(rows))
         return pack(prompts, int(self.tokenizer.pad_token_id))
+
+    def split_unshared(self, prompts: list[SharedPrompt]) -> list[SharedPrompt]:
+        """The prompts, with one target each if the model cannot share a prompt of this length."""
+        if not any(prompt.is_shared for prompt in prompts):
+            return prompts
+        if max(len(prompt.ids) for prompt in prompts) <= self._window and self._can_share:
+            return prompts
+        return [replace(one, targets=(t,)) for one in prompts for t in one.targets]
 
     def forward(self, batch: PackedBatch) -> list[TaskOutput]:
         rows, columns = zip(*(targets.predicted_at for targets in batch.targets), strict=True)

@@ -5,8 +5,7 @@ rationale from the same pass, which shapes the encoder; afterwards the decoder i
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,9 @@ from distilwhy.students.batch import pad
 from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
 from distilwhy.students.families.label_head import (
     OptionHead,
+    choose,
     classify_vectors,
+    find_choice,
     label_losses,
     mean_parts,
 )
@@ -161,7 +162,8 @@ class EncoderNetwork(Network):
     def encode_target(
         self, target: Target, options: tuple[str, ...], truncator: Truncator
     ) -> EncodedTarget:
-        choice = self._choice(target.text, options) if target.task == "label" else None
+        is_label = target.task == "label"
+        choice = find_choice(self.spec.task, target.text, options) if is_label else None
         sequence = target.after if target.before is None else target.before
         rationale = target.text if target.task == "rationale" else sequence
         opening, ids = [self._start], []
@@ -203,13 +205,9 @@ class EncoderNetwork(Network):
             logits, rationales = self._write_rationales(encoded)
         if task == "rationale":
             return [Generated(rationale=text) for text in rationales]
-        sure, best = (found.tolist() for found in logits.double().softmax(dim=-1).max(dim=-1))
         choices = [self.spec.task.answer.choices(example.options) for example in examples]
-        margins = _margins(logits)
-        return [
-            Generated(choices[i][best[i]], text, sure[i], margins[i])
-            for i, text in enumerate(rationales)
-        ]
+        chosen = choose(logits, choices)
+        return [replace(one, rationale=text) for one, text in zip(chosen, rationales, strict=True)]
 
     def plain_code(self, folder: str) -> str | None:
         is_plain = not (self._has_options or self.keeps_decoder)
@@ -304,15 +302,6 @@ class EncoderNetwork(Network):
         texts = [self.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in written]
         return logits, texts
 
-    def _choice(self, label: str, options: tuple[str, ...]) -> int:
-        choices = self.spec.task.answer.choices(options)
-        if label not in choices:
-            raise StudentError(
-                f"the label {label!r} is none of the row's choices, {', '.join(choices)}; correct "
-                "the row, or add the label to task.answer.labels"
-            )
-        return choices.index(label)
-
     def _ids(self, text: str) -> list[int]:
         """A text as ids, without special tokens."""
         return self.text_encoder.ids(text) if text else []
@@ -327,15 +316,6 @@ class EncoderNetwork(Network):
         """The modules that are saved beside the model, with their file names."""
         parts = {_HEAD: self.head, _DECODER: self.decoder if self.keeps_decoder else None}
         return [(name, part) for name, part in parts.items() if part is not None]
-
-
-def _margins(logits: torch.Tensor) -> list[float]:
-    """How far the best logit of each row is from the next; infinite for a single choice."""
-    if logits.shape[1] == 1:
-        return [inf] * len(logits)
-    best, other = logits.float().topk(2, dim=-1).values.unbind(dim=-1)
-    found: list[float] = (best - other).tolist()
-    return found
 
 
 def _special_token(first: int | None, second: int | None) -> int:

@@ -1,11 +1,17 @@
-"""Heads that choose a label from an encoder's hidden states."""
+"""Heads that choose a label from hidden states."""
 
 import copy
+from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import torch
 from torch.nn import functional
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from distilwhy.core.task import Task
+from distilwhy.errors import StudentError
+from distilwhy.students.network import Generated
 
 
 class OptionHead(torch.nn.Module):
@@ -40,6 +46,68 @@ class OptionHead(torch.nn.Module):
         keys = functional.layer_norm(options, size)
         scores = (keys @ query[..., None])[..., 0]
         return scores.masked_fill(~is_open, float("-inf"))
+
+
+class StateHead(torch.nn.Module):
+    """Scores choices from one hidden state, scaled to mean 0 and variance 1.
+
+    Its weights start as 0. So all choices start alike, and the first step does not disturb the
+    model; the head takes the same learning rate as pretrained weights.
+
+    Args:
+        choices: The number of fixed labels; 1 to score a state of each of a row's own options.
+    """
+
+    def __init__(self, width: int, choices: int) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(choices, width))
+        self.bias = torch.nn.Parameter(torch.zeros(choices))
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """``[states, choices]``: scores, from states ``[states, width]``."""
+        scaled = functional.layer_norm(states.float(), states.shape[-1:])
+        return functional.linear(scaled, self.weight, self.bias)
+
+
+def find_choice(task: Task, label: str, options: tuple[str, ...]) -> int:
+    """The index of a label among a row's choices.
+
+    Args:
+        options: The row's own; none where the labels are fixed.
+
+    Raises:
+        StudentError: if it is none of them.
+    """
+    choices = task.answer.choices(options)
+    if label not in choices:
+        raise StudentError(
+            f"the label {label!r} is none of the row's choices, {', '.join(choices)}; correct "
+            "the row, or add the label to task.answer.labels"
+        )
+    return choices.index(label)
+
+
+def choose(logits: torch.Tensor, choices: Sequence[Sequence[str]]) -> list[Generated]:
+    """The choice of each row with the highest logit; its probability is the confidence.
+
+    Args:
+        logits: ``[rows, choices]``; −∞ where a row has fewer choices than another.
+    """
+    sure, best = (found.tolist() for found in logits.double().softmax(dim=-1).max(dim=-1))
+    margins = _margins(logits)
+    return [
+        Generated(some[best[i]], confidence=sure[i], margin=margins[i])
+        for i, some in enumerate(choices)
+    ]
+
+
+def _margins(logits: torch.Tensor) -> list[float]:
+    """How far the best logit of each row is from the next; infinite for a single choice."""
+    if logits.shape[1] == 1:
+        return [inf] * len(logits)
+    best, other = logits.float().topk(2, dim=-1).values.unbind(dim=-1)
+    found: list[float] = (best - other).tolist()
+    return found
 
 
 def label_losses(

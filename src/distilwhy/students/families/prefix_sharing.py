@@ -44,7 +44,7 @@ class PackedBatch:
         ids: Each prompt with its targets behind it.
         positions: Counted from 0; those of every target continue from the end of the prompt.
         segments: 0 for the prompt, 1, 2, … for its targets, -1 for padding.
-        is_shared: Whether any prompt has more than one target.
+        is_shared: Whether any prompt is.
         targets: A batch of targets for each task.
     """
 
@@ -69,6 +69,11 @@ class SharedPrompt:
         start = len(self.prompt)
         ends = [start + len(_input_ids(target)) for target in self.targets]
         return [range(start), *(range(start, end) for end in ends)]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the tokens of more than one target follow the prompt."""
+        return sum(bool(_input_ids(target)) for target in self.targets) > 1
 
     @property
     def ids(self) -> list[int]:
@@ -99,7 +104,7 @@ def pack(prompts: Sequence[SharedPrompt], filler: int) -> PackedBatch:
         pad([prompt.ids for prompt in prompts], filler),
         pad([[*chain.from_iterable(prompt.spans)] for prompt in prompts], 0),
         pad(segments, PADDING),
-        any(len(prompt.targets) > 1 for prompt in prompts),
+        any(prompt.is_shared for prompt in prompts),
         tuple(
             _packed_targets(task, prompts)
             for task in TASKS

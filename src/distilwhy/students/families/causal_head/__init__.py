@@ -1,0 +1,1 @@
+"""Decoder-only students whose label is chosen by a head."""
