@@ -36,7 +36,12 @@ EXPERIMENT: dict[str, object] = {
         ],
     },
     "data": {"train": "train.jsonl", "validation": 0.25, "test": "test.jsonl"},
-    "teacher": {"kind": "chat", "base_url": "http://127.0.0.1:9/v1", "model": "m"},
+    "teacher": {
+        "kind": "chat",
+        "base_url": "http://127.0.0.1:9/v1",
+        "model": "m",
+        "structured": False,
+    },
     "methods": ["finetune", "step-by-step"],
     "out": "run",
 }

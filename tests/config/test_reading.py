@@ -65,7 +65,9 @@ def test_merge_keys_are_supported(file: Path):
         ("[Yes, No]", "\n    - Yes\n    - true\n", " line 7: task.answer.labels.1: True: input "
          "should be a valid string; put it in quotes"),
         ("model: m", "model: m\n  structured: yes", " line 11: teacher.structured: 'yes': input "
-         "should be a valid boolean; write true or false"),
+         "should be 'auto', True or False"),
+        ("model: m", "model: m\n  explain_wrong: yes", " line 11: teacher.explain_wrong: 'yes': "
+         "input should be a valid boolean; write true or false"),
         ("{lr: 5e-5}", "{lr: [5e-5, 0.0]}", " line 11: training.lr: a learning rate must be above "
          "0 and below 100, not 0.0"),
     ],

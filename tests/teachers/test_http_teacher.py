@@ -31,13 +31,17 @@ KEY = "sk-s3cret-s3cret-s3cret"
 OK = Completion("Why. So the answer is damage.", "stop")
 
 
-def ask(url: str, *questions: str, **settings: object) -> list[Completion]:
+PREFIX = PromptPrefix((Message("system", "Sort."),))
+
+
+def ask(
+    url: str, *questions: str, form: PromptPrefix = PREFIX, **settings: object
+) -> list[Completion]:
     """Ask all of the questions at once."""
     given = {"kind": "chat", "base_url": url, "model": "m", "retries": 2, **settings}
 
     teacher = HttpTeacher(HttpTeacherConfig(**given))
-    prefix = PromptPrefix((Message("system", "Sort."),))
-    calls = [Call(q.encode(), Prompt(q, prefix, q)) for q in questions]
+    calls = [Call(q.encode(), Prompt(q, form, q)) for q in questions]
     completions: dict[bytes, Completion] = {}
 
     async def record(entries: list[Entry], charges: list[Charge]) -> None:

@@ -1,5 +1,6 @@
 """Prompts as tokens: counted fast, and as a model would read them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -211,11 +212,14 @@ def test_structured_exemplars_are_counted_as_sent(tmp_path):
     tokenizer = split_by_words()
     tokenizer.chat_template = CHATML
     tokenizer.save_pretrained(tmp_path)
-    config = HttpTeacherConfig(kind="chat", base_url="http://x/v1", model="m", structured=True)
+    config = HttpTeacherConfig(kind="chat", base_url="http://x/v1", model="m")
     teacher = HttpTeacher(config, str(tmp_path))
     shown = structure_reply(PREFIX.messages[-1].content)
     structured = PromptPrefix((*PREFIX.messages[:-1], Message("assistant", shown)))
-    assert teacher.count(prompts()) == PromptTokenizer(tokenizer).count(prompts(structured))
+    asked = prompts(replace(PREFIX, structured=True))
+    assert teacher.count([*asked, *prompts()]) == PromptTokenizer(tokenizer).count(
+        [*prompts(structured), *prompts()]
+    )
 
 
 def test_a_tokenizer_does_not_change_requests():

@@ -44,6 +44,16 @@ class StrategyConfig(Strict):
     exemplars: ExemplarsConfig = ExemplarsConfig()
 
     @property
+    def tries_schema(self) -> bool:
+        """Whether the first call shows if the endpoint holds replies to a JSON schema."""
+        return False
+
+    @property
+    def endpoint(self) -> str:
+        """What tells one endpoint and model from another; "" if there is no endpoint."""
+        return ""
+
+    @property
     def pace(self) -> Pace:
         """How fast calls can be made. One at a time, unless the kind says otherwise."""
         return Pace(concurrency=1)

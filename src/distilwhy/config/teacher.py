@@ -39,6 +39,9 @@ _REFUSED = {
     "generation_config": "write it 'generationConfig'",
 }
 
+# In the names of parameters that set the form of a reply.
+_FORMS = ("format", "schema", "response", "tool", "function", "grammar", "guided")
+
 SplitChoice = Literal["train", "validation", "test"]
 
 
@@ -97,7 +100,7 @@ class HttpTeacherConfig(StrategyConfig):
     max_tokens: int | None = Field(default=512, gt=0)
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     stop: list[str] = ["\n\nQ:"]
-    structured: bool = False
+    structured: Literal["auto", True, False] = "auto"
     extra: dict[str, Any] = {}
     tokenizer: str | None = None
     concurrency: int = Field(default=8, gt=0)
@@ -111,6 +114,16 @@ class HttpTeacherConfig(StrategyConfig):
     annotate: Annotated[list[SplitChoice], EachOnce] = ["train", "validation", "test"]
     samples: Samples = 1
     explain_wrong: ExplainWrong = False
+
+    @property
+    def tries_schema(self) -> bool:
+        if self.structured != "auto" or self.kind == "completion":
+            return False
+        return not any(mark in name.lower() for name in _names(self.extra) for mark in _FORMS)
+
+    @property
+    def endpoint(self) -> str:
+        return f"{self.kind} {self.model} {self.base_url}"
 
     @property
     def pace(self) -> Pace:
@@ -161,8 +174,8 @@ class HttpTeacherConfig(StrategyConfig):
 
     @field_validator("structured")
     @classmethod
-    def _offered(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("kind") == "completion":
+    def _offered(cls, value: object, info: ValidationInfo) -> object:
+        if value is True and info.data.get("kind") == "completion":
             raise ValueError(
                 "kind 'completion' does not support it; use kind 'chat', or leave it out"
             )
@@ -186,13 +199,18 @@ class HttpTeacherConfig(StrategyConfig):
         for name in value:
             if name.lower().replace("-", "_") in ("api_key", "apikey", "authorization"):
                 raise ValueError(f"must not contain {name!r}; {NAME_IT}")
-        within = value.get("generationConfig")
-        for name in [*value, *(within if isinstance(within, dict) else ())]:
+        for name in _names(value):
             if name in _SET_ELSEWHERE:
                 raise ValueError(f"must not contain {name!r}; set teacher.{_SET_ELSEWHERE[name]}")
             if name in _REFUSED:
                 raise ValueError(f"must not contain {name!r}; {_REFUSED[name]}")
         return value
+
+
+def _names(extra: dict[str, Any]) -> list[str]:
+    """The parameters in ``extra``, those of Gemini's ``generationConfig`` included."""
+    within = extra.get("generationConfig")
+    return [*extra, *(within if isinstance(within, dict) else ())]
 
 
 class LocalTeacherConfig(StrategyConfig):

@@ -30,13 +30,16 @@ class Message:
 class PromptPrefix:
     """Everything before the question: the same for all rows that share their exemplars.
 
-    With ``shows_gold``, questions state the gold label and ask only for the reasons.
+    With ``shows_gold``, questions state the gold label and ask only for the reasons. With
+    ``structured``, the reply must be a JSON object that follows a schema; ``messages`` are not yet
+    in that form.
     """
 
     messages: tuple[Message, ...]
     shows_gold: bool = False
     labels: tuple[str, ...] = ()
     cue: str = CUE
+    structured: bool = False
 
     @cached_property
     def digest(self) -> str:
@@ -91,19 +94,20 @@ def fold_system(messages: Sequence[Message]) -> Sequence[Message]:
     return [replace(rest[0], content=f"{system.content}\n\n{rest[0].content}"), *rest[1:]]
 
 
-def render_prefix(task: Task, *, show_gold: bool = False) -> PromptPrefix:
+def render_prefix(task: Task, *, show_gold: bool = False, structured: bool = False) -> PromptPrefix:
     """The instruction and exemplars that every prompt of a task starts with.
 
     Args:
         show_gold: Show the teacher the gold labels and ask why they are right. The exemplars
             still answer in full, so that the label in a reply shows whether it kept to gold.
+        structured: Ask for a JSON object that follows a schema.
     """
     messages = [Message("system", task.instruction)] if task.instruction else []
     for exemplar in task.exemplars:
         question = _question(exemplar.example, task.cue, show_gold)
         messages.append(Message("user", question))
         messages.append(Message("assistant", render_reply(exemplar, task.cue)))
-    return PromptPrefix(tuple(messages), show_gold, task.answer.labels, task.cue)
+    return PromptPrefix(tuple(messages), show_gold, task.answer.labels, task.cue, structured)
 
 
 def render_prompt(prefix: PromptPrefix, example: Example) -> Prompt:

@@ -35,6 +35,7 @@ class PromptBuilder:
     ) -> None:
         bare = strategy == "zero-shot" or (strategy == "explain-label" and not task.exemplars)
         self.task = ask_for_steps(task, structured=structured) if bare else task
+        self._structured = structured
         pool = [exemplar.example.text for exemplar in self.task.exemplars]
         self._choose = draw_exemplars(pool, draw, count)
         self._prefix = lru_cache(PREFIXES_KEPT)(self._render_prefix)
@@ -45,4 +46,5 @@ class PromptBuilder:
 
     def _render_prefix(self, shown: Indices, show_gold: bool) -> PromptPrefix:
         exemplars = tuple(self.task.exemplars[index] for index in shown)
-        return render_prefix(replace(self.task, exemplars=exemplars), show_gold=show_gold)
+        task = replace(self.task, exemplars=exemplars)
+        return render_prefix(task, show_gold=show_gold, structured=self._structured)

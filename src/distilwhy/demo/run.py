@@ -142,6 +142,7 @@ def _experiment(task: str, shipped: DemoTask, variant: Variant) -> dict[str, obj
             "base_url": "http://127.0.0.1:8399/v1",
             "model": "scripted-teacher",
             "concurrency": 32,
+            "structured": False,
         },
         "student": {
             "model": "scratch",

@@ -50,6 +50,7 @@ class PlannedTeacher:
     estimate: Estimate | None
     spent: Spending | None
     recorded: MatchedIds | None
+    replies: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Plan:
         labels_unshown: The labels that no exemplar has, if the teacher is shown exemplars.
         recorded: How recorded ids match the rows; None if the teacher is not a recorded one.
         teachers: The further teachers of the study, which ``compare`` asks, by name.
+        replies: The form in which replies are asked for; "" if the experiment file sets it.
     """
 
     rows: dict[str, int]
@@ -102,6 +104,7 @@ class Plan:
     labels_unshown: list[str]
     recorded: MatchedIds | None
     teachers: dict[str, PlannedTeacher]
+    replies: str
     warnings: list[str]
 
 
@@ -156,6 +159,7 @@ def plan(experiment: Experiment, budget: Decimal | None = None) -> Plan:
         labels_unshown=_list_unshown(experiment),
         recorded=recorded,
         teachers={name: _plan_teacher(one) for name, one in experiment.other_teachers.items()},
+        replies=_describe_form(calls),
         warnings=_list_warnings(experiment, calls, estimate, spent, cap, checked),
     )
 
@@ -173,7 +177,13 @@ def _plan_teacher(experiment: Experiment) -> PlannedTeacher:
         estimate=estimate,
         spent=read_spending(experiment),
         recorded=recorded,
+        replies=_describe_form(calls),
     )
+
+
+def _describe_form(calls: CallBuilder) -> str:
+    """``Plan.replies``."""
+    return str(calls.form) if calls.form.reason else ""
 
 
 def _forecast(

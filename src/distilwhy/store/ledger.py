@@ -161,6 +161,12 @@ class Ledger:
         for chunk in _chunks(list(dict.fromkeys(values))):
             yield from self._connection.execute(f"{query} ({_marks(chunk)})", chunk)
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether any call was answered, or is under way in a batch."""
+        query = "SELECT EXISTS (SELECT 1 FROM completions) OR EXISTS (SELECT 1 FROM batched)"
+        return bool(self._connection.execute(query).fetchone()[0])
+
     def answered_heads(self) -> np.ndarray:
         """The first eight bytes of every key that has an answer, as numbers, in order."""
         failed = self._heads("completions WHERE error IS NOT NULL")

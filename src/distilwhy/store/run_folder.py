@@ -4,6 +4,7 @@
     ledger.sqlite           every completion of the teacher
     shards/ID.parquet       completions from a cluster, as its workers wrote them
     calls.npz               an index of the calls that the rows need
+    form.json               which endpoints hold their replies to a JSON schema
     annotations/NAME/       ledger, shards and index of another teacher of the study
     students/NAME/          a trained student, with training.json and training.jsonl.
                             NAME is METHOD-seedN, or METHOD-nROWS-seedN on fewer train rows,
@@ -48,6 +49,7 @@ class RunFolder:
         self.ledger = self.path / "ledger.sqlite"
         self.shards = self.path / "shards"
         self.call_index = self.path / "calls.npz"
+        self.form = self.path / "form.json"
         self.results = self.path / "results.json"
         self.measured = self.path / "measured.json"
         self.cases = self.path / "cases.jsonl"
@@ -84,7 +86,10 @@ class RunFolder:
         resolved = self.path / RESOLVED
         names = [RESOLVED] if resolved.exists() and not self.has_resolved else []
         if not (self.ledger.exists() or self.has_resolved or (self.path / "students").is_dir()):
-            written = (self.results, self.measured, self.cases, self.report, self.shards, self.logs)
+            written = (
+                *(self.form, self.results, self.measured, self.cases),
+                *(self.report, self.shards, self.logs),
+            )
             names += [file.name for file in written if file.exists()]
         if names:
             raise ConfigError(

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from hashlib import sha256
 from typing import Self
 
 import aiohttp
 
 from distilwhy.config import HttpTeacherConfig
+from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.prompt import Prompt, PromptPrefix
 from distilwhy.errors import ConfigError
 from distilwhy.teachers.base import Teacher
@@ -18,7 +19,7 @@ from distilwhy.teachers.connection import Connection, join_url
 from distilwhy.teachers.dialect import Dialect
 from distilwhy.teachers.tokens import PromptTokenizer, open_tokenizer
 from distilwhy.teachers.wires.kinds import WIRES
-from distilwhy.teachers.wires.reply import ReplyReader
+from distilwhy.teachers.wires.reply import NO_SCHEMA, ReplyReader, refuses_schema
 from distilwhy.teachers.wires.wire import Wire, chat_messages
 
 FAILURE_LIMIT = 5
@@ -53,13 +54,13 @@ class HttpTeacher(Teacher):
         timeout = aiohttp.ClientTimeout(total=config.timeout)
         self._connection = Connection(config, self._wire, timeout, config.concurrency)
         self._dialect = Dialect()
-        self._identity = _identity(config, self._wire)
+        self._identities = {form: _identity(config, self._wire, form) for form in (False, True)}
 
     def request(self, prompt: Prompt) -> Mapping[str, object]:
-        request = {"by": self._identity, "head": prompt.prefix.digest, "question": prompt.question}
-        if self._config.structured:
-            return {**request, "labels": prompt.prefix.labels}
-        return request
+        prefix = prompt.prefix
+        by = self._identities[prefix.structured]
+        request = {"by": by, "head": prefix.digest, "question": prompt.question}
+        return {**request, "labels": prefix.labels} if prefix.structured else request
 
     def longest(self, prompt: Prompt) -> tuple[int, int]:
         """The bytes sent bound the tokens read, since a token is at least one byte."""
@@ -95,6 +96,8 @@ class HttpTeacher(Teacher):
             return CallResult(problem=self._connection.describe(error), maybe_billed=True)
         if self._dialect.learn(adapted, reply):
             return await self.ask(prompt, sample)
+        if prompt.prefix.structured and (problem := refuses_schema(reply)):
+            return CallResult(Completion("", NO_SCHEMA, error=problem))
         return self._reader.read(reply)
 
     @cached_property
@@ -104,14 +107,16 @@ class HttpTeacher(Teacher):
         return PromptTokenizer(
             open_tokenizer(self._tokenizer, "teacher.tokenizer"),
             chats=self._config.kind != "completion",
-            messages=partial(chat_messages, self._config),
+            messages=chat_messages,
         )
 
 
-def _identity(config: HttpTeacherConfig, wire: Wire) -> str:
-    """The SHA-256 of the kind of endpoint, the model and the sampling parameters."""
+def _identity(config: HttpTeacherConfig, wire: Wire, structured: bool) -> str:
+    """The SHA-256 of the kind of endpoint, the model, the sampling parameters and the form of
+    replies."""
+    prompt = Prompt("", PromptPrefix((), structured=structured), "")
     # Not every body names the model.
-    body = {"model": config.model, **wire.body(config, Prompt("", PromptPrefix(()), ""))}
+    body = {"model": config.model, **wire.body(config, prompt)}
     parameters = {"kind": config.kind, "body": body}
     return sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
 

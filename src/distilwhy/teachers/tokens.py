@@ -41,7 +41,7 @@ class PromptTokenizer:
         self._encoder = TextEncoder(tokenizer)
         self._chats = chats and bool(tokenizer.chat_template)
         self._messages = messages or (lambda prompt: prompt.messages)
-        self._frames: dict[str, _Frame] = {}
+        self._frames: dict[tuple[str, bool], _Frame] = {}
 
     def encode(self, prompt: Prompt) -> list[int]:
         """The ids that a model reads.
@@ -73,7 +73,7 @@ class PromptTokenizer:
 
         No token of a question depends on text beyond its own line or the line before.
         """
-        key = prompt.prefix.digest
+        key = prompt.prefix.digest, prompt.prefix.structured
         if key not in self._frames:
             shown = replace(prompt, question=_QUESTION)
             text = _whole(self._render(shown))

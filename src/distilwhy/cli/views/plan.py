@@ -100,6 +100,8 @@ def _describe_calls(plan: Plan | PlannedTeacher, teacher: TeacherConfig) -> str:
 
 
 def _describe_costs(plan: Plan | PlannedTeacher, currency: str) -> Iterator[tuple[str, str]]:
+    if plan.replies:
+        yield "replies", plan.replies
     if plan.recorded:
         yield "recorded", describe_ids(plan.recorded)
     if plan.estimate:

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from distilwhy.config import LocalTeacherConfig, RecordedTeacherConfig, TeacherC
 from distilwhy.core.prompt import Prompt
 from distilwhy.core.prompt_builder import PromptBuilder
 from distilwhy.core.task import Example, Exemplar, Task
+from distilwhy.pipeline.annotate.form import ReplyForm, find_form
 from distilwhy.pipeline.annotate.recorded_files import open_recorded
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.ledger import call_key
@@ -43,12 +44,14 @@ class CallBuilder:
     Attributes:
         train: The annotated rows that students learn from. Only about these is the teacher shown
             the gold label.
+        form: The form in which replies are asked for.
     """
 
     task: Task
     config: TeacherConfig
     teacher: Teacher
     train: Sequence[Example]
+    form: ReplyForm
 
     @property
     def exemplars(self) -> tuple[Exemplar, ...]:
@@ -91,6 +94,10 @@ class CallBuilder:
         prompt = self._prompts.prompt(example, show_gold=True)
         return Call(call_key(self.teacher.request(prompt)), prompt, is_explanation=True)
 
+    def in_form(self, form: ReplyForm) -> "CallBuilder":
+        """The builder of the same calls with replies in this form."""
+        return replace(self, form=form)
+
     def is_train(self, example: Example) -> bool:
         """Whether a row is one of ``train``."""
         place = np.searchsorted(self._train_hashes, hash(example.id))
@@ -100,7 +107,8 @@ class CallBuilder:
     def _prompts(self) -> PromptBuilder:
         config = self.config
         draw, count = config.exemplars.draw, config.exemplars.shown
-        return PromptBuilder(self.task, config.strategy, draw, count, structured=config.structured)
+        structured = self.form.structured
+        return PromptBuilder(self.task, config.strategy, draw, count, structured=structured)
 
     @cached_property
     def _train_hashes(self) -> np.ndarray:
@@ -119,7 +127,15 @@ def open_calls(experiment: Experiment) -> CallBuilder:
     """
     config = experiment.config.teacher
     teacher = open_teacher(experiment)
-    return CallBuilder(experiment.task, config, teacher, experiment.annotated_train)
+    forms = [
+        CallBuilder(experiment.task, config, teacher, experiment.annotated_train, ReplyForm(form))
+        for form in (False, True)
+    ]
+
+    def list_keys(example: Example, structured: bool) -> list[bytes]:
+        return [call.key for call in forms[structured].answer_calls(example)]
+
+    return forms[0].in_form(find_form(experiment, list_keys))
 
 
 def open_teacher(experiment: Experiment) -> Teacher:

@@ -55,11 +55,13 @@ def annotate(
         if answers.missing:
             # 2. Confirm that rows are paid for again, if any are.
             session.confirm_repaying(answers)
-            # 3. Check a few answers, and confirm the cost of the rest.
+            # 3. Learn from the first call whether the endpoint supports a JSON schema.
+            session, answers = session.settle_form(answers)
+            # 4. Check a few answers, and confirm the cost of the rest.
             session.pass_gate(answers)
-        # 4. Ask about all other rows.
+        # 5. Ask about all other rows.
         session.make_all(session.list_answer_calls, answers, wait=wait)
-        # 5. Ask the teacher to explain the gold labels that its answers missed. Which these are
+        # 6. Ask the teacher to explain the gold labels that its answers missed. Which these are
         #    is known once no batch is under way.
         if not session.recorder.progress.batches:
             explanations = session.find_explanations()
@@ -109,7 +111,7 @@ def run_pilot(
         DistilwhyError: as ``annotate``.
     """
     with open_session(experiment, None, watch, budget=budget) as session:
-        session.find_answers()
+        session, _ = session.settle_form(session.find_answers())
         picked = spread_rows(experiment.annotated, rows)
         session.make(lambda: map(session.calls.answer_call, picked))
         return session.recorder.progress

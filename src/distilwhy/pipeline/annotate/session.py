@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, partial
 from itertools import chain, islice
@@ -23,14 +23,15 @@ from distilwhy.pipeline.annotate.estimate import (
     find_pending_explanations,
     measure,
 )
+from distilwhy.pipeline.annotate.form import UNTRIED, FormTrial, ReplyForm, remember_form
 from distilwhy.pipeline.annotate.gate import AnswerSample, check_sample, read_sample
 from distilwhy.pipeline.annotate.inspect.retry import RetryPlan
 from distilwhy.pipeline.annotate.loop import run_to_end
 from distilwhy.pipeline.annotate.recorded_ids import match_ids
-from distilwhy.pipeline.annotate.recorder import OnProgress, Recorder
+from distilwhy.pipeline.annotate.recorder import FailureLimit, OnProgress, Recorder
 from distilwhy.pipeline.annotate.records import explanation_calls, find_missed_gold
 from distilwhy.pipeline.annotate.transports.batch import Batching, give_up_batches, open_batching
-from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits
+from distilwhy.pipeline.annotate.transports.dispatcher import Dispatcher, Limits, Record
 from distilwhy.pipeline.annotate.transports.ray import open_ray
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.store.examples_on_disk import pick
@@ -62,10 +63,16 @@ ListCalls = Callable[[], Iterator[Call]]
 
 @dataclass(frozen=True)
 class Transport:
-    """Makes calls and records their results, on so many machines."""
+    """Makes calls and records their results, on so many machines.
+
+    Attributes:
+        ask: Makes one call from this process, and has another function record its result; None if
+            calls are only made elsewhere.
+    """
 
     make: Callable[[Iterator[Call]], None]
     workers: int = 1
+    ask: Callable[[Call, Record], None] | None = None
 
 
 @contextmanager
@@ -128,20 +135,16 @@ def _open_transport(
             yield Transport(ray_workers.ask, len(ray_workers.workers))
         return
 
-    def make(some: Iterator[Call]) -> None:
-        limits = Limits.of(experiment.config.teacher.pace)
-        dispatcher = Dispatcher(
-            calls.teacher,
-            some,
-            recorder.record,
-            recorder.failures,
-            limits,
-            guard,
-            recorder.notify,
-        )
+    teacher, limits = calls.teacher, Limits.of(experiment.config.teacher.pace)
+
+    def dispatch(some: Iterator[Call], record: Record, failures: FailureLimit) -> None:
+        dispatcher = Dispatcher(teacher, some, record, failures, limits, guard, recorder.notify)
         run_to_end(dispatcher.run())
 
-    yield Transport(make)
+    yield Transport(
+        lambda some: dispatch(some, recorder.record, recorder.failures),
+        ask=lambda call, record: dispatch(iter([call]), record, FailureLimit(None, ())),
+    )
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,12 @@ class AnnotationSession:
 
     def find_answers(self) -> PendingWork:
         """The calls for answers that the ledger does not answer."""
-        found = find_pending_answers(self.experiment, self.calls, self._coverage, self.ledger)
+        found = self._find_pending()
         self.recorder.add_calls(found.calls, found.answered)
         return found
+
+    def _find_pending(self) -> PendingWork:
+        return find_pending_answers(self.experiment, self.calls, self._coverage, self.ledger)
 
     def find_explanations(self) -> PendingWork:
         """The calls for explanations that the ledger does not answer."""
@@ -193,6 +199,27 @@ class AnnotationSession:
         estimate = self._estimate(pending.missing, pending.basis) if pending.repaid else None
         if estimate:
             self.require_confirmed(Proposal(estimate, pending.repaid))
+
+    def settle_form(self, pending: PendingWork) -> tuple["AnnotationSession", PendingWork]:
+        """This session with the form of replies settled, and its calls that are then pending."""
+        if self.calls.form.is_known or not pending.missing:
+            return self, pending
+        session = replace(self, calls=self.calls.in_form(self._try_schema()))
+        return session, session._find_pending()
+
+    def _try_schema(self) -> ReplyForm:
+        """The form of replies that the first call shows. It asks for JSON by a schema; another
+        reply counts as the answer to the plain prompt."""
+        teacher, ask = self.experiment.config.teacher, self.transport.ask
+        if ask is None or (teacher.batch and not teacher.gate.rows):
+            return UNTRIED
+        example, plain = self.experiment.first_row, self.calls.in_form(UNTRIED)
+        trial = FormTrial(self.recorder.record, plain.answer_call(example).key)
+        ask(self.calls.answer_call(example), trial.record)
+        if trial.form.is_known:
+            remember_form(self.experiment, trial.form)
+        self.recorder.notify(f"replies: {trial.form}")
+        return trial.form
 
     def pass_gate(self, pending: PendingWork) -> None:
         """Ask about a few rows first, check the answers, and have the rest confirmed.

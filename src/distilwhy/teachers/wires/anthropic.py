@@ -28,7 +28,7 @@ def _headers(key: str | None) -> dict[str, str]:
 
 
 def _body(config: HttpTeacherConfig, prompt: Prompt) -> Body:
-    messages = chat_messages(config, prompt)
+    messages = chat_messages(prompt)
     body: Body = {"model": config.model, "max_tokens": config.max_tokens}
     if system := "\n\n".join(m.content for m in messages if m.role == "system"):
         body["system"] = system
@@ -40,7 +40,7 @@ def _body(config: HttpTeacherConfig, prompt: Prompt) -> Body:
     # Stop texts of white space alone are refused; a reply is cut at them when it is read.
     if stop := [text for text in config.stop if text.strip()]:
         body["stop_sequences"] = stop
-    if config.structured:
+    if prompt.prefix.structured:
         body["output_config"] = {"format": {"type": "json_schema", "schema": answer_schema(prompt)}}
     return with_extra(body, config.extra)
 

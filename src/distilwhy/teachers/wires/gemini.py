@@ -33,7 +33,7 @@ def _headers(key: str | None) -> dict[str, str]:
 
 
 def _body(config: HttpTeacherConfig, prompt: Prompt) -> Body:
-    messages = chat_messages(config, prompt)
+    messages = chat_messages(prompt)
     body: Body = {}
     if system := [{"text": m.content} for m in messages if m.role == "system"]:
         body["systemInstruction"] = {"parts": system}
@@ -55,7 +55,7 @@ def _settings(config: HttpTeacherConfig, prompt: Prompt) -> Body:
     # More stop texts are refused; a reply is cut at all of them when it is read.
     if config.stop:
         settings["stopSequences"] = config.stop[:_MOST_STOPS]
-    if config.structured:
+    if prompt.prefix.structured:
         settings["responseMimeType"] = "application/json"
         settings["responseJsonSchema"] = answer_schema(prompt)
     return settings

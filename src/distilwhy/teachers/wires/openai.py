@@ -27,9 +27,9 @@ def _headers(key: str | None) -> dict[str, str]:
 
 
 def _chat_body(config: HttpTeacherConfig, prompt: Prompt) -> Body:
-    messages = [{"role": m.role, "content": m.content} for m in chat_messages(config, prompt)]
+    messages = [{"role": m.role, "content": m.content} for m in chat_messages(prompt)]
     body = {"model": config.model, "messages": messages, **_settings(config)}
-    if config.structured:
+    if prompt.prefix.structured:
         form = {"name": "answer", "strict": True, "schema": answer_schema(prompt)}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
     return with_extra(body, config.extra)

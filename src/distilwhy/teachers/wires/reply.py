@@ -1,6 +1,7 @@
 """Reads what an endpoint replied to a request."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +23,8 @@ UNREADABLE = (
     *(AttributeError, OverflowError, RecursionError),
 )
 TOO_MANY = 429
+# Why a completion ends that is asked for by a schema, if the endpoint does not take one.
+NO_SCHEMA = "no_schema"
 _RATE_LIMITED = frozenset({TOO_MANY, 503, 529})
 _PAYLOAD_TOO_LARGE = 413
 _TRANSIENT = frozenset({408, 409, 425}) | _RATE_LIMITED
@@ -30,6 +33,13 @@ _TRANSIENT = frozenset({408, 409, 425}) | _RATE_LIMITED
 _WRONG_KEY = b'"API_KEY_INVALID"'
 _DAILY_QUOTA = b"PerDay"
 _NOT_PAID = (b'"insufficient_quota"', b"credit balance is too low")
+# What endpoints that do not take a JSON schema name in their error.
+_SCHEMA = re.compile(
+    rb"response[_ ]?(?:format|mime[_ ]?type|(?:json[_ ]?)?schema)|json[_ ]?schema|json[_ ]mode"
+    rb"|output_(?:config|format)|structured[_ ]?outputs?|guided[_ ](?:decoding|json)|grammar",
+    re.I,
+)
+_REFUSING = frozenset({400, 404, 405, 415, 422, 500, 501})
 
 
 class ReplyReader:
@@ -130,6 +140,17 @@ def excerpt(content: bytes) -> str:
     """The reason that an error gives, or the beginning of its text."""
     text = read_failure(content).message or content[:_SHOWN].decode(errors="replace")
     return " ".join(text[:_SHOWN].split())[:200] or "no reason given"
+
+
+def refuses_schema(reply: HttpReply) -> str:
+    """Why an endpoint refuses a request for its JSON schema; "" if it does not."""
+    failure = read_failure(reply.content)
+    status = reply.status
+    if status == 200 and failure.is_error:
+        status = failure.status or 500
+    if status not in _REFUSING or _outcome(status, failure):
+        return ""
+    return describe(reply) if _SCHEMA.search(reply.content[:_SHOWN]) else ""
 
 
 def _outcome(status: int, failure: Failure) -> str:

@@ -37,11 +37,11 @@ class Wire:
     pause: Callable[[Any], float] = lambda error: 0.0
 
 
-def chat_messages(config: HttpTeacherConfig, prompt: Prompt) -> list[Message]:
+def chat_messages(prompt: Prompt) -> list[Message]:
     """The messages of a chat. Its exemplars are answered as JSON if the teacher is to do so."""
     return [
         replace(message, content=structure_reply(message.content, prompt.prefix.cue))
-        if config.structured and message.role == "assistant"
+        if prompt.prefix.structured and message.role == "assistant"
         else message
         for message in prompt.messages
     ]
