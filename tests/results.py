@@ -9,6 +9,9 @@ from itertools import islice
 from random import Random
 from statistics import NormalDist
 
+import numpy as np
+from scipy.special import expit, logit
+
 from distilwhy.core.cost import Bill, Measurements, Prices
 from distilwhy.core.results import (
     Breakdown,
@@ -22,6 +25,12 @@ from distilwhy.core.results import (
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
 from distilwhy.core.stats.confusions import OTHERS
 from distilwhy.core.stats.curve import Band, Curve, Efficiency, Point
+from distilwhy.core.stats.deployment import (
+    Costs,
+    DeploymentScore,
+    choose_deployment,
+    score_deployment,
+)
 from distilwhy.core.stats.progress import Progress
 from distilwhy.core.stats.scores import Comparison, Score
 
@@ -113,6 +122,7 @@ def make_results(
         efficiency=[_efficiency(name) for name in methods[:3]] if curves else [],
         bill=make_bill(),
         confusions=[_confusion(name, rng) for name in methods],
+        deployments=[_deployment(name, seed) for seed, name in enumerate(methods)],
         provenance=_provenance(sizes, seeds),
     )
 
@@ -265,6 +275,21 @@ def _outcome_counts(
         problem=("ticket-3-000417", "no answer is found in 'It depends on the contract …'"),
         parsed_score=make_score(accuracy * rows / ok, seeds=1, rows=ok),
     )
+
+
+def _deployment(method: str, seed: int) -> DeploymentScore:
+    """A student that is too sure of itself, with a cascade where the threshold can be found."""
+    rng = np.random.default_rng(seed)
+
+    def draw(rows: int) -> tuple[list[float], list[bool]]:
+        truth = rng.beta(5, 0.5, rows)
+        return expit(2.5 * logit(truth)).tolist(), (rng.random(rows) < truth).tolist()
+
+    target = None if method == "rationale-input" else 0.99 if method == "finetune" else 0.95
+    chosen = choose_deployment(*draw(400), "gold", target)
+    teacher = (rng.random(TEST_ROWS) < 0.9287).tolist()
+    costs = Costs(0.000116, 3.952, "USD")
+    return score_deployment(method, 0, chosen, *draw(TEST_ROWS), teacher, costs)
 
 
 def _confusion(method: str, rng: Random) -> Confusion:

@@ -23,7 +23,7 @@ def test_each_figure_is_written_as_png_svg_and_csv():
     files = dict(draw_figures(results))
     names = [
         f"{name}.{end}"
-        for name in ("curve", "accuracy", "differences")
+        for name in ("curve", "accuracy", "differences", "cascade", "confidence")
         for end in ("png", "svg", "csv")
     ]
     assert list(files) == names
@@ -45,11 +45,12 @@ def test_a_named_student_has_its_own_figures():
     names = [name for name, _ in draw_figures(results) if name.endswith(".csv")]
     assert names == [
         "accuracy.csv", "differences.csv", "accuracy-minilm.csv", "differences-minilm.csv",
+        "cascade.csv", "confidence.csv",
     ]  # fmt: skip
 
 
-def test_without_comparisons_there_are_only_accuracies():
-    results = replace(make_results(THREE, sizes=(1000,)), comparisons=[])
+def test_without_comparisons_and_confidences_there_are_only_accuracies():
+    results = replace(make_results(THREE, sizes=(1000,)), comparisons=[], deployments=[])
     assert [name for name, _ in draw_figures(results)] == [
         "accuracy.png", "accuracy.svg", "accuracy.csv",
     ]  # fmt: skip

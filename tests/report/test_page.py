@@ -25,7 +25,7 @@ def page():
 
 def test_sections_are_in_reading_order(page):
     assert list(page.sections) == [
-        "verdict", "curve", "scores", "bill", "confusions", "rows", "provenance",
+        "verdict", "curve", "scores", "trust", "bill", "confusions", "rows", "provenance",
     ]  # fmt: skip
     assert page.headings[0] == ["h1", "Routing at Lanternbay's help desk"]
     assert next(name for tag, name in page.headings if tag == "h2") == "Verdict"

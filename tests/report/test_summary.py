@@ -31,7 +31,7 @@ def test_the_summary_is_markdown_with_all_numbers():
     text = render_summary(results)
     headings, rows = read_markdown(text)
     assert headings == [
-        results.name, "Comparisons", "Data efficiency", "Costs", "Provenance",
+        results.name, "Comparisons", "Data efficiency", "When to trust it", "Costs", "Provenance",
     ]  # fmt: skip
     assert rows == [9] * (2 + len(results.methods))
     assert results.headline in text
@@ -62,7 +62,8 @@ def test_a_name_with_markup_stays_in_the_heading():
 
 
 def test_empty_sections_are_left_out():
-    results = replace(make_results(("finetune",), sizes=(1000,)), comparisons=[], teacher={})
+    results = make_results(("finetune",), sizes=(1000,))
+    results = replace(results, comparisons=[], teacher={}, deployments=[])
     headings, rows = read_markdown(render_summary(results))
     assert headings == [results.name, "Costs", "Provenance"]
     assert rows == [9, 9]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from distilwhy.core.cost import Bill
+from distilwhy.core.method import METHODS
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
 from distilwhy.core.stats.curve import Curve, Efficiency
@@ -239,12 +240,16 @@ class Results:
         return student or MAIN if any(self.students) else ""
 
     @property
+    def deployed(self) -> DeploymentScore | None:
+        """The first student's ``PRICED`` method, or its first that answers without the teacher;
+        None if there is none, or it has no confidences."""
+        found = [one for one in self.deployments if not METHODS[one.method].asks_teacher]
+        return next((one for one in found if one.method == PRICED), found[0] if found else None)
+
+    @property
     def cascade(self) -> str:
-        """The sentence about the cascade of the first student's ``PRICED`` method, or of its first;
-        "" if there is none."""
-        found = [one for one in self.deployments if one.deployment.cascade is not None]
-        priced = next((one for one in found if one.method == PRICED), None)
-        return (priced or found[0]).sentence if found else ""
+        """The sentence about its cascade; "" if there is none."""
+        return self.deployed.sentence if self.deployed else ""
 
     def of(self, student: str) -> Self:
         """The results of one student."""

@@ -83,7 +83,7 @@ def curve_chart(marks: Sequence[Mark], teacher: Score | None, sheet: Sheet) -> C
     points = _points(measured, marks, sheet).encode(at, y, opacity=lead)
     beside = _teacher_lines(teacher.accuracy, sheet) if teacher else []
     layers = [*beside, *areas, *lines, reach.encode(opacity=_strength(1, 0)), points]
-    return _finish(alt.layer(*layers), sheet, 180 + sheet.width // 4, "100%")
+    return finish(alt.layer(*layers), sheet, 180 + sheet.width // 4, "100%")
 
 
 def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
@@ -100,7 +100,7 @@ def accuracy_chart(marks: Sequence[Mark], sheet: Sheet) -> Chart:
         alt.Chart(seeds).mark_tick(thickness=1, height=9).encode(x, y, colour),
         _points(measured, marks, Sheet(sheet.colours)).encode(x, y),
     ]
-    return _finish(alt.layer(*layers), sheet, ROW_HEIGHT * len(names), max(names, key=len))
+    return finish(alt.layer(*layers), sheet, ROW_HEIGHT * len(names), max(names, key=len))
 
 
 def training_chart(marks: Sequence[TrainingMark], over: Over, sheet: Sheet) -> Chart:
@@ -114,7 +114,7 @@ def training_chart(marks: Sequence[TrainingMark], over: Over, sheet: Sheet) -> C
     dash = alt.StrokeDash("control:N", legend=None, scale=_DASHES)
     lines = alt.Chart(data).mark_line().encode(x, y, colour, _SAID, dash, opacity=lead)
     points = _points(data, marks, sheet).encode(x, y, opacity=lead)
-    return _finish(alt.layer(lines, points), sheet, 120 + sheet.width // 4, "100%")
+    return finish(alt.layer(lines, points), sheet, 120 + sheet.width // 4, "100%")
 
 
 def list_axes(marks: Sequence[TrainingMark]) -> list[Over]:
@@ -216,17 +216,25 @@ def _strength(leading: float, other: float) -> Mapping[str, Any]:
 
 def _teacher_lines(teacher: float, sheet: Sheet) -> list[alt.Chart]:
     muted, said = sheet.colours["muted"], f"{TEACHER} {percent(teacher)}"
-    line = alt.Chart().mark_rule(color=muted, strokeDash=[2, 2])
-    words = [
-        alt.Chart().mark_text(text=said, align="left", baseline="bottom", dx=2, dy=-3, **colours)
+    line, at = alt.Chart().mark_rule(color=muted, strokeDash=[2, 2]), alt.YDatum(teacher)
+    return [line.encode(at), *label_line(at, said, sheet)]
+
+
+def label_line(at: alt.YDatum, text: str, sheet: Sheet) -> list[alt.Chart]:
+    """A label at the left end of a horizontal line."""
+    return [
+        alt.Chart()
+        .mark_text(text=text, align="left", baseline="bottom", dx=2, dy=-3, **colours)
+        .encode(at, x=alt.value(0))
         # First a halo, which hides a grid line that runs through the label.
-        for colours in ({"stroke": sheet.colours["paper"], "strokeWidth": 4}, {"color": muted})
+        for colours in (
+            {"stroke": sheet.colours["paper"], "strokeWidth": 4},
+            {"color": sheet.colours["muted"]},
+        )
     ]
-    at = alt.YDatum(teacher)
-    return [line.encode(at), *(each.encode(at, x=alt.value(0)) for each in words)]
 
 
-def _finish(chart: Chart, sheet: Sheet, height: int, longest: str) -> Chart:
+def finish(chart: Chart, sheet: Sheet, height: int, longest: str) -> Chart:
     """Size the chart; only the points, which show colour and shape, have a legend.
 
     ``longest`` is the longest label at the left. In a page, a browser's font may be wider than

@@ -27,6 +27,7 @@ from distilwhy.report.marks import (
     teacher_score,
     training_marks,
 )
+from distilwhy.report.trust import trust_figures
 
 
 def draw_figures(results: Results) -> Iterator[tuple[str, bytes]]:
@@ -35,13 +36,17 @@ def draw_figures(results: Results) -> Iterator[tuple[str, bytes]]:
     ``curve`` if the study has several numbers of train rows, ``accuracy`` on the most rows,
     ``training`` and ``training-tokens``, accuracy on validation by step and by tokens, and
     ``differences`` if methods were compared. A named student has its own, such as
-    ``curve-small``.
+    ``curve-small``. ``cascade`` and ``confidence`` are of the student to deploy.
     """
     for student in results.students:
         for name, chart, records in _figures(results, student):
             yield f"{name}.png", draw_png(chart)
             yield f"{name}.svg", draw_svg(chart).encode()
             yield f"{name}.csv", _csv(records).encode()
+    for name, chart, records in trust_figures(results):
+        yield f"{name}.png", draw_png(chart)
+        yield f"{name}.svg", draw_svg(chart).encode()
+        yield f"{name}.csv", _csv(records).encode()
 
 
 def _figures(whole: Results, student: str) -> Iterator[tuple[str, Chart, list[dict[str, object]]]]:

@@ -57,6 +57,12 @@ from distilwhy.report.sentences import (
     wrong_rationales,
 )
 from distilwhy.report.teachers import describe_costs, describe_teachers
+from distilwhy.report.trust import (
+    calibration_words,
+    reliability_chart,
+    share_chart,
+    trust_rows,
+)
 from distilwhy.report.verdicts import judge_all
 
 CHUNK = 1000
@@ -157,6 +163,10 @@ def render_page(results: Results, cases: Iterable[Case]) -> str:
         fitted=any(curve.fit for curve in results.curves),
         teacher_row=teacher_rows(results),
         scores=[(n, list(rows)) for n, rows in groupby(method_rows(results), lambda r: r.rows)],
+        cascade=results.cascade,
+        calibration=calibration_words(results),
+        trust=trust_rows(results),
+        trust_charts=_trust_charts(results),
         confusions=sorted(results.confusions, key=_is_secondary),
         breakdowns=sorted(results.breakdowns, key=_is_secondary),
         bill_lines=bill_lines(results.bill),
@@ -291,6 +301,17 @@ def _draw(results: Results, sheet: Sheet) -> Drawing:
             charts.append(accuracy_chart(marks, replace(sheet, width=width - NAMES)))
     wide, narrow = (Markup(draw_svg(chart)) for chart in charts)
     return Drawing(wide, narrow)
+
+
+def _trust_charts(results: Results) -> list[Drawing]:
+    """The share that the student answers alone, and its reliability, in the page's own colours."""
+    found = results.deployed
+    sheets = [Sheet(IN_PAGE, width=width) for width in (WIDE, NARROW)]
+    return [
+        Drawing(*(Markup(draw_svg(draw(found, sheet))) for sheet in sheets))
+        for draw in (share_chart, reliability_chart)
+        if found is not None
+    ]
 
 
 def _key(results: Results) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from distilwhy.report.marks import on_most_rows
 from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, parse_cautions, seeds
 from distilwhy.report.teachers import describe_costs, describe_teachers
+from distilwhy.report.trust import calibration_words
 from distilwhy.report.verdicts import judge_all
 
 # By heading, the field of ``ScoreRow``.
@@ -37,6 +38,9 @@ def render_summary(results: Results) -> str:
         *_comparisons(results),
         *_efficiency(results),
         *_training(results),
+        *(["## When to trust it"] if results.deployed else []),
+        _plain(results.cascade),
+        _plain(calibration_words(results)),
         f"## Costs{f', with the student {shown}' if shown else ''}",
         _list(map(_bill_line, bill_lines(results.bill))),
         missing(results.bill),

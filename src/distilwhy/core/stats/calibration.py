@@ -1,4 +1,7 @@
-"""Confidences that are as often right as they say: calibrated on validation, checked on test."""
+"""Confidences that are as often right as they say: calibrated on validation, checked on test.
+
+scipy is imported where it is used: a student that predicts needs none.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +9,6 @@ from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression, minimize
-from scipy.special import expit, logit
 
 # From so many rows on isotonic regression is the better fit (Niculescu-Mizil & Caruana 2005,
 # *Predicting Good Probabilities With Supervised Learning*, figure 6).
@@ -46,7 +47,7 @@ class Calibration:
             own, calibrated = zip(*self.knots, strict=True)
             level: Floats = np.interp(odds, _log_odds(own), calibrated)
             return level
-        scaled: Floats = expit(odds / self.temperature + self.offset)
+        scaled: Floats = _sigmoid(odds / self.temperature + self.offset)
         return scaled
 
 
@@ -101,12 +102,14 @@ def _fit_slope(odds: Floats, right: Floats) -> tuple[float, float]:
     Its targets are Platt's (1999, *Probabilistic Outputs for Support Vector Machines*, section
     2.2), so that rows which are all right do not count as certain.
     """
+    from scipy.optimize import minimize
+
     hits = right.sum()
     target = np.where(right > 0, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         scores = weights[0] * odds + weights[1]
-        gap = expit(scores) - target
+        gap = _sigmoid(scores) - target
         value = (np.logaddexp(0, scores) - target * scores).mean()
         return float(value), np.array([(gap * odds).mean(), gap.mean()])
 
@@ -120,6 +123,8 @@ def _fit_knots(odds: Floats, right: Floats) -> list[tuple[float, float]]:
     Two pseudo-rows, of half a row each, keep both ends from 0 and 1: a wrong one with the highest
     confidence, and a right one with the lowest.
     """
+    from scipy.optimize import isotonic_regression
+
     levels, where = np.unique(odds, return_inverse=True)
     weights, hits = np.bincount(where).astype(float), np.bincount(where, right)
     weights[[0, -1]] += 0.5
@@ -127,7 +132,7 @@ def _fit_knots(odds: Floats, right: Floats) -> list[tuple[float, float]]:
     found = isotonic_regression(hits / weights, weights=weights)
     return [
         (
-            float(expit(np.average(levels[start:end], weights=weights[start:end]))),
+            float(_sigmoid(np.average(levels[start:end], weights=weights[start:end]))),
             float(found.x[start]),
         )
         for start, end in zip(found.blocks[:-1], found.blocks[1:], strict=True)
@@ -136,5 +141,12 @@ def _fit_knots(odds: Floats, right: Floats) -> list[tuple[float, float]]:
 
 def _log_odds(confidences: Sequence[float] | Floats) -> Floats:
     """Log-odds, finite also for 0 and 1."""
-    found: Floats = logit(np.clip(np.asarray(confidences, float), _CLOSEST, 1 - _CLOSEST))
+    inside = np.clip(np.asarray(confidences, dtype=float), _CLOSEST, 1 - _CLOSEST)
+    found: Floats = np.log(inside) - np.log1p(-inside)
+    return found
+
+
+def _sigmoid(scores: Floats | np.float64) -> Floats:
+    """The inverse of log-odds."""
+    found: Floats = np.exp(-np.logaddexp(0.0, -scores))
     return found

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, log
 
 import numpy as np
-from scipy.stats import binom
+import numpy.typing as npt
 
 from distilwhy.core.stats.scores import LEVEL
 from distilwhy.core.wording import counted, percent
 
-# The least share of the validation rows that the first test is about, and the share by which
-# each test after it is about more.
-FIRST, STEP = 0.1, 0.01
+# The least share of the validation rows that the first test is about.
+FIRST = 0.1
+# How many shares are traced.
 SHARES = 20
 
 
@@ -64,9 +65,11 @@ def choose_cascade(
     Of all choices made so, at most 5 in 100 miss the target. Thresholds are tested one after the
     other, the highest first, each by an exact binomial test at the level of 5 %; the search ends
     at the first that fails: learn then test, with fixed-sequence testing (Angelopoulos et al.
-    2021, *Learn then Test*, section 2.3). The bound holds for any number of rows, if agreement
-    among the accepted rows does not rise as the threshold falls. It does not depend on the
-    calibration, which may be fitted on the same rows: thresholds apply before it.
+    2021, *Learn then Test*, section 2.3). The sequence does not depend on which rows are right:
+    it starts at the number of rows that may all be right by the target, or at a tenth, and goes
+    on to each number at which one more may be wrong. The bound holds for any number of rows, if
+    agreement among the accepted rows does not rise as the threshold falls. It does not depend on
+    the calibration, which may be fitted on the same rows: thresholds apply before it.
 
     Args:
         right: Whether the student agrees with the gold label, or with the teacher's.
@@ -77,7 +80,7 @@ def choose_cascade(
     if rows < fewest:
         return Cascade(target, reason=_too_few(rows, fewest, target), rows=rows)
     order = np.argsort(-np.asarray(confidences, dtype=float), kind="stable")
-    sure, hits = np.asarray(confidences)[order], np.cumsum(np.asarray(right)[order])
+    sure, hits = np.asarray(confidences, dtype=float)[order], np.cumsum(np.asarray(right)[order])
     accepted = _search(sure, hits, target, max(fewest, ceil(FIRST * rows)))
     if not accepted:
         reason = (
@@ -112,7 +115,9 @@ def trace_shares(
     return points
 
 
-def _search(sure: np.ndarray, hits: np.ndarray, target: float, first: int) -> int:
+def _search(
+    sure: npt.NDArray[np.float64], hits: npt.NDArray[np.int64], target: float, first: int
+) -> int:
     """How many rows the lowest threshold accepts that passes; 0 if none does.
 
     Args:
@@ -120,16 +125,33 @@ def _search(sure: np.ndarray, hits: np.ndarray, target: float, first: int) -> in
         hits: ``[rows]``: how many of the rows up to each one are right.
     """
     found, rows = 0, len(sure)
-    step = max(1, round(STEP * rows))
-    for place in [*range(first, rows, step), rows]:
+    misses = _count_allowed(rows, target)
+    # With as many misses, more rows pass only from here on.
+    places = np.flatnonzero(np.diff(misses, prepend=-1) > 0) + 1
+    for place in [*places[places >= first], rows]:
         # A threshold accepts all rows of its confidence.
         accepted = int(np.searchsorted(-sure, -sure[place - 1], side="right"))
         if accepted == found:
             continue
-        if binom.sf(hits[accepted - 1] - 1, accepted, target) > LEVEL:
+        if accepted - hits[accepted - 1] > misses[accepted - 1]:
             break
         found = accepted
     return found
+
+
+@lru_cache(maxsize=8)
+def _count_allowed(rows: int, target: float) -> npt.NDArray[np.int64]:
+    """``[rows]``: how many of the first row, the first two, … may be wrong, so that agreement is
+    at the target by a one-sided exact test; -1 where even none may be."""
+    # Imported here: a student that predicts needs no scipy.
+    from scipy.stats import binom
+
+    counts = np.arange(1, rows + 1)
+    most = binom.ppf(LEVEL, counts, 1 - target)
+    allowed: npt.NDArray[np.int64] = (most - (binom.cdf(most, counts, 1 - target) > LEVEL)).astype(
+        np.int64
+    )
+    return allowed
 
 
 def _too_few(rows: int, fewest: int, target: float) -> str:

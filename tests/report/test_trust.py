@@ -1,0 +1,95 @@
+"""The part of the report about confidences and the cascade."""
+
+from dataclasses import replace
+
+import pytest
+
+from distilwhy.core.results import Results
+from distilwhy.report.page import render_page
+from distilwhy.report.summary import render_summary
+from distilwhy.report.trust import (
+    calibration_words,
+    reliability_records,
+    share_records,
+    trust_figures,
+    trust_rows,
+)
+from page_text import Page
+from results import THREE, make_results
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return make_results(("rationale-input", *THREE))
+
+
+def read(results: Results) -> str:
+    """The text of the section; "" without one."""
+    return " ".join(Page(render_page(results, [])).sections.get("trust", "").split())
+
+
+def test_the_student_to_deploy_is_the_one_that_is_priced(results: Results):
+    assert results.deployed is not None
+    assert results.deployed.method == "step-by-step"
+    others = [one for one in results.deployments if one.method != "step-by-step"]
+    first = replace(results, deployments=others).deployed
+    # ``rationale-input`` comes first, and needs the teacher.
+    assert first is not None
+    assert first.method == "finetune"
+    assert replace(results, deployments=others[:1]).deployed is None
+
+
+def test_the_page_has_the_sentence_the_errors_and_a_row_for_each_method(results: Results):
+    text = read(results)
+    assert results.cascade in text
+    assert calibration_words(results) in text
+    for row in trust_rows(results):
+        assert f"{row.method} {row.before} {row.after}" in text
+
+
+def test_the_summary_has_the_sentence_and_the_errors(results: Results):
+    text = render_summary(results).replace("\\", "")
+    assert results.cascade in text
+    assert calibration_words(results) in text
+
+
+def test_without_confidences_nothing_is_shown(results: Results):
+    older = replace(results, deployments=[])
+    assert read(older) == ""
+    assert "#trust" not in render_page(older, []).partition("<nav")[2].partition("<main>")[0]
+    assert "When to trust it" not in render_summary(older)
+    assert list(trust_figures(older)) == []
+
+
+def test_a_method_without_a_cascade_says_so(results: Results):
+    shares = {row.method: row.share for row in trust_rows(results)}
+    assert shares["rationale-input"] == ""
+    assert "no cascade" in read(results)
+    none = [one for one in results.deployments if one.method == "rationale-input"]
+    finetune = next(one for one in results.deployments if one.method == "finetune")
+    text = read(replace(results, deployments=[*none, finetune]))
+    assert "No cascade for finetune: " in text
+    assert "Answers alone" not in text
+
+
+def test_each_one_who_answers_has_a_line_over_all_shares(results: Results):
+    assert results.deployed is not None
+    lines: dict[object, list[object]] = {}
+    for record in share_records(results.deployed):
+        lines.setdefault(record["who"], []).append(record["share"])
+    assert list(lines) == ["cascade", "teacher", "student alone"]
+    assert [len(shares) for shares in lines.values()] == [21, 21, 20]
+    alone = replace(
+        results.deployed,
+        teacher=None,
+        curve=[replace(point, cascade=None) for point in results.deployed.curve],
+    )
+    assert {record["who"] for record in share_records(alone)} == {"student alone"}
+
+
+def test_the_bins_before_and_after_are_of_all_test_rows(results: Results):
+    assert results.deployed is not None
+    rows: dict[object, int] = {}
+    for record in reliability_records(results.deployed):
+        rows[record["which"]] = rows.get(record["which"], 0) + int(str(record["rows"]))
+    assert rows == {"as given": 1500, "calibrated": 1500}
