@@ -51,7 +51,14 @@ def test_every_recorded_completion_has_an_outcome(
 
 
 @pytest.mark.parametrize(
-    ("name", "students"), [("svamp-smollm2", 15), ("svamp-smollm2-third", 15), ("esnli-minilm", 63)]
+    ("name", "students"),
+    [
+        ("svamp-smollm2", 15),
+        ("svamp-smollm2-third", 15),
+        ("esnli-minilm", 63),
+        ("esnli-smollm2", 12),
+        ("cqa-teachers", 15),
+    ],
 )
 def test_a_study_of_the_proof_can_be_opened(name: str, students: int):
     experiment = open_experiment(ROOT / "examples/proof" / f"{name}.yaml")
