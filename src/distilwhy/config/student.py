@@ -65,7 +65,7 @@ class TrainingConfig(Strict):
     weight_decay: float = Field(default=0.01, ge=0)
     rationale_weight: float | list[float] = 1.0
     rationale_share: float = Field(default=1.0, gt=0, le=1)
-    weighting: Literal["fixed", "staged", "uncertainty"] = "fixed"
+    weighting: Literal["fixed", "faded", "uncertainty"] = "fixed"
     rationale_gate: bool = False
     agreement: float = Field(default=0.0, ge=0)
     soft_labels: SoftLabelsConfig | None = None
@@ -88,6 +88,11 @@ class TrainingConfig(Strict):
             if not 0 < rate < 100:
                 raise ValueError(f"a learning rate must be above 0 and below 100, not {rate!r}")
         return each_once(value) if isinstance(value, list) else value
+
+    @field_validator("weighting", mode="before")
+    @classmethod
+    def _older_name(cls, value: object) -> object:
+        return "faded" if value == "staged" else value
 
     @field_validator("rationale_weight")
     @classmethod

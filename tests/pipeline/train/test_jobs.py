@@ -172,6 +172,17 @@ def test_a_label_head_is_fingerprinted_only_where_there_is_one(write_experiment:
     assert list_changes(inputs(False), inputs(True)) == ["student.label_head"]
 
 
+def test_a_weighting_by_its_older_name_is_the_same_training(write_experiment: WriteExperiment):
+    """Its fingerprint is that of older versions."""
+    jobs = []
+    for name in ("staged", "faded"):
+        experiment = open_experiment(write_experiment({"training": {"weighting": name}}))
+        assert experiment.config.training.weighting == "faded"
+        jobs.append(training_jobs(experiment).of(StudentId("finetune", 0)))
+    assert jobs[0].fingerprint == jobs[1].fingerprint
+    assert jobs[0].inputs["training"]["weighting"] == "staged"
+
+
 def test_a_student_s_name_in_the_study_is_not_fingerprinted(write_experiment: WriteExperiment):
     encoder = {"family": "encoder", "scratch": {"width": 32}, "decoder_layers": 1}
     changes = {"methods": ["finetune"], "data.test": DROP}

@@ -71,7 +71,7 @@ def test_a_killed_training_resumes_to_the_same_weights(
     assert are_equal(weights_of(student), uninterrupted)
 
 
-@pytest.mark.parametrize("weighting", ["staged", "uncertainty"])
+@pytest.mark.parametrize("weighting", ["faded", "uncertainty"])
 def test_every_weighting_trains_and_resumes(tmp_path: Path, weighting: str):
     whole, resumed = new_student(), new_student()
     settings = {"weighting": weighting, "steps": 20, "agreement": 0.1}

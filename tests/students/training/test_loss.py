@@ -9,7 +9,7 @@ from distilwhy.core.method import TrainingRow
 from distilwhy.students.encoding import DrawnRow, EncodedRow, EncodedTarget, Truncator
 from distilwhy.students.logits import TaskOutput
 from distilwhy.students.student import Student
-from distilwhy.students.training.loss import Losses, WeightedLoss, agreement, staged_factor
+from distilwhy.students.training.loss import Losses, WeightedLoss, agreement, faded_factor
 from fruit import TRAINING, fruit_rows, new_student
 
 
@@ -71,9 +71,9 @@ def test_the_label_s_loss_does_not_depend_on_the_rationale():
     assert both["label"] == pytest.approx(label_alone["label"], rel=1e-6)
 
 
-def test_staged_weighting_trains_the_label_then_both_then_fades_the_rationale():
+def test_faded_weighting_trains_the_label_then_both_then_fades_the_rationale():
     """Label alone, then both, then the rationale fades to nothing."""
-    factors = [staged_factor(step, 100) for step in range(101)]
+    factors = [faded_factor(step, 100) for step in range(101)]
     assert factors[:10] == [0.0] * 10
     assert factors[10:51] == [1.0] * 41
     assert factors[75] == pytest.approx(0.5)

@@ -132,7 +132,7 @@ class TrainingJobs:
         without = set() if student.label_head else {"label_head"}
         settings = {
             "student": student.model_dump(mode="json", exclude=without),
-            "training": training.model_dump(mode="json", exclude=unused),
+            "training": training.model_dump(mode="json", exclude=unused) | _older_names(training),
         }
         contents: dict[str, Content[Any]] = {
             "answer": Content(task.answer),
@@ -201,6 +201,11 @@ class TrainingJobs:
             elif is_other:
                 found["rationale_weight"] = (record and record.summary.rationale_weight) or 0.0
         return training.model_copy(update=found)
+
+
+def _older_names(training: TrainingConfig) -> dict[str, str]:
+    """Settings that fingerprints know by the names that older versions gave them."""
+    return {"weighting": "staged"} if training.weighting == "faded" else {}
 
 
 def list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -23,7 +23,7 @@ from distilwhy.students.gradient_gate import opens_at
 from distilwhy.students.network import Network
 from distilwhy.students.student import Student
 from distilwhy.students.training.checkpoint import Checkpoint, TrainingState
-from distilwhy.students.training.loss import Losses, WeightedLoss, staged_factor
+from distilwhy.students.training.loss import Losses, WeightedLoss, faded_factor
 from distilwhy.students.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from distilwhy.students.training.precision import open_accelerator
 from distilwhy.students.training.sampler import BatchOrder, split_batch
@@ -201,8 +201,8 @@ class TrainingLoop:
     @property
     def _factor(self) -> float:
         """What multiplies the rationale's loss in this step."""
-        is_staged = self.config.weighting == "staged"
-        return staged_factor(self.state.step, self.config.steps) if is_staged else 1.0
+        is_faded = self.config.weighting == "faded"
+        return faded_factor(self.state.step, self.config.steps) if is_faded else 1.0
 
     def _own_parts(self, drawn: Sequence[DrawnRow]) -> list[tuple[int, list[DrawnRow]]]:
         """This process's parts of a batch, with their numbers."""

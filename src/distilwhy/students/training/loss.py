@@ -37,7 +37,7 @@ class WeightedLoss(torch.nn.Module):
 
         L_task = 1/B · Σ w · CE                     over the task's targets
         fixed:        L = L_label + L_rationale
-        staged:       L = L_label + c(step) · L_rationale, with c of ``staged_factor``
+        faded:        L = L_label + c(step) · L_rationale, with c of ``faded_factor``
         uncertainty:  L = Σ_task exp(−s_task) · L_task + s_task / 2, s_task = log σ²_task learnt
                       (Kendall, Gal & Cipolla 2018, *Multi-Task Learning Using Uncertainty to
                       Weigh Losses*, equation 10)
@@ -88,8 +88,8 @@ class WeightedLoss(torch.nn.Module):
         return Losses(total, tasks, sums)
 
 
-def staged_factor(step: int, steps: int) -> float:
-    """c of the staged weighting: 0 for the first tenth of the steps, then 1, and from the middle
+def faded_factor(step: int, steps: int) -> float:
+    """c of the faded weighting: 0 for the first tenth of the steps, then 1, and from the middle
     on it falls linearly to 0."""
     done = step / steps
     if done < LABEL_ONLY_UNTIL:
