@@ -1,6 +1,7 @@
 """What a command prints to stderr while it works."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,14 @@ def test_training_ends_with_a_board_on_a_terminal_and_a_line_a_student_elsewhere
     assert "  step-by-step: about 5 min each\n" in printed
     assert "finetune 90 rows seed 0: validation 13.8% at step 400, 1 min 40 s\n" in printed
     assert ("13.8%  1 of 2 seeds" in printed) is terminal
+
+
+def test_checkpoints_that_memory_needs_are_announced(capsys: pytest.CaptureFixture[str]):
+    with ProgressDisplay() as progress:
+        watcher = progress.training()
+        watcher.on_start(STUDENTS)
+        watcher.on_fit("", replace(PREFLIGHT, checkpoints=True))
+    assert f"student: {SIZE}, with activations checkpointed" in capsys.readouterr().err
 
 
 def test_the_students_of_a_study_are_told_apart_by_name(capsys: pytest.CaptureFixture[str]):

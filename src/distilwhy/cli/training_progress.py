@@ -74,6 +74,7 @@ class TrainingProgress(Watcher):
         self._say(
             f"{name}: {large(preflight.parameters)} parameters{trained}; needs about "
             f"{memory_size(preflight.memory)} of {memory_size(preflight.available)} memory"
+            f"{', with activations checkpointed' if preflight.checkpoints else ''}"
         )
         self._screen.start("timing a few steps", None)
 

@@ -190,3 +190,12 @@ def test_a_student_s_name_in_the_study_is_not_fingerprinted(write_experiment: Wr
     job = training_jobs(named).of(replace(STUDENT, student="e"))
     unnamed = open_experiment(write_experiment(changes | {"student": encoder}))
     assert job.fingerprint == training_jobs(unnamed).of(STUDENT).fingerprint
+
+
+def test_checkpointing_activations_for_lack_of_memory_keeps_the_fingerprint(
+    write_experiment: WriteExperiment,
+):
+    experiment = open_experiment(write_experiment())
+    job = training_jobs(experiment).of(list_students(experiment)[0])
+    assert (job.checkpoints, job.checkpointing.checkpoints) == (False, True)
+    assert job.checkpointing.fingerprint == job.fingerprint

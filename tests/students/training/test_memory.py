@@ -175,15 +175,27 @@ def test_no_part_of_a_batch_is_less_than_a_row(monkeypatch: pytest.MonkeyPatch):
     assert found == [1, 8, None]
 
 
-def test_checkpointing_is_suggested_where_it_is_enough(monkeypatch: pytest.MonkeyPatch):
+def test_activations_are_checkpointed_only_where_they_do_not_fit_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+):
     network = make_student("causal", SMALL).network
-    thrifty = peak(network, change(gradient_checkpointing=True))
-    remedy = "or set training.gradient_checkpointing to true"
-    set_available(thrifty + 1, monkeypatch)
-    assert remedy in complaint(network, CONFIG)
-    check_fit(network, ROWS, change(gradient_checkpointing=True))
+    plain, thrifty = peak(network, CONFIG), peak(network, change(gradient_checkpointing=True))
+    set_available(plain, monkeypatch)
+    found = check_fit(network, ROWS, CONFIG)
+    assert (found.checkpoints, found.memory) == (False, plain)
+    for available in (plain - 1, thrifty):
+        set_available(available, monkeypatch)
+        found = check_fit(network, ROWS, CONFIG)
+        assert (found.checkpoints, found.memory) == (True, thrifty)
     set_available(thrifty - 1, monkeypatch)
-    assert remedy not in complaint(network, CONFIG)
+    assert "set training.accumulate to 2" in complaint(network, CONFIG)
+
+
+def test_a_model_that_cannot_checkpoint_activations_does_not(monkeypatch: pytest.MonkeyPatch):
+    network = make_student("causal", SMALL).network
+    network.model.supports_gradient_checkpointing = False
+    set_available(peak(network, CONFIG) - 1, monkeypatch)
+    assert "set training.accumulate to 2" in complaint(network, CONFIG)
 
 
 def test_both_settings_are_suggested_where_only_both_are_enough(monkeypatch: pytest.MonkeyPatch):

@@ -12,8 +12,8 @@ students of versions without it stay up to date.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from distilwhy.config import StudentConfig, TrainingConfig
 from distilwhy.core.method import METHODS, TrainingRow
@@ -69,6 +69,17 @@ class TrainingJob:
             + sum(len(t.text) + len(t.before or "") + len(t.after or "") for t in row.targets)
             for row in self.rows
         )
+
+    @property
+    def checkpoints(self) -> bool:
+        """Whether activations are checkpointed."""
+        return self.training.gradient_checkpointing
+
+    @property
+    def checkpointing(self) -> Self:
+        """The same job, with activations checkpointed; its weights come out the same."""
+        thrifty = self.training.model_copy(update={"gradient_checkpointing": True})
+        return replace(self, training=thrifty)
 
     def build_student(self) -> "Student":
         """The student before it is trained.

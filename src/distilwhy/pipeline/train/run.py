@@ -127,7 +127,13 @@ def _train_all(
                     # The learning rates of this round have only been found by the one before.
                     ids = [job.student_id for job in round_jobs]
                     trained = jobs.find_trained(ids)
-                    round_jobs = jobs.of_all(_list_pending(experiment, trained, ids, watcher))
+                    thrifty = {
+                        j.student_id for j in round_jobs if j.training.gradient_checkpointing
+                    }
+                    round_jobs = [
+                        job.checkpointing if job.student_id in thrifty else job
+                        for job in jobs.of_all(_list_pending(experiment, trained, ids, watcher))
+                    ]
                 work = partial(train_student, folder)
                 pool.run(work, round_jobs, lambda event: event.notify(watcher))
                 wait_for_all()
@@ -136,13 +142,23 @@ def _train_all(
 def _group_by_workers(
     experiment: Experiment, rounds: Rounds, workers: int | None, watcher: Watcher
 ) -> dict[int, Rounds]:
-    """The rounds by how many jobs fit side by side, which depends on the student; most first."""
+    """The rounds by how many jobs fit side by side, which depends on the student; most first.
+
+    Jobs that only fit so have their activations checkpointed.
+    """
     counts: dict[str, int] = {}
+    thrifty: set[str] = set()
     for name in dict.fromkeys(job.student_id.student for jobs in rounds for job in jobs):
         own = [job for jobs in rounds for job in jobs if job.student_id.student == name]
         preflight = check_fit(experiment, own)
         watcher.on_fit(name, preflight)
         counts[name] = count_workers(workers, preflight.memory)
+        if preflight.checkpoints:
+            thrifty.add(name)
+    rounds = [
+        [job.checkpointing if job.student_id.student in thrifty else job for job in jobs]
+        for jobs in rounds
+    ]
     return {
         count: [[job for job in jobs if counts[job.student_id.student] == count] for jobs in rounds]
         for count in sorted(set(counts.values()), reverse=True)

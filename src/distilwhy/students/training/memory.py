@@ -18,7 +18,7 @@ from distilwhy.students.training.dry_run import dry_run
 
 GIB = 2**30
 # Bytes allocated for every byte of activations. On a CPU the heap keeps most of the blocks that
-# are freed; benchmarks/preflight.py measures it.
+# are freed; benchmarks/memory.py measures it.
 OVERHEAD, OVERHEAD_CPU = 1.2, 1.75
 
 
@@ -29,12 +29,14 @@ class Preflight:
     Attributes:
         memory: Bytes at the peak, for weights, gradients, optimizer and activations.
         available: Free bytes of the GPU, or else of the machine.
+        checkpoints: Whether activations must be checkpointed to fit.
     """
 
     parameters: int
     trainable: int
     memory: int
     available: int
+    checkpoints: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,22 +71,26 @@ class MemoryEstimate:
 
 
 def check_fit(network: Network, rows: Sequence[TrainingRow], config: TrainingConfig) -> Preflight:
-    """Check that a training fits into memory.
+    """Check that a training fits into memory, with checkpoints of activations if need be.
 
     Raises:
         StudentError: if it does not, naming the settings to change.
     """
     available = check_weights(network)
-    memory = estimate_memory(network, rows, config)
-    peak = memory.peak(rows_per_pass(rows, config))
-    if peak > available:
-        remedy = _activation_remedy(network, rows, config, memory, available)
-        raise _too_large(network, peak, available, remedy)
+    plain = memory = estimate_memory(network, rows, config)
+    checkpoints = config.gradient_checkpointing
+    count = rows_per_pass(rows, config)
+    if plain.peak(count) > available and network.model.supports_gradient_checkpointing:
+        checkpoints, memory = True, estimate_memory(network, rows, _checkpointing(config))
+    if memory.peak(count) > available:
+        remedy = _activation_remedy(rows, config, plain, memory, available)
+        raise _too_large(network, memory.peak(count), available, remedy)
     return Preflight(
         parameters=sum(p.numel() for p in network.parameters()),
         trainable=_count_trainable(network),
-        memory=peak,
+        memory=memory.peak(count),
         available=available,
+        checkpoints=checkpoints,
     )
 
 
@@ -183,27 +189,24 @@ def _too_large(network: Network, wanted: int, available: int, remedy: str) -> St
 
 
 def _activation_remedy(
-    network: Network,
     rows: Sequence[TrainingRow],
     config: TrainingConfig,
-    memory: MemoryEstimate,
+    plain: MemoryEstimate,
+    thrifty: MemoryEstimate,
     available: int,
 ) -> str:
-    """What to change where the weights fit and the activations do not."""
-    ways = []
-    if accumulate := least_accumulate(rows, config, memory, available):
-        ways.append(f"set training.accumulate to {accumulate}")
-    if not config.gradient_checkpointing:
-        checkpointing = config.model_copy(update={"gradient_checkpointing": True})
-        less = estimate_memory(network, rows, checkpointing)
-        if less.peak(rows_per_pass(rows, config)) <= available:
-            ways.append("set training.gradient_checkpointing to true")
-        elif not ways and (accumulate := least_accumulate(rows, config, less, available)):
-            ways.append(
-                f"set training.accumulate to {accumulate} and training.gradient_checkpointing "
-                "to true"
-            )
-    return " or ".join(ways) or "lower student.max_input_tokens, or use a smaller model"
+    """What to change where the weights fit and the activations do not, not even checkpointed."""
+    if accumulate := least_accumulate(rows, config, plain, available):
+        return f"set training.accumulate to {accumulate}"
+    if accumulate := least_accumulate(rows, config, thrifty, available):
+        return (
+            f"set training.accumulate to {accumulate} and training.gradient_checkpointing to true"
+        )
+    return "lower student.max_input_tokens, or use a smaller model"
+
+
+def _checkpointing(config: TrainingConfig) -> TrainingConfig:
+    return config.model_copy(update={"gradient_checkpointing": True})
 
 
 def _weight_remedy(network: Network, available: int) -> str:
