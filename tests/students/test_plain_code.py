@@ -1,8 +1,11 @@
 """The code that a student's README and the documentation show for plain transformers."""
 
 import re
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import pytest
@@ -37,13 +40,13 @@ def save(student: Student, folder: Path) -> str:
 
 
 def execute(code: str, text: str) -> str:
-    """What the code prints for this text in place of its own."""
-    printed: list[str] = []
+    """What the code prints, as a module in this folder, for this text in place of its own."""
     own = re.search(r'^text = (".*")$', code, flags=re.M)
     assert own is not None
-    exec(code.replace(own[1], repr(text)), {"print": printed.append})
-    [answer] = printed
-    return answer
+    Path("snippet.py").write_text(code.replace(own[1], repr(text)), encoding="utf-8")
+    with redirect_stdout(StringIO()) as printed:
+        run_path("snippet.py")
+    return printed.getvalue().removesuffix("\n")
 
 
 KINDS = ["seq2seq", "causal", "chat", "chat-line", "bart", "warm"]

@@ -7,6 +7,7 @@ to, what a customer's words mean, and the policy itself.
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from distilwhy.errors import DataError
@@ -156,12 +157,29 @@ class _Facts:
 
 def generate_tickets(count: int, seed: int) -> list[Ticket]:
     """``count`` tickets with distinct messages; a seed always gives the same ones."""
+    return draw_tickets(count, seed, "ticket", _write_message, solve)
+
+
+def draw_tickets(
+    count: int,
+    seed: int,
+    prefix: str,
+    write: Callable[[random.Random], str],
+    solve: Callable[[str], tuple[str, str]],
+) -> list[Ticket]:
+    """``count`` tickets with distinct messages.
+
+    Args:
+        prefix: What their ids begin with.
+        write: Draws a message.
+        solve: The rationale for a message, and its team.
+    """
     rng = random.Random(seed)
     messages: dict[str, None] = {}
     while len(messages) < count:
-        messages[_write_message(rng)] = None
+        messages[write(rng)] = None
     return [
-        Ticket(f"ticket-{seed}-{number:06d}", message, solve(message)[1])
+        Ticket(f"{prefix}-{seed}-{number:06d}", message, solve(message)[1])
         for number, message in enumerate(messages)
     ]
 

@@ -8,7 +8,7 @@ import random
 import re
 from dataclasses import dataclass, replace
 
-from distilwhy.demo.helpdesk import Ticket
+from distilwhy.demo.helpdesk import Ticket, draw_tickets
 from distilwhy.errors import DataError
 
 PRODUCTS: dict[str, tuple[str, ...]] = {
@@ -109,14 +109,7 @@ class _Facts:
 
 def generate_tickets(count: int, seed: int) -> list[Ticket]:
     """``count`` tickets with distinct messages; a seed always gives the same ones."""
-    rng = random.Random(seed)
-    messages: dict[str, None] = {}
-    while len(messages) < count:
-        messages[_write_message(rng)] = None
-    return [
-        Ticket(f"문의-{seed}-{number:06d}", message, solve(message)[1])
-        for number, message in enumerate(messages)
-    ]
+    return draw_tickets(count, seed, "문의", _write_message, solve)
 
 
 def solve(message: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from distilwhy.config import AnswerConfig, TaskConfig, read_config, read_yaml
 from distilwhy.core.parsing.answer import Answer, spelt
+from distilwhy.core.rows.column_names import advise_on_outputs
 from distilwhy.core.rows.input_template import InputTemplate
 from distilwhy.core.task import Row, RowFormat, Task
 from distilwhy.errors import ConfigError
@@ -53,7 +54,7 @@ def _check_input(row_format: RowFormat, where: str) -> None:
     if not template.fields:
         raise ConfigError(
             f"{where}: names no field of a row, so that all rows would be asked the same; write "
-            "for example {{ text }}"
+            "for example {{ text }}" + advise_on_outputs(row_format.template, lambda output: True)
         )
     gold = row_format.gold
     shown = [p for p in template.paths if gold and (p == gold or gold.startswith(f"{p}."))]

@@ -97,3 +97,40 @@ def test_replies_that_were_cut_do_not_decide_the_kind():
 def test_one_label_is_no_choice(wanted: str):
     with pytest.raises(ConfigError, match="must be number, equation, text, or two or more labels"):
         answers(lambda i, label: label, wanted)
+
+
+ALIKE = [(":)", ":("), ("US", "us"), ("!", "?"), ("an hour", "a hour"), ("C", "C!"), ("*", "**")]
+
+
+@pytest.mark.parametrize("labels", ALIKE)
+@pytest.mark.parametrize(
+    "form", ["{}", "Why {i}.\n{}", "Mood: {}\nWhy {i}.", '{{"answer": "{}", "reason": "Why {i}."}}']
+)
+def test_labels_that_are_listed_are_told_apart(labels: tuple[str, str], form: str):
+    replies = [Completion(form.format(labels[i % 2], i=i)) for i in range(20)]
+    found = find_answers(replies, ",".join(labels))
+    assert [one.label for one in found.parsed] == [labels[i % 2] for i in range(20)]
+
+
+@pytest.mark.parametrize("labels", [(":)", ":("), ("!", "?"), ("*", "**"), ("+", "-")])
+@pytest.mark.parametrize("form", ["{}", "Why {i}.\n{}", "Mood: {}", "**Mood:** {}\nWhy {i}."])
+def test_labels_of_signs_alone_are_found(labels: tuple[str, str], form: str):
+    found = find_answers([Completion(form.format(labels[i % 2], i=i)) for i in range(20)])
+    assert set(found.answer.labels) == set(labels)
+    assert [one.label for one in found.parsed] == [labels[i % 2] for i in range(20)]
+
+
+def test_spellings_that_count_as_one_label_are_told():
+    found = answers(lambda i, label: label.upper() if i < 12 else f"{label}.")
+    assert "'DAMAGE' (4) counts as 'damage'" in found.found.replace("damage.", "damage")
+    assert found.found.endswith("; if they are different labels, list them in --answer")
+    assert "counts as" not in answers(lambda i, label: label).found
+
+
+def test_two_forms_of_a_letter_are_one_label():
+    found = find_answers(
+        [Completion(("Café", "Cafe\u0301", "bar", "bar")[i % 4]) for i in range(20)]
+    )
+    assert len(found.answer.labels) == 2
+    with pytest.raises(ConfigError, match="two or more labels"):
+        find_answers([Completion("x")], "Café,Cafe\u0301")

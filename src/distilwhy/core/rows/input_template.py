@@ -1,6 +1,5 @@
 """The Jinja template that turns a row's fields into the input."""
 
-import json
 from collections.abc import Sequence
 
 import jinja2
@@ -8,6 +7,7 @@ from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
 from distilwhy.core.parsing.answer import letter
+from distilwhy.core.rows.column_names import advise_on_columns, advise_on_outputs
 from distilwhy.core.rows.template_guard import ROW, GuardedEnvironment, is_missing, path_of
 from distilwhy.core.task import Row
 from distilwhy.errors import ConfigError, DataError, first_line
@@ -30,6 +30,7 @@ class InputTemplate:
     """
 
     def __init__(self, source: str) -> None:
+        self._source = source
         self._environment = GuardedEnvironment(
             undefined=jinja2.StrictUndefined, keep_trailing_newline=False, finalize=_to_text
         )
@@ -40,11 +41,10 @@ class InputTemplate:
             self.paths = _list_paths(tree, names)
             self.fields = _list_fields(tree, names)
             self.is_bare = _is_one_field(tree)
+            self._constants = _list_constants(tree)
             self._template = self._environment.compile_guarded(tree)
         except jinja2.TemplateSyntaxError as error:
-            # As {{ Report Text }} is.
-            odd = str(error.message).startswith("expected token 'end of print statement'")
-            hint = f' (a name with a space is written {ROW}["Report Text"])' if odd else ""
+            hint = advise_on_outputs(source, self._is_broken)
             raise ConfigError(
                 f"task input, line {error.lineno}: {error.message}; correct the template{hint}"
             ) from None
@@ -52,6 +52,13 @@ class InputTemplate:
             raise ConfigError("task input: is nested too deeply; make it simpler") from None
         # Every rendering copies the globals, and copying a ChainMap takes three times as long.
         self._template.globals = dict(self._template.globals)
+
+    def _is_broken(self, part: str) -> bool:
+        try:
+            self._environment.parse(part)
+        except jinja2.TemplateSyntaxError:
+            return True
+        return False
 
     def render(self, row: Row, where: str, *, may_be_empty: bool = False) -> str:
         """The input of a row.
@@ -62,6 +69,8 @@ class InputTemplate:
         """
         self._environment.restart()
         try:
+            if hidden := self._constants & row.keys():
+                raise jinja2.UndefinedError(f"{min(hidden)} is a constant there, not the column")
             text: str = self._template.render({ROW: row, **row}).strip()
             if text or may_be_empty:
                 return text
@@ -70,8 +79,7 @@ class InputTemplate:
             problem = f"the input template cannot be filled ({error.message})"
             names = sorted(map(str, row))
             advice = f"the row's fields are {', '.join(names)}"
-            if odd := [name for name in names if not name.isidentifier()]:
-                advice += f" ({odd[0]!r} is written {ROW}[{json.dumps(odd[0])}])"
+            advice += advise_on_columns(self._source, str(error.message), names)
         except (RecursionError, MemoryError):
             problem = (
                 "the input template cannot be filled (it takes too much memory, or has no end)"
@@ -124,6 +132,14 @@ def _is_one_field(tree: nodes.Template) -> bool:
     return len(parts) == 1 and isinstance(parts[0], nodes.Name | nodes.Getattr | nodes.Getitem)
 
 
+def _list_constants(tree: nodes.Template) -> frozenset[str]:
+    """The constants that a template writes and that may have been meant as columns."""
+    outputs = (part for out in tree.find_all(nodes.Output) for part in out.nodes)
+    values = (part.value for part in outputs if isinstance(part, nodes.Const))
+    texts = [str(value) for value in values if not isinstance(value, str)]
+    return frozenset([*texts, *map(str.lower, texts)])
+
+
 def _lettered(options: list[str]) -> str:
     """The Jinja filter that lists options, one a line: ``(a) park``."""
     if isinstance(options, str) or not isinstance(options, Sequence):
@@ -137,4 +153,7 @@ def _to_text(value: object) -> object:
     """A value as written in the input: nothing for null, as for an empty CSV cell."""
     if isinstance(value, bytes):
         raise ValueError("a value is not UTF-8 text")
+    for item in value if isinstance(value, list | tuple) else ():
+        if isinstance(item, jinja2.Undefined):
+            str(item)  # raises: in a list it would be written as "Undefined"
     return "" if value is None else value

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distilwhy.core.parsing.answer import Answer, Kind, fold
+from distilwhy.core.parsing.answer import Answer, Kind, fold, match_choice, spelt
 from distilwhy.core.parsing.completion import Completion
 from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.task import Example, RowFormat, Task
@@ -16,13 +16,14 @@ from distilwhy.errors import ConfigError
 
 KINDS: tuple[Kind, ...] = ("number", "equation", "text")
 MOST_LABELS = 50
+_MOST_SHOWN = 3
 # Shares of the replies that must be of one form, or have one of the labels.
 _MOST, _NEARLY_ALL = 0.8, 0.95
 _MOST_DIGITS = 10  # more labels than these that are all numbers are no labels
 _LONGEST_LABEL = 60
 _CUT = ("length", "max_tokens")
 
-_KEYED = re.compile(r"^\W*([A-Za-z][\w ]{0,30}?)\W*\s*[:=]\W*\s*(\S.*)$")
+_KEYED = re.compile(r"^\W*([A-Za-z][\w ]{0,30}?)[*_`'\"“”)\]]*\s*[:=][*_`'\"“”]*\s*(\S.*)$")
 _TITLED = re.compile(r"^\W*[A-Za-z]\w*(?: \w+)?\W*[:=]\W*\s")
 _FENCED = re.compile(r"^\s*```(?:json)?\s*(\{.*\})\s*```\s*$", re.S)
 _NUMBER = re.compile(r"\W*\d")
@@ -100,7 +101,9 @@ def _find(replies: Sequence[Completion], wanted: str | None) -> Answers:
             labels = list(answer.labels) if answer else _find_labels(parsed)
             respelt = _respell(parsed, labels)
             if labels and _labelled_share(respelt) >= _MOST:
-                return _answers(Answer("choice", tuple(labels)), respelt, replies)
+                found = _answers(Answer("choice", tuple(labels)), respelt, replies)
+                joined = "" if answer else _describe_joined(parsed, labels)
+                return replace(found, found=found.found + joined)
     if answer is None and _are_numbers(readings[0], replies):
         answer = Answer("number")
     if answer and answer.kind != "text":
@@ -137,7 +140,7 @@ def read_wanted(wanted: str) -> Answer:
     if wanted in KINDS:
         return Answer(wanted)
     labels = [label.strip() for label in wanted.split(",") if label.strip()]
-    if len(set(labels)) < 2:
+    if len(set(map(spelt, labels))) < 2:
         raise ConfigError(
             f"--answer {wanted!r}: must be {', '.join(KINDS)}, or two or more labels separated by "
             "commas"
@@ -166,10 +169,7 @@ def _are_numbers(stated: Sequence[ParsedReply], replies: Sequence[Completion]) -
 
 def _find_labels(parsed: Sequence[ParsedReply]) -> list[str]:
     """The labels, the commonest first; none if there are too many to be labels."""
-    spelled: dict[str, Counter[str]] = {}
-    for one in parsed:
-        if one.label is not None and len(one.label) <= _LONGEST_LABEL and fold(one.label):
-            spelled.setdefault(fold(one.label), Counter())[one.label] += 1
+    spelled = _group_spellings(parsed)
     counts = {name: found.total() for name, found in spelled.items() if found.total() > 1}
     are_numbers = all(re.fullmatch(r"[-\d.,]+", name) for name in counts)
     if not 2 <= len(counts) <= (_MOST_DIGITS if are_numbers else MOST_LABELS):
@@ -180,10 +180,36 @@ def _find_labels(parsed: Sequence[ParsedReply]) -> list[str]:
     return [spelled[name].most_common(1)[0][0] for name in ordered]
 
 
+def _group_spellings(parsed: Sequence[ParsedReply]) -> dict[str, Counter[str]]:
+    """How often each label is written in each way. Labels of signs alone, such as ``:)``, have
+    only one."""
+    spelled: dict[str, Counter[str]] = {}
+    for one in parsed:
+        if one.label and len(one.label) <= _LONGEST_LABEL:
+            spelled.setdefault(fold(one.label) or spelt(one.label), Counter())[one.label] += 1
+    return spelled
+
+
 def _respell(parsed: Sequence[ParsedReply], labels: Sequence[str]) -> list[ParsedReply]:
     """Replies with the spelling of these labels; other labels become None."""
-    spelled = {fold(label): label for label in labels}
-    return [ParsedReply(spelled.get(fold(one.label or "")), one.rationale) for one in parsed]
+    choices = tuple(labels)
+    return [
+        ParsedReply(match_choice(one.label, choices) if one.label else None, one.rationale)
+        for one in parsed
+    ]
+
+
+def _describe_joined(parsed: Sequence[ParsedReply], labels: Sequence[str]) -> str:
+    """Which spellings count as one label, as far as they are words; "" if none do."""
+    pairs = [
+        f"{spelling!r} ({count:,}) counts as {label!r}"
+        for label in labels
+        for spelling, count in _group_spellings(parsed).get(fold(label), {}).items()
+        if spelling.strip(_OUTER + ",;:!?()[]") != label.strip(_OUTER + ",;:!?()[]")
+    ]
+    more = f" and {len(pairs) - _MOST_SHOWN} more" if pairs[_MOST_SHOWN:] else ""
+    advice = "; if they are different labels, list them in --answer"
+    return f"; {', '.join(pairs[:_MOST_SHOWN])}{more}{advice}" if pairs else ""
 
 
 def _labelled_share(parsed: Sequence[ParsedReply]) -> float:
@@ -241,7 +267,9 @@ def _read_lines(lines: list[str], place: int, usual: str | None) -> ParsedReply:
         label = keyed[2]
     rest = "\n".join(lines).strip()
     titled = _TITLED.match(rest)
-    return ParsedReply(label.strip(_OUTER), rest[titled.end() :] if titled else rest)
+    return ParsedReply(
+        label.strip(_OUTER) or label.strip(), rest[titled.end() :] if titled else rest
+    )
 
 
 def _key(line: str) -> str | None:
