@@ -5,8 +5,9 @@
 The sets are completions of PaLM 540B, Llama 3 70B and Gemini 1.5 Flash, each in its one form, and
 the replies of tests/data/replies.jsonl, in many forms, with labels set by hand. Prints a line for
 each: the rows; how many are read and unread; how many labels differ from the second reading
-(wrong), and how many rationales hold what is no reason (polluted); the seconds that it took; and
-the teacher's accuracy by the rule of the paper's code, by the second reading, and as read here.
+(wrong), and how many rationales hold what is no reason (polluted); the seconds of computing that it
+took; and the teacher's accuracy by the rule of the paper's code, by the second reading, and as read
+here.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from difflib import SequenceMatcher
 from fractions import Fraction
 from operator import add, mul, sub, truediv
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import yaml
 
@@ -202,9 +203,9 @@ def share(hits: list[bool]) -> str:
 
 
 def report(name: str, rows: list[Row], show: int) -> None:
-    start = perf_counter()
+    start = process_time()
     found = [parse_completion(r.task, r.example, Completion(r.text), STOP) for r in rows]
-    seconds = perf_counter() - start
+    seconds = process_time() - start
     pairs = list(zip(rows, found, strict=True))
     read = [pair for pair in pairs if pair[1].label is not None]
     wrong = [(row, said) for row, said in read if not row.agrees(said)]

@@ -4,6 +4,8 @@ import itertools
 import json
 import math
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -195,3 +197,22 @@ def test_a_long_row_asked_over_and_over_is_compared_in_linear_time():
 def test_a_banner_before_an_answer_is_no_part_of_the_rationale():
     banner = "#" * 1000 + "`,:;*" * 1000
     assert read("number", f"It rains.\n{banner}\nThe answer is 42.").rationale == "It rains."
+
+
+@pytest.mark.parametrize("middle", [" It pours.", "\n", "(", "the answer is (a) park. "])
+def test_of_a_very_long_reply_the_start_and_the_end_are_read(middle):
+    text = f"It rains. {middle * (1_000_000 // len(middle))}\n\nSo the answer is (b) mall."
+    start = time.process_time()
+    found = read("choice", text, OPTIONS)
+    assert time.process_time() - start < 1
+    if "answer" not in middle:
+        assert found.label == "mall"
+        assert len(found.rationale) < 20_000
+
+
+def test_importing_the_parser_reads_no_file():
+    code = (
+        "import distilwhy.core.parsing.parse, distilwhy.core.parsing.cues as cues\n"
+        "assert cues._tables.cache_info().currsize == 0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

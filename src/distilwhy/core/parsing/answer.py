@@ -2,6 +2,7 @@
 
 import re
 import string
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 from unicodedata import normalize
@@ -51,11 +52,15 @@ class Answer:
         """``text`` in canonical form; None if it is not a valid answer."""
         if self.kind == "choice":
             return match_choice(text, self.choices(options))
-        if self.kind == "number":
-            return _canonical_number(text)
-        if self.kind == "equation":
-            return _canonical_equation(text)
-        return " ".join(text.split()) or None
+        if self.kind == "text":
+            return " ".join(text.split()) or None
+        with suppress(EquationError):
+            if self.kind == "equation":
+                return render_equation(parse_equation(text))
+            plain = text.strip().strip(CURRENCY + " ").removesuffix("%").strip()
+            if _NUMBER.fullmatch(plain):
+                return render_number(parse_equation(plain).value)
+        return None
 
     def same(self, left: str | None, right: str | None) -> bool:
         """Whether two labels, in canonical form, are the same answer.
@@ -86,8 +91,6 @@ def spelt(text: str) -> str:
 
 def match_choice(text: str, choices: tuple[str, ...]) -> str | None:
     """The choice that equals ``text``, exactly or after folding; None if there is no single one."""
-    if text in choices:
-        return text
     for choice in choices:
         if spelt(choice) == spelt(text):
             return choice
@@ -99,20 +102,3 @@ def match_choice(text: str, choices: tuple[str, ...]) -> str | None:
 def letter(index: int) -> str:
     """The letter of an option: ``a`` for 0, ``b`` for 1, …; numbers after ``z``."""
     return string.ascii_lowercase[index] if index < 26 else str(index + 1)
-
-
-def _canonical_number(text: str) -> str | None:
-    cleaned = text.strip().strip(CURRENCY + " ").removesuffix("%").strip()
-    if not _NUMBER.fullmatch(cleaned):
-        return None
-    try:
-        return render_number(parse_equation(cleaned).value)
-    except EquationError:
-        return None
-
-
-def _canonical_equation(text: str) -> str | None:
-    try:
-        return render_equation(parse_equation(text))
-    except EquationError:
-        return None

@@ -5,28 +5,17 @@ position in the run.
 """
 
 import re
+from functools import cache
 
-# How models mark their thinking, and how they mark the reply proper after it.
-_THINKS = (
-    r"<think(?:ing)?>|<thoughts?>|\[THINK\]|<\|begin_of_thought\|>|<\|START_THINKING\|>|◁think▷"
-    r"|<\|channel\|>\s*(?:analysis|commentary|thought)[^<\n]{0,40}(?:<\|message\|>|\n)"
-)
-_THOUGHT = (
-    r"</think(?:ing)?>|</thoughts?>|\[/THINK\]|<\|end_of_thought\|>|<\|END_THINKING\|>|◁/think▷"
-    r"|<\|channel\|>\s*final[^<\n]{0,40}(?:<\|message\|>|\n)"
-)
-_THINKING = re.compile(rf"(?P<opens>{_THINKS})|(?:{_THOUGHT})", re.I)
-_NAMES = r"(?:assistant|model|chatbot|bot)"
-_TURN = re.compile(
-    r"\s*(?:<s>|<bos>|\[/INST\]|<\|(?:begin_of_text|startoftext|begin_of_solution|START_RESPONSE|CHATBOT_TOKEN"
-    rf"|START_OF_TURN_TOKEN)\|>|<\|{_NAMES}\|>|<[|｜]Assistant[|｜]>|(?:<\|im_start\|>|<\|start\|>"
-    rf"|<start_of_turn>){_NAMES}\s*|<\|start_header_id\|>{_NAMES}<\|end_header_id\|>)\s*",
-    re.I,
-)
+from distilwhy.core.parsing.cues import phrases
+
+_CHANNEL = r"<\|channel\|>\s*(?:{})[^<\n]{{0,40}}(?:<\|message\|>|\n)"
+_THINKS = rf"(?P<opens>@|{_CHANNEL.format('analysis|commentary|thought')})"
+_THOUGHT = rf"@|{_CHANNEL.format('final')}"
+_TURN = r"@|(?:<\|im_start\|>|<\|start\|>|<start_of_turn>)(?:assistant|model|chatbot|bot)\s*"
 _END = re.compile(
     r"<\|[\w ]+\|>|<｜[^｜\n]+｜>|(?P<s></s>)|<eos>|<(?:end|start)_of_turn>|\[/?INST\]"
 )
-
 _TAGS = r"b|strong|i|em|u|br|p|reason(?:ing|s)?|rationale|explanation|response|reply|solution"
 _MARKUP = (
     # Blanks before anything but a fence are consumed and put back, so that each is scanned once.
@@ -38,11 +27,12 @@ _MARKUP = (
     (re.compile(r"(?<!\w)_(?=\S)([^_\n]{1,300}?)(?<=\S)_(?!\w)"), r"\1"),
     (re.compile(r"`([^`\n]{1,300})`"), r"\1"),
 )
+_LONGEST_PART = 6000
 _BLANKS = re.compile(r"\s{3,}")
 _MARK = re.compile(r"[`<~*_]")
+_TAGGED = re.compile(r"[<\[◁]")
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
-_WIDE |= {ord("。"): ".", ord("、"): ",", 0x3000: " ", 0xA0: " "}
-_WIDE |= {ord("「"): '"', ord("」"): '"', ord("【"): "[", ord("】"): "]", ord("〜"): "~"}
+_WIDE |= dict(zip(map(ord, "。、\u3000\xa0「」【】〜“”„‘’«»"), '.,  ""[]~"""\'\'""', strict=True))
 
 _LATEX_TEXT = re.compile(r"\\(?:text\w*|math\w\w|operatorname|f?box\w*)\s*\{([^{}]*)\}")
 _FRACTION = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
@@ -79,7 +69,9 @@ def visible(text: str) -> str:
 
 
 def without_markup(shown: str) -> str:
-    """A text without emphasis, fences and tags."""
+    """A text without emphasis, fences and tags; of a very long one, its first and last part."""
+    if len(shown) > 2 * _LONGEST_PART:
+        shown = f"{shown[:_LONGEST_PART]}\n\n{shown[-_LONGEST_PART:]}"
     shown = _BLANKS.sub(_fewer_blanks, shown)
     if _MARK.search(shown):  # most replies have no markup
         for pattern, plain in _MARKUP:
@@ -95,14 +87,34 @@ def _fewer_blanks(run: re.Match[str]) -> str:
 
 def bare(text: str) -> str:
     """A text without thinking, chat headers, and what follows an end-of-text token."""
-    shown = _without_thinking(text).strip()
-    while turn := _TURN.match(shown):
-        shown = shown[turn.end() :]
+    shown = text.strip()
+    if not _TAGGED.search(shown):  # most replies have no tags
+        return shown
+    shown = _without_thinking(shown).strip()
+    while turn := phrases("turns", _TURN).match(shown):
+        shown = shown[turn.end() :].lstrip()
     opened = shown.find("<s>") % (len(shown) + 1)
     for end in _END.finditer(shown, 1):
         if not (end["s"] and opened < end.start()):  # unlike "<s>old</s>"
             return shown[: end.start()].strip()
     return shown
+
+
+def _without_thinking(text: str) -> str:
+    """Text outside of thinking marks; an opening or a closing mark alone counts as well."""
+    shown, at, thinking = "", 0, False
+    for mark in _thinking().finditer(text):
+        opens = mark["opens"] is not None
+        if not thinking:
+            shown = shown + text[at : mark.start()] if opens else ""
+        at, thinking = mark.end(), opens
+    return shown + ("" if thinking else text[at:])
+
+
+@cache
+def _thinking() -> re.Pattern[str]:
+    opens, closes = phrases("thinks", _THINKS), phrases("thought", _THOUGHT)
+    return re.compile(f"{opens.pattern}|{closes.pattern}", re.I)
 
 
 def without_latex(text: str) -> str:
@@ -111,17 +123,3 @@ def without_latex(text: str) -> str:
         for pattern, plain in _LATEX:
             text = pattern.sub(plain, text)
     return text
-
-
-def _without_thinking(text: str) -> str:
-    """Text outside of thinking marks; an opening or a closing mark alone counts as well."""
-    shown: list[str] = []
-    at, thinking = 0, False
-    for mark in _THINKING.finditer(text):
-        opens = mark["opens"] is not None
-        if not opens and not thinking:
-            shown = []
-        elif not thinking:
-            shown.append(text[at : mark.start()])
-        at, thinking = mark.end(), opens
-    return "".join(shown) + ("" if thinking else text[at:])

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
+from operator import add, mul, sub, truediv
 
 MAX_LENGTH = 300
 MAX_DEPTH = 30
@@ -18,6 +19,8 @@ MAX_MAGNITUDE = 10**18
 NUMERAL = r"(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d+)(?:\.\d*)?|\.\d+"
 
 _TOKEN = re.compile(rf"\s*({NUMERAL}|[-+*/()])")
+_WORK = {"+": add, "-": sub, "*": mul, "/": truediv}
+_BINDS = {"+": 1, "-": 1, "*": 2, "/": 2}
 _SIGNS = str.maketrans("×·⋅∗＊÷⁄∕／−–－＋[]{}（）", "*****////---+()()()")
 
 
@@ -93,17 +96,12 @@ def render_number(value: Fraction) -> str:
     """A fraction as a decimal where that is exact (``0.25``), else as ``1/3``."""
     if value.denominator == 1:
         return str(value.numerator)
-    twos_and_fives = value.denominator
-    for factor in (2, 5):
-        while twos_and_fives % factor == 0:
-            twos_and_fives //= factor
-    if twos_and_fives != 1:
-        return f"{value.numerator}/{value.denominator}"
-    digits = 1
-    while (scaled := value * 10**digits).denominator != 1:
-        digits += 1
-    sign, figures = ("-" if value < 0 else ""), f"{abs(scaled.numerator):0{digits + 1}d}"
-    return f"{sign}{figures[:-digits]}.{figures[-digits:]}"
+    for digits in range(1, 61):  # 10**18 has at most 60 factors of two
+        scaled = value * 10**digits
+        if scaled.denominator == 1:
+            figures = f"{abs(scaled.numerator):0{digits + 1}d}"
+            return f"{'-' if value < 0 else ''}{figures[:-digits]}.{figures[-digits:]}"
+    return f"{value.numerator}/{value.denominator}"
 
 
 def _render_side(side: Equation, sign: str, *, right: bool) -> str:
@@ -136,30 +134,23 @@ def _parse(parser: "_Parser") -> Equation:
 
 
 class _Parser:
-    """Recursive descent over ``+ -``, then ``* /``, then signs, brackets and numbers."""
+    """Climbs precedence: ``* /`` bind closer than ``+ -``, and signs and brackets closest."""
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
         self.at = 0
 
     def whole(self) -> Equation:
-        equation = self.sum(0)
+        equation = self.climb(1, 0)
         if self.at < len(self.tokens):
             raise EquationError(f"{self.tokens[self.at]!r} is out of place")
         return equation
 
-    def sum(self, depth: int) -> Equation:
-        left = self.product(depth)
-        while self.peek() in ("+", "-"):
-            sign = self.take()
-            left = _operation(sign, left, self.product(depth))
-        return left
-
-    def product(self, depth: int) -> Equation:
+    def climb(self, least: int, depth: int) -> Equation:
         left = self.atom(depth)
-        while self.peek() in ("*", "/"):
-            sign = self.take()
-            left = _operation(sign, left, self.atom(depth))
+        while _BINDS.get(sign := "".join(self.tokens[self.at : self.at + 1]), 0) >= least:
+            self.at += 1
+            left = _operation(sign, left, self.climb(_BINDS[sign] + 1, depth))
         return left
 
     def atom(self, depth: int) -> Equation:
@@ -172,16 +163,13 @@ class _Parser:
                 return Number(-inner.value)
             return _operation("-", Number(Fraction(0)), inner)
         if token == "(":
-            inner = self.sum(depth + 1)
+            inner = self.climb(1, depth + 1)
             if self.take() != ")":
                 raise EquationError("a bracket is never closed")
             return inner
-        if token[0].isdigit() or token[0] == ".":
-            return Number(_bounded(Fraction(token.replace(",", "").rstrip(".") or "0")))
-        raise EquationError(f"{token!r} is out of place")
-
-    def peek(self) -> str:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+        if token in _BINDS or token == ")":
+            raise EquationError(f"{token!r} is out of place")
+        return Number(_bounded(Fraction(token.replace(",", "").rstrip(".") or "0")))
 
     def take(self) -> str:
         if self.at == len(self.tokens):
@@ -191,11 +179,9 @@ class _Parser:
 
 
 def _operation(sign: str, left: Equation, right: Equation) -> Operation:
-    a, b = left.value, right.value
-    if sign == "/" and b == 0:
+    if sign == "/" and right.value == 0:
         raise EquationError("it divides by zero")
-    value = a + b if sign == "+" else a - b if sign == "-" else a * b if sign == "*" else a / b
-    return Operation(sign, left, right, _bounded(value))
+    return Operation(sign, left, right, _bounded(_WORK[sign](left.value, right.value)))
 
 
 def _bounded(value: Fraction) -> Fraction:

@@ -2,39 +2,22 @@
 
 import json
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
+from distilwhy.core.parsing.cues import listed
 
-# In the order in which they count.
-_ANSWERS = (
-    "answer|final_answer|label|prediction|predicted_label|verdict|classification|category|class"
-    "|sentiment|result|output|choice|option|decision|final|intent|topic|value|equation|expression"
-    "|relation|relationship|rating|emotion|priority|stance|감정|분류|感情|情感|分类|分類|정답|답"
-    "|答案|答え|antwort|réponse|respuesta"
-    "|resposta"
-)
-_RATIONALES = (
-    "rationale|reasoning|reasons|reason|explanation|thought|thoughts|thinking|analysis"
-    "|justification"
-    "|chain_of_thought|steps|why|이유|理由|begründung|explication|explicación|explicação"
-)
 _OBJECT = re.compile(r'\{\s*"')
 _OPENING = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?(?:```\w*\s*)?(?=\{\s*\")")
-_FENCED = re.compile(r"```\w*\s*$")
-_CLOSED = re.compile(r"\s*```")
+_SINGLE = re.compile(r"\{\s*'")
+_FENCE = re.compile(r"```\w*\s*$")
 _MOST = 8  # objects looked at
 _DEEPEST = 4
 _JSON = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str)
 
 
-@dataclass(frozen=True)
-class JsonReply:
-    """The answers and the rationale of an object, and where the object stands in the reply.
-
-    Attributes:
-        rationale: None if the object has no field for it.
-    """
+class JsonReply(NamedTuple):
+    """The answers of an object, its rationale (None if it has no field for it), and its place."""
 
     answers: tuple[str, ...]
     rationale: str | None
@@ -50,56 +33,58 @@ def find_objects(text: str) -> list[JsonReply]:
             value.
     """
     found: list[JsonReply] = []
+    if '"' not in text and _SINGLE.search(text):
+        text = text.replace("'", '"')
     opening, at = _OPENING.match(text), 0
     for _ in range(_MOST):
         brace = _OBJECT.search(text, at)
         if brace is None:
             break
-        is_reply = opening is not None and opening.end() == brace.start()
+        start, is_reply = brace.start(), opening is not None and opening.end() == brace.start()
         try:
-            fields, at = _JSON.raw_decode(text, brace.start())
+            fields, at = _JSON.raw_decode(text, start)
         except (ValueError, RecursionError):
             if is_reply:
                 raise Unreadable("the reply is a broken JSON object") from None
             at = brace.end()
             continue
-        reply = _read(fields, text, brace.start(), at)
-        if reply:
-            found.append(reply)
-        elif is_reply and not text[at:].strip("`\n "):
+        rest = text[at:].strip("`\n ")
+        answers, rationale = _read(_flat(fields), all_of_reply=is_reply and not rest)
+        if answers:
+            fence = _FENCE.search(text, max(0, start - 20), start)
+            at += len(text[at:]) - len(text[at:].removeprefix("\n").removeprefix("```"))
+            found.append(JsonReply(answers, rationale, fence.start() if fence else start, at))
+        elif is_reply and not rest:
             raise Unreadable("the JSON object has no 'answer'")
     return found
 
 
-def _read(fields: dict[str, object], text: str, start: int, end: int) -> JsonReply | None:
-    named = _named(fields)
-    keys = [key for key in _ANSWERS.split("|") if key in named]
-    if not keys:
-        return None
-    answers = tuple(_text(named[key], key, joined=False) for key in keys)
-    reasons = [
-        _text(named[key], key, joined=True) for key in _RATIONALES.split("|") if key in named
-    ]
-    fence, closed = _FENCED.search(text[max(0, start - 20) : start]), _CLOSED.match(text, end)
-    start -= len(fence[0]) if fence else 0
-    end = closed.end() if closed else end
-    return JsonReply(answers, " ".join(reasons) if reasons else None, start, end)
+def _read(fields: dict[str, object], *, all_of_reply: bool) -> tuple[tuple[str, ...], str | None]:
+    """The answers of an object and its rationale; a field that stands alone is an answer."""
+    reasons = [key for key in listed("rationales") if key in fields]
+    keys = [key for key in listed("answers") if key in fields]
+    others = [key for key in fields if key not in reasons]
+    if not keys and all_of_reply and len(others) == 1 and len(str(fields[others[0]]).split()) < 5:
+        keys = others
+    answers = tuple(_text(fields[key], key) for key in keys)
+    texts = [_text(fields[key], key, joined=True) for key in reasons] if answers else []
+    return answers, " ".join(texts) if texts else None
 
 
-def _named(fields: object, depth: int = 0) -> dict[str, object]:
+def _flat(fields: object, depth: int = 0) -> dict[str, object]:
     """The fields of an object by their names in one form, those of objects in it included."""
-    if isinstance(fields, list):
+    while isinstance(fields, list):
         fields = fields[0] if len(fields) == 1 else {}
     if not isinstance(fields, dict) or depth > _DEEPEST:
         return {}
-    named: dict[str, object] = {}
+    flat: dict[str, object] = {}
     for value in fields.values():
-        named |= _named(value, depth + 1)
-    own = {re.sub(r"[\s-]+", "_", name.strip().lower()): value for name, value in fields.items()}
-    return named | {name: value for name, value in own.items() if not _named(value, depth + 1)}
+        flat |= _flat(value, depth + 1)
+    own = {re.sub(r"[\s_-]+", " ", name.strip().lower()): value for name, value in fields.items()}
+    return flat | {name: value for name, value in own.items() if not _flat(value, depth + 1)}
 
 
-def _text(value: object, key: str, *, joined: bool) -> str:
+def _text(value: object, key: str, *, joined: bool = False) -> str:
     """A text, number or truth value as text; the items of a rationale that is a list, joined."""
     if isinstance(value, list) and (joined or len(value) == 1):
         return " ".join(_text(item, key, joined=joined) for item in value)

@@ -16,20 +16,26 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from distilwhy.core.parsing import cues
 from distilwhy.core.parsing.answer import Unreadable
-from distilwhy.core.parsing.clean import bare, lowered, visible, without_markup
+from distilwhy.core.parsing.clean import bare, visible, widen, without_markup
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
+from distilwhy.core.parsing.cues import phrases
 from distilwhy.core.parsing.cut import break_before_heads, cut_next_row
-from distilwhy.core.parsing.decide import decide, first_alone, first_line_end, read_statement
+from distilwhy.core.parsing.decide import decide, first_alone, lines
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before
 from distilwhy.core.parsing.reader import Reader, reader_of
-from distilwhy.core.parsing.statements import Statement, find_statements, without_cue
+from distilwhy.core.parsing.statements import (
+    HEADING,
+    Statement,
+    find_statements,
+    without_cue,
+)
 from distilwhy.core.task import CUE, Example, Task
 
 _COMPLETE = re.compile(r"\n|[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
 _COMPLETE_TEXT = re.compile(r"\n")  # a text may go on after a full stop, as "Mr." does
+_SENTENCE = re.compile(r"[.!?](?:[\"')\]]*\s|(?=[^\x00-\x7f]))|\n")
 _CUT_SHORT = frozenset(
     {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}
 )
@@ -60,7 +66,7 @@ def parse_completion(
         return Annotation(example.id, "refused", problem=f"finish: {completion.finish_reason}")
     reply = bare(completion.text)
     shown = without_markup(reply)
-    reader = reader_of(task.answer, example.options, task.instruction, example.text, shown[:4000])
+    reader = reader_of(task.answer, example.options, example.text, task.instruction, shown[:4000])
     row = _Row(task.row_format.template, example.text, "" if task.cue == CUE else task.cue)
     try:
         reply = _stopped(reply, stop)
@@ -78,7 +84,8 @@ def parse_completion(
 def _outcome(finish: str, shown: str) -> Outcome:
     if finish in _CUT_SHORT:
         return "truncated"
-    return "refused" if cues.REFUSAL.match(lowered(shown[:200])) else "unparsed"
+    opening = re.sub(r"\A\W+", "", widen(shown[:200]))
+    return "refused" if phrases("refuses").match(opening) else "unparsed"
 
 
 def _stopped(text: str, stop: Sequence[str]) -> str:
@@ -91,29 +98,32 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
     if first := first_alone(reader, text):
         return first[0].end
     for statement in statements:
-        counts = statement.tier == "explicit" or (statement.tier == "heading" and reader.choices)
-        if counts and not statement.denied:
-            with suppress(Unreadable):
-                read_statement(reader, statement)
-                sentence = cues.SENTENCE_END.search(text, statement.at, statement.end)
-                return sentence.end() if sentence else statement.end
-    return first_line_end(reader, text)
+        if statement.rank > HEADING - (not reader.choices) or statement.denied:
+            continue
+        with suppress(Unreadable):
+            reader.state(statement)
+            sentence = _SENTENCE.search(text, statement.at, statement.end)
+            return sentence.end() if sentence else statement.end
+    return next((s.end for s in lines(reader, text) if s.start == 0), None)
 
 
 def _read(reader: Reader, text: str, row: _Row, *, cut_short: bool) -> tuple[str, str]:
     text = break_before_heads(text, row.template)
-    statements = find_statements(text, row.cue)
-    body, was_cut = cut_next_row(
-        text, row.template, row.text, lambda: _answered(reader, statements, text)
+    plain = widen(text)
+    statements = find_statements(plain, row.cue)
+    length = cut_next_row(
+        plain, row.template, row.text, lambda: _answered(reader, statements, plain)
     )
+    body = text[:length].rstrip()
     if not body:
         raise Unreadable("the reply is empty")
-    statements = [s.within(body) for s in statements if s.at <= len(body)]
-    answer = decide(reader, statements, body)
+    plain = plain[: len(body)]
+    statements = [s.within(plain) for s in statements if s.at <= len(body)]
+    answer = decide(reader, statements, plain)
     statement = answer.statement
     complete = _COMPLETE_TEXT if reader.answer.kind == "text" else _COMPLETE
     # Where more follows than is read, it was not the answer that the limit cut.
-    cut_short = cut_short and not (was_cut or statement.alone)
+    cut_short = cut_short and not (length < len(text) or statement.alone)
     if cut_short and not complete.search(body[statement.at :].strip()):
         raise Unreadable("the reply may have been cut within its answer")
     before = [s for s in statements if s.end <= answer.start]
@@ -125,7 +135,7 @@ def _read_object(reader: Reader, text: str, first: JsonReply, row: _Row) -> tupl
     """Read a reply with a JSON object, which is one more statement among those around it."""
     before = visible(text[: first.start])
     rest = "\n" + visible(text[first.end :])
-    after, _ = cut_next_row(rest, row.template, row.text, lambda: 1)
+    after = rest[: cut_next_row(widen(rest), row.template, row.text, lambda: 1)]
     objects = [first, *find_objects(after)]
     at = len(before)
     stated = [
@@ -133,7 +143,8 @@ def _read_object(reader: Reader, text: str, first: JsonReply, row: _Row) -> tupl
         for found in objects
         for answer in found.answers
     ]
-    answer = decide(reader, [*stated, *find_statements(before + after, row.cue)], before + after)
+    around = widen(before + after)
+    answer = decide(reader, [*stated, *find_statements(around, row.cue)], around)
     reasons = before if first.rationale is None else visible(first.rationale)
     return answer.label, reasons_before(
         reader, reasons, answer.label, find_statements(reasons, row.cue)

@@ -1,50 +1,37 @@
 """Reads one answer in the words of one statement: a choice, a number, an expression or text."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from distilwhy.core.parsing import cues
-from distilwhy.core.parsing.answer import CURRENCY, Answer, Unnamed, Unreadable, letter
-from distilwhy.core.parsing.choice import Letters, read_choice, whole_choice
+from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, letter
+from distilwhy.core.parsing.choice import Found, Letters, read_choice
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.expression import render_equation
-from distilwhy.core.parsing.number import read_equation, read_number, whole_number
+from distilwhy.core.parsing.cues import phrases, words
+from distilwhy.core.parsing.number import is_bare, read_equation, read_number
+from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000
 _LONGEST_CHOICE = 300
 _FEW_WORDS = 10
 _TRUTH = {"true": "yes", "false": "no"}
-_ADVERB = re.compile(
-    r"\A\s*(?:therefore|thus|then|hence|simply|indeed|clearly|definitely|probably"
-    r"|(?:most )?likely)[,:]?\s+", re.I,
-)  # fmt: skip
 _REMARK = re.compile(
     r",\s+(?:because|since|I (?:think|believe|guess))\b|(?<!\s)\s++because\b(?! of\b)"
     # After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
     r"|(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
-    r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|This|That|These|Those|The|We|I|You|There|His|Her"
-    r"|Their)\s)"
+    r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
-_DECLINES = re.compile(
-    r"\W*(?:(?:i['’]?m (?:so |very )?sorry|i am sorry|sorry|unfortunately|but)\W+)*(?:as an ai\b"
-    r"|i(?: can(?:no|['’])t|(?:['’]m| am) (?:unable|not able) to| could(?: not|n['’]t)| won['’]t"
-    r"| will not)\s+(?:help|assist|answer|provide|comply|say|tell|determine|do|discuss|give)\b"
-    r"|(?:i|we) (?:do not|don['’]t) (?:really )?know"
-    r"|(?:can(?:not|['’]t) be|not) (?:determined|given"
-    r"|stated|specified|mentioned|known|available|sure|clear)\b|(?:none|nothing|null|unanswerable"
-    r"|unbekannt|keine angaben?|nicht angegeben|inconnue?|non précisée?"
-    r"|no especificad[oa]|desconocid[oa]|não informado|não especificado|desconhecid[oa]|알 수 없음"
-    r"|모름|없음"
-    r"|해당 없음|不明|記載なし|わかりません|不详|未知|未提及|无法确定|没有提到"
-    r"|no answer|n/?a|unknown|unclear|tbd)\W*$)",
-    re.I,
+_EITHER = re.compile(
+    r"(?:[Ee]ither .+|[A-Z][^.,]*) (?:or|oder|ou|o) [A-Z].*|.+ (?:또는|或者?|または) ?.+", re.S
 )
-_NOT_THIS = re.compile(r"not (?:[A-Z]|the |an? |in |at |on )")
-_EITHER = re.compile(r"(?:[Ee]ither .+ or|[A-Z]\w* or) [A-Z]\w*")
 _LETTERING = re.compile(r"(?<!\w)[aA1][).:\]]")
-_PLACEHOLDER = re.compile(r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+")
+_PLACEHOLDER = re.compile(r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|not [A-Z].*")
+_SORRY = re.compile(r"(?:i'm |i am )?(?:so |very )?(?:sorry|unfortunately|but)\W+(?:but )?")
+_ASKS = re.compile(r"[^.!?\n]{0,80}\?\W*$")
+_FIRST = re.compile(
+    r"(?<=[.!?;])\s|\s[-–—(]|,\s(?=because|since|as)|\s(?=because|rather than|instead of)"
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +41,11 @@ class Reader:
     answer: Answer
     choices: tuple[str, ...]
     letters: Letters
+    asked: str = ""
+    known: dict[str, Found | Unreadable] = field(default_factory=dict)
 
-    def read(self, text: str, *, alone: bool = False) -> str:
-        """The label, in canonical form, that one statement gives, such as ``(b) park.``
+    def find(self, text: str, *, alone: bool = False) -> Found:
+        """The answer, in canonical form, that one statement gives, such as ``(b) park.``
 
         Args:
             alone: Whether the text has a place of its own, where no remark belongs.
@@ -65,56 +54,87 @@ class Reader:
             Unnamed: if it names no answer at all.
             Unreadable: if it may be read in two ways, or denies what it names.
         """
-        if self.answer.kind == "text":
-            return _read_text(self.answer, text if alone else _without_remark(text.strip()))
+        if text not in self.known:
+            try:
+                self.known[text] = self._find(text, alone)
+            except Unreadable as error:
+                self.known[text] = error
+        found = self.known[text]
+        if isinstance(found, Unreadable):
+            raise found
+        return found
+
+    def _find(self, text: str, alone: bool) -> Found:
         if text.strip() in self.choices:
-            return text.strip()
-        most = _LONGEST_CHOICE if self.answer.kind == "choice" else _LONGEST
-        plain = self._without_ending(without_latex(text[:most]))
-        if self.answer.kind == "choice":
-            if alone and plain in _TRUTH and _TRUTH[plain] in self.choices:
-                return _TRUTH[plain]
-            return read_choice(plain, self.choices, self.letters)
-        if self.answer.kind == "number":
-            return read_number(plain)
-        return render_equation(read_equation(_ADVERB.sub("", plain)))
+            return Found(text.strip(), True, "")
+        text, kind = text.lstrip(" *`\n"), self.answer.kind
+        if kind == "choice":
+            plain = without_latex(text[:_LONGEST_CHOICE])
+            if alone and _TRUTH.get(plain) in self.choices:
+                return Found(_TRUTH[plain], True, "")
+            return read_choice(_without_scale(plain, self.choices), self.choices, self.letters)
+        remark = None if _QUOTED.fullmatch(text.strip()) else _REMARK.search(text, 1)
+        end = remark.start() if remark else len(text)
+        if kind == "text":
+            few = not alone and len(text[:end].split()) <= _FEW_WORDS
+            return Found(_read_text(self.answer, text[:end] if few else text), False, text[end:])
+        plain = without_latex(text[:_LONGEST]).strip(" *`")
+        label = read_number(plain) if kind == "number" else read_equation(plain)
+        return Found(label, is_bare(plain, kind), text[end:])
 
     def whole(self, text: str) -> str | None:
         """The label, if ``text`` is nothing else; None otherwise."""
-        if len(text) > _LONGEST:
+        if len(text) > _LONGEST_CHOICE or self.answer.kind == "text":
             return None
-        plain = self._without_ending(without_latex(text)).strip(" *`>").rstrip(". ")
-        if self.answer.kind == "choice":
-            return whole_choice(plain, self.choices, self.letters)
-        if self.answer.kind == "text":
+        try:
+            found = self.find(text)
+        except Unreadable:
             return None
-        return self.answer.canonical(plain.strip(CURRENCY + " ")) or whole_number(
-            plain, self.answer.kind
-        )
+        return found.label if found.bare else None
 
-    def _without_ending(self, text: str) -> str:
-        """``배송`` of ``배송입니다``, but all of ``좋다`` where that is a choice."""
+    def state(self, statement: Statement) -> str:
+        """The label of a statement.
 
-        def shorten(found: re.Match[str]) -> str:
-            said = text[: found.end()].rstrip(" .!")
-            return found[0] if said.endswith(self.choices) else ""
+        Raises:
+            Unreadable: if it has none.
+        """
+        payload = statement.payload
+        if payload is None:
+            raise Unnamed("the reply ends before its answer")
+        if _ASKS.match(payload):
+            raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
+        if not statement.whole:
+            return self.find(payload, alone=statement.alone).label
+        label = self.whole(payload)
+        if label is None and self.choices:
+            label = self.whole(_FIRST.split(payload, maxsplit=1)[0])
+        if label is None:
+            raise Unnamed("no answer is stated")
+        return label
 
-        return cues.ENDING.sub(shorten, text)
+    def gives(self, statement: Statement, label: str) -> bool:
+        """Whether a statement affirms this label."""
+        try:
+            return not statement.denied and self.answer.same(self.state(statement), label)
+        except Unreadable:
+            return False
 
 
-def reader_of(answer: Answer, options: tuple[str, ...], *shown: str) -> Reader:
+def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str) -> Reader:
     """The reader of a row with these options.
 
     Args:
-        shown: Texts that may letter the fixed labels, as "(a) spam (b) not spam" does; the first
-            that does decides. Labels that no text letters are lettered in their order.
+        asked: The row's text, which may letter the fixed labels, as "(a) spam (b) not spam" does.
+        shown: Further texts that may; the first that does decides. Labels that no text letters
+            are lettered in their order.
     """
     if answer.kind != "choice":
-        return Reader(answer, (), Letters({}))
+        return Reader(answer, (), Letters({}), asked)
     choices = answer.choices(options)
-    named = {} if options else next(filter(None, (_lettered(choices, t) for t in shown)), {})
-    certain = bool(options or named)
-    return Reader(answer, choices, Letters(named or _in_order(choices, bool(options)), certain))
+    texts = () if options else (asked, *shown)
+    named = next(filter(None, (_lettered(choices, text) for text in texts)), {})
+    letters = Letters(named or _in_order(choices, bool(options)), bool(options or named))
+    return Reader(answer, choices, letters)
 
 
 @lru_cache(maxsize=1024)
@@ -132,7 +152,7 @@ def _in_order(choices: tuple[str, ...], lettered: bool) -> dict[str, frozenset[s
 
 @lru_cache(maxsize=256)
 def _lettered(choices: tuple[str, ...], text: str) -> dict[str, frozenset[str]]:
-    """The letters that a text gives to at least two choices, all different; else empty."""
+    """The letters that a text gives to all choices, all different; else empty."""
     named: dict[str, frozenset[str]] = {}
     for choice in choices if _LETTERING.search(text) else ():
         mark = re.search(rf"(?<!\w)([A-Za-z]|\d{{1,2}})[).:\]]\s*{re.escape(choice)}(?!\w)", text)
@@ -141,30 +161,31 @@ def _lettered(choices: tuple[str, ...], text: str) -> dict[str, frozenset[str]]:
     return named if len(named) == len(choices) else {}
 
 
+def _without_scale(line: str, choices: tuple[str, ...]) -> str:
+    """``2`` of ``2/5``, ``2 out of 5`` and ``2 stars``, where the choices are numbers up to 5."""
+    if not choices or not all(choice.isdigit() for choice in choices):
+        return line
+    highest = max(map(int, choices))
+    return re.sub(rf"(?<=\d)(?:(?: ?/ ?| out of ){highest}\b)?(?: stars?\b)?", "", line)
+
+
 def _read_text(answer: Answer, text: str) -> str:
-    plain = without_latex(text.strip())
+    plain = without_latex(text)
+    if not plain.isascii():
+        plain = phrases("polite", r"\s*@").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
     label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip("."))
+    low = (label or "").lower().replace("’", "'")
+    sorry = _SORRY.match(low)
     if label is None:
         raise Unnamed("the answer is empty")
-    if label.endswith(":") or label.lower() in ("as follows", "the following"):
-        raise Unreadable(f"the answer is only announced: {label[:60]!r}")
-    if _PLACEHOLDER.fullmatch(label):
-        raise Unreadable(f"the answer is a placeholder: {label[:60]!r}")
-    if _EITHER.fullmatch(label):
-        raise Unreadable(f"the answer names more than one: {label[:60]!r}")
-    if _DECLINES.match(label):
-        raise Unreadable(f"the answer is a refusal: {label[:60]!r}")
-    if _NOT_THIS.match(label):
-        raise Unreadable(f"the answer is a negation: {label[:60]!r}")
-    return label
-
-
-def _without_remark(text: str) -> str:
-    """``Paris`` of ``Paris. It is the capital.`` and of ``Paris, because it is the capital.``
-
-    Where more than a few words stand before, all of it is the answer, such as a summary; so it
-    is where it is all in quotes.
-    """
-    remark = None if _QUOTED.fullmatch(text) else _REMARK.search(text, 1)
-    first = text[: remark.start()] if remark else text
-    return first if len(first.split()) <= _FEW_WORDS else text
+    if label.endswith(":") or low in ("as follows", "the following"):
+        problem = "only announced"
+    elif _PLACEHOLDER.fullmatch(label):
+        problem = "a placeholder or a negation"
+    elif len(label) < _LONGEST_CHOICE and _EITHER.fullmatch(label):
+        problem = "one of several"
+    elif low in words("missing") or phrases("declines").match(low, sorry.end() if sorry else 0):
+        problem = "a refusal"
+    else:
+        return label
+    raise Unreadable(f"the answer is {problem}: {label[:60]!r}")

@@ -1,30 +1,32 @@
 """Finds where a reply states an answer, and whether it affirms it.
 
-A statement is a cue and what follows it ("the answer is (b) mall"), a box, a tag, or an answer
-and the cue behind it ("(b) is the answer"). Whether an answer can be read in it is another matter.
+A statement is a cue and what follows it ("the answer is (b) mall"), a box, a tag, a heading, or an
+answer and the cue behind it ("(b) is the answer"). Whether an answer can be read in it is another
+matter.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TypeVar
 
-from distilwhy.core.parsing import cues
 from distilwhy.core.parsing.clean import lowered, widen
+from distilwhy.core.parsing.cues import Words, split, words
 
-Tier = Literal["explicit", "heading", "head", "weak"]
+# Statements of a rank count only where none of a lower rank can be read.
+EXPLICIT, HEADING, LINE, HEAD, SENTENCE, WEAK = range(6)
 
-MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
-_BEFORE = 120
-_LONGEST_LEFT = 70
-_AFTER = 120
+_MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _LONGEST = 1000
-_BLANK = re.compile(r"[\s*$`#>\\\[\](){}_:\"'-]*")
+_BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
 _ITEM = re.compile(r"[-•>*]\s+")
-_ASKS = re.compile(r"[^.!?\n]{0,80}\?\W*$")
-_OTHERWISE = re.compile(r"; otherwise\b|, otherwise it\b")
-_JOINS = re.compile(r"[\w/-]")
+_MARK = re.compile(r"\\f?boxed\s*(?={)|(?<!#)####(?!#)|<(?:final[_ ]?)?(?P<tag>[a-z]+)>")
 _CLOSING_TAG = re.compile(r"</[a-z_ ]+>", re.I)
+_HEADING = re.compile(
+    r"(?:^|\n)[ \t#*>•|(-]*(?:\d{1,2}[.)\]] )?([^\W\d_][\w'’ -]{0,30}?)[ *]*: *(?=\S)"
+    r"|(?:^|\n)#+ ?([^\W\d_][\w ]{0,30})\n+(?=\S)"
+)
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,6 @@ class Statement:
         start: Where its sentence begins, if that says nothing else; else where its cue begins.
         at: Where its payload begins, and ``end`` where that ends.
         payload: What may be the answer, or begins with it; None if the reply ends before it.
-        tier: Statements of a lower tier ("Topic: x", then "the answer must be x") count only where
-            there is none of a higher one.
         whole: Whether it counts only if the payload is the answer and nothing else.
         denied: Why it states nothing, such as "supposed"; else "".
         revised: Whether it says that it replaces an earlier answer.
@@ -47,7 +47,7 @@ class Statement:
     at: int
     end: int
     payload: str | None
-    tier: Tier = "explicit"
+    rank: int = EXPLICIT
     whole: bool = False
     denied: str = ""
     revised: bool = False
@@ -59,258 +59,183 @@ class Statement:
             return self
         return replace(self, end=len(text), payload=text[self.at :].strip() or None)
 
-    def payload_is_asked(self) -> bool:
-        """Whether the payload is a question, such as ``41?``"""
-        return self.payload is not None and _ASKS.match(self.payload) is not None
-
-
-@dataclass(frozen=True)
-class _Left:
-    """What stands before a noun and belongs to it, such as ``so the best``.
-
-    Attributes:
-        start: Where it begins.
-        words: Its words.
-        before: The word that stands before it in the same clause; "" if none does.
-        heading: Whether the noun, with at most three words, opens a line or a sentence.
-        line: Where these words begin; ``start`` if it is no heading.
-    """
-
-    start: int
-    words: frozenset[str]
-    before: str
-    heading: bool
-    line: int
-
 
 def find_statements(text: str, cue: str = "") -> list[Statement]:
-    """All statements of a reply, affirmed or not, in the order in which they end.
+    """All statements of a reply of usual width, affirmed or not, in the order in which they end.
 
     Args:
         cue: The task's own, such as ``정답은 {answer}입니다.``
     """
-    text = widen(text)
-    low = lowered(text)
-    cued = list(_by_cue(text, low, cue)) if cue else []
-    read = {at for statement in cued for at in (statement.at, statement.at + 1)}
-    found = [
-        *(s for noun in _some(cues.NOUN, low) if (s := _announced(text, low, noun))),
-        *(s for noun in _some(cues.HEAD, low) if (s := _headed(text, low, noun))),
-        *(s for mark in _some(cues.MARK, low) if (s := _marked(text, low, mark))),
-        *(s for noun in _some(cues.REVERSE, low) if (s := _said_before(text, low, noun))),
-        *_chosen(text, low),
-        *(s for head in _some(cues.HEADING, low) if (s := _heading(text, low, head))),
-    ]
-    found = [*cued, *(statement for statement in found if statement.at not in read)]
+    said = Words(lowered(text))
+    cued = list(_by_cue(text, said, cue)) if cue else []
+    nouns = words("noun", "head", "vague", "right")
+    found: list[Statement] = []
+    for index in _some([i for i, word in enumerate(said.said) if word in nouns]):
+        start = _left(said, index)
+        found += [*_announced(text, said, index, start), *_said_before(text, said, index, start)]
+    found += [s for mark in _some([*_MARK.finditer(said.low)]) for s in _marked(text, said, mark)]
+    found += [s for head in _some([*_HEADING.finditer(text)]) for s in _headed(text, head)]
+    taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
+    found = cued + [statement for statement in found if statement.at not in taken]
     return sorted(found, key=lambda statement: (statement.end, statement.start))
 
 
-def _some(pattern: re.Pattern[str], low: str) -> list[re.Match[str]]:
-    found = list(pattern.finditer(low))
-    return found if len(found) <= 2 * MOST else found[:MOST] + found[-MOST:]
+def _some(found: list[_Found]) -> list[_Found]:
+    return found if len(found) <= 2 * _MOST else found[:_MOST] + found[-_MOST:]
 
 
-def _left(low: str, at: int) -> _Left | None:
-    """What stands before a noun; None if the noun is only the end of a word."""
-    if low[at].isascii() and _JOINS.match(low[at - 1 : at]) and at:
-        return None
-    window = low[max(0, at - _BEFORE) : at]
-    offset, start, words = at - len(window), len(window), set[str]()
-    while opener := cues.OPENER_APART.search(window, 0, start):
-        start = opener.start()
-        words.add("so")
-    after_article = opened = False
-    before = ""
-    for token in reversed([*cues.TOKEN.finditer(window, max(0, start - _LONGEST_LEFT), start)]):
-        word = token[0]
-        if window[token.end() : start].strip(" ,"):
-            break
-        if not (after_article or opened) and word in cues.QUALITY:
-            pass
-        elif not (after_article or opened) and word in cues.ARTICLES:
-            after_article = True
-        elif word in cues.OPENERS:
-            opened = True
-        else:
-            before = word
-            break
-        words.add(word)
-        start = token.start()
-    ends = [window.rfind(end) + len(end) for end in ("\n", ". ", "! ", "? ") if end in window]
-    line = cues.LINE_START.fullmatch(window, max(ends, default=0)) if ends or offset == 0 else None
-    return _Left(
-        offset + start,
-        frozenset(words),
-        before,
-        line is not None,
-        offset + line.start("words") if line else offset + start,
-    )
+def _left(said: Words, index: int) -> int:
+    """Where the words that belong to a noun begin, as in ``so the best answer``."""
+    start, ours = index, words("quality", "article", "opener")
+    while (word := said.word(start - 1)) in ours or (
+        word == "," and said.word(start - 2) in words("opener")
+    ):
+        start -= 1
+    return start
 
 
-def _announced(text: str, low: str, noun: re.Match[str]) -> Statement | None:
-    """``The final answer is …``, ``Answer: …``, ``정답: …``"""
-    link = cues.LINK.match(low, noun.end(), noun.end() + _AFTER)
-    alone = None if link else cues.ALONE.match(low, noun.end(), noun.end() + _AFTER)
-    left = _left(low, noun.start()) if link or alone else None
-    if left is None or (alone and not left.heading):
-        return None
-    heading = left.heading and not (link and link["is"])
-    if not heading and not left.words and left.before and noun[0].isascii():
-        return None  # "the student's answer is"
-    start = left.line if heading else left.start
-    weak, maybe = (link["weak"], link["maybe"]) if link else (None, None)
-    denied = "negated" if cues.NEGATIVE.search(f"{left.before} {low[start : noun.start()]}") else ""
-    so = not cues.OPENERS.isdisjoint(left.words)
-    denied = denied or ("supposed" if maybe else denial(low, start, so=so, weak=bool(weak)))
-    at = (link or alone or noun).end()
-    payload, end = _payload(text, at, "\n" in low[noun.end() : at])
-    if link and link["is"]:
-        payload = _without_copula(payload, link["is"])
-    revised = not cues.REVISED.isdisjoint(left.words)
-    return Statement(
-        _opening(low, start), at, end, payload, "weak" if weak else "explicit",
-        denied=denied, revised=revised,
-    )  # fmt: skip
+def _announced(text: str, said: Words, index: int, start: int) -> Iterator[Statement]:
+    """``The final answer is …``, ``Answer: …``, ``Label: …``, ``the right category is …``"""
+    noun, link, after = said.said[index], *_link(said, index + 1)
+    if not link or noun in words("right"):
+        return
+    line = start
+    while start - line < 4 and said.word(line - 1)[0].isalpha():
+        line -= 1
+    opens = said.word(line - 1) in words("stop", "bullet") and start - line < 4
+    own, before, head = {*said.said[start:index]}, said.word(start - 1), noun not in words("noun")
+    heading = opens and link != "is"
+    qualified = not own.isdisjoint(words("quality", "concludes"))
+    unbound = not (heading or own) and (head or (before[0].isalpha() and noun.isascii()))
+    if unbound or (link == "line" and not heading) or (noun in words("vague") and not qualified):
+        return  # "the student's answer is"
+    first = line if heading else start
+    denied = "supposed" if link == "maybe" else denial(said, index, link == "weak")
+    if not words("negative").isdisjoint([before, *said.said[first:index]]):
+        denied = "negated"
+    at, on_next = said.end(after - 1), "\n" in said.said[index:after]
+    rank = WEAK if link == "weak" else HEAD if head and not (heading or qualified) else EXPLICIT
+    if not (head and denied):
+        revised = not own.isdisjoint(words("revised"))
+        payload, end = _payload(text, at, on_next)
+        yield Statement(_opening(said, first), at, end, payload, rank, head, denied, revised)
 
 
-def _headed(text: str, low: str, noun: re.Match[str]) -> Statement | None:
-    """``Label: …`` on a line of its own, and ``the right category is …``."""
-    if noun[0] not in cues.HEADS:
-        return None
-    link = cues.LINK.match(low, noun.end(), noun.end() + _AFTER)
-    left = _left(low, noun.start())
-    if link is None or left is None or link["maybe"]:
-        return None
-    heading = left.heading and not link["is"]
-    qualified = not cues.QUALITY.isdisjoint(left.words)
-    vague = noun[0] in cues.VAGUE
-    if not (heading or left.words) or (vague and not qualified):
-        return None
-    start = left.line if heading else left.start
-    if cues.NEGATIVE.search(f"{left.before} {low[start : noun.start()]}"):
-        return None
-    if denial(low, start, weak=link["weak"] is not None):
-        return None
-    payload, end = _payload(text, link.end(), "\n" in link[0])
-    tier: Tier = "explicit" if heading or qualified else "head"
-    tier = "weak" if link["weak"] else tier
-    return Statement(_opening(low, start), link.end(), end, payload, tier, whole=not vague)
+def _link(said: Words, index: int) -> tuple[str, int]:
+    """How a noun is linked to what follows ("" if it is not), and the first word after the link."""
+    while said.word(index) in words("part"):
+        index += 1
+    if said.word(index) in words("about"):
+        reach = index + 10
+        while index < reach and said.word(index) not in words("is", "linked", "stop"):
+            index += 1
+    if said.word(index) == "(" and ")" in said.said[index : index + 8]:
+        index = said.said.index(")", index) + 1
+    while said.word(index) in words("opener", "part", "comma") - words("is"):
+        index += 1
+    word, following = said.word(index), said.word(index + 1)
+    if word in words("is"):
+        return "is", index + 1 + (following == ":")
+    be = index + 1 + (following == "to")
+    if word in words("weak", "maybe") and said.word(be) == "be":
+        return "maybe" if word in words("maybe") else "weak", be + 1
+    if word in words("linked") or (
+        word in words("dash") and said.low[said.end(index) :][:1] == " "
+    ):
+        return ":", index + 1
+    return ("line", index + 1) if word == "\n" and index < len(said.said) else ("", index)
 
 
-def _heading(text: str, low: str, head: re.Match[str]) -> Statement | None:
+def _said_before(text: str, said: Words, index: int, start: int) -> Iterator[Statement]:
+    """``(d) is the answer``, ``making (c) the best choice``, ``(b) 부산이 정답입니다``"""
+    following, before = said.word(index + 1), said.word(start - 1)
+    is_right = said.said[index] in words("right") and before in words("is")
+    if is_right and following[0].isalpha() and following not in words("because"):
+        return
+    articled = not words("the").isdisjoint(said.said[start:index])
+    if (
+        said.said[index] not in words("noun", "vague", "right")
+        or following in words("is", "about", "asked")
+        or not (articled or is_right or before in words("subject"))
+    ):
+        return
+    stop, ends = start, words("makes")
+    if before in words("is", "subject", "being"):
+        stop = start - 2 if before == "be" else start - 1
+        ends = words("opener", "makes", "bound", "stop")
+    while said.word(stop - 1).endswith("ly"):
+        stop -= 1
+    first = said.back(stop, ends, 14)
+    if first < stop and said.word(first - 1) in ends:
+        opening = first - (said.word(first - 1) in words("opener", "makes"))
+        payload, at = text[said.at[first] : said.end(stop - 1)], said.end(index)
+        denied = denial(said, first)
+        yield Statement(said.at[opening], at, at, payload, whole=True, denied=denied)
+
+
+def _headed(text: str, head: re.Match[str]) -> Iterator[Statement]:
     """``Department: Finance``, where no known noun heads the line."""
-    name = head[1] or head[2]
-    words = name.split()
-    if len(words) > 3 or words[-1] in cues.HEADS or cues.NOUN.fullmatch(words[-1]):
-        return None
-    if cues.NEGATIVE.search(name) or cues.EXPLAINS.match(name):
-        return None
-    payload, end = _payload(text, head.end())
-    return Statement(
-        head.start(1 if head[1] else 2), head.end(), end, payload, "heading", whole=True
-    )
+    named, known = split(head[1] or head[2]), words("noun", "head", "vague")
+    ours = named[-1:] and named[-1] not in known and named[0] not in words("explains")
+    if ours and len(named) < 4 and words("negative").isdisjoint(named):
+        payload, end = _payload(text, head.end())
+        start = head.start(1 if head[1] else 2)
+        yield Statement(start, head.end(), end, payload, HEADING, whole=True)
 
 
-def _marked(text: str, low: str, mark: re.Match[str]) -> Statement | None:
+def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
     """A box, ``<answer>``, or ``####``."""
-    start, at = _opening(low, mark.start()), mark.end()
-    denied = denial(low, mark.start())
-    if mark["tag"]:
-        if mark["tag"] not in cues.HEADS and mark["tag"] != "answer":
-            return None
-        closing = _CLOSING_TAG.search(text, at, at + _LONGEST)
-        payload, end = (
-            (text[at : closing.start()], closing.end()) if closing else _payload(text, at)
-        )
-        return Statement(start, at, end, (payload or "").strip() or None, denied=denied, alone=True)
-    if mark[0][0] == "\\":
-        payload, end = _in_braces(text, at)
-        return Statement(start, at, end, payload, denied=denied, alone=True)
-    if low[at - 5 : at - 4].strip():
-        return None
-    line = text[at : at + _LONGEST].split("\n", 1)[0]
-    return Statement(start, at, at + len(line), line.strip(), whole=True, denied=denied)
+    start, at, tag = mark.start(), mark.end(), mark["tag"]
+    if tag and tag not in words("noun", "head"):
+        return
+    closing = _CLOSING_TAG.search(text, at, at + _LONGEST) if tag else None
+    if closing:
+        payload, end = text[at : closing.start()].strip() or None, closing.end()
+    else:
+        payload, end = _in_braces(text, at) if mark[0][0] == "\\" else _payload(text, at)
+    if mark[0] == "####":
+        end = text.find("\n", at) % (len(text) + 1)
+        payload = text[at:end].strip()
+    denied, alone = denial(said, said.index(start)), mark[0] != "####"
+    yield Statement(start, at, end, payload, whole=not alone, denied=denied, alone=alone)
 
 
-def _said_before(text: str, low: str, noun: re.Match[str]) -> Statement | None:
-    """``(d) is the answer``, ``making (c) the best choice``"""
-    near = low[max(0, noun.start() - 60) : noun.start()]
-    if not any(link in near for link in (" is ", " be ", " as ", "mak")):
-        return None
-    left = _left(low, noun.start())
-    if left is None or low[noun.end() : noun.end() + 1] == "?":
-        return None
-    correct = noun[0] == "correct"
-    if not correct and left.words.isdisjoint(cues.ARTICLES):
-        return None
-    clause = low[max(0, left.start - _BEFORE) : left.start]
-    said = cues.REVERSE_IS.search(clause)
-    if said is None and (correct or "mak" not in clause[-40:]):
-        return None
-    begin = left.start - len(clause) + (said.start("said") if said else 0)
-    stop = left.start - len(clause) + said.end("said") if said else left.start
-    lead = cues.REVERSE_LEFT.match(low, begin, stop)
-    begin = lead.end() if lead else begin
-    if said is None and lead is None:
-        return None
-    opening = lead.start() + len(lead[0].rstrip("abcdefghijklmnopqrstuvwxyz")) if lead else begin
-    tier: Tier = "head" if correct else "explicit"
-    return Statement(
-        opening,
-        noun.end(),
-        noun.end(),
-        text[begin:stop],
-        tier,
-        whole=True,
-        denied=denial(low, begin),
-    )
-
-
-def _chosen(text: str, low: str) -> Iterator[Statement]:
-    """``I choose (b)``, ``this is classified as neutral``"""
-    for verb in _some(cues.VERB, low):
-        payload, end = _payload(text, verb.end())
-        denied = denial(low, verb.start())
-        yield Statement(verb.start(), verb.end(), end, payload, "head", whole=True, denied=denied)
-
-
-def _by_cue(text: str, low: str, cue: str) -> Iterator[Statement]:
+def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
     before, _, after = (part.strip() for part in lowered(widen(cue)).partition("{answer}"))
     tail = after.strip(".")
-    for found in _some(re.compile(re.escape(before)), low):
+    for found in _some(list(re.finditer(re.escape(before), said.low))):
         payload, end = _payload(text, found.end())
-        closing = low.find(tail, found.end(), end) if tail else -1
+        closing = said.low.find(tail, found.end(), end) if tail else -1
         if payload and closing >= 0:
             payload, end = text[found.end() : closing].strip(), closing + len(tail)
-        else:
-            payload = _without_copula(payload, before)
-        yield Statement(found.start(), found.end(), end, payload, denied=denial(low, found.start()))
+        denied = denial(said, said.index(found.start()))
+        yield Statement(found.start(), found.end(), end, payload, denied=denied)
 
 
-def _without_copula(payload: str | None, said: str) -> str | None:
-    """``서울`` of ``서울입니다. …``, where ``정답은`` is said before it."""
-    if payload is None or not said.endswith(cues.TOPIC):
-        return payload
-    return cues.POLITE.split(payload, maxsplit=1)[0] or payload
-
-
-def denial(low: str, at: int, *, so: bool = False, weak: bool = False) -> str:
-    """Why a cue at an offset states nothing: what its clause says before it; "" if it does."""
-    sentence = cues.SENTENCE_END.split(low[max(0, at - _BEFORE) : at])[-1]
-    clause = cues.TURN.split(sentence)[-1]
-    if cues.ATTRIBUTED.search(clause) or _OTHERWISE.search(
-        low, at, low.find("\n", at) % (len(low) + 1)
-    ):
+def denial(said: Words, index: int, weak: bool = False) -> str:
+    """Why a cue states nothing: what its clause says before it; "" if it does."""
+    clause = said.clause(index)
+    theirs = clause & words("people") or (clause & words("pronoun") and clause & words("maybe"))
+    held = "second" not in clause and clause & words("attributed")
+    if held or (theirs and clause & words("say")):
         return "attributed"
-    if (not so and cues.SUPPOSED.search(clause)) or (weak and cues.CONDITION.search(sentence)):
-        return "supposed"
-    return ""
+    if weak:
+        clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
+    doubted = clause & words("opinion") and clause & words("not")
+    return "supposed" if doubted or clause & words("supposed") else ""
 
 
-def _opening(low: str, at: int) -> int:
+def _opening(said: Words, index: int) -> int:
     """Where the sentence of a cue begins, if it says nothing else, as in "Based on this, …"."""
-    filler = cues.FILLER.search(low[max(0, at - 80) : at])
-    return at - len(filler["filler"]) if filler else at
+    start = said.back(index, words("stop"), 9)
+    before = [word for word in said.said[start:index] if word not in words("opener")]
+    introduced = (
+        before
+        and before[0] in words("introduces")
+        and (before[-1] == "," or not said.low.isascii())
+    )
+    alone = introduced or words("frame").issuperset(before)
+    return said.at[start if alone and start < index else index]
 
 
 def _payload(text: str, at: int, on_next: bool = False) -> tuple[str | None, int]:
@@ -320,20 +245,16 @@ def _payload(text: str, at: int, on_next: bool = False) -> tuple[str | None, int
     if first == len(text):
         rest = text[at:].strip()  # a label may be punctuation, such as ":("
         return (rest if rest.strip("*`#$>\\[]{(-_ \n") else None), first
-    break_ = text.rfind("\n", at, first)
-    begin = max(at, break_ + 1)
-    end = text.find("\n", first)
-    end = len(text) if end < 0 else end
-    on_next = on_next or break_ >= 0
-    if on_next and cues.EXPLAINS.match(text, first):
+    newline = text.rfind("\n", at, first)
+    end = text.find("\n", first) % (len(text) + 1)
+    on_next = on_next or newline >= 0
+    if on_next and not words("explains").isdisjoint(split(text[first:end][:60])[:2]):
         return None, at
-    line = text[begin:end].strip().strip("* ").rstrip("| ")
-    return (_ITEM.sub("", line, count=1) if on_next and _ITEM.match(line) else line), end
+    line = text[max(at, newline + 1) : end].strip().strip("* ").rstrip("| ")
+    return (_ITEM.sub("", line, count=1) if on_next else line), end
 
 
 def _in_braces(text: str, at: int) -> tuple[str | None, int]:
-    if text[at : at + 1] != "{":
-        return _payload(text, at)
     depth = 0
     for brace in re.finditer(r"[{}]", text[at : at + _LONGEST]):
         depth += 1 if brace[0] == "{" else -1

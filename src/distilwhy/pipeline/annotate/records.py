@@ -9,10 +9,10 @@ import numpy as np
 
 from distilwhy.core.parsing.completion import Annotation
 from distilwhy.core.parsing.parse import parse_completion
-from distilwhy.core.parsing.vote import join_samples
 from distilwhy.core.review import hold_to_gold
 from distilwhy.core.splits import SplitName
 from distilwhy.core.stats.comparisons import OutcomeCounts, count_outcomes
+from distilwhy.core.stats.vote import join_samples
 from distilwhy.core.task import Example
 from distilwhy.pipeline.annotate.calls import Call, CallBuilder, open_calls
 from distilwhy.pipeline.experiment import Experiment

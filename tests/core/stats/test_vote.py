@@ -4,7 +4,7 @@ import pytest
 
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.parsing.completion import Annotation
-from distilwhy.core.parsing.vote import join_samples
+from distilwhy.core.stats.vote import join_samples
 
 CHOICE = Answer("choice", ("park", "mall", "office"))
 FAILED = Annotation("7", "failed", problem="HTTP 500: down")
