@@ -70,6 +70,7 @@ class TrainingConfig(Strict):
     agreement: float = Field(default=0.0, ge=0)
     soft_labels: SoftLabelsConfig | None = None
     several_rationales: SeveralRationales = "draw"
+    select_rationale: Literal["student", "random"] | None = None
     wrong_rationales: WrongPolicy = "keep"
     two_passes: bool = False
     evaluate_every: int = Field(default=100, gt=0)

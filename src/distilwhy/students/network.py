@@ -23,6 +23,7 @@ from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarg
 from distilwhy.students.gradient_gate import GradientGate
 from distilwhy.students.logits import TaskOutput
 from distilwhy.students.pretrained import read_fresh, save_model
+from distilwhy.students.settings import SCRATCH
 from distilwhy.students.spec import StudentSpec
 
 Family = Literal["seq2seq", "causal", "encoder"]
@@ -88,6 +89,11 @@ class Network(torch.nn.Module, ABC):
     def can_explain(self) -> bool:
         """Whether it can write rationales, if its method trains it to."""
         return True
+
+    @property
+    def writes_untrained(self) -> bool:
+        """Whether what predicts its rationales is pretrained."""
+        return self.spec.config.model != SCRATCH
 
     @property
     def fresh(self) -> frozenset[str]:

@@ -69,8 +69,8 @@ def test_the_experiment_that_these_tests_change_is_valid(write_experiment):
         ({"training": {"zz": 1}}, "training.zz: unknown key 'zz'; it must be one of accumulate, "
          "agreement, batch_size, evaluate_every, fresh_lr_factor, gradient_checkpointing, lr, "
          "patience, precision, rationale_gate, rationale_share, rationale_weight, report_to, "
-         "several_rationales, soft_labels, steps, two_passes, warmup, weight_decay, weighting, "
-         "wrong_rationales"),
+         "select_rationale, several_rationales, soft_labels, steps, two_passes, warmup, "
+         "weight_decay, weighting, wrong_rationales"),
         ({"training": {"lr": []}}, "training.lr: must name at least one learning rate"),
         ({"training": {"lr": [1e-3, 0.0]}},
          "training.lr: a learning rate must be above 0 and below 100, not 0.0"),

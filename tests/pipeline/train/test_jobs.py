@@ -172,6 +172,18 @@ def test_a_label_head_is_fingerprinted_only_where_there_is_one(write_experiment:
     assert list_changes(inputs(False), inputs(True)) == ["student.label_head"]
 
 
+def test_a_way_to_select_rationales_is_fingerprinted_only_where_it_is_set(
+    write_experiment: WriteExperiment,
+):
+    prints = []
+    for training in ({}, {"select_rationale": "random"}, {"select_rationale": "student"}):
+        experiment = open_experiment(write_experiment({"training": training}))
+        job = training_jobs(experiment).of(StudentId("finetune", 0))
+        assert ("select_rationale" in job.inputs["training"]) is bool(training)
+        prints.append(job.fingerprint)
+    assert len(set(prints)) == 3
+
+
 def test_a_weighting_by_its_older_name_is_the_same_training(write_experiment: WriteExperiment):
     """Its fingerprint is that of older versions."""
     jobs = []

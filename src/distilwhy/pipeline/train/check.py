@@ -88,6 +88,7 @@ def _check_student(
         from distilwhy.students.load import is_local, outline_network
         from distilwhy.students.spec import StudentSpec
         from distilwhy.students.training.memory import measure_size
+        from distilwhy.students.training.select import check_selects
 
         if model != SCRATCH and not fetch and not is_local(model):
             if model not in found.unchecked:
@@ -98,6 +99,10 @@ def _check_student(
         kinds = {(m.place, m.writes_rationales): m for m in experiment.methods}
         specs = [StudentSpec(experiment.task, m, student, two_passes) for m in kinds.values()]
         largest = [outline_network(spec, model, student.scratch.vocabulary) for spec in specs]
+        if experiment.config.training.select_rationale == "student":
+            for network in largest:
+                if network.spec.method.writes_rationales:
+                    check_selects(network)
         sizes = [measure_size(network) for network in largest]
         found.sizes[name] = max(sizes, key=lambda size: size.memory)
     for spec in specs:

@@ -64,7 +64,7 @@ class TrainingDataBuilder:
         soft = config.soft_labels
         options = TargetOptions(
             weight,
-            config.several_rationales,
+            "draw" if config.select_rationale else config.several_rationales,
             SoftLabels(soft.weight, soft.temperature) if soft else None,
             seed,
             config.rationale_share,

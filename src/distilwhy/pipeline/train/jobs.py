@@ -137,6 +137,8 @@ class TrainingJobs:
         unused = {"report_to", "rationale_share"}
         if is_scratch:
             unused |= {"fresh_lr_factor", "rationale_gate"}
+        if training.select_rationale is None:
+            unused |= {"select_rationale"}
         if training.rationale_gate == TrainingConfig.model_fields["rationale_gate"].default:
             unused |= {"rationale_gate"}
         # Students of earlier versions have none.

@@ -104,12 +104,15 @@ def _run(
 ) -> tuple["Student", TrainingSummary]:
     """Build the student and train it, from its checkpoint if there is one."""
     from distilwhy.students.training.loop import train
+    from distilwhy.students.training.select import select_rationales
 
     student_id, student = job.student_id, job.build_student()
     rows, settings, weight = job.rows, job.training, trial.rationale_weight
     if weight is not None:
         rows = weigh_rationales(rows, weight)
         settings = settings.model_copy(update={"rationale_weight": weight})
+    if settings.select_rationale:
+        rows = select_rationales(student.network, rows, settings, student_id.seed)
     summary = train(
         student,
         rows,

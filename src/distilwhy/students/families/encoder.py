@@ -121,6 +121,10 @@ class EncoderNetwork(Network):
         return self.keeps_decoder
 
     @property
+    def writes_untrained(self) -> bool:
+        return False
+
+    @property
     def fresh(self) -> frozenset[str]:
         """Those of the model's own head and of the decoder.
 

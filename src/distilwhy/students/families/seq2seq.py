@@ -65,6 +65,10 @@ class Seq2SeqNetwork(Network):
         self.check_choices(spec.task.answer.labels)
 
     @property
+    def writes_untrained(self) -> bool:
+        return super().writes_untrained and not isinstance(self.model, EncoderDecoderModel)
+
+    @property
     def shape(self) -> Shape:
         config = self.model.config
         if not isinstance(self.model, EncoderDecoderModel):
