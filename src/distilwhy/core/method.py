@@ -181,6 +181,11 @@ METHODS: dict[str, Method] = {
 }
 
 
+def method_of(arm: str) -> Method:
+    """The method of an arm: a method's name, with that of a teacher in brackets if there is one."""
+    return METHODS[arm.partition(" (")[0]]
+
+
 def render_source(method: Method, example: Example, annotation: Annotation | None) -> str:
     """The input of a student trained by this method, with a rationale if it reads one."""
     if method.place != "input" or annotation is None or not annotation.rationale:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from distilwhy.core.cost import Bill
-from distilwhy.core.method import METHODS
+from distilwhy.core.method import method_of
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
 from distilwhy.core.stats.curve import Curve, Efficiency
@@ -243,7 +243,7 @@ class Results:
     def deployed(self) -> DeploymentScore | None:
         """The first student's ``PRICED`` method, or its first that answers without the teacher;
         None if there is none, or it has no confidences."""
-        found = [one for one in self.deployments if not METHODS[one.method].asks_teacher]
+        found = [one for one in self.deployments if not method_of(one.method).asks_teacher]
         return next((one for one in found if one.method == PRICED), found[0] if found else None)
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from distilwhy.core.method import METHODS
+from distilwhy.core.method import method_of
 from distilwhy.core.results import MethodScore
 from distilwhy.core.stats.comparisons import MethodComparison
 from distilwhy.core.stats.scores import NO_DIFFERENCE, Comparison
@@ -73,7 +73,7 @@ def _weigh_controls(method: str, whole: Mapping[tuple[str, str], Comparison]) ->
     controls = {
         control.words: comparison
         for (first, other), comparison in whole.items()
-        if first == method and (control := METHODS[other].control)
+        if first == method and (control := method_of(other).control)
     }
     if not controls:
         return "It may not be the reasons that help: no control was trained."
