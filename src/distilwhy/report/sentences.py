@@ -10,6 +10,8 @@ from distilwhy.core.wording import count, counted, counted_train_rows, listed, p
 # Fewer parsed answers than this share deserve a warning.
 LOW_PARSED = 0.9
 MANY_TWO_ANSWERS = 0.02
+# From so many rows on, samples that are the same in this share of them deserve one too.
+LEAST_SAMPLED, MANY_SAME_SAMPLES = 5, 0.9
 
 # What was done about rationales for a wrong label, by its key in ``wrong_rationales``.
 DONE = {
@@ -43,7 +45,8 @@ def wrong_rationales(methods: Sequence[MethodScore]) -> str:
 
 
 def parse_cautions(teacher: Mapping[str, OutcomeCounts]) -> list[str]:
-    """A warning that names the splits in which few answers of the teacher could be parsed."""
+    """What is wrong with the teacher's answers: few could be parsed, many replies give two
+    answers, or samples are all the same."""
     low = [
         f"{percent(share)} to {split} rows"
         for split, counts in teacher.items()
@@ -62,7 +65,19 @@ def parse_cautions(teacher: Mapping[str, OutcomeCounts]) -> list[str]:
             f"Of the teacher's answers, only {listed(low)} could be parsed. The others train "
             "nothing, and count as wrong in its accuracy. 'annotations --problem any' lists them."
         )
-    return cautions
+    return [*cautions, *_same_samples(teacher)]
+
+
+def _same_samples(teacher: Mapping[str, OutcomeCounts]) -> list[str]:
+    sampled = sum(counts.sampled for counts in teacher.values())
+    same = sum(counts.same_samples for counts in teacher.values())
+    if same < MANY_SAME_SAMPLES * sampled or sampled < LEAST_SAMPLED:
+        return []
+    return [
+        f"All samples of a row are the same text in {count(same)} of {counted(sampled, 'row')} "
+        "with several, so their vote decides nothing. The endpoint may ignore "
+        "teacher.temperature: raise it, or set teacher.samples to 1."
+    ]
 
 
 def parsed_accuracy(counts: OutcomeCounts) -> str:

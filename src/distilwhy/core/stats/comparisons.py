@@ -47,6 +47,8 @@ class OutcomeCounts:
         without_gold: Rows without a gold label.
         two_answers: ``unparsed`` annotations whose replies give two different answers.
         two_answers_row: The id of one of them; "" if there are none.
+        sampled: Rows with several samples whose answers have a rationale.
+        same_samples: Those of them whose samples are all the same text.
     """
 
     rows: int
@@ -60,6 +62,8 @@ class OutcomeCounts:
     without_gold: int = 0
     two_answers: int = 0
     two_answers_row: str = ""
+    sampled: int = 0
+    same_samples: int = 0
 
     @property
     def parsed_share(self) -> float | None:

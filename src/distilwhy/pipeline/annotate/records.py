@@ -1,5 +1,6 @@
 """The annotated rows of an experiment: each row with its completions, parsed."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,6 +53,13 @@ class AnnotatedRow:
         """All of the row's calls that have a result."""
         return (*self.answers, self.explanation) if self.explanation else self.answers
 
+    @property
+    def has_same_samples(self) -> bool | None:
+        """Whether all samples are the same text; None if there are not several, with reasons."""
+        if len(self.answers) < 2 or self.annotation is None or not self.annotation.rationale:
+            return None
+        return len({answer.entry.completion.text for answer in self.answers}) == 1
+
 
 def iterate_rows(
     experiment: Experiment, calls: CallBuilder | None = None
@@ -87,14 +95,21 @@ def count_rows(
     watch: Callable[[AnnotatedRow], None] = lambda row: None,
 ) -> dict[SplitName, OutcomeCounts]:
     """The rows of each split by outcome, and the teacher's accuracy. ``watch`` sees each row."""
+    sampled: dict[SplitName, list[bool]] = defaultdict(list)
 
     def read(row: AnnotatedRow) -> tuple[Example, Annotation | None]:
         watch(row)
+        if (is_same := row.has_same_samples) is not None:
+            sampled[row.split].append(is_same)
         return row.example, row.annotation
 
-    return {
+    counts = {
         split: count_outcomes(experiment.task.answer, map(read, rows))
         for split, rows in groupby(iterate_rows(experiment, calls), key=lambda row: row.split)
+    }
+    return {
+        split: replace(found, sampled=len(sampled[split]), same_samples=sum(sampled[split]))
+        for split, found in counts.items()
     }
 
 
