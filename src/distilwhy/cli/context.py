@@ -57,9 +57,10 @@ def exit_if_failed(experiment: "Experiment", counts: Mapping[str, "OutcomeCounts
     """
     failed = sum(found.outcomes["failed"] for found in counts.values())
     if failed and not experiment.config.teacher.is_recorded:
+        option = experiment.teacher_option
         print_notice(
-            f"{counted(failed, 'row')} failed. Run 'distilwhy annotate' again to ask about them "
-            "again, or see 'distilwhy annotations --problem failed'."
+            f"{counted(failed, 'row')} failed. Run 'distilwhy annotate{option}' again to ask about "
+            f"them again, or see 'distilwhy annotations{option} --problem failed'."
         )
         raise typer.Exit(LEFT_FAILED)
 
@@ -86,9 +87,14 @@ def notice_if_slow(notice: str) -> Iterator[None]:
         timer.cancel()
 
 
-def open_experiment(file: Path) -> "Experiment":
-    """Open an experiment file, with a notice if reading its rows is slow."""
+def open_experiment(file: Path, teacher: str | None = None) -> "Experiment":
+    """Open an experiment file, with a notice if reading its rows is slow.
+
+    Args:
+        teacher: A teacher of the study; None for that of the ``teacher`` section.
+    """
     from distilwhy.pipeline.experiment import open_experiment
 
     with notice_if_slow(f"{file}: reading the rows; the first time, many rows take a while"):
-        return open_experiment(file)
+        experiment = open_experiment(file)
+    return experiment if teacher is None else experiment.of_teacher(teacher)

@@ -65,6 +65,10 @@ Workers = Annotated[
         min=1, metavar="N", show_default="as many as fit", help="Students to train at once."
     ),
 ]
+TeacherName = Annotated[
+    str | None,
+    typer.Option("--teacher", metavar="NAME", help="A teacher of study.annotations, by its name."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Budget = Annotated[
     Decimal | None,

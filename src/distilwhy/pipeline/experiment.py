@@ -23,7 +23,7 @@ from distilwhy.config import (
 from distilwhy.core.method import METHODS, Method
 from distilwhy.core.splits import SPLITS, SplitName, Splits, check_splits, choose_aside
 from distilwhy.core.task import Example, Task
-from distilwhy.core.wording import suggest
+from distilwhy.core.wording import suggest, unknown
 from distilwhy.errors import ConfigError, DataError
 from distilwhy.model_files import GGUF, is_gguf_file, list_models
 from distilwhy.pipeline.task import build_task, read_task
@@ -97,6 +97,25 @@ class Experiment:
         """For each teacher of the study beside that of the ``teacher`` section, by its name: the
         same experiment with this teacher, and a run folder for its answers."""
         return {name: self._of_teacher(name) for name in self.config.teachers if name}
+
+    def of_teacher(self, name: str) -> Self:
+        """The same experiment with one of the study's teachers, by its name in the study.
+
+        Raises:
+            ConfigError: if there is none of that name.
+        """
+        if name == self.config.teacher_name:
+            return self
+        if name not in self.other_teachers:
+            names = [self.config.teacher_name, *self.other_teachers]
+            raise ConfigError(f"{self.file}: study.annotations: {unknown('teacher', name, names)}")
+        return self.other_teachers[name]
+
+    @property
+    def teacher_option(self) -> str:
+        """The option by which a command is about this teacher; "" for the ``teacher`` section's."""
+        _, _, name = self.teacher_key.partition("study.annotations.")
+        return f" --teacher {name}" if name else ""
 
     def _of_teacher(self, name: str) -> Self:
         teacher = self.config.teachers[name]

@@ -62,8 +62,9 @@ def run(
     ask(experiment, watch=watch.annotation, confirm=confirm, budget=budget)
     experiment = experiment.in_memory()
     annotations = read_annotations(experiment)
-    for one in (annotations, *annotations.others.values()) if study else (annotations,):
-        require_parsed(one)
+    require_parsed(annotations)
+    for name, other in experiment.other_teachers.items() if study else ():
+        require_parsed(annotations.of(name), other.teacher_option)
     train_students(
         experiment, watcher=watch.training, workers=workers, study=study, annotations=annotations
     )

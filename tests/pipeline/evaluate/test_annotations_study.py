@@ -7,6 +7,7 @@ import pytest
 import yaml
 from click.testing import Result
 
+from commands import call as call_one
 from commands import print_plan
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import ConfigError
@@ -253,3 +254,21 @@ def test_plan_lists_the_calls_of_every_teacher_and_all_students(tmp_path: Path):
     assert f"same 32 {calls}, 32 to make" in found
     assert "recorded 30 of 32 rows have a recorded completion" in found
     assert "compare 8 students (right, human, same; train rows 1.0): 8 to train" in found
+
+
+def test_annotations_and_annotate_are_about_one_teacher(compared: tuple[Path, Result]):
+    file, _ = compared
+    shown = call_one("annotations", file, "--teacher", "same", "--id", "train0").stdout
+    assert "Whatever." in shown
+    assert "Rule 0." in call_one("annotations", file, "--teacher", "right", "--id", "train0").stdout
+    assert "20 of 20 rows" in call_one("annotate", file, "--teacher", "human").stdout
+    failed = call_one("annotations", file, "--teacher", "sane", fails=True)
+    assert "unknown teacher 'sane'; did you mean 'same'?" in str(failed.exception)
+
+
+def test_a_teacher_that_is_not_readable_is_named(tmp_path: Path):
+    file = write_study(tmp_path)
+    broken = [{"id": f"train{i}", "completion": "Who knows."} for i in range(20)]
+    (tmp_path / "train.same.jsonl").write_text("".join(json.dumps(r) + "\n" for r in broken))
+    said = call_one("compare", file, "--workers", "1", fails=True)
+    assert "annotations EXP.yaml --teacher same --problem any" in str(said.exception)

@@ -13,7 +13,7 @@ from distilwhy.cli.context import (
     open_experiment,
     showing_progress,
 )
-from distilwhy.cli.options import AsJson, Budget, ExperimentFile, Yes, parse_outcomes
+from distilwhy.cli.options import AsJson, Budget, ExperimentFile, TeacherName, Yes, parse_outcomes
 from distilwhy.cli.output import print_line
 from distilwhy.core.wording import counted
 
@@ -51,6 +51,7 @@ def plan(
 
 def annotate(
     exp: ExperimentFile,
+    teacher: TeacherName = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Make at most this many calls.")
     ] = None,
@@ -88,7 +89,7 @@ def annotate(
     from distilwhy.pipeline.annotate.recorded_ids import match_ids
     from distilwhy.pipeline.annotate.run import annotate
 
-    experiment = open_experiment(exp)
+    experiment = open_experiment(exp, teacher)
     with showing_progress() as progress:
         annotate(
             experiment,
@@ -111,6 +112,7 @@ def annotate(
 
 def annotations(
     exp: ExperimentFile,
+    teacher: TeacherName = None,
     problem: Annotated[
         str | None,
         typer.Option(
@@ -159,7 +161,8 @@ def annotations(
     from distilwhy.pipeline.annotate.inspect.listing import RowFilter, list_rows
 
     outcomes = parse_outcomes(retry) if retry else ()
-    experiment, row_filter = open_experiment(exp), RowFilter(problem, disagree, tuple(ids or ()))
+    experiment = open_experiment(exp, teacher)
+    row_filter = RowFilter(problem, disagree, tuple(ids or ()))
     if outcomes:
         _retry(experiment, row_filter, outcomes, budget, yes=yes)
         return

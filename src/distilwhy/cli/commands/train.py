@@ -191,10 +191,13 @@ def _work(
 def _show(experiment: "Experiment", results: "Results | None", *, as_json: bool) -> None:
     from distilwhy.cli.views.results import print_results
     from distilwhy.cli.views.status import print_status
+    from distilwhy.pipeline.annotate.annotations import read_outcomes
     from distilwhy.pipeline.status import status
 
     if results:
         print_results(results, experiment, as_json)
+        for other in experiment.other_teachers.values():
+            exit_if_failed(other, read_outcomes(other))
         exit_if_failed(experiment, results.teacher)
         return
     found = status(experiment)

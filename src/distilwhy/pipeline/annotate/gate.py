@@ -100,10 +100,13 @@ def check_sample(sample: AnswerSample, gate: GateConfig, file: Path) -> None:
         )
 
 
-def require_parsed(annotations: Annotations) -> None:
+def require_parsed(annotations: Annotations, option: str = "") -> None:
     """Raise a TeacherError before training if more than half of the answers could not be parsed.
 
     Failed calls have no answer. They count only where there is no answer at all.
+
+    Args:
+        option: The option by which ``annotations`` lists them, for the message.
     """
     outcomes: Counter[str] = Counter()
     examples: dict[str, Annotation] = {}
@@ -119,6 +122,6 @@ def require_parsed(annotations: Annotations) -> None:
         raise TeacherError(
             f"{answered - parsed} of {counted(answered, 'answer')} could not be parsed, so "
             f"nothing is trained; row {example.example_id!r} is {commonest}: {example.problem}; "
-            "look at all with 'distilwhy annotations EXP.yaml --problem any', then correct the "
-            "prompt or the answer kind, or use a better teacher"
+            f"look at all with 'distilwhy annotations EXP.yaml{option} --problem any', then "
+            "correct the prompt or the answer kind, or use a better teacher"
         )
