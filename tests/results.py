@@ -13,8 +13,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from distilwhy.core.cost import Bill, Measurements, Prices
+from distilwhy.core.method import METHODS
 from distilwhy.core.results import (
-    Breakdown,
+    BaselineScore,
     Case,
     Confusion,
     MethodScore,
@@ -71,6 +72,7 @@ CHATTER = (
     "Thanks for your patience.",
     "I already looked at the manual.",
 )
+BASELINES = {"majority-label": 0.19, "tf-idf": 0.871}
 CONTROLS = ("blank-rationales", "shuffled-rationales")
 REASONS = ("step-by-step", "step-by-step-gold", "rationale-then-label", "label-then-rationale")
 
@@ -81,7 +83,9 @@ def make_score(accuracy: float, seeds: int = SEEDS, rows: int = TEST_ROWS) -> Sc
     return Score(accuracy, max(0.0, accuracy - reach), min(1.0, accuracy + reach), rows, seeds)
 
 
-def make_comparison(difference: float, error: float, family: int = 1) -> Comparison:
+def make_comparison(
+    difference: float, error: float, family: int = 1, seeds: int = SEEDS
+) -> Comparison:
     """A comparison by the normal law; ``family`` multiplies its p."""
     p = 2 * (1 - NormalDist().cdf(abs(difference) / error))
     reach = 1.96 * error
@@ -92,6 +96,7 @@ def make_comparison(difference: float, error: float, family: int = 1) -> Compari
         p=p,
         adjusted=min(1.0, p * family),
         detectable=2.8 * error,
+        seeds=seeds,
     )
 
 
@@ -106,52 +111,38 @@ def make_results(
     return Results(
         name="Routing at Lanternbay's help desk",
         headline=(
+            "step-by-step-gold answers 91.4% of the test rows correctly, the teacher 92.9% (94.9% "
+            "of the 98.0% that could be parsed). Against the teacher: worse by 1.5 points (95 % CI "
+            "0.7 to 2.3). It beats majority-label and tf-idf. It is the best of 6 methods on "
+            "validation.\n"
             "Against the teacher's bare labels, rationales helped by 3.1 points (95 % CI 2.3 to "
             "3.9). Test accuracy: step-by-step 90.6%, label-distill 87.4%. Against fine-tuning on "
-            "gold labels: helped by 1.4 points (95 % CI 0.6 to 2.2). Blank and shuffled "
-            "rationales do worse."
+            "gold labels: helped by 1.4 points (95 % CI 0.6 to 2.2). It is the reasons, as far as "
+            "controls show: blank rationales and rationales of other rows do worse."
         ),
         teacher={
-            "train": _outcome_counts(4000, 3921, 31, 4, 40, 4, 0.9312),
-            "validation": _outcome_counts(400, 393, 3, 0, 4, 0, 0.9275),
-            "test": _outcome_counts(TEST_ROWS, 1468, 12, 3, 15, 2, 0.9287),
+            "train": make_outcome_counts(4000, 3921, 31, 4, 40, 4, 0.9312),
+            "validation": make_outcome_counts(400, 393, 3, 0, 4, 0, 0.9275),
+            "test": make_outcome_counts(TEST_ROWS, 1468, 12, 3, 15, 2, 0.9287),
         },
         methods=whole,
         comparisons=_comparisons(whole),
+        against_teacher=_against(whole, "teacher", 0.9287),
+        baselines=[
+            BaselineScore(name, one.rows, make_score(accuracy, 1))
+            for one in whole
+            if one.method == whole[0].method
+            for name, accuracy in BASELINES.items()
+        ],
+        against_baselines=[
+            one for name, accuracy in BASELINES.items() for one in _against(whole, name, accuracy)
+        ],
         curves=curves,
         efficiency=[_efficiency(name) for name in methods[:3]] if curves else [],
         bill=make_bill(),
         confusions=[_confusion(name, rng) for name in methods],
         deployments=[_deployment(name, seed) for seed, name in enumerate(methods)],
         provenance=_provenance(sizes, seeds),
-    )
-
-
-def parse_few(results: Results) -> Results:
-    """The same study with a teacher of whose answers 70 % could be parsed, and with no gold label
-    on any validation row."""
-    counts = _outcome_counts(100, 70, 25, 3, 2, 0, 0.575)
-    validation = replace(counts, score=None, parsed_score=None, without_gold=100)
-    return replace(results, teacher={"train": counts, "validation": validation, "test": counts})
-
-
-def open_answers(results: Results) -> Results:
-    """The same study of a task whose answers are open."""
-    pairs = [("84 / 2", "84 * 2", 31), ("(3 + 4) * 12", "3 + 4 * 12", 5), ("7", "8", 1)]
-    names = dict.fromkeys(found.method for found in results.methods)
-    found = [Breakdown(name, 1350, 120, 30, pairs) for name in names]
-    return replace(results, confusions=[], breakdowns=found)
-
-
-def add_student(results: Results, name: str) -> Results:
-    """The same study with one student more, that does as well as the first."""
-    first = results.of("")
-    return replace(
-        results,
-        methods=[*results.methods, *(replace(m, student=name) for m in first.methods)],
-        comparisons=[*results.comparisons, *(replace(v, student=name) for v in first.comparisons)],
-        curves=[*results.curves, *(replace(c, student=name) for c in first.curves)],
-        efficiency=[*results.efficiency, *(replace(e, student=name) for e in first.efficiency)],
     )
 
 
@@ -181,6 +172,7 @@ def make_bill() -> Bill:
         student_per_1000=0.000116,
         training=0.03697,
         break_even=5910,
+        method="step-by-step-gold",
     )
 
 
@@ -226,9 +218,22 @@ def _comparisons(scores: Sequence[MethodScore]) -> list[MethodComparison]:
             control = first.method == "step-by-step" and other.method in CONTROLS
             if first.rows == other.rows and (tried or control):
                 difference = first.score.accuracy - other.score.accuracy
-                comparison = make_comparison(difference, 0.0041, family=10)
+                comparison = make_comparison(difference, 0.0041, 10, first.score.seeds)
                 found.append(MethodComparison(first.method, other.method, comparison, first.rows))
     return found
+
+
+def _against(scores: Sequence[MethodScore], name: str, accuracy: float) -> list[MethodComparison]:
+    return [
+        MethodComparison(
+            one.method,
+            name,
+            make_comparison(one.score.accuracy - accuracy, 0.0041, 18, one.score.seeds),
+            one.rows,
+        )
+        for one in scores
+        if METHODS[one.method].is_deployable
+    ]
 
 
 def _curve(method: str, scores: Sequence[MethodScore]) -> Curve:
@@ -257,7 +262,7 @@ def _efficiency(method: str) -> Efficiency:
     )
 
 
-def _outcome_counts(
+def make_outcome_counts(
     rows: int, ok: int, unparsed: int, refused: int, truncated: int, failed: int, accuracy: float
 ) -> OutcomeCounts:
     return OutcomeCounts(

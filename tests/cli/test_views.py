@@ -11,7 +11,8 @@ from distilwhy.cli.training_progress import TrainingProgress
 from distilwhy.cli.views.outcomes import print_outcomes
 from distilwhy.cli.views.results import print_results
 from distilwhy.store.run_folder import RunFolder
-from results import THREE, make_results, parse_few
+from result_variants import parse_few
+from results import THREE, make_results
 
 if TYPE_CHECKING:
     from distilwhy.pipeline.experiment import Experiment

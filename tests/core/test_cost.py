@@ -67,8 +67,8 @@ def test_failed_rows_are_not_part_of_the_price_per_row(
     file = write_experiment({"teacher.base_url": endpoint.url, "prices": prices})
     experiment = open_experiment(file)
     annotate(experiment)
-    methods = make_results(("finetune",), (1000,)).methods
-    bill = settle_bill(experiment, read_annotations(experiment), methods)
+    [method] = make_results(("finetune",), (1000,)).methods
+    bill = settle_bill(experiment, read_annotations(experiment), method)
     assert (bill.usage.calls, bill.usage.rows) == (8, 8)
     assert bill.spent == pytest.approx(0.0032)
     assert bill.teacher_per_1000 == pytest.approx(0.4)

@@ -6,12 +6,8 @@ from collections import Counter
 from dataclasses import replace
 
 from distilwhy.report.figures import draw_figures
-from results import (
-    THREE,
-    add_student,
-    add_training,
-    make_results,
-)
+from result_variants import add_student
+from results import THREE, add_training, make_results
 
 
 def read_table(content):

@@ -11,7 +11,8 @@ from distilwhy.core.results import LabelScore
 from distilwhy.report.page import render_page
 from distilwhy.report.summary import render_summary
 from page_text import Page, squeeze
-from results import THREE, add_student, make_cases, make_results, open_answers, parse_few
+from result_variants import add_student, open_answers, parse_few
+from results import THREE, make_cases, make_results
 
 HOSTILE = (
     "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> & \"'\u2028 ü 日本 🎈"
@@ -37,13 +38,26 @@ def test_sections_are_in_reading_order(page):
 def test_the_verdict_lists_every_comparison(page):
     verdict = squeeze(page.sections["verdict"])
     results = make_results()
-    assert verdict.startswith("Verdict Against the teacher's bare labels, rationales helped")
-    for compared in results.comparisons:
+    assert verdict.startswith(
+        "Verdict step-by-step-gold answers 91.4% of the test rows correctly, "
+    )
+    costs = "the student answers 812 rows per second, the teacher 6.4; 1,000 rows cost 0.00012 with"
+    assert verdict.index(costs) < verdict.index("rationales helped")
+    everything = (
+        *results.comparisons, *results.against_teacher, *results.against_baselines
+    )  # fmt: skip
+    for compared in everything:
         assert f"{compared.method} against {compared.baseline}" in verdict
     helped = next(c.comparison.words for c in results.comparisons if c.rows is None)
     assert helped in verdict
-    assert verdict.count("against") == len(results.comparisons)
-    assert verdict.index("On all 4,000 train rows") < verdict.index("On 500 train rows")
+    assert verdict.count(" against ") == len(everything)
+    assert verdict.index("on all 4,000 train rows") < verdict.index("on 500 train rows")
+
+
+def test_no_line_breaks_inside_an_interval():
+    text = Page(render_page(make_results(THREE, seeds=1), [])).sections["verdict"]
+    assert re.findall(r"95 % CI|% CI|CI [+−0-9.]+ | to [+−0-9.]+[);]", text) == []
+    assert "95\xa0%\xa0CI over test rows +" in text
 
 
 def test_the_score_table_has_every_number(page):
@@ -143,10 +157,11 @@ def test_several_students_are_named():
         for size in ("all 4,000", "1,000", "500")
         for student in ("main", "minilm")
     ]
-    places = [verdict.index(title) for title in titles]
+    places = [verdict.index(f" {title}") for title in titles]
     assert places == sorted(places)
-    assert verdict.count("against") == len(results.comparisons)
-    assert "p-values are adjusted for all comparisons of the study" in verdict
+    listed = (*results.comparisons, *results.against_teacher, *results.against_baselines)
+    assert verdict.count(" against ") == len(listed)
+    assert "p-values are adjusted for all comparisons of a kind" in verdict
     assert ["h3", "minilm"] in page.headings
     assert curve.count("Data efficiency of main") == 1
     assert curve.count("Data efficiency of minilm") == 1
@@ -189,9 +204,11 @@ def test_a_single_seed_has_no_list_of_seeds():
 
 def test_a_page_needs_no_rows_teacher_or_comparisons():
     results = make_results(("finetune",), sizes=(1000,))
-    results = replace(results, teacher={}, comparisons=[], confusions=[])
+    results = replace(
+        results, teacher={}, comparisons=[], against_teacher=[], against_baselines=[], confusions=[]
+    )
     page = Page(render_page(results, []))
-    assert "No methods are compared." in page.sections["verdict"]
+    assert "Nothing is compared." in page.sections["verdict"]
     assert "No teacher was asked." in page.sections["bill"]
     assert "This report has no test rows to show." in page.sections["rows"]
     assert "confusions" not in page.sections

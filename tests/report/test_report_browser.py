@@ -9,7 +9,8 @@ from itertools import pairwise
 import pytest
 
 from distilwhy.report.page import render_page
-from results import add_student, make_cases, make_results, open_answers
+from result_variants import add_student, open_answers
+from results import make_cases, make_results
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")

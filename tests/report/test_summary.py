@@ -5,12 +5,8 @@ from dataclasses import replace
 from markdown_it import MarkdownIt
 
 from distilwhy.report.summary import render_summary
-from results import (
-    THREE,
-    add_student,
-    make_results,
-    parse_few,
-)
+from result_variants import add_student, parse_few
+from results import THREE, make_results
 
 
 def read_markdown(text):
@@ -33,11 +29,14 @@ def test_the_summary_is_markdown_with_all_numbers():
     assert headings == [
         results.name, "Comparisons", "Data efficiency", "When to trust it", "Costs", "Provenance",
     ]  # fmt: skip
-    assert rows == [9] * (2 + len(results.methods))
-    assert results.headline in text
+    assert rows == [9] * (2 + len(results.baselines) + len(results.methods))
+    assert all(paragraph in text for paragraph in results.headline.splitlines())
+    assert "the student answers 812 rows per second, the teacher 6.4; 1,000 rows cost" in text
     for found in results.methods:
         assert f"{found.score.accuracy:.1%} | {found.score.low:.1%} to" in text
-    assert text.count(" against ") == len(results.comparisons)
+    assert text.count(" against ") == sum(
+        map(len, (results.comparisons, results.against_teacher, results.against_baselines))
+    )
     assert "after 5,910 rows" in text
     assert results.provenance.hashes["train"] in text
 
@@ -46,7 +45,7 @@ def test_the_summary_names_several_students():
     results = add_student(make_results(THREE), "minilm")
     text = render_summary(results)
     _, rows = read_markdown(text)
-    assert rows == [10] * (2 + len(results.methods))
+    assert rows == [10] * (2 + len(results.baselines) + len(results.methods))
     assert "| minilm | step-by-step | all 4,000 |" in text
     assert "minilm, on all 4,000 train rows:" in text
     assert "- minilm label-distill: Matches finetune on all rows with" in text
@@ -64,6 +63,7 @@ def test_a_name_with_markup_stays_in_the_heading():
 def test_empty_sections_are_left_out():
     results = make_results(("finetune",), sizes=(1000,))
     results = replace(results, comparisons=[], teacher={}, deployments=[])
+    results = replace(results, against_teacher=[], against_baselines=[], baselines=[])
     headings, rows = read_markdown(render_summary(results))
     assert headings == [results.name, "Costs", "Provenance"]
     assert rows == [9, 9]

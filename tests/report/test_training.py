@@ -3,7 +3,8 @@
 from distilwhy.report.page import render_page
 from distilwhy.report.summary import render_summary
 from page_text import Page, squeeze
-from results import THREE, add_student, add_training, make_results
+from result_variants import add_student
+from results import THREE, add_training, make_results
 
 RISING = "Had not converged: step-by-step. Accuracy on validation was still rising"
 

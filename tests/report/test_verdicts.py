@@ -45,18 +45,41 @@ def test_what_was_done_about_wrong_rationales(counts, said):
 
 def test_bars_share_a_scale_that_includes_zero():
     results = make_results()
-    verdicts = judge_all(results.comparisons, 4000)
-    titles = [f"On {rows} train rows" for rows in ("all 4,000", "1,000", "500")]
-    assert [group.title for group in verdicts.groups] == titles
-    assert [tick.label for tick in verdicts.ticks] == [
-        "−8", "−6", "−4", "−2", "0", "+2", "+4", "+6", "+8", "+10",
-    ]  # fmt: skip
-    for group in verdicts.groups:
+    groups = judge_all(results)
+    titles = [
+        f"{kind}, on {rows} train rows"
+        for rows in ("all 4,000", "1,000", "500")
+        for kind in ("Against the teacher", "Between methods", "Against trivial baselines")
+    ]
+    assert [group.title for group in groups] == titles
+    assert [group.is_main for group in groups] == [True] * 2 + [False] * 7
+    for group in groups[1::3]:
+        assert [tick.label for tick in group.ticks] == [
+            "−8", "−6", "−4", "−2", "0", "+2", "+4", "+6", "+8", "+10",
+        ]  # fmt: skip
+    for group in groups:
         for one in group.verdicts:
             assert 0 <= one.low < one.middle < one.high <= 100
-            assert (one.verdict == "helped") <= (one.low > verdicts.zero)
+            assert (one.verdict == "helped") <= (one.low > group.zero)
     same = replace(results.comparisons[0], comparison=make_comparison(0.0, 1e-6))
-    assert judge_all([same], None).ticks
+    [group] = judge_all(
+        replace(results, comparisons=[same], against_teacher=[], against_baselines=[])
+    )
+    assert group.ticks
+
+
+def test_a_student_is_better_or_worse_than_its_teacher():
+    first, other, *_ = judge_all(make_results())
+    assert {one.said for one in first.verdicts} <= {"better", "worse", "no difference detected"}
+    assert {one.verdict for one in first.verdicts} <= {"helped", "hurt", "no difference detected"}
+    assert {one.baseline for one in first.verdicts} == {"teacher"}
+    assert {"helped"} < {one.said for one in other.verdicts}
+
+
+def test_one_seed_has_no_verdict_and_no_p_value():
+    for group in judge_all(make_results(seeds=1)):
+        assert {(one.said, one.p_value) for one in group.verdicts} == {("no verdict", "")}
+        assert all(one.words.startswith(" from one seed: ") for one in group.verdicts)
 
 
 def contrast(one, other):

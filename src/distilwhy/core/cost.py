@@ -114,6 +114,7 @@ class Bill:
         break_even: The number of rows after which the student has paid for itself:
             (spent + training) / (teacher's − student's price of a row); also None if the student
             costs as much per row.
+        method: The method of the student that is priced; "" if it is not recorded.
     """
 
     usage: Measurements
@@ -123,6 +124,7 @@ class Bill:
     student_per_1000: float | None = None
     training: float | None = None
     break_even: int | None = None
+    method: str = ""
 
 
 def settle(

@@ -150,6 +150,11 @@ class Method:
         return self.writes_rationales and self.place == "apart"
 
     @property
+    def is_deployable(self) -> bool:
+        """Whether its student is one to deploy: no control, and without need of the teacher."""
+        return self.control is None and not self.asks_teacher
+
+    @property
     def writes_rationales(self) -> bool:
         """Whether its student learns to write rationales."""
         return self.rationales != "none" and self.place != "input"

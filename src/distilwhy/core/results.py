@@ -17,9 +17,6 @@ from distilwhy.core.stats.progress import Progress
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import MAIN
 
-# The method whose student is priced and deployed, if there is one.
-PRICED = "step-by-step"
-
 
 @dataclass(frozen=True)
 class StudentScore:
@@ -93,6 +90,28 @@ class AnnotationCost:
     method: str
     rows: int | None
     cost: float
+
+
+# The baseline that is a student before training.
+UNTRAINED = "untrained"
+
+
+@dataclass(frozen=True)
+class BaselineScore:
+    """The score of a trivial baseline on the test rows.
+
+    Attributes:
+        name: ``majority-label`` or ``tf-idf``, with ``-gold`` if it learns gold labels; or
+            ``untrained``.
+        rows: The number of train rows; None for all of them.
+        score: ``untrained`` is asked only the first test rows.
+        student: The student that ``untrained`` is; else "".
+    """
+
+    name: str
+    rows: int | None
+    score: Score
+    student: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,6 +217,12 @@ class Results:
     Headline, bill, confusions, breakdowns and test rows are about one student: the first.
 
     Attributes:
+        headline: A paragraph about the student beside its teacher, and one about rationales.
+        against_teacher: Every method that could be deployed against the teacher, on the test rows
+            that the teacher answered.
+        baselines: Trivial baselines.
+        against_baselines: Every method that could be deployed against the baselines that learn
+            the same labels, and against its own student untrained.
         curves: One per method trained on several numbers of train rows.
         confusions: One per method, if the answer is a choice.
         breakdowns: One per method, if the answer is a number, an equation or text.
@@ -229,6 +254,9 @@ class Results:
     annotation_costs: Sequence[AnnotationCost] = ()
     deployments: Sequence[DeploymentScore] = ()
     without_confidence: int = 0
+    against_teacher: Sequence[MethodComparison] = ()
+    baselines: Sequence[BaselineScore] = ()
+    against_baselines: Sequence[MethodComparison] = ()
 
     @property
     def students(self) -> list[str]:
@@ -241,10 +269,11 @@ class Results:
 
     @property
     def deployed(self) -> DeploymentScore | None:
-        """The first student's ``PRICED`` method, or its first that answers without the teacher;
-        None if there is none, or it has no confidences."""
+        """The student that is priced, or the first one that answers without the teacher; None if
+        there is none, or it has no confidences."""
         found = [one for one in self.deployments if not method_of(one.method).asks_teacher]
-        return next((one for one in found if one.method == PRICED), found[0] if found else None)
+        priced = (one for one in found if one.method == self.bill.method)
+        return next(priced, found[0] if found else None)
 
     @property
     def cascade(self) -> str:
@@ -257,6 +286,15 @@ class Results:
             self,
             methods=[found for found in self.methods if found.student == student],
             comparisons=[found for found in self.comparisons if found.student == student],
+            against_teacher=[found for found in self.against_teacher if found.student == student],
+            baselines=[
+                found
+                for found in self.baselines
+                if found.name != UNTRAINED or found.student == student
+            ],
+            against_baselines=[
+                found for found in self.against_baselines if found.student == student
+            ],
             curves=[found for found in self.curves if found.student == student],
             efficiency=[found for found in self.efficiency if found.student == student],
         )
@@ -269,4 +307,12 @@ class Results:
             plain["words"] = compared.comparison.words
         for plain, deployed in zip(value["deployments"], self.deployments, strict=True):
             plain["sentence"] = deployed.words
+        for plain, compared in zip(value["against_teacher"], self.against_teacher, strict=True):
+            plain["words"] = compared.comparison.describe("better", "worse")
+        for name, others in (
+            ("against_teacher", self.against_teacher),
+            ("against_baselines", self.against_baselines),
+        ):
+            for plain, compared in zip(value[name], others, strict=True):
+                plain["words"] = compared.comparison.describe("better", "worse")
         return value

@@ -30,6 +30,22 @@ def bill_lines(bill: Bill) -> list[Line]:
     return [*_measured(bill), *_priced(bill)]
 
 
+def cost_sentence(bill: Bill) -> str:
+    """What student and teacher cost and how fast they are, as far as that is known."""
+    usage, prices = bill.usage, bill.prices
+    student = f"{large(usage.student_rows_per_second)} rows per second"
+    said = f"On this machine the student answers {student}"
+    if usage.teacher_rows_per_second is not None:
+        said += f", the teacher {large(usage.teacher_rows_per_second)}"
+    if prices is None or bill.teacher_per_1000 is None or bill.student_per_1000 is None:
+        return f"{said}."
+    teacher = money(bill.teacher_per_1000, prices.currency)
+    if not prices.machine_hour:
+        return f"{said}; 1,000 rows with the teacher cost {teacher}."
+    cheap = money(bill.student_per_1000)
+    return f"{said}; 1,000 rows cost {cheap} with the student and {teacher} with the teacher."
+
+
 def missing(bill: Bill) -> str:
     """Why the costs are unknown and what to do about it; "" if they are known."""
     usage = bill.usage
@@ -59,7 +75,8 @@ def _measured(bill: Bill) -> Iterator[Line]:
         counts = f"reported for {counted(usage.counted, 'answer')}" if some else ""
         tokens = f"{large(usage.input_tokens)} read, {large(usage.output_tokens)} written"
         yield Line("Tokens", tokens, counts)
-    yield Line("Training the student", duration(usage.training_seconds), "first seed")
+    trained = ", ".join(part for part in (bill.method, "first seed") if part)
+    yield Line("Training the student", duration(usage.training_seconds), trained)
     yield Line("Student, rows per second", large(usage.student_rows_per_second))
     if usage.teacher_rows_per_second is not None:
         times = usage.student_rows_per_second / usage.teacher_rows_per_second

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import altair as alt
 import vl_convert
 
-from distilwhy.core.stats.comparisons import MethodComparison
-from distilwhy.core.stats.scores import NO_DIFFERENCE, Score
+from distilwhy.core.stats.comparisons import TEACHER, MethodComparison
+from distilwhy.core.stats.scores import NO_DIFFERENCE, NO_VERDICT, Score
 from distilwhy.core.wording import counted_train_rows, percent
-from distilwhy.report.marks import TEACHER, Mark, TrainingMark
+from distilwhy.report.marks import Mark, TrainingMark
 from distilwhy.report.palette import LIGHT, Look, look
 
 Chart = alt.LayerChart | alt.FacetChart
@@ -25,7 +25,7 @@ ASIDE = 0.009
 ROW_HEIGHT = 26
 # Pixels for each character of a label, beyond those of the font it was laid out with.
 WIDER_FONT = 1.5
-VERDICTS = {"helped": "teal", "hurt": "rose", NO_DIFFERENCE: "muted"}
+VERDICTS = {"helped": "teal", "hurt": "rose", NO_DIFFERENCE: "muted", NO_VERDICT: "grey"}
 Over = Literal["step", "tokens"]
 OVER: dict[Over, str] = {"step": "Step", "tokens": "Tokens read and written in training"}
 _SAID = alt.Description("label:N")
@@ -127,9 +127,11 @@ def difference_chart(comparisons: Sequence[MethodComparison], sheet: Sheet) -> C
     data = alt.InlineData(values=[_difference(one) for one in comparisons])
     y = alt.Y("pair:N", title=None, sort=None).axis(ticks=False, domain=False, offset=6)
     low = alt.X("low:Q", title="Difference in accuracy, points")
-    colours = [sheet.colours[name] for name in VERDICTS.values()]
+    verdicts = {one.comparison.verdict for one in comparisons}
+    occurring = [verdict for verdict in VERDICTS if verdict in verdicts]
+    colours = [sheet.colours[VERDICTS[verdict]] for verdict in occurring]
     colour = alt.Color("verdict:N", legend=alt.Legend(title=None))
-    bar = alt.Chart().encode(y, colour.scale(domain=list(VERDICTS), range=colours))
+    bar = alt.Chart().encode(y, colour.scale(domain=occurring, range=colours))
     layers = [
         alt.Chart().mark_rule(color=sheet.colours["ink"]).encode(alt.XDatum(0)),
         bar.mark_rule(strokeWidth=2).encode(low, alt.X2("high")),

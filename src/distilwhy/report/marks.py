@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from distilwhy.core.results import MethodScore, Results
+from distilwhy.core.stats.comparisons import TEACHER
 from distilwhy.core.stats.curve import Curve
 from distilwhy.core.stats.progress import mean_progress
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import extent
 from distilwhy.core.wording import count, counted, counted_train_rows, interval, large, percent
-
-TEACHER = "teacher"
 
 
 @dataclass(frozen=True)

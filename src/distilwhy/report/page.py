@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.resources import files
-from itertools import groupby, islice
+from itertools import islice
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from distilwhy.core.parsing.completion import OUTCOMES, Outcome
 from distilwhy.core.results import Breakdown, Case, Confusion, Results
+from distilwhy.core.stats.comparisons import TEACHER
 from distilwhy.core.stats.curve import Efficiency
 from distilwhy.core.wording import (
     count,
@@ -25,7 +26,7 @@ from distilwhy.core.wording import (
     percent,
     train_rows,
 )
-from distilwhy.report.bill import PRICES, bill_lines, missing
+from distilwhy.report.bill import PRICES, bill_lines, cost_sentence, missing
 from distilwhy.report.charts import (
     IN_PAGE,
     OVER,
@@ -37,7 +38,6 @@ from distilwhy.report.charts import (
     training_chart,
 )
 from distilwhy.report.marks import (
-    TEACHER,
     Mark,
     accuracy_marks,
     curve_marks,
@@ -46,7 +46,7 @@ from distilwhy.report.marks import (
     training_marks,
 )
 from distilwhy.report.palette import DARK, LIGHT, OUTLINES, look
-from distilwhy.report.scores import method_rows, teacher_rows
+from distilwhy.report.scores import score_tables
 from distilwhy.report.sentences import (
     cautions,
     efficiency_sentences,
@@ -153,16 +153,15 @@ def render_page(results: Results, cases: Iterable[Case]) -> str:
     script, style = _read("page.js"), _palette() + _read("page.css")
     page = _template().render(
         results=results,
-        headline=re.split(r"(?<=[.!?]) (?=[A-Z])", _unbroken(results.headline)),
+        headline=_paragraphs(results),
         dateline=_dateline(results),
-        verdicts=judge_all(results.comparisons, results.provenance.rows.get("train")),
+        verdicts=judge_all(results),
         shown=results.call(results.students[0]),
         views=_views(results),
         trainings=list(_training_views(results)),
         rising=still_rising(results),
         fitted=any(curve.fit for curve in results.curves),
-        teacher_row=teacher_rows(results),
-        scores=[(n, list(rows)) for n, rows in groupby(method_rows(results), lambda r: r.rows)],
+        scores=score_tables(results),
         cascade=results.cascade,
         calibration=calibration_words(results),
         trust=trust_rows(results),
@@ -232,8 +231,16 @@ def _hash(text: str) -> str:
 
 
 def _unbroken(text: str) -> str:
-    """Text with no line break inside an interval."""
-    return re.sub(r"95 % CI \S+ to [^\s;)]+", lambda found: found[0].replace(" ", "\u00a0"), text)
+    """Text with no line break inside the name of an interval, nor inside the interval."""
+    ends = r"(95) (%) (CI)( over test rows)? (\S+) (to) ([^\s;)]+)"
+    return re.sub(ends, "\\1\u00a0\\2\u00a0\\3\\4 \\5\u00a0\\6\u00a0\\7", text)
+
+
+def _paragraphs(results: Results) -> list[str]:
+    """The headline's first sentence, and what follows it: about the student, and its reasons."""
+    first, *others = _unbroken(results.headline).split("\n")
+    opening, *rest = re.split(r"(?<=[.!?]) (?=[A-Z])", first)
+    return [opening, " ".join([*rest, cost_sentence(results.bill)]), *others]
 
 
 def _dateline(results: Results) -> list[str]:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import fmean
 
-from distilwhy.core.results import MethodScore, Results
+from distilwhy.core.results import UNTRAINED, MethodScore, Results
+from distilwhy.core.stats.comparisons import TEACHER
+from distilwhy.core.stats.headline import parsed_accuracy
 from distilwhy.core.student_id import extent
 from distilwhy.core.wording import (
     counted,
@@ -15,17 +18,18 @@ from distilwhy.core.wording import (
     percent,
     train_rows,
 )
-from distilwhy.report.marks import TEACHER, teacher_score
-from distilwhy.report.sentences import parsed_accuracy
+from distilwhy.report.marks import teacher_score
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """A method on a number of train rows, or the teacher, in words; "" if unknown.
+    """A method or a trivial baseline on a number of train rows, or the teacher, in words; "" if
+    unknown.
 
     Attributes:
         student: The student's name, if there are several.
-        rows: The number of train rows, or "" for the teacher.
+        rows: The number of train rows, or "" for the teacher and untrained students.
+        seeds: The number of seeds of a method.
         each: The accuracy of each seed in percent, if there are several.
         note: What to know besides: that it needs the teacher, or how many answers were parsed.
     """
@@ -54,12 +58,40 @@ def teacher_rows(results: Results) -> list[ScoreRow]:
     return [ScoreRow(TEACHER, "", percent(score.accuracy), ends, note=note)]
 
 
+def baseline_rows(results: Results) -> list[ScoreRow]:
+    """The trivial baselines: the most train rows first, untrained students last."""
+    whole, test = (results.provenance.rows.get(split) for split in ("train", "test"))
+    trained = [one for one in results.baselines if one.name != UNTRAINED]
+    trained.sort(key=lambda one: -extent(one.rows))
+    untrained = [one for one in results.baselines if one.name == UNTRAINED]
+    return [
+        ScoreRow(
+            one.name,
+            "" if one.name == UNTRAINED else train_rows(one.rows, whole),
+            percent(one.score.accuracy),
+            interval(one.score.low, one.score.high),
+            note=f"on {counted(one.score.rows, 'test row')}" if one.score.rows != test else "",
+            student=results.call(one.student) if one.name == UNTRAINED else "",
+        )
+        for one in (*trained, *untrained)
+    ]
+
+
 def method_rows(results: Results) -> list[ScoreRow]:
     """All methods of all students: the most train rows first, then the best first."""
     whole = results.provenance.rows.get("train")
     found = sorted(results.methods, key=lambda one: (-extent(one.rows), -one.score.accuracy))
     return [
         _score_row(one, train_rows(one.rows, whole), results.call(one.student)) for one in found
+    ]
+
+
+def score_tables(results: Results) -> list[tuple[str, list[ScoreRow]]]:
+    """A table for each number of train rows: the teacher, the baselines, the methods."""
+    teacher, baselines = teacher_rows(results), baseline_rows(results)
+    return [
+        (rows, [*teacher, *(one for one in baselines if one.rows in ("", rows)), *methods])
+        for rows, methods in groupby(method_rows(results), lambda row: row.rows)
     ]
 
 

@@ -80,14 +80,6 @@ def _same_samples(teacher: Mapping[str, OutcomeCounts]) -> list[str]:
     ]
 
 
-def parsed_accuracy(counts: OutcomeCounts) -> str:
-    """The teacher's accuracy on the parsed rows alone; "" if that is all of them."""
-    score, parsed, share = counts.score, counts.parsed_score, counts.parsed_share
-    if not score or not parsed or share is None or parsed.rows == score.rows:
-        return ""
-    return f"{percent(parsed.accuracy)} of the {percent(share)} that could be parsed"
-
-
 def validation_note(teacher: Mapping[str, OutcomeCounts]) -> str:
     """What validation accuracy means where the teacher's labels stand in for gold; else ""."""
     counts = teacher.get("validation")

@@ -7,9 +7,9 @@ from math import ceil
 from distilwhy.core.results import Provenance, Results
 from distilwhy.core.stats.progress import mean_progress
 from distilwhy.core.wording import count, percent
-from distilwhy.report.bill import Line, bill_lines, missing
+from distilwhy.report.bill import Line, bill_lines, cost_sentence, missing
 from distilwhy.report.marks import on_most_rows
-from distilwhy.report.scores import ScoreRow, method_rows, teacher_rows
+from distilwhy.report.scores import ScoreRow, baseline_rows, method_rows, teacher_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, parse_cautions, seeds
 from distilwhy.report.teachers import describe_costs, describe_teachers
 from distilwhy.report.trust import calibration_words
@@ -26,10 +26,12 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 def render_summary(results: Results) -> str:
     """Headline, scores, comparisons, data efficiency, costs and provenance."""
-    rows, shown = [*teacher_rows(results), *method_rows(results)], results.call(results.students[0])
+    rows = [*teacher_rows(results), *baseline_rows(results), *method_rows(results)]
+    shown = results.call(results.students[0])
     parts = [
         f"# {_plain(results.name)}",
-        _plain(results.headline),
+        *map(_plain, results.headline.split("\n")),
+        cost_sentence(results.bill),
         _table(rows),
         *parse_cautions(results.teacher),
         *cautions(results),
@@ -63,16 +65,16 @@ def _table(rows: Sequence[ScoreRow]) -> str:
 
 
 def _comparisons(results: Results) -> list[str]:
-    verdicts = judge_all(results.comparisons, results.provenance.rows.get("train"))
-    parts = ["## Comparisons"] if verdicts.groups else []
-    for group in verdicts.groups:
+    groups = judge_all(results)
+    parts = ["## Comparisons"] if groups else []
+    for group in groups:
         lines = (
-            f"{one.method} against {one.baseline}: **{one.verdict}**{one.words}, "
-            f"{_plain(one.p_value)}"
+            f"{one.method} against {one.baseline}: **{one.said}**{one.words}"
+            + (f", {_plain(one.p_value)}" if one.p_value else "")
             for one in group.verdicts
         )
         parts += [f"{group.title}:", _list(lines)]
-    note = "p-values are adjusted for all comparisons of the study (Holm 1979)."
+    note = "p-values are adjusted for all comparisons of a kind (Holm 1979)."
     return [*parts, note] if parts else []
 
 

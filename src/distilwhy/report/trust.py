@@ -8,10 +8,10 @@ import altair as alt
 
 from distilwhy.core.results import Results
 from distilwhy.core.stats.calibration import Calibration, Reliability
+from distilwhy.core.stats.comparisons import TEACHER
 from distilwhy.core.stats.deployment import DeploymentScore
 from distilwhy.core.wording import counted, interval, percent
 from distilwhy.report.charts import Chart, Sheet, finish, label_line
-from distilwhy.report.marks import TEACHER
 
 STUDENT, CASCADE = "student alone", "cascade"
 BEFORE, AFTER = "as given", "calibrated"

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil, floor
 
+from distilwhy.core.results import Results
 from distilwhy.core.stats.comparisons import MethodComparison
-from distilwhy.core.stats.scores import LEVEL
+from distilwhy.core.stats.scores import LEVEL, NO_VERDICT
 from distilwhy.core.student_id import MAIN, extent
 from distilwhy.core.wording import counted_train_rows, probability
 
@@ -27,13 +28,15 @@ class Verdict:
     """A comparison in words, and its bar in percent of the scale's width.
 
     Attributes:
-        words: The numbers that follow the verdict.
-        p_value: Adjusted for all comparisons of the study.
+        said: The verdict in the words of its kind of comparison.
+        words: The numbers that follow it.
+        p_value: Adjusted for all comparisons of its kind; "" without a verdict.
     """
 
     method: str
     baseline: str
     verdict: str
+    said: str
     words: str
     p_value: str
     low: float
@@ -43,34 +46,59 @@ class Verdict:
 
 @dataclass(frozen=True)
 class VerdictGroup:
-    """The comparisons of one student on one number of train rows, under a title."""
+    """The comparisons of one kind, student and number of train rows, under a title.
+
+    Attributes:
+        ticks: The scale of the bars, the same for all groups of a kind; ``zero`` is its zero.
+        is_main: Whether they are about the first student on the most rows, and worth to be seen
+            first.
+    """
 
     title: str
     verdicts: Sequence[Verdict]
+    ticks: Sequence[Tick]
+    zero: float
+    is_main: bool = False
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """All comparisons by train rows, the most first, and student; and the scale of their bars."""
+class _Kind:
+    """Comparisons that answer one question, and the words for their verdicts."""
 
-    groups: Sequence[VerdictGroup]
-    ticks: Sequence[Tick]
-    zero: float
+    comparisons: Sequence[MethodComparison]
+    title: str
+    helped: str
+    hurt: str
+    is_main: bool = True
 
 
-def judge_all(comparisons: Sequence[MethodComparison], whole: int | None) -> Verdicts:
-    """The comparisons as the page shows them; ``whole`` is the number of train rows."""
-    scale = _Scale.around(comparisons)
-    sizes = sorted({one.rows for one in comparisons}, key=extent, reverse=True)
-    students = list(dict.fromkeys(one.student for one in comparisons))
+def judge_all(results: Results) -> list[VerdictGroup]:
+    """All comparisons: the main ones, then by train rows, the most first, and student."""
+    kinds = (
+        _Kind(results.against_teacher, "Against the teacher", "better", "worse"),
+        _Kind(results.comparisons, "Between methods", "helped", "hurt"),
+        _Kind(results.against_baselines, "Against trivial baselines", "better", "worse", False),
+    )
+    scales = [_Scale.around(kind.comparisons) for kind in kinds]
+    everything = [one for kind in kinds for one in kind.comparisons]
+    sizes = sorted({one.rows for one in everything}, key=extent, reverse=True)
+    students = list(dict.fromkeys(one.student for one in everything))
     groups = []
-    for size, student in product(sizes, students):
-        group = [one for one in comparisons if (one.student, one.rows) == (student, size)]
+    for size, student, (kind, scale) in product(sizes, students, zip(kinds, scales, strict=True)):
+        group = [one for one in kind.comparisons if (one.student, one.rows) == (student, size)]
         if group:
-            on = f"{student or MAIN}, on" if any(students) else "On"
-            title = f"{on} {counted_train_rows(size, whole)}"
-            groups.append(VerdictGroup(title, [_verdict(one, scale) for one in group]))
-    return Verdicts(groups, scale.ticks, scale.place(0))
+            named = [student or MAIN] if any(students) else []
+            on = f"on {counted_train_rows(size, results.provenance.rows.get('train'))}"
+            groups.append(
+                VerdictGroup(
+                    ", ".join([kind.title, *named, on]),
+                    [_verdict(one, kind, scale) for one in group],
+                    scale.ticks,
+                    scale.place(0),
+                    kind.is_main and (student, size) == (students[0], sizes[0]),
+                )
+            )
+    return sorted(groups, key=lambda group: not group.is_main)
 
 
 @dataclass(frozen=True)
@@ -101,14 +129,17 @@ class _Scale:
         return round(100 * (points - self.low) / (self.high - self.low), 2)
 
 
-def _verdict(compared: MethodComparison, scale: _Scale) -> Verdict:
+def _verdict(compared: MethodComparison, kind: _Kind, scale: _Scale) -> Verdict:
     comparison = compared.comparison
+    said = {"helped": kind.helped, "hurt": kind.hurt}.get(comparison.verdict, comparison.verdict)
+    judged = comparison.verdict != NO_VERDICT
     return Verdict(
         method=compared.method,
         baseline=compared.baseline,
         verdict=comparison.verdict,
-        words=comparison.words.removeprefix(comparison.verdict),
-        p_value=probability(comparison.adjusted, LEVEL),
+        said=said,
+        words=comparison.describe(kind.helped, kind.hurt).removeprefix(said),
+        p_value=probability(comparison.adjusted, LEVEL) if judged else "",
         low=scale.place(100 * comparison.low),
         middle=scale.place(100 * comparison.difference),
         high=scale.place(100 * comparison.high),

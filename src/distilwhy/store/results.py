@@ -48,12 +48,26 @@ def read_results(folder: RunFolder) -> Results:
         costs = measured.pop("costs", [])
         for deployed, cost in zip(results.get("deployments", []), costs, strict=True):
             deployed["costs"] = cost
+        _count_seeds(results)
         for counts in results["teacher"].values():
             counts["saw_gold"] = counts.pop("told", 0)
         measured["provenance"] = measured.pop("how")
         return TypeAdapter(Results).validate_python({**results, **measured})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(folder.results, error) from error
+
+
+def _count_seeds(results: dict[str, Any]) -> None:
+    """Add to each comparison of an older version how many seeds both methods share."""
+    seeds = {
+        (m["method"], m["rows"], m.get("student", "")): {s["seed"] for s in m["students"]}
+        for m in results["methods"]
+    }
+    for one in results["comparisons"]:
+        first, other = (
+            seeds[one[name], one["rows"], one.get("student", "")] for name in ("method", "baseline")
+        )
+        one["comparison"].setdefault("seeds", len(first & other))
 
 
 def read_scores(folder: RunFolder) -> dict[str, Any] | None:

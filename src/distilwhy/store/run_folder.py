@@ -13,6 +13,7 @@
     logs/NAME/              TensorBoard's log of its training, if enabled
     predictions/NAME.json   its answers to the test rows
     predictions/NAME.explained.json  its rationales for rows on which methods differ
+    baselines/BASELINE-NAME.json  answers of a trivial baseline beside that student
     results.json            the results
     measured.json           times, sizes, prices and provenance, which differ from run to run
     cases.jsonl             every test row with the teacher's and the students' answers
@@ -73,6 +74,10 @@ class RunFolder:
     def explanations(self, student_id: StudentId) -> Path:
         """A student's rationales for some of the test rows."""
         return self.path / "predictions" / f"{student_id.name}.explained.json"
+
+    def baseline(self, name: str, student_id: StudentId) -> Path:
+        """The answers of a trivial baseline that learns what this student does."""
+        return self.path / "baselines" / f"{name}-{student_id.name}.json"
 
     def check_own(self, out: str) -> None:
         """Check that no file here that is not distilwhy's would be overwritten.

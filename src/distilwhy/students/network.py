@@ -101,6 +101,11 @@ class Network(torch.nn.Module, ABC):
         return frozenset(f"model.{name}" for name in read_fresh(self.model))
 
     @property
+    def answers_untrained(self) -> bool:
+        """Whether no part that answers starts at random, beside pretrained ones."""
+        return not self.fresh
+
+    @property
     def shape(self) -> Shape:
         """The sizes of the model."""
         return read_shape(self.model.config)

@@ -117,8 +117,10 @@ def test_headline_and_bill_are_about_the_most_rows_that_were_trained_on(
         for seed in (0, 1):
             shutil.rmtree(file.parent / "few/students" / StudentId(name, seed).name)
     results = evaluate(open_experiment(few))
-    assert results.headline.startswith("Trained on 30 rows: against fine-tuning on gold labels, no")
-    taught = training_of(file, StudentId("step-by-step", 0, HALF))
+    about_student, about_rationales = results.headline.splitlines()
+    assert about_student.startswith("Trained on 30 rows, ")
+    assert about_rationales.startswith("Trained on 30 rows: against fine-tuning on gold labels, no")
+    taught = training_of(file, StudentId(results.bill.method, 0, HALF))
     assert results.bill.usage.training_seconds == taught["seconds"]
 
 

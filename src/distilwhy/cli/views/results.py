@@ -7,11 +7,13 @@ from rich.console import Console
 from distilwhy.cli.console import make_table, open_console
 from distilwhy.cli.output import print_json, print_line
 from distilwhy.cli.views.outcomes import print_outcomes
-from distilwhy.core.results import MethodScore, Results
+from distilwhy.core.results import UNTRAINED, MethodScore, Results
+from distilwhy.core.stats.headline import describe_baselines
 from distilwhy.core.stats.scores import Score
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.wording import counted, counted_train_rows, interval, percent
 from distilwhy.pipeline.experiment import Experiment
+from distilwhy.report.bill import cost_sentence
 from distilwhy.report.scores import method_rows
 from distilwhy.report.sentences import cautions, efficiency_sentences, wrong_rationales
 from distilwhy.report.teachers import describe_costs, describe_teachers
@@ -37,12 +39,15 @@ def print_results(results: Results, experiment: Experiment, as_json: bool = Fals
         console.print(f"\n{caution}", style="yellow", markup=False)
     if results.cascade:
         console.print(f"\n{results.cascade}", markup=False)
+    print_line(f"\n{results.headline.splitlines()[0]} {cost_sentence(results.bill)}")
     print_line(f"\nReport: {experiment.folder.page}")
 
 
 def print_next_steps(experiment: Experiment) -> None:
     """Print a command that tries a student of the demo."""
     methods, seed = experiment.config.methods, experiment.config.seeds[0]
+    if len(experiment.config.seeds) == 1:
+        print_line("One seed gives no verdict; 'distilwhy demo --study' and '--full' train five.")
     if "step-by-step" in methods:
         student = experiment.folder.student(StudentId("step-by-step", seed))
         text = experiment.splits.test[0].text.replace('"', "'")
@@ -78,10 +83,7 @@ def _print_size(console: Console, results: Results, rows: int | None, title: str
     """The scores and comparisons on one number of train rows."""
     methods = [method for method in results.methods if method.rows == rows]
     _print_scores(console, title, methods, results)
-    for found in results.comparisons:
-        if found.rows == rows:
-            words = found.comparison.words
-            console.print(f"{found.method} against {found.baseline}: {words}")
+    _print_comparisons(console, results, rows)
     for method in methods:
         if calls := method.students[0].teacher_calls:
             console.print(
@@ -90,6 +92,22 @@ def _print_size(console: Console, results: Results, rows: int | None, title: str
             )
     if done := wrong_rationales(methods):
         console.print(done)
+
+
+def _print_comparisons(console: Console, results: Results, rows: int | None) -> None:
+    """With the teacher, with those trivial baselines that are not beaten, and between methods."""
+    for found in results.against_teacher:
+        if found.rows == rows:
+            words = found.comparison.describe("better", "worse")
+            console.print(f"{found.method} against the {found.baseline}: {words}")
+    for found in results.against_baselines:
+        if found.rows == rows and not found.comparison.is_ahead:
+            [sentence] = describe_baselines(found.method, [found])
+            console.print(sentence.removesuffix("."))
+    for found in results.comparisons:
+        if found.rows == rows:
+            words = found.comparison.words
+            console.print(f"{found.method} against {found.baseline}: {words}")
 
 
 def _print_scores(
@@ -102,6 +120,13 @@ def _print_scores(
         table.columns[-1].no_wrap, table.columns[-1].justify = False, "left"
     if (teacher := results.teacher.get("test")) and teacher.score:
         table.add_row("teacher", *_score_cells(teacher.score))
+    for baseline in results.baselines:
+        if baseline.rows == methods[0].rows or baseline.name == UNTRAINED:
+            few = baseline.score.rows < methods[0].score.rows
+            name = (
+                f"{baseline.name}, {counted(baseline.score.rows, 'row')}" if few else baseline.name
+            )
+            table.add_row(name, *_score_cells(baseline.score))
     for method in methods:
         seeds = [percent(student.score.accuracy) for student in method.students]
         each = [" ".join(seeds)] if len(seeds) > 1 else []

@@ -12,6 +12,8 @@ from distilwhy.core.stats.scores import Comparison, Score, adjust, compare, scor
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.task import Example
 
+TEACHER = "teacher"
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -156,6 +158,46 @@ def compare_with_baselines(correct: Mapping[StudentId, Sequence[bool]]) -> list[
                 made.append(MethodComparison(one.arm, other.arm, comparison, rows, student))
     family = adjust([one.comparison for one in made])
     return [replace(one, comparison=c) for one, c in zip(made, family, strict=True)]
+
+
+def compare_with_teacher(
+    correct: Mapping[StudentId, Sequence[bool]], teacher: Sequence[bool | None]
+) -> list[MethodComparison]:
+    """Compare every method that could be deployed with the teacher, as a family of their own.
+
+    Args:
+        teacher: Whether the teacher was right on each row; None for rows to leave out.
+    """
+    made = compare_with(TEACHER, correct, dict.fromkeys(correct, teacher))
+    family = adjust([one.comparison for one in made])
+    return [replace(one, comparison=c) for one, c in zip(made, family, strict=True)]
+
+
+def compare_with(
+    name: str,
+    correct: Mapping[StudentId, Sequence[bool]],
+    other: Mapping[StudentId, Sequence[bool | None]],
+) -> list[MethodComparison]:
+    """Compare every method that could be deployed with something that is not a student.
+
+    Args:
+        name: What it is called.
+        other: Whether it was right on each row, beside each student that it is compared with;
+            None for rows to leave out.
+    """
+    groups: dict[tuple[str, int | None, str], list[StudentId]] = {}
+    for s in correct:
+        if METHODS[s.method].is_deployable and any(right is not None for right in other.get(s, ())):
+            groups.setdefault((s.arm, s.rows, s.student), []).append(s)
+    found = []
+    for (arm, rows, student), seeds in groups.items():
+        known = [place for place, right in enumerate(other[seeds[0]]) if right is not None]
+        both = [
+            [[bool(right[s][place]) for place in known] for s in seeds]
+            for right in (correct, other)
+        ]
+        found.append(MethodComparison(arm, name, compare(*both), rows, student))
+    return found
 
 
 def _tables(

@@ -17,8 +17,10 @@ UPPER = 0.975
 LEVEL = 0.05
 POWER = 0.8
 
-Verdict = Literal["helped", "hurt", "no difference detected"]
+Verdict = Literal["helped", "hurt", "no difference detected", "no verdict"]
 NO_DIFFERENCE: Final = "no difference detected"
+# With one seed: nothing is known of how much training itself varies.
+NO_VERDICT: Final = "no verdict"
 
 _LEAST = 1e-12  # The smallest p-value given.
 
@@ -52,6 +54,7 @@ class Comparison:
         adjusted: ``p``, which is two-sided, adjusted for all comparisons of the family (Holm 1979).
         detectable: The minimum detectable effect: the difference that a study like this one
             detects with a power of 80 %.
+        seeds: How many seeds both have. With one, all of the above is about test rows alone.
     """
 
     difference: float
@@ -60,17 +63,37 @@ class Comparison:
     p: float
     adjusted: float
     detectable: float
+    seeds: int
 
     @property
     def verdict(self) -> Verdict:
-        """``helped`` or ``hurt`` if the adjusted p-value is below 0.05."""
+        """``helped`` or ``hurt`` if the adjusted p-value is below 0.05; none with one seed."""
+        if self.seeds == 1:
+            return NO_VERDICT
         if self.adjusted >= LEVEL:
             return NO_DIFFERENCE
         return "helped" if self.difference > 0 else "hurt"
 
     @property
+    def is_ahead(self) -> bool:
+        """Whether the first is better: by the verdict, or with one seed by the interval."""
+        return self.verdict == "helped" or (self.seeds == 1 and self.low > 0)
+
+    @property
     def words(self) -> str:
         """The verdict with its numbers, in points of accuracy."""
+        return self.describe("helped", "hurt")
+
+    @property
+    def on_one_seed(self) -> str:
+        """The difference of one seed, with what its interval leaves in."""
+        interval = f"95 % CI over test rows {points(self.low)} to {points(self.high)}"
+        return f"{points(self.difference)} points ({interval})"
+
+    def describe(self, helped: str, hurt: str) -> str:
+        """The verdict in other words for ``helped`` and ``hurt``, with its numbers."""
+        if self.verdict == NO_VERDICT:
+            return f"{NO_VERDICT} from one seed: {self.on_one_seed}"
         if self.verdict == NO_DIFFERENCE:
             kind = "uncorrected 95 % CI" if self.p < LEVEL else "95 % CI"
             return (
@@ -78,11 +101,11 @@ class Comparison:
                 f"({kind} {points(self.low)} to {points(self.high)}; "
                 f"minimum detectable effect {points(self.detectable, signed=False)})"
             )
-        sign = 1 if self.verdict == "helped" else -1
+        sign, verdict = (1, helped) if self.verdict == "helped" else (-1, hurt)
         ends = sorted((sign * self.low, sign * self.high))
         low, high = (points(end, signed=False) for end in ends)
         size = points(sign * self.difference, signed=False)
-        return f"{self.verdict} by {size} points (95 % CI {low} to {high})"
+        return f"{verdict} by {size} points (95 % CI {low} to {high})"
 
 
 def score(correct: Sequence[Sequence[int]]) -> Score:
@@ -132,7 +155,8 @@ def compare(first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]]) -
     p = found.p if seeds > 1 else _mcnemar(table)
     if p >= LEVEL:
         low, high = min(low, 0.0), max(high, 0.0)
-    return Comparison(float(table.mean()), low, high, p, p, min(1.0, reach + found.reach(POWER)))
+    detectable = min(1.0, reach + found.reach(POWER))
+    return Comparison(float(table.mean()), low, high, p, p, detectable, seeds)
 
 
 def adjust(comparisons: Sequence[Comparison]) -> list[Comparison]:

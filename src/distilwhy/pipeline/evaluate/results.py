@@ -4,57 +4,80 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from distilwhy.core.cost import Bill, Measurements, Usage, settle
 from distilwhy.core.method import METHODS
 from distilwhy.core.persisted import fields_of
-from distilwhy.core.results import PRICED, MethodScore, Provenance, Results, StudentScore
+from distilwhy.core.results import MethodScore, Provenance, Results, StudentScore
 from distilwhy.core.splits import SPLITS
-from distilwhy.core.stats.comparisons import compare_with_baselines
+from distilwhy.core.stats.comparisons import compare_with_baselines, compare_with_teacher
 from distilwhy.core.stats.confusions import break_down, confuse, says_one_thing
 from distilwhy.core.stats.curve import Curve, Efficiency, Point, find_efficiency, fit_curve
-from distilwhy.core.stats.headline import write_headline
+from distilwhy.core.stats.headline import choose_student, describe_rationales, describe_student
 from distilwhy.core.stats.progress import Progress, is_rising
 from distilwhy.core.stats.scores import score
-from distilwhy.core.student_id import StudentId, extent
+from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingSummary
 from distilwhy.pipeline.annotate.annotations import Annotations
+from distilwhy.pipeline.evaluate.baselines import Baselines
 from distilwhy.pipeline.evaluate.deployments import score_deployments
 from distilwhy.pipeline.evaluate.predictions import TestPredictions, pick_firsts
 from distilwhy.pipeline.evaluate.teachers import price_annotations, score_teachers
+from distilwhy.pipeline.evaluate.validation import judge_teacher
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.fingerprint import hash_json
 from distilwhy.store.files import folder_size
 
 Predictions = Mapping[StudentId, TestPredictions]
 
-_LIBRARIES = ("distilwhy", "torch", "transformers", "accelerate", "tokenizers", "numpy", "scipy")
+_LIBRARIES = (
+    "distilwhy",
+    "torch",
+    "transformers",
+    "accelerate",
+    "tokenizers",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
 
 
 def compute_results(
-    experiment: Experiment, annotations: Annotations, predictions: Predictions
+    experiment: Experiment, annotations: Annotations, predictions: Predictions, baselines: Baselines
 ) -> Results:
     """The results of a study, with no student left out as out of date."""
     methods = _score_methods(experiment, predictions)
     teacher = {name: counts for name, counts in annotations.outcomes.items() if counts.rows}
-    comparisons = compare_with_baselines({s: found.correct for s, found in predictions.items()})
+    correct = {s: found.correct for s, found in predictions.items()}
+    comparisons = compare_with_baselines(correct)
     students = list(dict.fromkeys(method.student for method in methods))
     first = [method for method in methods if method.student == students[0]]
     curves = _fit_curves(experiment, methods)
     answer, test, file = experiment.task.answer, experiment.splits.test, experiment.file
+    teacher_right = [judge_teacher(experiment, annotations, example) for example in test]
+    against_teacher = compare_with_teacher(correct, teacher_right)
+    chosen = choose_student(first)
     is_choice, firsts = answer.kind == "choice", pick_firsts(predictions)
     shown = {s.arm: found.by_id for s, found in firsts.items()}
-    bill = settle_bill(experiment, annotations, first)
+    bill = settle_bill(experiment, annotations, chosen)
     return Results(
         # A folder's only experiment goes by the folder's name.
         name=file.resolve().parent.name if file.stem == "experiment" else file.stem,
-        headline=write_headline(
-            [comparison for comparison in comparisons if comparison.student == students[0]],
-            first,
-            saw_gold=sum(counts.saw_gold for counts in teacher.values()),
-            students=students,
+        headline="\n".join(
+            [
+                describe_student(
+                    chosen, first, teacher.get("test"), against_teacher, baselines.comparisons
+                ),
+                describe_rationales(
+                    [one for one in comparisons if one.student == students[0]],
+                    first,
+                    saw_gold=sum(counts.saw_gold for counts in teacher.values()),
+                    students=students,
+                ),
+            ]
         ),
         teacher=teacher,
         methods=methods,
@@ -69,6 +92,9 @@ def compute_results(
         provenance=_describe_provenance(experiment, annotations),
         teachers=score_teachers(experiment, annotations),
         annotation_costs=price_annotations(experiment, annotations, predictions),
+        against_teacher=against_teacher,
+        baselines=baselines.scores,
+        against_baselines=baselines.comparisons,
         one_answer=sum(says_one_thing(test, found.by_id) for found in predictions.values()),
         deployments=score_deployments(experiment, annotations, firsts, bill),
         without_confidence=sum(found.deployment is None for found in predictions.values()),
@@ -152,15 +178,12 @@ def _find_efficiencies(curves: Sequence[Curve], methods: Sequence[MethodScore]) 
     return [efficiency for efficiency in found if efficiency is not None]
 
 
-def settle_bill(
-    experiment: Experiment, annotations: Annotations, methods: Sequence[MethodScore]
-) -> Bill:
+def settle_bill(experiment: Experiment, annotations: Annotations, chosen: MethodScore) -> Bill:
     """The bill of an experiment and one student; only tokens and seconds without prices."""
     answers, explanations = annotations.answers, annotations.explanations
     counted = (*answers.tokens, *explanations.tokens)
     total = sum(counted, Usage())
-    candidates = [found for found in methods if found.method == PRICED] or methods
-    priced = max(candidates, key=lambda found: extent(found.rows)).students[0]
+    priced = chosen.students[0]
     measured = Measurements(
         calls=answers.calls + explanations.calls,
         explanations=explanations.calls,
@@ -172,7 +195,9 @@ def settle_bill(
         student_rows_per_second=priced.rows_per_second,
         teacher_rows_per_second=_pace(experiment, answers.seconds),
     )
-    return settle(measured, experiment.config.price_list, answers.tokens, explanations.tokens)
+    prices = experiment.config.price_list
+    bill = settle(measured, prices, answers.tokens, explanations.tokens)
+    return replace(bill, method=chosen.method)
 
 
 def _pace(experiment: Experiment, seconds: float | None) -> float | None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from distilwhy.core.results import Results
 from distilwhy.pipeline.annotate.annotations import Annotations, read_annotations
+from distilwhy.pipeline.evaluate.baselines import BaselineScorer
 from distilwhy.pipeline.evaluate.cases import list_cases
 from distilwhy.pipeline.evaluate.deployments import publish_deployments
 from distilwhy.pipeline.evaluate.predictions import list_scoring_jobs, predict_all
@@ -24,6 +25,8 @@ def evaluate(
     annotations: Annotations | None = None,
 ) -> Results:
     """Score every up-to-date student of the experiment and of its study.
+
+    The trivial baselines beside them are scored too.
 
     Writes ``results.json``, ``measured.json``, ``cases.jsonl`` and the report in the run folder,
     and ``deploy.json`` in each student's.
@@ -46,7 +49,8 @@ def evaluate(
         jobs, outdated = list_scoring_jobs(experiment, annotations)
         predictions = predict_all(experiment, jobs, workers, watch)
         publish_deployments(experiment.folder, predictions)
-        results = compute_results(experiment, annotations, predictions)
+        baselines = BaselineScorer(experiment, annotations, jobs).compare(predictions)
+        results = compute_results(experiment, annotations, predictions, baselines)
         results = replace(results, outdated=outdated)
         cases = list_cases(experiment, annotations, jobs, predictions)
         publish_jsonl(experiment.folder.cases, map(asdict, cases))

@@ -137,6 +137,10 @@ class EncoderNetwork(Network):
         }
 
     @property
+    def answers_untrained(self) -> bool:
+        return not super().fresh
+
+    @property
     def size(self) -> int:
         """The number of deployed parameters: a decoder counts only where it is kept."""
         parts = [self.model, self.head, self.decoder if self.keeps_decoder else None]
