@@ -25,7 +25,38 @@ SECRETS = [
     "https://user:VERYSECRET@a.example?x=1",
     "a.example/v1?key=VERYSECRET",
     "user:VERYSECRET@a.example/v1",
+    "https://a.example/v1;key=VERYSECRET",
+    "https://a.example/key=VERYSECRET/v1",
+    "https://a.example/token/VERYSECRET123/v1",
+    "https://a.example/v1?user=me&pass=VERYSECRET",
+    "https://a.example/v1?pat=VERYSECRET",
+    "https://a.example/v1?id=AKIAVERYSECRET0123",
 ]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"headers": {"x-api-key": "VERYSECRET"}},
+        {"extra_headers": {"Authorization": "Bearer VERYSECRET123"}},
+        {"a": [{"b": {"api_key": "VERYSECRET"}}]},
+        {"x": "sk-VERYSECRET0123456789"},
+        {"x": {"y": "Bearer VERYSECRET123"}},
+        {"access-token": "VERYSECRET"},
+    ],
+)
+def test_a_key_anywhere_in_extra_is_refused_and_not_shown(write_experiment, extra: dict):
+    path = write_experiment({"teacher.extra": extra})
+    with pytest.raises(
+        ConfigError, match=r"teacher\.extra: must not contain .*api_key_env"
+    ) as caught:
+        open_experiment(path)
+    assert "VERYSECRET" not in str(caught.value)
+
+
+def test_names_of_parameters_about_tokens_are_no_keys(write_experiment):
+    extra = {"min_tokens": 3, "return_token_ids": True, "user": "me", "logit_bias": {"12": -1}}
+    open_experiment(write_experiment({"teacher.extra": extra}))
 
 
 @pytest.mark.parametrize("url", SECRETS)

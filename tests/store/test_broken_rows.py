@@ -56,6 +56,15 @@ def test_a_column_that_is_given_twice_is_an_error(tmp_path: Path):
             read_examples(tmp_path / name, TASK)
 
 
+@pytest.mark.parametrize("names", ["x, x", "x,x ", "\ufeffx,x", "e\u0301x,\u00e9x", '"x","\tx"'])
+def test_columns_that_look_the_same_are_doubled_too(tmp_path: Path, names: str):
+    (tmp_path / "a.csv").write_text(
+        f"id,{names}\n1,a,b\n" if "\ufeff" not in names else f"{names},id\na,b,1\n"
+    )
+    with pytest.raises(DataError, match="is given twice; rename or remove one"):
+        read_examples(tmp_path / "a.csv", TASK)
+
+
 def test_columns_without_a_name_may_be_several(tmp_path: Path):
     (tmp_path / "a.csv").write_text("id,x,,\n1,a,,\n")
     assert read_examples(tmp_path / "a.csv", TASK)[0].text == "a"

@@ -1,6 +1,7 @@
 """The teacher section of an experiment file."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -12,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from distilwhy.config.address import HOMES, check_address
+from distilwhy.config.address import HOMES, check_address, has_secret_value
 from distilwhy.config.strategy import StrategyConfig
 from distilwhy.config.strict import NAME_IT, EachOnce, Strict
 from distilwhy.core.estimate import Pace
@@ -39,6 +40,7 @@ _REFUSED = {
     "generation_config": "write it 'generationConfig'",
 }
 
+_KEYS = ("api_key", "apikey", "x_api_key", "x_goog_api_key", "authorization", "access_token")
 # In the names of parameters that set the form of a reply.
 _FORMS = ("format", "schema", "response", "tool", "function", "grammar", "guided")
 
@@ -196,15 +198,26 @@ class HttpTeacherConfig(StrategyConfig):
     @field_validator("extra")
     @classmethod
     def _not_twice(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in value:
-            if name.lower().replace("-", "_") in ("api_key", "apikey", "authorization"):
+        for name, inner in _walk(value):
+            if name.lower().replace("-", "_") in _KEYS:
                 raise ValueError(f"must not contain {name!r}; {NAME_IT}")
+            if isinstance(inner, str) and has_secret_value(inner):
+                raise ValueError(f"must not contain a key, as in {name!r}; {NAME_IT}")
         for name in _names(value):
             if name in _SET_ELSEWHERE:
                 raise ValueError(f"must not contain {name!r}; set teacher.{_SET_ELSEWHERE[name]}")
             if name in _REFUSED:
                 raise ValueError(f"must not contain {name!r}; {_REFUSED[name]}")
         return value
+
+
+def _walk(value: object) -> Iterator[tuple[str, object]]:
+    """All names in a value, however deep, with what they name."""
+    if isinstance(value, dict):
+        yield from ((str(name), inner) for name, inner in value.items())
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            yield from _walk(inner)
 
 
 def _names(extra: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import compress, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from pydantic_core import from_json
 
@@ -141,10 +142,14 @@ def _csv_rows(path: Path) -> Iterator[tuple[Row, str]]:
         ) from None
 
 
+def _bare(name: str) -> str:
+    return normalize("NFC", name).strip()
+
+
 def _columns_once(names: Sequence[str], path: Path) -> None:
-    """Refuse columns of the same name, unless they have none."""
-    twice = [name for name, count in Counter(names).items() if name and count > 1]
-    if twice:
+    """Refuse columns of the same name, white space around it aside, unless they have none."""
+    alike = Counter(map(_bare, names))
+    if twice := [name for name in names if _bare(name) and alike[_bare(name)] > 1]:
         raise DataError(f"{path}: the column {twice[0]!r} is given twice; rename or remove one")
 
 

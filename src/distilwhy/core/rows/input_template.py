@@ -8,7 +8,13 @@ from jinja2.meta import find_undeclared_variables
 
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.rows.column_names import advise_on_columns, advise_on_outputs
-from distilwhy.core.rows.template_guard import ROW, GuardedEnvironment, is_missing, path_of
+from distilwhy.core.rows.template_guard import (
+    ROW,
+    GuardedEnvironment,
+    is_missing,
+    path_of,
+    require_whole,
+)
 from distilwhy.core.task import Row
 from distilwhy.errors import ConfigError, DataError, first_line
 
@@ -153,7 +159,7 @@ def _to_text(value: object) -> object:
     """A value as written in the input: nothing for null, as for an empty CSV cell."""
     if isinstance(value, bytes):
         raise ValueError("a value is not UTF-8 text")
-    for item in value if isinstance(value, list | tuple) else ():
-        if isinstance(item, jinja2.Undefined):
-            str(item)  # raises: in a list it would be written as "Undefined"
+    if is_missing(value):
+        raise ValueError("a value is NaN")
+    require_whole(value)
     return "" if value is None else value

@@ -5,6 +5,7 @@ into text and each of its loops passes through one of the filters here. All othe
 as before.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from jinja2 import Undefined, nodes
 from jinja2.filters import make_attrgetter
 from jinja2.runtime import Context
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2.sandbox import SandboxedEnvironment, SandboxedFormatter
 from jinja2.visitor import NodeTransformer
 
 # The name of the whole row in a template.
@@ -26,7 +27,7 @@ _LARGEST_POWER = 1000
 _TEXT_FILTERS = {
     *("trim", "upper", "lower", "capitalize", "title", "replace", "string", "escape", "e"),
     *("forceescape", "indent", "center", "wordwrap", "wordcount", "truncate", "striptags"),
-    *("urlize", "urlencode"),
+    *("urlize", "urlencode", "pprint", "xmlattr"),
 }
 # These write as much text as their arguments ask for.
 _WIDE_FILTERS = ("center", "indent", "batch", "slice")
@@ -52,6 +53,7 @@ class GuardedEnvironment(SandboxedEnvironment):
             "_require_values": _require_values,
         }
         self.filters |= {"_steps": self._steps, "_bounded": _bounded}
+        self.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
         for name in _WIDE_FILTERS:
             self.filters[name] = _with_bounded_width(self.filters[name])
 
@@ -82,7 +84,7 @@ class GuardedEnvironment(SandboxedEnvironment):
                 raise ValueError("a text is repeated too often")
         elif operator == "%" and isinstance(left, str):
             _check_widths(left)
-            for value in right if isinstance(right, tuple) else (right,):
+            for value in _values_of(left, right):
                 _require_value(value, "a value of '%'")
         return _bounded(super().call_binop(context, operator, left, right))
 
@@ -92,14 +94,13 @@ class GuardedEnvironment(SandboxedEnvironment):
         return _bounded(super().call(__context, __obj, *args, **kwargs))
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        wrapped = super().wrap_str_format(value)
-        if wrapped is None:
+        if super().wrap_str_format(value) is None:
             return None
-        form = value.__self__
+        form, formatter, takes_map = value.__self__, _Formatter(self), value.__name__ != "format"
 
         def bounded(*args: Any, **kwargs: Any) -> str:
             _check_widths(form)
-            return wrapped(*args, **kwargs)
+            return formatter.vformat(form, *(((), *args) if takes_map else (args, kwargs)))
 
         return bounded
 
@@ -109,6 +110,13 @@ class GuardedEnvironment(SandboxedEnvironment):
             if self._left < 0:
                 raise ValueError(f"its loops take more than {MOST_STEPS:,} steps")
             yield value
+
+
+class _Formatter(SandboxedFormatter):
+    """``str.format`` that fails on a null or NaN."""
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return super().convert_field(_require_value(value, "a value of 'format'"), conversion)
 
 
 class _Guard(NodeTransformer):
@@ -147,6 +155,7 @@ class _Guard(NodeTransformer):
         elif node.name == "map" and node.args and _names_text_filter(node.args[0]):
             node.node = _filtered(node.node, "_require_values", path)
         elif node.name == "format":
+            node.node = _filtered(node.node, "_require_value", path)
             node.args = [
                 _filtered(argument, "_require_value", "a value of 'format'")
                 for argument in node.args
@@ -210,7 +219,28 @@ def _field(value: Any, path: str) -> Any:
 def _require_value(value: Any, path: str) -> Any:
     if value is None:
         raise ValueError(f"{path!r} is null" if path else "a null would be read as a text")
+    require_whole(value, path)
     return _field(value, path)
+
+
+def require_whole(value: Any, path: str = "") -> None:
+    """Raise a ValueError if a list or an object that becomes text holds a null, NaN or nothing."""
+    if not isinstance(value, Mapping | list | tuple | set | frozenset):
+        return
+    for item in value.values() if isinstance(value, Mapping) else value:
+        if item is None or is_missing(item):
+            what = "a null" if item is None else "NaN"
+            raise ValueError(f"{path!r} holds {what}" if path else f"a list or object holds {what}")
+        if isinstance(item, Undefined):
+            str(item)  # raises: it would be written as "Undefined"
+        require_whole(item, path)
+
+
+def _values_of(form: str, right: Any) -> Iterable[Any]:
+    """The values that ``form % right`` writes."""
+    if isinstance(right, Mapping):
+        return [right[name] for name in re.findall(r"%\((.*?)\)", form) if name in right]
+    return right if isinstance(right, tuple) else (right,)
 
 
 def _require_values(values: Any, path: str, attribute: Any = None) -> Any:
