@@ -211,7 +211,7 @@ class HttpTeacherConfig(StrategyConfig):
         return value
 
 
-def _walk(value: object) -> Iterator[tuple[str, object]]:
+def _walk(value: dict[str, Any] | list[Any]) -> Iterator[tuple[str, object]]:
     """All names in a value, however deep, with what they name."""
     if isinstance(value, dict):
         yield from ((str(name), inner) for name, inner in value.items())
