@@ -141,7 +141,11 @@ def make_results(
         efficiency=[_efficiency(name) for name in methods[:3]] if curves else [],
         bill=make_bill(),
         confusions=[_confusion(name, rng) for name in methods],
-        deployments=[_deployment(name, seed) for seed, name in enumerate(methods)],
+        deployments=[
+            _deployment(name, seed)
+            for seed, name in enumerate(methods)
+            if name != "rationale-input"
+        ],
         provenance=_provenance(sizes, seeds),
     )
 
@@ -290,7 +294,7 @@ def _deployment(method: str, seed: int) -> DeploymentScore:
         truth = rng.beta(5, 0.5, rows)
         return expit(2.5 * logit(truth)).tolist(), (rng.random(rows) < truth).tolist()
 
-    target = None if method == "rationale-input" else 0.99 if method == "finetune" else 0.95
+    target = 0.99 if method == "finetune" else 0.95
     chosen = choose_deployment(*draw(400), "gold", target)
     teacher = (rng.random(TEST_ROWS) < 0.9287).tolist()
     costs = Costs(0.000116, 3.952, "USD")

@@ -114,7 +114,7 @@ def test_predictions_for_a_file_are_jsonl_in_its_order(done: Path, tmp_path: Pat
     rows = [json.loads(line) for line in (done.parent / "test.jsonl").read_text().splitlines()]
     assert [line["id"] for line in lines] == [row["id"] for row in rows]
     for line, row in zip(lines, rows, strict=True):
-        assert line == {**row, "label": line["label"]}
+        assert line == {**row, "label": line["label"], "confidence": line["confidence"]}
     printed = call("predict", student, "--file", done.parent / "test.jsonl").stdout
     assert [json.loads(line) for line in printed.splitlines()] == lines
 

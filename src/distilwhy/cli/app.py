@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from distilwhy._version import __version__
-from distilwhy.cli.commands import annotate, results, start, train
+from distilwhy.cli.commands import annotate, deploy, results, start, train
 from distilwhy.cli.output import print_line, print_notice
 from distilwhy.errors import DistilwhyError
 
@@ -33,6 +33,8 @@ app.command()(train.compare)
 app.command()(results.report)
 app.command()(results.status)
 app.command()(results.predict)
+app.command()(deploy.card)
+app.command()(deploy.push)
 
 
 INTERRUPTED = 130

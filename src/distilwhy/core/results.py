@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from distilwhy.core.cost import Bill
-from distilwhy.core.method import method_of
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.stats.comparisons import MethodComparison, OutcomeCounts
 from distilwhy.core.stats.curve import Curve, Efficiency
@@ -232,7 +231,8 @@ class Results:
         annotation_costs: For the methods that learn from a teacher, where it is known.
         one_answer: The number of students that gave one answer to all test rows, although gold
             has several.
-        deployments: How far each method's first seed can be trusted; for the first student.
+        deployments: How far each method's first seed can be trusted, unless it needs the teacher
+            to answer; for the first student.
         without_confidence: The number of students whose answers an older version kept, without
             confidences.
     """
@@ -269,9 +269,8 @@ class Results:
 
     @property
     def deployed(self) -> DeploymentScore | None:
-        """The student that is priced, or the first one that answers without the teacher; None if
-        there is none, or it has no confidences."""
-        found = [one for one in self.deployments if not method_of(one.method).asks_teacher]
+        """The student that is priced, or else the first; None without confidences."""
+        found = self.deployments
         priced = (one for one in found if one.method == self.bill.method)
         return next(priced, found[0] if found else None)
 

@@ -40,6 +40,8 @@ EXAMPLE_PRICES = {
     "output": 10.0,
     "machine_hour": 0.3,
 }
+# An agreement that 200 validation rows can show.
+TARGET = 0.9
 SIZES_COMPARED = [0.25, 0.5, 1.0]
 
 Variant = Literal["short", "full", "study"]
@@ -150,6 +152,7 @@ def _experiment(task: str, shipped: DemoTask, variant: Variant) -> dict[str, obj
         },
         "training": shipped.training,
         "prices": EXAMPLE_PRICES,
+        "deploy": {"target": TARGET},
         **study,
         "methods": list(shipped.compared) if variant == "full" else METHODS_SHOWN,
         "seeds": [0] if variant == "short" else SEEDS_COMPARED,

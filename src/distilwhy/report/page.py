@@ -163,7 +163,7 @@ def render_page(results: Results, cases: Iterable[Case]) -> str:
         fitted=any(curve.fit for curve in results.curves),
         scores=score_tables(results),
         cascade=results.cascade,
-        calibration=calibration_words(results),
+        calibration=calibration_words(results.deployed),
         trust=trust_rows(results),
         trust_charts=_trust_charts(results),
         confusions=sorted(results.confusions, key=_is_secondary),

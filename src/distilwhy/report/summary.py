@@ -29,24 +29,24 @@ def render_summary(results: Results) -> str:
     rows = [*teacher_rows(results), *baseline_rows(results), *method_rows(results)]
     shown = results.call(results.students[0])
     parts = [
-        f"# {_plain(results.name)}",
-        *map(_plain, results.headline.split("\n")),
+        f"# {escape(results.name)}",
+        *map(escape, results.headline.split("\n")),
         cost_sentence(results.bill),
         _table(rows),
         *parse_cautions(results.teacher),
         *cautions(results),
-        *map(_plain, describe_teachers(results)),
+        *map(escape, describe_teachers(results)),
         *dict.fromkeys(f"{row.method}: {row.note}." for row in rows if row.note),
         *_comparisons(results),
         *_efficiency(results),
         *_training(results),
         *(["## When to trust it"] if results.deployed else []),
-        _plain(results.cascade),
-        _plain(calibration_words(results)),
+        escape(results.cascade),
+        escape(calibration_words(results.deployed)),
         f"## Costs{f', with the student {shown}' if shown else ''}",
         _list(map(_bill_line, bill_lines(results.bill))),
         missing(results.bill),
-        _list(map(_plain, describe_costs(results))),
+        _list(map(escape, describe_costs(results))),
         "## Provenance",
         _list(_provenance(results.provenance, seeds(results))),
     ]
@@ -70,7 +70,7 @@ def _comparisons(results: Results) -> list[str]:
     for group in groups:
         lines = (
             f"{one.method} against {one.baseline}: **{one.said}**{one.words}"
-            + (f", {_plain(one.p_value)}" if one.p_value else "")
+            + (f", {escape(one.p_value)}" if one.p_value else "")
             for one in group.verdicts
         )
         parts += [f"{group.title}:", _list(lines)]
@@ -110,9 +110,9 @@ def _training(results: Results) -> list[str]:
 def _provenance(provenance: Provenance, all_seeds: Sequence[int]) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
     return [
-        f"Written {_plain(provenance.started)}",
-        f"Machine: {_plain(provenance.machine)}",
-        f"Versions: {_plain(versions)}",
+        f"Written {escape(provenance.started)}",
+        f"Machine: {escape(provenance.machine)}",
+        f"Versions: {escape(versions)}",
         f"Seeds: {', '.join(map(str, all_seeds))}",
         f"Rows: {', '.join(f'{count(rows)} {split}' for split, rows in provenance.rows.items())}",
         *(f"SHA-256 of {what}: `{value}`" for what, value in provenance.hashes.items()),
@@ -125,9 +125,9 @@ def _list(lines: Iterable[str]) -> str:
 
 def _bill_line(line: Line) -> str:
     why = f" ({line.why})" if line.why else ""
-    return _plain(f"{line.what}: {line.amount}{why}")
+    return escape(f"{line.what}: {line.amount}{why}")
 
 
-def _plain(text: str) -> str:
+def escape(text: str) -> str:
     """Text in one line, with Markdown's special characters escaped."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -119,9 +119,8 @@ def trust_figures(results: Results) -> Iterator[tuple[str, Chart, list[Record]]]
         yield "confidence", reliability_chart(found, sheet), reliability_records(found)
 
 
-def calibration_words(results: Results) -> str:
-    """The calibration error of the deployed student before and after; "" if there is none."""
-    found = results.deployed
+def calibration_words(found: DeploymentScore | None) -> str:
+    """The calibration error of a student before and after; "" for none."""
     if found is None:
         return ""
     calibration = found.deployment.calibration

@@ -124,7 +124,7 @@ class Student:
         }
         text = json.dumps(card, indent=2, ensure_ascii=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
-        (folder / README).write_text(self._readme(), encoding="utf-8")
+        (folder / README).write_text(self.readme, encoding="utf-8")
         if self.deployment is not None:
             kept = json.dumps(asdict(self.deployment), indent=2)
             (folder / DEPLOYMENT).write_text(kept + "\n", encoding="utf-8")
@@ -133,7 +133,9 @@ class Student:
         for file in folder.iterdir():
             file.chmod(mode)
 
-    def _readme(self) -> str:
+    @property
+    def readme(self) -> str:
+        """How to use it, in Markdown, run in its folder."""
         code = self.network.plain_code(".")
         plain = _NOT_PLAIN if code is None else _PLAIN.format(code=code)
         return _README.format(method=self.spec.method.name, plain=plain)

@@ -70,6 +70,7 @@ def test_the_sentence_is_printed_and_in_the_results(ran: tuple[Path, Result]):
     assert sentence in " ".join(said.stdout.split())
     found = read(file.parent / "run/results.json")["deployments"]
     assert {one["method"]: one["sentence"] for one in found}["step-by-step"] == sentence
+    assert [one["method"] for one in found] == ["finetune", "step-by-step"]
     for one in found:
         assert sum(b["rows"] for b in one["before"]["bins"]) == ROWS["test"]
         assert 0 <= one["after"]["error"] <= 1

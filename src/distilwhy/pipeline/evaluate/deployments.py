@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distilwhy.core.cost import Bill
+from distilwhy.core.method import METHODS
 from distilwhy.core.stats.deployment import FILE, Costs, DeploymentScore, score_deployment
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import RunError
@@ -42,7 +43,7 @@ def score_deployments(
 ) -> list[DeploymentScore]:
     """How far some students can be trusted, on the test rows.
 
-    Left out are those whose answers have no confidences.
+    Left out are those that need the teacher to answer, and those whose answers have no confidences.
     """
     test = experiment.splits.test
     judged = [judge_teacher(experiment, annotations, example) for example in test]
@@ -58,7 +59,7 @@ def score_deployments(
             _price(bill, found.rows_per_second),
         )
         for student_id, found in firsts.items()
-        if found.deployment is not None
+        if found.deployment is not None and not METHODS[student_id.method].asks_teacher
     ]
 
 

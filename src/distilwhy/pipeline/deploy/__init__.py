@@ -1,0 +1,1 @@
+"""Hand a trained student over: its model card, and its place on the hub."""
