@@ -67,6 +67,8 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
         if first is not None and at >= first - 1:
             break
         opens = at == 0 and kind != "row" and not _ANSWERED.search(text)
+        if at == 0 and first is not None and "\n" not in text[head.end() : first].strip():
+            continue  # "Topic: Sports", where the rows have topics as well
         if kind in ("row", "asks") and not opens and not _asks_again(text, head.end(), at, known):
             return at
     if first is None:

@@ -15,8 +15,11 @@ _LONGEST_LINE = 300
 _LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 _ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 _HEADING = re.compile(r"[^\W\d_][\w ]{0,30}[:=]\s*")
-_SHORT_TEXT = re.compile(r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)")
-_TAIL = re.compile(r"(?:^|(?<=\w\w[.!])\s+)(?:[^\W\d_][\w ]{0,20}: )?([^.!?\n]{1,80}[.!]?)$")
+_SHORT_TEXT = re.compile(
+    r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
+    r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
+)
+_TAIL = re.compile(r"(?:^|(?<=\S\S[.!])\s+)(?:[^\W\d_][\w ]{0,20}: )?([^.!?\n]{1,80}[.!]?)$")
 _CLAUSE = r"(?:^|[.!?\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
 _SAID = re.compile(r"(?:^|[.!?\n])\s*+(?:(?:but|oh|hmm+|no|well|sorry),? )?(?=[^\W\d_])")
 _FIRST = re.compile(r"[^\n]{1,300}?(?:[.!](?=\s)|(?=\n)|\Z)")
@@ -232,21 +235,24 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     aside = _ASIDE.search(text, a, b)
     b = aside.start() if aside else b
     said = Words(lowered(text[a:b]))
-    for index in range(len(said.said) - 1, -1, -1):
-        if not _ties(said, index):
-            continue
+    points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
+    start = points[-1] if points else 0
+    concludes = bool(points) and not reader.letters.certain
+    for index in range(len(said.said) - 1, start - 1, -1):
         at = a + said.end(index)
         at += len(text[at:b]) - len(text[at:b].lstrip(" ,:"))
         payload = _PHRASE.split(text[at:b], maxsplit=1)[0]
-        label = reader.whole(payload)
+        label = reader.whole(payload) if concludes or _ties(said, index) else None
         if label is None:
             continue
-        start = said.back(index, frozenset(";"), 99)
-        before = {*said.said[start : index + 1]}
+        before, after = {*said.said[start : index + 1]}, {*said.said[index + 1 :]}
         contrast = before & words("not") and before & words("contrast")
         others = {choice.lower() for choice in reader.choices} - {label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        if contrast or not (named or before & words("open", "not", "noun", "attributed")):
+        hedged = before & words("open", "not", "noun", "attributed") or (
+            after & words("not") and after & words("opinion")
+        )
+        if contrast or not (named or hedged):
             yield Statement(a, at, b, payload, SENTENCE, whole=True)
         return
 
@@ -268,6 +274,6 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     reported = all_said & words("people") and all_said & words("say")
     if not numbers or (len(numbers) > 1 and not points) or "#" in text or hedged or reported:
         return
-    new = numbers[0] not in reader.asked
+    new = numbers[-1] not in reader.asked
     if (new and (points or not text[:a].strip())) or _RESULT.findall(text, 0, a)[-1:] == numbers:
         yield Statement(a, begin, b, text[begin:b], SENTENCE)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, letter
 from distilwhy.core.parsing.choice import Found, Letters, read_choice
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import phrases, words
+from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.statements import Statement
 
@@ -16,7 +16,7 @@ _LONGEST_CHOICE = 300
 _FEW_WORDS = 10
 _TRUTH = {"true": "yes", "false": "no"}
 _REMARK = re.compile(
-    r",\s+(?:because|since|I (?:think|believe|guess))\b|(?<!\s)\s++because\b(?! of\b)"
+    r",\s+(?:because|since|due to|given|as|I (?:think|guess))\b|(?<!\s)\s++because\b(?! of\b)"
     # After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
     r"|(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
@@ -26,8 +26,9 @@ _EITHER = re.compile(
     r"(?:[Ee]ither .+|[A-Z][^.,]*) (?:or|oder|ou|o) [A-Z].*|.+ (?:또는|或者?|または) ?.+", re.S
 )
 _LETTERING = re.compile(r"(?<!\w)[aA1][).:\]]")
-_PLACEHOLDER = re.compile(r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|not [A-Z].*")
-_SORRY = re.compile(r"(?:i'm |i am )?(?:so |very )?(?:sorry|unfortunately|but)\W+(?:but )?")
+_PLACEHOLDER = re.compile(
+    r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|not (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
+)
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?\W*$")
 _FIRST = re.compile(
     r"(?<=[.!?;])\s|\s[-–—(]|,\s(?=because|since|as)|\s(?=because|rather than|instead of)"
@@ -173,10 +174,10 @@ def _read_text(answer: Answer, text: str) -> str:
     plain = without_latex(text)
     if not plain.isascii():
         plain = phrases("polite", r"\s*@").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
-    label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip("."))
-    low = (label or "").lower().replace("’", "'")
-    sorry = _SORRY.match(low)
-    if label is None:
+    label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip(".")) or ""
+    low, said = label.lower(), split(label.replace("’", "'"))
+    denies = len(said) < 12 and not words("not").isdisjoint(said)
+    if not label:
         raise Unnamed("the answer is empty")
     if label.endswith(":") or low in ("as follows", "the following"):
         problem = "only announced"
@@ -184,7 +185,7 @@ def _read_text(answer: Answer, text: str) -> str:
         problem = "a placeholder or a negation"
     elif len(label) < _LONGEST_CHOICE and _EITHER.fullmatch(label):
         problem = "one of several"
-    elif low in words("missing") or phrases("declines").match(low, sorry.end() if sorry else 0):
+    elif low in words("missing") or (denies and not words("withholds").isdisjoint(said)):
         problem = "a refusal"
     else:
         return label
