@@ -1,6 +1,7 @@
 """A study of several teachers: recorded ones, and reasons that stand in the rows themselves."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,7 @@ def test_arms_are_rows_of_one_table_and_compared_with_the_first_teacher(
         ("step-by-step-gold (human)", "step-by-step-gold"),
     }
     assert "step-by-step-gold (human) against finetune: " in said.stdout
+    assert "With the rationales of same in place of right's: " in results["headline"]
     cases = list(read_jsonl(file.parent / "run/cases.jsonl"))
     assert set(cases[0]["answers"]) == {s.arm for s in ARMS}
 
@@ -272,3 +274,16 @@ def test_a_teacher_that_is_not_readable_is_named(tmp_path: Path):
     (tmp_path / "train.same.jsonl").write_text("".join(json.dumps(r) + "\n" for r in broken))
     said = call_one("compare", file, "--workers", "1", fails=True)
     assert "annotations EXP.yaml --teacher same --problem any" in str(said.exception)
+
+
+def test_only_a_missing_student_of_a_teacher_is_trained_again(
+    compared: tuple[Path, Result], tmp_path: Path
+):
+    shutil.copytree(compared[0].parent, tmp_path / "again")
+    file = tmp_path / "again" / "experiment.yaml"
+    shutil.rmtree(file.parent / "run/students/step-by-step-gold-seed1@human")
+    said = call("compare", file)
+    assert "1 to train" in said.stderr
+    assert read_json(file.parent / "run/results.json") == read_json(
+        compared[0].parent / "run/results.json"
+    )

@@ -105,11 +105,13 @@ def describe_rationales(
     methods: Sequence[MethodScore],
     saw_gold: int = 0,
     students: Sequence[str] = ("",),
+    teachers: Sequence[str] = (),
 ) -> str:
     """Whether rationales helped the first student on the most train rows, in a few sentences.
 
     Args:
         saw_gold: How many train rows the teacher was shown the gold label of.
+        teachers: The names of the study's teachers, if it has several.
     """
     if not comparisons:
         return (
@@ -141,6 +143,10 @@ def describe_rationales(
     if len(students) > 1:
         others = listed(students[1:]) if len(students) < 4 else f"{len(students) - 1} others"
         said.append(f"This is about the student {students[0] or MAIN}; {others} may differ.")
+    for name in teachers[1:]:
+        if swapped := whole.get((f"{method} ({name})", method)):
+            words = swapped.on_one_seed if swapped.verdict == NO_VERDICT else swapped.words
+            said.append(f"With the rationales of {name} in place of {teachers[0]}'s: {words}.")
     if saw_gold:
         said.append(
             f"The teacher was shown the gold label of {counted(saw_gold, 'train row')} and asked "

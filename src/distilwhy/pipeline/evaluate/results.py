@@ -63,6 +63,7 @@ def compute_results(
     is_choice, firsts = answer.kind == "choice", pick_firsts(predictions)
     shown = {s.arm: found.by_id for s, found in firsts.items()}
     bill = settle_bill(experiment, annotations, chosen)
+    teachers = score_teachers(experiment, annotations)
     return Results(
         # A folder's only experiment goes by the folder's name.
         name=file.resolve().parent.name if file.stem == "experiment" else file.stem,
@@ -76,6 +77,7 @@ def compute_results(
                     first,
                     saw_gold=sum(counts.saw_gold for counts in teacher.values()),
                     students=students,
+                    teachers=[one.name for one in teachers],
                 ),
             ]
         ),
@@ -90,7 +92,7 @@ def compute_results(
             break_down(m, answer, test, by_id) for m, by_id in shown.items() if not is_choice
         ],
         provenance=_describe_provenance(experiment, annotations),
-        teachers=score_teachers(experiment, annotations),
+        teachers=teachers,
         annotation_costs=price_annotations(experiment, annotations, predictions),
         against_teacher=against_teacher,
         baselines=baselines.scores,
