@@ -20,6 +20,7 @@ from typing import Any
 import machine
 import torch
 from shapes import FAMILIES, Lengths, count_tokens, draw, make_network, make_rows
+from torch.autograd import DeviceType
 from torch.nn.utils.rnn import pad_sequence
 from torch.profiler import ProfilerActivity, profile
 
@@ -137,7 +138,8 @@ def show_profile(step: Callable[[], object], device: torch.device) -> None:
         on_gpu = device.type == "cuda"
         own = event.self_device_time_total if on_gpu else event.self_cpu_time_total
         is_python = event.key.startswith(("autograd::", "ProfilerStep", "cuda", "Optimizer"))
-        if own and not is_python:
+        # Kernels of a GPU are counted with the operations that launched them.
+        if own and not is_python and event.device_type == DeviceType.CPU:
             kind = next(k for k, words in KINDS.items() if any(w in event.key for w in words))
             kinds[kind] += own / 1e6 / 2
     busy = sum(kinds.values())

@@ -1,6 +1,7 @@
 """Cross-entropy over a large vocabulary, without the logits of all positions at once."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -8,6 +9,17 @@ from torch.nn import functional
 
 # Logits are computed for so many positions at a time that these many values come out.
 CHUNK = 2**24
+
+
+@contextmanager
+def chunks_of(values: int) -> Iterator[None]:
+    """Within the context, chunks are of another size: that which a smaller batch stands for."""
+    global CHUNK
+    before, CHUNK = CHUNK, values
+    try:
+        yield
+    finally:
+        CHUNK = before
 
 
 def is_large(positions: int, vocabulary: int) -> bool:

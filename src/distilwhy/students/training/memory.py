@@ -11,6 +11,7 @@ from distilwhy.config import LoraConfig, TrainingConfig
 from distilwhy.core.method import Target, TrainingRow
 from distilwhy.errors import StudentError
 from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
+from distilwhy.students.linear_cross_entropy import CHUNK, chunks_of
 from distilwhy.students.lora import adapted_weights, is_adapted
 from distilwhy.students.network import Network
 from distilwhy.students.training.distributed import count_processes, join_processes
@@ -122,9 +123,23 @@ def estimate_memory(
     Rows of similar length share a batch, so some step pads all its rows to the longest. With
     gradient checkpointing (Chen et al. 2016, *Training Deep Nets with Sublinear Memory Cost*),
     only one layer's activations are held at a time. On a CPU they go into blocks that are free
-    anyway, which saves no more than the overhead.
+    anyway, which saves no more than the overhead. Logits are held by chunks in the dry run if they
+    will be in a whole pass.
     """
     longest = _longest_rows(network, rows)
+    chunk = max(1, CHUNK // rows_per_pass(rows, config))
+    with chunks_of(len(longest) * chunk):
+        return _estimate(network, longest, config, 4 * chunk)
+
+
+def _estimate(
+    network: Network, longest: Sequence[DrawnRow], config: TrainingConfig, most_logits: int
+) -> MemoryEstimate:
+    """The memory for training on rows that are all as long as these.
+
+    Args:
+        most_logits: The most bytes of a row's logits that are held at a time.
+    """
     plain = config.model_copy(update={"gradient_checkpointing": False})
     with dry_run(network, plain) as run:
         on_cpu = network.device.type == "cpu"
@@ -135,7 +150,8 @@ def estimate_memory(
             saved = run.activations(longest)
         layer = (full.row - saved.row) // network.shape.layers
     overhead = OVERHEAD_CPU if on_cpu else OVERHEAD
-    row = int(overhead * (saved.row + layer + _logit_bytes(network, longest)))
+    logits = min(most_logits, _logit_bytes(network, longest))
+    row = int(overhead * (saved.row + layer + logits))
     if on_cpu:
         row = max(row, full.row)
     return MemoryEstimate(fixed_bytes(network), int(overhead * saved.shared), row)
