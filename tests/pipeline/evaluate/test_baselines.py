@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from annotating import training_jobs
 from conftest import KINDS, WriteExperiment
@@ -72,6 +73,21 @@ def test_tf_idf_needs_fixed_labels(job: TrainingJob):
     assert answer_tf_idf(replace(job, task=task), asked(2)) is None
 
 
+def test_tf_idf_needs_words(job: TrainingJob):
+    rows = [replace(row, source="!? …") for row in job.rows]
+    assert answer_tf_idf(replace(job, rows=rows), asked(2)) is None
+
+
+def test_tf_idf_reads_scripts_without_spaces(job: TrainingJob):
+    """Each kind has a character of its own."""
+    signs = dict(zip(KINDS, ("坏了", "哪里", "可爱"), strict=True))
+    rows = [replace(row, source=f"秋千{signs[row.targets[0].text]}。") for row in job.rows]
+    validation = [replace(e, text=f"秋千{signs[e.gold or '']}。") for e in job.validation]
+    test = [replace(e, text=f"我说，{signs[e.gold or '']}") for e in asked(10)]
+    answers = answer_tf_idf(replace(job, rows=rows, validation=validation), test)
+    assert answers == [example.gold for example in test]
+
+
 def test_one_label_alone_needs_no_fit(job: TrainingJob):
     rows = [row for row in job.rows if row.targets[0].text == "damage"]
     assert answer_tf_idf(replace(job, rows=rows), asked(2)) == ["damage", "damage"]
@@ -121,6 +137,16 @@ def test_a_student_that_answers_with_random_weights_is_not_asked(job: TrainingJo
     bert = save_bert(tmp_path / "bert")
     assert answer_untrained(with_model(job, bert), asked(3)) is None
     assert answer_untrained(with_model(job, bert, family="seq2seq"), asked(3)) is None
+
+
+def test_a_model_that_does_not_fit_on_the_gpu_is_left_out(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(baselines, "_ask_untrained", fail)
+    assert answer_untrained(with_model(job, tmp_path), asked(3)) is None
 
 
 def test_a_model_that_is_gone_is_left_out(job: TrainingJob, tmp_path: Path):

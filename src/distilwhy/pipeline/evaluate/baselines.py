@@ -11,6 +11,7 @@ gold labels, else the teacher's. Their answers are kept in the run folder until 
 change.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -154,10 +155,11 @@ def answer_majority(job: TrainingJob, test: Sequence[Example]) -> Labels | None:
 
 
 def answer_tf_idf(job: TrainingJob, test: Sequence[Example]) -> Labels | None:
-    """The labels that logistic regression gives; None if the task has no fixed labels."""
-    if not job.task.answer.labels:
-        return None
+    """The labels that logistic regression gives; None if the task has no fixed labels, or the train
+    rows no words."""
     rows = job.rows
+    if not job.task.answer.labels or not any(list_terms(row.source) for row in rows):
+        return None
     if len(rows) > MOST_TRAIN_ROWS:
         rows = Random(0).sample(rows, MOST_TRAIN_ROWS)
     labels = [_label(row) for row in rows]
@@ -173,27 +175,30 @@ def answer_tf_idf(job: TrainingJob, test: Sequence[Example]) -> Labels | None:
 
 def answer_untrained(job: TrainingJob, test: Sequence[Example]) -> Labels | None:
     """The student's own answers before training, to the first rows; None for all others, and as a
-    whole if a part that answers is fresh or the model cannot be loaded any more."""
+    whole if a part that answers is fresh, or the model cannot be loaded or does not fit."""
+    import torch
+
     if job.student.model == SCRATCH:
         return None
     try:
-        # A method that writes rationales first would be asked for them.
-        student = replace(job, student_id=replace(job.student_id, method=BARE)).build_student()
-    except StudentError:
+        return _ask_untrained(job, test[:MOST_ASKED])
+    except (StudentError, torch.OutOfMemoryError):
         return None
+
+
+def _ask_untrained(job: TrainingJob, test: Sequence[Example]) -> Labels | None:
+    # A method that writes rationales first would be asked for them.
+    student = replace(job, student_id=replace(job.student_id, method=BARE)).build_student()
     if not student.network.answers_untrained:
         return None
     student.network.to(choose_device()).eval()
     instruction = job.task.instruction.strip() if student.network.family != "encoder" else ""
-    asked = [
-        replace(example, text=f"{instruction}\n\n{example.text}".lstrip())
-        for example in test[:MOST_ASKED]
-    ]
-    found: Labels = [prediction.label for prediction in student.predict(asked)]
-    return found
+    asked = [replace(example, text=f"{instruction}\n\n{example.text}".lstrip()) for example in test]
+    return [prediction.label for prediction in student.predict(asked)]
 
 
 def _fit(texts: Sequence[str], labels: Sequence[str], strength: float) -> "Pipeline":
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -202,7 +207,8 @@ def _fit(texts: Sequence[str], labels: Sequence[str], strength: float) -> "Pipel
         tokenizer=list_terms, token_pattern=None, lowercase=False, sublinear_tf=True
     )
     model = make_pipeline(words, LogisticRegression(C=strength, max_iter=1000))
-    return model.fit(texts, labels)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        return model.fit(texts, labels)
 
 
 def _label(row: TrainingRow) -> str:
