@@ -39,14 +39,15 @@ class StudentStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Rows by outcome for each split, what batches have under way, students, and the results if
-    there are any."""
+    """Rows by outcome for each split, what batches have under way, students, the results if there
+    are any, and the rows by outcome for the further teachers of the study."""
 
     folder: str
     teacher: dict[str, OutcomeCounts]
     under_way: UnderWay
     students: list[StudentStatus]
     results: dict[str, Any] | None
+    teachers: dict[str, dict[str, OutcomeCounts]] = field(default_factory=dict)
 
 
 def status(experiment: Experiment) -> Status:
@@ -66,6 +67,7 @@ def status(experiment: Experiment) -> Status:
         under_way,
         [_student(experiment, student_id, trained) for student_id in students],
         read_scores(experiment.folder),
+        {name: dict(found.outcomes) for name, found in annotations.others.items()},
     )
 
 

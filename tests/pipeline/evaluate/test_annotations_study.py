@@ -287,3 +287,12 @@ def test_only_a_missing_student_of_a_teacher_is_trained_again(
     assert read_json(file.parent / "run/results.json") == read_json(
         compared[0].parent / "run/results.json"
     )
+
+
+def test_status_shows_every_teacher_and_the_students_of_each(compared: tuple[Path, Result]):
+    said = call_one("status", compared[0]).stdout
+    assert "Teacher human" in said
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert any(line.startswith("step-by-step-gold (human) 1 trained") for line in lines)
+    found = json.loads(call_one("status", compared[0], "--json").stdout)
+    assert found["teachers"]["same"]["train"]["outcomes"]["ok"] == 20

@@ -33,8 +33,11 @@ def print_results(results: Results, experiment: Experiment, as_json: bool = Fals
         _print_side_by_side(console, results)
     if single := _single_seeds(results.methods):
         console.print(f"{single}: the intervals leave out the variance between trainings.")
-    for line in (*describe_teachers(results), *describe_costs(results)):
-        console.print(f"\n{line}", markup=False)
+    for lines in (describe_teachers(results), describe_costs(results)):
+        if lines:
+            console.print()
+        for line in lines:
+            console.print(line, markup=False)
     for caution in cautions(results):
         console.print(f"\n{caution}", style="yellow", markup=False)
     if results.cascade:

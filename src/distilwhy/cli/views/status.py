@@ -21,6 +21,9 @@ def print_status(found: Status, as_json: bool) -> None:
     console = open_console()
     print_line(f"Run folder: {found.folder}\n")
     print_outcomes(found.teacher)
+    for name, outcomes in found.teachers.items():
+        print_line(f"\nTeacher {name}")
+        print_outcomes(outcomes)
     if found.under_way.batches:
         waiting = describe_batches(found.under_way.batches, found.under_way.calls)
         console.print(f"In progress: {waiting}; 'annotate' fetches the answers")
