@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from annotating import training_jobs
+from causal import save_llama
 from conftest import KINDS, WriteExperiment
 from distilwhy.core.method import Target, TrainingRow
 from distilwhy.core.student_id import StudentId
@@ -129,6 +130,15 @@ def test_an_untrained_encoder_chooses_among_a_row_s_own_options(job: TrainingJob
     answers = answer_untrained(made, asked(3, KINDS))
     assert answers is not None
     assert set(answers) <= set(KINDS)
+
+
+def test_an_untrained_decoder_writes_its_label_since_a_head_knows_nothing_yet(
+    job: TrainingJob, tmp_path: Path
+):
+    folder = save_llama(tmp_path / "llama")
+    written = answer_untrained(with_model(job, folder), asked(3))
+    assert written is not None
+    assert answer_untrained(with_model(job, folder, label_head=True), asked(3)) == written
 
 
 def test_a_student_that_answers_with_random_weights_is_not_asked(job: TrainingJob, tmp_path: Path):

@@ -36,10 +36,12 @@ from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.errors import StudentError
 from distilwhy.students.encoding import DrawnRow
+from distilwhy.students.families.causal import CausalNetwork
 from distilwhy.students.families.causal_head.network import HEAD, CausalHeadNetwork
 from distilwhy.students.load import build_network
 from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
+from distilwhy.students.training.select import rank_surprisal_ratios
 
 HEADED = LIMITS.model_copy(update={"label_head": True})
 OWN = Task("", RowFormat("{{ x }}", options="among"), Answer("choice"))
@@ -259,6 +261,18 @@ def test_what_a_head_cannot_do_is_refused(
     spec = StudentSpec(task, METHODS[method], HEADED.model_copy(update=changes))
     with pytest.raises(StudentError, match=message):
         build_network(spec, TEXTS, 0)
+
+
+@pytest.mark.parametrize("task", [TASK, OWN], ids=["fixed", "own"])
+def test_a_rationale_alone_is_scored_as_by_the_decoder_without_a_head(task: Task):
+    network = make_headed(task=task)
+    plain = CausalNetwork(network.model, network.tokenizer, replace(network.spec, config=LIMITS))
+    rows = [make_row(i) if task is TASK else own_row(i) for i in range(3)]
+    found, expected = (
+        rank_surprisal_ratios(one, [DrawnRow(d.row, d.targets[-1:]) for d in draw(one, rows)])
+        for one in (network, plain.eval())
+    )
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_label_that_is_none_of_the_choices_is_refused():

@@ -187,8 +187,13 @@ def answer_untrained(job: TrainingJob, test: Sequence[Example]) -> Labels | None
 
 
 def _ask_untrained(job: TrainingJob, test: Sequence[Example]) -> Labels | None:
-    # A method that writes rationales first would be asked for them.
-    student = replace(job, student_id=replace(job.student_id, method=BARE)).build_student()
+    # A method that writes rationales first would be asked for them; a head knows nothing yet.
+    bare = replace(
+        job,
+        student_id=replace(job.student_id, method=BARE),
+        student=job.student.model_copy(update={"label_head": False}),
+    )
+    student = bare.build_student()
     if not student.network.answers_untrained:
         return None
     student.network.to(choose_device()).eval()

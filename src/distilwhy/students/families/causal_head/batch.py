@@ -116,10 +116,12 @@ def pack_heads(prompts: Sequence[HeadPrompt], filler: int, split: Split) -> Head
     read = [prompt for prompt in prompts if prompt.is_read]
     counts = [len(prompt.reads) for prompt in read]
     starts = accumulate(counts, initial=0)
+    numbers = [range(start, start + n) for start, n in zip(starts, counts, strict=False)]
+    none = torch.zeros(0, dtype=torch.long)
     return HeadBatch(
         packed,
-        packed.targets[0].predicted_at,
-        pad([range(start, start + n) for start, n in zip(starts, counts, strict=False)], -1),
+        packed.targets[0].predicted_at if read else (none, none),
+        pad(numbers, -1) if read else none[:, None],
         _targets(read),
     )
 

@@ -50,6 +50,11 @@ class CausalHeadNetwork(CausalNetwork):
         super().__init__(model, tokenizer, spec)
         self.head = StateHead(self.width, len(spec.task.answer.labels) or 1)
 
+    @property
+    def answers_untrained(self) -> bool:
+        """Its head gives all choices the same score."""
+        return False
+
     def encode_options(self, options: Sequence[str]) -> tuple[list[int], ...]:
         """A row's own options as answers; none where the labels are fixed."""
         if not self._has_options:
@@ -132,7 +137,7 @@ class CausalHeadNetwork(CausalNetwork):
             lambda: self._run(batch.packed),
             targets.predicted_at,
             [targets],
-            pools=False,
+            pools=self.pools,
             returns_head=lambda: self._returns_head,
         )
 
