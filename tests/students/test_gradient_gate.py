@@ -134,11 +134,11 @@ def test_without_the_gate_the_whole_gradient_reaches_the_encoder_from_the_first_
 def test_students_from_scratch_and_those_that_keep_their_decoder_have_no_gate(
     method: str, tmp_path: Path
 ):
-    assert scratch(make_spec(method)).gate is None
+    assert not scratch(make_spec(method)).takes_gate
     limits = LIMITS.model_copy(update={"model": str(pretrained("bert", tmp_path))})
     network = scratch(make_spec(method, limits=limits))
     assert isinstance(network, EncoderNetwork)
-    assert (network.gate is not None) is (method == "step-by-step")
+    assert network.takes_gate is (method == "step-by-step")
 
 
 def test_patience_begins_when_the_decoder_is_warm():

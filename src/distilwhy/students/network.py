@@ -66,8 +66,8 @@ class Network(torch.nn.Module, ABC):
 
     Attributes:
         pools: Whether ``forward`` returns pooled logits too.
-        gate: Controls the gradient of a decoder that begins at random beside a pretrained encoder
-            and is thrown away after training; None if there is no such decoder.
+        gate: Controls the gradient that the decoder of one that ``takes_gate`` sends into the
+            encoder; None if all of it gets there.
     """
 
     family: ClassVar[Family]
@@ -94,6 +94,12 @@ class Network(torch.nn.Module, ABC):
     def writes_untrained(self) -> bool:
         """Whether what predicts its rationales is pretrained."""
         return self.spec.config.model != SCRATCH
+
+    @property
+    def takes_gate(self) -> bool:
+        """Whether it has a decoder that begins at random beside a pretrained encoder, and that is
+        thrown away after training."""
+        return False
 
     @property
     def fresh(self) -> frozenset[str]:

@@ -27,7 +27,6 @@ from distilwhy.students.families.label_head import (
 )
 from distilwhy.students.families.rationale_decoder import RationaleDecoder, build_decoder
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
-from distilwhy.students.gradient_gate import GradientGate
 from distilwhy.students.logits import IGNORED, TaskOutput, linear_losses, pooled_logits
 from distilwhy.students.network import Generated, Network, check_positions
 from distilwhy.students.plain_code import encoder_code
@@ -113,8 +112,6 @@ class EncoderNetwork(Network):
         self.decoder: RationaleDecoder | None = None
         if spec.method.writes_rationales and (self.keeps_decoder or not is_trained):
             self.decoder = build_decoder(model, spec.config)
-        if self.decoder is not None and not self.keeps_decoder and spec.config.model != SCRATCH:
-            self.gate = GradientGate()
 
     @property
     def can_explain(self) -> bool:
@@ -123,6 +120,11 @@ class EncoderNetwork(Network):
     @property
     def writes_untrained(self) -> bool:
         return False
+
+    @property
+    def takes_gate(self) -> bool:
+        is_discarded = self.decoder is not None and not self.keeps_decoder
+        return is_discarded and self.spec.config.model != SCRATCH
 
     @property
     def fresh(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from distilwhy.config import TrainingConfig
 from distilwhy.core.method import TargetTask
+from distilwhy.students.gradient_gate import GradientGate
 from distilwhy.students.logits import TaskOutput
 from distilwhy.students.network import Network
 
@@ -50,8 +51,7 @@ class WeightedLoss(torch.nn.Module):
         self.network = network
         self._agreement = config.agreement
         network.pools = config.agreement > 0
-        if not config.rationale_gate:
-            network.gate = None
+        network.gate = GradientGate() if config.rationale_gate and network.takes_gate else None
         self.log_variances: Any = None
         if config.weighting == "uncertainty":
             method, tasks = network.spec.method, ["label"]
