@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from distilwhy.core.results import Results
+from distilwhy.core.stats.calibration import Calibration
 from distilwhy.report.page import render_page
 from distilwhy.report.summary import render_summary
 from distilwhy.report.trust import (
@@ -58,6 +59,17 @@ def test_without_confidences_nothing_is_shown(results: Results):
     assert "#trust" not in render_page(older, []).partition("<nav")[2].partition("<main>")[0]
     assert "When to trust it" not in render_summary(older)
     assert list(trust_figures(older)) == []
+
+
+def test_confidences_that_need_no_calibration_are_said_to_be_used_as_given(results: Results):
+    assert results.deployed is not None
+    same = replace(results.deployed.deployment, calibration=Calibration("temperature", 200))
+    said = calibration_words(replace(results.deployed, deployment=same))
+    assert said.endswith(
+        " points. Its confidences are used as given, since on 200 validation rows no calibration "
+        "fits better."
+    )
+    assert "after temperature scaling on 400 validation rows" in calibration_words(results.deployed)
 
 
 def test_a_method_without_a_cascade_says_so(results: Results):

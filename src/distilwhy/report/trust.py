@@ -124,6 +124,12 @@ def calibration_words(found: DeploymentScore | None) -> str:
     if found is None:
         return ""
     calibration = found.deployment.calibration
+    if calibration.is_identity:
+        return (
+            f"Expected calibration error of {found.method} on test: {_points(found.before)} "
+            f"points. Its confidences are used as given, since on "
+            f"{counted(calibration.rows, 'validation row')} no calibration fits better."
+        )
     return (
         f"Expected calibration error of {found.method} on test: {_points(found.before)} points as "
         f"given, {_points(found.after)} after {_kind(calibration)} on "

@@ -14,6 +14,9 @@ import numpy.typing as npt
 # *Predicting Good Probabilities With Supervised Learning*, figure 6).
 ISOTONIC_ROWS = 1000
 BINS, ROWS_A_BIN = 15, 10
+# A temperature is used if twice the gain in log-likelihood reaches this: the 95 % quantile of χ²
+# with two degrees of freedom. With fewer rows it would often do harm.
+_GAIN = 5.99
 # A confidence is kept this far from 0 and 1, where log-odds are infinite.
 _CLOSEST = 1e-12
 _SLOPES, _OFFSETS = (0.05, 20.0), (-20.0, 20.0)
@@ -39,6 +42,11 @@ class Calibration:
     temperature: float = 1.0
     offset: float = 0.0
     knots: Sequence[tuple[float, float]] = ()
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it leaves every confidence as it is."""
+        return (self.kind, self.temperature, self.offset) == ("temperature", 1.0, 0.0)
 
     def apply(self, confidences: Sequence[float] | Floats) -> Floats:
         """Calibrated confidences, in the order given."""
@@ -88,12 +96,23 @@ class Reliability:
 
 
 def calibrate(confidences: Sequence[float], right: Sequence[bool]) -> Calibration:
-    """Fit a calibration to one row or more: isotonic to 1,000 or more, else a temperature."""
+    """Fit a calibration to one row or more: isotonic to 1,000 or more, else a temperature.
+
+    A temperature that does not fit significantly better than the confidences as they are is not
+    used (likelihood-ratio test, 5 %).
+    """
     odds, correct = _log_odds(confidences), np.asarray(right, dtype=float)
     if len(correct) >= ISOTONIC_ROWS:
         return Calibration("isotonic", len(correct), knots=_fit_knots(odds, correct))
     slope, offset = _fit_slope(odds, correct)
+    gain = _log_likelihood(slope * odds + offset, correct) - _log_likelihood(odds, correct)
+    if 2 * gain < _GAIN:
+        return Calibration("temperature", len(correct))
     return Calibration("temperature", len(correct), 1 / slope, offset)
+
+
+def _log_likelihood(scores: Floats, right: Floats) -> float:
+    return float((right * scores - np.logaddexp(0.0, scores)).sum())
 
 
 def _fit_slope(odds: Floats, right: Floats) -> tuple[float, float]:
