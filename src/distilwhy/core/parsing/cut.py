@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import split, words
+from distilwhy.core.parsing.cues import phrases, split, words
 
 _LONGEST_HEAD = 40
 _LONGEST_QUESTION = 5000
@@ -113,7 +113,9 @@ def _is_another(text: str, head: re.Match[str], first: int) -> bool:
 
 def _is_ours(name: str) -> bool:
     ours = words("ours", "explains", "noun", "head")
-    return not ours.isdisjoint(split(name)) or any(w in name for w in ours if not w.isascii())
+    takes_back = phrases("retracts").match(name)
+    known = not ours.isdisjoint(split(name)) or any(w in name for w in ours if not w.isascii())
+    return known or takes_back is not None
 
 
 def _asks_again(text: str, end: int, start: int, known: set[str]) -> bool:

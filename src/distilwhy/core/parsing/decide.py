@@ -193,7 +193,8 @@ def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> l
     a, b = spans[-1]
     last = text[a:b].strip("#$ \t\r")
     heading = _HEADING.match(last)
-    if heading and words("explains", "negative").isdisjoint(split(heading[0])):
+    theirs = words("explains", "negative", "believes", "crowd")
+    if heading and theirs.isdisjoint(split(heading[0])):
         last = last[heading.end() :]
     listed = (
         _ITEM.match(text, a) and _ITEM.match(text[slice(*spans[-2])]) if len(spans) > 1 else None
@@ -202,7 +203,7 @@ def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> l
     end = _TAIL.search(text, a, b) if reader.choices else None
     if alone and reader.whole(last):
         return [Statement(a, a, b, last, LINE, whole=True)]
-    if end and reader.whole(end[1]):
+    if end and reader.whole(end[1]) and theirs.isdisjoint(split(text[end.start() : end.start(1)])):
         return [Statement(end.start(1), end.start(1), b, end[1], LINE, whole=True)]
     return []
 
@@ -249,7 +250,7 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
         contrast = before & words("not") and before & words("contrast")
         others = {choice.lower() for choice in reader.choices} - {label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        hedged = before & words("open", "not", "noun", "attributed") or (
+        hedged = before & words("open", "not", "noun", "attributed", "believes", "crowd") or (
             after & words("not") and after & words("opinion")
         )
         if contrast or not (named or hedged):
@@ -270,7 +271,7 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
     begin, all_said = a + max(points, default=0), {*said.said}
     numbers = _NUMBER.findall(text, begin, b)
-    hedged = all_said & words("attributed", "open", "not", "asked") - {":", "that"}
+    hedged = all_said & words("attributed", "open", "not", "asked", "wrong") - {":", "that"}
     reported = all_said & words("people") and all_said & words("say")
     if not numbers or (len(numbers) > 1 and not points) or "#" in text or hedged or reported:
         return

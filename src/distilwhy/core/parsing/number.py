@@ -3,7 +3,7 @@
 import re
 
 from distilwhy.core.parsing.answer import CURRENCY, Unnamed, Unreadable
-from distilwhy.core.parsing.cues import listed, phrases, words
+from distilwhy.core.parsing.cues import listed, phrases, split, words
 from distilwhy.core.parsing.expression import (
     NUMERAL,
     Equation,
@@ -117,7 +117,8 @@ def is_bare(line: str, kind: str) -> bool:
     """Whether a line such as ``54 - 13 = 41`` or ``41 apples`` has at most a unit beside it."""
     most = 12 if kind == "equation" else 4
     few = len(line.rpartition("=")[2].split()) <= most and len(line.split()) <= 12
-    return few and bool(_LINE.match(line)) and not _BULLET.match(line)
+    plain = words("is", "wrong").isdisjoint(split(line))
+    return few and plain and bool(_LINE.match(line)) and not _BULLET.match(line)
 
 
 def _unit(found: re.Match[str]) -> str:

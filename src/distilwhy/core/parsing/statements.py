@@ -118,6 +118,8 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
     if not (head and denied):
         revised = not own.isdisjoint(words("revised"))
         payload, end = _payload(text, at, on_next)
+        if rank == WEAK and payload and not words("supposed").isdisjoint(split(payload)):
+            denied = "supposed"
         yield Statement(_opening(said, first), at, end, payload, rank, head, denied, revised)
 
 
@@ -216,7 +218,7 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
     clause = said.clause(index)
     theirs = clause & words("people") or (clause & words("pronoun") and clause & words("maybe"))
-    held = "second" not in clause and clause & words("attributed")
+    held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
     if held or (theirs and clause & words("say")):
         return "attributed"
     if weak:
