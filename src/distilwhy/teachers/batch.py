@@ -18,13 +18,14 @@ from distilwhy.teachers.call_result import CallResult
 from distilwhy.teachers.connection import MOST_BYTES as MOST_REPLY_BYTES
 from distilwhy.teachers.connection import Connection, HttpReply, join_url
 from distilwhy.teachers.dialect import Dialect
+from distilwhy.teachers.wires.failure import read_failure
 from distilwhy.teachers.wires.kinds import WIRES
 from distilwhy.teachers.wires.reply import (
-    TOO_MANY,
     UNREADABLE,
     ReplyReader,
     describe,
     excerpt,
+    is_over_limit,
     is_transient,
     read_retry_after,
 )
@@ -247,9 +248,10 @@ class BatchEndpoint:
                 "--forget-batches to ask its calls again"
             )
         self._reader.raise_if_fatal(url, status, problem, reply.content)
-        if is_transient(status):
+        over_limit = is_over_limit(status, read_failure(reply.content))
+        if over_limit or is_transient(status):
             pause = read_retry_after(reply.headers)
-            return Unavailable(problem, pause, over_limit=status == TOO_MANY)
+            return Unavailable(problem, pause, over_limit=over_limit)
         return TeacherError(
             f"{url} refuses a batch ({problem}); correct the teacher section, or take "
             "teacher.batch out"

@@ -29,6 +29,12 @@ _TOO_LONG = re.compile(
     r"|range of input length|(?:reduce|shorten) (?:the |your )?(?:length|message|prompt|input)",
     re.I,
 )
+_RATE_LIMITED = re.compile(
+    r"\brate[ _-]?limit|ratelimit|too many (?:requests|concurrent)|throttl|slow[ _]?down\b"
+    r"|(?:requests|tokens|calls|quota)\b.{0,40}\b(?:per|a) (?:second|minute|min)\b|\b[RT]PM\b"
+    r"|resource_?exhausted",
+    re.I,
+)
 _NO_SYSTEM_ROLE = re.compile(
     r"(?:system|developer)['\"]?(?: role| messages?| prompts?| instructions?)*(?: is| are)?"
     r" ?n(?:o|')t (?:supported|allowed|enabled|permitted)"
@@ -66,6 +72,11 @@ class Failure:
     def is_too_long(self) -> bool:
         """Whether this request is longer than the model or the endpoint takes."""
         return bool(_TOO_LONG.search(f"{self.codes} {self.message}"))
+
+    @property
+    def is_rate_limited(self) -> bool:
+        """Whether it names a limit of the rate of calls, whatever its HTTP status."""
+        return bool(_RATE_LIMITED.search(f"{self.codes} {self.message}"))
 
     @property
     def lacks_system_role(self) -> bool:

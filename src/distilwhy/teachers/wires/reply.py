@@ -26,6 +26,7 @@ TOO_MANY = 429
 # Why a completion ends that is asked for by a schema, if the endpoint does not take one.
 NO_SCHEMA = "no_schema"
 _RATE_LIMITED = frozenset({TOO_MANY, 503, 529})
+_PERHAPS_LIMITS = frozenset({400, 403, 420, 498, 500, 503, 529})
 _PAYLOAD_TOO_LARGE = 413
 _TRANSIENT = frozenset({408, 409, 425}) | _RATE_LIMITED
 # What a status does not say: Gemini calls a wrong key a bad request, and a daily quota a limit that
@@ -77,6 +78,8 @@ class ReplyReader:
         if finish_reason := _outcome(status, failure):
             # The endpoint counts nothing, and bills nothing.
             return CallResult(Completion(problem, finish_reason, 0, 0))
+        if is_over_limit(status, failure):
+            status = TOO_MANY
         if not is_transient(status):
             return CallResult(Completion("", error=problem))
         return CallResult(
@@ -159,6 +162,12 @@ def _outcome(status: int, failure: Failure) -> str:
     if status == _PAYLOAD_TOO_LARGE or failure.is_too_long:
         return TOO_LONG
     return "content_filter" if status != TOO_MANY and failure.is_filtered else ""
+
+
+def is_over_limit(status: int, failure: Failure) -> bool:
+    """Whether an error is a limit of so much a minute, which some endpoints call a bad request or
+    a lack of permission."""
+    return status == TOO_MANY or (status in _PERHAPS_LIMITS and failure.is_rate_limited)
 
 
 def is_transient(status: int) -> bool:

@@ -12,7 +12,7 @@ from distilwhy.pipeline.annotate.recorder import AnnotationProgress
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.annotate.transports import batch_submission, dispatcher
 from distilwhy.pipeline.experiment import open_experiment
-from endpoint import Endpoint, fails, says
+from endpoint import Endpoint, fails, says, sends
 
 SETTINGS = {
     "methods": ["step-by-step"],
@@ -51,6 +51,40 @@ def test_a_limit_a_minute_is_waited_out_and_said(write_experiment, endpoint: End
         "second); waiting up to 180 s for the next answer; set teacher.requests_per_minute to "
         "what it allows",
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (
+            403,
+            {"error": {"message": "Quota exceeded", "errors": [], "status": "RESOURCE_EXHAUSTED"}},
+        ),
+        (403, {"error": {"message": "Rate Limit Exceeded", "code": 403}}),
+        (400, {"__type": "ThrottlingException", "message": "Too many requests, please wait"}),
+        (503, {"message": "Please reduce your request rate.", "code": "SlowDown"}),
+        (420, {"detail": "Enhance your calm: rate limited"}),
+        (500, {"error": {"message": "You exceed 10 requests per minute", "type": "server_error"}}),
+        (529, {"error": {"type": "rate_limit_error", "message": "busy"}}),
+        (200, {"error": {"message": "Rate limit reached for m: limit 3 RPM", "code": "x"}}),
+        (429, "Slow down"),
+        (429, ""),
+        (429, {"error": {"message": "try again", "Retry-After": None}}),
+    ],
+)
+def test_a_limit_is_a_limit_whatever_it_is_called(write_experiment, endpoint, status: int, body):
+    """More of them than there are retries."""
+    endpoint.plays["Message 1."] = [*[sends(body, status)] * 4, says()]
+    experiment = open_experiment(write_experiment(SETTINGS, train=many(4)), endpoint.url)
+    done = annotate(experiment)
+    assert (done.answered, done.failed) == (4, 0)
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-1", "nan", "1e400", "Wed, 99 Foo 2026"])
+def test_a_retry_after_that_cannot_be_read_counts_as_none(write_experiment, endpoint, value: str):
+    endpoint.plays["Message 1."] = [*[fails(429, "no", **{"Retry-After": value})] * 4, says()]
+    experiment = open_experiment(write_experiment(SETTINGS, train=many(4)), endpoint.url)
+    assert annotate(experiment).answered == 4
 
 
 def test_a_limit_that_does_not_pass_ends_the_run(write_experiment, endpoint: Endpoint, monkeypatch):
