@@ -53,6 +53,31 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.jsonl", '{"id": "1", "report": "x", "label": "y"}\n'),
+        ("rows.csv", "id,report,label\n1,x,y\n"),
+        ("notes.jsonl", "my notes\n"),
+        ("list.jsonl", "[1]\n"),
+        ("odd.csv", "\x00\n"),
+    ],
+)
+def test_a_file_of_ones_own_is_not_overwritten(student: Path, tmp_path, name: str, content: str):
+    (tmp_path / name).write_text(content)
+    given = ("--field", "report=x", "--field", "tier=gold")
+    result = predict(student, *given, "-o", tmp_path / name, fails=True)
+    assert "something other than predictions" in " ".join(result.output.replace("│", " ").split())
+    assert (tmp_path / name).read_text() == content
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_earlier_predictions_are_replaced(student: Path, tmp_path: Path, suffix: str):
+    for tier in ("gold", "silver"):
+        given = ("--field", "report=x", "--field", f"tier={tier}")
+        predict(student, *given, "-o", tmp_path / f"out{suffix}")
+
+
 def test_fields_fill_the_template(student: Path):
     shown = predict(student, "--field", "report=It broke = down", "--field", "tier=gold")
     assert shown.stdout.strip() == label(student, "It broke = down (tier: gold)")

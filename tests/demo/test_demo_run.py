@@ -79,6 +79,22 @@ def test_the_written_experiment_says_that_its_teacher_is_scripted(tmp_path: Path
     assert "uses no language model" in file.read_text()
 
 
+@pytest.mark.parametrize("name", ["experiment.yaml", "train.jsonl", "notes.txt", "full.yaml"])
+def test_a_folder_with_files_of_ones_own_is_refused(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ConfigError, match="name a new folder"):
+        run.write_experiment(tmp_path, "helpdesk")
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_folder_of_an_earlier_demo_is_gone_on_with(tmp_path: Path):
+    for variant in ("short", "full", "short"):
+        run.write_experiment(tmp_path, "helpdesk", variant)
+    (tmp_path / "study.yaml").write_text("mine")
+    with pytest.raises(ConfigError, match="holds files that the demo would overwrite"):
+        run.write_experiment(tmp_path, "helpdesk", "study")
+
+
 def test_an_unknown_task_is_an_error(tmp_path: Path):
     with pytest.raises(ConfigError, match="no shipped task 'chess'; use one of helpdesk, arith"):
         run.write_experiment(tmp_path, "chess")

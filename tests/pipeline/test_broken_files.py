@@ -132,16 +132,29 @@ def test_a_place_that_cannot_be_written_is_named_before_the_work(
         assert place.partition("/")[0] in str(found.exception)
 
 
-def test_out_never_names_a_folder_with_files_of_ones_own(study: Path):
+@pytest.mark.parametrize(
+    "name", ["results.json", "cases.jsonl", "form.json", "calls.npz", "report", "logs"]
+)
+@pytest.mark.parametrize("has_students", [False, True])
+def test_out_never_names_a_folder_with_files_of_ones_own(
+    study: Path, name: str, has_students: bool
+):
     own = study.parent / "own"
-    own.mkdir()
-    (own / "results.json").write_text("{}")
+    (own / "students" if has_students else own).mkdir(parents=True)
+    (own / name).write_text("{}")
     text = study.read_text(encoding="utf-8")
     study.write_text(text.replace("out: run", "out: own"), encoding="utf-8")
     found = call("plan", study, fails=True)
-    assert "own already holds files that a run would overwrite (results.json)" in str(
-        found.exception
-    )
+    assert f"own already holds files that a run would overwrite ({name})" in str(found.exception)
+    assert (own / name).read_text() == "{}"
+
+
+def test_an_empty_folder_that_was_planned_in_can_be_used(study: Path):
+    (study.parent / "own").mkdir()
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text.replace("out: run", "out: own"), encoding="utf-8")
+    for _ in range(2):
+        call("plan", study)
 
 
 def test_an_experiment_file_is_never_overwritten(study: Path):

@@ -118,20 +118,40 @@ def write_experiment(out: Path, task: str, variant: Variant = "short") -> Path:
     """Write the rows, the task and the experiment file into ``out``; return the experiment file.
 
     Raises:
-        ConfigError: If there is no such task.
+        ConfigError: If there is no such task, or the folder holds other files.
     """
     if task not in TASKS:
         raise ConfigError(f"there is no shipped task {task!r}; use one of {', '.join(TASKS)}")
     shipped = TASKS[task]
+    _check_own(out)
+    # First: it marks the folder as one of a demo, also if this is killed.
+    file = out / ("experiment.yaml" if variant == "short" else f"{variant}.yaml")
+    content = yaml.safe_dump(_experiment(task, shipped, variant), sort_keys=False)
+    publish_text(file, _HEADING + content)
     rows = map(asdict, shipped.generate(sum(shipped.rows.values()), SEED))
     for split, count in shipped.rows.items():
         publish_jsonl(out / f"{split}.jsonl", islice(rows, count))
     definition = files("distilwhy.demo").joinpath(f"{task}.yaml").read_text(encoding="utf-8")
     publish_text(out / f"{task}.yaml", definition)
-    file = out / ("experiment.yaml" if variant == "short" else f"{variant}.yaml")
-    content = yaml.safe_dump(_experiment(task, shipped, variant), sort_keys=False)
-    publish_text(file, _HEADING + content)
     return file
+
+
+def _check_own(out: Path) -> None:
+    """Refuse a folder that holds files, and none of an earlier demo."""
+    if not out.exists():
+        return
+    files = [out / name for name in ("experiment.yaml", "full.yaml", "study.yaml")]
+    if not out.is_dir() or any(file.is_file() and not _is_own(file) for file in files):
+        raise ConfigError(f"{out}: holds files that the demo would overwrite; name a new folder")
+    if any(out.iterdir()) and not any(map(_is_own, files)):
+        raise ConfigError(f"{out}: is not empty; name a new folder, so that nothing is lost")
+
+
+def _is_own(file: Path) -> bool:
+    try:
+        return "model: scripted-teacher" in file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _experiment(task: str, shipped: DemoTask, variant: Variant) -> dict[str, object]:

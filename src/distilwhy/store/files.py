@@ -171,6 +171,16 @@ def read_arrays(path: Path, signature: str) -> dict[str, np.ndarray] | None:
         return None
 
 
+def holds_arrays(path: Path) -> bool:
+    """Whether a file holds arrays that ``cache_arrays`` wrote, under any signature."""
+    try:
+        with path.open("rb") as file, np.load(file) as kept:
+            return _SIGNATURE in kept.files
+    # numpy raises errors of many kinds on a broken file.
+    except Exception:  # noqa: BLE001
+        return False
+
+
 def folder_size(path: Path) -> int:
     """The total size of all files in a folder, in bytes."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -32,7 +32,7 @@ from filelock import FileLock, Timeout
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingRecord
 from distilwhy.errors import ConfigError, RunError
-from distilwhy.store.files import FileIdentity, read_json, read_jsonl
+from distilwhy.store.files import FileIdentity, holds_arrays, read_json, read_jsonl
 
 SUMMARY, LOG = "training.json", "training.jsonl"
 RESOLVED = "experiment.yaml"
@@ -90,17 +90,25 @@ class RunFolder:
         """
         resolved = self.path / RESOLVED
         names = [RESOLVED] if resolved.exists() and not self.has_resolved else []
-        if not (self.ledger.exists() or self.has_resolved or (self.path / "students").is_dir()):
+        if not (self.ledger.exists() or self.has_resolved or self._has_students):
             written = (
                 *(self.form, self.results, self.measured, self.cases),
                 *(self.report, self.shards, self.logs),
             )
             names += [file.name for file in written if file.exists()]
+            if self.call_index.exists() and not holds_arrays(self.call_index):
+                names.append(self.call_index.name)
         if names:
             raise ConfigError(
                 f"{out}: {self.path} already holds files that a run would overwrite "
                 f"({', '.join(names)}); name another folder in 'out', such as runs/first"
             )
+
+    @property
+    def _has_students(self) -> bool:
+        """Whether it holds a student, trained or in training."""
+        found = (self.path / "students").glob("*")
+        return any((one / SUMMARY).exists() or one.name.endswith(".unfinished") for one in found)
 
     @property
     def has_resolved(self) -> bool:

@@ -1,5 +1,7 @@
 """The commands that read a run folder: ``report``, ``status`` and ``predict``."""
 
+import csv
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -92,6 +94,22 @@ def _check_output(output: Path | None, file: Path | None, as_json: bool) -> None
     from distilwhy.store.files import require_writable
 
     require_writable(output)
+    if output.exists() and output.stat().st_size and not _is_predictions(output):
+        raise typer.BadParameter(
+            f"{output} holds something other than predictions with a confidence; name another "
+            "file, or move this one"
+        )
+
+
+def _is_predictions(path: Path) -> bool:
+    """Whether an existing file was written by an earlier ``predict``."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            is_csv = path.suffix == ".csv"
+            first = next(csv.reader(lines), []) if is_csv else json.loads(lines.readline())
+        return {"id", "label", "confidence"} <= set(first)
+    except (OSError, ValueError, TypeError, RecursionError, csv.Error):
+        return False
 
 
 def _read_input() -> str:
