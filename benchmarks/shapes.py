@@ -92,7 +92,15 @@ def bert(
     )
 
 
+def small_t5(
+    layers: int = 3, width: int = 128, vocabulary: int = 1000
+) -> T5ForConditionalGeneration:
+    """The student of the shipped task by default."""
+    return t5(layers, width, vocabulary)
+
+
 FAMILIES = {
+    "demo": ("the shipped task", small_t5, Seq2SeqNetwork),
     "t5": ("T5-v1.1-small", t5, Seq2SeqNetwork),
     "smollm2": ("SmolLM2-135M", llama, CausalNetwork),
     "minilm": ("MiniLM-L6", bert, EncoderNetwork),
@@ -100,7 +108,7 @@ FAMILIES = {
 
 
 def make_network(kind: str, lengths: Lengths, method: str = "step-by-step", **size: int) -> Network:
-    """A student of the shape ``t5``, ``smollm2`` or ``minilm``."""
+    """A student of the shape ``demo``, ``t5``, ``smollm2`` or ``minilm``."""
     _, build, network = FAMILIES[kind]
     limits = StudentConfig(
         max_input_tokens=lengths.source,

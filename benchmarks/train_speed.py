@@ -1,6 +1,6 @@
 """The time of training steps, against the original's algorithm, and where it goes.
 
-python benchmarks/train_speed.py [--device auto] [--only t5 smollm2 minilm] [--rows N] [--profile]
+python benchmarks/train_speed.py [--device auto] [--only SHAPE ...] [--rows N] [--profile]
 
 The original's algorithm (Hsieh et al. 2023) runs the whole model once for the labels and once for
 the rationales of a batch, in fp32 with eager attention, and computes logits at every position.
@@ -31,6 +31,7 @@ from distilwhy.students.network import Network
 from distilwhy.students.training.loop import TrainingLoop
 
 LENGTHS = {
+    "demo": Lengths(32, 3, 32),
     "t5": Lengths(64, 3, 64),
     "smollm2": Lengths(128, 4, 96),
     "minilm": Lengths(128, 3, 96),
@@ -89,7 +90,7 @@ def _plain_inputs(
     read, written = [], []
     for row in drawn:
         source, target = row.row.sources[0], row.targets[number]
-        if kind == "t5":
+        if kind in ("demo", "t5"):
             read.append(torch.tensor(source))
             written.append(torch.tensor(target.ids))
         else:

@@ -15,7 +15,7 @@ def choose_device() -> torch.device:
 def choose_precision(wanted: str, device: torch.device, width: int) -> str:
     """``fp32``, ``bf16`` or ``fp16``. ``auto`` is bf16 if the hardware supports it natively.
 
-    On a CPU only wide models gain from bf16 (see ``benchmarks/precision.py``).
+    On a CPU only wide models gain from bf16 (see ``benchmarks/train_speed.py``).
 
     Args:
         width: The model's hidden size.
