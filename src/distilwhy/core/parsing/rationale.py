@@ -17,7 +17,7 @@ _OPENING = re.compile(
 _HEAD = re.compile(
     r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20})\W{0,3}?(?:[:：]\W*|\n)"
 )
-_NUMBERED = re.compile(r"\W*\d{0,2}[.)]?\W*")
+_NUMBERED = re.compile(r"\W*+(?:\d{1,2}\W*+)?")
 _DANGLING = re.compile(r"(?:\n|(?<=[.!?])\s)\W*((?:here|step)?[\w' ’]{1,30})\W*$", re.I)
 _COURTESY = r"(?:\A|[.!?]\s+|\n\s*)(?=@)"
 # Matched against the reversed text.

@@ -175,7 +175,7 @@ def _read_text(answer: Answer, text: str) -> str:
     if not plain.isascii():
         plain = phrases("polite", r"\s*@").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
     label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip(".")) or ""
-    low, said = label.lower(), split(label.replace("’", "'"))
+    low, said = label.lower(), split(label[:_LONGEST_CHOICE].replace("’", "'"))
     denies = len(said) < 12 and not words("not").isdisjoint(said)
     if not label:
         raise Unnamed("the answer is empty")
