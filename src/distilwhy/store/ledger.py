@@ -37,6 +37,8 @@ _EXTRAS = "what, certain, input_tokens, output_tokens, cached_tokens, batch, at"
 _COUNTED = f"input_tokens <= {MOST_TOKENS} AND output_tokens <= {MOST_TOKENS}"
 _PART = 1_000_000
 _CHUNK = 500
+# SQLite needs as much for the index of its log.
+_LEAST_FREE = 2**16
 # SQLite deletes it when the connection is closed.
 _TEMPORARY = ""
 _CANONICAL = json.JSONEncoder(sort_keys=True)
@@ -325,7 +327,7 @@ def _readable(path: Path) -> Iterator[str]:
     """Where to read a ledger. In a folder that cannot be written, SQLite must not try to."""
     if not path.is_file():
         yield _TEMPORARY
-    elif os.access(path.parent, os.W_OK) and os.access(path, os.W_OK):
+    elif _can_write_beside(path):
         yield str(path)
     elif not (log := Path(f"{path}-wal")).exists():
         yield f"{path.absolute().as_uri()}?immutable=1"
@@ -335,6 +337,11 @@ def _readable(path: Path) -> Iterator[str]:
             for file in (path, log):
                 shutil.copyfile(file, Path(folder) / file.name)
             yield str(Path(folder) / path.name)
+
+
+def _can_write_beside(path: Path) -> bool:
+    is_allowed = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+    return is_allowed and shutil.disk_usage(path.parent).free >= _LEAST_FREE
 
 
 @contextmanager

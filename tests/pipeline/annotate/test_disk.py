@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -127,3 +127,16 @@ def test_a_place_that_cannot_be_written_is_named_by_init(mount: Mount):
     found = call("init", disk / "new", fails=True)
     assert isinstance(found.exception, RunError)
     assert "new/experiment.yaml: cannot be written (Read-only file system)" in str(found.exception)
+
+
+def test_a_run_folder_on_a_full_disk_is_read(opened: OpenExperiment, mount: Mount):
+    disk = mount("size=4m")
+    experiment = opened({"out": str(disk / "run"), **UNGATED}, train=many(12))
+    annotate(experiment)
+    with suppress(OSError), (disk / "fill").open("ab", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    opened_again = open_experiment(experiment.file)
+    assert (plan(opened_again).calls, plan(opened_again).answered) == (12, 12)
+    assert status(opened_again)
+    call("annotations", experiment.file, "--export", experiment.file.parent / "out.jsonl")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from distilwhy.students.training.checkpoint import BrokenCheckpointError
+from distilwhy.errors import StudentError
+from distilwhy.students.training.checkpoint import BrokenCheckpointError, explaining_full_disk
 from fruit import Killed, are_equal, new_student, train_fruit, weights_of
 
 
@@ -50,3 +51,32 @@ def test_a_training_without_a_whole_checkpoint_says_so(tmp_path, name):
         (tmp_path / "broken/best.pt").unlink()
     with pytest.raises(BrokenCheckpointError, match="no checkpoint can be read; delete it"):
         train_fruit(tmp_path / "broken")
+
+
+@pytest.mark.parametrize("size", ["40k", "200k"])
+def test_a_full_disk_is_told_in_a_line(mount, size: str):
+    disk = mount(f"size={size}")
+    with pytest.raises(
+        StudentError, match=r"disk/.*: cannot be written \(.*\); make room"
+    ) as caught:
+        train_fruit(disk / "run")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 1 vs 2"),
+        RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+        Exception("No space left on device (os error 28)"),
+        OSError(28, "No space left on device"),
+    ],
+)
+def test_the_errors_of_all_who_write_weights_are_told_in_a_line(tmp_path: Path, error: Exception):
+    with pytest.raises(StudentError, match="cannot be written"), explaining_full_disk(tmp_path):
+        raise error
+
+
+def test_other_errors_while_saving_stay_what_they_are(tmp_path: Path):
+    with pytest.raises(ValueError, match="a fault"), explaining_full_disk(tmp_path):
+        raise ValueError("a fault")

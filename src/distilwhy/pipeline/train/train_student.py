@@ -149,10 +149,13 @@ def _describe(folder: RunFolder, job: TrainingJob, trial: Trial) -> TrackedRun:
 
 
 def _save(student: "Student", summary: TrainingSummary, path: Path) -> None:
+    from distilwhy.students.training.checkpoint import explaining_full_disk
+
     part = path.with_name(f"{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    student.save(part)
+    with explaining_full_disk(part):
+        student.save(part)
     publish_jsonl(part / LOG, map(asdict, summary.log))
     publish_json(part / SUMMARY, summary.as_json())
     publish_folder(part, path)

@@ -1,7 +1,9 @@
 """The checkpoint of a training: its state, so that it can resume, and its best weights."""
 
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,27 @@ import torch
 from accelerate import Accelerator
 
 from distilwhy.core.training_summary import Evaluation
-from distilwhy.errors import StudentError
+from distilwhy.errors import StudentError, first_line
 
 _STATE, _BEST = "state", "best.pt"
+_NOT_WRITTEN = re.compile(
+    r"No space left|quota exceeded|I/O error|os error \d|inline_container|StreamWriter", re.I
+)
+
+
+@contextmanager
+def explaining_full_disk(folder: Path) -> Iterator[None]:
+    """In this context, an error because a file cannot be written becomes a StudentError."""
+    try:
+        yield
+    # torch, safetensors and tokenizers each raise errors of their own.
+    except Exception as error:
+        if isinstance(error, OSError) or _NOT_WRITTEN.search(str(error)):
+            raise StudentError(
+                f"{folder}: cannot be written ({first_line(error)}); make room on the disk, then "
+                "run the command again to go on"
+            ) from error
+        raise
 
 
 class BrokenCheckpointError(StudentError):
@@ -106,7 +126,8 @@ class Checkpoint:
         state = self.folder / _STATE
         aside, old = state.with_suffix(".part"), state.with_suffix(".old")
         self._accelerator.wait_for_everyone()
-        self._accelerator.save_state(str(aside), safe_serialization=False)
+        with explaining_full_disk(self.folder):
+            self._accelerator.save_state(str(aside), safe_serialization=False)
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             shutil.rmtree(old, ignore_errors=True)
@@ -120,7 +141,8 @@ class Checkpoint:
         if self._accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
             aside = self.folder / "best.part"
-            torch.save(weights, aside)
+            with explaining_full_disk(self.folder):
+                torch.save(weights, aside)
             aside.replace(self.folder / _BEST)
 
     def load_best(self) -> dict[str, torch.Tensor]:
