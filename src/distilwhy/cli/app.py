@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from distilwhy._version import __version__
-from distilwhy.cli.commands import annotate, deploy, results, start, train
+from distilwhy.cli.commands import annotate, deploy, results, serve, start, train
 from distilwhy.cli.output import print_line, print_notice
 from distilwhy.errors import DistilwhyError
 
@@ -35,6 +35,7 @@ app.command()(results.status)
 app.command()(results.predict)
 app.command()(deploy.card)
 app.command()(deploy.push)
+app.command()(serve.serve)
 
 
 INTERRUPTED = 130

@@ -94,6 +94,23 @@ def fold_system(messages: Sequence[Message]) -> Sequence[Message]:
     return [replace(rest[0], content=f"{system.content}\n\n{rest[0].content}"), *rest[1:]]
 
 
+def take_question(text: str, instruction: str) -> str:
+    """The question of the last turn of a prompt, also if that turn holds the whole prompt.
+
+    That is the reverse of ``Prompt.as_text``, and of ``fold_system``.
+
+    Args:
+        instruction: The task's, which the turn may begin with.
+    """
+    text = text.strip()
+    if text.endswith("\nA:"):
+        before = "\n\n" + text.removesuffix("A:").rstrip()
+        return before.rpartition("\n\nQ: ")[2].strip()
+    if instruction:
+        text = text.removeprefix(instruction.strip()).strip()
+    return text
+
+
 def render_prefix(task: Task, *, show_gold: bool = False, structured: bool = False) -> PromptPrefix:
     """The instruction and exemplars that every prompt of a task starts with.
 

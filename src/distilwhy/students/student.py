@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import TypeAdapter
 
@@ -15,7 +15,7 @@ from distilwhy.core.rows.example_builder import build_examples
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.stats.deployment import FILE as DEPLOYMENT
 from distilwhy.core.stats.deployment import Deployment
-from distilwhy.core.task import Example, Row, RowFormat, Task
+from distilwhy.core.task import CUE, Example, Row, RowFormat, Task
 from distilwhy.core.training_summary import Truncation
 from distilwhy.errors import StudentError, first_line
 from distilwhy.hardware import choose_device
@@ -120,6 +120,8 @@ class Student:
             "two_passes": self.spec.two_passes,
             "wording": asdict(self.spec.task.row_format),
             "answer": asdict(self.spec.task.answer),
+            "instruction": self.spec.task.instruction,
+            "cue": self.spec.task.cue,
             "limits": self.spec.config.model_dump(mode="json"),
         }
         text = json.dumps(card, indent=2, ensure_ascii=False)
@@ -155,7 +157,7 @@ class Student:
             card = json.loads((path / CARD).read_text(encoding="utf-8"))
             answer = Answer(card["answer"]["kind"], tuple(card["answer"]["labels"]))
             spec = StudentSpec(
-                Task("", RowFormat(**card["wording"]), answer),
+                _read_task(card, answer),
                 METHODS[card["method"]],
                 StudentConfig.model_validate(card["limits"]),
                 card["two_passes"],
@@ -201,6 +203,12 @@ class Student:
         """What the network writes for each example."""
         self._check_options(examples)
         return Answering(self.network, task, batch_size).answer(examples)
+
+
+def _read_task(card: Mapping[str, Any], answer: Answer) -> Task:
+    """The task on a student's card; older cards lack its instruction and cue."""
+    row_format = RowFormat(**card["wording"])
+    return Task(card.get("instruction", ""), row_format, answer, cue=card.get("cue", CUE))
 
 
 def _read_deployment(path: Path) -> Deployment | None:

@@ -1,0 +1,57 @@
+"""The command that serves a student over HTTP."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distilwhy.cli.output import print_line
+from distilwhy.errors import ConfigError
+
+
+def serve(
+    student: Annotated[Path, typer.Argument(metavar="STUDENT", help="The student's folder.")],
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="The address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", help="The port.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Processes; each loads the student.")
+    ] = 1,
+    cascade: Annotated[
+        bool,
+        typer.Option("--cascade", help="Refer rows below the threshold instead of answering them."),
+    ] = False,
+    max_delay: Annotated[
+        float,
+        typer.Option(
+            metavar="MS", min=0, help="How long a row waits for others, in ms; 0: no batching."
+        ),
+    ] = 4,
+    max_waiting: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Rows that may wait before status 429.")
+    ] = 2048,
+    timeout: Annotated[
+        float, typer.Option(metavar="S", min=0.1, help="Seconds until status 503.")
+    ] = 30,
+) -> None:
+    """Serve a student over HTTP: its own API, OpenAI's chat API, metrics and a page.
+
+    Set DISTILWHY_API_KEY to require a key; beyond this machine one is always required.
+    """
+    try:
+        from distilwhy.serving.server import KEY_ENV
+        from distilwhy.serving.server import serve as run
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"serving needs {error.name}: pip install 'distilwhy[serve]'") from error
+    from distilwhy.serving.settings import ServerSettings
+
+    settings = ServerSettings(
+        cascade=cascade,
+        api_key=os.environ.get(KEY_ENV) or None,
+        max_delay=max_delay / 1000,
+        max_waiting=max_waiting,
+        timeout=timeout,
+    )
+    run(student, settings, host, port, workers, say=print_line)

@@ -1,0 +1,306 @@
+"""The application: routes, limits and errors."""
+
+import copy
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from starlette.exceptions import HTTPException as StarletteError
+
+from distilwhy._version import __version__
+from distilwhy.core.stats.comparisons import Prediction
+from distilwhy.core.task import Example
+from distilwhy.errors import DataError, StudentError, first_line
+from distilwhy.serving import chat
+from distilwhy.serving.batching import MicroBatcher, QueueFullError
+from distilwhy.serving.metrics import Metrics
+from distilwhy.serving.middleware import BodyLimit, RequestMetrics
+from distilwhy.serving.rows import (
+    PredictResponse,
+    RowReader,
+    build_request_model,
+    describe,
+    source_of,
+)
+from distilwhy.serving.settings import ServerSettings
+from distilwhy.students.student import Student
+
+MODEL = "distilwhy-student"
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True)
+class AppFactory:
+    """Makes the application in each server process.
+
+    Attributes:
+        student: The student's folder.
+        shared: Whether the processes share their metrics.
+    """
+
+    student: Path
+    settings: ServerSettings
+    shared: bool = False
+
+    def __call__(self) -> FastAPI:
+        """Load the student, and build the application around it."""
+        return create_app(Student.load(self.student), self.settings, shared=self.shared)
+
+
+def create_app(student: Student, settings: ServerSettings, *, shared: bool = False) -> FastAPI:
+    """An application that answers with a student.
+
+    Args:
+        shared: Whether several processes share their metrics.
+
+    Raises:
+        StudentError: if the student needs the teacher at inference, or is asked for a cascade
+            that it does not have.
+    """
+    _check(student, settings)
+    metrics = Metrics(student.spec.task.answer.labels, shared=shared)
+    batcher = MicroBatcher(_answer_with(student), settings, metrics.observe_batch)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        yield
+        await batcher.stop()
+
+    app = FastAPI(
+        title="A distilwhy student",
+        version=__version__,
+        description="Labels rows, gives a confidence with each label, and can say why.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(BodyLimit, most=settings.max_bytes)
+    app.add_middleware(RequestMetrics, metrics=metrics)
+    _add_errors(app)
+    key = [Depends(_require_key(settings.api_key))] if settings.api_key else []
+    _add_predict(app, student, settings, batcher, metrics, key)
+    _add_chat(app, student, settings, batcher, metrics, key)
+    _add_status(app, student, settings, batcher, metrics, key)
+    return app
+
+
+def _check(student: Student, settings: ServerSettings) -> None:
+    if student.spec.method.asks_teacher:
+        raise StudentError(
+            f"this student was trained by {student.spec.method.name!r}: it needs the teacher's "
+            "rationale with every row, so it cannot be served alone"
+        )
+    cascade = student.deployment.cascade if student.deployment else None
+    if settings.cascade and (cascade is None or cascade.threshold is None):
+        why = cascade.reason if cascade else "it was not evaluated with 'deploy.target' set"
+        raise StudentError(f"--cascade: this student has no cascade: {why}")
+
+
+def _answer_with(student: Student) -> Callable[[Sequence[Example], bool], Sequence[Prediction]]:
+    def answer(examples: Sequence[Example], explain: bool) -> Sequence[Prediction]:
+        return student.predict(examples, explain=explain)
+
+    return answer
+
+
+def _add_predict(
+    app: FastAPI,
+    student: Student,
+    settings: ServerSettings,
+    batcher: MicroBatcher,
+    metrics: Metrics,
+    key: list[Any],
+) -> None:
+    model: Any = build_request_model(student, settings.max_rows)
+    reader, id_field = RowReader(student), student.spec.task.row_format.id
+
+    @app.post("/predict", dependencies=key, responses=_ERRORS)
+    async def predict(body: model) -> PredictResponse:
+        """Label one row or many."""
+        if (body.row is None) == (body.rows is None):
+            raise HTTPException(422, "give 'row' or 'rows', one of them")
+        if body.explain:
+            _require_reasons(student)
+        given = [row.model_dump() for row in (body.rows or [body.row])]
+        examples = reader.read(given)
+        found = await batcher.ask(examples, body.explain)
+        answers = [
+            describe(one, number, row.get(id_field), cascade=settings.cascade)
+            for number, (one, row) in enumerate(zip(found, given, strict=True), 1)
+        ]
+        for one, answer in zip(found, answers, strict=True):
+            metrics.count(one, answer.source)
+        return PredictResponse(predictions=answers)
+
+
+def _require_reasons(student: Student) -> None:
+    if not student.can_explain:
+        raise HTTPException(
+            422, "explain: this student writes no rationales; serve one trained by step-by-step"
+        )
+
+
+def _add_chat(
+    app: FastAPI,
+    student: Student,
+    settings: ServerSettings,
+    batcher: MicroBatcher,
+    metrics: Metrics,
+    key: list[Any],
+) -> None:
+    task = student.spec.task
+    # A copy, because the student's own may be in use by its thread.
+    encoder = copy.deepcopy(student.network.text_encoder)
+
+    @app.get("/v1/models", dependencies=key)
+    async def models() -> dict[str, Any]:
+        """The student, as OpenAI lists models."""
+        one = {"id": MODEL, "object": "model", "created": 0, "owned_by": "distilwhy"}
+        return {"object": "list", "data": [one]}
+
+    @app.post("/v1/chat/completions", dependencies=key, responses=_ERRORS, response_model=None)
+    async def complete(body: chat.ChatRequest) -> Response:
+        """Answer the last turn of a chat, as the LLM would that the student learned from."""
+        example = chat.read_example(body, task)
+        schema = chat.read_schema(body)
+        explain = student.can_explain and chat.wants_reasons(body)
+        found = (await batcher.ask([example], explain))[0]
+        source = source_of(found, cascade=settings.cascade)
+        metrics.count(found, source)
+        text = chat.write_reply(found, example, task, schema)
+        refusal = None
+        if source == "refer":
+            text = ""
+            refusal = f"referred: confidence {found.confidence:.2f} is below the threshold"
+        reply = chat.ChatReply(
+            text or None,
+            refusal,
+            body.model or MODEL,
+            len(encoder.ids(example.text)),
+            len(encoder.ids(text)),
+            body.n,
+        )
+        if body.stream:
+            usage = bool((body.stream_options or {}).get("include_usage"))
+            events = chat.render_stream(reply, with_usage=usage)
+            return StreamingResponse(events, media_type="text/event-stream")
+        return JSONResponse(chat.render_completion(reply))
+
+
+def _add_status(
+    app: FastAPI,
+    student: Student,
+    settings: ServerSettings,
+    batcher: MicroBatcher,
+    metrics: Metrics,
+    key: list[Any],
+) -> None:
+    page = files("distilwhy.serving").joinpath("page.html").read_text(encoding="utf-8")
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> HTMLResponse:
+        return HTMLResponse(page, headers={"Content-Security-Policy": _PAGE_POLICY})
+
+    @app.get("/about", dependencies=key)
+    async def about() -> dict[str, Any]:
+        """What the student expects and can do."""
+        fields = app.openapi()["components"]["schemas"]["Row"]["properties"]
+        task = student.spec.task
+        return {
+            "fields": list(fields),
+            "options": task.row_format.options,
+            "labels": list(task.answer.labels),
+            "can_explain": student.can_explain,
+            "cascade": settings.cascade,
+            "calibrated": student.deployment is not None,
+            "max_rows": settings.max_rows,
+        }
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Whether the process runs."""
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        """Whether rows are answered: status 503 while they are not."""
+        if batcher.alive:
+            return JSONResponse({"status": "ready"})
+        return _error(503, "the server does not answer rows now; try again")
+
+    @app.get("/metrics", dependencies=key)
+    async def read_metrics() -> Response:
+        """Metrics for Prometheus."""
+        metrics.waiting.set(batcher.waiting)
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _require_key(key: str) -> Callable[[Request], None]:
+    def check(request: Request) -> None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not secrets.compare_digest(given.encode(), key.encode()):
+            raise HTTPException(401, "the API key is missing or wrong; send it as Bearer")
+
+    return check
+
+
+def _error(status: int, message: str, **headers: str) -> JSONResponse:
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    body = {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    return JSONResponse(body, status, headers)
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error is one line in the form that OpenAI's clients read."""
+
+    @app.exception_handler(QueueFullError)
+    async def full(request: Request, error: QueueFullError) -> JSONResponse:
+        wait = str(max(1, round(error.seconds)))
+        return _error(429, f"too many rows wait; try again in {wait} s", **{"Retry-After": wait})
+
+    @app.exception_handler(TimeoutError)
+    async def late(request: Request, error: TimeoutError) -> JSONResponse:
+        return _error(503, "not answered in time; send fewer rows, or try again")
+
+    @app.exception_handler(DataError)
+    @app.exception_handler(StudentError)
+    async def wrong(request: Request, error: Exception) -> JSONResponse:
+        return _error(422, first_line(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "body")
+        return _error(422, f"{place}: {first['msg']}" if place else str(first["msg"]))
+
+    @app.exception_handler(StarletteError)
+    async def other(request: Request, error: StarletteError) -> JSONResponse:
+        return _error(error.status_code, str(error.detail), **(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> JSONResponse:
+        return _error(500, "the student failed on this request; the server's log has the error")
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": what}
+    for status, what in {
+        400: "The body is not JSON.",
+        401: "The API key is missing or wrong.",
+        413: "The body is too large.",
+        422: "A row does not fit the task.",
+        429: "Too many rows wait; try again after Retry-After seconds.",
+        503: "Not answered in time.",
+    }.items()
+}

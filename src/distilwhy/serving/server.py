@@ -1,0 +1,98 @@
+"""Runs the application under uvicorn, in one process or several."""
+
+import ipaddress
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from distilwhy.errors import ConfigError
+from distilwhy.serving.app import AppFactory
+from distilwhy.serving.settings import ServerSettings
+
+# Clients that wait while the processes start, and seconds that a stop waits for open requests.
+BACKLOG, GRACE = 2048, 30
+KEY_ENV, METRICS_ENV = "DISTILWHY_API_KEY", "PROMETHEUS_MULTIPROC_DIR"
+
+
+def serve(
+    student: Path,
+    settings: ServerSettings,
+    host: str,
+    port: int,
+    workers: int = 1,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Serve a student until the process is told to stop; what was accepted is answered first.
+
+    Args:
+        workers: Processes that share the port; each loads the student.
+        say: Called with the address once the port is open.
+
+    Raises:
+        ConfigError: if other machines can reach the host and no API key is set.
+        StudentError: if the folder holds no student that can be served.
+        OSError: if the port is taken.
+    """
+    if settings.api_key is None and not _is_loopback(host):
+        raise ConfigError(
+            f"--host {host}: other machines can reach it, and no API key is set; put one in "
+            f"the environment variable {KEY_ENV}"
+        )
+    shared = workers > 1
+    factory = AppFactory(student.resolve(), settings, shared)
+    with _shared_metrics(shared):
+        app = factory()
+        config = _configure(factory, host, port)
+        socket = config.bind_socket()
+        # From here on clients wait instead of being refused.
+        socket.listen(BACKLOG)
+        say(f"http://{host}:{socket.getsockname()[1]}")
+        if shared:
+            config.workers = workers
+            Multiprocess(config, [socket]).run()
+        else:
+            config.app, config.factory = app, False
+            uvicorn.Server(config).run([socket])
+
+
+@contextmanager
+def _shared_metrics(shared: bool) -> Iterator[None]:
+    """A folder where several processes add up their metrics."""
+    if not shared:
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[METRICS_ENV] = folder
+        try:
+            yield
+        finally:
+            del os.environ[METRICS_ENV]
+
+
+def _configure(factory: AppFactory, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        factory,
+        host=host,
+        port=port,
+        factory=True,
+        backlog=BACKLOG,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=GRACE,
+        server_header=False,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

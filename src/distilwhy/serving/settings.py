@@ -1,0 +1,30 @@
+"""What a server allows, and how it batches."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """The limits of a server.
+
+    Attributes:
+        cascade: Whether rows below the threshold of the student's cascade come back as
+            ``refer``, without being answered by the student.
+        api_key: The key that every request must carry; None for none.
+        batch_rows: The most rows that the student answers in one pass.
+        max_delay: Seconds that a row waits, at most, for others to share its pass while the
+            student is idle; 0 turns micro-batching off.
+        max_waiting: Rows that may wait; requests beyond get status 429.
+        max_rows: Rows of one request.
+        max_bytes: Bytes of one request's body.
+        timeout: Seconds after which a request that is not answered gets status 503.
+    """
+
+    cascade: bool = False
+    api_key: str | None = None
+    batch_rows: int = 64
+    max_delay: float = 0.004
+    max_waiting: int = 2048
+    max_rows: int = 1024
+    max_bytes: int = 2**21
+    timeout: float = 30.0
