@@ -52,7 +52,7 @@ def _token(ascii_only: bool) -> re.Pattern[str]:
         letters = rf"[^\W\d_{_APART}]+"
         apart = "|".join([*sorted(known, key=len, reverse=True), f"[{_APART}]", ""])
     return re.compile(
-        rf"{apart}\d(?:[\d.,]*\d)?|{letters}(?:['-]{letters})*|[-=]{1, 3}>|\n|[^\s\w]"
+        rf"{apart}\d(?:[\d.,]*\d)?|{letters}(?:['-]{letters})*|[-=]{{1,3}}>|\n|[^\s\w]"
     )
 
 
