@@ -15,10 +15,12 @@ _LONGEST = 1000
 _LONGEST_CHOICE = 300
 _FEW_WORDS = 10
 _TRUTH = {"true": "yes", "false": "no"}
-_REMARK = re.compile(
+_REASON = re.compile(
     r",\s+(?:because|since|due to|given|as|I (?:think|guess))\b|(?<!\s)\s++because\b(?! of\b)"
-    # After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
-    r"|(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
+)
+# After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
+_SENTENCE = re.compile(
+    r"(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
@@ -74,8 +76,9 @@ class Reader:
             if alone and _TRUTH.get(plain) in self.choices:
                 return Found(_TRUTH[plain], True, "")
             return read_choice(_without_scale(plain, self.choices), self.choices, self.letters)
-        remark = None if _QUOTED.fullmatch(text.strip()) else _REMARK.search(text, 1)
-        end = remark.start() if remark else len(text)
+        quoted = _QUOTED.fullmatch(text.strip())
+        remarks = [] if quoted else [_REASON.search(text, 1), _SENTENCE.search(text, 1)]
+        end = min((remark.start() for remark in remarks if remark), default=len(text))
         if kind == "text":
             few = not alone and len(text[:end].split()) <= _FEW_WORDS
             return Found(_read_text(self.answer, text[:end] if few else text), False, text[end:])
