@@ -20,7 +20,8 @@ from distilwhy.config import StudentConfig
 from distilwhy.core.method import Target, TargetTask
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.students.batch import pad, to_device
+from distilwhy.prompt_prefix import Prefix
+from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
 from distilwhy.students.families.causal_prompt import (
     LABEL_WORDS,
@@ -127,10 +128,28 @@ class CausalNetwork(Network):
                 walks = [LabelWalk(labels.trie) for labels in allowed]
                 self._walk(walks, prompts, trees)
                 return read_walks(walks, allowed, self.codec)
-        ids = pad(prompts, int(self.tokenizer.pad_token_id), left=True).to(self.device)
-        mask = pad([[1] * len(prompt) for prompt in prompts], 0, left=True).to(self.device)
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        return generate(self.model, self.codec, self.spec, task, examples, inputs, ids.shape[1])
+        inputs = self._inputs(prompts)
+        length = inputs["input_ids"].shape[1]
+        return generate(self.model, self.codec, self.spec, task, examples, inputs, length)
+
+    @torch.inference_mode()
+    def _open_prefix(self, prompts: Sequence[list[int]]) -> tuple[int, Any]:
+        """How many tokens all prompts begin with, and a cache of them; 0 and None without one."""
+        return (0, None) if is_adapted(self.model) else Prefix(self.model).open(prompts)
+
+    def _inputs(self, prompts: Sequence[list[int]]) -> dict[str, Any]:
+        """The arguments of ``model.generate``; a row is ``[shared start, padding, rest]``."""
+        cached, cache = self._open_prefix(prompts)
+        filler, longest = int(self.tokenizer.pad_token_id), max(map(len, prompts))
+        gaps = [longest - len(prompt) for prompt in prompts]
+        pairs = list(zip(prompts, gaps, strict=True))
+        ids = [[*p[:cached], *[filler] * gap, *p[cached:]] for p, gap in pairs]
+        mask = [[*[1] * cached, *[0] * gap, *[1] * (len(p) - cached)] for p, gap in pairs]
+        found = {
+            "input_ids": torch.tensor(ids, device=self.device),
+            "attention_mask": torch.tensor(mask, device=self.device),
+        }
+        return found if cache is None else {**found, "cache": cache}
 
     def _takes_trees(self, prompts: Sequence[list[int]], trees: Sequence[LabelTree]) -> bool:
         """Whether all labels can be read in one pass behind their prompts."""
@@ -148,13 +167,17 @@ class CausalNetwork(Network):
             return
         dtype = self.model.get_input_embeddings().weight.dtype
         filler = int(self.tokenizer.pad_token_id)
-        batch = to_device(pack_trees(prompts, trees, filler, dtype), self.device)
+        cached, cache = self._open_prefix(prompts)
+        rest = [prompt[cached:] for prompt in prompts]
+        batch = to_device(pack_trees(rest, trees, filler, dtype, cached), self.device)
+        more = {} if cache is None else {"cache": cache}
         with logits_at(self.model, batch.rows, batch.columns):
             logits = self.model(
                 input_ids=batch.ids,
                 attention_mask=batch.mask,
-                position_ids=None if batch.mask is None else batch.positions,
-                use_cache=False,
+                position_ids=None if batch.mask is None and cache is None else batch.positions,
+                use_cache=cache is not None,
+                **more,
             ).logits[0]
         by_row = logits.cpu().split([len(tree.branchings) for tree in trees])
         for walk, tree, found in zip(walks, trees, by_row, strict=True):

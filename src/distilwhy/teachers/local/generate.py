@@ -22,7 +22,7 @@ from distilwhy.config import LocalTeacherConfig
 from distilwhy.errors import TeacherError, first_line
 from distilwhy.hardware import choose_device, choose_precision
 from distilwhy.model_files import ModelFilesError, find_files
-from distilwhy.teachers.local.prefix import Prefix
+from distilwhy.prompt_prefix import Prefix
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _WRITES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")

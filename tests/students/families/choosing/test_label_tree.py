@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from causal import EXAMPLES, TASK, make_network, make_spec
+from causal import CHAT, EXAMPLES, LIMITS, TASK, make_network, make_spec
+from distilwhy import prompt_prefix
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example
+from distilwhy.students.encoding import Truncator
 from distilwhy.students.families import causal, seq2seq
 from distilwhy.students.families.choosing.label_tree import LabelTree, pack_trees
 from distilwhy.students.families.choosing.label_walk import LabelWalk
@@ -120,3 +122,34 @@ def test_a_walk_takes_the_best_token_where_labels_branch():
 def test_a_walk_where_nothing_is_to_choose_is_done():
     walk = LabelWalk(build_trie([[1, 2, END]]))
     assert (walk.is_done, walk.ids, walk.margin) == (True, [1, 2, END], float("inf"))
+
+
+SYSTEM = "".join(f"[system {number}]" for number in range(8))
+
+
+@pytest.mark.parametrize("answer", ["choice", "text"])
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2", "gemma2", "mistral", "bloom", "mamba"])
+def test_the_start_that_all_prompts_share_is_read_once(
+    kind: str, answer: Any, monkeypatch: pytest.MonkeyPatch
+):
+    limits = LIMITS.model_copy(update={"max_input_tokens": 160})
+    labels = LABELS if answer == "choice" else ()
+    task = replace(TASK, answer=Answer(answer, labels))
+    spec = replace(make_spec(limits=limits), task=task)
+    network = make_network(kind, spec, template=SYSTEM + CHAT)
+    tasks = ("label", "rationale")
+    read = []
+    handle = network.model.register_forward_pre_hook(
+        lambda model, args, given: read.append(given["input_ids"].shape[1]), with_kwargs=True
+    )
+    found = [one for name in tasks for one in network.generate(name, EXAMPLES)]
+    handle.remove()
+    longest = max(
+        len(ids) for ids, _ in network.encode_examples("label", EXAMPLES, Truncator(limits))
+    )
+    if kind in ("llama", "qwen3", "gpt2"):
+        assert max(read) < longest / 2
+    monkeypatch.setattr(prompt_prefix, "LEAST", 10**6)
+    plain = [one for name in tasks for one in network.generate(name, EXAMPLES)]
+    assert found == plain
+    assert [one.margin for one in found] == pytest.approx([one.margin for one in plain], abs=1e-3)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
+from torch.nn import functional
 
 from distilwhy.students.batch import pad
 from distilwhy.students.families.constrain import Trie
@@ -51,7 +52,7 @@ class TreeBatch:
     """Prompts, each with a tree behind it; all but the last two are ``[rows, length]``.
 
     Attributes:
-        mask: ``[rows, 1, length, length]``: added to attention; None if it is causal attention.
+        mask: ``[rows, 1, length, before + length]``: added to attention; None if it is causal.
         positions: A node's is that which it would have behind the prompt with its start alone.
         rows, columns: Where the token after each branching is predicted, row by row.
     """
@@ -64,9 +65,18 @@ class TreeBatch:
 
 
 def pack_trees(
-    prompts: Sequence[list[int]], trees: Sequence[LabelTree], filler: int, dtype: torch.dtype
+    prompts: Sequence[list[int]],
+    trees: Sequence[LabelTree],
+    filler: int,
+    dtype: torch.dtype,
+    before: int = 0,
 ) -> TreeBatch:
-    """Prompts with their trees as padded tensors; ``filler`` is the padding token."""
+    """Prompts with their trees as padded tensors.
+
+    Args:
+        filler: The padding token.
+        before: How many cached tokens come before each prompt, which all that follows sees.
+    """
     both = list(zip(prompts, trees, strict=True))
     ids = pad([[*prompt, *(node[-1] for node in tree.nodes)] for prompt, tree in both], filler)
     depths = [[len(prompt) - 1 + len(node) for node in tree.nodes] for prompt, tree in both]
@@ -78,8 +88,10 @@ def pack_trees(
     rows, columns = torch.tensor(places).T
     return TreeBatch(
         ids,
-        pad([[*range(len(prompts[row])), *found] for row, found in enumerate(depths)], 0),
-        _tree_mask(both, ids.shape[1], dtype) if any(tree.nodes for tree in trees) else None,
+        pad([[*range(len(prompts[row])), *found] for row, found in enumerate(depths)], 0) + before,
+        functional.pad(_tree_mask(both, ids.shape[1], dtype), (before, 0))
+        if any(tree.nodes for tree in trees)
+        else None,
         rows,
         columns,
     )
