@@ -1,5 +1,8 @@
 """Names of students, and the rows that each trains on."""
 
+import pytest
+
+from distilwhy.config.experiment import StudyConfig
 from distilwhy.core.method import METHODS
 from distilwhy.core.student_id import StudentId, count_rows, select_rows
 from distilwhy.core.task import Example
@@ -34,6 +37,9 @@ def test_names_for_folders_and_for_people():
 
 
 def test_different_students_have_different_names():
-    """As no method's name is the end of another's after a dash."""
+    """As no student is called what comes before a method's name within that of another."""
     for one in METHODS:
-        assert not [other for other in METHODS if other.endswith(f"-{one}")]
+        for other in METHODS:
+            if other.endswith(f"-{one}"):
+                with pytest.raises(ValueError, match="begins the name of the method"):
+                    StudyConfig(students={other.removesuffix(f"-{one}"): {}})

@@ -41,6 +41,7 @@ def test_the_keys_of_training_json_are_a_contract():
         "seed": 1,
         "rows": 8,
         "student": "large",
+        "annotations": "",
         "steps": 20,
         "best_step": 20,
         "validation_accuracy": 0.75,

@@ -26,7 +26,7 @@ KILLS = 10
 ROWS = {"train": 160, "validation": 30, "test": 30}
 CONCURRENCY = 4
 SIZES = (0.5, 1.0)
-ELSEWHERE = (".lock", "ledger.sqlite", "calls.npz", "measured.json", "report/")
+ELSEWHERE = (".lock", "ledger.sqlite", "calls.npz", "measured.json", "form.json", "report/")
 STOPPED = "Stopped. Run the same command again to go on.\n"
 
 

@@ -15,6 +15,7 @@ from distilwhy.core.method import (
     render_training_rows,
 )
 from distilwhy.core.parsing.completion import Annotation
+from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example
 from distilwhy.demo.helpdesk import generate_tickets, misread, solve
 from distilwhy.errors import StudentError
@@ -81,8 +82,16 @@ def check(method: str, limits: StudentConfig, folder: Path, two_passes: bool = F
     assert (loaded.spec.method, loaded.spec.two_passes) == (METHODS[method], two_passes)
     answers = student.predict(questions)
     assert {answer.label for answer in answers} <= set(ROUTING.answer.labels)
-    assert loaded.predict(questions, batch_size=4) == answers
+    assert_same(loaded.predict(questions, batch_size=4), answers)
     check_reasons(student, loaded, questions)
+
+
+def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
+    """The same answers; confidences may differ in their last digits with the size of a batch."""
+    bare = [[replace(one, confidence=None) for one in side] for side in (found, expected)]
+    assert bare[0] == bare[1]
+    sure = [[one.confidence for one in side] for side in (found, expected)]
+    assert sure[0] == pytest.approx(sure[1], abs=1e-4)
 
 
 def check_reasons(student: Student, loaded: Student, questions: list[Example]) -> None:
@@ -141,6 +150,6 @@ def test_every_method_with_a_pretrained_encoder(
     check(method, limits, tmp_path)
 
 
-def test_there_are_fourteen_methods():
+def test_there_are_twenty_methods():
     """The matrix is as wide as the docs say."""
-    assert len(METHODS) == 14
+    assert len(METHODS) == 20

@@ -39,7 +39,8 @@ class Server:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(120)
+        self.process.communicate(timeout=120)
+        return self.process.returncode
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,8 @@ def test_the_prompt_of_one_sequence_is_the_source_it_was_trained_on(family: str,
 
     student.network.model.generate = listen
     student.predict([Example("1", "plum")], explain=True)
-    assert len(asked) == 2
+    # A label that comes first is chosen without writing.
+    assert len(asked) == (2 if method == "rationale-then-label" else 1)
     assert all(ids[: len(learnt)] == learnt for ids in asked)
 
 

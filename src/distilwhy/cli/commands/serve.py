@@ -36,9 +36,10 @@ def serve(
         float, typer.Option(metavar="S", min=0.1, help="Seconds until status 503.")
     ] = 30,
 ) -> None:
-    """Serve a student over HTTP: its own API, OpenAI's chat API, metrics and a page.
+    """Serve a student over HTTP.
 
-    Set DISTILWHY_API_KEY to require a key; beyond this machine one is always required.
+    It has an API of its own, OpenAI's chat API, metrics and a page. Set DISTILWHY_API_KEY to
+    require a key; a host that other machines can reach always needs one.
     """
     try:
         from distilwhy.serving.server import KEY_ENV
