@@ -41,5 +41,5 @@ def test_different_students_have_different_names():
     for one in METHODS:
         for other in METHODS:
             if other.endswith(f"-{one}"):
-                with pytest.raises(ValueError, match="begins the name of the method"):
+                with pytest.raises(ValueError, match="is the name of another method"):
                     StudyConfig(students={other.removesuffix(f"-{one}"): {}})

@@ -108,10 +108,11 @@ class StudyConfig(Strict):
                     f"{name!r} cannot name a folder; use lower-case letters and digits, separated "
                     "by '-', '_' or '.', such as 'minilm'"
                 )
-            if clash := next((m for m in METHODS if m.startswith(f"{name}-")), None):
+            clashes = [method for method in METHODS if f"{name}-{method}" in METHODS]
+            if clashes:
                 raise ValueError(
-                    f"{name!r} begins the name of the method {clash!r}, so folders could have the "
-                    "same name; choose another name"
+                    f"{name!r} with {clashes[0]!r} is the name of another method; choose another "
+                    "name"
                 )
         return value
 
