@@ -132,11 +132,14 @@ def test_a_streamed_reply_adds_up_to_the_whole_one(client):
         ({"messages": []}, "messages: List should have at least 1 item"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "messages: the last has the role"),
         ({"messages": [{"role": "user", "content": " "}]}, "messages: the last is empty"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, "messages: holds half of a surr"),
         ({"messages": [{"role": "robot", "content": "a"}]}, "messages.0.role: Input should be"),
     ],
 )
 def test_a_wrong_request_gets_one_line_that_says_what(client, body, says):
-    reply = client.post("/v1/chat/completions", json=body)
+    # httpx cannot encode half of a surrogate pair, but JSON can.
+    head = {"Content-Type": "application/json"}
+    reply = client.post("/v1/chat/completions", content=json.dumps(body), headers=head)
     assert reply.status_code == 422
     assert reply.json()["error"]["message"].startswith(says)
 

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from distilwhy.core.stats.calibration import Calibration
 from distilwhy.core.stats.cascade import Cascade
 from distilwhy.core.stats.deployment import Deployment
+from distilwhy.core.task import RowFormat, Task
 from distilwhy.errors import StudentError
 from distilwhy.serving.app import create_app
 from distilwhy.serving.settings import ServerSettings
@@ -47,7 +48,7 @@ def test_each_row_gets_the_students_own_answer(client, student):
         [one["confidence"] for one in found], [one.confidence for one in expected], atol=1e-5
     )
     assert {one["source"] for one in found} == {"student"}
-    assert [one["id"] for one in found] == [str(i) for i in range(1, 31)]
+    assert [one["id"] for one in found] == [f"row {i}" for i in range(1, 31)]
 
 
 def test_one_row_is_answered_with_its_id_and_rationale(client, student):
@@ -88,6 +89,7 @@ def test_a_wrong_request_gets_one_line_that_says_what(client, body, says):
         b'{"row": {"x": NaN}}',
         b'{"row": {"x": Infinity}}',
         b'{"row": {"x": "\\ud800"}}',
+        b'{"row": {"x": "a", "id": "\\ud800"}}',
         b'{"row": {"x": ' + b"[" * 9000 + b"]" * 9000 + b"}}",
         b'{"row": {"x": {"a": {"b": null}}}}',
         b"null",
@@ -167,6 +169,22 @@ def test_a_rows_own_options_are_chosen_from():
         found = ask(client, row=row).json()["predictions"][0]
         assert found["label"] in ("park", "station")
         assert "must be a list" in error_of(ask(client, row={"x": "a", "among": "park"}))
+
+
+@pytest.mark.parametrize(
+    "name", ["Report Text", "model_dump", "schema", "copy", "id", "_x", "본문"]
+)
+def test_a_field_may_have_any_name(name):
+    task = Task("", RowFormat(f"{{{{ row[{name!r}] }}}}"), CHOICE.answer)
+    with TestClient(create_app(scratch(task), ServerSettings())) as client:
+        assert ask(client, row={name: "the desk"}).status_code == 200
+        assert f"row.{name}: Field required" in error_of(ask(client, row={"other": "the desk"}))
+        assert client.get("/about").json()["fields"] == [name]
+
+
+def test_a_request_that_could_never_wait_is_not_told_to_try_again(student):
+    with TestClient(create_app(student, ServerSettings(max_waiting=5))) as client:
+        assert "at most 5 items" in error_of(ask(client, rows=ROWS[:6]))
 
 
 def test_the_schema_names_the_tasks_fields(client):

@@ -111,6 +111,12 @@ def test_another_machine_needs_a_key(folder):
             serve(folder, ServerSettings(), host, 0)
 
 
+def test_a_port_that_is_taken_is_named(server, folder):
+    port = int(server.address.rpartition(":")[2])
+    with pytest.raises(ConfigError, match=f"--port {port}: cannot be opened"):
+        serve(folder, ServerSettings(), "127.0.0.1", port)
+
+
 def test_two_workers_share_the_port_and_their_metrics(folder):
     server = Server(folder, "--workers", "2")
     for _ in range(20):

@@ -4,12 +4,12 @@ import copy
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException as StarletteError
@@ -27,6 +27,7 @@ from distilwhy.serving.rows import (
     RowReader,
     build_request_model,
     describe,
+    list_fields,
     source_of,
 )
 from distilwhy.serving.settings import ServerSettings
@@ -57,6 +58,23 @@ class AppFactory:
         return create_app(Student.load(self.student), self.settings, shared=self.shared)
 
 
+@dataclass(frozen=True)
+class Service:
+    """What the routes answer with."""
+
+    student: Student
+    settings: ServerSettings
+    batcher: MicroBatcher
+    metrics: Metrics
+
+    async def ask(self, examples: Sequence[Example], *, explain: bool) -> list[Prediction]:
+        """The student's answers, which are counted."""
+        found = await self.batcher.ask(examples, explain)
+        for one in found:
+            self.metrics.count(one, source_of(one, cascade=self.settings.cascade))
+        return found
+
+
 def create_app(student: Student, settings: ServerSettings, *, shared: bool = False) -> FastAPI:
     """An application that answers with a student.
 
@@ -68,8 +86,15 @@ def create_app(student: Student, settings: ServerSettings, *, shared: bool = Fal
             that it does not have.
     """
     _check(student, settings)
+    # A request that could never find room would be told to try again for ever.
+    settings = replace(settings, max_rows=min(settings.max_rows, settings.max_waiting))
     metrics = Metrics(student.spec.task.answer.labels, shared=shared)
-    batcher = MicroBatcher(_answer_with(student), settings, metrics.observe_batch)
+    batcher = MicroBatcher(
+        lambda examples, explain: student.predict(examples, explain=explain),
+        settings,
+        metrics.observe_batch,
+    )
+    service = Service(student, settings, batcher, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -89,9 +114,12 @@ def create_app(student: Student, settings: ServerSettings, *, shared: bool = Fal
     app.add_middleware(RequestMetrics, metrics=metrics)
     _add_errors(app)
     key = [Depends(_require_key(settings.api_key))] if settings.api_key else []
-    _add_predict(app, student, settings, batcher, metrics, key)
-    _add_chat(app, student, settings, batcher, metrics, key)
-    _add_status(app, student, settings, batcher, metrics, key)
+    guarded = APIRouter(dependencies=key)
+    _add_predict(guarded, service)
+    _add_chat(guarded, service)
+    _add_about(guarded, service)
+    app.include_router(guarded)
+    _add_open(app, service)
     return app
 
 
@@ -107,41 +135,21 @@ def _check(student: Student, settings: ServerSettings) -> None:
         raise StudentError(f"--cascade: this student has no cascade: {why}")
 
 
-def _answer_with(student: Student) -> Callable[[Sequence[Example], bool], Sequence[Prediction]]:
-    def answer(examples: Sequence[Example], explain: bool) -> Sequence[Prediction]:
-        return student.predict(examples, explain=explain)
+def _add_predict(router: APIRouter, service: Service) -> None:
+    model: Any = build_request_model(service.student, service.settings.max_rows)
+    reader = RowReader(service.student)
 
-    return answer
-
-
-def _add_predict(
-    app: FastAPI,
-    student: Student,
-    settings: ServerSettings,
-    batcher: MicroBatcher,
-    metrics: Metrics,
-    key: list[Any],
-) -> None:
-    model: Any = build_request_model(student, settings.max_rows)
-    reader, id_field = RowReader(student), student.spec.task.row_format.id
-
-    @app.post("/predict", dependencies=key, responses=_ERRORS)
+    @router.post("/predict", responses=_ERRORS)
     async def predict(body: model) -> PredictResponse:
         """Label one row or many."""
         if (body.row is None) == (body.rows is None):
             raise HTTPException(422, "give 'row' or 'rows', one of them")
         if body.explain:
-            _require_reasons(student)
-        given = [row.model_dump() for row in (body.rows or [body.row])]
-        examples = reader.read(given)
-        found = await batcher.ask(examples, body.explain)
-        answers = [
-            describe(one, number, row.get(id_field), cascade=settings.cascade)
-            for number, (one, row) in enumerate(zip(found, given, strict=True), 1)
-        ]
-        for one, answer in zip(found, answers, strict=True):
-            metrics.count(one, answer.source)
-        return PredictResponse(predictions=answers)
+            _require_reasons(service.student)
+        rows = [row.model_dump(by_alias=True) for row in (body.rows or [body.row])]
+        found = await service.ask(reader.read(rows), explain=body.explain)
+        cascade = service.settings.cascade
+        return PredictResponse(predictions=[describe(one, cascade=cascade) for one in found])
 
 
 def _require_reasons(student: Student) -> None:
@@ -151,36 +159,25 @@ def _require_reasons(student: Student) -> None:
         )
 
 
-def _add_chat(
-    app: FastAPI,
-    student: Student,
-    settings: ServerSettings,
-    batcher: MicroBatcher,
-    metrics: Metrics,
-    key: list[Any],
-) -> None:
-    task = student.spec.task
+def _add_chat(router: APIRouter, service: Service) -> None:
+    student, task = service.student, service.student.spec.task
     # A copy, because the student's own may be in use by its thread.
     encoder = copy.deepcopy(student.network.text_encoder)
 
-    @app.get("/v1/models", dependencies=key)
+    @router.get("/v1/models")
     async def models() -> dict[str, Any]:
         """The student, as OpenAI lists models."""
         one = {"id": MODEL, "object": "model", "created": 0, "owned_by": "distilwhy"}
         return {"object": "list", "data": [one]}
 
-    @app.post("/v1/chat/completions", dependencies=key, responses=_ERRORS, response_model=None)
+    @router.post("/v1/chat/completions", responses=_ERRORS, response_model=None)
     async def complete(body: chat.ChatRequest) -> Response:
         """Answer the last turn of a chat, as the LLM would that the student learned from."""
-        example = chat.read_example(body, task)
-        schema = chat.read_schema(body)
-        explain = student.can_explain and chat.wants_reasons(body)
-        found = (await batcher.ask([example], explain))[0]
-        source = source_of(found, cascade=settings.cascade)
-        metrics.count(found, source)
-        text = chat.write_reply(found, example, task, schema)
-        refusal = None
-        if source == "refer":
+        example, schema = chat.read_example(body, task), chat.read_schema(body)
+        explain = student.can_explain and chat.wants_reasons(schema)
+        (found,) = await service.ask([example], explain=explain)
+        text, refusal = chat.write_reply(found, example, task, schema), None
+        if source_of(found, cascade=service.settings.cascade) == "refer":
             text = ""
             refusal = f"referred: confidence {found.confidence:.2f} is below the threshold"
         reply = chat.ChatReply(
@@ -198,34 +195,37 @@ def _add_chat(
         return JSONResponse(chat.render_completion(reply))
 
 
-def _add_status(
-    app: FastAPI,
-    student: Student,
-    settings: ServerSettings,
-    batcher: MicroBatcher,
-    metrics: Metrics,
-    key: list[Any],
-) -> None:
+def _add_about(router: APIRouter, service: Service) -> None:
+    student, task = service.student, service.student.spec.task
+
+    @router.get("/about")
+    async def about() -> dict[str, Any]:
+        """What the student expects and can do."""
+        return {
+            "fields": list_fields(student),
+            "options": task.row_format.options,
+            "labels": list(task.answer.labels),
+            "can_explain": student.can_explain,
+            "cascade": service.settings.cascade,
+            "calibrated": student.deployment is not None,
+            "max_rows": service.settings.max_rows,
+        }
+
+    @router.get("/metrics")
+    async def read_metrics() -> Response:
+        """Metrics for Prometheus."""
+        service.metrics.waiting.set(service.batcher.waiting)
+        text = service.metrics.render()
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_open(app: FastAPI, service: Service) -> None:
+    """The routes that need no key."""
     page = files("distilwhy.serving").joinpath("page.html").read_text(encoding="utf-8")
 
     @app.get("/", include_in_schema=False)
     async def index() -> HTMLResponse:
         return HTMLResponse(page, headers={"Content-Security-Policy": _PAGE_POLICY})
-
-    @app.get("/about", dependencies=key)
-    async def about() -> dict[str, Any]:
-        """What the student expects and can do."""
-        fields = app.openapi()["components"]["schemas"]["Row"]["properties"]
-        task = student.spec.task
-        return {
-            "fields": list(fields),
-            "options": task.row_format.options,
-            "labels": list(task.answer.labels),
-            "can_explain": student.can_explain,
-            "cascade": settings.cascade,
-            "calibrated": student.deployment is not None,
-            "max_rows": settings.max_rows,
-        }
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -235,15 +235,9 @@ def _add_status(
     @app.get("/ready")
     async def ready() -> Response:
         """Whether rows are answered: status 503 while they are not."""
-        if batcher.alive:
+        if service.batcher.alive:
             return JSONResponse({"status": "ready"})
         return _error(503, "the server does not answer rows now; try again")
-
-    @app.get("/metrics", dependencies=key)
-    async def read_metrics() -> Response:
-        """Metrics for Prometheus."""
-        metrics.waiting.set(batcher.waiting)
-        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _require_key(key: str) -> Callable[[Request], None]:

@@ -42,7 +42,7 @@ class MicroBatcher:
     row wait for others, for ``max_delay`` at most.
 
     Args:
-        answer: PredictResponse rows, with rationales or not. Called in the worker thread.
+        answer: Answers rows, with rationales or not. Called in the worker thread.
         observe: Called after each pass with its rows and seconds.
     """
 

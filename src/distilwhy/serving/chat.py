@@ -10,27 +10,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from distilwhy.core.parsing.answer import letter
+from distilwhy.core.parsing.json_reply import list_answer_keys
 from distilwhy.core.prompt import render_reply, take_question
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example, Exemplar, Task
 from distilwhy.errors import DataError
+from distilwhy.serving.rows import require_characters
 
-LABEL_NAMES = (
-    "answer",
-    "label",
-    "final_answer",
-    "prediction",
-    "class",
-    "category",
-    "result",
-    "output",
-    "value",
-)
 Schema = Mapping[str, Any]
 
 
 class _Loose(BaseModel):
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow")
 
 
 class ChatMessage(_Loose):
@@ -81,8 +72,8 @@ def read_example(request: ChatRequest, task: Task) -> Example:
     A turn may hold the whole prompt, as ``Q:`` and ``A:`` blocks or behind the instruction.
 
     Raises:
-        DataError: if the last turn is not the user's, is empty, or lacks the options that the
-            student chooses among.
+        DataError: if the last turn is not the user's, is empty or no text, or lacks the options
+            that the student chooses among.
     """
     last = request.messages[-1]
     if last.role != "user":
@@ -90,19 +81,18 @@ def read_example(request: ChatRequest, task: Task) -> Example:
     text = take_question(last.text, task.instruction)
     if not text:
         raise DataError("messages: the last is empty; it must hold the row")
-    return Example("row", text, _read_options(text, task))
+    return require_characters(Example("row", text, _read_options(text, task)), "messages")
 
 
 def _read_options(text: str, task: Task) -> tuple[str, ...]:
     """The row's own options, from its lines ``(a) …``, ``(b) …`` and so on."""
     if task.answer.kind != "choice" or task.answer.labels:
         return ()
-    lines = [line.strip() for line in text.splitlines()]
     options: list[str] = []
-    for line in lines:
+    for line in text.splitlines():
         head = f"({letter(len(options))}) "
-        if line.startswith(head):
-            options.append(line.removeprefix(head).strip())
+        if line.strip().startswith(head):
+            options.append(line.strip().removeprefix(head).strip())
     if len(options) < 2:
         raise DataError(
             "messages: the last lists no options; write them one a line, '(a) park', "
@@ -111,9 +101,8 @@ def _read_options(text: str, task: Task) -> tuple[str, ...]:
     return tuple(options)
 
 
-def wants_reasons(request: ChatRequest) -> bool:
+def wants_reasons(schema: Schema | None) -> bool:
     """Whether the reply needs a rationale: as text it does, and where its schema has room."""
-    schema = read_schema(request)
     return schema is None or len(_names(schema)) > 1
 
 
@@ -182,10 +171,8 @@ def _label_property(properties: Mapping[str, Any], label: str) -> str:
     for name, form in forms.items():
         if label in (form.get("enum") or ()):
             return name
-    named = {name.lower(): name for name in forms}
-    for name in LABEL_NAMES:
-        if name in named:
-            return named[name]
+    if named := list_answer_keys(forms):
+        return named[0]
     fitting = [name for name, form in forms.items() if form.get("type", "string") == "string"]
     return fitting[-1] if fitting else list(forms)[-1]
 
@@ -213,7 +200,7 @@ def render_completion(reply: ChatReply) -> dict[str, Any]:
 
 
 def render_stream(reply: ChatReply, *, with_usage: bool) -> Iterator[str]:
-    """The server-sent events of a streamed reply, a few words each."""
+    """The server-sent events of a streamed reply, a few characters each."""
     head = _head(reply.model, "chat.completion.chunk")
     for i in range(reply.copies):
         yield _event(head, i, {"role": "assistant", "content": ""})
@@ -242,9 +229,8 @@ def _head(model: str, kind: str) -> dict[str, Any]:
 
 
 def _usage(reply: ChatReply) -> dict[str, int]:
-    counts = reply.input_tokens, reply.output_tokens
     return {
-        "prompt_tokens": counts[0],
-        "completion_tokens": counts[1],
-        "total_tokens": sum(counts),
+        "prompt_tokens": reply.input_tokens,
+        "completion_tokens": reply.output_tokens,
+        "total_tokens": reply.input_tokens + reply.output_tokens,
     }

@@ -18,7 +18,7 @@ Source = Literal["student", "refer"]
 class PredictedLabel(BaseModel):
     """The answer to one row."""
 
-    id: str = Field(description="The row's id, or its number in the request from 1.")
+    id: str = Field(description="The row's id, or its place in the request, such as 'row 1'.")
     label: str | None = Field(description="The label; null if referred, or if there is none.")
     confidence: float | None = Field(
         description="Probability that the label is right, calibrated if the student is."
@@ -35,17 +35,27 @@ class PredictResponse(BaseModel):
     predictions: list[PredictedLabel]
 
 
+def list_fields(student: Student) -> list[str]:
+    """The fields that a row must have, sorted."""
+    row_format = student.spec.task.row_format
+    names = set(InputTemplate(row_format.template).fields)
+    if row_format.options:  # which may be a path
+        names.add(row_format.options.partition(".")[0])
+    return sorted(names)
+
+
 def build_request_model(student: Student, most: int) -> type[BaseModel]:
     """The model of a request: one ``row`` or many ``rows``, each with the task's fields.
 
     Args:
         most: Rows that one request may have.
     """
+    # By aliases, because a field may have any name, also that of one of the model's methods.
     fields: dict[str, Any] = {
-        name: (Any, Field(description="A field of the task's input.")) for name in _fields(student)
+        f"field{place}": (Any, Field(alias=name, description="A field of the task's input."))
+        for place, name in enumerate(list_fields(student))
     }
-    config = ConfigDict(extra="allow", allow_inf_nan=False)
-    row: Any = create_model("Row", __config__=config, **fields)
+    row: Any = create_model("Row", __config__=ConfigDict(extra="allow"), **fields)
     return create_model(
         "PredictRequest",
         __config__=ConfigDict(extra="forbid"),
@@ -56,14 +66,6 @@ def build_request_model(student: Student, most: int) -> type[BaseModel]:
         ),
         explain=(bool, Field(default=False, description="Write a rationale for each row.")),
     )
-
-
-def _fields(student: Student) -> list[str]:
-    """The fields that a row must have, sorted."""
-    row_format = student.spec.task.row_format
-    names = set(InputTemplate(row_format.template).fields)
-    names |= {row_format.options} if row_format.options else set()
-    return sorted(name for name in names if name.isidentifier() and not name.startswith("_"))
 
 
 class RowReader:
@@ -78,31 +80,37 @@ class RowReader:
         Raises:
             DataError: naming the row and the field that is wrong.
         """
-        found = []
-        for number, row in enumerate(rows, 1):
-            example = self._build(row, f"row {number}")
-            try:
-                example.text.encode()
-            except UnicodeEncodeError:
-                raise DataError(
-                    f"row {number}: holds half of a surrogate pair, which is no character; "
-                    "send whole characters"
-                ) from None
-            found.append(example)
-        return found
+        places = (f"row {number}" for number in range(1, len(rows) + 1))
+        return [
+            require_characters(self._build(row, place), place)
+            for row, place in zip(rows, places, strict=True)
+        ]
 
 
-def describe(found: Prediction, number: int, given: object, *, cascade: bool) -> PredictedLabel:
+def require_characters(example: Example, where: str) -> Example:
+    """The example itself, if it can be encoded.
+
+    Raises:
+        DataError: if it holds half of a surrogate pair, as JSON may.
+    """
+    try:
+        "".join((example.id, example.text, *example.options)).encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{where}: holds half of a surrogate pair, which is no character; send whole characters"
+        ) from None
+    return example
+
+
+def describe(found: Prediction, *, cascade: bool) -> PredictedLabel:
     """One row's answer.
 
     Args:
-        number: The row's number in the request, from 1.
-        given: The id that the row came with; None for none.
         cascade: Whether rows that cannot stand alone are referred.
     """
     source = source_of(found, cascade=cascade)
     return PredictedLabel(
-        id=str(number if given is None else given),
+        id=found.example_id,
         label=None if source == "refer" else found.label,
         confidence=found.confidence,
         source=source,

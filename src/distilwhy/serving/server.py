@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,9 +35,9 @@ def serve(
         say: Called with the address once the port is open.
 
     Raises:
-        ConfigError: if other machines can reach the host and no API key is set.
+        ConfigError: if other machines can reach the host and no API key is set, or the address
+            cannot be opened.
         StudentError: if the folder holds no student that can be served.
-        OSError: if the port is taken.
     """
     if settings.api_key is None and not _is_loopback(host):
         raise ConfigError(
@@ -47,17 +48,16 @@ def serve(
     factory = AppFactory(student.resolve(), settings, shared)
     with _shared_metrics(shared):
         app = factory()
-        config = _configure(factory, host, port)
-        socket = config.bind_socket()
-        # From here on clients wait instead of being refused.
-        socket.listen(BACKLOG)
-        say(f"http://{host}:{socket.getsockname()[1]}")
+        config = _configure(factory)
+        opened = _open(host, port)
+        name = f"[{host}]" if ":" in host else host
+        say(f"http://{name}:{opened.getsockname()[1]}")
         if shared:
             config.workers = workers
-            Multiprocess(config, [socket]).run()
+            Multiprocess(config, [opened]).run()
         else:
             config.app, config.factory = app, False
-            uvicorn.Server(config).run([socket])
+            uvicorn.Server(config).run([opened])
 
 
 @contextmanager
@@ -74,13 +74,21 @@ def _shared_metrics(shared: bool) -> Iterator[None]:
             del os.environ[METRICS_ENV]
 
 
-def _configure(factory: AppFactory, host: str, port: int) -> uvicorn.Config:
+def _open(host: str, port: int) -> socket.socket:
+    """An address where clients wait from now on, instead of being refused."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"--host {host} --port {port}: cannot be opened ({error.strerror}); choose another"
+        ) from error
+
+
+def _configure(factory: AppFactory) -> uvicorn.Config:
     return uvicorn.Config(
         factory,
-        host=host,
-        port=port,
         factory=True,
-        backlog=BACKLOG,
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=GRACE,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
@@ -62,13 +63,23 @@ def find_objects(text: str) -> list[JsonReply]:
 def _read(fields: dict[str, object], *, all_of_reply: bool) -> tuple[tuple[str, ...], str | None]:
     """The answers of an object and its rationale; a field that stands alone is an answer."""
     reasons = [key for key in listed("rationales") if key in fields]
-    keys = [key for key in listed("answers") if key in fields]
+    keys = list_answer_keys(fields)
     others = [key for key in fields if key not in reasons]
     if not keys and all_of_reply and len(others) == 1 and len(str(fields[others[0]]).split()) < 5:
         keys = others
     answers = tuple(_text(fields[key], key) for key in keys)
     texts = [_text(fields[key], key, joined=True) for key in reasons] if answers else []
     return answers, " ".join(texts) if texts else None
+
+
+def list_answer_keys(names: Iterable[str]) -> list[str]:
+    """Those of an object's names that hold an answer, the one that counts most first."""
+    own = {_plain(name): name for name in names}
+    return [own[key] for key in listed("answers") if key in own]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name.strip().lower())
 
 
 def _flat(fields: object, depth: int = 0) -> dict[str, object]:
@@ -80,7 +91,7 @@ def _flat(fields: object, depth: int = 0) -> dict[str, object]:
     flat: dict[str, object] = {}
     for value in fields.values():
         flat |= _flat(value, depth + 1)
-    own = {re.sub(r"[\s_-]+", " ", name.strip().lower()): value for name, value in fields.items()}
+    own = {_plain(name): value for name, value in fields.items()}
     return flat | {name: value for name, value in own.items() if not _flat(value, depth + 1)}
 
 
