@@ -53,14 +53,20 @@ def main() -> None:
     # transformers shows a bar while it de-quantizes a GGUF file.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
+        _call()
+    except KeyboardInterrupt:  # pressed again while the first press was handled
+        _exit_interrupted()
+
+
+def _call() -> None:
+    try:
         app()
-    except (KeyboardInterrupt, SystemExit) as end:
-        code = INTERRUPTED if isinstance(end, KeyboardInterrupt) else end.code
-        if code == INTERRUPTED:
-            # As Python ends it gives signals their default action: another Ctrl-C would change
-            # the exit status.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.exit(code)
+    except KeyboardInterrupt:
+        _exit_interrupted()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _exit_interrupted()
+        raise
     except DistilwhyError as error:
         print_notice(f"error: {error}")
         sys.exit(1)
@@ -69,6 +75,13 @@ def main() -> None:
         reason = error.strerror or str(error) or type(error).__name__
         print_notice(f"error: {place}{reason}; check the disk, then run the command again")
         sys.exit(1)
+
+
+def _exit_interrupted() -> None:
+    # As Python ends it gives signals their default action: another Ctrl-C would change the exit
+    # status.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(INTERRUPTED)
 
 
 def _print_version(wanted: bool) -> None:
