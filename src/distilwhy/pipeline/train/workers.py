@@ -9,6 +9,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -131,8 +132,9 @@ def open_pool(workers: int) -> Iterator[Pool]:
                 process.terminate()
         # Before Python 3.11.5 the executor waits for ever for a thread that sends a long job to
         # processes that have ended (CPython issue 94777), unless nothing can be sent any more.
+        # Since then it closes this itself, in its own thread, and must be the only one to do so.
         queue: Any = getattr(executor, "_call_queue", None)
-        if queue is not None:
+        if queue is not None and sys.version_info < (3, 11, 5):
             queue._reader.close()
         executor.shutdown(wait=True, cancel_futures=True)
         if not isinstance(error, BrokenProcessPool):
