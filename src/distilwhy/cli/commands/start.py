@@ -44,7 +44,8 @@ def demo(
     """
     if full and study:
         raise typer.BadParameter("give --full or --study, one after the other in the same folder")
-    from distilwhy.cli.views.results import print_next_steps, print_results
+    from distilwhy.cli.views.next_steps import print_next_steps
+    from distilwhy.cli.views.results import print_results
     from distilwhy.demo.run import run_demo
 
     variant: Variant = "full" if full else "study" if study else "short"
@@ -58,7 +59,7 @@ def demo(
             watch=progress.watch(),
         )
     print_results(results, experiment)
-    print_next_steps(experiment)
+    print_next_steps(results, experiment)
 
 
 Answer = Annotated[

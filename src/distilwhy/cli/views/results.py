@@ -10,7 +10,6 @@ from distilwhy.cli.views.outcomes import print_outcomes
 from distilwhy.core.results import UNTRAINED, MethodScore, Results
 from distilwhy.core.stats.headline import describe_baselines
 from distilwhy.core.stats.scores import Score
-from distilwhy.core.student_id import StudentId
 from distilwhy.core.wording import counted, counted_train_rows, interval, percent
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.report.bill import cost_sentence
@@ -40,22 +39,10 @@ def print_results(results: Results, experiment: Experiment, as_json: bool = Fals
             console.print(line, markup=False)
     for caution in cautions(results):
         console.print(f"\n{caution}", style="yellow", markup=False)
-    if results.cascade:
-        console.print(f"\n{results.cascade}", markup=False)
     print_line(f"\n{results.headline.splitlines()[0]} {cost_sentence(results.bill)}")
+    if results.cascade:
+        print_line(f"\n{results.cascade}")
     print_line(f"\nReport: {experiment.folder.page}")
-
-
-def print_next_steps(experiment: Experiment) -> None:
-    """Print a command that tries a student of the demo."""
-    methods, seed = experiment.config.methods, experiment.config.seeds[0]
-    if len(experiment.config.seeds) == 1:
-        print_line("One seed gives no verdict; 'distilwhy demo --study' and '--full' train five.")
-    if "step-by-step" in methods:
-        student = experiment.folder.student(StudentId("step-by-step", seed))
-        text = experiment.splits.test[0].text.replace('"', "'")
-        print_line(f'Try it: distilwhy predict {student} --explain "{text}"')
-        print_line(f"Plain transformers: see {student / 'README.md'}")
 
 
 def _single_seeds(methods: Sequence[MethodScore]) -> str:
