@@ -35,6 +35,7 @@ app.command()(results.status)
 app.command()(results.predict)
 app.command()(deploy.card)
 app.command()(deploy.push)
+app.command()(deploy.drift)
 app.command()(serve.serve)
 
 

@@ -16,10 +16,11 @@ from starlette.exceptions import HTTPException as StarletteError
 
 from distilwhy._version import __version__
 from distilwhy.core.stats.comparisons import Prediction
-from distilwhy.core.task import Example
+from distilwhy.core.task import Example, Row
 from distilwhy.errors import DataError, StudentError, first_line
 from distilwhy.serving import chat
 from distilwhy.serving.batching import MicroBatcher, QueueFullError
+from distilwhy.serving.kept_requests import KeptRequests
 from distilwhy.serving.metrics import Metrics
 from distilwhy.serving.middleware import BodyLimit, RequestMetrics
 from distilwhy.serving.rows import (
@@ -66,12 +67,18 @@ class Service:
     settings: ServerSettings
     batcher: MicroBatcher
     metrics: Metrics
+    kept: KeptRequests | None
 
-    async def ask(self, examples: Sequence[Example], *, explain: bool) -> list[Prediction]:
-        """The student's answers, which are counted."""
+    async def ask(
+        self, examples: Sequence[Example], *, explain: bool, rows: Sequence[Row] = ()
+    ) -> list[Prediction]:
+        """The student's answers, which are counted and, if wanted, kept with their ``rows``."""
         found = await self.batcher.ask(examples, explain)
-        for one in found:
-            self.metrics.count(one, source_of(one, cascade=self.settings.cascade))
+        sources = [source_of(one, cascade=self.settings.cascade) for one in found]
+        for one, source in zip(found, sources, strict=True):
+            self.metrics.count(one, source)
+        if self.kept:
+            self.kept.add(rows, examples, found, sources)
         return found
 
 
@@ -88,19 +95,23 @@ def create_app(student: Student, settings: ServerSettings, *, shared: bool = Fal
     _check(student, settings)
     # A request that could never find room would be told to try again for ever.
     settings = replace(settings, max_rows=min(settings.max_rows, settings.max_waiting))
-    metrics = Metrics(student.spec.task.answer.labels, shared=shared)
+    task, deployed = student.spec.task, student.deployment
+    metrics = Metrics(task.answer.labels, deployed.profile if deployed else None, shared=shared)
+    kept = KeptRequests.open(settings, task.row_format)
     batcher = MicroBatcher(
         lambda examples, explain: student.predict(examples, explain=explain),
         settings,
         metrics.observe_batch,
     )
-    service = Service(student, settings, batcher, metrics)
+    service = Service(student, settings, batcher, metrics, kept)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher.start()
         yield
         await batcher.stop()
+        if kept:
+            kept.close()
 
     app = FastAPI(
         title="A distilwhy student",
@@ -147,7 +158,7 @@ def _add_predict(router: APIRouter, service: Service) -> None:
         if body.explain:
             _require_reasons(service.student)
         rows = [row.model_dump(by_alias=True) for row in (body.rows or [body.row])]
-        found = await service.ask(reader.read(rows), explain=body.explain)
+        found = await service.ask(reader.read(rows), explain=body.explain, rows=rows)
         cascade = service.settings.cascade
         return PredictResponse(predictions=[describe(one, cascade=cascade) for one in found])
 

@@ -6,6 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from distilwhy.core.stats.comparisons import Prediction
+from distilwhy.core.stats.drift import Profile
+from distilwhy.serving.drift import DriftMetrics
 
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -18,10 +20,13 @@ class Metrics:
     Args:
         labels: The task's labels; empty where each row has its own options or answers are open,
             which are then counted together.
+        validation: What the student answered to validation rows; None if that is not known.
         shared: Whether ``PROMETHEUS_MULTIPROC_DIR`` is set, so that all processes add up.
     """
 
-    def __init__(self, labels: Sequence[str], *, shared: bool = False) -> None:
+    def __init__(
+        self, labels: Sequence[str], validation: Profile | None = None, *, shared: bool = False
+    ) -> None:
         self._labels, self._shared = frozenset(labels), shared
         self._registry = CollectorRegistry()
         own = self._registry
@@ -50,6 +55,7 @@ class Metrics:
         self.waiting = Gauge(
             "distilwhy_waiting_rows", "Rows that wait.", multiprocess_mode="livesum", registry=own
         )
+        self._drift = DriftMetrics(validation, own) if validation else None
 
     def count(self, found: Prediction, source: str) -> None:
         """Count one row that was answered or referred."""
@@ -57,6 +63,8 @@ class Metrics:
         self.rows.labels(label if found.label is not None else "none", source).inc()
         if found.confidence is not None:
             self.confidence.observe(found.confidence)
+        if self._drift:
+            self._drift.add(found)
 
     def observe_batch(self, rows: int, seconds: float) -> None:
         """Count one pass of the student."""
@@ -65,6 +73,8 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""
+        if self._drift:
+            self._drift.refresh()
         if not self._shared:
             return generate_latest(self._registry)
         everyone = CollectorRegistry()

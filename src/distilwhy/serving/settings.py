@@ -1,6 +1,7 @@
 """What a server allows, and how it batches."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class ServerSettings:
         max_rows: Rows of one request.
         max_bytes: Bytes of one request's body.
         timeout: Seconds after which a request that is not answered gets status 503.
+        keep_requests: A JSONL file to which rows and their answers are appended; None for none.
+        keep_share: The share of the rows that is kept there, 0 to 1.
     """
 
     cascade: bool = False
@@ -28,3 +31,5 @@ class ServerSettings:
     max_rows: int = 1024
     max_bytes: int = 2**21
     timeout: float = 30.0
+    keep_requests: Path | None = None
+    keep_share: float = 1.0

@@ -53,6 +53,7 @@ def test_every_student_keeps_its_calibration_in_its_folder(ran: tuple[Path, Resu
         assert kept["calibration"]["kind"] == "temperature"
         assert kept["calibration"]["rows"] == ROWS["validation"]
         assert kept["reference"] == "gold"
+        assert sum(kept["profile"]["counts"]) == sum(kept["profile"]["bins"]) == ROWS["validation"]
 
 
 def test_a_student_that_needs_the_teacher_has_no_cascade(ran: tuple[Path, Result]):

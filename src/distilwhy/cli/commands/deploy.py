@@ -1,11 +1,14 @@
-"""The commands that hand a student over: ``card`` and ``push``."""
+"""The commands about a student in use: ``card``, ``push`` and ``drift``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from distilwhy.cli.output import print_line
+from distilwhy.cli.options import AsJson
+from distilwhy.cli.output import print_line, print_notice
+
+TOO_FAR = 4
 
 Folder = Annotated[Path, typer.Argument(metavar="STUDENT", help="The student's folder.")]
 License = Annotated[
@@ -44,3 +47,34 @@ def push(
     from distilwhy.pipeline.deploy.push import push
 
     print_line(push(student, repo, license_id=license_id, is_public=public))
+
+
+def drift(
+    student: Folder,
+    log: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LOG", help="Rows kept by 'serve --keep-requests', or written by 'predict'."
+        ),
+    ],
+    max_psi: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PSI", min=0, help="End with exit status 4 if a shift is larger; 0.25 is large."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a student's traffic with its validation rows.
+
+    It compares labels, confidence and the share referred, in all and over time. A shift that
+    chance alone may give in so few rows never ends with exit status 4.
+    """
+    from distilwhy.cli.views.drift import print_drift
+    from distilwhy.pipeline.deploy.drift import report_drift
+
+    found = report_drift(student, log)
+    print_drift(found, as_json)
+    if max_psi is not None and found.drift.worst > max_psi:
+        print_notice(f"The shift, a PSI of {found.drift.worst:.3f}, is larger than {max_psi:g}.")
+        raise typer.Exit(TOO_FAR)

@@ -35,6 +35,14 @@ def serve(
     timeout: Annotated[
         float, typer.Option(metavar="S", min=0.1, help="Seconds until status 503.")
     ] = 30,
+    keep_requests: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append rows and their answers to this file, as JSONL."),
+    ] = None,
+    keep_share: Annotated[
+        float,
+        typer.Option(metavar="SHARE", min=0, max=1, help="The share of the rows that is kept."),
+    ] = 1,
 ) -> None:
     """Serve a student over HTTP.
 
@@ -54,5 +62,7 @@ def serve(
         max_delay=max_delay / 1000,
         max_waiting=max_waiting,
         timeout=timeout,
+        keep_requests=keep_requests.resolve() if keep_requests else None,
+        keep_share=keep_share,
     )
     run(student, settings, host, port, workers, say=print_line)

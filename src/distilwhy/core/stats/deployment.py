@@ -5,13 +5,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
 from distilwhy.core.stats.calibration import Calibration, Reliability, calibrate
 from distilwhy.core.stats.cascade import Cascade, SharePoint, choose_cascade, trace_shares
 from distilwhy.core.stats.comparisons import Prediction
+from distilwhy.core.stats.drift import Profile, TrafficRow, profile_validation
 from distilwhy.core.stats.scores import Score, score
 from distilwhy.core.wording import money, percent
 
@@ -33,11 +34,13 @@ class Deployment:
     Attributes:
         reference: Whose labels of these rows the student's were compared with.
         cascade: None for a student that needs the teacher at inference.
+        profile: What it answered to these rows, for ``drift``; None if an older version chose it.
     """
 
     calibration: Calibration
     reference: Reference
     cascade: Cascade | None = None
+    profile: Profile | None = None
 
     def settle(self, found: Sequence[Prediction]) -> list[Prediction]:
         """The same predictions with calibrated confidences, and whether each can stand alone.
@@ -54,6 +57,16 @@ class Deployment:
             )
             for one, calibrated in zip(found, sure, strict=True)
         ]
+
+    def with_profile(self, labels: Sequence[str], found: Sequence[Prediction]) -> Self:
+        """The same with a profile of the student's answers to the validation rows.
+
+        Args:
+            labels: The task's labels, if they are fixed.
+            found: With confidences before calibration.
+        """
+        answers = [TrafficRow.of(one) for one in self.settle(found)]
+        return replace(self, profile=profile_validation(labels, answers))
 
 
 @dataclass(frozen=True)

@@ -197,13 +197,14 @@ def _deploy(
     if not found:
         return None
     needs_teacher = METHODS[job.student_id.method].asks_teacher
+    answers = [found[example.id] for example in rows.examples]
     return choose_deployment(
-        [found[example.id].confidence or 0.0 for example in rows.examples],
+        [one.confidence or 0.0 for one in answers],
         judge(experiment.task.answer, rows.examples, found),
         rows.reference,
         None if needs_teacher else experiment.config.deploy.target,
         rows.teacher,
-    )
+    ).with_profile(experiment.task.answer.labels, answers)
 
 
 @dataclass(frozen=True)

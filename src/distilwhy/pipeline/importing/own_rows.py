@@ -161,9 +161,11 @@ def _find_columns(table: Table, gold: str | None, choose: Choose) -> _Columns:
     if gold is not None and gold not in table.columns:
         near = suggest(gold, table.columns) or f"; the columns are {', '.join(table.columns)}"
         raise ConfigError(f"--gold {gold!r}: there is no such column{near}")
+    # An object is no text: 'serve --keep-requests' keeps its answers in one.
+    objects = {name for row in table.rows for name in row if isinstance(row[name], dict)}
     cells = {name: [_to_text(row.get(name)).strip() for row in table.rows]
-             for name in table.columns}  # fmt: skip
-    identity = next((name for name in table.columns if _is_identity(name, cells[name])), None)
+             for name in table.columns if name not in objects}  # fmt: skip
+    identity = next((name for name in cells if _is_identity(name, cells[name])), None)
     rest = {name: found for name, found in cells.items() if name != identity}
     gold = gold or _choose_gold(rest, choose)
     texts = {name: found for name, found in rest.items() if name != gold and any(found)}
@@ -171,7 +173,8 @@ def _find_columns(table: Table, gold: str | None, choose: Choose) -> _Columns:
         raise DataError(f"the columns {', '.join(table.columns)} hold no text to read; add one")
     inputs = [name for name, found in texts.items() if _mean_words(found) >= _WORDS]
     inputs = inputs or [max(texts, key=lambda name: _mean_words(texts[name]))]
-    return _Columns(identity, gold, inputs, [name for name in rest if name not in (gold, *inputs)])
+    used = (identity, gold, *inputs)
+    return _Columns(identity, gold, inputs, [name for name in table.columns if name not in used])
 
 
 def _is_identity(name: str, cells: Sequence[str]) -> bool:
