@@ -1,7 +1,9 @@
 """The application: routes, limits and errors."""
 
+import asyncio
 import copy
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -24,14 +26,15 @@ from distilwhy.serving.kept_requests import KeptRequests
 from distilwhy.serving.metrics import Metrics
 from distilwhy.serving.middleware import BodyLimit, RequestMetrics
 from distilwhy.serving.rows import (
+    Answered,
     PredictResponse,
     RowReader,
     build_request_model,
     describe,
     list_fields,
-    source_of,
 )
 from distilwhy.serving.settings import ServerSettings
+from distilwhy.serving.teacher import CascadeTeacher, open_teacher
 from distilwhy.students.student import Student
 
 MODEL = "distilwhy-student"
@@ -68,18 +71,31 @@ class Service:
     batcher: MicroBatcher
     metrics: Metrics
     kept: KeptRequests | None
+    teacher: CascadeTeacher | None
 
     async def ask(
         self, examples: Sequence[Example], *, explain: bool, rows: Sequence[Row] = ()
-    ) -> list[Prediction]:
-        """The student's answers, which are counted and, if wanted, kept with their ``rows``."""
+    ) -> list[Answered]:
+        """The answers to some rows, which are counted and, if wanted, kept with their ``rows``."""
+        until = time.monotonic() + self.settings.timeout
         found = await self.batcher.ask(examples, explain)
-        sources = [source_of(one, cascade=self.settings.cascade) for one in found]
-        for one, source in zip(found, sources, strict=True):
-            self.metrics.count(one, source)
+        pairs = zip(examples, found, strict=True)
+        answered = await asyncio.gather(*(self._hand_over(*pair, until) for pair in pairs))
+        for own, one in zip(found, answered, strict=True):
+            self.metrics.count(own, one.source)
         if self.kept:
-            self.kept.add(rows, examples, found, sources)
-        return found
+            self.kept.add(rows, examples, found, [one.source for one in answered])
+        return answered
+
+    async def _hand_over(self, example: Example, own: Prediction, until: float) -> Answered:
+        """The student's answer if it can stand alone, or else the teacher's, if it has one."""
+        if not self.settings.cascade or own.alone is not False:
+            return Answered(own, "student")
+        found = await self.teacher.ask(example, until) if self.teacher else None
+        if found is None or found.label is None:
+            return Answered(own, "refer")
+        label, rationale = found.label, found.rationale
+        return Answered(Prediction(own.example_id, label, label, rationale), "teacher")
 
 
 def create_app(student: Student, settings: ServerSettings, *, shared: bool = False) -> FastAPI:
@@ -91,6 +107,8 @@ def create_app(student: Student, settings: ServerSettings, *, shared: bool = Fal
     Raises:
         StudentError: if the student needs the teacher at inference, or is asked for a cascade
             that it does not have.
+        ConfigError: if the teacher cannot be asked; see ``open_teacher``.
+        RunError: if another process uses the teacher's run folder.
     """
     _check(student, settings)
     # A request that could never find room would be told to try again for ever.
@@ -103,13 +121,16 @@ def create_app(student: Student, settings: ServerSettings, *, shared: bool = Fal
         settings,
         metrics.observe_batch,
     )
-    service = Service(student, settings, batcher, metrics, kept)
+    teacher = open_teacher(student.spec.task, settings)
+    service = Service(student, settings, batcher, metrics, kept, teacher)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         batcher.start()
         yield
         await batcher.stop()
+        if teacher:
+            await teacher.stop()
         if kept:
             kept.close()
 
@@ -159,8 +180,7 @@ def _add_predict(router: APIRouter, service: Service) -> None:
             _require_reasons(service.student)
         rows = [row.model_dump(by_alias=True) for row in (body.rows or [body.row])]
         found = await service.ask(reader.read(rows), explain=body.explain, rows=rows)
-        cascade = service.settings.cascade
-        return PredictResponse(predictions=[describe(one, cascade=cascade) for one in found])
+        return PredictResponse(predictions=[describe(one, explain=body.explain) for one in found])
 
 
 def _require_reasons(student: Student) -> None:
@@ -186,9 +206,10 @@ def _add_chat(router: APIRouter, service: Service) -> None:
         """Answer the last turn of a chat, as the LLM would that the student learned from."""
         example, schema = chat.read_example(body, task), chat.read_schema(body)
         explain = student.can_explain and chat.wants_reasons(schema)
-        (found,) = await service.ask([example], explain=explain)
-        text, refusal = chat.write_reply(found, example, task, schema), None
-        if source_of(found, cascade=service.settings.cascade) == "refer":
+        (answered,) = await service.ask([example], explain=explain)
+        found, refusal = answered.prediction, None
+        text = chat.write_reply(found, example, task, schema)
+        if answered.source == "refer":
             text = ""
             refusal = f"referred: confidence {found.confidence:.2f} is below the threshold"
         reply = chat.ChatReply(

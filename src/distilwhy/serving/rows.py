@@ -1,6 +1,7 @@
 """Requests for ``/predict`` in the task's own fields, and their answers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -12,7 +13,15 @@ from distilwhy.core.task import Example, Row
 from distilwhy.errors import DataError
 from distilwhy.students.student import Student
 
-Source = Literal["student", "refer"]
+Source = Literal["student", "teacher", "refer"]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a row is answered with, and by whom. The label of a row that is referred is not used."""
+
+    prediction: Prediction
+    source: Source
 
 
 class PredictedLabel(BaseModel):
@@ -21,10 +30,12 @@ class PredictedLabel(BaseModel):
     id: str = Field(description="The row's id, or its place in the request, such as 'row 1'.")
     label: str | None = Field(description="The label; null if referred, or if there is none.")
     confidence: float | None = Field(
-        description="Probability that the label is right, calibrated if the student is."
+        description="Probability that the student's label is right, calibrated if the student is;"
+        " null if the teacher answered."
     )
     source: Source = Field(
-        description="student, or refer: below the threshold, so ask the teacher or a person."
+        description="student; teacher, below the threshold of the cascade; or refer: nobody "
+        "answered it, so ask a person."
     )
     rationale: str | None = Field(default=None, description="Only with explain.")
 
@@ -102,22 +113,13 @@ def require_characters(example: Example, where: str) -> Example:
     return example
 
 
-def describe(found: Prediction, *, cascade: bool) -> PredictedLabel:
-    """One row's answer.
-
-    Args:
-        cascade: Whether rows that cannot stand alone are referred.
-    """
-    source = source_of(found, cascade=cascade)
+def describe(answered: Answered, *, explain: bool) -> PredictedLabel:
+    """One row's answer."""
+    found, is_referred = answered.prediction, answered.source == "refer"
     return PredictedLabel(
         id=found.example_id,
-        label=None if source == "refer" else found.label,
+        label=None if is_referred else found.label,
         confidence=found.confidence,
-        source=source,
-        rationale=found.rationale,
+        source=answered.source,
+        rationale=found.rationale if explain else None,
     )
-
-
-def source_of(found: Prediction, *, cascade: bool) -> Source:
-    """Who should answer a row: the student, or somebody else."""
-    return "refer" if cascade and found.alone is False else "student"

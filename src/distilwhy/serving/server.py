@@ -36,7 +36,7 @@ def serve(
 
     Raises:
         ConfigError: if other machines can reach the host and no API key is set, or the address
-            cannot be opened.
+            cannot be opened, or the teacher cannot be asked.
         StudentError: if the folder holds no student that can be served.
     """
     if settings.api_key is None and not _is_loopback(host):
@@ -45,6 +45,11 @@ def serve(
             f"the environment variable {KEY_ENV}"
         )
     shared = workers > 1
+    if shared and settings.teacher:
+        raise ConfigError(
+            f"--workers {workers}: one process keeps the teacher's budget; leave --workers out, "
+            "or --teacher"
+        )
     factory = AppFactory(student.resolve(), settings, shared)
     with _shared_metrics(shared):
         app = factory()

@@ -1,6 +1,7 @@
 """What a server allows, and how it batches."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 
@@ -9,8 +10,10 @@ class ServerSettings:
     """The limits of a server.
 
     Attributes:
-        cascade: Whether rows below the threshold of the student's cascade come back as
-            ``refer``, without being answered by the student.
+        cascade: Whether rows below the threshold of the student's cascade are not answered by the
+            student. The teacher answers them, or they come back as ``refer``.
+        teacher: The experiment file whose teacher is asked about these; None for no teacher.
+        daily_budget: The most that it may cost in a day; None for one that bills nobody.
         api_key: The key that every request must carry; None for none.
         batch_rows: The most rows that the student answers in one pass.
         max_delay: Seconds that a row waits, at most, for others to share its pass while the
@@ -24,6 +27,8 @@ class ServerSettings:
     """
 
     cascade: bool = False
+    teacher: Path | None = None
+    daily_budget: Decimal | None = None
     api_key: str | None = None
     batch_rows: int = 64
     max_delay: float = 0.004

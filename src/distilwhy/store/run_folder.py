@@ -4,6 +4,7 @@
     ledger.sqlite           every completion of the teacher
     shards/ID.parquet       completions from a cluster, as its workers wrote them
     calls.npz               an index of the calls that the rows need
+    daily-budget.json       what was spent before the day on which a server last asked the teacher
     form.json               which endpoints hold their replies to a JSON schema
     annotations/NAME/       ledger, shards and index of another teacher of the study
     students/NAME/          a trained student, with training.json and training.jsonl.
@@ -51,6 +52,7 @@ class RunFolder:
         self.shards = self.path / "shards"
         self.call_index = self.path / "calls.npz"
         self.form = self.path / "form.json"
+        self.daily_budget = self.path / "daily-budget.json"
         self.results = self.path / "results.json"
         self.measured = self.path / "measured.json"
         self.cases = self.path / "cases.jsonl"

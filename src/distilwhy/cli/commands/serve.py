@@ -1,11 +1,13 @@
 """The command that serves a student over HTTP."""
 
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from distilwhy.cli.options import parse_budget
 from distilwhy.cli.output import print_line
 from distilwhy.errors import ConfigError
 
@@ -23,6 +25,18 @@ def serve(
         bool,
         typer.Option("--cascade", help="Refer rows below the threshold instead of answering them."),
     ] = False,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="EXP.yaml", help="Ask this experiment's teacher about rows below the threshold."
+        ),
+    ] = None,
+    daily_budget: Annotated[
+        Decimal | None,
+        typer.Option(
+            parser=parse_budget, metavar="AMOUNT", help="The most that the teacher costs in a day."
+        ),
+    ] = None,
     max_delay: Annotated[
         float,
         typer.Option(
@@ -56,8 +70,12 @@ def serve(
         raise ConfigError(f"serving needs {error.name}: pip install 'distilwhy[serve]'") from error
     from distilwhy.serving.settings import ServerSettings
 
+    if daily_budget is not None and teacher is None:
+        raise ConfigError("--daily-budget: is for the calls of --teacher; give that too")
     settings = ServerSettings(
-        cascade=cascade,
+        cascade=cascade or teacher is not None,
+        teacher=teacher,
+        daily_budget=daily_budget,
         api_key=os.environ.get(KEY_ENV) or None,
         max_delay=max_delay / 1000,
         max_waiting=max_waiting,

@@ -48,6 +48,10 @@ class Limits:
         return cls(*(Bucket(rate / workers) if rate else None for rate in per_minute))
 
 
+async def _no_more() -> bool:
+    return False
+
+
 @dataclass
 class Dispatcher:
     """Makes all of some calls.
@@ -57,7 +61,8 @@ class Dispatcher:
     up, or no other call can be answered, the calls under way are awaited and recorded.
 
     Attributes:
-        calls: Read as they are needed.
+        calls: Read as they are needed. If they end, ``more`` is awaited, and where it returns True
+            they are read on.
         record: Writes results to disk before it returns.
         guard: None: there is no budget, and nothing is charged for lost replies.
         notify: Called with a line that the user should see while calls are made.
@@ -70,6 +75,7 @@ class Dispatcher:
     limits: Limits = field(default_factory=Limits)
     guard: BudgetGuard | None = None
     notify: Callable[[str], None] = lambda line: None
+    more: Callable[[], Awaitable[bool]] = _no_more
 
     def __post_init__(self) -> None:
         self._slots = Slots(self.teacher.concurrency)
@@ -107,11 +113,12 @@ class Dispatcher:
         done = asyncio.gather(*workers)
         done.add_done_callback(lambda _: self._has_results.set())
         try:
-            while not done.done():
+            while not done.done() and not self._is_used_up:
                 await self._has_results.wait()
                 self._has_results.clear()
                 await self._record_results()
-            await done
+            if done.done():
+                await done
         except TeacherError:
             await self._finish(workers)
             raise
@@ -134,15 +141,24 @@ class Dispatcher:
                 await asyncio.wait_for(self._has_results.wait(), left)
             await self._record_results()
 
+    @property
+    def _is_used_up(self) -> bool:
+        """Whether the budget allows no other call, and none is under way."""
+        return self._short_of is not None and not self._under_way
+
     async def _work(self) -> None:
-        for call in self.calls:
-            entry = await self._make(call)
-            if entry is None:
-                return
-            self.failures.count(entry)
-            await self._recorded.wait()
-            if self._is_over:
-                return
+        is_open = True
+        while is_open:
+            for call in self.calls:
+                entry = await self._make(call)
+                if entry is None:
+                    self._has_results.set()
+                    return
+                self.failures.count(entry)
+                await self._recorded.wait()
+                if self._is_over:
+                    return
+            is_open = await self.more()
 
     async def _make(self, call: Call) -> Entry | None:
         """What becomes of a call after all its tries; None if the budget does not allow one, or
