@@ -193,7 +193,7 @@ def test_json_is_one_value(student: Path, tmp_path: Path):
         (["text", "--file", "rows.jsonl"], "give one of"),
         (["text", "--field", "a=b"], "give one of"),
         (["--file", "rows.jsonl", "-o", "rows.jsonl"], "is the input file"),
-        (["--file", "rows.jsonl", "-o", "out.txt"], "are written as .jsonl or .csv"),
+        (["--file", "rows.jsonl", "-o", "out.txt"], "are written as .jsonl or .csv or .parquet"),
         (["--file", "rows.jsonl", "-o", "out.csv", "--json"], "give one of them"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from distilwhy._version import __version__
-from distilwhy.cli.commands import annotate, deploy, results, serve, start, train
+from distilwhy.cli.commands import annotate, deploy, predict, results, serve, start, train
 from distilwhy.cli.output import print_line, print_notice
 from distilwhy.errors import DistilwhyError
 
@@ -32,7 +32,7 @@ app.command()(train.run)
 app.command()(train.compare)
 app.command()(results.report)
 app.command()(results.status)
-app.command()(results.predict)
+app.command()(predict.predict)
 app.command()(deploy.card)
 app.command()(deploy.push)
 app.command()(deploy.drift)

@@ -17,7 +17,7 @@ class ProgressDisplay(Screen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started = 0.0
+        self._started, self._first = 0.0, 0
         self._batches = 0
         self._has_batches = False
         self._notice = ""
@@ -76,6 +76,14 @@ class ProgressDisplay(Screen):
     def training(self) -> TrainingProgress:
         """The watcher for ``train_students``."""
         return TrainingProgress(self)
+
+    def predictions(self, done: int, rows: int) -> None:
+        """Callback for the rows of a file that is labelled; the first says where it goes on."""
+        if self._name != "rows":
+            self._started, self._first = time.monotonic(), done
+            self.start("rows", rows, done)
+        rate = (done - self._first) / max(1e-6, time.monotonic() - self._started)
+        self.move(done, rows, f"{rate:,.0f} rows/s" if done > self._first else "")
 
     def evaluation(self, done: int, students: int) -> None:
         """Callback for the progress of ``evaluate``."""

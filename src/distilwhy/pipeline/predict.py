@@ -1,28 +1,19 @@
-"""Asks a saved student."""
+"""Asks a saved student about one input."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from distilwhy.core.method import INPUT_RATIONALE
 from distilwhy.core.rows.example_builder import ExampleBuilder
 from distilwhy.core.rows.input_template import InputTemplate
 from distilwhy.core.stats.comparisons import Prediction
-from distilwhy.core.task import Example, Row
-from distilwhy.core.wording import counted, unknown
+from distilwhy.core.task import Example
+from distilwhy.core.wording import unknown
 from distilwhy.errors import DataError, StudentError
-from distilwhy.store.rows import read_rows
+from distilwhy.pipeline.predict_file.labeller import describe_cut
 from distilwhy.students.student import Student
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class PredictedRow:
-    """A row of a file, with the student's answer."""
-
-    row: Row
-    prediction: Prediction
 
 
 def predict_text(
@@ -75,40 +66,6 @@ def predict_fields(
     return _ask(loaded, [example], explain, say)[0]
 
 
-def predict_file(
-    student: Path, file: Path, *, explain: bool = False, say: Say = lambda line: None
-) -> list[PredictedRow]:
-    """The student's answer to every row of a file: JSONL, JSON, CSV or Parquet, in its order.
-
-    Gold labels are ignored. A row whose input is empty gets no label. A student trained by
-    ``rationale-input`` needs a field ``rationale`` too.
-
-    Raises:
-        StudentError: if the folder holds no student, or it cannot explain.
-        DataError: if the file has no rows, or the template cannot render one.
-    """
-    loaded = Student.load(student)
-    build = ExampleBuilder(loaded.spec.inference_task, may_be_empty=True)
-    rows, examples, empty = list[Row](), list[Example](), list[str]()
-    for row, where in read_rows(file):
-        example = build(row, where)
-        rows.append(row)
-        examples.append(example)
-        if not example.text:
-            empty.append(where)
-    if not rows:
-        raise DataError(f"{file}: has no rows; give it some")
-    if empty:
-        first = empty[0] + (f", and {len(empty) - 1:,} more" if empty[1:] else "")
-        say(f"{counted(len(empty), 'row')} with an empty input got no label: {first}")
-    asked = [example for example in examples if example.text]
-    answers = iter(_ask(loaded, asked, explain, say) if asked else [])
-    return [
-        PredictedRow(row, next(answers) if example.text else Prediction(example.id, "", None))
-        for row, example in zip(rows, examples, strict=True)
-    ]
-
-
 def _check_rationale(student: Student, text: str) -> None:
     method = student.spec.method
     if method.asks_teacher and INPUT_RATIONALE.format("") not in text:
@@ -123,10 +80,6 @@ def _ask(
     student: Student, examples: Sequence[Example], explain: bool, say: Say
 ) -> list[Prediction]:
     found = student.predict(examples, explain=explain)
-    cut = student.truncation(examples)
-    if cut.cut:
-        say(
-            f"cut to the {counted(cut.limit, 'token')} that the student reads: {cut.cut:,} of "
-            f"{counted(cut.texts, 'input')} (the longest has {cut.longest:,})"
-        )
+    if line := describe_cut(student.truncation(examples)):
+        say(line)
     return found

@@ -20,7 +20,9 @@ from distilwhy.errors import DataError, StudentError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.evaluate.run import evaluate
 from distilwhy.pipeline.experiment import open_experiment
-from distilwhy.pipeline.predict import predict_file, predict_text
+from distilwhy.pipeline.predict import predict_text
+from distilwhy.pipeline.predict_file.labeller import PredictionJob
+from distilwhy.pipeline.predict_file.run import label_rows
 from distilwhy.store.files import publish_jsonl, read_json
 from distilwhy.students.student import Student
 from studies import ROWS, TRAINING, call, open_study
@@ -129,7 +131,7 @@ def test_a_text_without_reasons_is_refused(told: tuple[Path, Result], asked: lis
 def test_rows_without_reasons_are_refused(told: tuple[Path, Result]):
     file, _ = told
     with pytest.raises(DataError, match=r"test\.jsonl row 1: .*'rationale' is undefined"):
-        predict_file(student_of(file), file.parent / "test.jsonl")
+        next(label_rows(PredictionJob(student_of(file), file.parent / "test.jsonl")))
 
 
 def test_reasons_for_wrong_labels_are_counted(told: tuple[Path, Result]):

@@ -7,11 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from distilwhy.cli.console import excerpt, minute, open_console
-from distilwhy.cli.output import print_line, to_json
+from distilwhy.cli.output import print_line
 from distilwhy.core.exported_answer import ExportedAnswer
 from distilwhy.core.persisted import to_plain
 from distilwhy.core.wording import count, counted, duration
 from distilwhy.pipeline.annotate.records import AnnotatedRow, AnsweredCall
+from distilwhy.store.json_text import to_json
 
 WIDEST, PIPED = 110, 80
 EXCERPT = 400

@@ -23,7 +23,7 @@ from aiohttp import web
 from annotating import all_calls
 from billing import BillingEndpoint, prices_of, serve, spent_of
 from conftest import KINDS
-from distilwhy.errors import BudgetError, ConfigError, TeacherError
+from distilwhy.errors import BudgetError, ConfigError, RunError, TeacherError
 from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.budget import read_spending
 from distilwhy.pipeline.annotate.recorder import AnnotationProgress
@@ -176,7 +176,7 @@ def test_an_unreachable_cluster_is_named(opened, monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
     message = r"cannot be reached \(.*refused\); check that \$RAY_ADDRESS \(127\.0\.0\.1:9\) is its"
-    with pytest.raises(TeacherError, match=message):
+    with pytest.raises(RunError, match=message):
         over_cluster(opened())
 
 

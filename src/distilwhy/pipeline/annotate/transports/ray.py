@@ -4,9 +4,6 @@ The driver alone knows the ledger and the budget. It also retries the shards tha
 their node: if Ray ran them again, calls that were billed could be made twice unseen.
 """
 
-import logging
-import os
-import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -25,6 +22,7 @@ from distilwhy.pipeline.annotate.calls import Call
 from distilwhy.pipeline.annotate.recorder import Recorder
 from distilwhy.pipeline.annotate.transports.ray_worker import Shard, ShardResult, Worker
 from distilwhy.pipeline.experiment import Experiment
+from distilwhy.pipeline.ray_cluster import connect_ray
 from distilwhy.store.ledger import Charge
 from distilwhy.store.shards import write_shard
 from distilwhy.teachers.base import Teacher
@@ -34,7 +32,6 @@ MOST_LOSSES = 3
 STARTS_WITHIN_S = 600.0
 CHECKS_EVERY_S = 0.1
 STOPS_WITHIN_S = 10.0
-CONNECTS_WITHIN_S = 10.0
 
 
 class RayWorkers:
@@ -244,7 +241,7 @@ def open_ray(
 
     Raises:
         ConfigError: if other machines cannot ask the teacher, or Ray is not installed.
-        TeacherError: if there is a cluster, and it cannot be reached.
+        RunError: if there is a cluster, and it cannot be reached.
     """
     if teacher.remote_config is None:
         kind = experiment.config.teacher.kind
@@ -252,37 +249,13 @@ def open_ray(
             f"{experiment.file}: a teacher of kind {kind!r} cannot be asked over a cluster; "
             "leave out --engine"
         )
-    try:
-        ray = import_module("ray")
-    except ModuleNotFoundError:
-        raise ConfigError(
-            "engine 'ray' is not installed; pip install \"distilwhy[ray]\", or leave out --engine"
-        ) from None
-    begun_here = not ray.is_initialized()
-    if begun_here:
-        _connect(ray)
-    ray_workers = RayWorkers(ray, experiment, teacher, recorder, guard, workers)
-    try:
-        yield ray_workers
-    finally:
-        for worker in ray_workers.workers:
-            ray.kill(worker)
-        if begun_here:
-            ray.shutdown()
-
-
-def _connect(ray: ModuleType) -> None:
-    address = os.environ.get("RAY_ADDRESS", "")
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        if port.isdigit():  # If nothing listens there, Ray itself would try for many minutes.
-            socket.create_connection((host, int(port)), timeout=CONNECTS_WITHIN_S).close()
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise TeacherError(
-            f"the Ray cluster cannot be reached ({_first_line(error)}); check that $RAY_ADDRESS "
-            f"({address or 'not set'}) is its head, or unset it to start Ray on this machine"
-        ) from error
+    with connect_ray() as ray:
+        ray_workers = RayWorkers(ray, experiment, teacher, recorder, guard, workers)
+        try:
+            yield ray_workers
+        finally:
+            for worker in ray_workers.workers:
+                ray.kill(worker)
 
 
 def _places(ray: ModuleType, workers: int | None) -> list[Any]:
@@ -295,10 +268,6 @@ def _places(ray: ModuleType, workers: int | None) -> list[Any]:
     ]
     count = workers or max(1, len(nodes))
     return [*nodes, *["SPREAD"] * count][:count]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _last_line(error: Exception) -> str:
