@@ -1,11 +1,12 @@
 """What mkdocs needs besides docs/ to build the site, as its hook.
 
-Pages that stand outside docs/, and the Python reference, become pages of the site. Links are
-written for the repository. On the site they point to its pages, with the page's title where the
-text is the name of a file; links to files that are not on the site become plain text.
+Pages that stand outside docs/, the notebook and the Python reference become pages of the site.
+Links are written for the repository. On the site they point to its pages, with the page's title
+where the text is the name of a file; links to files that are not on the site become plain text.
 """
 
 import ast
+import json
 import os.path
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+NOTEBOOK = "docs/tutorial.ipynb"
 ROOT = Path(__file__).parent.parent
 # Pages from outside docs/, and their places on the site.
 PAGES = {
@@ -22,6 +24,7 @@ PAGES = {
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    NOTEBOOK: "notebook.md",
 }
 _LINK = re.compile(
     r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!https?:|#|mailto:)([^)\s#]+)(#[^)\s]*)?\)"
@@ -36,7 +39,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in docs/."""
     for path, place in PAGES.items():
         text = (ROOT / path).read_text(encoding="utf-8")
-        files.append(File.generated(config, place, content=adapt(text, path, place)))
+        page = adapt(text if path != NOTEBOOK else read_notebook(text), path, place)
+        files.append(File.generated(config, place, content=page))
     files.append(File.generated(config, "api.md", content=list_api()))
     return files
 
@@ -76,6 +80,15 @@ def _adapt_link(link: re.Match[str], path: str, place: str) -> str:
 def read_title(path: Path) -> str:
     """The title of a page: its first line."""
     return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+
+
+def read_notebook(text: str) -> str:
+    """A notebook as Markdown, without outputs."""
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    parts = [
+        source if kind == "markdown" else f"```python\n{source}\n```" for kind, source in cells
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def list_api() -> str:
