@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 
 import httpx2 as httpx
@@ -14,6 +12,7 @@ import pytest
 from distilwhy.errors import ConfigError
 from distilwhy.serving.server import serve
 from distilwhy.serving.settings import ServerSettings
+from server_process import Server
 from tiny_students import scratch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -24,23 +23,6 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("student")
     scratch().save(path)
     return path
-
-
-class Server:
-    """A server process on a free port."""
-
-    def __init__(self, folder, *options):
-        command = [sys.executable, "-m", "distilwhy", "serve", str(folder), "--port", "0", *options]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.address = self.process.stdout.readline().strip()
-        assert self.address, self.process.stderr.read()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=120)
-        return self.process.returncode
 
 
 @pytest.fixture(scope="module")
