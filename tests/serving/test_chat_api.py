@@ -130,10 +130,28 @@ def test_a_streamed_reply_adds_up_to_the_whole_one(client):
     ("body", "says"),
     [
         ({"messages": []}, "messages: List should have at least 1 item"),
-        ({"messages": [{"role": "assistant", "content": "a"}]}, "messages: the last has the role"),
-        ({"messages": [{"role": "user", "content": " "}]}, "messages: the last is empty"),
-        ({"messages": [{"role": "user", "content": "\ud800"}]}, "messages: holds half of a surr"),
-        ({"messages": [{"role": "robot", "content": "a"}]}, "messages.0.role: Input should be"),
+        (
+            {"messages": [{"role": "assistant", "content": "a"}]},
+            "messages: none has the role",
+        ),
+        ({"messages": [{"role": "user", "content": " "}]}, "messages.0.content: is empty"),
+        (
+            {"messages": [{"role": "user", "content": "\ud800"}]},
+            "messages: holds half of a surr",
+        ),
+        (
+            {"messages": [{"role": "robot", "content": "a"}]},
+            "messages.0: Input tag 'robot'",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
+            "messages.0.content.0.type: Input should be 'text'",
+        ),
+        (
+            {"messages": [{"role": "user", "content": "a"}], "response_format": {"type": "xml"}},
+            "response_format: Input tag 'xml' found using 'type'",
+        ),
+        ({"messages": [{"role": "user", "content": "a"}], "n": "2"}, "n: must be a number"),
     ],
 )
 def test_a_wrong_request_gets_one_line_that_says_what(client, body, says):

@@ -83,7 +83,7 @@ def test_the_openai_client_talks_to_it(server):
     ]
     assert "".join(pieces) == whole
     assert client.models.list().data[0].id == "distilwhy-student"
-    with pytest.raises(openai.UnprocessableEntityError, match="the last is empty"):
+    with pytest.raises(openai.UnprocessableEntityError, match="is empty; it must hold"):
         client.chat.completions.create(model="any", messages=[{"role": "user", "content": ""}])
 
 

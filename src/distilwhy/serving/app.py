@@ -4,7 +4,7 @@ import asyncio
 import copy
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException as StarletteError
 
 from distilwhy._version import __version__
@@ -201,7 +201,11 @@ def _add_chat(router: APIRouter, service: Service) -> None:
         one = {"id": MODEL, "object": "model", "created": 0, "owned_by": "distilwhy"}
         return {"object": "list", "data": [one]}
 
-    @router.post("/v1/chat/completions", responses=_ERRORS, response_model=None)
+    kinds: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"application/json": {}, "text/event-stream": {}}}
+    }
+
+    @router.post("/v1/chat/completions", responses={**_ERRORS, **kinds}, response_model=None)
     async def complete(body: chat.ChatRequest) -> Response:
         """Answer the last turn of a chat, as the LLM would that the student learned from."""
         example, schema = chat.read_example(body, task), chat.read_schema(body)
@@ -243,7 +247,7 @@ def _add_about(router: APIRouter, service: Service) -> None:
             "max_rows": service.settings.max_rows,
         }
 
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def read_metrics() -> Response:
         """Metrics for Prometheus."""
         service.metrics.waiting.set(service.batcher.waiting)
@@ -306,9 +310,11 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part != "body")
-        return _error(422, f"{place}: {first['msg']}" if place else str(first["msg"]))
+        # The deepest: of the alternatives that a value may be, that is the nearest.
+        first = max(error.errors(), key=lambda one: len(_find_place(one, error.body)))
+        place = ".".join(_find_place(first, error.body))
+        message = str(first["msg"]).removeprefix("Value error, ")
+        return _error(422, f"{place}: {message}" if place else message)
 
     @app.exception_handler(StarletteError)
     async def other(request: Request, error: StarletteError) -> JSONResponse:
@@ -317,6 +323,20 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> JSONResponse:
         return _error(500, "the student failed on this request; the server's log has the error")
+
+
+def _find_place(error: Mapping[str, Any], body: Any) -> list[str]:
+    """The place of an error in a body, without the names that the models give to alternatives."""
+    *loc, last = error["loc"]
+    place: list[str] = []
+    for part in [*loc, last]:
+        is_there = part in body if isinstance(body, dict) else isinstance(body, list)
+        if is_there and isinstance(part, int) == isinstance(body, list):
+            body = body[part]
+        elif error["type"] != "missing" or part is not last:
+            continue
+        place.append(str(part))
+    return place
 
 
 _ERRORS: dict[int | str, dict[str, Any]] = {

@@ -5,9 +5,10 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.config import JsonDict
 
 from distilwhy.core.parsing.answer import letter
 from distilwhy.core.parsing.json_reply import list_answer_keys
@@ -15,8 +16,9 @@ from distilwhy.core.prompt import render_reply, take_question
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.task import Example, Exemplar, Task
 from distilwhy.errors import DataError
-from distilwhy.serving.rows import require_characters
+from distilwhy.serving.rows import FILLED_TEXT, require_characters
 
+# The properties of an object, each with its own schema.
 Schema = Mapping[str, Any]
 
 
@@ -24,29 +26,88 @@ class _Loose(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class ChatMessage(_Loose):
-    """One turn; its content is a text, or a list of parts with texts."""
+def _require_text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty; it must hold the row")
+    return value
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[dict[str, Any]] | None = None
+
+def _require_number(value: object) -> object:
+    # JSON Schema counts 1.0 as an integer, so strictness would be too strict.
+    if isinstance(value, str | bool):
+        raise ValueError("must be a number")
+    return value
+
+
+Filled = Annotated[str, AfterValidator(_require_text), WithJsonSchema(FILLED_TEXT)]
+
+
+class TextPart(_Loose):
+    """A part of a turn. The student reads text alone, so a picture is an error."""
+
+    type: Literal["text"]
+    text: Filled
+
+
+class UserMessage(_Loose):
+    """A turn of the user: a text, or a list of parts with texts. The last one is the row."""
+
+    role: Literal["user"]
+    content: Filled | Annotated[list[TextPart], Field(min_length=1)]
 
     @property
     def text(self) -> str:
         """The content as one text."""
-        if isinstance(self.content, list):
-            return "".join(str(part.get("text", "")) for part in self.content)
-        return self.content or ""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+
+class OtherMessage(_Loose):
+    """A turn of anybody else, which the student does not read."""
+
+    role: Literal["system", "developer", "assistant", "tool"]
+
+
+class JsonSchema(_Loose):
+    """The schema of an object with properties."""
+
+    properties: dict[str, Any] = Field(min_length=1)
+
+
+class SchemaHolder(_Loose):
+    """A named schema."""
+
+    json_schema: JsonSchema = Field(alias="schema")
+
+
+class SchemaFormat(_Loose):
+    """A reply in the form of a JSON schema."""
+
+    type: Literal["json_schema"]
+    json_schema: SchemaHolder
+
+
+class PlainFormat(_Loose):
+    """A reply as text, or as any JSON object."""
+
+    type: Literal["text", "json_object"]
+
+
+ChatMessage = Annotated[UserMessage | OtherMessage, Field(discriminator="role")]
+ReplyFormat = Annotated[SchemaFormat | PlainFormat, Field(discriminator="type")]
+_ASKS: JsonDict = {"contains": {"properties": {"role": {"const": "user"}}, "required": ["role"]}}
 
 
 class ChatRequest(_Loose):
     """A chat completion request. Sampling parameters are accepted and change nothing."""
 
     model: str = ""
-    messages: list[ChatMessage] = Field(min_length=1)
-    stream: bool = False
+    messages: list[ChatMessage] = Field(min_length=1, json_schema_extra=_ASKS)
+    stream: bool = Field(default=False, strict=True)
     stream_options: dict[str, Any] | None = None
-    response_format: dict[str, Any] | None = None
-    n: int = Field(default=1, ge=1, le=16)
+    response_format: ReplyFormat | None = None
+    n: Annotated[int, BeforeValidator(_require_number)] = Field(default=1, ge=1, le=16)
 
 
 @dataclass(frozen=True)
@@ -67,20 +128,20 @@ class ChatReply:
 
 
 def read_example(request: ChatRequest, task: Task) -> Example:
-    """The row within a chat: the text of its last turn, without instruction and exemplars.
+    """The row within a chat: the text of the user's last turn, without instruction and exemplars.
 
     A turn may hold the whole prompt, as ``Q:`` and ``A:`` blocks or behind the instruction.
 
     Raises:
-        DataError: if the last turn is not the user's, is empty or no text, or lacks the options
-            that the student chooses among.
+        DataError: if there is none, it holds no row, or it lacks the options that the student
+            chooses among.
     """
-    last = request.messages[-1]
-    if last.role != "user":
-        raise DataError(f"messages: the last has the role {last.role!r}; it must be the user's")
-    text = take_question(last.text, task.instruction)
+    turns = [turn for turn in request.messages if isinstance(turn, UserMessage)]
+    if not turns:
+        raise DataError("messages: none has the role 'user'; the last of these must hold the row")
+    text = take_question(turns[-1].text, task.instruction)
     if not text:
-        raise DataError("messages: the last is empty; it must hold the row")
+        raise DataError("messages: the user's last holds nothing but a prompt; add the row")
     return require_characters(Example("row", text, _read_options(text, task)), "messages")
 
 
@@ -103,34 +164,17 @@ def _read_options(text: str, task: Task) -> tuple[str, ...]:
 
 def wants_reasons(schema: Schema | None) -> bool:
     """Whether the reply needs a rationale: as text it does, and where its schema has room."""
-    return schema is None or len(_names(schema)) > 1
+    return schema is None or len(schema) > 1
 
 
 def read_schema(request: ChatRequest) -> Schema | None:
-    """The JSON schema of the reply; None for plain text.
-
-    Raises:
-        DataError: if it is not the schema of an object with properties.
-    """
-    form = request.response_format or {}
-    kind = form.get("type", "text")
-    if kind == "text":
+    """The JSON schema of the reply; None for plain text."""
+    form = request.response_format
+    if isinstance(form, SchemaFormat):
+        return form.json_schema.json_schema.properties
+    if form is None or form.type == "text":
         return None
-    if kind == "json_object":
-        return {"properties": {"rationale": {"type": "string"}, "answer": {"type": "string"}}}
-    holder = form.get("json_schema")
-    schema = holder.get("schema") if isinstance(holder, dict) else None
-    if kind != "json_schema" or not isinstance(schema, dict) or not _names(schema):
-        raise DataError(
-            "response_format: must be text, json_object, or a json_schema of an object with "
-            "properties"
-        )
-    return schema
-
-
-def _names(schema: Schema) -> list[str]:
-    properties = schema.get("properties")
-    return list(properties) if isinstance(properties, dict) else []
+    return {"rationale": {"type": "string"}, "answer": {"type": "string"}}
 
 
 def write_reply(found: Prediction, example: Example, task: Task, schema: Schema | None) -> str:
@@ -143,10 +187,9 @@ def write_reply(found: Prediction, example: Example, task: Task, schema: Schema 
     if schema is None:
         answered = Exemplar(replace(example, gold=label), rationale)
         return render_reply(answered, task.cue).strip()
-    properties: Mapping[str, Any] = schema["properties"]
-    place = _label_property(properties, label)
+    place = _label_property(schema, label)
     filled: dict[str, object] = {}
-    for name, form in properties.items():
+    for name, form in schema.items():
         kind = form.get("type") if isinstance(form, dict) else None
         if name == place:
             filled[name] = _as_kind(label, kind)
@@ -169,7 +212,7 @@ def _label_property(properties: Mapping[str, Any], label: str) -> str:
     """
     forms = {name: form if isinstance(form, dict) else {} for name, form in properties.items()}
     for name, form in forms.items():
-        if label in (form.get("enum") or ()):
+        if isinstance(listed := form.get("enum"), list) and label in listed:
             return name
     if named := list_answer_keys(forms):
         return named[0]

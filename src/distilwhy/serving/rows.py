@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic.config import JsonDict
 
 from distilwhy.core.rows.example_builder import ExampleBuilder
 from distilwhy.core.rows.input_template import InputTemplate
@@ -14,6 +15,8 @@ from distilwhy.errors import DataError
 from distilwhy.students.student import Student
 
 Source = Literal["student", "teacher", "refer"]
+# Text that ``str.strip`` leaves something of, as JSON Schema says it.
+FILLED_TEXT: JsonDict = {"type": "string", "pattern": r"[^\s\x1c-\x1f\x85]"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,14 @@ class PredictResponse(BaseModel):
     predictions: list[PredictedLabel]
 
 
+# The value of a field that is the whole input.
+_Filled = Annotated[
+    str | bool | int | float,
+    WithJsonSchema({"anyOf": [FILLED_TEXT, {"type": "number"}, {"type": "boolean"}]}),
+]
+_ONE_OF: JsonDict = {"oneOf": [{"required": ["row"]}, {"required": ["rows"]}]}
+
+
 def list_fields(student: Student) -> list[str]:
     """The fields that a row must have, sorted."""
     row_format = student.spec.task.row_format
@@ -58,25 +69,50 @@ def list_fields(student: Student) -> list[str]:
 def build_request_model(student: Student, most: int) -> type[BaseModel]:
     """The model of a request: one ``row`` or many ``rows``, each with the task's fields.
 
+    Its schema says what is valid, as far as that can be said of a template.
+
     Args:
         most: Rows that one request may have.
     """
+    template = InputTemplate(student.spec.task.row_format.template)
+    is_field = template.is_bare and template.paths <= template.fields
+    whole, about = template.fields if is_field else (), "A field of the task's input."
     # By aliases, because a field may have any name, also that of one of the model's methods.
     fields: dict[str, Any] = {
-        f"field{place}": (Any, Field(alias=name, description="A field of the task's input."))
+        f"field{place}": (_Filled if name in whole else Any, Field(alias=name, description=about))
         for place, name in enumerate(list_fields(student))
     }
     row: Any = create_model("Row", __config__=ConfigDict(extra="allow"), **fields)
+    can_explain: JsonDict = {} if student.can_explain else {"const": False}
     return create_model(
         "PredictRequest",
-        __config__=ConfigDict(extra="forbid"),
-        row=(row | None, Field(default=None, description="One row.")),
+        __config__=ConfigDict(extra="forbid", json_schema_extra=_ONE_OF),
+        row=(row, Field(default=None, description="One row.", json_schema_extra=_required)),
         rows=(
-            list[row] | None,
-            Field(default=None, min_length=1, max_length=most, description="Many rows."),
+            list[row],
+            Field(
+                default=None,
+                min_length=1,
+                max_length=most,
+                description="Many rows.",
+                json_schema_extra=_required,
+            ),
         ),
-        explain=(bool, Field(default=False, description="Write a rationale for each row.")),
+        explain=(
+            bool,
+            Field(
+                default=False,
+                strict=True,
+                description="Write a rationale for each row.",
+                json_schema_extra=can_explain,
+            ),
+        ),
     )
+
+
+def _required(schema: JsonDict) -> None:
+    """Leave out the default, which is not a valid value: one of the two is required."""
+    schema.pop("default", None)
 
 
 class RowReader:
