@@ -52,3 +52,12 @@ def test_the_files_to_change_exist():
     folders = (ROOT / "src/distilwhy", ROOT)
     missing = [path for path in paths if not any((folder / path).exists() for folder in folders)]
     assert missing == []
+
+
+def test_every_key_of_the_experiment_file_is_explained():
+    keys = {*re.findall(r"^\| `([\w.]+)` \|", REFERENCE["keys"](), re.M)}
+    pages = [ROOT / "docs" / name for name in ("experiment.md", "report.md", "teachers.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    assert len(keys) > 80
+    unexplained = [key for key in keys if not re.search(rf"\b{key.split('.')[-1]}\b", text)]
+    assert unexplained == []
