@@ -187,7 +187,7 @@ def test_a_number_is_read_however_it_is_put(text, label):
         "The answer is 1e5.",
         "The answer is 50 * 20%.",
         "The answer is 50% of 84.",
-        "The answer is 1,50.",
+        "The answer is 1.250.",
         "The answer is 1.234,50.",
         "The answer is x = 42, y = 3.",
         "The answer is x + 5 = 42.",

@@ -21,7 +21,7 @@ _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")
 _PHRASE = re.compile(r"[.,;:!?]")
-_SENTENCE = re.compile(r"[.!?](?:\s|$)")
+_SENTENCE = re.compile(r"[.!?](?:\s|$|(?=[^\x00-\x7f]))")
 _BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
 _AFTER = re.compile(r"[\w+#]|-\w|'[a-z]|[.,/:]\d")
 _JOINT = re.compile(r"(?<=\w)[_-](?=\w)")
@@ -76,7 +76,10 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     after = split(_PHRASE.split(rest[:60], maxsplit=1)[0])
     if phrases("denies", r"\s*@").match(rest) or _is_denied(after):
         raise Unreadable(f"the answer is a negation: {said}")
-    if not words("several").isdisjoint(head) or _names_another(line, mentions):
+    lists = len(mentions) == len(choices) > 2 and all(
+        not re.search(r"\w", line[a.end : b.start]) for a, b in pairwise(mentions)
+    )
+    if lists or not words("several").isdisjoint(head) or _names_another(line, mentions):
         raise Unreadable(f"the answer names more than one choice: {said}")
     fills = all(word in words("filler", "concludes") or word[-2:] == "ly" for word in head)
     goes_on = words("because", "aside", "kind", "filler")
@@ -196,18 +199,23 @@ def _find_letters(line: str, letters: Letters) -> list[Mention]:
     found = []
     for mark in _LETTER.finditer(line):
         named = (mark[1] or mark[3]).lower()
-        if named in letters.named and (mark[1] or mark[2] or _is_letter(line, mark[3], mark)):
+        if named in letters.named and (
+            mark[1] or mark[2] or _is_letter(line, mark[3], mark, letters.certain)
+        ):
             found.append(Mention(letters.named[named], *mark.span(), True))
     return found
 
 
-def _is_letter(line: str, bare: str, mark: re.Match[str]) -> bool:
+def _is_letter(line: str, bare: str, mark: re.Match[str], certain: bool) -> bool:
     """Whether a bare letter is one, and no word such as "a" or "I"."""
+    if not certain and line[mark.end() : mark.end() + 1] == ":":
+        return False
     if bare.isupper() and (bare not in "AI" or _WORDLIKE.match(line, mark.end())):
         return True
     rest = line[mark.end() :].strip(" $!?*'\"")
     first = not any(char.isalnum() for char in line[: mark.start()])
-    return line[mark.end() : mark.end() + 1] == ")" or (first and rest[:1] in "):.")
+    ends = "):." if certain else ")."
+    return line[mark.end() : mark.end() + 1] == ")" or (first and rest[:1] in ends)
 
 
 def _joined(text: str) -> str:

@@ -22,6 +22,8 @@ _MARKUP = (
     (re.compile(r"^\s*+```\w*\s*$|^(\s++)", re.M), r"\1"),
     (re.compile(rf"</?(?:{_TAGS})\s*/?>|<\?xml[^>\n]{{0,80}}>", re.I), ""),
     (re.compile(r"~~[^~\n]{1,300}~~"), ""),
+    (re.compile(r"^\|[-:| ]+$", re.M), ""),
+    (re.compile(r"^\| *([^|\n]{1,60}?) *\| *([^|\n]{1,300}?) *\| *$", re.M), r"\1: \2"),
     (re.compile(r"(?<![\w)])(\*\*|__)(?=\S)(.{1,500}?)(?<=\S)\1(?!\d)"), r"\2"),
     (re.compile(r"(?<![\w)*])\*(?=[^\s*])([^*\n]{1,300}?)(?<=\S)\*(?![\w*])"), r"\1"),
     (re.compile(r"(?<!\w)_(?=\S)([^_\n]{1,300}?)(?<=\S)_(?!\w)"), r"\1"),
@@ -29,8 +31,13 @@ _MARKUP = (
 )
 _LONGEST_PART = 6000
 _BLANKS = re.compile(r"\s{3,}")
-_MARK = re.compile(r"[`<~*_]")
+_MARK = re.compile(r"[`<~*_|]")
 _TAGGED = re.compile(r"[<\[◁]")
+# Arrows, check marks and crosses say something; these do not.
+_PICTURE = re.compile(
+    r"[\U0001f300-\U0001faff\u2600-\u2704\u2706-\u2712\u2728\u2b50\ufe0f\u200d]"
+    r"|\u2705(?!.*\u274c)|(?<=[.!?] )[\u2705\u274c\u2713-\u2718](?=\s*\Z)"
+)
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _WIDE |= dict(zip(map(ord, "。、\u3000\xa0「」【】〜“”„‘’«»"), '.,  ""[]~"""\'\'""', strict=True))
 
@@ -55,6 +62,11 @@ _LATEX = (
 def widen(text: str) -> str:
     """Full-width letters, digits and punctuation in their usual width, each where it was."""
     return text if text.isascii() else text.translate(_WIDE)
+
+
+def without_pictures(text: str) -> str:
+    """A text with blanks where it has emojis."""
+    return text if text.isascii() else _PICTURE.sub(" ", text)
 
 
 def lowered(text: str) -> str:

@@ -26,6 +26,7 @@ _PARAGRAPH = re.compile(
     r"|\n[ \t]*\n\s*+(?P<item>[2-9]|\d\d)[.)] |\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n"
 )
 _ANSWERED = re.compile(r"\n\s*(?:A|Answer)\s*:", re.I)
+_FIELD_END = re.compile(r"[}%#]\}")
 _FIELD = re.compile(r"\{[{%#]")
 _WORD = re.compile(r"\w+")
 
@@ -41,6 +42,17 @@ def row_heads(template: str) -> tuple[str, ...]:
     opens = [line.strip() for line in opening.split("\n") if line.strip()]
     heads = [line for line in (opens[:1] + opens[-1:]) if len(line) <= _LONGEST_HEAD]
     return tuple(dict.fromkeys(head for head in heads if head[-1] in ":：" and head[:1].isalpha()))
+
+
+@lru_cache(maxsize=64)
+def answer_head(template: str) -> str:
+    """What a template writes behind its last field to ask for the answer, such as ``Stars:``."""
+    head = _FIELD_END.split(template)[-1].strip().rpartition("\n")[2].strip()
+    said = split(head)
+    names = head[-1:] in (":", "：") and 0 < len(said) < 4 and len(head) > 3
+    return (
+        head[:-1].strip() if names and words("speaks", "noun", "explains").isdisjoint(said) else ""
+    )
 
 
 def break_before_heads(text: str, template: str) -> str:
@@ -93,7 +105,7 @@ def _heads(text: str, template: str) -> Iterator[tuple[re.Match[str], str]]:
     for head in _HEAD.finditer(text):
         name = lowered(head["name"] or head["inline"])
         asks, shows = name in words("asks"), name in words("shows")
-        if name in rows:
+        if name in rows or f"{name} {head['no']}" in rows:
             yield head, "row"
         elif head["name"]:
             counted = asks or (shows and head["no"])
@@ -112,7 +124,7 @@ def _is_another(text: str, head: re.Match[str], first: int) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    ours = words("ours", "explains", "noun", "head")
+    ours = words("ours", "explains", "noun", "head", "revised")
     takes_back = phrases("retracts").match(name)
     known = not ours.isdisjoint(split(name)) or any(w in name for w in ours if not w.isascii())
     return known or takes_back is not None

@@ -22,8 +22,11 @@ _SHORT_TEXT = re.compile(
 _TAIL = re.compile(r"(?:^|(?<=\S\S[.!])\s+)(?:[^\W\d_][\w ]{0,20}: )?([^.!?\n]{1,80}[.!]?)$")
 _CLAUSE = r"(?:^|[.!?\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
 _SAID = re.compile(r"(?:^|[.!?\n])\s*+(?:(?:but|oh|hmm+|no|well|sorry),? )?(?=[^\W\d_])")
-_FIRST = re.compile(r"[^\n]{1,300}?(?:[.!](?=\s)|(?=\n)|\Z)")
-_LAST = re.compile(r"(?:(?<=[.!?:] )|(?<=\n)|\A)[^\n.!?:]{1,200}(?:\.\d+[^\n.!?]{0,60})?[.!]?\Z")
+_FIRST = re.compile(r"[^\n]{1,300}?(?:[.!](?=\s|[^\x00-\x7f])|(?=\n)|\Z)")
+_LAST = re.compile(
+    r"(?:(?<=[.!?:] )|(?<=[.!?])(?=[^\x00-\x7f])|(?<=\n)|\A)"
+    r"[^\n.!?:]{1,200}(?:\.\d+[^\n.!?]{0,60})?[.!]?\Z"
+)
 _STOPS = re.compile(r"$|[.:;,!]|\s+(?:[-–—(\[A-Z]|because\b|since\b|as\b|weil\b|parce\b|porque\b)")
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])[-−]?\d[\d,]*(?:\.\d+)?")
 _RESULT = re.compile(r"= ?[$€£]?([-−]?\d[\d,]*(?:\.\d+)?)")
@@ -31,6 +34,10 @@ _ASKED = re.compile(
     r"(?:[^.!?\n]|\.(?=\w)){0,300}\?\W*(?:no|not|nope|wrong|wait|hmm?|maybe)\b", re.I
 )
 _ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
+_TICKED = re.compile(r"^([^\n:]{1,60}): *[\u2713\u2714\u2705\u2611]", re.M)
+_CROSSED = re.compile(r"\W{0,3}[\u2717\u2718\u274c\u2716]")
+_STEP = re.compile(r"\W*\d+ ?[^\W\d_]{0,5} ?:")
+_SENTENCE_END = re.compile(r"[.!?](?=\s)\s*|\n+|[。！？]")
 _PHRASE = re.compile(r"[.!,;:]|\s(?=because|since|rather|instead)")
 
 
@@ -47,11 +54,14 @@ class Decision:
     start: int
 
 
-def decide(reader: Reader, statements: Sequence[Statement], text: str) -> Decision:
+def decide(
+    reader: Reader, statements: Sequence[Statement], text: str, bold: Sequence[str] = ()
+) -> Decision:
     """The answer that the affirmed statements of a reply agree on.
 
     Args:
         text: Of the usual width.
+        bold: What is set in bold in it.
 
     Raises:
         Unreadable: if there is none, if the last is taken back, or if two differ and nothing
@@ -72,8 +82,10 @@ def decide(reader: Reader, statements: Sequence[Statement], text: str) -> Decisi
                 for s in lines(reader, text)
                 if not explicit or text[s.start - 1 : s.start] in "\n"
             ]
-        elif rank == SENTENCE and all(s.whole for s in explicit):
-            ranked = _sentences(reader, text)
+        elif rank == SENTENCE:
+            ranked = (
+                _ticked(reader, text) or _sentences(reader, text) or _emphasised(reader, text, bold)
+            )
         found, trouble = _read_all(reader, ranked)
         if rank == EXPLICIT and found:
             found = _read_all(reader, first_alone(reader, text))[0] + found
@@ -121,6 +133,8 @@ def _resolve(
         last = statement
     if problem and not isinstance(problem, Unnamed):
         raise problem
+    if phrases("undecided").search(low, last.at):
+        raise Unreadable("the answer is left open")
     if _taken_back(low[last.at + 1 :]) or _ASKED.match(last.payload or ""):
         raise Unreadable("the answer is taken back")
     return Decision(label, last, start)
@@ -204,7 +218,8 @@ def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> l
     if alone and reader.whole(last):
         return [Statement(a, a, b, last, LINE, whole=True)]
     if end and reader.whole(end[1]) and theirs.isdisjoint(split(text[end.start() : end.start(1)])):
-        return [Statement(end.start(1), end.start(1), b, end[1], LINE, whole=True)]
+        opening = end.start() + len(end[0]) - len(end[0].lstrip())
+        return [Statement(opening, end.start(1), b, end[1], LINE, whole=True)]
     return []
 
 
@@ -217,6 +232,8 @@ def _lead(reader: Reader, line: str) -> tuple[str | None, int]:
     except Unreadable:
         return None, 0
     end = len(line[:_LONGEST_LINE]) - len(found.rest)
+    if _CROSSED.match(found.rest):
+        return None, 0
     both = end - at > len(found.label) + 2  # a letter and its text
     ends = both or _STOPS.match(line, end) or line[end - 1] in ".:;,!–—-)"
     return (found.label, end) if ends and reader.whole(line[at:end]) else (None, 0)
@@ -224,6 +241,7 @@ def _lead(reader: Reader, line: str) -> tuple[str | None, int]:
 
 def _sentences(reader: Reader, text: str) -> list[Statement]:
     """A first or a last sentence that says it: "The shop is liable.", "So she has 41 apples." """
+    text = text.rstrip()
     first, last = _FIRST.match(text), _LAST.search(text, max(0, len(text) - _LONGEST_LINE))
     spans = sorted({m.span() for m in (first, last) if m})
     if reader.answer.kind == "number":
@@ -244,8 +262,9 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
         at += len(text[at:b]) - len(text[at:b].lstrip(" ,:"))
         payload = _PHRASE.split(text[at:b], maxsplit=1)[0]
         label = reader.whole(payload) if concludes or _ties(said, index) else None
-        if label is None:
-            continue
+        negated = said.said[index] in words("not") and f"{said.said[index]} {payload}"
+        if label is None or (negated and reader.whole(negated)):
+            continue  # "spam" of "not spam"
         before, after = {*said.said[start : index + 1]}, {*said.said[index + 1 :]}
         contrast = before & words("not") and before & words("contrast")
         others = {choice.lower() for choice in reader.choices} - {label.lower()}
@@ -253,13 +272,45 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
         hedged = before & words("open", "not", "noun", "attributed", "believes", "crowd") or (
             after & words("not") and after & words("opinion")
         )
+        hedged = hedged or any(
+            word[-2:] == "'s" and word[:-2] in words("crowd", "people") for word in before
+        )
         if contrast or not (named or hedged):
             yield Statement(a, at, b, payload, SENTENCE, whole=True)
         return
 
 
+def _ticked(reader: Reader, text: str) -> list[Statement]:
+    """The one choice that a table ticks."""
+    found = [row for row in _TICKED.finditer(text) if reader.choices and reader.whole(row[1])]
+    a, b = found[0].span(1) if found else (0, 0)
+    return [Statement(a, a, b, text[a:b], SENTENCE, whole=True)] if len(found) == 1 else []
+
+
+def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
+    """The one answer that a reply sets in bold, in a sentence that neither hedges nor denies."""
+    labels = {label: span for span in bold if (label := reader.whole(span))}
+    if reader.answer.kind == "text":
+        labels = {span: span for span in bold if span[-1] not in ":："}
+    if len(labels) != 1 or text.count(span := next(iter(labels.values()))) != 1:
+        return []
+    at = text.index(span)
+    a = max((end.end() for end in _SENTENCE_END.finditer(text, 0, at)), default=0)
+    b = min((end.start() + 1 for end in _SENTENCE_END.finditer(text, at)), default=len(text))
+    hedges = words("open", "not", "attributed", "believes", "crowd", "supposed", "wrong")
+    if not hedges.isdisjoint(split(text[a:b])):
+        return []
+    is_text = reader.answer.kind == "text"
+    return [Statement(a, at, at + len(span), span, SENTENCE, whole=not is_text, alone=is_text)]
+
+
 def _ties(said: Words, index: int) -> bool:
     """Whether a word ties an answer to what it is said of: "is", or "to" in "belongs to"."""
+    if said.said[index] == "say":
+        return said.word(index - 1) in ("i'd", "i'll") or said.said[index - 2 : index] == [
+            "i",
+            "would",
+        ]
     if said.said[index] in words("into"):
         return not words("files").isdisjoint(said.said[max(0, index - 9) : index])
     return said.said[index] in words("as", "concludes")
@@ -273,7 +324,9 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     numbers = _NUMBER.findall(text, begin, b)
     hedged = all_said & words("attributed", "open", "not", "asked", "wrong") - {":", "that"}
     reported = all_said & words("people") and all_said & words("say")
-    if not numbers or (len(numbers) > 1 and not points) or "#" in text or hedged or reported:
+    counted = _STEP.match(text, a)
+    several = len(numbers) > 1 and not points
+    if not numbers or several or counted or "#" in text or hedged or reported:
         return
     new = numbers[-1] not in reader.asked
     if (new and (points or not text[:a].strip())) or _RESULT.findall(text, 0, a)[-1:] == numbers:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
@@ -26,8 +26,11 @@ class JsonReply(NamedTuple):
     end: int
 
 
-def find_objects(text: str) -> list[JsonReply]:
+def find_objects(text: str, is_answer: Callable[[str], bool]) -> list[JsonReply]:
     """The objects with an answer in a reply; empty if it has none.
+
+    Args:
+        is_answer: Tells an answer by itself, where no field has the name of one.
 
     Raises:
         Unreadable: if the reply is an object that is broken, or one whose answer is no single
@@ -50,7 +53,7 @@ def find_objects(text: str) -> list[JsonReply]:
             at = brace.end()
             continue
         rest = text[at:].strip("`\n ")
-        answers, rationale = _read(_flat(fields), all_of_reply=is_reply and not rest)
+        answers, rationale = _read(_flat(fields), is_answer, all_of_reply=is_reply and not rest)
         if answers:
             fence = _FENCE.search(text, max(0, start - 20), start)
             at += len(text[at:]) - len(text[at:].removeprefix("\n").removeprefix("```"))
@@ -60,11 +63,20 @@ def find_objects(text: str) -> list[JsonReply]:
     return found
 
 
-def _read(fields: dict[str, object], *, all_of_reply: bool) -> tuple[tuple[str, ...], str | None]:
+def _read(
+    fields: dict[str, object], is_answer: Callable[[str], bool], *, all_of_reply: bool
+) -> tuple[tuple[str, ...], str | None]:
     """The answers of an object and its rationale; a field that stands alone is an answer."""
     reasons = [key for key in listed("rationales") if key in fields]
     keys = list_answer_keys(fields)
     others = [key for key in fields if key not in reasons]
+    if not keys:
+        keys = [
+            key for key in others if isinstance(fields[key], str) and is_answer(str(fields[key]))
+        ]
+        keys = keys if len(keys) == 1 else []
+        rest = [key for key in others if key not in keys and isinstance(fields[key], str)]
+        reasons = reasons or (rest if keys and len(rest) == 1 else [])
     if not keys and all_of_reply and len(others) == 1 and len(str(fields[others[0]]).split()) < 5:
         keys = others
     answers = tuple(_text(fields[key], key) for key in keys)

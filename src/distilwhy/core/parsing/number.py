@@ -22,6 +22,7 @@ _UNIT = r"[^\W\d_]{3,}(?: [^\W\d_]{3,})?"
 # Ways to write a number or an operator, and the plain way.
 _PLAIN = (
     (re.compile(r"\b[A-Z]{1,3}(?=[$€£¥₹]\s*[\d.])"), ""),  # US$5
+    (re.compile(r"(?<![\d.,(])(\d+),(\d\d?)(?![\d,]|\.\d)"), r"\1.\2"),  # 2,5
     (re.compile(r"(?<=\d)[ \u202f](?=\d{3}(?!\d))(?!\d+ ?/)"), ""),  # 2 500
     (re.compile(r"(?<=[\d)])(?!(?<=(?<![\d.,])0)[xX])\s*[xX]\s*(?=[\d(.])"), " * "),  # not 0x1F
     (
@@ -60,7 +61,7 @@ _SCALE = re.compile(
     r"(?:[abeijkmnoqruxyz]|bn|mn)\b|\s+(?:[KMBTkxyzni]|MM|bn|mn|mln|mio|mil|bln)\b"
     r"|\W*and\W+(?:an?\W+)?(?:hundred|thousand|million|half|quarter|third)\b|\W*half\b"
 )
-_BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s")
+_BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
 _LINE = re.compile(r"(?:[^\W\d_][\w ]{0,30}=\s*)?[=$€£¥₹\s]*[-−–(\[]*[\d.]")
 

@@ -18,10 +18,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Answer, Unreadable, letter
-from distilwhy.core.parsing.clean import bare, visible, widen, without_markup
+from distilwhy.core.parsing.clean import bare, visible, widen, without_markup, without_pictures
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
 from distilwhy.core.parsing.cues import phrases, split, words
-from distilwhy.core.parsing.cut import break_before_heads, cut_next_row
+from distilwhy.core.parsing.cut import answer_head, break_before_heads, cut_next_row
 from distilwhy.core.parsing.decide import decide, first_alone, lines
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, tidy
@@ -34,6 +34,7 @@ from distilwhy.core.parsing.statements import (
 )
 from distilwhy.core.task import CUE, Example, Task
 
+_BOLD = re.compile(r"\*\*([^*\n]{1,60})\*\*")
 _COMPLETE = re.compile(r"\n|[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
 _COMPLETE_TEXT = re.compile(r"\n")  # a text may go on after a full stop, as "Mr." does
 _SENTENCE = re.compile(r"[.!?](?:[\"')\]]*\s|(?=[^\x00-\x7f]))|\n")
@@ -57,6 +58,7 @@ class _Row(NamedTuple):
     template: str
     text: str
     cue: str
+    head: str
 
 
 def parse_completion(
@@ -76,15 +78,17 @@ def parse_completion(
     reply = bare(completion.text)
     shown = without_markup(reply)
     reader = reader_of(task.answer, example.options, example.text, task.instruction, shown[:4000])
-    row = _Row(task.row_format.template, example.text, "" if task.cue == CUE else task.cue)
+    template, cue = task.row_format.template, "" if task.cue == CUE else task.cue
+    row = _Row(template, example.text, cue, answer_head(template))
     try:
         reply = _stopped(reply, stop)
-        if objects := find_objects(reply):
+        if objects := find_objects(reply, lambda text: reader.whole(text) is not None):
             label, rationale = _read_object(reader, reply, objects[0], row)
         else:
             body = _stopped(shown, stop)
             cut_short = finish in _CUT_SHORT and len(body) == len(shown)
-            label, rationale = _read(reader, body, row, cut_short=cut_short)
+            bold = _BOLD.findall(reply)
+            label, rationale = _read(reader, body, row, bold, cut_short=cut_short)
     except Unreadable as error:
         return Annotation(example.id, _outcome(finish, shown), problem=str(error))
     return Annotation(example.id, "ok", rationale, label)
@@ -146,10 +150,14 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
     return next((s.end for s in lines(reader, text) if s.start == 0), None)
 
 
-def _read(reader: Reader, text: str, row: _Row, *, cut_short: bool) -> tuple[str, str]:
+def _read(
+    reader: Reader, text: str, row: _Row, bold: Sequence[str], *, cut_short: bool
+) -> tuple[str, str]:
     text = break_before_heads(text, row.template)
     plain = widen(text)
-    statements = find_statements(plain, row.cue)
+    if not any(without_pictures(choice) != choice for choice in reader.choices):
+        plain = without_pictures(plain)
+    statements = find_statements(plain, row.cue, row.head)
     length = cut_next_row(
         plain, row.template, row.text, lambda: _answered(reader, statements, plain)
     )
@@ -158,7 +166,7 @@ def _read(reader: Reader, text: str, row: _Row, *, cut_short: bool) -> tuple[str
         raise Unreadable("the reply is empty")
     plain = plain[: len(body)]
     statements = [s.within(plain) for s in statements if s.at <= len(body)]
-    answer = decide(reader, statements, plain)
+    answer = decide(reader, statements, plain, bold)
     statement = answer.statement
     complete = _COMPLETE_TEXT if reader.answer.kind == "text" else _COMPLETE
     # Where more follows than is read, it was not the answer that the limit cut.
@@ -175,7 +183,7 @@ def _read_object(reader: Reader, text: str, first: JsonReply, row: _Row) -> tupl
     before = visible(text[: first.start])
     rest = "\n" + visible(text[first.end :])
     after = rest[: cut_next_row(widen(rest), row.template, row.text, lambda: 1)]
-    objects = [first, *find_objects(after)]
+    objects = [first, *find_objects(after, lambda text: reader.whole(text) is not None)]
     at = len(before)
     stated = [
         Statement(at, at, at, without_cue(visible(answer), row.cue), alone=True)
@@ -183,7 +191,7 @@ def _read_object(reader: Reader, text: str, first: JsonReply, row: _Row) -> tupl
         for answer in found.answers
     ]
     around = widen(before + after)
-    answer = decide(reader, [*stated, *find_statements(around, row.cue)], around)
+    answer = decide(reader, [*stated, *find_statements(around, row.cue, row.head)], around)
     reasons = before if first.rationale is None else visible(first.rationale)
     return answer.label, reasons_before(
         reader, reasons, answer.label, find_statements(reasons, row.cue)

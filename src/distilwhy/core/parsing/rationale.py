@@ -15,8 +15,10 @@ _OPENING = re.compile(
     r"|let['’]?s think (?:this through )?(?:about (?:it|this) )?step by step[.:]\s*)", re.I,
 )  # fmt: skip
 _HEAD = re.compile(
-    r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20})\W{0,3}?(?:[:：]\W*|\n)"
+    r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20})\W{0,3}?"
+    r"(?:[:：=][^\w\n\"'“„«(-]*|\n)"
 )
+_TAGS = re.compile(r"\A(?:<[^\W\d]\w{0,30}>\s*)+|(?:\s*</\w{1,30}>)+\Z")
 _NUMBERED = re.compile(r"\W*+(?:\d{1,2}\W*+)?")
 _DANGLING = re.compile(r"(?:\n|(?<=[.!?])\s)\W*((?:here|step)?[\w' ’]{1,30})\W*$", re.I)
 _COURTESY = r"(?:\A|[.!?]\s+|\n\s*)(?=@)"
@@ -57,12 +59,14 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
     after = after[named[0].end() :] if named else after
     again = [s for s in find_statements(widen(after)) if reader.gives(s, answer.label)]
     reasons = tidy(after[: again[0].start] if again else after)
-    return reasons.lstrip(".,:;!)]\"'–—- ") if len(reasons.split()) > 2 else ""
+    closed = "\"'" if reasons.count('"') % 2 else ""
+    reasons = reasons.lstrip(f".,:;!)]{closed}–—- ")
+    return reasons if len(reasons.split()) > 2 else ""
 
 
 def tidy(text: str) -> str:
     """One line, without headings at the ends, courtesies, and marks that nothing follows."""
-    text = text.strip()
+    text = _TAGS.sub("", text.strip())
     while opening := _OPENING.match(text) or _HEAD.match(text):
         if opening.re is _HEAD and opening[1].lower() not in words("explains", "speaks"):
             break
@@ -79,5 +83,7 @@ def tidy(text: str) -> str:
 
 
 def _dangles(said: list[str]) -> bool:
-    names = words("explains", "opener", "noun", "ours", "speaks", "summary").issuperset(said)
+    names = words("explains", "opener", "noun", "head", "ours", "speaks", "summary").issuperset(
+        said
+    )
     return names or said[0] in ("here", "here's", "step")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, letter
 from distilwhy.core.parsing.choice import Found, Letters, read_choice
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import listed, phrases, split, words
 from distilwhy.core.parsing.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.statements import Statement
 
@@ -31,6 +31,9 @@ _LETTERING = re.compile(r"(?<!\w)[aA1][).:\]]")
 _PLACEHOLDER = re.compile(
     r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|not (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
 )
+_DOTTED = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}))?(?![\d,]|\.\d)")
+_POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
+_COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?\W*$")
 _FIRST = re.compile(
     r"(?<=[.!?;])\s|\s[-–—(]|,\s(?=because|since|as)|\s(?=because|rather than|instead of)"
@@ -83,12 +86,17 @@ class Reader:
             few = not alone and len(text[:end].split()) <= _FEW_WORDS
             return Found(_read_text(self.answer, text[:end] if few else text), False, text[end:])
         plain = without_latex(text[:_LONGEST]).strip(" *`")
+        dotted = len(words("dotted").intersection(split(self.asked))) > 1
+        plain = _DOTTED.sub(_undotted, plain) if dotted else plain
+        if (_COMMA_OR_POINT if dotted else _POINT_OR_COMMA).search(plain):
+            raise Unreadable(f"the answer may be two numbers: {text[:60]!r}")
         label = read_number(plain) if kind == "number" else read_equation(plain)
         return Found(label, is_bare(plain, kind), text[end:])
 
     def whole(self, text: str) -> str | None:
         """The label, if ``text`` is nothing else; None otherwise."""
-        if len(text) > _LONGEST_CHOICE or self.answer.kind == "text":
+        announces = text.rstrip().endswith(":") and text.strip() not in self.choices
+        if len(text) > _LONGEST_CHOICE or self.answer.kind == "text" or announces:
             return None
         try:
             found = self.find(text)
@@ -170,7 +178,18 @@ def _without_scale(line: str, choices: tuple[str, ...]) -> str:
     if not choices or not all(choice.isdigit() for choice in choices):
         return line
     highest = max(map(int, choices))
+    line = re.sub(r"^(\w+)(?= stars?\b)", _digit, line)
     return re.sub(rf"(?<=\d)(?:(?: ?/ ?| out of ){highest}\b)?(?: stars?\b)?", "", line)
+
+
+def _undotted(number: re.Match[str]) -> str:
+    """``1200.5`` of ``1.200,5``."""
+    return number[0].replace(".", "").replace(",", ".")
+
+
+def _digit(word: re.Match[str]) -> str:
+    small = listed("small")
+    return str(small.index(word[0].lower())) if word[0].lower() in small else word[0]
 
 
 def _read_text(answer: Answer, text: str) -> str:

@@ -20,8 +20,9 @@ _MOST = 16  # of a reply with more cues, so many of the first and of the last ar
 _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
 _ITEM = re.compile(r"[-•>*]\s+")
-_MARK = re.compile(r"\\f?boxed\s*(?={)|(?<!#)####(?!#)|<(?:final[_ ]?)?(?P<tag>[a-z]+)>")
-_CLOSING_TAG = re.compile(r"</[a-z_ ]+>", re.I)
+_MARK = re.compile(r"\\f?boxed\s*(?={)|(?<!#)####(?!#)|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
+_CLOSING_TAG = re.compile(r"</[\w ]+>")
+_BESIDE = re.compile(r" \| |\s\s+#|\s+# ")
 _HEADING = re.compile(
     r"(?:^|\n)[ \t#*>•|(-]*(?:\d{1,2}[.)\]] )?([^\W\d_][\w'’ -]{0,30}?)[ *]*: *(?=\S)"
     r"|(?:^|\n)#+ ?([^\W\d_][\w ]{0,30})\n+(?=\S)"
@@ -60,14 +61,16 @@ class Statement:
         return replace(self, end=len(text), payload=text[self.at :].strip() or None)
 
 
-def find_statements(text: str, cue: str = "") -> list[Statement]:
+def find_statements(text: str, cue: str = "", head: str = "") -> list[Statement]:
     """All statements of a reply of usual width, affirmed or not, in the order in which they end.
 
     Args:
         cue: The task's own, such as ``정답은 {answer}입니다.``
+        head: What its template asks for the answer with, such as ``Stars``.
     """
     said = Words(lowered(text))
     cued = list(_by_cue(text, said, cue)) if cue else []
+    cued += _by_head(text, said, head) if head else []
     nouns = words("noun", "head", "vague", "right")
     found: list[Statement] = []
     for index in _some([i for i, word in enumerate(said.said) if word in nouns]):
@@ -137,6 +140,8 @@ def _link(said: Words, index: int) -> tuple[str, int]:
         index += 1
     word, following = said.word(index), said.word(index + 1)
     if word in words("is"):
+        while (following := said.word(index + 1)) in words("concludes"):
+            index += 1
         return "is", index + 1 + (following == ":")
     be = index + 1 + (following == "to")
     if word in words("weak", "maybe") and said.word(be) == "be":
@@ -188,9 +193,10 @@ def _headed(text: str, head: re.Match[str]) -> Iterator[Statement]:
 def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
     """A box, ``<answer>``, or ``####``."""
     start, at, tag = mark.start(), mark.end(), mark["tag"]
-    if tag and tag not in words("noun", "head"):
-        return
+    known = not tag or tag == "final" or tag in words("noun", "head")
     closing = _CLOSING_TAG.search(text, at, at + _LONGEST) if tag else None
+    if not (known or closing) or tag in words("explains"):
+        return
     if closing:
         payload, end = text[at : closing.start()].strip() or None, closing.end()
     else:
@@ -199,7 +205,8 @@ def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
         end = text.find("\n", at) % (len(text) + 1)
         payload = text[at:end].strip()
     denied, alone = denial(said, said.index(start)), mark[0] != "####"
-    yield Statement(start, at, end, payload, whole=not alone, denied=denied, alone=alone)
+    rank, whole = EXPLICIT if known else HEADING, not (alone and known)
+    yield Statement(start, at, end, payload, rank, whole, denied=denied, alone=alone)
 
 
 def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
@@ -212,6 +219,20 @@ def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
             payload, end = text[found.end() : closing].strip(), closing + len(tail)
         denied = denial(said, said.index(found.start()))
         yield Statement(found.start(), found.end(), end, payload, denied=denied)
+
+
+def _by_head(text: str, said: Words, head: str) -> Iterator[Statement]:
+    """``Stars: 4``, where the template of the task ends in ``Stars:``."""
+    named = re.escape(lowered(widen(head)))
+    opens = re.compile(rf"(?:^|(?<=[\n.!?|]))[^\w\n]*(([^\W\d_]+ )?{named})\W{{0,3}}:")
+    for found in _some([*opens.finditer(said.low)]):
+        payload, end = _payload(text, found.end())
+        if (payload or "").endswith("?"):
+            continue
+        before = {(found[2] or "").strip()}
+        denied = "negated" if before & words("negative", "not", "wrong") else ""
+        revised = bool(before & words("revised"))
+        yield Statement(found.start(1), found.end(), end, payload, denied=denied, revised=revised)
 
 
 def denial(said: Words, index: int, weak: bool = False) -> str:
@@ -252,7 +273,11 @@ def _payload(text: str, at: int, on_next: bool = False) -> tuple[str | None, int
     on_next = on_next or newline >= 0
     if on_next and not words("explains").isdisjoint(split(text[first:end][:60])[:2]):
         return None, at
-    line = text[max(at, newline + 1) : end].strip().strip("* ").rstrip("| ")
+    line = (
+        _BESIDE.split(text[max(at, newline + 1) : end].strip(), maxsplit=1)[0]
+        .strip("* ")
+        .rstrip("| ")
+    )
     return (_ITEM.sub("", line, count=1) if on_next else line), end
 
 

@@ -1,0 +1,84 @@
+"""What else says which answer is meant: the template's words, bold, ticks, the row's numbers."""
+
+import pytest
+
+from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.parsing.completion import Annotation, Completion
+from distilwhy.core.parsing.parse import parse_completion
+from distilwhy.core.task import Example, RowFormat, Task
+
+QUEUES = Answer("choice", ("Billing", "Shipping", "Sales"))
+
+
+def read(answer: Answer, reply: str, template: str = "{{ text }}", row: str = "row") -> Annotation:
+    task = Task("", RowFormat(template), answer)
+    return parse_completion(task, Example("1", row), Completion(reply))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "The parcel is late.\nQueue: Shipping",
+        "The parcel is late. Queue: Shipping",
+        "Queue: Shipping | Reason: the parcel is late",
+        "Queue: Billing\n\nWait, the parcel is late.\n\nRevised queue: Shipping",
+        "| **Topic** | a late parcel |\n|---|---|\n| **Queue** | **Shipping** |",
+        "<queue>Shipping</queue>",
+    ],
+)
+def test_an_answer_stands_behind_what_the_template_asks_for_it_with(reply: str) -> None:
+    assert read(QUEUES, reply, "Ticket: {{ text }}\nQueue:").label == "Shipping"
+
+
+def test_so_does_a_text() -> None:
+    reply = "It stands before the verb.\nFirst name: Ada"
+    assert read(Answer("text"), reply, "Text: {{ text }}\nFirst name:").label == "Ada"
+
+
+def test_the_one_answer_in_bold_is_the_answer() -> None:
+    assert read(QUEUES, "Este mensaje trata de **Shipping**, sin duda.").label == "Shipping"
+    assert read(QUEUES, "Este mensaje trata de **Shipping** o **Sales**.").label is None
+    assert read(QUEUES, "This might be about **Shipping**.").label is None
+    assert read(Answer("number"), "There are **36** crayons in the boxes.").label == "36"
+
+
+def test_the_one_ticked_choice_of_a_table_is_the_answer() -> None:
+    table = "| Queue | Fits? |\n|---|---|\n| Billing | ✗ |\n| Shipping | ✓ |\n| Sales | {} |"
+    assert read(QUEUES, table.format("✗")).label == "Shipping"
+    assert read(QUEUES, table.format("✓")).label is None
+
+
+def test_emojis_are_no_part_of_an_answer_unless_the_labels_have_them() -> None:
+    assert read(QUEUES, "It is late.\n\n👉 Label: Shipping 📦").label == "Shipping"
+    moods = Answer("choice", ("😀", "😢"))
+    assert read(moods, "She laughs. So the answer is 😀").label == "😀"
+
+
+def test_a_field_of_any_name_that_holds_a_choice_is_the_answer() -> None:
+    found = read(QUEUES, '{"porque": "El paquete no llega.", "cola": "Shipping"}')
+    assert (found.label, found.rationale) == ("Shipping", "El paquete no llega.")
+    assert read(QUEUES, '{"one": "Sales", "other": "Shipping"}').label is None
+
+
+@pytest.mark.parametrize(
+    ("row", "reply", "label"),
+    [
+        ("Wie viele Menschen sind es, und wo?", "Die Antwort ist 13.550.", "13550"),
+        ("Wie viel ist es und was kostet der Rest?", "Die Antwort ist 1.200,50 Euro.", "1200.5"),
+        ("How many are there?", "The answer is 2,5.", "2.5"),
+        ("How many are there?", "The answer is 1.250.", None),
+        ("Wie viele sind es, und wo?", "Die Antwort ist 1,250.", None),
+    ],
+)
+def test_a_number_is_read_as_its_row_writes_numbers(
+    row: str, reply: str, label: str | None
+) -> None:
+    assert read(Answer("number"), reply, row=row).label == label
+
+
+@pytest.mark.parametrize(
+    "remark",
+    ["Both are possible, though.", "Pero no sabría cuál elegir.", "但无法确定。"],
+)
+def test_an_answer_that_is_left_open_after_all_is_none(remark: str) -> None:
+    assert read(QUEUES, f"The answer is Shipping. {remark}").label is None
