@@ -269,12 +269,9 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
         contrast = before & words("not") and before & words("contrast")
         others = {choice.lower() for choice in reader.choices} - {label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        hedged = before & words("open", "not", "noun", "attributed", "believes", "crowd") or (
-            after & words("not") and after & words("opinion")
-        )
-        hedged = hedged or any(
-            word[-2:] == "'s" and word[:-2] in words("crowd", "people") for word in before
-        )
+        theirs = {w for w in before if w[-2:] == "'s" and w[:-2] in words("crowd", "people")}
+        hedged = theirs | before & words("open", "not", "noun", "attributed", "believes", "crowd")
+        hedged |= (after & words("not")) if after & words("opinion") else set()
         if contrast or not (named or hedged):
             yield Statement(a, at, b, payload, SENTENCE, whole=True)
         return
