@@ -7,8 +7,8 @@ Each number of rows is labelled by a command of its own. The last one is killed 
 often as ``--kills`` says, and run again each time. Its time and memory are those of all its
 commands, each of which reads the file once before it goes on. Its output must have every row once,
 in order, and the same label for the same text. Without ``--student``, a tiny encoder with random
-weights labels rows of about ten words; with it, ``--data`` names rows that it can read, repeated as
-needed.
+weights labels rows of about five words; with it, ``--data`` names rows that it can read, repeated
+as needed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from distilwhy.store.rows import read_rows
 from distilwhy.students.student import Student
 
 TINY = {"layers": 1, "width": 32, "vocabulary": 300}
-TEXTS, WORDS = 997, 12
+TEXTS, WORDS = 997, 6
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Command:
 
 
 def make_student(folder: Path) -> Path:
-    Student(make_network("minilm", Lengths(64, 4, 16), "finetune", **TINY)).save(folder)
+    Student(make_network("minilm", Lengths(128, 4, 16), "finetune", **TINY)).save(folder)
     return folder
 
 

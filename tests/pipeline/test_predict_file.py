@@ -20,10 +20,10 @@ from pyarrow.parquet import ParquetFile, read_table, write_table
 from distilwhy.core.stats.calibration import Calibration
 from distilwhy.core.stats.cascade import Cascade
 from distilwhy.core.stats.deployment import Deployment
-from distilwhy.core.task import RowFormat, Task
+from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.errors import DataError, RunError, StudentError
 from distilwhy.pipeline.predict_file import rows as rows_module
-from distilwhy.pipeline.predict_file.labeller import Labeller, PredictionJob
+from distilwhy.pipeline.predict_file.labeller import Labeller, PredictionJob, describe_cut
 from distilwhy.pipeline.predict_file.run import label_file, label_rows
 from distilwhy.store.table_files import JsonlTable, ParquetTable
 from distilwhy.students.student import Student
@@ -187,6 +187,21 @@ def test_nothing_is_written_where_a_row_does_not_fit(student: Path, tmp_path: Pa
     with pytest.raises(DataError, match="row 26: the input template cannot be filled"):
         label_file(job, tmp_path / "out.jsonl")
     assert label_file(job_of(student, tmp_path), tmp_path / "out.jsonl") == ROWS
+
+
+@pytest.mark.parametrize("word", ["broke ", "é", "日本語", "ﷺ", "🙂"])
+def test_inputs_that_are_cut_are_counted_over_all_rows_and_kills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+):
+    student = scratch(Task("", RowFormat("{{ x }}"), CHOICE.answer))
+    student.save(folder := tmp_path / "student")
+    texts = [(word * n).strip() for n in range(1, 60)]
+    job = PredictionJob(folder, write(tmp_path / "rows.jsonl", [{"x": text} for text in texts]))
+    expected = student.truncation([Example("", text) for text in texts])
+    stop_half_way(job, tmp_path / "out.jsonl", monkeypatch)
+    said: list[str] = []
+    label_file(job, tmp_path / "out.jsonl", say=said.append)
+    assert said[1:] == ([describe_cut(expected)] if expected.cut else [])
 
 
 def test_rows_come_as_they_are_answered(student: Path, tmp_path: Path):

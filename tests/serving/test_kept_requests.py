@@ -1,5 +1,6 @@
 """``--keep-requests`` keeps rows to annotate next; ``/metrics`` compares rows with validation."""
 
+import json
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,18 @@ from distilwhy.core.stats.calibration import Calibration
 from distilwhy.core.stats.cascade import Cascade
 from distilwhy.core.stats.deployment import Deployment
 from distilwhy.core.task import RowFormat, Task
+from distilwhy.demo.helpdesk import generate_tickets
+from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.errors import ConfigError
-from distilwhy.pipeline.deploy.drift import report_drift
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.deploy.drift import KEPT, report_drift
+from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.importing.own_rows import init_from
 from distilwhy.serving.app import create_app
 from distilwhy.serving.settings import ServerSettings
 from distilwhy.store.rows import read_rows
 from distilwhy.students.student import Student
+from routing import write_routing
 from tiny_students import CHOICE, scratch
 
 TICKET = Task("", RowFormat("{{ report }} ({{ tier }})", gold="label"), CHOICE.answer)
@@ -117,6 +123,26 @@ def test_kept_rows_are_a_log_for_drift_and_rows_to_annotate_next(tmp_path: Path)
     rows = kept(found.file.parent / "train.jsonl")
     assert {row["report"] for row in rows} <= {row["report"] for row in ROWS}
     assert not any("label" in row or "distilwhy" in row for row in rows)
+
+
+def test_annotate_asks_about_kept_rows_that_are_put_into_the_train_file(tmp_path: Path):
+    with ScriptedTeacher() as teacher:
+        file = write_routing(tmp_path, {"train": 4, "test": 2}, {"base_url": teacher.base_url})
+        experiment = open_experiment(file)
+        asked = annotate(experiment).answered
+        tickets = [{"message": one.message} for one in generate_tickets(6, seed=77)]
+        student = scratch(experiment.task)
+        with serving(student, keep_requests=tmp_path / "kept.jsonl") as client:
+            client.post("/predict", json={"rows": tickets})
+        rows = sorted(kept(tmp_path / "kept.jsonl"), key=lambda row: row[KEPT]["confidence"])
+        with (tmp_path / "train.jsonl").open("a") as train:
+            train.writelines(json.dumps(row) + "\n" for row in rows[:5])
+        again = open_experiment(file)
+        assert annotate(again).answered == 5
+        assert asked
+    splits = again.splits
+    new = {one.text for one in [*splits.train, *splits.validation] if one.gold is None}
+    assert new == {row["message"] for row in rows[:5]}
 
 
 def value(text: str, name: str) -> float:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from distilwhy.core.rows.example_builder import ExampleBuilder
 from distilwhy.core.stats.comparisons import Prediction
+from distilwhy.core.task import Example
 from distilwhy.core.training_summary import Truncation
 from distilwhy.core.wording import counted
 from distilwhy.pipeline.predict_file.columns import Columns, Fields
@@ -84,7 +87,6 @@ class Labeller:
         """Some rows with their answers. A row with an empty input gets none."""
         asked = [one.example for one in chunk if one.example.text]
         found = self.student.predict(asked, explain=self.job.explain) if asked else []
-        cut = self.student.truncation(asked) if asked else NOTHING_CUT
         answers = iter(found)
         return LabelledChunk(
             [
@@ -94,8 +96,27 @@ class Labeller:
                 )
                 for one in chunk
             ],
-            cut,
+            self._count_cut(asked),
         )
+
+    def _count_cut(self, asked: Sequence[Example]) -> Truncation:
+        """How many inputs were cut. Those with fewer bytes than the student reads tokens were not,
+        so that most need not be encoded again."""
+        room = self.student.spec.config.max_input_tokens - self._around
+        long = [example for example in asked if _size(example) > room]
+        found = self.student.truncation(long) if long else NOTHING_CUT
+        return replace(found, texts=len(asked))
+
+    @cached_property
+    def _around(self) -> int:
+        """The tokens that stand around a text of one token."""
+        return self.student.truncation([Example("", "a")]).longest
+
+
+def _size(example: Example) -> int:
+    """The bytes of an example; tokens are no shorter, whichever Unicode form they are read in."""
+    texts = (normalize("NFKC", text) for text in (example.text, *example.options))
+    return sum(len(text.encode(errors="replace")) + 1 for text in texts)
 
 
 def add_cuts(some: Truncation, more: Truncation) -> Truncation:
