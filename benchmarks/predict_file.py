@@ -42,6 +42,7 @@ class Command:
     rows: Path
     output: Path
     seconds: float = 0.0
+    cpu: float = 0.0
     peak: float = 0.0
 
     def run(self, kill_at: int | None = None) -> None:
@@ -62,6 +63,7 @@ class Command:
         if process.returncode and kill_at is None:
             raise SystemExit(f"predict failed with {process.returncode}")
         self.seconds += time.perf_counter() - started
+        self.cpu += used.ru_utime + used.ru_stime
         self.peak = max(self.peak, used.ru_maxrss / 1024)
 
     @property
@@ -113,7 +115,9 @@ def main() -> None:
     parser.add_argument("--format", default="jsonl", choices=["jsonl", "csv", "parquet"])
     given = parser.parse_args()
     print(machine.name_machine(torch.device("cuda" if torch.cuda.is_available() else "cpu")))
-    print(machine.table(["rows", "kills", "s", "rows/s", "peak memory, MiB"], []), flush=True)
+    print(
+        machine.table(["rows", "kills", "s", "rows/s", "rows/s of CPU", "peak MiB"], []), flush=True
+    )
     with TemporaryDirectory() as place:
         folder = Path(place)
         student = given.student or make_student(folder / "student")
@@ -124,11 +128,9 @@ def main() -> None:
             for kill in range(1, kills + 1):
                 command.run(kill_at=count * kill // (kills + 1))
             command.run()
-            rate = f"{count / command.seconds:,.0f}"
-            print(
-                f"| {count:,} | {kills} | {command.seconds:.1f} | {rate} | {command.peak:.0f} |",
-                flush=True,
-            )
+            rates = [f"{count / seconds:,.0f}" for seconds in (command.seconds, command.cpu)]
+            cells = [f"{count:,}", str(kills), f"{command.seconds:.1f}", *rates]
+            print(f"| {' | '.join(cells)} | {command.peak:.0f} |", flush=True)
             check(command.output, count)
 
 
