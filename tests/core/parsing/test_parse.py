@@ -198,7 +198,7 @@ def test_a_reply_that_only_thinks_is_empty():
 def test_the_later_of_two_answers_wins_if_the_first_is_taken_back(turn):
     annotation = choose(f"The answer is (a) park. {turn} So the answer is (b) mall.")
     assert annotation.label == "mall"
-    assert annotation.rationale.startswith("The answer is (a) park.")
+    assert "(a) park" not in annotation.rationale
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,33 @@ def test_a_number_is_read_as_its_row_writes_numbers(
 )
 def test_an_answer_that_is_left_open_after_all_is_none(remark: str) -> None:
     assert read(QUEUES, f"The answer is Shipping. {remark}").label is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "My sister says the answer is Shipping, but she may be joking.",
+        'Another student wrote: "It is late, so the answer is Shipping." Can you spot the mistake?',
+        "The website rated this ticket as Shipping. I have not checked.",
+    ],
+)
+def test_what_others_say_is_no_answer(reply: str) -> None:
+    assert read(QUEUES, reply).label is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "rationale"),
+    [
+        ("The answer is Sales. Wait, it is late. The answer is Shipping.", "Wait, it is late."),
+        ("Shipping\nReason: It is late.\n\nWould you like me to write a reply?", "It is late."),
+        ("Label: Shipping\nConfidence: 0.9\nReason: It is late.", "It is late."),
+        ("Reason: It is late.\nConfidence: 0.9\nLabel: Shipping", "It is late."),
+        ("📦 The parcel is late. 👉\nLabel: Shipping", "The parcel is late."),
+        ("Shipping。包裹还没有到达。", "包裹还没有到达。"),
+    ],
+)
+def test_a_rationale_has_no_other_answer_courtesy_confidence_or_emoji_at_its_ends(
+    reply: str, rationale: str
+) -> None:
+    found = read(QUEUES, reply)
+    assert (found.label, found.rationale) == ("Shipping", rationale)

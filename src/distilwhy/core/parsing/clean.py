@@ -69,6 +69,12 @@ def without_pictures(text: str) -> str:
     return text if text.isascii() else _PICTURE.sub(" ", text)
 
 
+def without_pictures_at_ends(text: str) -> str:
+    plain = without_pictures(text)
+    start = len(plain) - len(plain.lstrip())
+    return text[start : len(plain.rstrip())]
+
+
 def lowered(text: str) -> str:
     """A text in lower case, with every character where it was."""
     low = text.lower()

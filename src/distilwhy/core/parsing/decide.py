@@ -20,7 +20,7 @@ _SHORT_TEXT = re.compile(
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
 )
 _TAIL = re.compile(r"(?:^|(?<=\S\S[.!])\s+)(?:[^\W\d_][\w ]{0,20}: )?([^.!?\n]{1,80}[.!]?)$")
-_CLAUSE = r"(?:^|[.!?\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
+_CLAUSE = r"(?:^|[.!?…\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
 _SAID = re.compile(r"(?:^|[.!?\n])\s*+(?:(?:but|oh|hmm+|no|well|sorry),? )?(?=[^\W\d_])")
 _FIRST = re.compile(r"[^\n]{1,300}?(?:[.!](?=\s|[^\x00-\x7f])|(?=\n)|\Z)")
 _LAST = re.compile(

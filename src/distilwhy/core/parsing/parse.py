@@ -173,8 +173,9 @@ def _read(
     cut_short = cut_short and not (length < len(text) or statement.alone)
     if cut_short and not complete.search(body[statement.at :].strip()):
         raise Unreadable("the reply may have been cut within its answer")
-    before = [s for s in statements if s.end <= answer.start]
-    reasons = reasons_before(reader, body[: answer.start], answer.label, before)
+    reasons = body[: answer.start]
+    before = [s.within(plain[: answer.start]) for s in statements if s.at < answer.start]
+    reasons = reasons_before(reader, reasons, answer.label, before)
     return answer.label, reasons or reasons_after(reader, body, answer)
 
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from distilwhy.core.parsing.answer import Unreadable
-from distilwhy.core.parsing.clean import widen
+from distilwhy.core.parsing.clean import widen, without_pictures_at_ends
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.decide import Decision, first_alone, says_only
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.statements import Statement, find_statements
+from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statements
 
 _OPENING = re.compile(
     r"\A\s*(?:Q:[^\n]*\n+A:|(?:sure|okay|ok|certainly|of course)[,!.]\s+(?!\w+ (?:is|are)\b)"
@@ -18,6 +19,9 @@ _HEAD = re.compile(
     r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20})\W{0,3}?"
     r"(?:[:：=][^\w\n\"'“„«(-]*|\n)"
 )
+_WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]{2}")
+_SENTENCE = re.compile(r"[.!?](?=\s|$|[^\x00-\x7f])\s*")
+_CONFIDENCE = re.compile(r"\n\W*confidence\W+[\d.]+\s*%?\W*\Z", re.I)
 _TAGS = re.compile(r"\A(?:<[^\W\d]\w{0,30}>\s*)+|(?:\s*</\w{1,30}>)+\Z")
 _NUMBERED = re.compile(r"\W*+(?:\d{1,2}\W*+)?")
 _DANGLING = re.compile(r"(?:\n|(?<=[.!?])\s)\W*((?:here|step)?[\w' ’]{1,30})\W*$", re.I)
@@ -41,7 +45,20 @@ def reasons_before(reader: Reader, text: str, label: str, statements: Sequence[S
         text = text[alone[0].end :]
     elif not alone and (opening := first_alone(reader, text)):
         text = text[opening[0].end :]
-    return tidy(text)
+    return tidy(_without_others(reader, text, label, statements))
+
+
+def _without_others(reader: Reader, text: str, label: str, statements: Sequence[Statement]) -> str:
+    """A text without the sentences that state another answer, which it then takes back."""
+    for other in reversed(statements):
+        if other.denied or other.rank > EXPLICIT or "?" in (other.payload or ""):
+            continue
+        with suppress(Unreadable):
+            if not reader.answer.same(reader.state(other), label):
+                end = _SENTENCE.search(text, other.at, other.end)
+                rest = text[: other.start] + text[end.end() if end else other.end :]
+                text = rest if rest.strip() else text
+    return text
 
 
 def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
@@ -55,18 +72,22 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
     goes_on = _GOES_ON.match(rest)
     opens = goes_on and (not goes_on[1] or goes_on[1].lower() in words("because"))
     after = (rest if opens else "") + text[statement.end :]
-    named = [head for head in _HEAD.finditer(after) if head[1].lower() in words("explains")]
+    named = [
+        head
+        for head in _HEAD.finditer(after)
+        if head[1].lower() in words("explains") - {"confidence"}
+    ]
     after = after[named[0].end() :] if named else after
     again = [s for s in find_statements(widen(after)) if reader.gives(s, answer.label)]
     reasons = tidy(after[: again[0].start] if again else after)
     closed = "\"'" if reasons.count('"') % 2 else ""
-    reasons = reasons.lstrip(f".,:;!)]{closed}–—- ")
-    return reasons if len(reasons.split()) > 2 else ""
+    reasons = reasons.lstrip(f".,:;!)]{closed}–—- 。，、：；！")
+    return reasons if len(_WORD.findall(reasons)) > 2 else ""
 
 
 def tidy(text: str) -> str:
     """One line, without headings at the ends, courtesies, and marks that nothing follows."""
-    text = _TAGS.sub("", text.strip())
+    text = _CONFIDENCE.sub("", _TAGS.sub("", without_pictures_at_ends(text)))
     while opening := _OPENING.match(text) or _HEAD.match(text):
         if opening.re is _HEAD and opening[1].lower() not in words("explains", "speaks"):
             break

@@ -114,6 +114,8 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
         return  # "the student's answer is"
     first = line if heading else start
     denied = "supposed" if link == "maybe" else denial(said, index, link == "weak")
+    if "says" in (before, before == "that" and said.word(start - 2)):
+        denied = "attributed"  # "my sister says that the answer is"
     if not words("negative").isdisjoint([before, *said.said[first:index]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
@@ -244,6 +246,10 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
         return "attributed"
     if weak:
         clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
+    if said.said[:index].count('"') % 2:  # "another student wrote: "… so the answer is 36.""
+        quote = index - 1 - said.said[:index][::-1].index('"')
+        if not words("crowd", "people").isdisjoint(said.said[max(0, quote - 12) : quote]):
+            return "attributed"
     doubted = clause & words("opinion") and clause & words("not")
     return "supposed" if doubted or clause & words("supposed") else ""
 
