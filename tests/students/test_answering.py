@@ -22,16 +22,13 @@ class Rounding:
         asked: How many examples it was asked about in fp32, and in bf16.
     """
 
-    device, width = torch.device("cpu"), 1024
+    device, width, is_full = torch.device("cpu"), 1024, True
 
     def __init__(self, error: float, scale: float = 1.0) -> None:
         torch.manual_seed(0)
         self.exact = torch.randn(len(EXAMPLES)) * scale
         self.rounded = self.exact + error * (2 * torch.rand(len(EXAMPLES)) - 1)
         self.asked = [0, 0]
-
-    def parameters(self) -> list[torch.Tensor]:
-        return [torch.zeros(1)]
 
     def generate(self, task: str, examples: Sequence[Example]) -> list[Generated]:
         is_narrow = torch.is_autocast_enabled("cpu")

@@ -1,11 +1,7 @@
 """The code that a student's README and the documentation show for plain transformers."""
 
-import re
-from contextlib import redirect_stdout
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
-from runpy import run_path
 from typing import Any
 
 import pytest
@@ -18,6 +14,7 @@ from distilwhy.students.families.causal_head.network import CausalHeadNetwork
 from distilwhy.students.plain_code import seq2seq_code
 from distilwhy.students.student import README, Student
 from pretrained import TEXTS, save_bert, save_pretrained
+from snippets import code_in, execute
 from tiny_students import CHOICE, OPTIONS, TEXT, pretrained, scratch
 
 DOCS = Path(__file__).parents[2] / "docs/students.md"
@@ -28,25 +25,11 @@ CHATS = [
 ]
 
 
-def code_in(readme: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", readme, flags=re.S)
-
-
 def save(student: Student, folder: Path) -> str:
     folder.mkdir()
     student.save(folder)
     [code] = code_in((folder / README).read_text())
     return code
-
-
-def execute(code: str, text: str) -> str:
-    """What the code prints, as a module in this folder, for this text in place of its own."""
-    own = re.search(r'^text = (".*")$', code, flags=re.M)
-    assert own is not None
-    Path("snippet.py").write_text(code.replace(own[1], repr(text)), encoding="utf-8")
-    with redirect_stdout(StringIO()) as printed:
-        run_path("snippet.py")
-    return printed.getvalue().removesuffix("\n")
 
 
 KINDS = ["seq2seq", "causal", "chat", "chat-line", "bart", "warm"]

@@ -42,9 +42,8 @@ class Answering:
     def _narrows(self, count: int) -> bool:
         """Whether bf16 is worth it."""
         network = self.network
-        is_full = all(p.dtype == torch.float32 for p in network.parameters())
         wanted = choose_precision("auto", network.device, network.width)
-        return is_full and wanted == "bf16" and count >= LEAST
+        return network.is_full and wanted == "bf16" and count >= LEAST
 
     def _checked(self, examples: Sequence[Example]) -> list[Generated]:
         """Labels in bf16, and those that were close in fp32."""

@@ -66,11 +66,13 @@ class Network(torch.nn.Module, ABC):
 
     Attributes:
         pools: Whether ``forward`` returns pooled logits too.
+        runtime: The Python package that does its arithmetic; None for torch.
         gate: Controls the gradient that the decoder of one that ``takes_gate`` sends into the
             encoder; None if all of it gets there.
     """
 
     family: ClassVar[Family]
+    runtime: ClassVar[str | None] = None
 
     def __init__(self, model: Any, tokenizer: Any, spec: StudentSpec) -> None:
         super().__init__()
@@ -84,6 +86,11 @@ class Network(torch.nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+    @property
+    def is_full(self) -> bool:
+        """Whether torch computes it in fp32, so that it could do so in bf16."""
+        return all(p.dtype == torch.float32 for p in self.parameters())
 
     @property
     def can_explain(self) -> bool:

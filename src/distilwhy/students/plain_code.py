@@ -1,4 +1,4 @@
-"""Code that asks a saved student with plain ``transformers``."""
+"""Code that asks a saved student with plain ``transformers``, or an exported one."""
 
 import json
 
@@ -12,6 +12,15 @@ folder = "{folder}"
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = {auto}.from_pretrained(folder)
 
+# A whole input, as the task's template renders it: {template}
+text = {text}
+"""
+_EXPORTED = """\
+import {package}
+from transformers import AutoTokenizer
+
+folder = "{folder}"
+tokenizer = AutoTokenizer.from_pretrained(folder)
 # A whole input, as the task's template renders it: {template}
 text = {text}
 """
@@ -122,13 +131,71 @@ print(model.config.id2label[int(model(**inputs).logits.argmax())])
     )
 
 
+def onnx_code(spec: StudentSpec, folder: str, model: str) -> str:
+    """For an encoder over fixed labels, exported to ONNX.
+
+    Args:
+        model: The graph's place in the folder.
+    """
+    labels = json.dumps(spec.task.answer.labels, ensure_ascii=False)
+    return (
+        _EXPORTED.format(package="onnxruntime", folder=folder, **_example(spec))
+        + f"""\
+session = onnxruntime.InferenceSession(folder + "/{model}")
+read = {{one.name for one in session.get_inputs()}}
+labels = {labels}
+
+inputs = tokenizer(
+    text, truncation=True, max_length={spec.config.max_input_tokens}, split_special_tokens=True,
+    return_tensors="np",
+)
+[logits] = session.run(None, {{name: value for name, value in inputs.items() if name in read}})
+print(labels[int(logits[0].argmax())])
+"""
+    )
+
+
+def translator_code(spec: StudentSpec, folder: str, model: str, start: str) -> str | None:
+    """For an encoder–decoder exported to CTranslate2; None where the rationale comes first.
+
+    Args:
+        model: The place of CTranslate2's model in the folder.
+        start: The token that a target starts with.
+    """
+    if spec.method.place == "before":
+        return None
+    longest = spec.config.max_label_tokens + 1
+    end = ', end_token="<rationale>"' if spec.method.place == "after" else ""
+    return (
+        _EXPORTED.format(package="ctranslate2", folder=folder, **_example(spec))
+        + f"""\
+translator = ctranslate2.Translator(folder + "/{model}")
+
+ids = tokenizer(
+    text, truncation=True, max_length={spec.config.max_input_tokens}, split_special_tokens=True
+).input_ids
+source = tokenizer.convert_ids_to_tokens(ids)
+[found] = translator.translate_batch(
+    [source], target_prefix=[["{start}"]], beam_size=1, max_decoding_length={longest}{end}
+)
+written = tokenizer.convert_tokens_to_ids(found.hypotheses[0])
+print(tokenizer.decode(written, skip_special_tokens=True).strip())
+"""
+    )
+
+
 def _load(spec: StudentSpec, folder: str, auto: str) -> str:
+    return _LOAD.format(auto=auto, folder=folder, **_example(spec))
+
+
+def _example(spec: StudentSpec) -> dict[str, str]:
+    """A text that a student may be asked about, in Python, and the template that renders it."""
     text = spec.source("The gate is stuck.", "label")
     if spec.method.asks_teacher:
         text += INPUT_RATIONALE.format("Stuck gates are damage.")
     quoted = '"' + text.replace("\n", "\\n") + '"'
     template = repr(spec.task.row_format.template.strip())
-    return _LOAD.format(auto=auto, folder=folder, template=template, text=quoted)
+    return {"template": template, "text": quoted}
 
 
 def _most(spec: StudentSpec) -> int:

@@ -23,6 +23,7 @@ from distilwhy.students.answering import Answering
 from distilwhy.students.encoding import Truncator
 from distilwhy.students.load import load_network
 from distilwhy.students.network import Generated, Network
+from distilwhy.students.runtimes.load import load_exported
 from distilwhy.students.spec import StudentSpec
 
 CARD, README = "distilwhy.json", "README.md"
@@ -33,8 +34,8 @@ Trained with distilwhy. Use it with `distilwhy predict` or, in Python, with
 `distilwhy.Student.load(folder).predict([...])`; both always give one of the choices.
 
 {plain}"""
-_PLAIN = "With plain transformers, run in this folder:\n\n```python\n{code}```\n"
-_NOT_PLAIN = "Plain transformers cannot load it: some of its parts need distilwhy.\n"
+_PLAIN = "With {runtime}, run in this folder:\n\n```python\n{code}```\n"
+_NOT_PLAIN = "Only distilwhy can run it: {runtime} lacks some of its parts.\n"
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,19 @@ class Student:
     def save(self, folder: Path) -> None:
         """Write a folder that both ``Student.load`` and plain ``transformers`` can load."""
         self.network.save(folder)
+        (folder / README).write_text(self.readme, encoding="utf-8")
+        self.describe(folder)
+
+    def describe(self, folder: Path, runtime: str | None = None) -> None:
+        """Write all that ``load`` reads beside the weights.
+
+        Args:
+            runtime: The Python package that does the arithmetic of the folder's student; None for
+                torch.
+        """
         card = {
             "family": self.network.family,
+            **({"runtime": runtime} if runtime else {}),
             "method": self.spec.method.name,
             "two_passes": self.spec.two_passes,
             "wording": asdict(self.spec.task.row_format),
@@ -126,20 +138,21 @@ class Student:
         }
         text = json.dumps(card, indent=2, ensure_ascii=False)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
-        (folder / README).write_text(self.readme, encoding="utf-8")
         if self.deployment is not None:
             kept = json.dumps(asdict(self.deployment), indent=2)
             (folder / DEPLOYMENT).write_text(kept + "\n", encoding="utf-8")
         # Weights are saved for their owner alone, whatever the umask says.
         mode = (folder / CARD).stat().st_mode
-        for file in folder.iterdir():
-            file.chmod(mode)
+        for file in folder.rglob("*"):
+            if file.is_file():
+                file.chmod(mode)
 
     @property
     def readme(self) -> str:
         """How to use it, in Markdown, run in its folder."""
         code = self.network.plain_code(".")
-        plain = _NOT_PLAIN if code is None else _PLAIN.format(code=code)
+        words = _NOT_PLAIN if code is None else _PLAIN
+        plain = words.format(code=code, runtime=self.network.runtime or "plain transformers")
         return _README.format(method=self.spec.method.name, plain=plain)
 
     @classmethod
@@ -147,7 +160,8 @@ class Student:
         """Load a saved student.
 
         Args:
-            device: A torch device; None for a GPU if there is one.
+            device: A torch device; None for a GPU if there is one. An exported student runs on
+                the CPU.
 
         Raises:
             StudentError: if the folder holds no student.
@@ -168,9 +182,11 @@ class Student:
                 f"{path}: holds no student, as its {CARD} is missing or broken; "
                 "name a folder under a run's students/"
             ) from error
-        network = load_network(path, family, spec)
-        network.to(device or choose_device()).eval()
-        return cls(network, _read_deployment(path / DEPLOYMENT))
+        if runtime := card.get("runtime"):
+            network = load_exported(path, runtime, family, spec)
+        else:
+            network = load_network(path, family, spec).to(device or choose_device())
+        return cls(network.eval(), _read_deployment(path / DEPLOYMENT))
 
     def _prediction(
         self, example: Example, written: Generated, rationale: str | None

@@ -10,13 +10,15 @@ from transformers import (
     AutoTokenizer,
 )
 
+from distilwhy.core.method import Target
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, RowFormat, Task
+from distilwhy.students.encoding import Truncator
 from distilwhy.students.families.seq2seq import Seq2SeqNetwork
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN
 from distilwhy.students.student import Student
 from pretrained import save_bert, save_pretrained
-from tiny_students import TEXT, pretrained, scratch
+from tiny_students import CONFIG, TEXT, pretrained, scratch
 
 
 @pytest.mark.parametrize("kind", ["t5", "bart", "scratch"])
@@ -46,6 +48,22 @@ def test_a_pretrained_model_gets_the_two_task_tokens(tmp_path: Path):
     assert network.decoder_start("label") == end
     embeddings = network.model.get_input_embeddings().num_embeddings
     assert embeddings >= len(network.tokenizer)
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart", "scratch"])
+def test_a_rationale_is_written_behind_the_token_that_training_puts_before_it(
+    kind: str, tmp_path: Path
+):
+    model = "scratch" if kind == "scratch" else save_pretrained(kind, tmp_path / "pretrained")
+    student = pretrained(model, TEXT)
+    network, read = student.network, list[torch.Tensor]()
+    assert isinstance(network, Seq2SeqNetwork)
+    network.model.get_decoder().register_forward_pre_hook(
+        lambda _, __, given: read.append(given["input_ids"]), with_kwargs=True
+    )
+    student.explain([Example("1", "The router drops calls.")])
+    target = network.encode_target(Target("rationale", "why"), (), Truncator(CONFIG))
+    assert read[0].tolist() == [target.opening]
 
 
 @pytest.mark.parametrize("decoder", ["fresh", "copied"])

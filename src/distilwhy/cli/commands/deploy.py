@@ -1,10 +1,11 @@
-"""The commands about a student in use: ``card``, ``push`` and ``drift``."""
+"""The commands about a student in use: ``export``, ``card``, ``push`` and ``drift``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from distilwhy.cli.context import interruptible, without_collection
 from distilwhy.cli.options import AsJson
 from distilwhy.cli.output import print_line, print_notice
 
@@ -17,6 +18,46 @@ License = Annotated[
         "--license", metavar="ID", help="The student's licence, as the hub calls it, such as mit."
     ),
 ]
+
+
+def export(
+    student: Folder,
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder to write to.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="hf, onnx (encoders) or ctranslate2 (students that write their answers).",
+        ),
+    ],
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PRECISION", help="Store weights as int8, float16 or bfloat16, by the format."
+        ),
+    ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rows to compare labels on; by default the experiment's validation rows.",
+        ),
+    ] = None,
+) -> None:
+    """Export a student to another runtime.
+
+    The export is written only if it gives the student's labels on at least 99.5% of the rows. Its
+    folder works like a student's with 'predict' and 'serve'.
+    """
+    with without_collection():
+        from distilwhy.pipeline.deploy.export.run import export as run
+
+    with interruptible():
+        report = run(student, target, to, quantize=quantize, rows=rows)
+    print_line(target)
+    for line in report.lines:
+        print_line(line)
 
 
 def card(student: Folder, license_id: License = None) -> None:

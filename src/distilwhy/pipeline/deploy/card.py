@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import yaml
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from distilwhy.core.method import METHODS
 from distilwhy.core.results import MethodScore, Results, StudentScore
@@ -16,6 +16,7 @@ from distilwhy.core.stats.deployment import DeploymentScore
 from distilwhy.core.student_id import StudentId, extent
 from distilwhy.core.wording import count, interval, percent, train_rows
 from distilwhy.errors import RunError
+from distilwhy.pipeline.deploy.export.report import FILE as EXPORT
 from distilwhy.report.summary import escape
 from distilwhy.report.trust import calibration_words
 from distilwhy.store.files import publish_text, read_json
@@ -58,7 +59,8 @@ class _Facts:
 def write_card(folder: Path, license_id: str | None = None) -> Path:
     """Write the model card of a student that was evaluated, and return its path.
 
-    It replaces the ``README.md`` in the student's folder, and has front matter for the hub.
+    It replaces the ``README.md`` in the student's folder, and has front matter for the hub. An
+    export keeps the card that was written with it, and only gets the licence.
 
     Args:
         license_id: The licence of the student, as the hub calls it, such as ``mit``.
@@ -67,11 +69,41 @@ def write_card(folder: Path, license_id: str | None = None) -> Path:
         StudentError: if the folder holds no student.
         RunError: if it is in no run folder whose results are about it.
     """
+    place = folder / README
+    if (folder / EXPORT).exists():
+        if license_id:
+            card = ModelCard.load(place)
+            card.data.license = license_id
+            publish_text(place, str(card))
+        return place
+    publish_text(place, render_card(folder, license_id))
+    return place
+
+
+def render_card(
+    folder: Path,
+    license_id: str | None = None,
+    *,
+    exported: Student | None = None,
+    section: str = "",
+) -> str:
+    """The model card of a student that was evaluated.
+
+    Args:
+        exported: The student as it was exported; None for the student itself.
+        section: What is known of the export.
+
+    Raises:
+        StudentError, RunError: as ``write_card``.
+    """
     facts = _read_facts(folder)
+    if exported is not None:
+        facts = replace(facts, student=exported)
     parts = [
         f"---\n{_front_matter(facts, license_id).to_yaml()}\n---",
         facts.student.readme.rstrip(),
         *_call_pipeline(facts.student),
+        *filter(None, [section]),
         "## What it was trained on",
         _list(_training(facts)),
         "## Scores",
@@ -83,9 +115,7 @@ def write_card(folder: Path, license_id: str | None = None) -> Path:
         "## Licences and terms",
         _list(_terms(facts, license_id)),
     ]
-    place = folder / README
-    publish_text(place, "\n\n".join(parts) + "\n")
-    return place
+    return "\n\n".join(parts) + "\n"
 
 
 def _read_facts(folder: Path) -> _Facts:
@@ -122,7 +152,7 @@ def _front_matter(facts: _Facts, license_id: str | None) -> ModelCardData:
     model = _section(facts)["model"]
     return ModelCardData(
         license=license_id,
-        library_name="transformers",
+        library_name=network.runtime or "transformers",
         pipeline_tag=TASKS.get(network.family),
         base_model=model if _HUB_NAME.fullmatch(model) else None,
         tags=["distilwhy", "distillation", facts.student.spec.method.name],
@@ -143,7 +173,8 @@ def _front_matter(facts: _Facts, license_id: str | None) -> ModelCardData:
 def _call_pipeline(student: Student) -> list[str]:
     """How ``transformers.pipeline`` runs the student, where it can."""
     spec, network = student.spec, student.network
-    if network.family != "encoder" or network.plain_code(".") is None:
+    is_plain = network.runtime is None and network.plain_code(".") is not None
+    if network.family != "encoder" or not is_plain:
         return []
     prefix = spec.source("", "label")
     longest = spec.config.max_input_tokens

@@ -23,6 +23,7 @@ from distilwhy.students.families.label_head import (
     classify_vectors,
     find_choice,
     label_losses,
+    mark_parts,
     mean_parts,
 )
 from distilwhy.students.families.rationale_decoder import RationaleDecoder, build_decoder
@@ -209,15 +210,20 @@ class EncoderNetwork(Network):
             )
         sources = self.encode_examples("label", examples, Truncator(self.spec.config))
         source, parts = self._pad_sources(sources)
-        encoded = self.run_encoder(source.to(self.device), parts.to(self.device))
-        logits, rationales = encoded.logits, [""] * len(examples)
-        if self.keeps_decoder:
-            logits, rationales = self._write_rationales(encoded)
+        logits, rationales = self.decide(source.to(self.device), parts.to(self.device))
         if task == "rationale":
             return [Generated(rationale=text) for text in rationales]
         choices = [self.spec.task.answer.choices(example.options) for example in examples]
         chosen = choose(logits, choices)
         return [replace(one, rationale=text) for one, text in zip(chosen, rationales, strict=True)]
+
+    def decide(self, source: torch.Tensor, parts: torch.Tensor) -> tuple[torch.Tensor, list[str]]:
+        """``[sources, choices]``: the logits of the ``source`` and ``parts`` of a batch; and each
+        rationale, "" without a kept decoder."""
+        encoded = self.run_encoder(source, parts)
+        if self.keeps_decoder:
+            return self._write_rationales(encoded)
+        return encoded.logits, [""] * len(source)
 
     def plain_code(self, folder: str) -> str | None:
         is_plain = not (self._has_options or self.keeps_decoder)
@@ -246,7 +252,7 @@ class EncoderNetwork(Network):
                 found.logits, lambda vectors, _: classify_vectors(self.model, vectors), mask, states
             )
         states = self.model(input_ids=source, attention_mask=mask).last_hidden_state
-        means, exists = mean_parts(states, parts)
+        means, exists = mean_parts(states, mark_parts(parts))
         options, is_open = means[:, 1:], exists[:, 1:]
         logits, gated = head(means[:, 0], options, is_open), self._gated(states)
         return EncoderOutput(logits, lambda v, s: head(v, options[s], is_open[s]), mask, gated)

@@ -25,7 +25,7 @@ def generate(
     spec: StudentSpec,
     task: TargetTask,
     examples: Sequence[Example],
-    inputs: Mapping[str, torch.Tensor],
+    inputs: Mapping[str, Any],
     start: int,
 ) -> list[Generated]:
     """What ``model.generate`` writes for each example; a choice is always one of the choices.

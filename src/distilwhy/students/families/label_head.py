@@ -124,18 +124,26 @@ def label_losses(
     return functional.cross_entropy(scaled, choices, reduction="none")
 
 
-def mean_parts(states: torch.Tensor, parts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def mark_parts(parts: torch.Tensor) -> torch.Tensor:
+    """``[sources, parts, length]``: whether each token belongs to each part of its source.
+
+    Args:
+        parts: ``[sources, length]``: the part that each token belongs to; -1 for padding.
+    """
+    numbers = torch.arange(int(parts.max()) + 1, device=parts.device)
+    return parts[:, None] == numbers[:, None]
+
+
+def mean_parts(states: torch.Tensor, belongs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean state of each part of a source, and whether the source has that part.
 
     Args:
         states: ``[sources, length, width]``.
-        parts: ``[sources, length]``: the part that each token belongs to; -1 for padding.
+        belongs: As ``mark_parts`` gives it.
 
     Returns:
         ``[sources, parts, width]`` and ``[sources, parts]``; zeros for a missing part.
     """
-    numbers = torch.arange(int(parts.max()) + 1, device=parts.device)
-    belongs = parts[:, None] == numbers[:, None]
     counts = belongs.sum(dim=-1, keepdim=True)
     return belongs.to(states.dtype) @ states / counts.clamp(min=1), counts[..., 0] > 0
 

@@ -141,15 +141,11 @@ class Seq2SeqNetwork(Network):
         inputs = {
             "input_ids": ids,
             "attention_mask": mask,
-            "decoder_input_ids": torch.full(
-                (len(examples), 1), self.decoder_start(task), device=self.device
-            ),
+            # As an argument of its own: transformers would put the config's before another one.
+            "decoder_start_token_id": self.decoder_start(task),
         }
         found = generate(self.model, self.codec, self.spec, task, examples, inputs, 1)
-        if self.spec.task.answer.kind not in ("number", "equation"):
-            return found
-        # WordPiece decodes 1.5 as "1. 5".
-        return [replace(one, label=_SPACED_POINT.sub(".", one.label)) for one in found]
+        return join_decimals(found, self.spec)
 
     @torch.inference_mode()
     def _walk(self, walks: Sequence[LabelWalk], ids: torch.Tensor, mask: torch.Tensor) -> None:
@@ -178,6 +174,13 @@ class Seq2SeqNetwork(Network):
         if task == "label" or self.spec.two_passes or self.spec.method.place != "apart":
             return self._start
         return self.codec.rationale_marker[0]
+
+
+def join_decimals(found: list[Generated], spec: StudentSpec) -> list[Generated]:
+    """The same labels with decimals as they were: WordPiece decodes 1.5 as "1. 5"."""
+    if spec.task.answer.kind not in ("number", "equation"):
+        return found
+    return [replace(one, label=_SPACED_POINT.sub(".", one.label)) for one in found]
 
 
 def _target_prefix(tokenizer: Any, start: int) -> list[int]:

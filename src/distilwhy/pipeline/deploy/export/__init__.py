@@ -1,0 +1,1 @@
+"""Export a student to another runtime, if it gives the same labels there."""

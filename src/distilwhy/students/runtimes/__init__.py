@@ -1,0 +1,1 @@
+"""Exported students, which another runtime than torch answers for."""
