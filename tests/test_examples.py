@@ -31,7 +31,11 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Experiment:
 
 @pytest.mark.parametrize(
     ("opened", "rows", "read", "accuracy"),
-    [("cqa", 9741 + 1221, 9443 + 1192, 0.784), ("svamp", 800 + 200, 767 + 193, 0.775)],
+    [
+        ("cqa", 9741 + 1221, 9443 + 1192, 0.784),
+        ("svamp", 800 + 200, 767 + 193, 0.775),
+        ("esnli", 9842 + 9824, 9838 + 9824, 0.730),
+    ],
     indirect=["opened"],
 )
 def test_every_recorded_completion_has_an_outcome(
