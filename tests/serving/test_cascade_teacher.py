@@ -83,6 +83,8 @@ def test_the_teacher_answers_what_the_student_does_not_and_is_paid_once(served, 
         again = ask(client, "Is it open?")[0]
         assert (again["label"], again["rationale"]) == ("question", None)
         assert 'source="teacher"' in client.get("/metrics").text
+        # The page must not say that what is typed stays on this server.
+        assert client.get("/about").json()["asks_teacher"]
     with served() as client:
         assert sources(client, "It broke.", "Is it open?") == ["teacher", "teacher"]
     assert sorted(endpoint.questions) == ["Is it open?", "It broke."]

@@ -243,6 +243,7 @@ def _add_about(router: APIRouter, service: Service) -> None:
             "labels": list(task.answer.labels),
             "can_explain": student.can_explain,
             "cascade": service.settings.cascade,
+            "asks_teacher": service.teacher is not None,
             "calibrated": student.deployment is not None,
             "max_rows": service.settings.max_rows,
         }
