@@ -1,6 +1,7 @@
 """Encoder–decoder and decoder-only students that CTranslate2 answers for."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,9 +146,7 @@ class TranslatedSeq2Seq(Exported, Seq2SeqNetwork):
 
     def __init__(self, model: Any, tokenizer: Any, spec: StudentSpec, folder: Path) -> None:
         super().__init__(model, tokenizer, spec)
-        self._translator = ctranslate2.Translator(
-            str(folder), device="cpu", intra_threads=torch.get_num_threads()
-        )
+        self._translator = _open(ctranslate2.Translator, folder)
         self._vocabulary = Vocabulary.read(folder)
 
     @classmethod
@@ -176,9 +175,7 @@ class GeneratedCausal(Exported, CausalNetwork):
 
     def __init__(self, model: Any, tokenizer: Any, spec: StudentSpec, folder: Path) -> None:
         super().__init__(model, tokenizer, spec)
-        self._generator = ctranslate2.Generator(
-            str(folder), device="cpu", intra_threads=torch.get_num_threads()
-        )
+        self._generator = _open(ctranslate2.Generator, folder)
         self._vocabulary = Vocabulary.read(folder)
 
     @classmethod
@@ -195,6 +192,12 @@ class GeneratedCausal(Exported, CausalNetwork):
 
     def plain_code(self, folder: str) -> str | None:  # type: ignore[override]
         return None
+
+
+def _open(kind: Any, folder: Path) -> Any:
+    """A model on the CPU. It widens weights of 16 bits where it has to, and would warn of it."""
+    ctranslate2.set_log_level(logging.ERROR)
+    return kind(str(folder), device="cpu", intra_threads=torch.get_num_threads())
 
 
 def _read(logits: Any) -> torch.Tensor:
