@@ -105,7 +105,7 @@ def test_a_student_with_parts_of_its_own_says_so(tmp_path: Path):
         folder.mkdir()
         student.save(folder)
         readme = (folder / README).read_text()
-        assert "some of its parts need distilwhy" in readme
+        assert "Only distilwhy can run it" in readme
         assert code_in(readme) == []
 
 

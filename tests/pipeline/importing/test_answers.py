@@ -26,7 +26,7 @@ def answers(form: Callable[[int, str], str], wanted: str | None = None) -> Answe
         (lambda i, label: f"**Category**: {label}\n**Reason**: Why {i}.", False),
         (lambda i, label: f"{label}\nWhy {i}.", False),
         (lambda i, label: f'{{"urgent": {str(i % 2 == 0).lower()}, "kind": "{label}", '
-         f'"note": "a much longer text", "reason": "Why {i}."}}', False),
+         f'"note": "a much longer text", "reason": "Why {i}."}}', True),
     ],
 )  # fmt: skip
 def test_labels_and_reasons_are_found(form, verbatim: bool):
