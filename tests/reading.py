@@ -17,8 +17,9 @@ def read(
     labels: tuple[str, ...] = (),
     finish: str = "stop",
     stop: tuple[str, ...] = STOP,
+    template: str = "{{ q }}",
 ) -> Annotation:
-    task = Task("", RowFormat("{{ q }}"), Answer(kind, labels))
+    task = Task("", RowFormat(template), Answer(kind, labels))
     return parse_completion(task, Example("7", "q", options), Completion(text, finish), stop)
 
 

@@ -46,6 +46,7 @@ WORDS = [
 ]  # fmt: skip
 MIXTURES = [
     "#,", "*-", "#$$", "-\n", " - \n", "\n#\n", "\n \n", "**1**1", "_a_ ", "`a", "(\n", "~~a",
+    "✅", "🙂 ", ". ✅ ", "a: ✓\n", "</a>", "! ", ".", "\nconfidence: 0.9", "| a | b |\n", "queue: ",
     "\n```x y", "so\n#", ". no\nno", "1 = ", "the answer is\n\n", "if if ", "  because", "\n1. ",
 ]  # fmt: skip
 UNITS = [*BLANKS, *MARKS, *BRACKETS, *NUMBERS, *LATEX, *CUES, *WORDS, *MIXTURES]
@@ -66,6 +67,7 @@ FRAMES = {
 READERS: dict[str, Callable[[str], object]] = {
     "labels": lambda text: read("choice", text, labels=("mall", "42")),
     "options": lambda text: read("choice", text, OPTIONS),
+    "headed": lambda text: read("choice", text, OPTIONS, template="Ticket: {{ q }}\nQueue:"),
     "number": lambda text: read("number", text),
     "equation": lambda text: read("equation", text),
     "text": lambda text: read("text", text),

@@ -36,8 +36,9 @@ _TAGGED = re.compile(r"[<\[◁]")
 # Arrows, check marks and crosses say something; these do not.
 _PICTURE = re.compile(
     r"[\U0001f300-\U0001faff\u2600-\u2704\u2706-\u2712\u2728\u2b50\ufe0f\u200d]"
-    r"|\u2705(?!.*\u274c)|(?<=[.!?] )[\u2705\u274c\u2713-\u2718](?=\s*\Z)"
+    r"|(?<=[.!?] )[\u2705\u274c\u2713-\u2718](?=\s{0,9}\Z)"
 )
+_LONG_RUN = re.compile(" {20,}")
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _WIDE |= dict(zip(map(ord, "。、\u3000\xa0「」【】〜“”„‘’«»"), '.,  ""[]~"""\'\'""', strict=True))
 
@@ -66,10 +67,16 @@ def widen(text: str) -> str:
 
 def without_pictures(text: str) -> str:
     """A text with blanks where it has emojis."""
-    return text if text.isascii() else _PICTURE.sub(" ", text)
+    if text.isascii():
+        return text
+    shown = _PICTURE.sub(" ", text)
+    shown = shown if "\u274c" in shown else shown.replace("\u2705", " ")
+    # Patterns that skip blanks would scan a long run again from each of its characters.
+    return _LONG_RUN.sub(lambda run: "." * len(run[0]), shown)
 
 
 def without_pictures_at_ends(text: str) -> str:
+    """A text without blanks and emojis at its ends."""
     plain = without_pictures(text)
     start = len(plain) - len(plain.lstrip())
     return text[start : len(plain.rstrip())]

@@ -21,8 +21,8 @@ _HEAD = re.compile(
 )
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]{2}")
 _SENTENCE = re.compile(r"[.!?](?=\s|$|[^\x00-\x7f])\s*")
-_CONFIDENCE = re.compile(r"\n\W*confidence\W+[\d.]+\s*%?\W*\Z", re.I)
-_TAGS = re.compile(r"\A(?:<[^\W\d]\w{0,30}>\s*)+|(?:\s*</\w{1,30}>)+\Z")
+_CONFIDENCE = re.compile(r"\n[^\w\n]{0,9}confidence\W{1,9}[\d.]{1,9}\W{0,9}\Z", re.I)
+_TAGS = re.compile(r"\A(?:<[^\W\d]\w{0,30}>\s{0,9}){1,9}|(?:\s{0,9}</\w{1,30}>){1,9}\Z")
 _NUMBERED = re.compile(r"\W*+(?:\d{1,2}\W*+)?")
 _DANGLING = re.compile(r"(?:\n|(?<=[.!?])\s)\W*((?:here|step)?[\w' ’]{1,30})\W*$", re.I)
 _COURTESY = r"(?:\A|[.!?]\s+|\n\s*)(?=@)"

@@ -226,7 +226,7 @@ def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
 def _by_head(text: str, said: Words, head: str) -> Iterator[Statement]:
     """``Stars: 4``, where the template of the task ends in ``Stars:``."""
     named = re.escape(lowered(widen(head)))
-    opens = re.compile(rf"(?:^|(?<=[\n.!?|]))[^\w\n]*(([^\W\d_]+ )?{named})\W{{0,3}}:")
+    opens = re.compile(rf"(?:^|(?<=[\n.!?|]))[^\w\n]{{0,9}}(([^\W\d_]{{1,30}} )?{named})\W{{0,3}}:")
     for found in _some([*opens.finditer(said.low)]):
         payload, end = _payload(text, found.end())
         if (payload or "").endswith("?"):
