@@ -36,8 +36,8 @@ def linear_cross_entropy(
 ) -> torch.Tensor:
     """``[positions]``: the cross-entropy of ``(hidden · weightᵀ + bias) / temperatures``.
 
-    Equals ``cross_entropy`` of the logits, which are computed chunk by chunk, and once more for
-    the backward pass. Softmax and sums over chunks are in fp32.
+    Equals ``cross_entropy`` of the logits, which are computed chunk by chunk. Softmax and sums over
+    chunks are in fp32; all logits at once are held in 16 bits only.
 
     Args:
         hidden: ``[positions, width]``.
@@ -53,38 +53,56 @@ def linear_cross_entropy(
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
+    """With p the softmax, T the temperature and g the loss's gradient, that of the logits before
+    T is g / T · (p − 1_label). Where it is computed in 16 bits, p − 1_label is kept in 16 bits for
+    the backward pass, which is then two matrix products; in fp32 it is computed again by chunks.
+    """
+
     @staticmethod
     def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, *rest: Any) -> torch.Tensor:
         labels, temperatures, ctx.dtype = rest
         layer = _Layer(hidden, weight, bias, temperatures, ctx.dtype)
-        losses, sums = [], []
+        kept, losses, sums = None, [], []
+        if ctx.dtype.itemsize == 2 and any(ctx.needs_input_grad[:3]):
+            kept = layer.hidden.new_empty(len(hidden), len(weight))
         for part in layer.chunks():
             logits = layer.logits(part)
-            sums.append(logits.logsumexp(dim=-1))
-            losses.append(sums[-1] - logits.gather(1, labels[part, None])[:, 0])
-        ctx.save_for_backward(hidden, weight, bias, labels, temperatures, torch.cat(sums))
-        return torch.cat(losses)
+            own = logits.gather(1, labels[part, None])
+            highest = logits.amax(dim=-1, keepdim=True)
+            total = logits.sub_(highest).exp_().sum(dim=-1, keepdim=True)
+            sums.append(highest + total.log())
+            losses.append(sums[-1] - own)
+            if kept is not None:
+                kept[part] = _without_label(logits.div_(total), labels[part])
+        ctx.save_for_backward(hidden, weight, bias, labels, temperatures, torch.cat(sums), kept)
+        return torch.cat(losses)[:, 0]
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """With p the softmax, T the temperature and g the loss's gradient: g · (p − 1_label) / T"""
-        hidden, weight, bias, labels, temperatures, sums = ctx.saved_tensors
+        hidden, weight, bias, labels, temperatures, sums, kept = ctx.saved_tensors
         layer = _Layer(hidden, weight, bias, temperatures, ctx.dtype)
-        scales = grads[0] if temperatures is None else grads[0] / temperatures
+        scales = (grads[0] if temperatures is None else grads[0] / temperatures)[:, None]
         to_hidden = torch.empty_like(hidden)
         to_weight = _zeros_like(weight) if ctx.needs_input_grad[1] else None
         to_bias = _zeros_like(bias) if ctx.needs_input_grad[2] else None
-        for part in layer.chunks():
-            logits = layer.logits(part).sub_(sums[part, None]).exp_()
-            logits.scatter_add_(1, labels[part, None], -torch.ones_like(sums[part, None]))
-            logits.mul_(scales[part, None])
-            if to_bias is not None:
-                to_bias += logits.sum(dim=0)
-            narrow = logits.to(ctx.dtype)
-            to_hidden[part] = (narrow @ layer.weight).to(hidden.dtype)
+        for part in layer.chunks() if kept is None else [slice(None)]:
+            if kept is None:
+                softmax = layer.logits(part).sub_(sums[part]).exp_()
+                factors = _without_label(softmax, labels[part])
+            else:
+                factors = kept
+            to_hidden[part] = (factors @ layer.weight) * scales[part]
             if to_weight is not None:
-                to_weight += narrow.T @ layer.hidden[part]
+                to_weight += factors.T @ (hidden[part] * scales[part]).to(ctx.dtype)
+            if to_bias is not None:
+                to_bias += (factors.T @ scales[part].to(ctx.dtype))[:, 0]
         return to_hidden, to_weight, to_bias, None, None, None
+
+
+def _without_label(softmax: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """p − 1_label, in place."""
+    places = labels[:, None]
+    return softmax.scatter_add_(1, places, -torch.ones_like(places, dtype=softmax.dtype))
 
 
 class _Layer:
