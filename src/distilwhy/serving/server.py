@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from distilwhy.errors import ConfigError
 from distilwhy.serving.app import AppFactory
 from distilwhy.serving.settings import ServerSettings
+from distilwhy.serving.workers import WorkerApp, run_workers
 
 # Clients that wait while the processes start, and seconds that a stop waits for open requests.
 BACKLOG, GRACE = 2048, 30
@@ -38,6 +38,7 @@ def serve(
         ConfigError: if other machines can reach the host and no API key is set, or the address
             cannot be opened, or the teacher cannot be asked.
         StudentError: if the folder holds no student that can be served.
+        RunError: if a worker process cannot start.
     """
     if settings.api_key is None and not _is_loopback(host):
         raise ConfigError(
@@ -53,13 +54,13 @@ def serve(
     factory = AppFactory(student.resolve(), settings, shared)
     with _shared_metrics(shared):
         app = factory()
-        config = _configure(factory)
+        config = _configure(WorkerApp(factory))
         opened = _open(host, port)
         name = f"[{host}]" if ":" in host else host
         say(f"http://{name}:{opened.getsockname()[1]}")
         if shared:
             config.workers = workers
-            Multiprocess(config, [opened]).run()
+            run_workers(config, opened)
         else:
             config.app, config.factory = app, False
             uvicorn.Server(config).run([opened])
@@ -90,7 +91,7 @@ def _open(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _configure(factory: AppFactory) -> uvicorn.Config:
+def _configure(factory: WorkerApp) -> uvicorn.Config:
     return uvicorn.Config(
         factory,
         factory=True,
