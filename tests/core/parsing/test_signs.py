@@ -112,3 +112,70 @@ def test_a_rationale_has_no_other_answer_courtesy_confidence_or_emoji_at_its_end
 ) -> None:
     found = read(QUEUES, reply)
     assert (found.label, found.rationale) == ("Shipping", rationale)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Category: Shipping, Sales",
+        "Category: Shipping; Sales",
+        "This belongs to Shipping, Sales",
+        "Although it is late, which points to Sales.",
+        "Topic: Shipping (or rather Sales?)",
+    ],
+)
+def test_an_answer_with_another_beside_it_is_none(reply: str) -> None:
+    assert read(QUEUES, reply).label is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "While it mentions a price, this ticket is Shipping.",
+        "Obwohl ein Preis genannt wird, ist das Shipping.",
+        "This looks like Shipping: a parcel is late.",
+        "Only Shipping remains.",
+        "This is Shipping, since it does not say what was paid.",
+    ],
+)
+def test_a_sentence_makes_its_point_where_its_main_clause_does(reply: str) -> None:
+    assert read(QUEUES, reply).label == "Shipping"
+
+
+@pytest.mark.parametrize("reply", ["No answer.", "No idea", "Answer: no answer"])
+def test_no_answer_is_not_the_answer_no(reply: str) -> None:
+    assert read(Answer("choice", ("yes", "no")), reply).label is None
+    assert read(Answer("choice", ("yes", "no answer")), "No answer.").label == "no answer"
+
+
+def test_a_scale_is_no_answer() -> None:
+    stars = Answer("choice", ("1", "2", "3", "4", "5"))
+    assert read(stars, "Rating: ?/5").label is None
+    assert read(stars, "Rating: 3/5 stars").label == "3"
+
+
+def test_a_label_may_be_joined_in_another_way() -> None:
+    assert read(Answer("choice", ("Sports", "Sci/Tech")), "Category: Sci-Tech").label == "Sci/Tech"
+
+
+@pytest.mark.parametrize(
+    ("row", "reply", "label"),
+    [
+        ("What does it earn in 5 days?", "It earns 72 dollars a day.", None),
+        ("What does it earn a day?", "It earns 72 dollars a day.", "72"),
+        ("It is reduced by 15 %. What does it cost?", "It is reduced by $12.", None),
+        ("By how many degrees does it fall?", "It falls by 11 degrees.", "11"),
+        ("How many are left?", "There are 320 trees left.", "320"),
+        ("What is it now?", "The answer is 80 minus 15 percent of it.", None),
+        ("What is it now?", "The answer is a fall of 11.", None),
+    ],
+)
+def test_a_rate_or_a_change_is_a_number_only_where_it_is_asked(
+    row: str, reply: str, label: str | None
+) -> None:
+    assert read(Answer("number"), reply, row=row).label == label
+
+
+@pytest.mark.parametrize("reply", ["La opción correcta es la b.", "A alternativa correta é (b)."])
+def test_a_quality_may_stand_behind_its_noun(reply: str) -> None:
+    assert read(QUEUES, reply, row="x\n(a) Billing\n(b) Shipping\n(c) Sales").label == "Shipping"

@@ -24,7 +24,7 @@ _PHRASE = re.compile(r"[.,;:!?]")
 _SENTENCE = re.compile(r"[.!?](?:\s|$|(?=[^\x00-\x7f]))")
 _BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
 _AFTER = re.compile(r"[\w+#]|-\w|'[a-z]|[.,/:]\d")
-_JOINT = re.compile(r"(?<=\w)[_-](?=\w)")
+_JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _NEAR = 40
 
 
@@ -213,7 +213,7 @@ def _is_letter(line: str, bare: str, mark: re.Match[str], certain: bool) -> bool
     if bare.isupper() and (bare not in "AI" or _WORDLIKE.match(line, mark.end())):
         return True
     rest = line[mark.end() :].strip(" $!?*'\"")
-    first = not any(char.isalnum() for char in line[: mark.start()])
+    first = words("the").issuperset(split(line[: mark.start()]))
     ends = "):." if certain else ")."
     return line[mark.end() : mark.end() + 1] == ")" or (first and rest[:1] in ends)
 
@@ -221,7 +221,7 @@ def _is_letter(line: str, bare: str, mark: re.Match[str], certain: bool) -> bool
 def _joined(text: str) -> str:
     """A text in lower case, as long, with one way to join its words."""
     low = lowered(text)
-    return _JOINT.sub(" ", low) if "_" in low or "-" in low else low
+    return _JOINT.sub(" ", low)
 
 
 def _bare(text: str) -> str:

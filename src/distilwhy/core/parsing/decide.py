@@ -36,6 +36,8 @@ _ASKED = re.compile(
 _ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
 _TICKED = re.compile(r"^([^\n:]{1,60}): *[\u2713\u2714\u2705\u2611]", re.M)
 _CROSSED = re.compile(r"\W{0,3}[\u2717\u2718\u274c\u2716]")
+# A change, and not what it leads to; so much for each of several.
+_RATE = re.compile(r"\b(by) \W?\d|\d[^.\n]{0,30} (?:per|each|every|an?) (\w+)", re.I)
 _STEP = re.compile(r"\W*\d+ ?[^\W\d_]{0,5} ?:")
 _SENTENCE_END = re.compile(r"[.!?](?=\s)\s*|\n+|[。！？]")
 _PHRASE = re.compile(r"[.!,;:]|\s(?=because|since|rather|instead)")
@@ -251,17 +253,21 @@ def _sentences(reader: Reader, text: str) -> list[Statement]:
 
 def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
     """``The shop is liable.``, ``It is no spam but an order.``"""
-    aside = _ASIDE.search(text, a, b)
-    b = aside.start() if aside else b
+    others_too = _ASIDE.search(text, a, b)
+    b = others_too.start() if others_too else b
     said = Words(lowered(text[a:b]))
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
-    start = points[-1] if points else 0
-    concludes = bool(points) and not reader.letters.certain
+    if said.word(0) in words("concedes"):
+        aside = words("aside", "because")
+        points += [i for i, w in enumerate(said.said) if w == "," and said.word(i + 1) not in aside]
+    start = max(points, default=0)
+    concludes = said.word(start) in words("concludes") and not reader.letters.certain
     for index in range(len(said.said) - 1, start - 1, -1):
         at = a + said.end(index)
         at += len(text[at:b]) - len(text[at:b].lstrip(" ,:"))
         payload = _PHRASE.split(text[at:b], maxsplit=1)[0]
         label = reader.whole(payload) if concludes or _ties(said, index) else None
+        label = None if label and reader.differs(text[at:b]) else label
         negated = said.said[index] in words("not") and f"{said.said[index]} {payload}"
         if label is None or (negated and reader.whole(negated)):
             continue  # "spam" of "not spam"
@@ -270,8 +276,10 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
         others = {choice.lower() for choice in reader.choices} - {label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
         theirs = {w for w in before if w[-2:] == "'s" and w[:-2] in words("crowd", "people")}
-        hedged = theirs | before & words("open", "not", "noun", "attributed", "believes", "crowd")
-        hedged |= (after & words("not")) if after & words("opinion") else set()
+        hedged = theirs | before & words(
+            "open", "concedes", "not", "noun", "attributed", "believes", "crowd"
+        )
+        hedged |= (after & words("not")) if after & words("opinion") - {"say"} else set()
         if contrast or not (named or hedged):
             yield Statement(a, at, b, payload, SENTENCE, whole=True)
         return
@@ -280,8 +288,11 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
 def _ticked(reader: Reader, text: str) -> list[Statement]:
     """The one choice that a table ticks."""
     found = [row for row in _TICKED.finditer(text) if reader.choices and reader.whole(row[1])]
-    a, b = found[0].span(1) if found else (0, 0)
-    return [Statement(a, a, b, text[a:b], SENTENCE, whole=True)] if len(found) == 1 else []
+    if len(found) != 1:
+        return []
+    a, b = found[0].span(1)
+    start, end = text.rfind("\n\n", 0, a) + 1, text.find("\n\n", b) % (len(text) + 1)
+    return [Statement(start, end, end, text[a:b], SENTENCE, whole=True)]
 
 
 def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
@@ -323,7 +334,9 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     reported = all_said & words("people") and all_said & words("say")
     counted = _STEP.match(text, a)
     several = len(numbers) > 1 and not points
-    if not numbers or several or counted or "#" in text or hedged or reported:
+    question = split(re.split(r"[.!?\n]\s", reader.asked.strip())[-1])
+    rated = {m[1] or m[2] for m in _RATE.finditer(text, begin, b)}.difference(question)
+    if not numbers or several or counted or rated or "#" in text or hedged or reported:
         return
     new = numbers[-1] not in reader.asked
     if (new and (points or not text[:a].strip())) or _RESULT.findall(text, 0, a)[-1:] == numbers:

@@ -61,6 +61,7 @@ _SCALE = re.compile(
     r"(?:[abeijkmnoqruxyz]|bn|mn)\b|\s+(?:[KMBTkxyzni]|MM|bn|mn|mln|mio|mil|bln)\b"
     r"|\W*and\W+(?:an?\W+)?(?:hundred|thousand|million|half|quarter|third)\b|\W*half\b"
 )
+_PERCENT = re.compile(r"\s*(?:%|per ?cent\b)", re.I)
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
 _LINE = re.compile(r"(?:[^\W\d_][\w ]{0,30}=\s*)?[=$€£¥₹\s]*[-−–(\[]*[\d.]")
@@ -175,7 +176,7 @@ def _side(text: str) -> Equation | None:
 def _leading(text: str) -> Equation:
     """The equation that ``text`` opens with, if only a unit or a remark follows."""
     equation, rest = parse_leading_equation(text.rstrip(".; "))
-    percent = rest.lstrip().startswith("%") and not isinstance(equation, Number)
+    percent = bool(_PERCENT.match(rest)) and not isinstance(equation, Number)
     said = re.findall(r"\b[a-z]+\b", rest.lower())
     changed = not (words("changes").isdisjoint(said[:1]) and words("worked").isdisjoint(said))
     changed = changed or (not rest.isascii() and phrases("denies").search(rest) is not None)

@@ -12,19 +12,21 @@ from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statements
 
 _OPENING = re.compile(
-    r"\A\s*(?:Q:[^\n]*\n+A:|(?:sure|okay|ok|certainly|of course)[,!.]\s+(?!\w+ (?:is|are)\b)"
-    r"|let['’]?s think (?:this through )?(?:about (?:it|this) )?step by step[.:]\s*)", re.I,
+    r"\A\s*(?:(?:sure|okay|ok|certainly|of course)[,!.](?:\s+(?!\w+ (?:is|are)\b)|\Z)"
+    r"|(?:here|voici|aquí)\b[^\n:]{0,60}:[^\S\n]*\n|step 1\W{0,3}:(?![\s\S]*step 2))", re.I,
 )  # fmt: skip
 _HEAD = re.compile(
-    r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20})\W{0,3}?"
+    r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20}(?: [\w-]{1,20}){0,2})\W{0,3}?"
     r"(?:[:：=][^\w\n\"'“„«(-]*|\n)"
 )
+_ANY_HEAD = re.compile(r"\A\W*[^\W\d_][\w ]{0,20}[:：]")
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]{2}")
 _SENTENCE = re.compile(r"[.!?](?=\s|$|[^\x00-\x7f])\s*")
 _CONFIDENCE = re.compile(r"\n[^\w\n]{0,9}confidence\W{1,9}[\d.]{1,9}\W{0,9}\Z", re.I)
 _TAGS = re.compile(r"\A(?:<[^\W\d]\w{0,30}>\s{0,9}){1,9}|(?:\s{0,9}</\w{1,30}>){1,9}\Z")
 _NUMBERED = re.compile(r"\W*+(?:\d{1,2}\W*+)?")
-_DANGLING = re.compile(r"(?:\n|(?<=[.!?])\s)\W*((?:here|step)?[\w' ’]{1,30})\W*$", re.I)
+_DANGLING = re.compile(r"(?:\A(?!.*\.)|\n|(?<=[.!?])\s)\W*((?:here|step)?[\w' ’]{1,30})\W*$", re.I)
+_PREFACE = r"\A\W*@[^.!:。\n]{0,80}[.!:。\n]\s*"
 _COURTESY = r"(?:\A|[.!?]\s+|\n\s*)(?=@)"
 # Matched against the reversed text.
 _CLOSING = re.compile(r"(?:[-$*#>]++(?=\s|\Z)|(?:[#*`,;:\s<]|\$\$|[\[(]\\|\()+)*")
@@ -45,7 +47,23 @@ def reasons_before(reader: Reader, text: str, label: str, statements: Sequence[S
         text = text[alone[0].end :]
     elif not alone and (opening := first_alone(reader, text)):
         text = text[opening[0].end :]
-    return tidy(_without_others(reader, text, label, statements))
+    return tidy(_without_row(_without_others(reader, text, label, statements), reader.asked))
+
+
+def _without_row(text: str, asked: str) -> str:
+    """A text without the questions and headed lines that repeat a line of the row."""
+    own = {_content(line) for line in asked.split("\n")}
+    *lines, last = text.split("\n")
+    lines = [line for line in lines if not (_repeats(line) and _content(line) in own)]
+    return "\n".join([*lines, last])
+
+
+def _repeats(line: str) -> bool:
+    return widen(line).rstrip("*_ )").endswith("?") or _ANY_HEAD.match(line) is not None
+
+
+def _content(line: str) -> str:
+    return " ".join(split(_ANY_HEAD.sub("", widen(line))))
 
 
 def _without_others(reader: Reader, text: str, label: str, statements: Sequence[Statement]) -> str:
@@ -65,19 +83,17 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
     """The reasons that follow an answer, where nothing stands before it."""
     statement = answer.statement
     try:
-        rest = reader.find(widen(text[statement.at : statement.end])).rest
-        rest = phrases("ending", r"\A@").sub("", rest)
+        said = text[statement.at : statement.end]
+        rest = said[len(said) - len(reader.find(widen(said)).rest) :]
+        rest = phrases("ending", r"\A@").sub("", rest.lstrip("'’”»"))
     except Unreadable:
         rest = ""
     goes_on = _GOES_ON.match(rest)
     opens = goes_on and (not goes_on[1] or goes_on[1].lower() in words("because"))
     after = (rest if opens else "") + text[statement.end :]
-    named = [
-        head
-        for head in _HEAD.finditer(after)
-        if head[1].lower() in words("explains") - {"confidence"}
-    ]
-    after = after[named[0].end() :] if named else after
+    named = [h for h in _HEAD.finditer(after) if _names(h, words("explains") - {"confidence"})]
+    twice = [h.start() for h in named[1:] if h[1].lower() == named[0][1].lower()]
+    after = after[named[0].end() : min(twice, default=None)] if named else after
     again = [s for s in find_statements(widen(after)) if reader.gives(s, answer.label)]
     reasons = tidy(after[: again[0].start] if again else after)
     closed = "\"'" if reasons.count('"') % 2 else ""
@@ -88,8 +104,9 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
 def tidy(text: str) -> str:
     """One line, without headings at the ends, courtesies, and marks that nothing follows."""
     text = _CONFIDENCE.sub("", _TAGS.sub("", without_pictures_at_ends(text)))
-    while opening := _OPENING.match(text) or _HEAD.match(text):
-        if opening.re is _HEAD and opening[1].lower() not in words("explains", "speaks"):
+    preface = phrases("prefaces", _PREFACE)
+    while opening := preface.match(text) or _OPENING.match(text) or _HEAD.match(text):
+        if opening.re is _HEAD and not _names(opening, words("explains", "speaks")):
             break
         text = text[opening.end() :]
     closing = phrases("courtesy", _COURTESY).search(text, max(0, len(text) - 400))
@@ -101,6 +118,10 @@ def tidy(text: str) -> str:
             break
         text = text[: dangling.start()]
     return "" if _NUMBERED.fullmatch(text) else " ".join(text.split())
+
+
+def _names(head: re.Match[str], known: frozenset[str]) -> bool:
+    return not known.isdisjoint(split(head[1]))
 
 
 def _dangles(said: list[str]) -> bool:

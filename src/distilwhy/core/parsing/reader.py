@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, letter
+from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
 from distilwhy.core.parsing.choice import Found, Letters, read_choice
 from distilwhy.core.parsing.clean import without_latex
 from distilwhy.core.parsing.cues import listed, phrases, split, words
@@ -78,6 +78,8 @@ class Reader:
             plain = without_latex(text[:_LONGEST_CHOICE])
             if alone and _TRUTH.get(plain) in self.choices:
                 return Found(_TRUTH[plain], True, "")
+            if fold(plain) in words("missing") and not match_choice(plain, self.choices):
+                raise Unreadable(f"the answer is missing: {plain!r}")
             return read_choice(_without_scale(plain, self.choices), self.choices, self.letters)
         quoted = _QUOTED.fullmatch(text.strip())
         remarks = [] if quoted else [_REASON.search(text, 1), _SENTENCE.search(text, 1)]
@@ -118,11 +120,19 @@ class Reader:
         if not statement.whole:
             return self.find(payload, alone=statement.alone).label
         label = self.whole(payload)
-        if label is None and self.choices:
+        if label is None and self.choices and not self.differs(payload):
             label = self.whole(_FIRST.split(payload, maxsplit=1)[0])
         if label is None:
             raise Unnamed("no answer is stated")
         return label
+
+    def differs(self, text: str) -> bool:
+        """Whether a text names several answers, or denies the one that it names."""
+        try:
+            self.find(text)
+        except Unreadable as error:
+            return not isinstance(error, Unnamed)
+        return False
 
     def gives(self, statement: Statement, label: str) -> bool:
         """Whether a statement affirms this label."""
@@ -146,7 +156,7 @@ def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str)
     texts = () if options else (asked, *shown)
     named = next(filter(None, (_lettered(choices, text) for text in texts)), {})
     letters = Letters(named or _in_order(choices, bool(options)), bool(options or named))
-    return Reader(answer, choices, letters)
+    return Reader(answer, choices, letters, asked)
 
 
 @lru_cache(maxsize=1024)
@@ -179,7 +189,7 @@ def _without_scale(line: str, choices: tuple[str, ...]) -> str:
         return line
     highest = max(map(int, choices))
     line = re.sub(r"^(\w+)(?= stars?\b)", _digit, line)
-    return re.sub(rf"(?<=\d)(?:(?: ?/ ?| out of ){highest}\b)?(?: stars?\b)?", "", line)
+    return re.sub(rf"(?: ?/ ?| out of ){highest}\b|(?<=\d) stars?\b", "", line)
 
 
 def _undotted(number: re.Match[str]) -> str:

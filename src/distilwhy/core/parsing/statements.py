@@ -108,7 +108,8 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
     opens = said.word(line - 1) in words("stop", "bullet") and start - line < 4
     own, before, head = {*said.said[start:index]}, said.word(start - 1), noun not in words("noun")
     heading = opens and link != "is"
-    qualified = not own.isdisjoint(words("quality", "concludes"))
+    beside = own.union(said.said[index + 1 : after])  # "la opción correcta es"
+    qualified = not beside.isdisjoint(words("quality", "concludes"))
     unbound = not (heading or own) and (head or (before[0].isalpha() and noun.isascii()))
     if unbound or (link == "line" and not heading) or (noun in words("vague") and not qualified):
         return  # "the student's answer is"
