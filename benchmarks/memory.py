@@ -24,7 +24,7 @@ from distilwhy.config import TrainingConfig
 from distilwhy.core.method import TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.students.student import Student
-from distilwhy.students.training.duration import estimate_seconds
+from distilwhy.students.training.duration import estimate_time
 from distilwhy.students.training.loop import train
 from distilwhy.students.training.memory import estimate_memory, rows_per_pass
 
@@ -51,7 +51,7 @@ def measure(kind: str, size: dict[str, int], config: TrainingConfig) -> None:
     before = psutil.Process().memory_info().rss
     student = Student(make_network(kind, LENGTHS, **size))
     foretold = estimate_memory(student.network, rows, config).peak(rows_per_pass(rows, config))
-    wanted = estimate_seconds(student, rows, make_examples(rows), config)
+    wanted = estimate_time(student, rows, make_examples(rows), config).seconds
     started = time.perf_counter()
     learn(student, rows, config)
     taken = time.perf_counter() - started

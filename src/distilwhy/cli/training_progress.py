@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from distilwhy.pipeline.train.jobs import TrainedStudents
     from distilwhy.students.training.memory import Preflight
 
-# A message corrects a forecast that is off by this factor.
-MUCH = 1.5
+# The time left is computed anew after so many seconds.
+REFRESH_S = 0.25
 
 
 class TrainingProgress(Watcher):
@@ -31,7 +31,7 @@ class TrainingProgress(Watcher):
         self._screen = screen
         self._say = screen.say
         self._left: TimeLeft | None = None
-        self._is_corrected = False
+        self._refreshed_at = 0.0
 
     def on_start(self, student_ids: Sequence[StudentId]) -> None:
         self._screen.board.start(student_ids)
@@ -55,10 +55,16 @@ class TrainingProgress(Watcher):
 
     def on_step(self, student_id: StudentId, step: int, steps: int) -> None:
         self._screen.move_student(student_id, step, steps)
-        if self._left is not None:
-            self._left.step(student_id, step, steps, time.monotonic())
+        if self._left is None:
+            return
+        now = time.monotonic()
+        self._left.step(student_id, step, now)
+        if now - self._refreshed_at >= REFRESH_S:
+            self._refreshed_at = now
             self._screen.expect(self._left.seconds())
-            self._screen.expect(self._left.of(student_id), student_id)
+            for running in self._left.running:
+                self._screen.expect(self._left.of(running), running)
+            self._correct_forecast(self._left, now)
 
     def on_notice(self, student_id: StudentId, line: str) -> None:
         self._say(f"{student_id.label}: {line}")
@@ -79,19 +85,21 @@ class TrainingProgress(Watcher):
         self._screen.start("timing a few steps", None)
 
     def on_plan(self, forecast: "Forecast") -> None:
+        about = _about(forecast.has_patience)
         self._say(
             f"{forecast.trainings} to train, {forecast.workers} at a time, "
-            f"{counted(forecast.steps, 'step')} each: about {rough_duration(forecast.seconds)}"
+            f"{counted(forecast.steps, 'step')} each: {about} {rough_duration(forecast.seconds)}"
+            f"{', as training.patience may end them early' if forecast.has_patience else ''}"
         )
         methods_by_time: dict[tuple[str, str], list[str]] = {}
-        for (student, method), seconds in forecast.each.items():
-            methods_by_time.setdefault((student, rough_duration(seconds)), []).append(method)
+        for (student, method), each in forecast.each.items():
+            methods_by_time.setdefault((student, rough_duration(each.seconds)), []).append(method)
         for (student, taken), methods in methods_by_time.items():
             name = f"{student or MAIN}, " if self._screen.board.has_names else ""
-            self._say(f"  {name}{', '.join(methods)}: about {taken} each")
+            self._say(f"  {name}{', '.join(methods)}: {about} {taken} each")
         self._screen.start("students", forecast.trainings)
         self._screen.expect(forecast.seconds)
-        self._left, self._is_corrected = TimeLeft(forecast), False
+        self._left = TimeLeft(forecast, time.monotonic())
 
     def on_evaluation(self, student_id: StudentId, evaluation: Evaluation) -> None:
         losses = "  ".join(f"{task} {loss:.3f}" for task, loss in evaluation.losses.items())
@@ -99,19 +107,15 @@ class TrainingProgress(Watcher):
         self._screen.note_student(student_id, note)
         if not self._screen.is_live:
             self._say(f"{student_id.label}: step {evaluation.step}/{evaluation.steps}  {note}")
+        if self._left is not None:
+            self._left.evaluation(student_id, time.monotonic())
 
-        self._correct_forecast()
-
-    def _correct_forecast(self) -> None:
-        """Say once if training is much slower or faster than forecast."""
-        left = self._left
-        if left is None or self._is_corrected or 1 / MUCH < left.factor < MUCH:
-            return
-        self._is_corrected = True
-        self._say(
-            f"training takes {left.factor:.1f} times as long as forecast: about "
-            f"{rough_duration(left.seconds())} left"
-        )
+    def _correct_forecast(self, left: TimeLeft, now: float) -> None:
+        """Say if training is much slower or faster than was said last."""
+        factor = left.factor(now)
+        if factor != 1:
+            changed = "slower" if factor > 1 else "faster"
+            self._say(f"training is {changed} than forecast: {_time_left(left)}")
 
     def on_rate_tried(self, student_id: StudentId, summary: TrainingSummary) -> None:
         weight = summary.rationale_weight
@@ -130,8 +134,16 @@ class TrainingProgress(Watcher):
         self._screen.remove_student(student_id)
         self._screen.advance()
         if self._left is not None:
-            self._left.end(student_id)
+            self._left.end(student_id, summary.steps)
             self._screen.expect(self._left.seconds())
             if not self._screen.is_live and self._left.trainings:
-                left = rough_duration(self._left.seconds())
-                self._say(f"  {self._left.trainings} still to train: about {left}")
+                self._say(f"  {self._left.trainings} still to train: {_time_left(self._left)}")
+
+
+def _time_left(left: TimeLeft) -> str:
+    about = _about(left.is_upper_bound)
+    return f"{about} {rough_duration(left.tell(time.monotonic()))} left"
+
+
+def _about(is_upper_bound: bool) -> str:
+    return "at most about" if is_upper_bound else "about"

@@ -2,19 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conftest import DROP, TRAIN, WriteExperiment, dump_rows
+from distilwhy.pipeline.annotate.annotations import read_annotations
 from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
-from distilwhy.pipeline.train.forecast import Forecast, total_seconds
+from distilwhy.pipeline.train.forecast import Forecast, forecast, total_seconds
+from distilwhy.pipeline.train.jobs import TrainingJobs
 from distilwhy.pipeline.train.run import train_students
+from distilwhy.pipeline.train.study import list_students
 from distilwhy.pipeline.train.watcher import Watcher
 from distilwhy.pipeline.train.workers import Pool
 from distilwhy.students.student import Student
 from distilwhy.students.training import duration as timing
+from distilwhy.students.training.duration import TrainingTime
+
+SHORT, LONG = TrainingTime(10, 0.9, 1.0, 10), TrainingTime(10, 2.8, 2.0, 10)
 
 
 def test_a_free_worker_takes_the_next_job():
@@ -46,11 +53,11 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     the methods that were timed."""
     timed: list[str] = []
 
-    def estimate(student: Student, *_: object) -> float:
+    def estimate(student: Student, *_: object) -> TrainingTime:
         timed.append(student.spec.method.name)
-        return 30.0 if student.spec.method.writes_rationales else 10.0
+        return LONG if student.spec.method.writes_rationales else SHORT
 
-    monkeypatch.setattr(timing, "estimate_seconds", estimate)
+    monkeypatch.setattr(timing, "estimate_time", estimate)
     monkeypatch.setattr(
         "distilwhy.pipeline.train.run.train_student", lambda folder, job, send: None
     )
@@ -75,8 +82,8 @@ def test_each_kind_of_method_is_timed_once(write_experiment: WriteExperiment, ma
     found = forecast_of(file)
     assert len(made_up) == 4
     assert {"blank-rationales", "keyword-rationales"} < set(made_up)
-    each = dict(zip(methods, (10.0, 10.0, *[30.0] * 4), strict=True))
-    assert found.each == {("", method): seconds for method, seconds in each.items()}
+    each = dict(zip(methods, (SHORT, SHORT, *[LONG] * 4), strict=True))
+    assert found.each == {("", method): taken for method, taken in each.items()}
     assert (found.trainings, found.seconds) == (12, 280.0)
 
 
@@ -86,7 +93,27 @@ def test_the_forecast_counts_every_learning_rate_of_a_search(write_experiment: W
     changes = {"methods": ["finetune"], "seeds": [0, 1, 2], "data.test": DROP}
     training = {"steps": 7, "lr": [1e-3, 2e-3, 3e-3]}
     found = forecast_of(write_experiment({**changes, "training": training}))
-    assert found == Forecast({("", "finetune"): 5}, 1, 7, {("", "finetune"): 10.0}, 50.0)
+    assert found == Forecast({("", "finetune"): 5}, 1, {("", "finetune"): SHORT}, 50.0)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_forecast_knows_whether_patience_may_end_a_training(write_experiment: WriteExperiment):
+    changes = {"methods": ["finetune"], "data.test": DROP, "training": {"patience": 2}}
+    assert forecast_of(write_experiment(changes)).has_patience
+
+
+def test_a_kind_that_two_workers_timed_takes_as_long_as_where_the_machine_was_not_swamped(
+    write_experiment: WriteExperiment, monkeypatch: pytest.MonkeyPatch
+):
+    """The other worker still loads torch while the first one runs its steps."""
+    times = iter([replace(SHORT, step=500.0), SHORT])
+    monkeypatch.setattr(timing, "estimate_time", lambda *_: next(times))
+    experiment = open_experiment(
+        write_experiment({"methods": ["finetune"], "seeds": [0, 1], "data.test": DROP})
+    )
+    jobs = TrainingJobs(experiment, read_annotations(experiment))
+    found = forecast([jobs.of_all(list_students(experiment))], 2, Pool())
+    assert found.seconds == 10.0
 
 
 @pytest.mark.usefixtures("made_up")

@@ -14,7 +14,7 @@ from distilwhy.students.load import build_network, outline_network
 from distilwhy.students.network import Network
 from distilwhy.students.spec import StudentSpec
 from distilwhy.students.training import memory as preflight
-from distilwhy.students.training.duration import estimate_seconds
+from distilwhy.students.training.duration import estimate_time
 from distilwhy.students.training.memory import (
     check_fit,
     estimate_memory,
@@ -131,7 +131,7 @@ def test_a_dry_run_leaves_no_trace(family: str):
     tried.network.eval()
     before = {name: weight.clone() for name, weight in tried.network.state_dict().items()}
     check_fit(tried.network, ROWS, config)
-    estimate_seconds(tried, ROWS, make_examples(ROWS), config)
+    estimate_time(tried, ROWS, make_examples(ROWS), config)
     assert not tried.network.training
     assert not tried.network.model.is_activation_checkpointing
     assert all(p.grad is None for p in tried.network.parameters())

@@ -4,12 +4,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heapreplace
-from statistics import fmean
+from typing import TYPE_CHECKING
 
 from distilwhy.core.method import METHODS
 from distilwhy.core.student_id import StudentId
 from distilwhy.pipeline.train.jobs import TrainingJob
 from distilwhy.pipeline.train.workers import Pool
+
+if TYPE_CHECKING:
+    from distilwhy.students.training.duration import TrainingTime
 
 # What the time of a training depends on: the student's name in the study, what it learns as
 # rationales (nothing, less than the teacher's, or as much), and where its method puts them.
@@ -18,24 +21,30 @@ Kind = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Forecast:
-    """How long training will take.
+    """How long training will take if every training takes all its steps.
 
     Attributes:
         counts: How many trainings there are, one for each student and trial of a search, by the
             student's name and the arm.
-        each: Seconds of one training, by the student's name and the arm.
+        each: The time of one training, by the student's name and the arm.
         seconds: Seconds until all are done.
+        has_patience: Whether a training may end before its last step.
     """
 
     counts: dict[tuple[str, str], int]
     workers: int
-    steps: int
-    each: dict[tuple[str, str], float]
+    each: "dict[tuple[str, str], TrainingTime]"
     seconds: float
+    has_patience: bool = False
 
     @property
     def trainings(self) -> int:
         return sum(self.counts.values())
+
+    @property
+    def steps(self) -> int:
+        """The most steps that a training takes."""
+        return max(taken.steps for taken in self.each.values())
 
 
 def forecast(rounds: Sequence[Sequence[TrainingJob]], workers: int, pool: Pool) -> Forecast:
@@ -45,16 +54,18 @@ def forecast(rounds: Sequence[Sequence[TrainingJob]], workers: int, pool: Pool) 
     """
     jobs = [job for jobs in rounds for job in jobs]
     times = _time_kinds(jobs, workers, pool)
-    lengths = [[len(job.trials) * times[_kind(job.student_id)] for job in jobs] for jobs in rounds]
+    lengths = [
+        [len(job.trials) * times[_kind(job.student_id)].seconds for job in jobs] for jobs in rounds
+    ]
     counts = Counter[tuple[str, str]]()
     for job in jobs:
         counts[job.student_id.student, job.student_id.arm] += len(job.trials)
     return Forecast(
         counts=dict(counts),
         workers=workers,
-        steps=jobs[0].training.steps,
         each={(s.student, s.arm): times[_kind(s)] for s in (job.student_id for job in jobs)},
         seconds=sum(total_seconds(seconds, workers) for seconds in lengths),
+        has_patience=jobs[0].training.patience is not None,
     )
 
 
@@ -66,24 +77,30 @@ def total_seconds(seconds: Sequence[float], workers: int) -> float:
     return max(ends)
 
 
-def time_job(job: TrainingJob, send: Callable[[tuple[Kind, float]], None]) -> None:
-    """Send about how many seconds a job takes with one learning rate."""
-    from distilwhy.students.training.duration import estimate_seconds
+def time_job(job: TrainingJob, send: "Callable[[tuple[Kind, TrainingTime]], None]") -> None:
+    """Send about how long a job takes with one learning rate."""
+    from distilwhy.students.training.duration import estimate_time
 
     student = job.build_student()
-    seconds = estimate_seconds(student, job.rows, job.validation, job.training)
-    send((_kind(job.student_id), seconds))
+    taken = estimate_time(student, job.rows, job.validation, job.training)
+    send((_kind(job.student_id), taken))
 
 
-def _time_kinds(jobs: Sequence[TrainingJob], workers: int, pool: Pool) -> dict[Kind, float]:
-    """The seconds of one training of each kind, measured on its job with the longest texts."""
+def _time_kinds(
+    jobs: Sequence[TrainingJob], workers: int, pool: Pool
+) -> "dict[Kind, TrainingTime]":
+    """The time of one training of each kind, measured on its job with the longest texts."""
     longest = {_kind(job.student_id): job for job in sorted(jobs, key=lambda job: job.characters)}
     # A core is slower while others are busy, so each worker times something.
     chosen, busy = list(longest.values()), min(workers, len(jobs))
     timed = [chosen[index % len(chosen)] for index in range(max(len(chosen), busy))]
-    found = defaultdict[Kind, list[float]](list)
-    pool.run(time_job, timed, lambda kind_seconds: found[kind_seconds[0]].append(kind_seconds[1]))
-    return {kind: fmean(seconds) for kind, seconds in found.items()}
+    found = defaultdict[Kind, list["TrainingTime"]](list)
+    pool.run(time_job, timed, lambda kind_time: found[kind_time[0]].append(kind_time[1]))
+    # The middle one, or the shorter of two: the longer one ran while something else was slow.
+    return {
+        kind: sorted(times, key=lambda taken: taken.seconds)[(len(times) - 1) // 2]
+        for kind, times in found.items()
+    }
 
 
 def _kind(student_id: StudentId) -> Kind:

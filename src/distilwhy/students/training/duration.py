@@ -1,46 +1,79 @@
 """Estimating how long a training takes, by running a little of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import cycle
 from math import ceil
+from statistics import median
 
 from distilwhy.config import TrainingConfig
 from distilwhy.core.method import TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.students.encoding import DrawnRow, Truncator
+from distilwhy.students.network import Network
 from distilwhy.students.student import Student
 from distilwhy.students.training.distributed import count_processes
 from distilwhy.students.training.dry_run import DryRun, dry_run
 from distilwhy.students.training.sampler import WINDOW, BatchOrder, split_batch
 
-# Batches are run for this long, and for at most this fraction of the time that all steps take.
-DRY_RUN_S, DRY_RUN_SHARE = 1.0, 0.02
-# Batches are drawn from this many rows. Predictions are timed on the first number of examples,
-# and then on the second where that is quick.
-SAMPLE, FEW_EXAMPLES, MANY_EXAMPLES = 1024, 8, 64
+# Batches are run for this fraction of the time that all steps take, and for no longer than so many
+# seconds, but so many times at least: one that other work slowed down is no median.
+DRY_RUN_SHARE, DRY_RUN_S, PASSES = 0.02, 8.0, 3
+# Batches are drawn from this many rows. Predictions are timed so many times on the first number
+# of examples, and then on the second where that is quick.
+SAMPLE, FEW_EXAMPLES, MANY_EXAMPLES, PREDICTIONS, PREDICTIONS_S = 1024, 8, 64, 3, 1.0
 GROWTH = 4
 
 
-def estimate_seconds(
+@dataclass(frozen=True)
+class TrainingTime:
+    """The seconds that the parts of a training take.
+
+    Attributes:
+        step: Seconds of one step.
+        evaluation: Seconds of one evaluation.
+        evaluate_every: How many steps there are from one evaluation to the next.
+    """
+
+    steps: int
+    step: float
+    evaluation: float
+    evaluate_every: int
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of all steps and evaluations."""
+        return self.steps * self.step + self.evaluations(self.steps) * self.evaluation
+
+    def evaluations(self, step: int) -> int:
+        """How many evaluations there are up to a step, the last one included."""
+        return (
+            ceil(step / self.evaluate_every) if step == self.steps else step // self.evaluate_every
+        )
+
+
+def estimate_time(
     student: Student,
     rows: Sequence[TrainingRow],
     validation: Sequence[Example],
     config: TrainingConfig,
-) -> float:
-    """The seconds that a training takes, evaluations included.
+) -> TrainingTime:
+    """The time that a training takes if it takes all its steps.
 
     Assumes that it runs as this process does: with as many threads, on an equally busy machine.
     """
     batches = draw_batches(student, rows, config)
     with dry_run(student.network, config) as run:
         step = _step_seconds(run, batches, config)
-        example = example_seconds(student, validation)
-    evaluation = example * len(validation) / count_processes()
+        with _writing_as_trained(student.network, batches):
+            example = example_seconds(student, validation)
     two_tasks = len({target.task for row in batches[0] for target in row.targets}) > 1
     # The gradient norms of both tasks take about as long as two steps.
     norms = 2 * step if two_tasks and not config.gradient_checkpointing else 0.0
-    return config.steps * step + ceil(config.steps / config.evaluate_every) * (evaluation + norms)
+    evaluation = example * len(validation) / count_processes() + norms
+    return TrainingTime(config.steps, step, evaluation, config.evaluate_every)
 
 
 def draw_batches(
@@ -63,35 +96,64 @@ def count_tokens(rows: Sequence[DrawnRow]) -> int:
 def example_seconds(student: Student, validation: Sequence[Example]) -> float:
     """The seconds that one prediction takes."""
     student.network.eval()
+    student.predict(validation[:1])  # The first is slower than the others.
     for count in (FEW_EXAMPLES, MANY_EXAMPLES):
         examples = validation[:: ceil(len(validation) / count)]
-        started = time.perf_counter()
-        student.predict(examples)
-        taken = time.perf_counter() - started
-        if taken * MANY_EXAMPLES / FEW_EXAMPLES > DRY_RUN_S:
+        taken = _typical_seconds(lambda: student.predict(examples))  # noqa: B023
+        if taken * MANY_EXAMPLES / FEW_EXAMPLES > PREDICTIONS_S:
             break
     return taken / len(examples)
+
+
+def _typical_seconds(work: Callable[[], object]) -> float:
+    """The median time of some runs."""
+    times = []
+    for _ in range(PREDICTIONS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return median(times)
 
 
 def _step_seconds(run: DryRun, batches: list[list[DrawnRow]], config: TrainingConfig) -> float:
     """The seconds of a step, from those of a token.
 
-    Runs more and more rows, up to those of a full pass, and then further batches. The first pass
-    is not counted, since it is slower than the others.
+    Runs more and more rows, up to those of a full pass or as many as do not take too long, and
+    then takes the median over further batches. The first pass is not counted, since it is slower
+    than the others.
     """
     run.seconds(batches[0][:1])
     parts = config.accumulate * count_processes()
     batch_tokens = sum(map(count_tokens, batches)) / len(batches)
-    most, tokens, seconds, spent = 0, 0, 0.0, 0.0
-    for number, batch in enumerate(cycle(batches)):
+    most, rates, spent, step = 1, list[float](), 0.0, 0.0
+    for batch in cycle(batches):
         part = split_batch(batch, parts)[0]
-        rows = part[: GROWTH**number]
+        rows = part[:most]
         taken = run.seconds(rows)
-        if len(rows) > most:
-            most, tokens, seconds = len(rows), 0, 0.0
-        tokens, seconds, spent = tokens + count_tokens(rows), seconds + taken, spent + taken
-        step = seconds / tokens * batch_tokens / count_processes()
-        enough = min(DRY_RUN_S, DRY_RUN_SHARE * config.steps * step)
-        if spent > (enough if len(rows) == len(part) else DRY_RUN_S):
+        if len(rows) < len(part) and taken * GROWTH < DRY_RUN_S / PASSES:
+            most, rates, spent = most * GROWTH, [], 0.0
+            continue
+        rates, spent = [*rates, taken / count_tokens(rows)], spent + taken
+        step = median(rates) * batch_tokens / count_processes()
+        if len(rates) >= PASSES and spent > min(DRY_RUN_S, DRY_RUN_SHARE * config.steps * step):
             break
     return step
+
+
+@contextmanager
+def _writing_as_trained(network: Network, batches: list[list[DrawnRow]]) -> Iterator[None]:
+    """Within the context the network writes no more than the targets of these batches have.
+
+    An untrained one does not know where to stop, and would write up to its limits.
+    """
+    spec, drawn = network.spec, [target for rows in batches for r in rows for target in r.targets]
+    longest = max((len(target.ids) for target in drawn if target.task == "label"), default=1)
+    limits = {
+        "max_label_tokens": min(spec.config.max_label_tokens, longest),
+        "max_rationale_tokens": min(spec.config.max_rationale_tokens, longest),
+    }
+    network.spec = replace(spec, config=spec.config.model_copy(update=limits))
+    try:
+        yield
+    finally:
+        network.spec = spec
