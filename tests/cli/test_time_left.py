@@ -134,7 +134,16 @@ def corrections(step_seconds: list[float]) -> list[float]:
 def test_a_correction_is_told_once_and_again_only_if_it_was_far_off():
     assert corrections([0.8] * 40) == corrections([0.9] * 40) == []
     assert len(corrections([4.0] * 40)) == 1
-    assert len(corrections([4.0] * 30 + [0.4] * 60)) == 2
+    assert len(corrections([4.0] * 45 + [0.4] * 55)) == 2
+
+
+def test_a_busy_minute_at_the_beginning_of_hours_is_not_worth_a_line():
+    hours = TrainingTime(10_000, 0.8, 10.0, 5000)
+    left = TimeLeft(replace(ONE, each={KIND: hours}, seconds=hours.seconds), 0.0)
+    now = follow(left, A, range(1, 31), 4.0)
+    assert left.factor(now) == 1
+    now = follow(left, A, range(31, 301), 4.0, now=now)
+    assert left.factor(now) == pytest.approx(5, rel=0.1)
 
 
 def test_seconds_of_difference_are_not_worth_a_line():

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 # What was told is corrected when training takes so many times as long, or as short, and by so many
 # seconds.
 MUCH, MUCH_S = 1.3, 15.0
-# The next correction comes when training has run for so many times as long.
-LATER = 1.5
+# The first correction comes after this share of the time that was told, since a busy moment passes,
+# and the next one when training has run for so many times as long.
+SOON, LATER = 0.05, 2.0
 # The last steps count, from so many on; a correction is only made from more.
 RECENT, LEAST, MANY = 200, 5, 20
 # A step or an evaluation counts for at most so many medians, whatever held it up.
@@ -140,8 +141,9 @@ class TimeLeft:
         """How many times as long as told all trainings take; 1 where that is not much, not enough
         is known, or it was told not long ago."""
         elapsed = now - self._began_at
+        soonest = max(SOON * self._told, LATER * (self._told_at - self._began_at))
         is_known = any(len(kind.steps) >= MANY for kind in self._kinds.values())
-        if not is_known or elapsed < LATER * (self._told_at - self._began_at):
+        if not is_known or elapsed < soonest:
             return 1.0
         taken = elapsed + self.seconds()
         found = taken / self._told
