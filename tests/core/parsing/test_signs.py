@@ -122,6 +122,7 @@ def test_a_rationale_has_no_other_answer_courtesy_confidence_or_emoji_at_its_end
         "This belongs to Shipping, Sales",
         "Although it is late, which points to Sales.",
         "Topic: Shipping (or rather Sales?)",
+        "Category: Shipping | Sales",
     ],
 )
 def test_an_answer_with_another_beside_it_is_none(reply: str) -> None:
@@ -146,6 +147,46 @@ def test_a_sentence_makes_its_point_where_its_main_clause_does(reply: str) -> No
 def test_no_answer_is_not_the_answer_no(reply: str) -> None:
     assert read(Answer("choice", ("yes", "no")), reply).label is None
     assert read(Answer("choice", ("yes", "no answer")), "No answer.").label == "no answer"
+
+
+@pytest.mark.parametrize("reply", ["I doubt that the topic is: Sales", "Never said: Sales"])
+def test_a_heading_that_denies_gives_no_answer(reply: str) -> None:
+    assert read(QUEUES, f"It is late.\n{reply}").label is None
+
+
+def test_fields_parted_by_blank_lines_are_one_reply() -> None:
+    levels = Answer("choice", ("low", "high", "critical"))
+    reply = "Impact: high\n\nUrgency: high\n\nPriority: critical"
+    assert read(levels, reply).label == "critical"
+
+
+def test_an_answer_that_must_be_is_stated_when_the_next_row_begins() -> None:
+    reply = "54 - 13 = 41. The answer must be 41. Q: And 6 + 8? A: The answer must be 14."
+    assert read(Answer("number"), reply).label == "41"
+
+
+def test_a_text_in_bold_is_an_answer_only_within_a_sentence() -> None:
+    assert read(Answer("text"), "**I cannot tell which one it is.**").label is None
+    assert read(Answer("text"), "It was built by **Ivo Kern** himself.").label == "Ivo Kern"
+
+
+def test_a_question_in_place_of_a_text_is_no_answer() -> None:
+    assert read(Answer("text"), "Answer: Oslo and Graz? It has two.").label is None
+
+
+def test_another_name_that_opens_with_a_label_is_none() -> None:
+    languages = Answer("choice", ("C", "C++", "Java"))
+    assert read(languages, "Answer: C#").label is None
+    assert read(languages, "Answer: C++").label == "C++"
+
+
+def test_a_number_behind_a_bullet_has_no_sign() -> None:
+    assert read(Answer("number"), "- 41 apples").label != "-41"
+
+
+def test_a_conclusion_may_stand_behind_a_colon() -> None:
+    truth = Answer("choice", ("True", "False"))
+    assert read(truth, "All wugs are blue, and Tim is one. So: True.").label == "True"
 
 
 def test_a_scale_is_no_answer() -> None:

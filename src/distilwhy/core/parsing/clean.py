@@ -12,12 +12,14 @@ from distilwhy.core.parsing.cues import phrases
 _CHANNEL = r"<\|channel\|>\s*(?:{})[^<\n]{{0,40}}(?:<\|message\|>|\n)"
 _THINKS = rf"(?P<opens>@|{_CHANNEL.format('analysis|commentary|thought')})"
 _THOUGHT = rf"@|{_CHANNEL.format('final')}"
-_TURN = r"@|(?:<\|im_start\|>|<\|start\|>|<start_of_turn>)(?:assistant|model|chatbot|bot)\s*"
+_TURN = r"@|#{1,4} ?(?:response|assistant|reply)\b\W{0,4}\n"
+_TURN += r"|(?:<\|im_start\|>|<\|start\|>|<start_of_turn>)(?:assistant|model|chatbot|bot)\s*"
 _END = re.compile(
     r"<\|[\w ]+\|>|<｜[^｜\n]+｜>|(?P<s></s>)|<eos>|<(?:end|start)_of_turn>|\[/?INST\]"
 )
 _TAGS = r"b|strong|i|em|u|br|p|reason(?:ing|s)?|rationale|explanation|response|reply|solution"
 _MARKUP = (
+    (re.compile(r"^>[ \t]*(?![\d=][\d.,% ]*$|[> \t])", re.M), ""),  # not "> 90"
     # Blanks before anything but a fence are consumed and put back, so that each is scanned once.
     (re.compile(r"^\s*+```\w*\s*$|^(\s++)", re.M), r"\1"),
     (re.compile(rf"</?(?:{_TAGS})\s*/?>|<\?xml[^>\n]{{0,80}}>", re.I), ""),
@@ -31,8 +33,8 @@ _MARKUP = (
 )
 _LONGEST_PART = 6000
 _BLANKS = re.compile(r"\s{3,}")
-_MARK = re.compile(r"[`<~*_|]")
-_TAGGED = re.compile(r"[<\[◁]")
+_MARK = re.compile(r"[`<>~*_|]")
+_TAGGED = re.compile(r"[<\[◁#]")
 # Arrows, check marks and crosses say something; these do not.
 _PICTURE = re.compile(
     r"[\U0001f300-\U0001faff\u2600-\u2704\u2706-\u2712\u2728\u2b50\ufe0f\u200d]"
@@ -112,7 +114,7 @@ def _fewer_blanks(run: re.Match[str]) -> str:
 
 def bare(text: str) -> str:
     """A text without thinking, chat headers, and what follows an end-of-text token."""
-    shown = text.strip()
+    shown = text.replace("\r\n", "\n").replace("\xa0", " ").strip()
     if not _TAGGED.search(shown):  # most replies have no tags
         return shown
     shown = _without_thinking(shown).strip()

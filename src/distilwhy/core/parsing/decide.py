@@ -70,7 +70,6 @@ def decide(
             between them takes the first back.
     """
     affirmed = [s for s in statements if not s.denied]
-    explicit = [s for s in affirmed if s.rank == EXPLICIT]
     problem: Unreadable | None = None
     for rank in range(WEAK + 1):
         ranked = [s for s in affirmed if s.rank == rank]
@@ -80,9 +79,7 @@ def decide(
             continue
         if rank == LINE:
             ranked = [
-                s
-                for s in lines(reader, text)
-                if not explicit or text[s.start - 1 : s.start] in "\n"
+                s for s in lines(reader, text) if not problem or text[s.start - 1 : s.start] in "\n"
             ]
         elif rank == SENTENCE:
             ranked = (
@@ -207,9 +204,9 @@ def lines(reader: Reader, text: str) -> list[Statement]:
 
 def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> list[Statement]:
     a, b = spans[-1]
-    last = text[a:b].strip("#$ \t\r")
+    last = text[a:b].lstrip("#").strip("$ \t\r")
     heading = _HEADING.match(last)
-    theirs = words("explains", "negative", "believes", "crowd")
+    theirs = words("explains", "negative", "believes", "crowd", "supposed", "attributed", "not")
     if heading and theirs.isdisjoint(split(heading[0])):
         last = last[heading.end() :]
     listed = (
@@ -253,8 +250,8 @@ def _sentences(reader: Reader, text: str) -> list[Statement]:
 
 def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
     """``The shop is liable.``, ``It is no spam but an order.``"""
-    others_too = _ASIDE.search(text, a, b)
-    b = others_too.start() if others_too else b
+    unlike = _ASIDE.search(text, a, b)
+    b = unlike.start() if unlike else b
     said = Words(lowered(text[a:b]))
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     if said.word(0) in words("concedes"):
@@ -299,7 +296,7 @@ def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     """The one answer that a reply sets in bold, in a sentence that neither hedges nor denies."""
     labels = {label: span for span in bold if (label := reader.whole(span))}
     if reader.answer.kind == "text":
-        labels = {span: span for span in bold if span[-1] not in ":："}
+        labels = {span: span for span in bold if span[-1] not in ":：" and span != text}
     if len(labels) != 1 or text.count(span := next(iter(labels.values()))) != 1:
         return []
     at = text.index(span)
@@ -332,7 +329,7 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     numbers = _NUMBER.findall(text, begin, b)
     hedged = all_said & words("attributed", "open", "not", "asked", "wrong") - {":", "that"}
     reported = all_said & words("people") and all_said & words("say")
-    counted = _STEP.match(text, a)
+    counted = _STEP.match(text, a) or _ITEM.match(text, a)
     several = len(numbers) > 1 and not points
     question = split(re.split(r"[.!?\n]\s", reader.asked.strip())[-1])
     rated = {m[1] or m[2] for m in _RATE.finditer(text, begin, b)}.difference(question)

@@ -24,10 +24,12 @@ from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.cut import answer_head, break_before_heads, cut_next_row
 from distilwhy.core.parsing.decide import decide, first_alone, lines
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
-from distilwhy.core.parsing.rationale import reasons_after, reasons_before, tidy
+from distilwhy.core.parsing.rationale import reasons_after, reasons_before, tidy, without_preface
 from distilwhy.core.parsing.reader import Reader, reader_of
 from distilwhy.core.parsing.statements import (
+    EXPLICIT,
     HEADING,
+    WEAK,
     Statement,
     find_statements,
     without_cue,
@@ -140,8 +142,9 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
     """Where the first answer that can be read ends."""
     if first := first_alone(reader, text):
         return first[0].end
-    for statement in statements:
-        if statement.rank > HEADING - (not reader.choices) or statement.denied:
+    ranks = (EXPLICIT, *[HEADING] * bool(reader.choices), WEAK)
+    for statement in sorted(statements, key=lambda statement: statement.rank):
+        if statement.rank not in ranks or statement.denied:
             continue
         with suppress(Unreadable):
             reader.state(statement)
@@ -153,7 +156,7 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
 def _read(
     reader: Reader, text: str, row: _Row, bold: Sequence[str], *, cut_short: bool
 ) -> tuple[str, str]:
-    text = break_before_heads(text, row.template)
+    text = break_before_heads(without_preface(text), row.template)
     plain = widen(text)
     if not any(without_pictures(choice) != choice for choice in reader.choices):
         plain = without_pictures(plain)
@@ -162,6 +165,8 @@ def _read(
         plain, row.template, row.text, lambda: _answered(reader, statements, plain)
     )
     body = text[:length].rstrip()
+    closing = phrases("courtesy", r"\n\s*(?=@)").search(body, max(0, length - 400))
+    body = body[: closing.start()] if closing else body
     if not body:
         raise Unreadable("the reply is empty")
     plain = plain[: len(body)]

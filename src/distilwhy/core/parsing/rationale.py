@@ -13,8 +13,13 @@ from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statemen
 
 _OPENING = re.compile(
     r"\A\s*(?:(?:sure|okay|ok|certainly|of course)[,!.](?:\s+(?!\w+ (?:is|are)\b)|\Z)"
-    r"|(?:here|voici|aquí)\b[^\n:]{0,60}:[^\S\n]*\n|step 1\W{0,3}:(?![\s\S]*step 2))", re.I,
+    r"|step 1\W{0,3}:(?![\s\S]*step 2))", re.I,
 )  # fmt: skip
+_GREETING = re.compile(
+    r"\W*+(?:(?:sure|okay|ok|certainly|absolutely|of course)\b[^\w\n]{0,3})?"
+    r"(?:(?:here|below|voici|aquí|hier)\b[^\n:.]{0,60}:)?\W{0,4}\n\s*", re.I,
+)  # fmt: skip
+_TITLE = re.compile(r"#+ ([^\n]{1,40})\n\s*")
 _HEAD = re.compile(
     r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20}(?: [\w-]{1,20}){0,2})\W{0,3}?"
     r"(?:[:：=][^\w\n\"'“„«(-]*|\n)"
@@ -99,6 +104,13 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
     closed = "\"'" if reasons.count('"') % 2 else ""
     reasons = reasons.lstrip(f".,:;!)]{closed}–—- 。，、：；！")
     return reasons if len(_WORD.findall(reasons)) > 2 else ""
+
+
+def without_preface(text: str) -> str:
+    """A text without a first line such as "Sure! Here is my answer:" or "## Analysis"."""
+    line = _TITLE.match(text)
+    line = line if line and _names(line, words("explains")) else _GREETING.match(text)
+    return text[line.end() :] if line else text
 
 
 def tidy(text: str) -> str:

@@ -34,7 +34,7 @@ _PLACEHOLDER = re.compile(
 _DOTTED = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}))?(?![\d,]|\.\d)")
 _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
 _COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
-_ASKS = re.compile(r"[^.!?\n]{0,80}\?\W*$")
+_ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _FIRST = re.compile(
     r"(?<=[.!?;])\s|\s[-–—(]|,\s(?=because|since|as)|\s(?=because|rather than|instead of)"
 )

@@ -22,7 +22,7 @@ _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
 _ITEM = re.compile(r"[-•>*]\s+")
 _MARK = re.compile(r"\\f?boxed\s*(?={)|(?<!#)####(?!#)|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
 _CLOSING_TAG = re.compile(r"</[\w ]+>")
-_BESIDE = re.compile(r" \| |\s\s+#|\s+# ")
+_BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)|\s\s+#|\s+# ")
 _HEADING = re.compile(
     r"(?:^|\n)[ \t#*>•|(-]*(?:\d{1,2}[.)\]] )?([^\W\d_][\w'’ -]{0,30}?)[ *]*: *(?=\S)"
     r"|(?:^|\n)#+ ?([^\W\d_][\w ]{0,30})\n+(?=\S)"
@@ -108,8 +108,8 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
     opens = said.word(line - 1) in words("stop", "bullet") and start - line < 4
     own, before, head = {*said.said[start:index]}, said.word(start - 1), noun not in words("noun")
     heading = opens and link != "is"
-    beside = own.union(said.said[index + 1 : after])  # "la opción correcta es"
-    qualified = not beside.isdisjoint(words("quality", "concludes"))
+    qualified = not own.isdisjoint(words("quality", "concludes"))
+    qualified |= said.word(index + 1) in words("quality")  # "la opción correcta es"
     unbound = not (heading or own) and (head or (before[0].isalpha() and noun.isascii()))
     if unbound or (link == "line" and not heading) or (noun in words("vague") and not qualified):
         return  # "the student's answer is"
