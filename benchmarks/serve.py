@@ -7,7 +7,7 @@ Without ``--student`` it serves one of the shape of the demo's, with random weig
 fast. Rows are help-desk messages, one a request. Parts:
 
 batching  rows a second and latency by the number of clients, with and without micro-batching
-overload  three times the requests that 64 clients had answered, 256 rows at most waiting
+overload  three times the requests that 64 clients had answered
 memory    what the server holds while 64 clients ask for ``--minutes``
 faults    requests of up to 32 rows, with clients that hang up, send half a body or no request,
           beside 1,000 idle connections, until ``--answers`` were checked against their own rows
@@ -96,7 +96,7 @@ def describe(found: dict) -> list[str]:
 def batching(folder: Path, known: Path, given: argparse.Namespace) -> None:
     rows, rates = [], {}
     for delay in ("0", "4"):
-        with served(folder, "--max-delay", delay) as (_, port):
+        with served(folder, "--max-delay", delay, "--max-wait", "60") as (_, port):
             load(port, known, "--seconds", 3, "--clients", 8)
             for clients in given.clients:
                 found = load(port, known, "--seconds", given.seconds, "--clients", clients)
@@ -109,8 +109,7 @@ def batching(folder: Path, known: Path, given: argparse.Namespace) -> None:
 
 
 def overload(folder: Path, known: Path, given: argparse.Namespace) -> None:
-    waiting = "256"
-    with served(folder, "--max-waiting", waiting) as (_, port):
+    with served(folder) as (_, port):
         found = load(port, known, "--seconds", given.seconds, "--clients", CLIENTS)
         rate, most = found["rate"], 3 * found["rate"]
         print(f"64 clients: {rate:,.0f} rows/s, p99 {1000 * found['p99']:.0f} ms")

@@ -85,12 +85,68 @@ def test_more_rows_than_may_wait_are_refused():
         await asyncio.sleep(0.05)
         with pytest.raises(QueueFullError) as full:
             await batcher.ask(examples(*(f"s{i}" for i in range(8))))
-        assert full.value.seconds >= 1
+        assert full.value.seconds >= 0
         model.release.set()
         return await asyncio.gather(*first)
 
     found = run(model, ask, batch_rows=1, max_waiting=10)
     assert [one.label for (one,) in found] == [f"r{i}" for i in range(9)]
+
+
+def test_at_three_times_the_load_no_answer_takes_longer_than_the_wait_and_three_passes():
+    model, seconds, refused = Model(0.05), [], []
+
+    async def ask_one(batcher, number):
+        await asyncio.sleep(number / 600)
+        start = time.monotonic()
+        try:
+            await batcher.ask(examples(f"r{number}"))
+        except QueueFullError as full:
+            refused.append(full.seconds)
+        else:
+            seconds.append(time.monotonic() - start)
+
+    async def ask(batcher):
+        await asyncio.gather(*(ask_one(batcher, number) for number in range(1200)))
+
+    run(model, ask, batch_rows=10, max_wait=0.25)
+    assert max(seconds) < 0.25 + 3 * 0.05 + 0.15
+    assert refused
+    assert max(refused) < 2
+    # Passes are full, and the student is never idle.
+    assert len(seconds) > 200
+
+
+def test_what_came_during_a_long_pass_is_answered_by_the_next():
+    async def ask(batcher):
+        first = asyncio.ensure_future(batcher.ask(examples("first")))
+        await asyncio.sleep(0.05)
+        return await asyncio.gather(first, *(batcher.ask(examples(f"r{i}")) for i in range(9)))
+
+    assert len(run(Model(0.3), ask, batch_rows=10, max_wait=0.01)) == 10
+
+
+def test_a_request_of_many_passes_is_answered_whole():
+    async def ask(batcher):
+        return await batcher.ask(examples(*(f"r{i}" for i in range(40))))
+
+    found = run(Model(0.05), ask, batch_rows=4, max_wait=0.1)
+    assert [one.label for one in found] == [f"r{i}" for i in range(40)]
+
+
+def test_a_request_that_could_not_begin_in_time_is_refused_though_it_was_expected_to():
+    model = Model()
+
+    async def ask(batcher):
+        await batcher.ask(examples("quick"))
+        model.seconds = 0.3
+        asked = [batcher.ask(examples(f"r{i}")) for i in range(20)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    found = run(model, ask, batch_rows=2, max_wait=0.5)
+    refused = [one for one in found if isinstance(one, QueueFullError)]
+    assert 8 <= len(refused) <= 16
+    assert all(one.seconds > 0 for one in refused[:4])
 
 
 def test_a_row_that_waits_too_long_times_out_and_is_dropped():

@@ -13,7 +13,6 @@ import pytest
 
 from distilwhy.students.student import Student
 from server_process import Server
-from tiny_students import scratch
 
 TEXTS = [
     "a plain desk",
@@ -29,20 +28,6 @@ TEXTS = [
     "line\r\nline\u2028line\x85line",
     "Z̸̢͝a̵͜l̶g̷o" * 10,
 ]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("student")
-    scratch().save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def server(folder):
-    started = Server(folder)
-    yield started
-    started.stop()
 
 
 @pytest.fixture(scope="module")

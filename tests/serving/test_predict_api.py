@@ -13,6 +13,7 @@ from distilwhy.core.stats.deployment import Deployment
 from distilwhy.core.task import RowFormat, Task
 from distilwhy.errors import StudentError
 from distilwhy.serving.app import create_app
+from distilwhy.serving.batching import MicroBatcher, QueueFullError
 from distilwhy.serving.settings import ServerSettings
 from tiny_students import CHOICE, OPTIONS, scratch
 
@@ -185,6 +186,21 @@ def test_a_field_may_have_any_name(name):
 def test_a_request_that_could_never_wait_is_not_told_to_try_again(student):
     with TestClient(create_app(student, ServerSettings(max_waiting=5))) as client:
         assert "at most 5 items" in error_of(ask(client, rows=ROWS[:6]))
+
+
+def test_too_many_requests_are_refused_before_their_bodies_are_read(student, monkeypatch):
+    def refuse(batcher, rows=1, explain=False):
+        raise QueueFullError(3.2)
+
+    with TestClient(create_app(student, ServerSettings())) as client:
+        monkeypatch.setattr(MicroBatcher, "require_room", refuse)
+        for route in ("/predict", "/v1/chat/completions"):
+            reply = client.post(route, content=b"{ no JSON")
+            assert reply.status_code == 429
+            assert reply.headers["Retry-After"] == "4"
+            assert "try again in 4 s" in error_of(reply)
+        for route in ("/about", "/metrics", "/ready"):
+            assert client.get(route).status_code == 200
 
 
 def test_the_schema_names_the_tasks_fields(client):

@@ -13,27 +13,12 @@ from distilwhy.errors import ConfigError
 from distilwhy.serving.server import serve
 from distilwhy.serving.settings import ServerSettings
 from server_process import Server
-from tiny_students import scratch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("student")
-    scratch().save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def server(folder):
-    started = Server(folder)
-    yield started
-    started.stop()
-
-
 def test_sigterm_under_load_loses_no_accepted_row(folder):
-    server = Server(folder)
+    server = Server(folder, "--max-wait", "60")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", server.address)
     answers, refused, first = [], [], threading.Event()
 

@@ -16,17 +16,9 @@ from distilwhy.serving.server import serve
 from distilwhy.serving.settings import ServerSettings
 from distilwhy.students.student import Student
 from server_process import Server
-from tiny_students import scratch
 
 JSON = {"Content-Type": "application/json"}
 TEXTS = ["a plain desk", "two desks", "日本語の文です。", "nothing at all"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("student")
-    scratch().save(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +28,7 @@ def known(folder):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    started = Server(folder, "--workers", "2")
+    started = Server(folder, "--workers", "2", "--max-wait", "60")
     yield started
     if started.process.poll() is None:
         started.stop()
@@ -54,7 +46,6 @@ class Client(threading.Thread):
         self.connection.connect()
         self.ask()
         self.port = self.connection.sock.getsockname()[1]
-        self.start()
 
     def ask(self):
         place = (self.number + self.answers) % len(TEXTS)
@@ -87,16 +78,22 @@ def workers(server):
     return found
 
 
-def connect_to_each(server, known, seconds=120):
+def connect_to_each(server, known):
     """Clients under way, at least two of each of two workers."""
-    clients, until = [], time.monotonic() + seconds
+    until, clients, served = time.monotonic() + 120, [], []
+    while len(workers(server)) < 2 and time.monotonic() < until:
+        time.sleep(0.2)
     while time.monotonic() < until:
         clients.append(Client(server, known, len(clients)))
-        served = [{one.port for one in clients} & ports for ports in workers(server).values()]
+        ports = workers(server).values()
+        served = [[one for one in clients if one.port in accepted] for accepted in ports]
         if len(served) == 2 and min(map(len, served)) >= 2:
-            return clients
-        time.sleep(0.2)
-    raise AssertionError(f"one of two workers got no clients: {served}")
+            break
+    chosen = [one for of_worker in served for one in of_worker[:4]]
+    for one in clients:
+        one.start() if one in chosen else one.connection.close()
+    assert len(chosen) >= 4, served
+    return chosen
 
 
 def finish(clients):

@@ -2,9 +2,10 @@
 
 import asyncio
 import copy
+import math
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -14,6 +15,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteError
 
 from distilwhy._version import __version__
@@ -79,8 +81,10 @@ class Service:
         """The answers to some rows, which are counted and, if wanted, kept with their ``rows``."""
         until = time.monotonic() + self.settings.timeout
         found = await self.batcher.ask(examples, explain)
-        pairs = zip(examples, found, strict=True)
-        answered = await asyncio.gather(*(self._hand_over(*pair, until) for pair in pairs))
+        answered = [Answered(own, "student") for own in found]
+        if self.settings.cascade:
+            pairs = zip(examples, found, strict=True)
+            answered = await asyncio.gather(*(self._hand_over(*pair, until) for pair in pairs))
         for own, one in zip(found, answered, strict=True):
             self.metrics.count(own, one.source)
         if self.kept:
@@ -89,7 +93,7 @@ class Service:
 
     async def _hand_over(self, example: Example, own: Prediction, until: float) -> Answered:
         """The student's answer if it can stand alone, or else the teacher's, if it has one."""
-        if not self.settings.cascade or own.alone is not False:
+        if own.alone is not False:
             return Answered(own, "student")
         found = await self.teacher.ask(example, until) if self.teacher else None
         if found is None or found.label is None:
@@ -147,10 +151,12 @@ def create_app(student: Student, settings: ServerSettings, *, shared: bool = Fal
     _add_errors(app)
     key = [Depends(_require_key(settings.api_key))] if settings.api_key else []
     guarded = APIRouter(dependencies=key)
-    _add_predict(guarded, service)
-    _add_chat(guarded, service)
     _add_about(guarded, service)
     app.include_router(guarded)
+    asked = APIRouter(dependencies=key, route_class=_refuse_early(batcher))
+    _add_predict(asked, service)
+    _add_chat(asked, service)
+    app.include_router(asked)
     _add_open(app, service)
     return app
 
@@ -165,6 +171,22 @@ def _check(student: Student, settings: ServerSettings) -> None:
     if settings.cascade and (cascade is None or cascade.threshold is None):
         why = cascade.reason if cascade else "it was not evaluated with 'deploy.target' set"
         raise StudentError(f"--cascade: this student has no cascade: {why}")
+
+
+def _refuse_early(batcher: MicroBatcher) -> type[APIRoute]:
+    """A route that refuses a request before its body is read, which is cheap, if too many wait."""
+
+    class AskedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def check_first(request: Request) -> Response:
+                batcher.require_room()
+                return await handle(request)
+
+            return check_first
+
+    return AskedRoute
 
 
 def _add_predict(router: APIRouter, service: Service) -> None:
@@ -277,8 +299,8 @@ def _add_open(app: FastAPI, service: Service) -> None:
         return _error(503, "the server does not answer rows now; try again")
 
 
-def _require_key(key: str) -> Callable[[Request], None]:
-    def check(request: Request) -> None:
+def _require_key(key: str) -> Callable[[Request], Coroutine[Any, Any, None]]:
+    async def check(request: Request) -> None:  # A plain function would be run in a thread.
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not secrets.compare_digest(given.encode(), key.encode()):
             raise HTTPException(401, "the API key is missing or wrong; send it as Bearer")
@@ -297,7 +319,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(QueueFullError)
     async def full(request: Request, error: QueueFullError) -> JSONResponse:
-        wait = str(max(1, round(error.seconds)))
+        wait = str(max(1, math.ceil(error.seconds)))
         return _error(429, f"too many rows wait; try again in {wait} s", **{"Retry-After": wait})
 
     @app.exception_handler(TimeoutError)

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from distilwhy.core.stats.comparisons import Prediction
@@ -16,13 +16,13 @@ from distilwhy.serving.settings import ServerSettings
 EXPLAINED_ROWS = 16
 
 Answer = Callable[[Sequence[Example], bool], Sequence[Prediction]]
-Observe = Callable[[int, float], None]
+Observe = Callable[[int, float, int], None]
 
 log = logging.getLogger(__name__)
 
 
 class QueueFullError(Exception):
-    """More rows wait than allowed. ``seconds``: about how long until there is room."""
+    """Too many rows wait. ``seconds``: about how long until those are answered."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"{seconds:.0f} s")
@@ -30,9 +30,47 @@ class QueueFullError(Exception):
 
 
 @dataclass(eq=False)
+class _Request:
+    """Rows that are answered together; ``future`` has the answers once there are all of them.
+
+    Attributes:
+        came: When it came, by ``time.monotonic``.
+        refused: Whether it waited too long for its first row to be answered.
+    """
+
+    rows: Sequence[Example]
+    came: float = field(default_factory=time.monotonic)
+    refused: bool = False
+    future: asyncio.Future[list[Prediction]] = field(default_factory=asyncio.Future)
+    found: dict[int, Prediction] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no answer is awaited."""
+        return self.refused or self.future.done()
+
+    def fail(self, error: Exception) -> None:
+        """Say why there are no answers."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def tell(self, place: int, one: Prediction) -> None:
+        """Take the answer to one row."""
+        if self.future.done():
+            return
+        self.found[place] = one
+        if len(self.found) == len(self.rows):
+            self.future.set_result([self.found[place] for place in range(len(self.rows))])
+
+
+@dataclass(frozen=True)
 class _Waiting:
-    example: Example
-    future: asyncio.Future[Prediction] = field(default_factory=asyncio.Future)
+    request: _Request
+    place: int
+
+    @property
+    def example(self) -> Example:
+        return self.request.rows[self.place]
 
 
 class MicroBatcher:
@@ -43,18 +81,22 @@ class MicroBatcher:
 
     Args:
         answer: Answers rows, with rationales or not. Called in the worker thread.
-        observe: Called after each pass with its rows and seconds.
+        observe: Called after each pass with its rows, its seconds, and the rows that still wait.
     """
 
     def __init__(
-        self, answer: Answer, settings: ServerSettings, observe: Observe = lambda rows, s: None
+        self,
+        answer: Answer,
+        settings: ServerSettings,
+        observe: Observe = lambda rows, seconds, waiting: None,
     ) -> None:
         self._answer, self._settings, self._observe = answer, settings, observe
         self._queues: dict[bool, deque[_Waiting]] = {False: deque(), True: deque()}
-        self._came = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "student")
-        self._pace, self._busy = 0.01, False
-        self._task: asyncio.Task[None] | None = None
+        # Seconds of recent passes, of labels alone and with rationales, and of the last of all.
+        self._pace, self._last = {False: 0.0, True: 0.0}, 0.0
+        self._came, self._stopping = threading.Condition(), False
+        self._thread = threading.Thread(target=self._run, name="student", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
 
     @property
     def waiting(self) -> int:
@@ -64,19 +106,34 @@ class MicroBatcher:
     @property
     def alive(self) -> bool:
         """Whether rows are being answered."""
-        return self._task is not None and not self._task.done()
+        return self._thread.is_alive()
+
+    def require_room(self, rows: int = 1, explain: bool = False) -> None:
+        """Raise ``QueueFullError`` if these rows may not wait.
+
+        That is if too many rows would wait, or the first of these for longer than ``max_wait``
+        before its pass begins. Rows that fit into the next pass always may.
+        """
+        wait = self._expect_wait(explain)
+        if self.waiting + rows > self._settings.max_waiting or wait > self._settings.max_wait:
+            raise QueueFullError(wait)
+
+    def _expect_wait(self, explain: bool) -> float:
+        """Seconds of the passes before the one that a new row joins; both kinds take turns."""
+        passes = len(self._queues[explain]) // self._most(explain)
+        return passes * sum(self._pace[kind] for kind, queue in self._queues.items() if queue)
 
     def start(self) -> None:
         """Begin to answer; called in the event loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
 
     async def stop(self) -> None:
         """Answer what waits, then end."""
-        while (self.waiting or self._busy) and self.alive:
-            await asyncio.sleep(0.01)
-        if self._task is not None:
-            self._task.cancel()
-        self._thread.shutdown(wait=True)
+        with self._came:
+            self._stopping = True
+            self._came.notify()
+        await asyncio.to_thread(self._thread.join)
 
     async def ask(self, examples: Sequence[Example], explain: bool = False) -> list[Prediction]:
         """The student's answers to these rows, in their order.
@@ -85,69 +142,72 @@ class MicroBatcher:
             QueueFullError: if too many rows wait.
             TimeoutError: if they are not answered in time.
         """
-        room = self._settings.max_waiting - self.waiting
-        if len(examples) > room:
-            raise QueueFullError(max(1.0, self.waiting * self._pace))
-        rows = [_Waiting(example) for example in examples]
-        self._queues[explain].extend(rows)
-        self._came.set()
-        gathered = asyncio.gather(*(row.future for row in rows))
-        return list(await asyncio.wait_for(gathered, self._settings.timeout))
+        self.require_room(len(examples), explain)
+        request = _Request(examples)
+        with self._came:
+            self._queues[explain].extend(_Waiting(request, i) for i in range(len(examples)))
+            self._came.notify()
+        # A task resumes one round of the event loop after its future is done; gather and wait_for
+        # take more of them, which are long while many requests come in.
+        async with asyncio.timeout(self._settings.timeout):
+            return await request.future
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _run(self) -> None:
+        """Take and answer rows, in a thread, so that a busy event loop keeps no pass waiting."""
         turn = False
         while True:
-            if not self.waiting:
-                self._came.clear()
-                await self._came.wait()
-                await self._wait_for_more()
-            # Both kinds of requests get their turn.
-            turn = not turn if self._queues[not turn] else turn
-            batch = self._take(turn)
-            self._busy = bool(batch)
+            with self._came:
+                if not self.waiting:
+                    self._came.wait_for(lambda: self.waiting or self._stopping)
+                    if not self.waiting:
+                        return
+                    self._came.wait_for(self._is_enough, self._settings.max_delay)
+                # Both kinds of requests get their turn.
+                turn = not turn if self._queues[not turn] else turn
+                batch = self._take(turn)
             if batch:
                 start = time.perf_counter()
-                found = await loop.run_in_executor(self._thread, self._answer_each, batch, turn)
-                self._tell(batch, found, time.perf_counter() - start)
-                self._busy = False
+                found = self._answer_each(batch, turn)
+                self._last = seconds = time.perf_counter() - start
+                self._pace[turn] += 0.3 * (seconds - self._pace[turn])
+                self._loop.call_soon_threadsafe(self._tell, batch, found, seconds)
 
-    async def _wait_for_more(self) -> None:
-        end = time.monotonic() + self._settings.max_delay
-        while self.waiting < self._settings.batch_rows:
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            self._came.clear()
-            try:
-                await asyncio.wait_for(self._came.wait(), left)
-            except TimeoutError:
-                return
+    def _is_enough(self) -> bool:
+        return self._stopping or self.waiting >= self._settings.batch_rows
 
     def _take(self, explain: bool) -> list[_Waiting]:
-        """The rows of the next pass, without those whose request has gone."""
-        most = EXPLAINED_ROWS if explain else self._settings.batch_rows
-        if not self._settings.max_delay:
-            most = 1
-        queue, batch = self._queues[explain], list[_Waiting]()
+        """The rows of the next pass, without those whose request has gone or came too long ago."""
+        most, queue, batch = self._most(explain), self._queues[explain], list[_Waiting]()
+        # What came during the last pass may go on, however long that took.
+        since = time.monotonic() - self._settings.max_wait - self._last
         while queue and len(batch) < most:
             row = queue.popleft()
-            if not row.future.done():
-                batch.append(row)
+            request = row.request
+            if request.is_over:
+                continue
+            if row.place == 0 and request.came < since and not self._stopping:
+                request.refused = True
+                error = QueueFullError(self._expect_wait(explain))
+                self._loop.call_soon_threadsafe(request.fail, error)
+                continue
+            batch.append(row)
         return batch
+
+    def _most(self, explain: bool) -> int:
+        """How many rows share a pass."""
+        if not self._settings.max_delay:
+            return 1
+        return EXPLAINED_ROWS if explain else self._settings.batch_rows
 
     def _tell(
         self, batch: Sequence[_Waiting], found: Sequence[Prediction | Exception], seconds: float
     ) -> None:
-        self._pace += 0.2 * (seconds / len(batch) - self._pace)
-        self._observe(len(batch), seconds)
+        self._observe(len(batch), seconds, self.waiting)
         for row, one in zip(batch, found, strict=True):
-            if row.future.done():
-                continue
             if isinstance(one, Exception):
-                row.future.set_exception(one)
+                row.request.fail(one)
             else:
-                row.future.set_result(one)
+                row.request.tell(row.place, one)
 
     def _answer_each(
         self, batch: Sequence[_Waiting], explain: bool

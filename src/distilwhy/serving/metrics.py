@@ -66,8 +66,9 @@ class Metrics:
         if self._drift:
             self._drift.add(found)
 
-    def observe_batch(self, rows: int, seconds: float) -> None:
-        """Count one pass of the student."""
+    def observe_batch(self, rows: int, seconds: float, waiting: int) -> None:
+        """Count one pass of the student, and say how many rows still wait."""
+        self.waiting.set(waiting)
         self.batch_rows.observe(rows)
         self.batch_seconds.observe(seconds)
 

@@ -19,6 +19,8 @@ class ServerSettings:
         max_delay: Seconds that a row waits, at most, for others to share its pass while the
             student is idle; 0 turns micro-batching off.
         max_waiting: Rows that may wait; requests beyond get status 429.
+        max_wait: Seconds that a row may wait for its pass to begin, going by recent passes;
+            requests that would wait longer get status 429.
         max_rows: Rows of one request.
         max_bytes: Bytes of one request's body.
         timeout: Seconds after which a request that is not answered gets status 503.
@@ -33,6 +35,7 @@ class ServerSettings:
     batch_rows: int = 64
     max_delay: float = 0.004
     max_waiting: int = 2048
+    max_wait: float = 1.0
     max_rows: int = 1024
     max_bytes: int = 2**21
     timeout: float = 30.0

@@ -46,6 +46,10 @@ def serve(
     max_waiting: Annotated[
         int, typer.Option(metavar="N", min=1, help="Rows that may wait before status 429.")
     ] = 2048,
+    max_wait: Annotated[
+        float,
+        typer.Option(metavar="S", min=0, help="How long a row may wait, in s, before status 429."),
+    ] = 1,
     timeout: Annotated[
         float, typer.Option(metavar="S", min=0.1, help="Seconds until status 503.")
     ] = 30,
@@ -79,6 +83,7 @@ def serve(
         api_key=os.environ.get(KEY_ENV) or None,
         max_delay=max_delay / 1000,
         max_waiting=max_waiting,
+        max_wait=max_wait,
         timeout=timeout,
         keep_requests=keep_requests.resolve() if keep_requests else None,
         keep_share=keep_share,
