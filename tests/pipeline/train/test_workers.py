@@ -105,6 +105,18 @@ def test_more_workers_than_fit_in_memory_are_refused():
     assert count_workers(None, 2**60) == 1
 
 
+@pytest.mark.parametrize(("large", "releases"), [(0, 2), (2**60, 0)])
+def test_a_large_process_gives_memory_back_after_each_job(
+    large: int, releases: int, monkeypatch: pytest.MonkeyPatch
+):
+    released: list[None] = []
+    monkeypatch.setattr("distilwhy.hardware.release_memory", lambda: released.append(None))
+    monkeypatch.setattr("distilwhy.pipeline.train.workers.LARGE_BYTES", large)
+    with open_pool(1) as pool:
+        pool.run(count, [1, 1], lambda number: None)
+    assert len(released) == releases
+
+
 def test_workers_on_a_gpu_share_its_free_memory(monkeypatch: pytest.MonkeyPatch):
     free, memory = 80 * 2**30, 3 * 2**30
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)

@@ -5,7 +5,6 @@ process has depends on the machine and the student alone, not on how many studen
 run that was killed and continued ends with the same weights.
 """
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -26,6 +25,8 @@ Event = TypeVar("Event")
 # The memory of a process that has imported torch and transformers, and on a GPU that of its
 # context and kernels.
 PROCESS_BYTES, CONTEXT_BYTES = 2**29, 2**30
+# A smaller process has little memory to give back after a job.
+LARGE_BYTES = 2**30
 
 
 def count_workers(wanted: int | None, memory: int) -> int:
@@ -87,10 +88,12 @@ class Pool:
         """
         if self._executor is None:
             for job in jobs:
-                work(job, receive)
+                _run(work, job, receive)
             return
         with _without_interrupts():
-            waiting: set[Future[None]] = {self._executor.submit(_run, work, job) for job in jobs}
+            waiting: set[Future[None]] = {
+                self._executor.submit(_run_in_worker, work, job) for job in jobs
+            }
             processes = list((self._executor._processes or {}).values())
         while waiting:
             done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
@@ -192,11 +195,19 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _run(work: Callable[[Job, Callable[[Event], None]], None], job: Job) -> None:
+def _run_in_worker(work: Callable[[Job, Callable[[Event], None]], None], job: Job) -> None:
+    _run(work, job, _events.put)
+
+
+def _run(
+    work: Callable[[Job, Callable[[Event], None]], None], job: Job, send: Callable[[Event], None]
+) -> None:
+    import psutil
     import torch
 
-    work(job, _events.put)
-    if torch.cuda.is_available():
-        # What the next job of this process does not need, another process may.
-        gc.collect()
-        torch.cuda.empty_cache()
+    from distilwhy.hardware import release_memory
+
+    work(job, send)
+    # What the next job does not need, another process may. This takes a third of a second.
+    if torch.cuda.is_available() or psutil.Process().memory_info().rss > LARGE_BYTES:
+        release_memory()

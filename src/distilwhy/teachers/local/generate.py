@@ -1,6 +1,5 @@
 """A causal language model that continues prompts, a batch at a time."""
 
-import gc
 import logging
 import threading
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from transformers import (
 
 from distilwhy.config import LocalTeacherConfig
 from distilwhy.errors import TeacherError, first_line
-from distilwhy.hardware import choose_device, choose_precision
+from distilwhy.hardware import choose_device, choose_precision, release_memory
 from distilwhy.model_files import ModelFilesError, find_files
 from distilwhy.prompt_prefix import Prefix
 
@@ -82,7 +81,7 @@ class Generator:
             if not should_reduce_batch_size(error):
                 raise
         # Outside the handler, because the error keeps the tensors that filled the memory alive.
-        _free()
+        release_memory()
         if len(prompts) == 1:
             raise TeacherError(
                 f"there is no memory for one prompt of {len(prompts[0].ids):,} tokens; take a "
@@ -101,7 +100,7 @@ class Generator:
     def release(self) -> None:
         """Free the model, even if something still refers to this object."""
         del self._model, self.prefix
-        _free()
+        release_memory()
 
     def _generate(self, prompts: Sequence[EncodedPrompt]) -> list[Continuation]:
         rows = [prompt.ids for prompt in prompts]
@@ -225,12 +224,6 @@ class _Stops(StoppingCriteria):  # type: ignore[misc]
                     self.at.setdefault(row, length - self._start)
         ended = [self._halted.is_set() or row in self.at for row in range(len(input_ids))]
         return torch.tensor(ended, device=input_ids.device)
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _pad(row: list[int], cached: int, longest: int) -> list[int]:
