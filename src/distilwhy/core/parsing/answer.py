@@ -22,7 +22,7 @@ CURRENCY = "$€£¥₹"
 _NUMBER = re.compile(rf"[-−–]?\s*(?:{NUMERAL})(?:\s*/\s*\d+)?")
 # Not all of string.punctuation: C is not C++, and 5 is neither -5 nor $5.
 _OUTER = " .,;:!?()[]*_`'\"“”‘’"
-_ARTICLE = re.compile(r"^(?:a|an|the) (?=.)")
+ARTICLE = re.compile(r"^(?:a|an|the) (?=.)")
 
 
 class Unreadable(ValueError):
@@ -81,7 +81,7 @@ class Answer:
 def fold(text: str) -> str:
     """Text without case, extra spacing, outer punctuation and a leading article."""
     bare = spelt(text.lower()).strip(_OUTER)
-    return _ARTICLE.sub("", bare)
+    return ARTICLE.sub("", bare)
 
 
 def spelt(text: str) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from distilwhy.core.parsing.answer import Unnamed, Unreadable
+from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import phrases, split, words
 
@@ -16,7 +16,6 @@ _LETTER = re.compile(
     r"|(?<![\w'.-])(option |choice |letter )?([a-z])(?![\w'+#]|-\w|\.\w)", re.I,
 )  # fmt: skip
 _WORDLIKE = re.compile(r"\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b)")
-_ARTICLE = re.compile(r"^(?:a|an|the) (?=.)")
 _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")
@@ -87,7 +86,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     same = [mention for mention in mentions if mention.choices == first.choices]
     beside = [line[a.end : b.start] for a, b in pairwise(same)]
     beside = [*beside, before, phrases("ending").sub("", line[same[-1].end :])]
-    bare = len(same) == len(mentions) and words("bare").issuperset(split(" ".join(beside)))
+    bare = words("bare", "kind").issuperset(split(" ".join(beside)))
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)
@@ -180,7 +179,7 @@ def _list_texts(choices: tuple[str, ...]) -> list[tuple[str, frozenset[str]]]:
     """The texts to look for, the longest first, each with the choices that it may be."""
     by_text: dict[str, set[str]] = {}
     for choice in choices:
-        bare = _ARTICLE.sub("", _joined(_bare(choice)))
+        bare = ARTICLE.sub("", _joined(_bare(choice)))
         if bare and not (len(bare) == 1 and bare.isalpha() and bare.isascii()):
             for spelt in (bare, bare.replace(" & ", " and "), bare.replace(" and ", " & ")):
                 by_text.setdefault(spelt, set()).add(choice)

@@ -30,9 +30,6 @@ _LAST = re.compile(
 _STOPS = re.compile(r"$|[.:;,!]|\s+(?:[-–—(\[A-Z]|because\b|since\b|as\b|weil\b|parce\b|porque\b)")
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])[-−]?\d[\d,]*(?:\.\d+)?")
 _RESULT = re.compile(r"= ?[$€£]?([-−]?\d[\d,]*(?:\.\d+)?)")
-_ASKED = re.compile(
-    r"(?:[^.!?\n]|\.(?=\w)){0,300}\?\W*(?:no|not|nope|wrong|wait|hmm?|maybe)\b", re.I
-)
 _ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
 _TICKED = re.compile(r"^([^\n:]{1,60}): *[\u2713\u2714\u2705\u2611]", re.M)
 _CROSSED = re.compile(r"\W{0,3}[\u2717\u2718\u274c\u2716]")
@@ -134,7 +131,7 @@ def _resolve(
         raise problem
     if phrases("undecided").search(low, last.at):
         raise Unreadable("the answer is left open")
-    if _taken_back(low[last.at + 1 :]) or _ASKED.match(last.payload or ""):
+    if _taken_back(low[last.at + 1 :]):
         raise Unreadable("the answer is taken back")
     return Decision(label, last, start)
 
