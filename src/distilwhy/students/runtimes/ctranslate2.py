@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import ctranslate2
 import numpy as np
@@ -136,29 +136,42 @@ class PromptDecoder(Decoder):
         ]
 
 
-class TranslatedSeq2Seq(Exported, Seq2SeqNetwork):
-    """An encoder–decoder as a ``ctranslate2.Translator``.
+class Converted(Exported):
+    """A student as a model of CTranslate2.
 
-    Its targets start with the first token of ``target_prefix``.
+    Attributes:
+        kind: The class of CTranslate2 that runs it.
+        architecture: The class of transformers that it was converted from.
     """
 
     runtime, place = "ctranslate2", PLACE
+    kind: ClassVar[Any]
+    architecture: ClassVar[Any]
 
     def __init__(self, model: Any, tokenizer: Any, spec: StudentSpec, folder: Path) -> None:
         super().__init__(model, tokenizer, spec)
-        self._translator = _open(ctranslate2.Translator, folder)
+        self._runner = _open(self.kind, folder)
         self._vocabulary = Vocabulary.read(folder)
 
     @classmethod
     def load(cls, found: Pretrained, folder: Path, spec: StudentSpec) -> Self:
         """The student in a folder."""
-        model = found.model(AutoModelForSeq2SeqLM)
+        model = found.model(cls.architecture)
         return cls(model, found.tokenizer(), spec, folder / cls.place)
+
+
+class TranslatedSeq2Seq(Converted, Seq2SeqNetwork):
+    """An encoder–decoder as a ``ctranslate2.Translator``.
+
+    Its targets start with the first token of ``target_prefix``.
+    """
+
+    kind, architecture = ctranslate2.Translator, AutoModelForSeq2SeqLM
 
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
         encoded = self.encode_examples(task, examples, Truncator(self.spec.config))
         sources, start = [source for source, _ in encoded], self.decoder_start(task)
-        decoder = SourceDecoder(self._translator, self._vocabulary, sources, start)
+        decoder = SourceDecoder(self._runner, self._vocabulary, sources, start)
         return join_decimals(
             Writer(decoder, self.codec, self.spec).write(task, examples), self.spec
         )
@@ -168,26 +181,15 @@ class TranslatedSeq2Seq(Exported, Seq2SeqNetwork):
         return translator_code(self.spec, folder, self.place, start)
 
 
-class GeneratedCausal(Exported, CausalNetwork):
+class GeneratedCausal(Converted, CausalNetwork):
     """A decoder as a ``ctranslate2.Generator``."""
 
-    runtime, place = "ctranslate2", PLACE
-
-    def __init__(self, model: Any, tokenizer: Any, spec: StudentSpec, folder: Path) -> None:
-        super().__init__(model, tokenizer, spec)
-        self._generator = _open(ctranslate2.Generator, folder)
-        self._vocabulary = Vocabulary.read(folder)
-
-    @classmethod
-    def load(cls, found: Pretrained, folder: Path, spec: StudentSpec) -> Self:
-        """The student in a folder."""
-        model = found.model(AutoModelForCausalLM)
-        return cls(model, found.tokenizer(), spec, folder / cls.place)
+    kind, architecture = ctranslate2.Generator, AutoModelForCausalLM
 
     def generate(self, task: TargetTask, examples: Sequence[Example]) -> list[Generated]:
         encoded = self.encode_examples(task, examples, Truncator(self.spec.config))
         prompts = [[*source, *self._opening(task)] for source, _ in encoded]
-        decoder = PromptDecoder(self._generator, self._vocabulary, prompts)
+        decoder = PromptDecoder(self._runner, self._vocabulary, prompts)
         return Writer(decoder, self.codec, self.spec).write(task, examples)
 
     def plain_code(self, folder: str) -> str | None:  # type: ignore[override]
