@@ -178,6 +178,13 @@ def test_lists_in_a_csv_are_json_that_can_be_read_again(tmp_path: Path):
     assert lines(again)[0]["label"] == lines(predict(folder, "--file", rows).stdout)[0]["label"]
 
 
+def test_a_row_of_fields_has_the_id_of_the_first_row_of_a_file_or_its_own(student: Path):
+    given = ("--field", "report=x", "--field", "tier=1", "--json")
+    assert json.loads(predict(student, *given).stdout)["id"] == "row 1"
+    assert json.loads(predict(student, *given, "--field", "id=t7").stdout)["id"] == "t7"
+    assert json.loads(predict(student, *given, "--field", "id=").stdout)["id"] == "row 1"
+
+
 def test_json_is_one_value(student: Path, tmp_path: Path):
     one = json.loads(predict(student, "--field", "report=x", "--field", "tier=1", "--json").stdout)
     assert set(one) == {"id", "label", "confidence"}

@@ -1,6 +1,7 @@
 """Asks a saved student about one input."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from distilwhy.core.method import INPUT_RATIONALE
@@ -51,6 +52,8 @@ def predict_fields(
 ) -> Prediction:
     """The student's answer to one row of fields, rendered by the task's template.
 
+    Its id is ``row 1``, as that of the first row of a file, unless a field gives one.
+
     Raises:
         StudentError: as ``predict_text``, or if the student's task has no such field.
         DataError: if a field is missing, or the input is empty.
@@ -63,6 +66,8 @@ def predict_fields(
         if name not in known:
             raise StudentError(f"--field {name}: {unknown('field', name, sorted(known))}")
     example = ExampleBuilder(task)(fields, "--field")
+    if not fields.get(task.row_format.id):
+        example = replace(example, id="row 1")
     return _ask(loaded, [example], explain, say)[0]
 
 
