@@ -1,14 +1,14 @@
 """The server under load from another process: throughput, latency, overload, memory, faults.
 
 python benchmarks/serve.py [--student FOLDER] [--seconds S] [--clients N ...] [--part PART ...]
-                           [--minutes M] [--answers N]
+                           [--minutes M] [--rate R] [--answers N]
 
 Without ``--student`` it serves one of the shape of the demo's, with random weights, which is as
 fast. Rows are help-desk messages, one a request. Parts:
 
 batching  rows a second and latency by the number of clients, with and without micro-batching
 overload  three times the requests that 64 clients had answered
-memory    what the server holds while 64 clients ask for ``--minutes``
+memory    what the server holds while 64 clients ask for ``--minutes``, ``--rate`` times a second
 faults    requests of up to 32 rows, with clients that hang up, send half a body or no request,
           beside 1,000 idle connections, until ``--answers`` were checked against their own rows
 
@@ -124,7 +124,8 @@ def overload(folder: Path, known: Path, given: argparse.Namespace) -> None:
 
 def memory(folder: Path, known: Path, given: argparse.Namespace) -> None:
     with served(folder) as (process, port):
-        running = start_load(port, known, "--seconds", 60 * given.minutes, "--clients", CLIENTS)
+        options = "--seconds", 60 * given.minutes, "--clients", CLIENTS, "--rate", given.rate
+        running = start_load(port, known, *options)
         held, start = psutil.Process(process.pid), time.monotonic()
         while running.poll() is None:
             time.sleep(6 * given.minutes)
@@ -157,6 +158,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--part", choices=PARTS, nargs="+", default=list(PARTS))
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--answers", type=int, default=100_000)
     given = parser.parse_args()
     work = Path(mkdtemp())
