@@ -196,7 +196,14 @@ def test_a_scale_is_no_answer() -> None:
 
 
 def test_a_label_may_be_joined_in_another_way() -> None:
-    assert read(Answer("choice", ("Sports", "Sci/Tech")), "Category: Sci-Tech").label == "Sci/Tech"
+    for label, said in [
+        ("Sci/Tech", "Sci-Tech"),
+        ("NotMentioned", "Not mentioned"),
+        ("add_to_playlist", "AddToPlaylist"),
+        ("add_to_playlist", "add to playlist"),
+    ]:
+        found = read(Answer("choice", ("Sports", label)), f"Category: {said}")
+        assert found.label == label
 
 
 @pytest.mark.parametrize(
@@ -206,12 +213,14 @@ def test_a_label_may_be_joined_in_another_way() -> None:
         ("What does it earn a day?", "It earns 72 dollars a day.", "72"),
         ("It is reduced by 15 %. What does it cost?", "It is reduced by $12.", None),
         ("By how many degrees does it fall?", "It falls by 11 degrees.", "11"),
-        ("How many are left?", "There are 320 trees left.", "320"),
+        ("How many trees are left?", "There are 320 trees left.", "320"),
+        ("She buys 4 pens. How much change does she get?", "The pens cost $6.", None),
+        ("She buys 4 pens. How much change does she get?", "She gets $8.", "8"),
         ("What is it now?", "The answer is 80 minus 15 percent of it.", None),
         ("What is it now?", "The answer is a fall of 11.", None),
     ],
 )
-def test_a_rate_or_a_change_is_a_number_only_where_it_is_asked(
+def test_a_sentence_with_a_number_answers_only_what_is_asked(
     row: str, reply: str, label: str | None
 ) -> None:
     assert read(Answer("number"), reply, row=row).label == label

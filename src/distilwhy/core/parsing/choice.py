@@ -24,6 +24,7 @@ _SENTENCE = re.compile(r"[.!?](?:\s|$|(?=[^\x00-\x7f]))")
 _BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
 _AFTER = re.compile(r"[\w+#]|-\w|'[a-z]|[.,/:]\d")
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NEAR = 40
 
 
@@ -181,7 +182,9 @@ def _list_texts(choices: tuple[str, ...]) -> list[tuple[str, frozenset[str]]]:
     for choice in choices:
         bare = ARTICLE.sub("", _joined(_bare(choice)))
         if bare and not (len(bare) == 1 and bare.isalpha() and bare.isascii()):
-            for spelt in (bare, bare.replace(" & ", " and "), bare.replace(" and ", " & ")):
+            parted = ARTICLE.sub("", _joined(_CAMEL.sub(" ", _bare(choice))))
+            ands = bare.replace(" & ", " and "), bare.replace(" and ", " & ")
+            for spelt in (bare, parted, bare.replace(" ", ""), *ands):
                 by_text.setdefault(spelt, set()).add(choice)
     longest_first = sorted(by_text, key=len, reverse=True)
     return [(bare, frozenset(by_text[bare])) for bare in longest_first]

@@ -35,6 +35,7 @@ _TICKED = re.compile(r"^([^\n:]{1,60}): *[\u2713\u2714\u2705\u2611]", re.M)
 _CROSSED = re.compile(r"\W{0,3}[\u2717\u2718\u274c\u2716]")
 # A change, and not what it leads to; so much for each of several.
 _RATE = re.compile(r"\b(by) \W?\d|\d[^.\n]{0,30} (?:per|each|every|an?) (\w+)", re.I)
+_LONG_WORD = re.compile(r"\b(?!there\b|this\b|that\b)[a-zà-ÿ]{4,}")
 _STEP = re.compile(r"\W*\d+ ?[^\W\d_]{0,5} ?:")
 _SENTENCE_END = re.compile(r"[.!?](?=\s)\s*|\n+|[。！？]")
 _PHRASE = re.compile(r"[.!,;:]|\s(?=because|since|rather|instead)")
@@ -328,10 +329,18 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     reported = all_said & words("people") and all_said & words("say")
     counted = _STEP.match(text, a) or _ITEM.match(text, a)
     several = len(numbers) > 1 and not points
-    question = split(re.split(r"[.!?\n]\s", reader.asked.strip())[-1])
+    asked = reader.asked.rpartition("?")[0] or reader.asked
+    question = split(re.split(r"[.!?\n](?=\s)", asked.rstrip())[-1])
     rated = {m[1] or m[2] for m in _RATE.finditer(text, begin, b)}.difference(question)
     if not numbers or several or counted or rated or "#" in text or hedged or reported:
         return
+    alone = not text[:a].strip() and _is_asked(text[a : text.index(numbers[0], a)], question)
     new = numbers[-1] not in reader.asked
-    if (new and (points or not text[:a].strip())) or _RESULT.findall(text, 0, a)[-1:] == numbers:
+    if (new and (points or alone)) or _RESULT.findall(text, 0, a)[-1:] == numbers:
         yield Statement(a, begin, b, text[begin:b], SENTENCE)
+
+
+def _is_asked(said: str, question: Sequence[str]) -> bool:
+    """Whether a question asks for what is said of a number: all long words are its own."""
+    own = {word[:4] for word in question}
+    return all(word[:4] in own or word[:3] in own for word in _LONG_WORD.findall(said.lower()))

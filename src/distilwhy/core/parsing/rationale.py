@@ -25,6 +25,7 @@ _HEAD = re.compile(
     r"(?:[:：=][^\w\n\"'“„«(-]*|\n)"
 )
 _ANY_HEAD = re.compile(r"\A\W*[^\W\d_][\w ]{0,20}[:：]")
+_LONGEST_ROW = 10_000
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]{2}")
 _SENTENCE = re.compile(r"[.!?](?=\s|$|[^\x00-\x7f])\s*")
 _CONFIDENCE = re.compile(r"\n[^\w\n]{0,9}confidence\W{1,9}[\d.]{1,9}\W{0,9}\Z", re.I)
@@ -57,8 +58,10 @@ def reasons_before(reader: Reader, text: str, label: str, statements: Sequence[S
 
 def _without_row(text: str, asked: str) -> str:
     """A text without the questions and headed lines that repeat a line of the row."""
-    own = {_content(line) for line in asked.split("\n")}
     *lines, last = text.split("\n")
+    if not any(map(_repeats, lines)):
+        return text
+    own = {_content(line) for line in asked[:_LONGEST_ROW].split("\n")}
     lines = [line for line in lines if not (_repeats(line) and _content(line) in own)]
     return "\n".join([*lines, last])
 
