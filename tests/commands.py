@@ -6,10 +6,19 @@ from typer.testing import CliRunner
 from distilwhy.cli.app import app
 from distilwhy.pipeline.experiment import Experiment
 
+# The commands that train students or ask them.
+STUDENTS = ("run", "train", "compare", "evaluate", "demo")
+
 
 def call(*arguments: object, fails: bool = False) -> Result:
-    """The result of a command, which must succeed unless ``fails``."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    """The result of a command, which must succeed unless ``fails``.
+
+    It works in this process if ``--workers`` is not given: a worker takes seconds to start.
+    """
+    words = [str(argument) for argument in arguments]
+    if words[0] in STUDENTS and "--workers" not in words:
+        words += ["--workers", "1"]
+    result = CliRunner().invoke(app, words)
     if not fails and result.exit_code != 0:
         raise AssertionError(f"{result.output}\n{result.exception!r}")
     return result

@@ -5,10 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from click.testing import Result
-from typer.testing import CliRunner
-
-from distilwhy.cli.app import app
 from distilwhy.core.student_id import StudentId
 from distilwhy.demo.scripted import ScriptedTeacher
 from distilwhy.store.files import read_json
@@ -26,12 +22,6 @@ def open_study(folder: Path, **settings: object) -> Iterator[Path]:
     with ScriptedTeacher() as teacher:
         given = {"student": STUDENT, "training": TRAINING, **settings}
         yield write_routing(folder, ROWS, {"base_url": teacher.base_url}, **given)
-
-
-def call(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [*map(str, arguments), "--workers", "1"])
-    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
-    return result
 
 
 def training_of(file: Path, student_id: StudentId) -> dict[str, Any]:

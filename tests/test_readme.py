@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from aiohttp import web
-from typer.testing import CliRunner
 
-from distilwhy.cli.app import app
+from commands import call
 from distilwhy.demo.loopback import LoopbackServer
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -56,8 +55,7 @@ def test_the_commands_run(base_url: str):
     for line in filter(None, lines):
         program, *arguments = shlex.split(line)
         assert program == "distilwhy"
-        result = CliRunner().invoke(app, arguments)
-        assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
+        call(*arguments)
         names.append(arguments[0])
         if arguments[0] == "init":
             make_tiny(Path("mytask/experiment.yaml"), base_url)
@@ -65,7 +63,7 @@ def test_the_commands_run(base_url: str):
 
 
 def test_the_python_code_runs(base_url: str, capsys: pytest.CaptureFixture[str]):
-    CliRunner().invoke(app, ["init", "mytask"])
+    call("init", "mytask")
     code = block("python")
     for written, tested in {
         "https://api.openai.com/v1": base_url,

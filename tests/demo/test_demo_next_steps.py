@@ -12,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from distilwhy.cli.app import app
+from commands import call
 from distilwhy.cli.views import next_steps
 from distilwhy.core.stats import deployment
 from distilwhy.core.stats.cascade import Cascade
@@ -32,9 +31,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     cascade = Cascade(0.9, threshold=0.0, rows=60, alone=60, right=60)
     monkeypatch.setattr(deployment, "choose_cascade", lambda *given: cascade)
     monkeypatch.chdir(tmp_path)
-    found = CliRunner().invoke(app, ["demo"])
-    assert found.exit_code == 0, f"{found.output}{found.exception!r}"
-    return found.stdout
+    return call("demo").stdout
 
 
 def line(printed: str, start: str) -> str:
@@ -48,8 +45,7 @@ def test_the_demo_ends_with_its_cascade_and_commands_that_work_as_printed(printe
     serve, curl = line(end, "distilwhy serve"), line(end, "curl")
     assert serve.endswith(" --cascade")
     assert end.index(serve) < end.index(curl)
-    tried = CliRunner().invoke(app, shlex.split(line(end, "distilwhy predict"))[1:])
-    assert tried.exit_code == 0, tried.output
+    call(*shlex.split(line(end, "distilwhy predict"))[1:])
     # Another server may have the default port here.
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -83,7 +79,7 @@ def test_without_a_threshold_or_the_serve_extra_the_demo_says_so(
     monkeypatch.setattr(deployment, "choose_cascade", lambda *given: none)
     monkeypatch.setattr(next_steps, "find_spec", lambda name: None)
     shutil.rmtree("demo-run/run/predictions")
-    again = CliRunner().invoke(app, ["demo"]).stdout
+    again = call("demo").stdout
     assert "No cascade for step-by-step: no threshold keeps agreement" in again
     assert "--cascade" not in again
     assert again.index("pip install 'distilwhy[serve]'") < again.index("distilwhy serve")

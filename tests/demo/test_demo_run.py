@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from distilwhy.cli.app import app
+from commands import call
 from distilwhy.core.method import METHODS
 from distilwhy.demo import run
 from distilwhy.errors import ConfigError
@@ -27,15 +26,14 @@ def fewer_rows_and_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("task", list(run.TASKS))
 def test_running_the_demo_again_repeats_nothing(task: str):
-    first = CliRunner().invoke(app, ["demo", "--task", task])
-    assert first.exit_code == 0, f"{first.output}{first.exception!r}"
+    first = call("demo", "--task", task)
     assert "The scripted teacher (not a language model) is at" in first.stderr
     assert "60/60  0 from ledger" in first.stderr
     assert "Try it: distilwhy predict demo-run/run/students/step-by-step-seed0" in first.stdout
     bill = json.loads(Path("demo-run/run/measured.json").read_text())["bill"]
     assert bill["spent"] > 0
     results = Path("demo-run/run/results.json").read_text()
-    second = CliRunner().invoke(app, ["demo", "--task", task])
+    second = call("demo", "--task", task)
     assert "60/60  60 from ledger" in second.stderr
     assert "Already trained: 3 of 3 students" in second.stderr
     assert "asking" not in second.stderr
@@ -44,9 +42,8 @@ def test_running_the_demo_again_repeats_nothing(task: str):
 
 
 def test_the_full_demo_reuses_the_short_one():
-    CliRunner().invoke(app, ["demo"])
-    full = CliRunner().invoke(app, ["demo", "--full"])
-    assert full.exit_code == 0, f"{full.output}{full.exception!r}"
+    call("demo")
+    full = call("demo", "--full")
     assert "60/60  60 from ledger" in full.stderr
     assert "Already trained: 3 of 24 students" in full.stderr
     assert "21 to train" in full.stderr
@@ -61,13 +58,12 @@ def test_the_full_experiment_of_every_task_is_valid(tmp_path: Path, task: str):
 
 def test_the_study_reuses_the_short_demo(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(run, "SEEDS_COMPARED", [0])
-    CliRunner().invoke(app, ["demo"])
-    study = CliRunner().invoke(app, ["demo", "--study"])
-    assert study.exit_code == 0, f"{study.output}{study.exception!r}"
+    call("demo")
+    study = call("demo", "--study")
     assert "Already trained: 3 of 9 students" in study.stderr
     for size in ("10", "20", "all"):
         assert f"Test accuracy, {size} train rows" in study.stdout
-    both = CliRunner().invoke(app, ["demo", "--study", "--full"])
+    both = call("demo", "--study", "--full", fails=True)
     assert both.exit_code == 2
     assert "give --full or --study" in both.stderr
 

@@ -48,7 +48,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that is done: its experiment file."""
     with open_study(tmp_path_factory.mktemp("done"), methods=["finetune", "step-by-step"]) as file:
-        call("run", file, "--yes", "--workers", 1)
+        call("run", file, "--yes")
     return file
 
 
@@ -67,7 +67,7 @@ def test_a_broken_file_is_one_line_or_is_made_again(study: Path, name: str):
         "status": (study,),
         "report": (study.parent / "run",),
         "predict": (study.parent / STUDENT, "A text."),
-        "evaluate": (study, "--workers", 1),
+        "evaluate": (study,),
     }
     for damage in DAMAGES.values():
         path.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ def test_a_student_without_whole_weights_is_not_trained(study: Path, damage: str
         path.write_bytes(content)
     found = {s.method: s.state for s in status(open_experiment(study)).students}
     assert found == {"finetune": "not trained", "step-by-step": "trained"}
-    call("train", study, "--workers", 1)
+    call("train", study)
     found = {s.method: s.state for s in status(open_experiment(study)).students}
     assert found == {"finetune": "trained", "step-by-step": "trained"}
 
@@ -102,7 +102,7 @@ def test_a_training_with_a_broken_checkpoint_begins_again(study: Path):
     publish_json(unfinished / SUMMARY, {"fingerprint": summary["fingerprint"]})
     publish_text(unfinished / f"checkpoint-lr-{summary['lr']}/state/random_states_0.pkl", "half")
     shutil.rmtree(student)
-    said = call("train", study, "--workers", 1).stderr
+    said = call("train", study).stderr
     assert "finetune seed 0: training starts again" in said
     assert (student / WEIGHTS).read_bytes() == before
 

@@ -11,6 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from annotating import training_jobs
+from commands import call
 from distilwhy.cli.app import app
 from distilwhy.core.stats.comparisons import Prediction
 from distilwhy.core.student_id import StudentId
@@ -25,7 +26,7 @@ from distilwhy.pipeline.predict_file.labeller import PredictionJob
 from distilwhy.pipeline.predict_file.run import label_rows
 from distilwhy.store.files import publish_jsonl, read_json
 from distilwhy.students.student import Student
-from studies import ROWS, TRAINING, call, open_study
+from studies import ROWS, TRAINING, open_study
 
 
 @pytest.fixture(scope="module")

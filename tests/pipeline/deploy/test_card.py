@@ -15,13 +15,14 @@ from huggingface_hub import ModelCard, constants
 from transformers import pipeline
 from typer.testing import CliRunner
 
+from commands import call
 from distilwhy.cli.app import app
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import RunError, StudentError
 from distilwhy.pipeline.deploy.card import write_card
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.students.student import Student
-from studies import STUDENT, call, open_study
+from studies import STUDENT, open_study
 
 
 @pytest.fixture(scope="module")

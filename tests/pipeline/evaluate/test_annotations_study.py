@@ -8,14 +8,13 @@ import pytest
 import yaml
 from click.testing import Result
 
-from commands import call as call_one
-from commands import print_plan
+from commands import call, print_plan
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import ConfigError
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.files import read_json, read_jsonl
-from studies import STUDENT, TRAINING, call, list_written, training_of
+from studies import STUDENT, TRAINING, list_written, training_of
 
 GOLD = ["Line Desk", "Swap Desk", "Welcome Desk"]
 HUMAN = {
@@ -260,11 +259,11 @@ def test_plan_lists_the_calls_of_every_teacher_and_all_students(tmp_path: Path):
 
 def test_annotations_and_annotate_are_about_one_teacher(compared: tuple[Path, Result]):
     file, _ = compared
-    shown = call_one("annotations", file, "--teacher", "same", "--id", "train0").stdout
+    shown = call("annotations", file, "--teacher", "same", "--id", "train0").stdout
     assert "Whatever." in shown
-    assert "Rule 0." in call_one("annotations", file, "--teacher", "right", "--id", "train0").stdout
-    assert "20 of 20 rows" in call_one("annotate", file, "--teacher", "human").stdout
-    failed = call_one("annotations", file, "--teacher", "sane", fails=True)
+    assert "Rule 0." in call("annotations", file, "--teacher", "right", "--id", "train0").stdout
+    assert "20 of 20 rows" in call("annotate", file, "--teacher", "human").stdout
+    failed = call("annotations", file, "--teacher", "sane", fails=True)
     assert "unknown teacher 'sane'; did you mean 'same'?" in str(failed.exception)
 
 
@@ -272,7 +271,7 @@ def test_a_teacher_that_is_not_readable_is_named(tmp_path: Path):
     file = write_study(tmp_path)
     broken = [{"id": f"train{i}", "completion": "Who knows."} for i in range(20)]
     (tmp_path / "train.same.jsonl").write_text("".join(json.dumps(r) + "\n" for r in broken))
-    said = call_one("compare", file, "--workers", "1", fails=True)
+    said = call("compare", file, fails=True)
     assert "annotations EXP.yaml --teacher same --problem any" in str(said.exception)
 
 
@@ -290,9 +289,9 @@ def test_only_a_missing_student_of_a_teacher_is_trained_again(
 
 
 def test_status_shows_every_teacher_and_the_students_of_each(compared: tuple[Path, Result]):
-    said = call_one("status", compared[0]).stdout
+    said = call("status", compared[0]).stdout
     assert "Teacher human" in said
     lines = [" ".join(line.split()) for line in said.splitlines()]
     assert any(line.startswith("step-by-step-gold (human) 1 trained") for line in lines)
-    found = json.loads(call_one("status", compared[0], "--json").stdout)
+    found = json.loads(call("status", compared[0], "--json").stdout)
     assert found["teachers"]["same"]["train"]["outcomes"]["ok"] == 20

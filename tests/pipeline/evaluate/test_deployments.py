@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from commands import call
 from distilwhy.core.stats.calibration import Calibration
 from distilwhy.core.stats.cascade import Cascade
 from distilwhy.core.stats.deployment import Deployment
@@ -21,7 +22,7 @@ from distilwhy.store.files import publish_json, read_json
 from distilwhy.store.results import read_results
 from distilwhy.store.run_folder import RunFolder
 from distilwhy.students.student import Student
-from studies import ROWS, call, open_study
+from studies import ROWS, open_study
 
 METHODS = ["finetune", "step-by-step", "rationale-input"]
 OLDER = "Without confidences: 3 students, whose answers an older version kept."

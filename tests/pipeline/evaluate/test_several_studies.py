@@ -27,7 +27,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def test_compare_train_runs_every_study_and_goes_on_after_one_that_fails(files: list[Path]):
-    said = call("compare", "--train", *files, "--workers", "1", fails=True)
+    said = call("compare", "--train", *files, fails=True)
     assert said.exit_code == 1
     assert "'./nowhere' is not a folder" in said.stderr
     assert f"Stopped by an error: {files[1]}. Run the same command again to go on." in said.stderr
@@ -37,9 +37,9 @@ def test_compare_train_runs_every_study_and_goes_on_after_one_that_fails(files: 
 
 def test_compare_train_does_not_train_again_and_prints_json_of_all(files: list[Path]):
     one, _, two = files
-    call("compare", "--train", one, two, "--workers", "1")
+    call("compare", "--train", one, two)
     before = list_written(one)
-    said = call("compare", "--train", one, two, "--workers", "1", "--json")
+    said = call("compare", "--train", one, two, "--json")
     assert list_written(one) == before
     assert [list(found["students"]) for found in json.loads(said.stdout)] == [["finetune"]] * 2
 
@@ -47,5 +47,5 @@ def test_compare_train_does_not_train_again_and_prints_json_of_all(files: list[P
 def test_the_log_of_a_study_says_what_is_left(files: list[Path]):
     settings = yaml.safe_load(files[0].read_text()) | {"seeds": [0, 1]}
     files[0].write_text(yaml.safe_dump(settings))
-    said = call("compare", files[0], "--workers", "1").stderr
+    said = call("compare", files[0]).stderr
     assert "  1 still to train: about " in said

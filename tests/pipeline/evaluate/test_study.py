@@ -10,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from annotating import training_jobs
+from commands import call
 from conftest import WriteExperiment
 from distilwhy.cli.app import app
 from distilwhy.core.student_id import StudentId
@@ -21,7 +22,7 @@ from distilwhy.pipeline.status import status
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.store.files import read_json
 from distilwhy.students.student import Student
-from studies import PAIR, ROWS, STUDENT, call, list_written, open_study, training_of
+from studies import PAIR, ROWS, STUDENT, list_written, open_study, training_of
 
 HALF, ALL = 30, None
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from commands import call
 from distilwhy.store.files import read_json
-from studies import PAIR, TRAINING, call, open_study
+from studies import PAIR, TRAINING, open_study
 
 
 def test_results_have_accuracy_and_tokens_by_step(tmp_path: Path):

@@ -9,6 +9,7 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
+from commands import call
 from conftest import DROP, WriteExperiment
 from distilwhy.cli.app import app
 from distilwhy.core.method import TrainingRow
@@ -18,7 +19,7 @@ from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.status import status
 from distilwhy.pipeline.train.run import train_students
 from distilwhy.students.student import Student
-from studies import PAIR, STUDENT, TRAINING, call, list_written, open_study, training_of
+from studies import PAIR, STUDENT, TRAINING, list_written, open_study, training_of
 
 
 @pytest.fixture(scope="module")

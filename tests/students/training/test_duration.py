@@ -28,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return count_tokens(rows) / 1000
 
     monkeypatch.setattr(DryRun, "seconds", seconds)
-    monkeypatch.setattr(timing, "example_seconds", lambda student, validation: 1.0)
+    monkeypatch.setattr(timing, "example_seconds", lambda student, validation, runs: 1.0)
     return passes
 
 
@@ -104,7 +104,7 @@ def test_predictions_are_timed_without_the_first_and_without_one_outlier(
     monkeypatch.setattr(Student, "predict", predict)
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
     student = make_student("encoder", SMALL)
-    assert timing.example_seconds(student, make_examples(ROWS, 32)) == 1.0
+    assert timing.example_seconds(student, make_examples(ROWS, 32), 3) == 1.0
 
 
 def test_untrained_students_are_timed_on_answers_as_long_as_the_gold_labels(
@@ -113,7 +113,7 @@ def test_untrained_students_are_timed_on_answers_as_long_as_the_gold_labels(
     """They do not know yet where to stop."""
     limits: list[int] = []
 
-    def example_seconds(student: Student, validation: list[Example]) -> float:
+    def example_seconds(student: Student, validation: list[Example], runs: int) -> float:
         limits.append(student.spec.config.max_label_tokens)
         return 1.0
 

@@ -1,7 +1,7 @@
 """Estimating how long a training takes, by running a little of it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -21,9 +21,9 @@ from distilwhy.students.training.sampler import WINDOW, BatchOrder, split_batch
 # Batches are run for this fraction of the time that all steps take, and for no longer than so many
 # seconds, but so many times at least: one that other work slowed down is no median.
 DRY_RUN_SHARE, DRY_RUN_S, PASSES = 0.02, 8.0, 3
-# Batches are drawn from this many rows. Predictions are timed so many times on the first number
-# of examples, and then on the second where that is quick.
-SAMPLE, FEW_EXAMPLES, MANY_EXAMPLES, PREDICTIONS, PREDICTIONS_S = 1024, 8, 64, 3, 1.0
+# Batches are drawn from this many rows. Predictions are timed as often, on the second number of
+# examples if that takes no longer than this, else on the first.
+SAMPLE, FEW_EXAMPLES, MANY_EXAMPLES, PREDICTIONS_S = 1024, 8, 64, 1.0
 GROWTH = 4
 
 
@@ -68,7 +68,7 @@ def estimate_time(
     with dry_run(student.network, config) as run:
         step = _step_seconds(run, batches, config)
         with _writing_as_trained(student.network, batches):
-            example = example_seconds(student, validation)
+            example = example_seconds(student, validation, min(PASSES, config.steps))
     two_tasks = len({target.task for row in batches[0] for target in row.targets}) > 1
     # The gradient norms of both tasks take about as long as two steps.
     norms = 2 * step if two_tasks and not config.gradient_checkpointing else 0.0
@@ -93,26 +93,22 @@ def count_tokens(rows: Sequence[DrawnRow]) -> int:
     return len(rows) * (read + written)
 
 
-def example_seconds(student: Student, validation: Sequence[Example]) -> float:
-    """The seconds that one prediction takes."""
+def example_seconds(student: Student, validation: Sequence[Example], runs: int) -> float:
+    """The seconds that one prediction takes, the median of some runs.
+
+    The first one is not counted, since it is slower than the others.
+    """
     student.network.eval()
-    student.predict(validation[:1])  # The first is slower than the others.
-    for count in (FEW_EXAMPLES, MANY_EXAMPLES):
-        examples = validation[:: ceil(len(validation) / count)]
-        taken = _typical_seconds(lambda: student.predict(examples))  # noqa: B023
-        if taken * MANY_EXAMPLES / FEW_EXAMPLES > PREDICTIONS_S:
-            break
-    return taken / len(examples)
+    examples = validation[:: ceil(len(validation) / FEW_EXAMPLES)]
+    if _seconds(student, examples) * MANY_EXAMPLES / FEW_EXAMPLES < PREDICTIONS_S:
+        examples = validation[:: ceil(len(validation) / MANY_EXAMPLES)]
+    return median(_seconds(student, examples) for _ in range(runs)) / len(examples)
 
 
-def _typical_seconds(work: Callable[[], object]) -> float:
-    """The median time of some runs."""
-    times = []
-    for _ in range(PREDICTIONS):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return median(times)
+def _seconds(student: Student, examples: Sequence[Example]) -> float:
+    started = time.perf_counter()
+    student.predict(examples)
+    return time.perf_counter() - started
 
 
 def _step_seconds(run: DryRun, batches: list[list[DrawnRow]], config: TrainingConfig) -> float:
@@ -135,7 +131,8 @@ def _step_seconds(run: DryRun, batches: list[list[DrawnRow]], config: TrainingCo
             continue
         rates, spent = [*rates, taken / count_tokens(rows)], spent + taken
         step = median(rates) * batch_tokens / count_processes()
-        if len(rates) >= PASSES and spent > min(DRY_RUN_S, DRY_RUN_SHARE * config.steps * step):
+        enough = len(rates) >= min(PASSES, config.steps)
+        if enough and spent > min(DRY_RUN_S, DRY_RUN_SHARE * config.steps * step):
             break
     return step
 

@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from commands import call
 from distilwhy.cli.app import app
 from distilwhy.core.student_id import StudentId
 from distilwhy.errors import ConfigError, RunError, StudentError
@@ -23,7 +24,7 @@ from distilwhy.serving.app import create_app
 from distilwhy.serving.settings import ServerSettings
 from distilwhy.students.student import Student
 from exports import ROWS, export_to, save, vary
-from studies import call, open_study
+from studies import open_study
 from tiny_students import CHOICE, scratch
 
 
