@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import vl_convert
 
 from commands import call
 from distilwhy.core.student_id import StudentId
@@ -58,6 +59,14 @@ def study(evaluated: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy" / evaluated.name
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts take most of the time of a report, and are drawn in its own tests."""
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", lambda chart: "<svg></svg>")
+    monkeypatch.setattr(vl_convert, "vegalite_to_png", lambda chart, scale: b"")
+
+
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", READERS)
 def test_a_broken_file_is_one_line_or_is_made_again(study: Path, name: str):
     path = study.parent / "run" / name
