@@ -147,3 +147,18 @@ def test_pages_fit_screens_and_ask_no_other_host(address: str, site: Path):
         browser.close()
     assert wide == []
     assert [url for url in outside if not url.startswith((address, "data:", "blob:"))] == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
+def test_axe_finds_nothing_on_a_page_of_code(address: str):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            sheet = browser.new_page(color_scheme=scheme)
+            sheet.goto(f"{address}/tutorial.html")
+            sheet.wait_for_selector(".md-code__nav")
+            found = axe.Axe().run(sheet)
+            assert found.violations_count == 0, found.generate_report()
+        browser.close()
