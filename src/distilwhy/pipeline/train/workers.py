@@ -25,8 +25,8 @@ Event = TypeVar("Event")
 # The memory of a process that has imported torch and transformers, and on a GPU that of its
 # context and kernels.
 PROCESS_BYTES, CONTEXT_BYTES = 2**29, 2**30
-# A smaller process has little memory to give back after a job.
-LARGE_BYTES = 2**30
+# After a job for which a process has grown by more, it gives back what it no longer uses.
+LARGE_BYTES = 2**28
 
 
 def count_workers(wanted: int | None, memory: int) -> int:
@@ -207,7 +207,9 @@ def _run(
 
     from distilwhy.hardware import release_memory
 
+    process = psutil.Process()
+    before = process.memory_info().rss
     work(job, send)
     # What the next job does not need, another process may. This takes a third of a second.
-    if torch.cuda.is_available() or psutil.Process().memory_info().rss > LARGE_BYTES:
+    if torch.cuda.is_available() or process.memory_info().rss - before > LARGE_BYTES:
         release_memory()
