@@ -13,7 +13,7 @@ import yaml
 from distilwhy.pipeline.experiment import Experiment, open_experiment
 from endpoint import Endpoint
 
-pytest_plugins = ["batching", "small_disk"]
+pytest_plugins = ["batching", "served_student", "small_disk"]
 
 Rows = Sequence[Mapping[str, object]] | str
 WriteExperiment = Callable[..., Path]
