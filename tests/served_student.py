@@ -10,7 +10,7 @@ from tiny_students import scratch
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def student_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A student's folder."""
     path = tmp_path_factory.mktemp("student")
     scratch().save(path)
@@ -18,8 +18,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Server]:
+def student_server(student_folder: Path) -> Iterator[Server]:
     """A server that lets rows wait as long as the tests' machine makes them."""
-    started = Server(folder, "--max-wait", "60")
+    started = Server(student_folder, "--max-wait", "60")
     yield started
     started.stop()

@@ -31,6 +31,16 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
+def folder(student_folder: Path) -> Path:
+    return student_folder
+
+
+@pytest.fixture(scope="module")
+def server(student_server: Server) -> Server:
+    return student_server
+
+
+@pytest.fixture(scope="module")
 def known(folder):
     return dict(zip(TEXTS, Student.load(folder).predict(TEXTS), strict=True))
 

@@ -17,6 +17,16 @@ from server_process import Server
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+@pytest.fixture(scope="module")
+def folder(student_folder: Path) -> Path:
+    return student_folder
+
+
+@pytest.fixture(scope="module")
+def server(student_server: Server) -> Server:
+    return student_server
+
+
 def test_sigterm_under_load_loses_no_accepted_row(folder):
     server = Server(folder, "--max-wait", "60")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", server.address)

@@ -22,6 +22,11 @@ TEXTS = ["a plain desk", "two desks", "日本語の文です。", "nothing at al
 
 
 @pytest.fixture(scope="module")
+def folder(student_folder: Path) -> Path:
+    return student_folder
+
+
+@pytest.fixture(scope="module")
 def known(folder):
     return [round(one.confidence, 3) for one in Student.load(folder).predict(TEXTS)]
 
