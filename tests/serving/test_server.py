@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import threading
+from pathlib import Path
 
 import httpx2 as httpx
 import pytest

@@ -5,6 +5,7 @@ import json
 import signal
 import threading
 import time
+from pathlib import Path
 
 import httpx2 as httpx
 import psutil
