@@ -6,7 +6,6 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx2 as httpx
 import psutil
@@ -32,18 +31,8 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def folder(student_folder: Path) -> Path:
-    return student_folder
-
-
-@pytest.fixture(scope="module")
-def server(student_server: Server) -> Server:
-    return student_server
-
-
-@pytest.fixture(scope="module")
-def known(folder):
-    return dict(zip(TEXTS, Student.load(folder).predict(TEXTS), strict=True))
+def known(student_folder):
+    return dict(zip(TEXTS, Student.load(student_folder).predict(TEXTS), strict=True))
 
 
 def check(reply, texts, known):
@@ -77,46 +66,50 @@ def hang_up(server, number):
         hung.sendall((head(len(body)) + body)[: 20 * (number % 20) + (10**6 if number % 2 else 0)])
 
 
-def test_every_answer_is_that_of_its_own_row_whoever_hangs_up(server, known):
+def test_every_answer_is_that_of_its_own_row_whoever_hangs_up(student_server, known):
     def ask(number):
         if number % 4 == 0:
-            return hang_up(server, number)
+            return hang_up(student_server, number)
         start, step = number % len(TEXTS), 1 + number % 5
         texts = (TEXTS[start:] + TEXTS[:start])[::step]
-        with httpx.Client(base_url=server.address, timeout=60) as client:
+        with httpx.Client(base_url=student_server.address, timeout=60) as client:
             return check(client.post("/predict", json=rows(texts)), texts, known)
 
     with ThreadPoolExecutor(16) as pool:
         assert not any(pool.map(ask, range(120)))
-    assert server.process.poll() is None
+    assert student_server.process.poll() is None
 
 
-def test_ten_megabytes_of_json_are_refused_before_they_are_read(server, known):
-    held = psutil.Process(server.process.pid)
+def test_ten_megabytes_of_json_are_refused_before_they_are_read(student_server, known):
+    held = psutil.Process(student_server.process.pid)
     before = held.memory_info().rss
     body = json.dumps({"rows": [{"x": "a" * 10_000_000}]}).encode()
-    reply = httpx.post(f"{server.address}/predict", content=body, timeout=60)
+    reply = httpx.post(f"{student_server.address}/predict", content=body, timeout=60)
     assert reply.status_code == 413
     assert held.memory_info().rss - before < 100e6
     # A body without a length is bounded too.
-    reply = httpx.post(f"{server.address}/predict", content=iter([body[: 10**6]] * 10), timeout=60)
+    reply = httpx.post(
+        f"{student_server.address}/predict", content=iter([body[: 10**6]] * 10), timeout=60
+    )
     assert reply.status_code == 413
-    check(httpx.post(f"{server.address}/predict", json=rows(TEXTS), timeout=60), TEXTS, known)
+    check(
+        httpx.post(f"{student_server.address}/predict", json=rows(TEXTS), timeout=60), TEXTS, known
+    )
 
 
-def test_a_thousand_connections_leave_room_for_requests(server, known):
+def test_a_thousand_connections_leave_room_for_requests(student_server, known):
     with ExitStack() as stack:
         for number in range(1000):
-            opened = stack.enter_context(connect(server))
+            opened = stack.enter_context(connect(student_server))
             if number % 3 == 0:
                 opened.sendall(head(1000) + b'{"rows": [')
-        reply = httpx.post(f"{server.address}/predict", json=rows(TEXTS), timeout=60)
+        reply = httpx.post(f"{student_server.address}/predict", json=rows(TEXTS), timeout=60)
         check(reply, TEXTS, known)
-    assert httpx.get(f"{server.address}/ready", timeout=60).status_code == 200
+    assert httpx.get(f"{student_server.address}/ready", timeout=60).status_code == 200
 
 
-def test_sigterm_does_not_wait_for_idle_connections(folder):
-    server = Server(folder)
+def test_sigterm_does_not_wait_for_idle_connections(student_folder):
+    server = Server(student_folder)
     with connect(server) as idle:
         idle.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b"200 OK" in idle.recv(1000)

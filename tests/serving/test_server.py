@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import threading
-from pathlib import Path
 
 import httpx2 as httpx
 import pytest
@@ -18,18 +17,8 @@ from server_process import Server
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="module")
-def folder(student_folder: Path) -> Path:
-    return student_folder
-
-
-@pytest.fixture(scope="module")
-def server(student_server: Server) -> Server:
-    return student_server
-
-
-def test_sigterm_under_load_loses_no_accepted_row(folder):
-    server = Server(folder, "--max-wait", "60")
+def test_sigterm_under_load_loses_no_accepted_row(student_folder):
+    server = Server(student_folder, "--max-wait", "60")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", server.address)
     answers, refused, first = [], [], threading.Event()
 
@@ -57,20 +46,20 @@ def test_sigterm_under_load_loses_no_accepted_row(folder):
         assert [one["id"] for one in reply.json()["predictions"]] == [key]
 
 
-def test_a_half_sent_body_and_a_client_that_hangs_up_change_nothing(server):
+def test_a_half_sent_body_and_a_client_that_hangs_up_change_nothing(student_server):
     import socket
 
-    host, port = server.address.removeprefix("http://").split(":")
+    host, port = student_server.address.removeprefix("http://").split(":")
     head = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     for sent in ('Content-Length: 500\r\n\r\n{"row": {', "Content-Length: -1\r\n\r\n", "\r\n"):
         with socket.create_connection((host, int(port))) as hung:
             hung.sendall((head + sent).encode())
-    assert httpx.get(f"{server.address}/ready", timeout=60).status_code == 200
+    assert httpx.get(f"{student_server.address}/ready", timeout=60).status_code == 200
 
 
-def test_the_openai_client_talks_to_it(server):
+def test_the_openai_client_talks_to_it(student_server):
     openai = pytest.importorskip("openai", reason="openai is not installed")
-    client = openai.OpenAI(base_url=f"{server.address}/v1", api_key="none")
+    client = openai.OpenAI(base_url=f"{student_server.address}/v1", api_key="none")
     asked = {"model": "any", "messages": [{"role": "user", "content": "the desk"}]}
     whole = client.chat.completions.create(**asked).choices[0].message.content
     pieces = [
@@ -83,20 +72,20 @@ def test_the_openai_client_talks_to_it(server):
         client.chat.completions.create(model="any", messages=[{"role": "user", "content": ""}])
 
 
-def test_another_machine_needs_a_key(folder):
+def test_another_machine_needs_a_key(student_folder):
     for host in ("0.0.0.0", "example.org"):
         with pytest.raises(ConfigError, match="no API key is set"):
-            serve(folder, ServerSettings(), host, 0)
+            serve(student_folder, ServerSettings(), host, 0)
 
 
-def test_a_port_that_is_taken_is_named(server, folder):
-    port = int(server.address.rpartition(":")[2])
+def test_a_port_that_is_taken_is_named(student_server, student_folder):
+    port = int(student_server.address.rpartition(":")[2])
     with pytest.raises(ConfigError, match=f"--port {port}: cannot be opened"):
-        serve(folder, ServerSettings(), "127.0.0.1", port)
+        serve(student_folder, ServerSettings(), "127.0.0.1", port)
 
 
-def test_two_workers_share_the_port_and_their_metrics(folder):
-    server = Server(folder, "--workers", "2")
+def test_two_workers_share_the_port_and_their_metrics(student_folder):
+    server = Server(student_folder, "--workers", "2")
     for _ in range(20):
         # A new connection each time may reach either process; it waits until one has started.
         body = {"row": {"x": "a"}}
@@ -122,16 +111,16 @@ def browser():
 
 
 @pytest.fixture
-def tab(browser, server):
+def tab(browser, student_server):
     page = browser.new_page()
     problems, asked = [], []
     page.on("console", lambda message: problems.append(message.text))
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(server.address)
+    page.goto(student_server.address)
     yield page
     assert problems == []
-    assert all(url.startswith((server.address, "blob:")) for url in asked)
+    assert all(url.startswith((student_server.address, "blob:")) for url in asked)
     page.close()
 
 
@@ -162,10 +151,10 @@ def test_the_page_answers_a_pasted_table_and_offers_it_as_csv(tab):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_fits_and_axe_finds_nothing(browser, server, scheme, width):
+def test_the_page_fits_and_axe_finds_nothing(browser, student_server, scheme, width):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page.goto(server.address)
+    page.goto(student_server.address)
     page.wait_for_selector("#field-x")
     page.fill("#paste", "x\none\ntwo\n")
     page.click("#start")

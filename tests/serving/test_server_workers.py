@@ -5,7 +5,6 @@ import json
 import signal
 import threading
 import time
-from pathlib import Path
 
 import httpx2 as httpx
 import psutil
@@ -23,18 +22,13 @@ TEXTS = ["a plain desk", "two desks", "日本語の文です。", "nothing at al
 
 
 @pytest.fixture(scope="module")
-def folder(student_folder: Path) -> Path:
-    return student_folder
+def known(student_folder):
+    return [round(one.confidence, 3) for one in Student.load(student_folder).predict(TEXTS)]
 
 
 @pytest.fixture(scope="module")
-def known(folder):
-    return [round(one.confidence, 3) for one in Student.load(folder).predict(TEXTS)]
-
-
-@pytest.fixture(scope="module")
-def server(folder):
-    started = Server(folder, "--workers", "2", "--max-wait", "60")
+def server(student_folder):
+    started = Server(student_folder, "--workers", "2", "--max-wait", "60")
     yield started
     if started.process.poll() is None:
         started.stop()
@@ -139,8 +133,8 @@ def test_sigterm_under_load_answers_what_every_worker_accepted(server, known):
     assert not [one.fault for one in clients if isinstance(one.fault, TimeoutError)]
 
 
-def test_workers_end_with_their_supervisor(folder):
-    server = Server(folder, "--workers", "2")
+def test_workers_end_with_their_supervisor(student_folder):
+    server = Server(student_folder, "--workers", "2")
     started = psutil.Process(server.process.pid).children()
     assert httpx.get(f"{server.address}/ready", timeout=120).status_code == 200
     server.process.kill()
@@ -148,7 +142,9 @@ def test_workers_end_with_their_supervisor(folder):
     assert psutil.wait_procs(started, timeout=60)[1] == []
 
 
-def test_a_worker_that_cannot_start_ends_the_server_with_a_message(folder, monkeypatch, tmp_path):
+def test_a_worker_that_cannot_start_ends_the_server_with_a_message(
+    student_folder, monkeypatch, tmp_path
+):
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # The student is there when the server starts, and gone when its workers do.
     monkeypatch.setattr(AppFactory, "__call__", lambda factory: None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from distilwhy.config import TrainingConfig
-from distilwhy.hardware import choose_precision, release_memory
+from distilwhy.hardware import choose_precision
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import DrawnRow
 from distilwhy.students.network import Network
@@ -88,7 +88,9 @@ def dry_run(network: Network, config: TrainingConfig) -> Iterator[DryRun]:
         if config.gradient_checkpointing:
             network.model.activation_checkpointing_disable()
         network.train(was_training).to(device)
-        release_memory()  # Other processes may train beside this one.
+        if torch.cuda.is_available():
+            # Other processes may train on the same GPU.
+            torch.cuda.empty_cache()
 
 
 def _storage(tensor: torch.Tensor) -> int:
