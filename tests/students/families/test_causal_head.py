@@ -38,6 +38,7 @@ from distilwhy.errors import StudentError
 from distilwhy.students.encoding import DrawnRow
 from distilwhy.students.families.causal import CausalNetwork
 from distilwhy.students.families.causal_head.network import HEAD, CausalHeadNetwork
+from distilwhy.students.linear_cross_entropy import chunks_of
 from distilwhy.students.load import build_network
 from distilwhy.students.spec import StudentSpec
 from distilwhy.students.student import Student
@@ -106,6 +107,21 @@ def test_each_task_s_loss_is_that_of_a_plain_implementation(kind: str, task: Tas
         rationale = own_loss(network, row, 1).item()
         assert found["rationale"].losses[number].item() == pytest.approx(rationale, rel=1e-4)
     assert found["rationale"].weights.tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize("place", ["apart", "input"])
+@torch.no_grad()
+def test_a_vocabulary_too_large_for_logits_at_once_gives_the_same_losses(place: RationalePlacement):
+    rows = [make_row(i) for i in range(3)]
+    whole = make_headed(place=place)
+    expected = outputs(whole, draw(whole, rows))
+    chunked = make_headed(place=place)
+    chunked.load_state_dict(whole.state_dict())
+    with chunks_of(64):
+        found = outputs(chunked, draw(chunked, rows))
+    assert found.keys() == expected.keys()
+    for task, output in found.items():
+        assert output.losses.tolist() == pytest.approx(expected[task].losses.tolist(), rel=1e-4)
 
 
 @pytest.mark.parametrize("task", [TASK, OWN], ids=["fixed", "own"])

@@ -74,8 +74,10 @@ class CausalHeadNetwork(CausalNetwork):
         return self._pack(head_prompts(rows))
 
     def forward(self, batch: HeadBatch) -> list[TaskOutput]:  # type: ignore[override]
+        # Finding this out runs the model, so it comes before the run that is watched.
+        returns_head = batch.rationales is not None and self._returns_head
         with watch_hidden(self.model, *batch.read_at) as states:
-            rationales = self._rationale_outputs(batch)
+            rationales = self._rationale_outputs(batch, returns_head)
         labels = batch.labels
         if labels is None:
             return rationales
@@ -125,7 +127,7 @@ class CausalHeadNetwork(CausalNetwork):
     def _pack(self, prompts: Sequence[HeadPrompt]) -> HeadBatch:
         return pack_heads(prompts, int(self.tokenizer.pad_token_id), self.split_unshared)
 
-    def _rationale_outputs(self, batch: HeadBatch) -> list[TaskOutput]:
+    def _rationale_outputs(self, batch: HeadBatch, returns_head: bool) -> list[TaskOutput]:
         """One pass of the model over the batch; its output layer predicts the rationales."""
         targets = batch.rationales
         if targets is None:
@@ -138,7 +140,7 @@ class CausalHeadNetwork(CausalNetwork):
             targets.predicted_at,
             [targets],
             pools=self.pools,
-            returns_head=lambda: self._returns_head,
+            returns_head=lambda: returns_head,
         )
 
     def _logits(self, states: torch.Tensor, batch: HeadBatch) -> torch.Tensor:
