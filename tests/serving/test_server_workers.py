@@ -118,7 +118,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_others_lose_nothing(server,
         one.join(60)
     finish(clients)
     assert all(one.fault for one in own)
-    assert not [one.fault for one in clients if one not in own]
+    assert not any(one.fault for one in clients if one not in own)
     after = connect_to_each(server, known)
     assert killed not in workers(server)
     finish(after)
