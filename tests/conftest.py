@@ -24,6 +24,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # As the command line has it, before torch is loaded: threads that spin stall one another.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# The files that take longest.
+LONGEST = ("test_kill.py", "test_older_versions.py", "test_distributed.py", "test_site.py")
+
 DROP = object()
 EXPERIMENT: dict[str, object] = {
     "task": {
@@ -48,6 +51,11 @@ EXPERIMENT: dict[str, object] = {
 KINDS = ("damage", "question", "praise")
 TRAIN = [{"id": f"a{i}", "message": f"Message {i}.", "kind": KINDS[i % 3]} for i in range(8)]
 TEST = [{"id": f"t{i}", "message": f"Other {i}.", "kind": KINDS[i % 3]} for i in range(4)]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files are begun first, so that no process is left alone with one in the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def many(count: int, first: int = 0) -> list[dict[str, object]]:
