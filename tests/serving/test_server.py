@@ -4,10 +4,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import threading
 
 import httpx2 as httpx
 import pytest
+import uvicorn
 
 from distilwhy.errors import ConfigError
 from distilwhy.serving.server import serve
@@ -82,6 +84,15 @@ def test_a_port_that_is_taken_is_named(student_server, student_folder):
     port = int(student_server.address.rpartition(":")[2])
     with pytest.raises(ConfigError, match=f"--port {port}: cannot be opened"):
         serve(student_folder, ServerSettings(), "127.0.0.1", port)
+
+
+def test_answers_are_sent_at_once(student_folder, monkeypatch):
+    opened = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: opened.extend(sockets))
+    serve(student_folder, ServerSettings(), "127.0.0.1", 0)
+    (listening,) = opened
+    with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as one:
+        assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_two_workers_share_the_port_and_their_metrics(student_folder):
