@@ -103,7 +103,7 @@ def batching(folder: Path, known: Path, given: argparse.Namespace) -> None:
                 rates[delay, clients] = found["rate"]
                 way = "batches" if delay != "0" else "one row a pass"
                 rows.append([way, str(clients), *describe(found)])
-    print(table(["", "clients", "rows/s", "p50 ms", "p95 ms", "p99 ms"], rows))
+    print(table(["passes", "clients", "rows/s", "p50 ms", "p95 ms", "p99 ms"], rows))
     for clients in given.clients:
         print(f"{clients} clients: {rates['4', clients] / rates['0', clients]:.1f} times the rows")
 
