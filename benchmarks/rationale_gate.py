@@ -4,7 +4,7 @@ python benchmarks/rationale_gate.py EXPERIMENT... [--rows N] [--steps N] [--lr R
 
 Trains ``step-by-step-gold`` with three seeds on some of the train rows of each experiment, with
 ``training.rationale_gate`` and without. Shown is the best accuracy on the validation rows; test
-rows are not read. What is trained stays in ``rationale-gate-run`` and is used again.
+rows are not read. What is trained stays in ``runs/rationale-gate`` and is used again.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def variant(experiment: Experiment, gate: bool, options: argparse.Namespace) -> 
     )
     study = config.study.model_copy(update={"train_rows": [options.rows], "annotations": {}})
     update = {"training": training, "study": study, "methods": [METHOD], "seeds": SEEDS}
-    folder = RunFolder(Path("rationale-gate-run") / experiment.file.stem / name)
+    folder = RunFolder(Path("runs/rationale-gate") / experiment.file.stem / name)
     return replace(experiment, config=config.model_copy(update=update), folder=folder)
 
 
