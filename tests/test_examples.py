@@ -60,6 +60,7 @@ def test_every_recorded_completion_has_an_outcome(
         ("svamp-smollm2", 15),
         ("svamp-smollm2-third", 15),
         ("esnli-minilm", 63),
+        ("esnli-gate", 6),
         ("esnli-smollm2", 12),
         ("cqa-teachers", 15),
     ],

@@ -66,7 +66,7 @@ class TrainingConfig(Strict):
     rationale_weight: float | list[float] = 1.0
     rationale_share: float = Field(default=1.0, gt=0, le=1)
     weighting: Literal["fixed", "faded", "uncertainty"] = "fixed"
-    rationale_gate: bool = False
+    rationale_gate: bool = True
     agreement: float = Field(default=0.0, ge=0)
     soft_labels: SoftLabelsConfig | None = None
     several_rationales: SeveralRationales = "draw"

@@ -35,7 +35,7 @@ from distilwhy.core.training_summary import TrainingRecord
 from distilwhy.errors import ConfigError, RunError
 from distilwhy.store.files import FileIdentity, holds_arrays, read_json, read_jsonl
 
-SUMMARY, LOG = "training.json", "training.jsonl"
+SUMMARY, LOG, CARD = "training.json", "training.jsonl", "distilwhy.json"
 RESOLVED = "experiment.yaml"
 RESOLVED_HEADING = "# {} as it was read, with every default\n"
 _PARTS = "model.safetensors.index.json"
@@ -149,6 +149,14 @@ class RunFolder:
         if (record := self.training(student_id)) is None:
             raise RunError(f"{self.path}: {student_id.label} is not trained; run 'train' first")
         return record
+
+    def family(self, student_id: StudentId) -> str | None:
+        """A trained student's family; None where it is not known."""
+        try:
+            card = read_json(self.student(student_id) / CARD)
+        except RunError:  # Said when the student is loaded.
+            return None
+        return card.get("family") if card else None
 
     @contextmanager
     def lock_student(self, student_id: StudentId) -> Iterator[None]:

@@ -9,14 +9,13 @@ from safetensors.torch import save_file
 
 from annotating import training_jobs
 from conftest import DROP, TRAIN, WriteExperiment
-from distilwhy.config import TrainingConfig
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.training_summary import TrainingRecord, TrainingSummary
 from distilwhy.pipeline.experiment import open_experiment
 from distilwhy.pipeline.train.jobs import TrainingJob, list_changes
 from distilwhy.pipeline.train.study import list_students
 from distilwhy.store.files import publish_json
-from distilwhy.store.run_folder import SUMMARY
+from distilwhy.store.run_folder import CARD, SUMMARY
 from pretrained import save_bert
 
 SETTINGS = {"methods": ["finetune"], "data.test": DROP, "data.validation": "validation.jsonl"}
@@ -32,13 +31,14 @@ def trained(write_experiment: WriteExperiment) -> Path:
     return mark_trained(file)
 
 
-def mark_trained(file: Path) -> Path:
+def mark_trained(file: Path, family: str = "seq2seq") -> Path:
     experiment = open_experiment(file)
     for job in training_jobs(experiment).of_all(list_students(experiment)):
         summary = TrainingSummary(8, 1, 1, 0.5, 1e-3, 0, "fp32", 1, 0.0, {}, [])
         record = TrainingRecord(job.student_id, job.fingerprint, summary, [], {}, job.inputs)
         student = experiment.folder.student(job.student_id)
         publish_json(student / SUMMARY, record.as_json())
+        publish_json(student / CARD, {"family": family})
         save_file({}, student / "model.safetensors")
     return experiment.folder.path
 
@@ -138,26 +138,61 @@ def test_fresh_lr_factor_is_fingerprinted_only_for_pretrained_students(
         assert (fingerprint(student, 1) == fingerprint(student, 10)) is is_the_same
 
 
-def test_a_rationale_gate_is_fingerprinted_only_where_it_is_set_and_used(
-    write_experiment: WriteExperiment, tmp_path: Path
+@pytest.mark.parametrize(
+    ("method", "student", "matters"),
+    [
+        ("step-by-step", {}, True),
+        ("step-by-step-gold", {"family": "encoder"}, True),
+        ("label-then-rationale", {}, True),
+        ("keyword-rationales", {}, True),
+        ("finetune", {}, False),
+        ("rationale-input", {}, False),
+        ("rationale-then-label", {}, False),
+        ("step-by-step", {"model": "scratch", "family": "encoder"}, False),
+        ("step-by-step", {"family": "seq2seq"}, False),
+    ],
+)
+def test_a_rationale_gate_is_fingerprinted_only_where_it_is_on_and_does_something(
+    write_experiment: WriteExperiment,
+    tmp_path: Path,
+    method: str,
+    student: dict[str, object],
+    matters: bool,
 ):
-    """So that students of versions without one stay up to date."""
-    save_bert(tmp_path / "bert")
+    """So that students of versions without one stay up to date where they had no use for it."""
+    bert = {"model": str(save_bert(tmp_path / "bert")), "max_input_tokens": 64}
 
-    def job(model: str, training: dict[str, object]) -> TrainingJob:
-        student = {"model": model, "max_input_tokens": 64}
-        changes = {"student": student, "training": training, "methods": ["finetune"]}
-        return training_jobs(open_experiment(write_experiment(changes))).of(
-            StudentId("finetune", 0)
-        )
+    def job(gate: bool) -> TrainingJob:
+        training = {"rationale_gate": gate}
+        changes = {"student": bert | student, "training": training, "methods": [method]}
+        experiment = open_experiment(write_experiment(changes))
+        return training_jobs(experiment).of(StudentId(method, 0))
 
-    for model, is_the_same in (("scratch", True), (str(tmp_path / "bert"), False)):
-        unset = job(model, {})
-        default = TrainingConfig().rationale_gate
-        assert "rationale_gate" not in unset.inputs["training"]
-        assert job(model, {"rationale_gate": default}).fingerprint == unset.fingerprint
-        other = job(model, {"rationale_gate": not default})
-        assert (other.fingerprint == unset.fingerprint) is is_the_same
+    assert "rationale_gate" not in job(gate=False).inputs["training"]
+    changed = ["training.rationale_gate"] if matters else []
+    assert list_changes(job(gate=False).inputs, job(gate=True).inputs) == changed
+    assert (job(gate=False).fingerprint != job(gate=True).fingerprint) is matters
+
+
+@pytest.mark.parametrize("gates", [(False, True), (True, False)], ids=["on", "off"])
+@pytest.mark.parametrize("family", ["encoder", "causal", "seq2seq"])
+def test_a_gate_put_on_or_off_puts_only_encoders_out_of_date(
+    write_experiment: WriteExperiment, tmp_path: Path, family: str, gates: tuple[bool, bool]
+):
+    """What a model of the family ``auto`` is, is known once it is trained."""
+    bert = {"model": str(save_bert(tmp_path / "bert")), "max_input_tokens": 64}
+    methods = ["step-by-step", "finetune"]
+    before, now = (
+        {**SETTINGS, "student": bert, "methods": methods, "training": {"rationale_gate": gate}}
+        for gate in gates
+    )
+    file = write_experiment(before)
+    file.with_name("validation.jsonl").write_text(VALIDATION)
+    run = mark_trained(file, family)
+    changed = {StudentId("step-by-step", 0): ["training.rationale_gate"]}
+    assert list_out_of_date(write_experiment(now)) == (changed if family == "encoder" else {})
+    (run / "students/step-by-step-seed0" / CARD).unlink()
+    assert list_out_of_date(write_experiment(now)) == changed
 
 
 def test_a_label_head_is_fingerprinted_only_where_there_is_one(write_experiment: WriteExperiment):

@@ -6,9 +6,9 @@ job has changed, or if the student that found its learning rate is out of date.
 
 Not fingerprinted: a student's name in the study and ``training.report_to``, which never affect
 training; ``training.fresh_lr_factor`` from scratch, and the tokenizer's texts otherwise, which
-are unused; ``training.rationale_share``, which decides no more than the rows;
-``training.rationale_gate`` from scratch, where it is unused, and where it is not set, so that
-students of versions without it stay up to date.
+are unused; ``training.rationale_share``, which decides no more than the rows.
+``training.rationale_gate`` is fingerprinted where it is on and does something, so that students of
+versions without it stay up to date.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ from distilwhy.config import StudentConfig, TrainingConfig
 from distilwhy.core.method import METHODS, TrainingRow
 from distilwhy.core.student_id import StudentId
 from distilwhy.core.task import Example, Task
+from distilwhy.core.training_summary import TrainingRecord
 from distilwhy.pipeline.annotate.annotations import Annotations
 from distilwhy.pipeline.experiment import Experiment
 from distilwhy.pipeline.fingerprint import Content, hash_parts, to_json
@@ -127,25 +128,33 @@ class TrainingJobs:
         If several learning rates or λ are configured, the first seed of each method tries them;
         the other seeds use the best, or 0.0 until it is known.
 
+        A model of the family ``auto`` is taken for one that can have a rationale gate.
+
         Raises:
             ConfigError: if no validation row has a label.
         """
+        return self._of(student_id, self._has_gate(student_id))
+
+    def _of(self, student_id: StudentId, has_gate: bool) -> TrainingJob:
         task, student = self._experiment.task, self._experiment.config.students[student_id.student]
         training, is_scratch = self._training(student_id), student.model == SCRATCH
         weight = training.rationale_weight
         data = self._data.of(student_id, 1.0 if isinstance(weight, list) else weight)
-        unused = {"report_to", "rationale_share"}
+        unused = {"report_to", "rationale_share", "rationale_gate"}
         if is_scratch:
-            unused |= {"fresh_lr_factor", "rationale_gate"}
+            unused |= {"fresh_lr_factor"}
         if training.select_rationale is None:
             unused |= {"select_rationale"}
-        if training.rationale_gate == TrainingConfig.model_fields["rationale_gate"].default:
-            unused |= {"rationale_gate"}
+        gate = {"rationale_gate": True} if has_gate else {}
         # Students of earlier versions have none.
         without = set() if student.label_head else {"label_head"}
         settings = {
             "student": student.model_dump(mode="json", exclude=without),
-            "training": training.model_dump(mode="json", exclude=unused) | _older_names(training),
+            "training": {
+                **training.model_dump(mode="json", exclude=unused),
+                **_older_names(training),
+                **gate,
+            },
         }
         contents: dict[str, Content[Any]] = {
             "answer": Content(task.answer),
@@ -185,10 +194,10 @@ class TrainingJobs:
         found = {s: folder.training(s) for s in {*student_ids, *searchers.values()}}
         records = {s: record for s, record in found.items() if record is not None}
         changes: dict[StudentId, list[str]] = {}
-        for job in map(self.of, sort_by_data(records)):
-            record = records[job.student_id]
+        for student_id in sort_by_data(records):
+            record, job = records[student_id], self._job_now(records[student_id])
             if record.fingerprint != job.fingerprint:
-                changes[job.student_id] = list_changes(record.inputs, job.inputs)
+                changes[student_id] = list_changes(record.inputs, job.inputs)
         trained = [s for s in student_ids if s in records]
         for student_id in trained:
             searcher = searchers[student_id]
@@ -197,6 +206,27 @@ class TrainingJobs:
         return TrainedStudents(
             [s for s in trained if s not in changes],
             {s: changes[s] for s in trained if s in changes},
+        )
+
+    def _job_now(self, record: TrainingRecord) -> TrainingJob:
+        """The job of a trained student. Its family is known, and only encoders have a gate."""
+        if self._experiment.folder.family(record.student) in ("encoder", None):
+            return self.of(record.student)
+        # It may have been taken for an encoder when it was trained.
+        return self._of(record.student, "rationale_gate" in record.inputs.get("training", {}))
+
+    def _has_gate(self, student_id: StudentId) -> bool:
+        """Whether ``training.rationale_gate`` decides how a student is trained, if its model is an
+        encoder where ``student.family`` is auto."""
+        config = self._experiment.config
+        student, method = config.students[student_id.student], METHODS[student_id.method]
+        discards_decoder = method.writes_rationales and method.place != "before"
+        is_encoder = student.family in ("auto", "encoder") and not student.label_head
+        return (
+            config.training.rationale_gate
+            and discards_decoder
+            and is_encoder
+            and student.model != SCRATCH
         )
 
     def _training(self, student_id: StudentId) -> TrainingConfig:
