@@ -2,7 +2,7 @@
 
 import pytest
 
-from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.parsing.answer import Answer, Kind
 from distilwhy.core.parsing.completion import Annotation, Completion
 from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.task import Example, RowFormat, Task
@@ -229,3 +229,142 @@ def test_a_sentence_with_a_number_answers_only_what_is_asked(
 @pytest.mark.parametrize("reply", ["La opción correcta es la b.", "A alternativa correta é (b)."])
 def test_a_quality_may_stand_behind_its_noun(reply: str) -> None:
     assert read(QUEUES, reply, row="x\n(a) Billing\n(b) Shipping\n(c) Sales").label == "Shipping"
+
+
+AGES = "Ben is 12. Ann is 4 years older. Cem has 20 pens and 30 books. {}"
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "label"),
+    [
+        ("How old is Ann?", "Ann is 16 years old.", "16"),
+        ("How old is Ann?", "Ben is 13 years old.", None),
+        ("How old is Ann?", "12 + 1 = 13. So Ben is 13 years old.", None),
+        ("How old is Ann?", "So she is 16 years old.", "16"),
+        ("How many pens does Cem sell?", "So Cem sells 15 pens.", "15"),
+        ("How many pens does Cem sell?", "So Cem sells 15 books.", None),
+        ("How many pens does he sell?", "20 pens are there.", None),
+        ("How many pens are left?", "So 5 pens are left. So 8 pens are left.", None),
+        ("How many pens are left?", "So 5 are gone. So 15 pens are left.", "15"),
+        ("How many pens are left?", "5\n8", None),
+        ("How many pens are left?", "5 + 3\n8", "8"),
+    ],
+)
+def test_a_number_of_another_thing_or_with_another_beside_it_is_a_step(
+    question: str, reply: str, label: str | None
+) -> None:
+    assert read(Answer("number"), reply, row=AGES.format(question)).label == label
+
+
+@pytest.mark.parametrize("kind", ["text", "number"])
+def test_a_step_without_a_cue_states_no_text_and_no_number(kind: Kind) -> None:
+    assert read(Answer(kind), "At room temperature water is liquid.").label is None
+    assert read(Answer(kind), "At 20 degrees water is liquid.").label is None
+
+
+@pytest.mark.parametrize(
+    ("remark", "label"),
+    [
+        ("Sales just as well.", None),
+        ("… Sales just as well", None),
+        ("But Sales would do equally.", None),
+        ("Sales would be fine, too.", None),
+        ("Sales would not do as well.", "Shipping"),
+        ("It will arrive just as well tomorrow.", "Shipping"),
+    ],
+)
+def test_an_answer_with_an_equal_beside_it_is_left_open(remark: str, label: str | None) -> None:
+    assert read(QUEUES, f"I would label this Shipping. {remark}").label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("It names a parcel. This is Shipping. This is Sales.", None),
+        ("This is Shipping. It names a price. So this is Sales.", "Sales"),
+        ("It is late, so Shipping. It is an offer, so Sales.", None),
+        ("With a price it would be Sales. As it stands it is Shipping.", "Shipping"),
+        ("This is Sales. Wait, it is late. This is Shipping.", "Shipping"),
+    ],
+)
+def test_of_two_sentences_that_state_answers_the_one_that_sums_up_counts(
+    reply: str, label: str | None
+) -> None:
+    assert read(QUEUES, reply).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("The premise contradicts the hypothesis.", "contradiction"),
+        ("They differ. The hypothesis is thus contradicted by the premise.", "contradiction"),
+        ("The premise is neutral towards the hypothesis.", "neutral"),
+        ("The premise does not contradict the hypothesis.", None),
+        ("Nothing in the premise contradicts the hypothesis.", None),
+        ("The man contradicts his wife.", None),
+    ],
+)
+def test_a_form_of_a_label_that_ties_the_fields_of_a_row_states_it(
+    reply: str, label: str | None
+) -> None:
+    labels = Answer("choice", ("entailment", "neutral", "contradiction"))
+    row = "Premise: A man talks to his wife.\nHypothesis: He is mute."
+    assert read(labels, reply, row=row).label == label
+
+
+def test_an_adjective_agrees_with_its_noun() -> None:
+    moods = Answer("choice", ("positivo", "negativo"))
+    assert read(moods, "La reseña es negativa.", row="Reseña: Mala.").label == "negativo"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I rule in favor of the plaintiff.",
+        "In favour of the plaintiff.",
+        "The judgment is in favor of the plaintiff.",
+        "Je tranche en faveur de plaintiff.",
+        "I side with the plaintiff over the defendant.",
+    ],
+)
+def test_a_party_may_be_favoured(reply: str) -> None:
+    assert read(Answer("choice", ("plaintiff", "defendant")), reply).label == "plaintiff"
+
+
+@pytest.mark.parametrize(
+    ("reply", "label", "rationale"),
+    [
+        ("The site is down.\n\nP1 (critical)", "P1", "The site is down."),
+        ("The site is down. This is P1 (critical).", "P1", "The site is down."),
+        ("P1 (critical): the site is down for all.", "P1", "the site is down for all."),
+        ("P1 (site is down, nobody can work)", "P1", "(site is down, nobody can work)"),
+        ("P1 (maybe)", None, ""),
+        ("P1 (or P2)", None, ""),
+        ("P1 (not this one)", None, ""),
+    ],
+)
+def test_a_label_may_have_a_gloss_in_brackets(
+    reply: str, label: str | None, rationale: str
+) -> None:
+    found = read(Answer("choice", ("P1", "P2", "P3")), reply)
+    assert (found.label, found.rationale) == (label, rationale)
+
+
+def test_a_unit_of_one_letter_is_no_unknown() -> None:
+    assert read(Answer("number"), "40 L - 12.5 L = 27.5 L").label == "27.5"
+    assert read(Answer("number"), "2 x + 3 = 11").label is None
+
+
+def test_a_sum_that_is_asked_for_is_of_all() -> None:
+    row = "Ben is 4 years older than Ida. Ida is 9. How old are they together?"
+    assert read(Answer("number"), "Ben is 13 years old.", row=row).label is None
+    assert read(Answer("number"), "Ben and Ida are 22 years old.", row=row).label == "22"
+    assert read(Answer("number"), "Together they are 22 years old.", row=row).label == "22"
+
+
+def test_a_fact_of_other_circumstances_is_no_answer() -> None:
+    row = "In which state is water vapour?\n(a) liquid\n(b) gas\n(c) solid"
+    states = Answer("choice", ("liquid", "gas", "solid"))
+    assert read(states, "At room temperature water is liquid.", row=row).label is None
+    assert read(states, "In water vapour the state is gas.", row=row).label == "gas"
+    assert read(states, "In my opinion it is gas.", row=row).label == "gas"

@@ -24,6 +24,7 @@ _SENTENCE = re.compile(r"[.!?](?:\s|$|(?=[^\x00-\x7f]))")
 _BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
 _AFTER = re.compile(r"[\w+#]|-\w|'[a-z]|[.,/:]\d")
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
+_GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NEAR = 40
 
@@ -72,7 +73,11 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     if not mentions or _SENTENCE.search(before):
         raise Unnamed(f"the answer names none of the choices: {said}")
     first = mentions[0]
-    rest = line[first.end :]
+    gloss = _GLOSS.match(line, first.end) if len(mentions) == 1 else None
+    if gloss and not words("open", "asked", "not", "wrong").isdisjoint(split(gloss[1])):
+        raise Unreadable(f"the answer is left open: {said}")
+    end = gloss.end() if gloss else first.end
+    rest = line[end:]
     after = split(_PHRASE.split(rest[:60], maxsplit=1)[0])
     if phrases("denies", r"\s*@").match(rest) or _is_denied(after):
         raise Unreadable(f"the answer is a negation: {said}")
@@ -86,7 +91,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     same = [mention for mention in mentions if mention.choices == first.choices]
     beside = [line[a.end : b.start] for a, b in pairwise(same)]
-    beside = [*beside, before, phrases("ending").sub("", line[same[-1].end :])]
+    beside = [*beside, before, phrases("ending").sub("", line[max(end, same[-1].end) :])]
     bare = words("bare", "kind").issuperset(split(" ".join(beside)))
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")

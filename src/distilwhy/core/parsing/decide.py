@@ -1,14 +1,15 @@
 """Decides which of the stated answers a reply gives."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
-from distilwhy.core.parsing.cues import Words, phrases, split, words
+from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.reader import Reader
+from distilwhy.core.parsing.sentences import around, emphasised, sentences, ticked
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, LINE, SENTENCE, WEAK, Statement
 
 _LONGEST_LINE = 300
@@ -22,23 +23,9 @@ _SHORT_TEXT = re.compile(
 _TAIL = re.compile(r"(?:^|(?<=\S\S[.!])\s+)(?:[^\W\d_][\w ]{0,20}: )?([^.!?\n]{1,80}[.!]?)$")
 _CLAUSE = r"(?:^|[.!?…\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
 _SAID = re.compile(r"(?:^|[.!?\n])\s*+(?:(?:but|oh|hmm+|no|well|sorry),? )?(?=[^\W\d_])")
-_FIRST = re.compile(r"[^\n]{1,300}?(?:[.!](?=\s|[^\x00-\x7f])|(?=\n)|\Z)")
-_LAST = re.compile(
-    r"(?:(?<=[.!?:] )|(?<=[.!?])(?=[^\x00-\x7f])|(?<=\n)|\A)"
-    r"[^\n.!?:]{1,200}(?:\.\d+[^\n.!?]{0,60})?[.!]?\Z"
-)
 _STOPS = re.compile(r"$|[.:;,!]|\s+(?:[-–—(\[A-Z]|because\b|since\b|as\b|weil\b|parce\b|porque\b)")
-_NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])[-−]?\d[\d,]*(?:\.\d+)?")
-_RESULT = re.compile(r"= ?[$€£]?([-−]?\d[\d,]*(?:\.\d+)?)")
-_ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
-_TICKED = re.compile(r"^([^\n:]{1,60}): *[\u2713\u2714\u2705\u2611]", re.M)
+_WORKED = re.compile(r"[-+*/×÷=]")
 _CROSSED = re.compile(r"\W{0,3}[\u2717\u2718\u274c\u2716]")
-# A change, and not what it leads to; so much for each of several.
-_RATE = re.compile(r"\b(by) \W?\d|\d[^.\n]{0,30} (?:per|each|every|an?) (\w+)", re.I)
-_LONG_WORD = re.compile(r"\b(?!there\b|this\b|that\b)[a-zà-ÿ]{4,}")
-_STEP = re.compile(r"\W*\d+ ?[^\W\d_]{0,5} ?:")
-_SENTENCE_END = re.compile(r"[.!?](?=\s)\s*|\n+|[。！？]")
-_PHRASE = re.compile(r"[.!,;:]|\s(?=because|since|rather|instead)")
 
 
 @dataclass(frozen=True)
@@ -81,7 +68,7 @@ def decide(
             ]
         elif rank == SENTENCE:
             ranked = (
-                _ticked(reader, text) or _sentences(reader, text) or _emphasised(reader, text, bold)
+                ticked(reader, text) or sentences(reader, text) or emphasised(reader, text, bold)
             )
         found, trouble = _read_all(reader, ranked)
         if rank == EXPLICIT and found:
@@ -130,11 +117,24 @@ def _resolve(
         last = statement
     if problem and not isinstance(problem, Unnamed):
         raise problem
-    if phrases("undecided").search(low, last.at):
+    if _left_open(reader, low, last, label):
         raise Unreadable("the answer is left open")
     if _taken_back(low[last.at + 1 :]):
         raise Unreadable("the answer is taken back")
     return Decision(label, last, start)
+
+
+def _left_open(reader: Reader, low: str, last: Statement, label: str) -> bool:
+    """Whether a reply leaves its answer open after all: "Both are possible.", "… just as well." """
+    if phrases("undecided").search(low, last.at):
+        return True
+    others = [choice.lower() for choice in reader.choices if choice != label]
+    for equal in phrases("equal").finditer(low, last.at):
+        a, b = around(low, equal.start(), equal.end())
+        said = low[max(a, last.at) : b]
+        if any(choice in said for choice in others) and words("not").isdisjoint(split(said)):
+            return True
+    return False
 
 
 def _taken_back(low: str) -> bool:
@@ -190,7 +190,9 @@ def lines(reader: Reader, text: str) -> list[Statement]:
     if several and (None not in labels[-2:] or len(labels) == len(spans) > 2):
         return []  # the options are listed
     found = _last_line(reader, text, spans)
-    if several or (found and not reader.choices):
+    plain = (line for line in (text[a:b] for a, b in spans[:12]) if not _WORKED.search(line))
+    column = sum(reader.whole(line) is not None for line in plain) == len(spans)
+    if several or (found and not reader.choices and not column):
         return found
     if reader.whole(text[a:b]) and not ("=" in text[a:b] and b < len(text)):
         found.insert(0, Statement(a, a, b, text[a:b], LINE, whole=True))
@@ -234,113 +236,3 @@ def _lead(reader: Reader, line: str) -> tuple[str | None, int]:
     both = end - at > len(found.label) + 2  # a letter and its text
     ends = both or _STOPS.match(line, end) or line[end - 1] in ".:;,!–—-)"
     return (found.label, end) if ends and reader.whole(line[at:end]) else (None, 0)
-
-
-def _sentences(reader: Reader, text: str) -> list[Statement]:
-    """A first or a last sentence that says it: "The shop is liable.", "So she has 41 apples." """
-    text = text.rstrip()
-    first, last = _FIRST.match(text), _LAST.search(text, max(0, len(text) - _LONGEST_LINE))
-    spans = sorted({m.span() for m in (first, last) if m})
-    if reader.answer.kind == "number":
-        return [s for a, b in spans[-1:] for s in _number_sentence(reader, text, a, b)]
-    return [s for a, b in spans if reader.choices for s in _choice_sentence(reader, text, a, b)]
-
-
-def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
-    """``The shop is liable.``, ``It is no spam but an order.``"""
-    unlike = _ASIDE.search(text, a, b)
-    b = unlike.start() if unlike else b
-    said = Words(lowered(text[a:b]))
-    points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
-    if said.word(0) in words("concedes"):
-        aside = words("aside", "because")
-        points += [i for i, w in enumerate(said.said) if w == "," and said.word(i + 1) not in aside]
-    start = max(points, default=0)
-    concludes = said.word(start) in words("concludes") and not reader.letters.certain
-    for index in range(len(said.said) - 1, start - 1, -1):
-        at = a + said.end(index)
-        at += len(text[at:b]) - len(text[at:b].lstrip(" ,:"))
-        payload = _PHRASE.split(text[at:b], maxsplit=1)[0]
-        label = reader.whole(payload) if concludes or _ties(said, index) else None
-        label = None if label and reader.differs(text[at:b]) else label
-        negated = said.said[index] in words("not") and f"{said.said[index]} {payload}"
-        if label is None or (negated and reader.whole(negated)):
-            continue  # "spam" of "not spam"
-        before, after = {*said.said[start : index + 1]}, {*said.said[index + 1 :]}
-        contrast = before & words("not") and before & words("contrast")
-        others = {choice.lower() for choice in reader.choices} - {label.lower()}
-        named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        theirs = {w for w in before if w[-2:] == "'s" and w[:-2] in words("crowd", "people")}
-        hedged = theirs | before & words(
-            "open", "concedes", "not", "noun", "attributed", "believes", "crowd"
-        )
-        hedged |= (after & words("not")) if after & words("opinion") - {"say"} else set()
-        if contrast or not (named or hedged):
-            yield Statement(a, at, b, payload, SENTENCE, whole=True)
-        return
-
-
-def _ticked(reader: Reader, text: str) -> list[Statement]:
-    """The one choice that a table ticks."""
-    found = [row for row in _TICKED.finditer(text) if reader.choices and reader.whole(row[1])]
-    if len(found) != 1:
-        return []
-    a, b = found[0].span(1)
-    start, end = text.rfind("\n\n", 0, a) + 1, text.find("\n\n", b) % (len(text) + 1)
-    return [Statement(start, end, end, text[a:b], SENTENCE, whole=True)]
-
-
-def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
-    """The one answer that a reply sets in bold, in a sentence that neither hedges nor denies."""
-    labels = {label: span for span in bold if (label := reader.whole(span))}
-    if reader.answer.kind == "text":
-        labels = {span: span for span in bold if span[-1] not in ":：" and span != text}
-    if len(labels) != 1 or text.count(span := next(iter(labels.values()))) != 1:
-        return []
-    at = text.index(span)
-    a = max((end.end() for end in _SENTENCE_END.finditer(text, 0, at)), default=0)
-    b = min((end.start() + 1 for end in _SENTENCE_END.finditer(text, at)), default=len(text))
-    hedges = words("open", "not", "attributed", "believes", "crowd", "supposed", "wrong")
-    if not hedges.isdisjoint(split(text[a:b])):
-        return []
-    is_text = reader.answer.kind == "text"
-    return [Statement(a, at, at + len(span), span, SENTENCE, whole=not is_text, alone=is_text)]
-
-
-def _ties(said: Words, index: int) -> bool:
-    """Whether a word ties an answer to what it is said of: "is", or "to" in "belongs to"."""
-    if said.said[index] == "say":
-        return said.word(index - 1) in ("i'd", "i'll") or said.said[index - 2 : index] == [
-            "i",
-            "would",
-        ]
-    if said.said[index] in words("into"):
-        return not words("files").isdisjoint(said.said[max(0, index - 9) : index])
-    return said.said[index] in words("as", "concludes")
-
-
-def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
-    """A sentence with one number: all of a reply, or one that concludes or repeats a result."""
-    said = Words(lowered(text[a:b]))
-    points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
-    begin, all_said = a + max(points, default=0), {*said.said}
-    numbers = _NUMBER.findall(text, begin, b)
-    hedged = all_said & words("attributed", "open", "not", "asked", "wrong") - {":", "that"}
-    reported = all_said & words("people") and all_said & words("say")
-    counted = _STEP.match(text, a) or _ITEM.match(text, a)
-    several = len(numbers) > 1 and not points
-    asked = reader.asked.rpartition("?")[0] or reader.asked
-    question = split(re.split(r"[.!?\n](?=\s)", asked.rstrip())[-1])
-    rated = {m[1] or m[2] for m in _RATE.finditer(text, begin, b)}.difference(question)
-    if not numbers or several or counted or rated or "#" in text or hedged or reported:
-        return
-    alone = not text[:a].strip() and _is_asked(text[a : text.index(numbers[0], a)], question)
-    new = numbers[-1] not in reader.asked
-    if (new and (points or alone)) or _RESULT.findall(text, 0, a)[-1:] == numbers:
-        yield Statement(a, begin, b, text[begin:b], SENTENCE)
-
-
-def _is_asked(said: str, question: Sequence[str]) -> bool:
-    """Whether a question asks for what is said of a number: all long words are its own."""
-    own = {word[:4] for word in question}
-    return all(word[:4] in own or word[:3] in own for word in _LONG_WORD.findall(said.lower()))

@@ -42,7 +42,7 @@ _REASON = re.compile(
 _START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:^\s*[-−–]\s?|[-−–])?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
 _RANGE = re.compile(r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]|[<>≤≥]|\bup to\b", re.I)
 _SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
-_UNKNOWN = re.compile(r"(?<![A-Za-z])[b-zB-Z](?![A-Za-z])")
+_UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
 _SCALED_PRICE = re.compile(rf"[{CURRENCY}]\s*[\d.,]+\s*[kmbt]\b(?!\s*\$)", re.I)  # $5 m
 _UNIT_BESIDE = re.compile(rf"(?<=\d) (?P<unit>{_UNIT})(?=\s*(?:[-+*/=]|$))", re.I)
 _SQUARED_UNIT = re.compile(r"\d ([^\W\d_]+) ?\* ?[\d.]+ \1\b")
@@ -119,7 +119,7 @@ def is_bare(line: str, kind: str) -> bool:
     """Whether a line such as ``54 - 13 = 41`` or ``41 apples`` has at most a unit beside it."""
     most = 12 if kind == "equation" else 4
     few = len(line.rpartition("=")[2].split()) <= most and len(line.split()) <= 12
-    plain = words("is", "wrong").isdisjoint(split(line))
+    plain = words("is", "verb", "wrong").isdisjoint(split(line))
     return few and plain and bool(_LINE.match(line)) and not _BULLET.match(line)
 
 
