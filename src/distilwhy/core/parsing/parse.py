@@ -4,7 +4,7 @@ Reading is tolerant of what real teachers do, and never guesses: where two readi
 it says so, and the row trains nothing.
 
 1. ``clean``: thinking, chat tokens and markup are taken away.
-2. ``cut``: the text ends where another row begins, by the task's template and by general heads.
+2. The text ends where another row begins, by the task's template and by general heads.
 3. ``statements``: every place that states an answer, with how much it means it.
 4. The answer is what the affirmed ones agree on. A later one replaces an earlier one only where
    the reply takes that back; two answers without that are a problem, not a choice.
@@ -18,10 +18,18 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Answer, Unreadable, letter
-from distilwhy.core.parsing.clean import bare, visible, widen, without_markup, without_pictures
+from distilwhy.core.parsing.clean import (
+    answer_head,
+    bare,
+    break_before_heads,
+    cut_next_row,
+    visible,
+    widen,
+    without_markup,
+    without_pictures,
+)
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
 from distilwhy.core.parsing.cues import phrases, split, words
-from distilwhy.core.parsing.cut import answer_head, break_before_heads, cut_next_row
 from distilwhy.core.parsing.decide import decide, first_alone, lines
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, tidy, without_preface
