@@ -22,7 +22,7 @@ from distilwhy.pipeline.annotate.run import annotate
 from distilwhy.pipeline.experiment import open_experiment
 from routing import write_routing
 
-KILLS = 10
+KILLS = 5  # Of each of two commands.
 ROWS = {"train": 160, "validation": 30, "test": 30}
 CONCURRENCY = 4
 SIZES = (0.5, 1.0)
