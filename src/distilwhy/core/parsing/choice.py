@@ -9,18 +9,16 @@ from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
 
 _LETTER = re.compile(
-    r"(?<!\w)[(\[{'\"]\s*([a-z]|\d{1,2})\s*[)\]}'\"]"
-    r"|(?<![\w'.-])(option |choice |letter )?([a-z])(?![\w'+#]|-\w|\.\w)", re.I,
-)  # fmt: skip
+    r"(?<!\w)[(\[{'\"]\s*([a-z])\s*[)\]}'\"]|(?<![\w'.-])([a-z])(?![\w'+#]|\.\w)", re.I
+)
 _WORDLIKE = re.compile(r"\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b)")
 _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")
 _PHRASE = re.compile(r"[.,;:!?]")
-_SENTENCE = re.compile(r"[.!?](?:\s|$|(?=[^\x00-\x7f]))")
 _BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
 _AFTER = re.compile(r"[\w+#]|-\w|'[a-z]|[.,/:]\d")
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
@@ -70,29 +68,30 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     said = f"{line[:60]!r}"
     if not words("not").isdisjoint(head):
         raise Unnamed(f"the answer is a negation: {said}")
-    if not mentions or _SENTENCE.search(before):
+    if not mentions or SENTENCE_END.search(before):
         raise Unnamed(f"the answer names none of the choices: {said}")
     first = mentions[0]
     gloss = _GLOSS.match(line, first.end) if len(mentions) == 1 else None
-    if gloss and not words("open", "asked", "not", "wrong").isdisjoint(split(gloss[1])):
+    if gloss and not words("open", "not").isdisjoint(split(gloss[1])):
         raise Unreadable(f"the answer is left open: {said}")
     end = gloss.end() if gloss else first.end
     rest = line[end:]
     after = split(_PHRASE.split(rest[:60], maxsplit=1)[0])
-    if phrases("denies", r"\s*@").match(rest) or _is_denied(after):
+    denied = after[:1] != ["not"] and not words("not", "wrong").isdisjoint(after[:3])
+    if denied or phrases("denies", r"\s*@").match(rest):  # unlike "park, not mall"
         raise Unreadable(f"the answer is a negation: {said}")
     lists = len(mentions) == len(choices) > 2 and all(
         not re.search(r"\w", line[a.end : b.start]) for a, b in pairwise(mentions)
     )
     if lists or not words("several").isdisjoint(head) or _names_another(line, mentions):
         raise Unreadable(f"the answer names more than one choice: {said}")
-    fills = all(word in words("filler", "concludes") or word[-2:] == "ly" for word in head)
-    goes_on = words("because", "aside", "kind", "filler")
+    fills = all(word in words("filler") or word[-2:] == "ly" for word in head)
+    goes_on = words("because", "aside", "filler")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     same = [mention for mention in mentions if mention.choices == first.choices]
     beside = [line[a.end : b.start] for a, b in pairwise(same)]
-    beside = [*beside, before, phrases("ending").sub("", line[max(end, same[-1].end) :])]
-    bare = words("bare", "kind").issuperset(split(" ".join(beside)))
+    last = phrases("ending").sub("", line[max(end, same[-1].end) :])
+    bare = words("bare", "kind").issuperset(split(" ".join([*beside, before, last])))
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)
@@ -130,19 +129,13 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     return mentions
 
 
-def _is_denied(after: list[str]) -> bool:
-    """Whether "… is wrong" or "… is not it" follows an answer, but not "…, not (c)"."""
-    wrong = words("not", "wrong") - {"unlike", "except"}
-    return after[:1] != ["not"] and not wrong.isdisjoint(after[:3])
-
-
 def _names_another(line: str, mentions: list[Mention]) -> bool:
     """Whether another choice stands beside the first, not in an aside such as ``, not …``."""
     for last, other in pairwise(mentions):
         between = line[last.end : other.start]
         said = {*split(between, marks=True)}
-        joined = "for" in said and not said.isdisjoint({"and", "but"}) and "," not in said
-        aside = _SENTENCE.search(between) or said & (words("not", "because", "aside") - {"in"})
+        joined = "for" in said and "and" in said
+        aside = SENTENCE_END.search(between) or said & words("because", "aside", "not")
         if len(between) > _NEAR or (aside and not joined):
             return False
         if other.choices != mentions[0].choices:
@@ -154,7 +147,7 @@ def _other_text(line: str, end: int, choices: frozenset[str]) -> bool:
     """Whether a letter is followed by a text that is nothing like its choice, nor in its words."""
     beside = _BESIDE.match(line, end)
     text = beside[1].lower() if beside else ""
-    if not text or text.split()[0] in words("because", "aside", "filler", "kind", "remark"):
+    if not text or text.split()[0] in words("because", "filler", "remark"):
         return False
     near = {word[:4] for word in text.split()}
     return not any(
@@ -205,24 +198,21 @@ def _stands_alone(low: str, start: int, end: int) -> bool:
 def _find_letters(line: str, letters: Letters) -> list[Mention]:
     found = []
     for mark in _LETTER.finditer(line):
-        named = (mark[1] or mark[3]).lower()
-        if named in letters.named and (
-            mark[1] or mark[2] or _is_letter(line, mark[3], mark, letters.certain)
-        ):
+        named = (mark[1] or mark[2]).lower()
+        if named in letters.named and (mark[1] or _is_letter(line, mark, letters.certain)):
             found.append(Mention(letters.named[named], *mark.span(), True))
     return found
 
 
-def _is_letter(line: str, bare: str, mark: re.Match[str], certain: bool) -> bool:
+def _is_letter(line: str, mark: re.Match[str], certain: bool) -> bool:
     """Whether a bare letter is one, and no word such as "a" or "I"."""
-    if not certain and line[mark.end() : mark.end() + 1] == ":":
+    after, rest = line[mark.end() : mark.end() + 1], line[mark.end() :].strip(" $!?*'\"")
+    if not certain and after == ":":
         return False
-    if bare.isupper() and (bare not in "AI" or _WORDLIKE.match(line, mark.end())):
+    if mark[0].isupper() and (mark[0] not in "AI" or _WORDLIKE.match(line, mark.end())):
         return True
-    rest = line[mark.end() :].strip(" $!?*'\"")
     first = words("the").issuperset(split(line[: mark.start()]))
-    ends = "):." if certain else ")."
-    return line[mark.end() : mark.end() + 1] == ")" or (first and rest[:1] in ends)
+    return after == ")" or (first and rest[:1] in "):.")
 
 
 def _joined(text: str) -> str:

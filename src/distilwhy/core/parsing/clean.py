@@ -193,10 +193,8 @@ def answer_head(template: str) -> str:
     """What a template writes behind its last field to ask for the answer, such as ``Stars:``."""
     head = _FIELD_END.split(template)[-1].strip().rpartition("\n")[2].strip()
     said = split(head)
-    names = head[-1:] in (":", "：") and 0 < len(said) < 4 and len(head) > 3
-    return (
-        head[:-1].strip() if names and words("speaks", "noun", "explains").isdisjoint(said) else ""
-    )
+    names = head[-1:] in (":", "：") and 0 < len(said) < 4
+    return head[:-1] if names and words("speaks", "noun", "explains").isdisjoint(said) else ""
 
 
 def break_before_heads(text: str, template: str) -> str:

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from functools import cache
 from importlib.resources import files
 
+SENTENCE_END = re.compile(r"[.!?](?:[\"')\]]*(?:\s+|$)|(?=[^\x00-\x7f]))|\n|[。！？]")
 _APART = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # letters of languages that part no words
 
 

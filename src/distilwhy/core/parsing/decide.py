@@ -9,7 +9,7 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import around, emphasised, sentences, ticked
+from distilwhy.core.parsing.sentences import around, emphasised, hedges, sentences, ticked
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, LINE, SENTENCE, WEAK, Statement
 
 _LONGEST_LINE = 300
@@ -25,7 +25,6 @@ _CLAUSE = r"(?:^|[.!?…\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah
 _SAID = re.compile(r"(?:^|[.!?\n])\s*+(?:(?:but|oh|hmm+|no|well|sorry),? )?(?=[^\W\d_])")
 _STOPS = re.compile(r"$|[.:;,!]|\s+(?:[-–—(\[A-Z]|because\b|since\b|as\b|weil\b|parce\b|porque\b)")
 _WORKED = re.compile(r"[-+*/×÷=]")
-_CROSSED = re.compile(r"\W{0,3}[\u2717\u2718\u274c\u2716]")
 
 
 @dataclass(frozen=True)
@@ -155,11 +154,9 @@ def says_only(reader: Reader, text: str, label: str) -> bool:
         return True
     if "\n" in text.strip() or len(text.split()) > 12 or re.search(r"[.!?]\s+\w", text):
         return False
-    try:
-        found = reader.find(text)
-    except Unreadable:
-        return False
-    return reader.answer.same(found.label, label) and (found.bare or len(text.split()) < 7)
+    found = reader.read(text)
+    same = found and reader.answer.same(found.label, label)
+    return bool(found and same and (found.bare or len(text.split()) < 7))
 
 
 def first_alone(reader: Reader, text: str) -> list[Statement]:
@@ -206,8 +203,7 @@ def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> l
     a, b = spans[-1]
     last = text[a:b].lstrip("#").strip("$ \t\r")
     heading = _HEADING.match(last)
-    theirs = words("explains", "negative", "believes", "crowd", "supposed", "attributed", "not")
-    if heading and theirs.isdisjoint(split(heading[0])):
+    if heading and not _is_theirs(heading[0]):
         last = last[heading.end() :]
     listed = (
         _ITEM.match(text, a) and _ITEM.match(text[slice(*spans[-2])]) if len(spans) > 1 else None
@@ -216,23 +212,25 @@ def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> l
     end = _TAIL.search(text, a, b) if reader.choices else None
     if alone and reader.whole(last):
         return [Statement(a, a, b, last, LINE, whole=True)]
-    if end and reader.whole(end[1]) and theirs.isdisjoint(split(text[end.start() : end.start(1)])):
+    if end and reader.whole(end[1]) and not _is_theirs(text[end.start() : end.start(1)]):
         opening = end.start() + len(end[0]) - len(end[0].lstrip())
         return [Statement(opening, end.start(1), b, end[1], LINE, whole=True)]
     return []
+
+
+def _is_theirs(heading: str) -> bool:
+    said = {*split(heading)}
+    return hedges(said) or not words("explains", "negative").isdisjoint(said)
 
 
 def _lead(reader: Reader, line: str) -> tuple[str | None, int]:
     """The label that a line opens with before it says more, and where that begins."""
     item = _ITEM.match(line)
     at = item.end() if item else 0
-    try:
-        found = reader.find(line[at:_LONGEST_LINE])
-    except Unreadable:
+    found = reader.read(line[at:_LONGEST_LINE])
+    if found is None:
         return None, 0
     end = len(line[:_LONGEST_LINE]) - len(found.rest)
-    if _CROSSED.match(found.rest):
-        return None, 0
     both = end - at > len(found.label) + 2  # a letter and its text
     ends = both or _STOPS.match(line, end) or line[end - 1] in ".:;,!–—-)"
     return (found.label, end) if ends and reader.whole(line[at:end]) else (None, 0)

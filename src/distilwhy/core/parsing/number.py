@@ -92,8 +92,6 @@ def read_number(text: str) -> str:
         value = _leading(last[start.start() :].strip()).value
     except EquationError as error:
         raise Unreadable(f"the answer is no number: {error}") from None
-    if value > 0 and "negative" in said:
-        raise Unreadable(f"the sign of the answer is not clear: {text[:60]!r}")
     return render_number(value)
 
 
@@ -136,7 +134,7 @@ def _figure(word: re.Match[str]) -> str:
         for w in said
     ]
     follows = word.string[word.end() :].split(maxsplit=1)[:1]
-    if None in values or len(said) > 2 or follows in (["of"], ["that"]):
+    if None in values or follows in (["of"], ["that"]):
         return word[0]
     return str(sum(filter(None, values)))
 

@@ -13,13 +13,10 @@ it says so, and the row trains nothing.
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
 
 from distilwhy.core.parsing.answer import Answer, Unreadable, letter
 from distilwhy.core.parsing.clean import (
-    answer_head,
     bare,
     break_before_heads,
     cut_next_row,
@@ -29,7 +26,7 @@ from distilwhy.core.parsing.clean import (
     without_pictures,
 )
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
 from distilwhy.core.parsing.decide import decide, first_alone, lines
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, tidy, without_preface
@@ -42,12 +39,11 @@ from distilwhy.core.parsing.statements import (
     find_statements,
     without_cue,
 )
-from distilwhy.core.task import CUE, Example, Task
+from distilwhy.core.task import Example, Task
 
 _BOLD = re.compile(r"\*\*([^*\n]{1,60})\*\*")
 _COMPLETE = re.compile(r"\n|[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
 _COMPLETE_TEXT = re.compile(r"\n")  # a text may go on after a full stop, as "Mr." does
-_SENTENCE = re.compile(r"[.!?](?:[\"')\]]*\s|(?=[^\x00-\x7f]))|\n")
 _CUT_SHORT = frozenset(
     {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}
 )
@@ -60,15 +56,6 @@ _REFUSED = frozenset(
 # A reply in the very form that the prompt asks for needs no interpretation.
 _PLAIN_SENTENCES = re.compile(r"[A-Za-z0-9 ,.'%$()+/=-]+\. ")
 _PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,8}")
-
-
-class _Row(NamedTuple):
-    """What the parser uses of the row."""
-
-    template: str
-    text: str
-    cue: str
-    head: str
 
 
 def parse_completion(
@@ -88,17 +75,15 @@ def parse_completion(
     reply = bare(completion.text)
     shown = without_markup(reply)
     reader = reader_of(task.answer, example.options, example.text, task.instruction, shown[:4000])
-    template, cue = task.row_format.template, "" if task.cue == CUE else task.cue
-    row = _Row(template, example.text, cue, answer_head(template))
     try:
         reply = _stopped(reply, stop)
         if objects := find_objects(reply, lambda text: reader.whole(text) is not None):
-            label, rationale = _read_object(reader, reply, objects[0], row)
+            label, rationale = _read_object(reader, task, reply, objects[0])
         else:
             body = _stopped(shown, stop)
             cut_short = finish in _CUT_SHORT and len(body) == len(shown)
             bold = _BOLD.findall(reply)
-            label, rationale = _read(reader, body, row, bold, cut_short=cut_short)
+            label, rationale = _read(reader, task, body, bold, cut_short=cut_short)
     except Unreadable as error:
         return Annotation(example.id, _outcome(finish, shown), problem=str(error))
     return Annotation(example.id, "ok", rationale, label)
@@ -152,26 +137,23 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
         return first[0].end
     ranks = (EXPLICIT, *[HEADING] * bool(reader.choices), WEAK)
     for statement in sorted(statements, key=lambda statement: statement.rank):
-        if statement.rank not in ranks or statement.denied:
-            continue
-        with suppress(Unreadable):
-            reader.state(statement)
-            sentence = _SENTENCE.search(text, statement.at, statement.end)
+        if statement.rank in ranks and reader.label(statement) is not None:
+            sentence = SENTENCE_END.search(text, statement.at, statement.end)
             return sentence.end() if sentence else statement.end
     return next((s.end for s in lines(reader, text) if s.start == 0), None)
 
 
 def _read(
-    reader: Reader, text: str, row: _Row, bold: Sequence[str], *, cut_short: bool
+    reader: Reader, task: Task, text: str, bold: Sequence[str], *, cut_short: bool
 ) -> tuple[str, str]:
-    text = break_before_heads(without_preface(text), row.template)
+    template = task.row_format.template
+    text = break_before_heads(without_preface(text), template)
     plain = widen(text)
     if not any(without_pictures(choice) != choice for choice in reader.choices):
         plain = without_pictures(plain)
-    statements = find_statements(plain, row.cue, row.head)
-    length = cut_next_row(
-        plain, row.template, row.text, lambda: _answered(reader, statements, plain)
-    )
+    statements = find_statements(plain, task)
+    answered = partial(_answered, reader, statements, plain)
+    length = cut_next_row(plain, template, reader.asked, answered)
     body = text[:length].rstrip()
     closing = phrases("courtesy", r"\n\s*(?=@)").search(body, max(0, length - 400))
     body = body[: closing.start()] if closing else body
@@ -192,21 +174,17 @@ def _read(
     return answer.label, reasons or reasons_after(reader, body, answer)
 
 
-def _read_object(reader: Reader, text: str, first: JsonReply, row: _Row) -> tuple[str, str]:
+def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tuple[str, str]:
     """Read a reply with a JSON object, which is one more statement among those around it."""
     before = visible(text[: first.start])
     rest = "\n" + visible(text[first.end :])
-    after = rest[: cut_next_row(widen(rest), row.template, row.text, lambda: 1)]
+    after = rest[: cut_next_row(widen(rest), task.row_format.template, reader.asked, lambda: 1)]
     objects = [first, *find_objects(after, lambda text: reader.whole(text) is not None)]
     at = len(before)
-    stated = [
-        Statement(at, at, at, without_cue(visible(answer), row.cue), alone=True)
-        for found in objects
-        for answer in found.answers
-    ]
+    answers = [without_cue(visible(answer), task) for found in objects for answer in found.answers]
+    stated = [Statement(at, at, at, said, alone=True) for said in answers]
     around = widen(before + after)
-    answer = decide(reader, [*stated, *find_statements(around, row.cue, row.head)], around)
+    answer = decide(reader, [*stated, *find_statements(around, task)], around)
     reasons = before if first.rationale is None else visible(first.rationale)
-    return answer.label, reasons_before(
-        reader, reasons, answer.label, find_statements(reasons, row.cue)
-    )
+    statements = find_statements(reasons, task)
+    return answer.label, reasons_before(reader, reasons, answer.label, statements)

@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 
-from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import widen, without_pictures_at_ends
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
 from distilwhy.core.parsing.decide import Decision, first_alone, says_only
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statements
@@ -27,7 +25,6 @@ _HEAD = re.compile(
 _ANY_HEAD = re.compile(r"\A\W*[^\W\d_][\w ]{0,20}[:：]")
 _LONGEST_ROW = 10_000
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]{2}")
-_SENTENCE = re.compile(r"[.!?](?=\s|$|[^\x00-\x7f])\s*")
 _CONFIDENCE = re.compile(r"\n[^\w\n]{0,9}confidence\W{1,9}[\d.]{1,9}\W{0,9}\Z", re.I)
 _TAGS = re.compile(r"\A(?:<[^\W\d]\w{0,30}>\s{0,9}){1,9}|(?:\s{0,9}</\w{1,30}>){1,9}\Z")
 _NUMBERED = re.compile(r"\W*+(?:\d{1,2}\W*+)?")
@@ -59,8 +56,6 @@ def reasons_before(reader: Reader, text: str, label: str, statements: Sequence[S
 def _without_row(text: str, asked: str) -> str:
     """A text without the questions and headed lines that repeat a line of the row."""
     *lines, last = text.split("\n")
-    if not any(map(_repeats, lines)):
-        return text
     own = {_content(line) for line in asked[:_LONGEST_ROW].split("\n")}
     lines = [line for line in lines if not (_repeats(line) and _content(line) in own)]
     return "\n".join([*lines, last])
@@ -77,31 +72,29 @@ def _content(line: str) -> str:
 def _without_others(reader: Reader, text: str, label: str, statements: Sequence[Statement]) -> str:
     """A text without the sentences that state another answer, which it then takes back."""
     for other in reversed(statements):
-        if other.denied or other.rank > EXPLICIT or "?" in (other.payload or ""):
-            continue
-        with suppress(Unreadable):
-            if not reader.answer.same(reader.state(other), label):
-                end = _SENTENCE.search(text, other.at, other.end)
-                rest = text[: other.start] + text[end.end() if end else other.end :]
-                text = rest if rest.strip() else text
+        said = (
+            None if other.rank > EXPLICIT or "?" in (other.payload or "") else reader.label(other)
+        )
+        if said and not reader.answer.same(said, label):
+            end = SENTENCE_END.search(text, other.at, other.end)
+            rest = text[: other.start] + text[end.end() if end else other.end :]
+            text = rest if rest.strip() else text
     return text
 
 
 def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
     """The reasons that follow an answer, where nothing stands before it."""
     statement = answer.statement
-    try:
-        said = text[statement.at : statement.end]
-        rest = said[len(said) - len(reader.find(widen(said)).rest) :]
-        rest = phrases("ending", r"\A@").sub("", rest.lstrip("'’”»"))
-    except Unreadable:
-        rest = ""
+    said = text[statement.at : statement.end]
+    found = reader.read(widen(said))
+    rest = said[len(said) - len(found.rest) :] if found else ""
+    rest = phrases("ending", r"\A@").sub("", rest.lstrip("'’”»"))
     goes_on = _GOES_ON.match(rest)
     opens = goes_on and (not goes_on[1] or goes_on[1].lower() in words("because"))
     after = (rest if opens else "") + text[statement.end :]
     named = [h for h in _HEAD.finditer(after) if _names(h, words("explains") - {"confidence"})]
-    twice = [h.start() for h in named[1:] if h[1].lower() == named[0][1].lower()]
-    after = after[named[0].end() : min(twice, default=None)] if named else after
+    twice = named[1].start() if len(named) > 1 else None
+    after = after[named[0].end() : twice] if named else after
     again = [s for s in find_statements(widen(after)) if reader.gives(s, answer.label)]
     reasons = tidy(after[: again[0].start] if again else after)
     closed = "\"'" if reasons.count('"') % 2 else ""

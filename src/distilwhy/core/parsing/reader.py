@@ -1,6 +1,7 @@
 """Reads one answer in the words of one statement: a choice, a number, an expression or text."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -95,16 +96,20 @@ class Reader:
         label = read_number(plain) if kind == "number" else read_equation(plain)
         return Found(label, is_bare(plain, kind), text[end:])
 
+    def read(self, text: str) -> Found | None:
+        """The answer that a statement gives; None if it cannot be read."""
+        try:
+            return self.find(text)
+        except Unreadable:
+            return None
+
     def whole(self, text: str) -> str | None:
         """The label, if ``text`` is nothing else; None otherwise."""
         announces = text.rstrip().endswith(":") and text.strip() not in self.choices
         if len(text) > _LONGEST_CHOICE or self.answer.kind == "text" or announces:
             return None
-        try:
-            found = self.find(text)
-        except Unreadable:
-            return None
-        return found.label if found.bare else None
+        found = self.read(text)
+        return found.label if found and found.bare else None
 
     def state(self, statement: Statement) -> str:
         """The label of a statement.
@@ -134,12 +139,15 @@ class Reader:
             return not isinstance(error, Unnamed)
         return False
 
+    def label(self, statement: Statement) -> str | None:
+        """The label that a statement affirms; None if it has none."""
+        with suppress(Unreadable):
+            return None if statement.denied else self.state(statement)
+        return None
+
     def gives(self, statement: Statement, label: str) -> bool:
         """Whether a statement affirms this label."""
-        try:
-            return not statement.denied and self.answer.same(self.state(statement), label)
-        except Unreadable:
-            return False
+        return self.answer.same(self.label(statement), label)
 
 
 def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str) -> Reader:

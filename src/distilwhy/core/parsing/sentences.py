@@ -1,12 +1,12 @@
 """Answers that a sentence states without a cue: "The shop is liable.", "So she has 41 apples." """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
-from distilwhy.core.parsing.cues import Words, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, Words, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import SENTENCE, Statement
 
@@ -31,7 +31,6 @@ _COUNTED = re.compile(r"\d ([^\W\d_]{3,})")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LONG_WORD = re.compile(r"\b(?!there\b|this\b|that\b)[a-zà-ÿ]{4,}")
 _STEP = re.compile(r"\W*\d+ ?[^\W\d_]{0,5} ?:")
-_SENTENCE_END = re.compile(r"[.!?](?=\s)\s*|\n+|[。！？]")
 _PHRASE = re.compile(r"[.!,;:]|\s(?=because|since|rather|instead)")
 
 
@@ -80,15 +79,11 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
         negated = said.said[index] in words("not") and f"{said.said[index]} {payload}"
         if label is None or (negated and reader.whole(negated)):
             continue  # "spam" of "not spam"
-        before, after = {*said.said[start : index + 1]}, {*said.said[index + 1 :]}
+        before = {*said.said[start : index + 1]}
         contrast = before & words("not") and before & words("contrast")
         others = {choice.lower() for choice in reader.choices} - {label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        theirs = {w for w in before if w[-2:] == "'s" and w[:-2] in words("crowd", "people")}
-        hedged = theirs | before & words(
-            "open", "concedes", "not", "noun", "attributed", "believes", "crowd"
-        )
-        hedged |= (after & words("not")) if after & words("opinion") - {"say"} else set()
+        hedged = hedges(before) or before & words("noun", "concedes")
         if contrast or not (named or hedged or _is_elsewhere(reader, said.said[start : index + 1])):
             yield Statement(a, at, b, payload, SENTENCE, whole=True)
         return
@@ -113,8 +108,7 @@ def emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement
         return []
     at = text.index(span)
     a, b = around(text, at, at)
-    hedges = words("open", "not", "attributed", "believes", "crowd", "supposed", "wrong")
-    if not hedges.isdisjoint(split(text[a:b])):
+    if hedges({*split(text[a:b])}):
         return []
     is_text = reader.answer.kind == "text"
     return [Statement(a, at, at + len(span), span, SENTENCE, whole=not is_text, alone=is_text)]
@@ -122,8 +116,8 @@ def emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement
 
 def around(text: str, start: int, end: int) -> tuple[int, int]:
     """Where the sentence around a place begins and ends."""
-    before = max((stop.end() for stop in _SENTENCE_END.finditer(text, 0, start)), default=0)
-    after = _SENTENCE_END.search(text, end)
+    before = max((stop.end() for stop in SENTENCE_END.finditer(text, 0, start)), default=0)
+    after = SENTENCE_END.search(text, end)
     return before, after.start() + 1 if after else len(text)
 
 
@@ -147,17 +141,16 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
     begin, all_said = a + max(points, default=0), {*said.said}
     numbers = _NUMBER.findall(text, begin, b)
-    hedged = all_said & words("attributed", "open", "not", "asked", "wrong") - {":", "that"}
-    reported = all_said & words("people") and all_said & words("say")
+    hedged = hedges(all_said) or (all_said & words("people") and all_said & words("say"))
     counted = _STEP.match(text, a) or _ITEM.match(text, a)
     several = len(numbers) > 1 and not points
     asked = reader.asked.rpartition("?")[0] or reader.asked
-    last = re.split(r"[.!?\n](?=\s)", asked.rstrip())[-1]
+    last = re.split(r"[.!?\n](?=\s)", asked)[-1]
     question = split(last)
     rated = {m[1] or m[2] for m in _RATE.finditer(text, begin, b)}.difference(question)
     opening = split(text[begin : text.index(numbers[0], begin)]) if numbers else []
     rated |= words("circumstance").intersection(opening if len(opening) == 1 else [])
-    if not numbers or several or counted or rated or "#" in text or hedged or reported:
+    if not numbers or several or counted or rated or "#" in text or hedged:
         return
     if _is_of_another(text[begin:b], reader.asked, last):
         return
@@ -165,6 +158,13 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     new = numbers[-1] not in reader.asked
     if (new and (points or alone)) or _RESULT.findall(text, 0, a)[-1:] == numbers:
         yield Statement(a, begin, b, text[begin:b], SENTENCE)
+
+
+def hedges(said: Set[str]) -> bool:
+    """Whether a sentence of these words affirms nothing, or says what others think."""
+    theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
+    unsure = words("open", "not", "attributed", "believes", "crowd", "supposed", "wrong")
+    return bool(theirs or said & unsure)
 
 
 def _is_elsewhere(reader: Reader, said: Sequence[str]) -> bool:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from distilwhy.core.parsing.clean import lowered, widen
+from distilwhy.core.parsing.clean import answer_head, lowered, widen
 from distilwhy.core.parsing.cues import Words, split, words
+from distilwhy.core.task import CUE, Task
 
 # Statements of a rank count only where none of a lower rank can be read.
-EXPLICIT, HEADING, LINE, HEAD, SENTENCE, WEAK = range(6)
+EXPLICIT, HEADING, LINE, SENTENCE, WEAK = range(5)
 
 _MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _LONGEST = 1000
@@ -61,16 +62,16 @@ class Statement:
         return replace(self, end=len(text), payload=text[self.at :].strip() or None)
 
 
-def find_statements(text: str, cue: str = "", head: str = "") -> list[Statement]:
+def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     """All statements of a reply of usual width, affirmed or not, in the order in which they end.
 
     Args:
-        cue: The task's own, such as ``정답은 {answer}입니다.``
-        head: What its template asks for the answer with, such as ``Stars``.
+        task: Its cue counts as well, and what its template asks for the answer with.
     """
     said = Words(lowered(text))
-    cued = list(_by_cue(text, said, cue)) if cue else []
-    cued += _by_head(text, said, head) if head else []
+    cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
+    if task and (head := answer_head(task.row_format.template)):
+        cued += _by_head(text, said, head)
     nouns = words("noun", "head", "vague", "right")
     found: list[Statement] = []
     for index in _some([i for i, word in enumerate(said.said) if word in nouns]):
@@ -109,7 +110,6 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
     own, before, head = {*said.said[start:index]}, said.word(start - 1), noun not in words("noun")
     heading = opens and link != "is"
     qualified = not own.isdisjoint(words("quality", "concludes"))
-    qualified |= said.word(index + 1) in words("quality")  # "la opción correcta es"
     unbound = not (heading or own) and (head or (before[0].isalpha() and noun.isascii()))
     if unbound or (link == "line" and not heading) or (noun in words("vague") and not qualified):
         return  # "the student's answer is"
@@ -120,7 +120,7 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
     if not words("negative").isdisjoint([before, *said.said[first:index]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
-    rank = WEAK if link == "weak" else HEAD if head and not (heading or qualified) else EXPLICIT
+    rank = WEAK if link == "weak" else EXPLICIT
     if not (head and denied):
         revised = not own.isdisjoint(words("revised"))
         payload, end = _payload(text, at, on_next)
@@ -131,8 +131,6 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
 
 def _link(said: Words, index: int) -> tuple[str, int]:
     """How a noun is linked to what follows ("" if it is not), and the first word after the link."""
-    while said.word(index) in words("part"):
-        index += 1
     if said.word(index) in words("about"):
         reach = index + 10
         while index < reach and said.word(index) not in words("is", "linked", "stop"):
@@ -173,8 +171,6 @@ def _said_before(text: str, said: Words, index: int, start: int) -> Iterator[Sta
     if before in words("is", "subject", "being"):
         stop = start - 2 if before == "be" else start - 1
         ends = words("opener", "makes", "bound", "stop")
-    while said.word(stop - 1).endswith("ly"):
-        stop -= 1
     first = said.back(stop, ends, 14)
     if first < stop and said.word(first - 1) in ends:
         opening = first - (said.word(first - 1) in words("opener", "makes"))
@@ -198,15 +194,12 @@ def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
     start, at, tag = mark.start(), mark.end(), mark["tag"]
     known = not tag or tag == "final" or tag in words("noun", "head")
     closing = _CLOSING_TAG.search(text, at, at + _LONGEST) if tag else None
-    if not (known or closing) or tag in words("explains"):
+    if not (known or closing):
         return
     if closing:
         payload, end = text[at : closing.start()].strip() or None, closing.end()
     else:
         payload, end = _in_braces(text, at) if mark[0][0] == "\\" else _payload(text, at)
-    if mark[0] == "####":
-        end = text.find("\n", at) % (len(text) + 1)
-        payload = text[at:end].strip()
     denied, alone = denial(said, said.index(start)), mark[0] != "####"
     rank, whole = EXPLICIT if known else HEADING, not (alone and known)
     yield Statement(start, at, end, payload, rank, whole, denied=denied, alone=alone)
@@ -245,8 +238,6 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
     held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
     if held or (theirs and clause & words("say")):
         return "attributed"
-    if weak:
-        clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
     if said.said[:index].count('"') % 2:  # "another student wrote: "… so the answer is 36.""
         quote = index - 1 - said.said[:index][::-1].index('"')
         if not words("crowd", "people").isdisjoint(said.said[max(0, quote - 12) : quote]):
@@ -297,7 +288,7 @@ def _in_braces(text: str, at: int) -> tuple[str | None, int]:
     return None, len(text)
 
 
-def without_cue(text: str, cue: str = "") -> str:
+def without_cue(text: str, task: Task) -> str:
     """``Paris`` of ``Answer: Paris``, which a field or a tag named so need not say."""
-    stated = (s for s in find_statements(text[:_LONGEST], cue) if s.payload and s.start == 0)
+    stated = (s for s in find_statements(text[:_LONGEST], task) if s.payload and s.start == 0)
     return next((s.payload or "" for s in stated), text)
