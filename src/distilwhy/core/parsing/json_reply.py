@@ -56,7 +56,6 @@ def find_objects(text: str, is_answer: Callable[[str], bool]) -> list[JsonReply]
         answers, rationale = _read(_flat(fields), is_answer, all_of_reply=is_reply and not rest)
         if answers:
             fence = _FENCE.search(text, max(0, start - 20), start)
-            at += len(text[at:]) - len(text[at:].removeprefix("\n").removeprefix("```"))
             found.append(JsonReply(answers, rationale, fence.start() if fence else start, at))
         elif is_reply and not rest:
             raise Unreadable("the JSON object has no 'answer'")

@@ -114,7 +114,7 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
     if unbound or (link == "line" and not heading) or (noun in words("vague") and not qualified):
         return  # "the student's answer is"
     first = line if heading else start
-    denied = "supposed" if link == "maybe" else denial(said, index, link == "weak")
+    denied = denial(said, index)
     if "says" in (before, before == "that" and said.word(start - 2)):
         denied = "attributed"  # "my sister says that the answer is"
     if not words("negative").isdisjoint([before, *said.said[first:index]]):
@@ -137,7 +137,7 @@ def _link(said: Words, index: int) -> tuple[str, int]:
             index += 1
     if said.word(index) == "(" and ")" in said.said[index : index + 8]:
         index = said.said.index(")", index) + 1
-    while said.word(index) in words("opener", "part", "comma") - words("is"):
+    while said.word(index) in words("opener", "part") | {","}:
         index += 1
     word, following = said.word(index), said.word(index + 1)
     if word in words("is"):
@@ -145,8 +145,8 @@ def _link(said: Words, index: int) -> tuple[str, int]:
             index += 1
         return "is", index + 1 + (following == ":")
     be = index + 1 + (following == "to")
-    if word in words("weak", "maybe") and said.word(be) == "be":
-        return "maybe" if word in words("maybe") else "weak", be + 1
+    if word in words("weak") and said.word(be) == "be":
+        return "weak", be + 1
     if word in words("linked") or (
         word in words("dash") and said.low[said.end(index) :][:1] == " "
     ):
@@ -163,14 +163,13 @@ def _said_before(text: str, said: Words, index: int, start: int) -> Iterator[Sta
     articled = not words("the").isdisjoint(said.said[start:index])
     if (
         said.said[index] not in words("noun", "vague", "right")
-        or following in words("is", "about", "asked")
+        or following in words("is", "about")
         or not (articled or is_right or before in words("subject"))
     ):
         return
     stop, ends = start, words("makes")
-    if before in words("is", "subject", "being"):
-        stop = start - 2 if before == "be" else start - 1
-        ends = words("opener", "makes", "bound", "stop")
+    if before in words("is", "subject"):
+        stop, ends = start - 1, words("opener", "makes", "bound", "stop")
     first = said.back(stop, ends, 14)
     if first < stop and said.word(first - 1) in ends:
         opening = first - (said.word(first - 1) in words("opener", "makes"))
@@ -231,7 +230,7 @@ def _by_head(text: str, said: Words, head: str) -> Iterator[Statement]:
         yield Statement(found.start(1), found.end(), end, payload, denied=denied, revised=revised)
 
 
-def denial(said: Words, index: int, weak: bool = False) -> str:
+def denial(said: Words, index: int) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
     clause = said.clause(index)
     theirs = clause & words("people") or (clause & words("pronoun") and clause & words("maybe"))
