@@ -33,6 +33,8 @@ from reading import OPTIONS, choose, read
         "The answer is option B.",
         "The answer is Option (b): mall",
         "The answer is choice B",
+        "The answer is option b.",
+        "The answer is letter b",
         "The correct answer is (b).",
         "The final answer is (b).",
         "The best answer is (b).",

@@ -368,3 +368,8 @@ def test_a_fact_of_other_circumstances_is_no_answer() -> None:
     assert read(states, "At room temperature water is liquid.", row=row).label is None
     assert read(states, "In water vapour the state is gas.", row=row).label == "gas"
     assert read(states, "In my opinion it is gas.", row=row).label == "gas"
+
+
+def test_labels_that_the_row_numbers_are_named_by_their_numbers() -> None:
+    labels = Answer("choice", ("spam", "not spam"))
+    assert read(labels, "The answer is (2).", row="x\n(1) spam (2) not spam").label == "not spam"

@@ -12,8 +12,9 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
 
 _LETTER = re.compile(
-    r"(?<!\w)[(\[{'\"]\s*([a-z])\s*[)\]}'\"]|(?<![\w'.-])([a-z])(?![\w'+#]|\.\w)", re.I
-)
+    r"(?<!\w)(?:[(\[{'\"]\s*([a-z]|\d{1,2})\s*[)\]}'\"]|(?:option|choice|letter) ([a-z])(?!\w))"
+    r"|(?<![\w'.-])([a-z])(?![\w'+#]|\.\w)", re.I
+)  # fmt: skip
 _WORDLIKE = re.compile(r"\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b)")
 _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
@@ -198,8 +199,8 @@ def _stands_alone(low: str, start: int, end: int) -> bool:
 def _find_letters(line: str, letters: Letters) -> list[Mention]:
     found = []
     for mark in _LETTER.finditer(line):
-        named = (mark[1] or mark[2]).lower()
-        if named in letters.named and (mark[1] or _is_letter(line, mark, letters.certain)):
+        named = (mark[1] or mark[2] or mark[3]).lower()
+        if named in letters.named and (not mark[3] or _is_letter(line, mark, letters.certain)):
             found.append(Mention(letters.named[named], *mark.span(), True))
     return found
 

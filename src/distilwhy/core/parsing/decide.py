@@ -9,12 +9,11 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import around, emphasised, hedges, sentences, ticked
+from distilwhy.core.parsing.sentences import ITEM, around, emphasised, hedges, sentences, ticked
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, LINE, SENTENCE, WEAK, Statement
 
 _LONGEST_LINE = 300
 _LINE = re.compile(r"[^\n]*[^\s][^\n]*")
-_ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 _HEADING = re.compile(r"[^\W\d_][\w ]{0,30}[:=]\s*")
 _SHORT_TEXT = re.compile(
     r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
@@ -205,9 +204,7 @@ def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> l
     heading = _HEADING.match(last)
     if heading and not _is_theirs(heading[0]):
         last = last[heading.end() :]
-    listed = (
-        _ITEM.match(text, a) and _ITEM.match(text[slice(*spans[-2])]) if len(spans) > 1 else None
-    )
+    listed = ITEM.match(text, a) and ITEM.match(text[slice(*spans[-2])]) if len(spans) > 1 else None
     alone = not listed if len(spans) > 1 else last != text[a:b].strip()
     end = _TAIL.search(text, a, b) if reader.choices else None
     if alone and reader.whole(last):
@@ -225,7 +222,7 @@ def _is_theirs(heading: str) -> bool:
 
 def _lead(reader: Reader, line: str) -> tuple[str | None, int]:
     """The label that a line opens with before it says more, and where that begins."""
-    item = _ITEM.match(line)
+    item = ITEM.match(line)
     at = item.end() if item else 0
     found = reader.read(line[at:_LONGEST_LINE])
     if found is None:

@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
@@ -49,6 +49,7 @@ class Reader:
     choices: tuple[str, ...]
     letters: Letters
     asked: str = ""
+    known: dict[tuple[str, bool], Found | Unreadable] = field(default_factory=dict)
 
     def find(self, text: str, *, alone: bool = False) -> Found:
         """The answer, in canonical form, that one statement gives, such as ``(b) park.``
@@ -60,6 +61,17 @@ class Reader:
             Unnamed: if it names no answer at all.
             Unreadable: if it may be read in two ways, or denies what it names.
         """
+        if (text, alone) not in self.known:
+            try:
+                self.known[text, alone] = self._find(text, alone)
+            except Unreadable as error:
+                self.known[text, alone] = error
+        found = self.known[text, alone]
+        if isinstance(found, Unreadable):
+            raise found
+        return found
+
+    def _find(self, text: str, alone: bool) -> Found:
         if text.strip() in self.choices:
             return Found(text.strip(), True, "")
         text, kind = text.lstrip(" *`\n"), self.answer.kind

@@ -11,7 +11,7 @@ from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import SENTENCE, Statement
 
 _LONGEST = 300
-_ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
+ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 _FIRST = re.compile(r"[^\n]{1,300}?(?:[.!](?=\s|[^\x00-\x7f])|(?=\n)|\Z)")
 _ANY = re.compile(r"[^\s.!?][^\n.!?]{1,300}")
 _MOST = 40
@@ -139,7 +139,7 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     begin, all_said = a + max(points, default=0), {*said.said}
     numbers = _NUMBER.findall(text, begin, b)
     hedged = hedges(all_said) or (all_said & words("people") and all_said & words("say"))
-    counted = _STEP.match(text, a) or _ITEM.match(text, a)
+    counted = _STEP.match(text, a) or ITEM.match(text, a)
     several = len(numbers) > 1 and not points
     asked = reader.asked.rpartition("?")[0] or reader.asked
     last = re.split(r"[.!?\n](?=\s)", asked)[-1]
