@@ -186,8 +186,8 @@ def lines(reader: Reader, text: str) -> list[Statement]:
     if several and (None not in labels[-2:] or len(labels) == len(spans) > 2):
         return []  # the options are listed
     found = _last_line(reader, text, spans)
-    plain = (line for line in (text[a:b] for a, b in spans[:12]) if not _WORKED.search(line))
-    column = sum(reader.whole(line) is not None for line in plain) == len(spans)
+    told = [text[a:b] for a, b in spans[:12]]
+    column = all(reader.whole(line) and not _WORKED.search(line) for line in told)
     if several or (found and not reader.choices and not column):
         return found
     if reader.whole(text[a:b]) and not ("=" in text[a:b] and b < len(text)):

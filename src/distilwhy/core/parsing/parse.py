@@ -31,14 +31,7 @@ from distilwhy.core.parsing.decide import decide, first_alone, lines
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, tidy, without_preface
 from distilwhy.core.parsing.reader import Reader, reader_of
-from distilwhy.core.parsing.statements import (
-    EXPLICIT,
-    HEADING,
-    WEAK,
-    Statement,
-    find_statements,
-    without_cue,
-)
+from distilwhy.core.parsing.statements import Statement, find_statements, without_cue
 from distilwhy.core.task import Example, Task
 
 _BOLD = re.compile(r"\*\*([^*\n]{1,60})\*\*")
@@ -135,9 +128,8 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
     """Where the first answer that can be read ends."""
     if first := first_alone(reader, text):
         return first[0].end
-    ranks = (EXPLICIT, *[HEADING] * bool(reader.choices), WEAK)
     for statement in sorted(statements, key=lambda statement: statement.rank):
-        if statement.rank in ranks and reader.label(statement) is not None:
+        if reader.label(statement) is not None:
             sentence = SENTENCE_END.search(text, statement.at, statement.end)
             return sentence.end() if sentence else statement.end
     return next((s.end for s in lines(reader, text) if s.start == 0), None)
