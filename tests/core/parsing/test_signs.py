@@ -8,6 +8,7 @@ from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.task import Example, RowFormat, Task
 
 QUEUES = Answer("choice", ("Billing", "Shipping", "Sales"))
+PARTIES = Answer("choice", ("plaintiff", "defendant"))
 
 
 def read(answer: Answer, reply: str, template: str = "{{ text }}", row: str = "row") -> Annotation:
@@ -271,6 +272,7 @@ def test_a_step_without_a_cue_states_no_text_and_no_number(kind: Kind) -> None:
         ("Sales would be fine, too.", None),
         ("Sales would not do as well.", "Shipping"),
         ("It will arrive just as well tomorrow.", "Shipping"),
+        ("It fits the Salesian calendar equally.", "Shipping"),
     ],
 )
 def test_an_answer_with_an_equal_beside_it_is_left_open(remark: str, label: str | None) -> None:
@@ -328,7 +330,20 @@ def test_an_adjective_agrees_with_its_noun() -> None:
     ],
 )
 def test_a_party_may_be_favoured(reply: str) -> None:
-    assert read(Answer("choice", ("plaintiff", "defendant")), reply).label == "plaintiff"
+    assert read(PARTIES, reply).label == "plaintiff"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Arguments in favor of the plaintiff: he paid.",
+        "Nothing speaks in favor of the plaintiff.",
+        "His lawyer argued in favor of the plaintiff.",
+        "There is much in favor of the plaintiff.",
+    ],
+)
+def test_what_speaks_in_favor_of_a_party_decides_nothing(reply: str) -> None:
+    assert read(PARTIES, reply).label is None
 
 
 @pytest.mark.parametrize(

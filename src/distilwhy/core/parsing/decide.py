@@ -126,11 +126,12 @@ def _left_open(reader: Reader, low: str, last: Statement, label: str) -> bool:
     """Whether a reply leaves its answer open after all: "Both are possible.", "… just as well." """
     if phrases("undecided").search(low, last.at):
         return True
-    others = [choice.lower() for choice in reader.choices if choice != label]
+    others = "|".join(re.escape(c.lower()) for c in reader.choices if c != label)
     for equal in phrases("equal").finditer(low, last.at):
         a, b = around(low, equal.start(), equal.end())
         said = low[max(a, last.at) : b]
-        if any(choice in said for choice in others) and words("not").isdisjoint(split(said)):
+        named = others and re.search(rf"(?<!\w)(?:{others})(?!\w)", said)
+        if named and words("not").isdisjoint(split(said)):
             return True
     return False
 

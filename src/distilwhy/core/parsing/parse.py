@@ -151,8 +151,9 @@ def _read(
     body = body[: closing.start()] if closing else body
     if not body:
         raise Unreadable("the reply is empty")
-    plain = plain[: len(body)]
-    statements = [s.within(plain) for s in statements if s.at <= len(body)]
+    if len(body) < len(plain):
+        plain = plain[: len(body)]
+        statements = find_statements(plain, task)
     answer = decide(reader, statements, plain, bold)
     statement = answer.statement
     complete = _COMPLETE_TEXT if reader.answer.kind == "text" else _COMPLETE
@@ -161,7 +162,7 @@ def _read(
     if cut_short and not complete.search(body[statement.at :].strip()):
         raise Unreadable("the reply may have been cut within its answer")
     reasons = body[: answer.start]
-    before = [s.within(plain[: answer.start]) for s in statements if s.at < answer.start]
+    before = [s for s in statements if s.at < answer.start]
     reasons = reasons_before(reader, reasons, answer.label, before)
     return answer.label, reasons or reasons_after(reader, body, answer)
 

@@ -126,7 +126,8 @@ def _ties(said: Words, index: int) -> bool:
             "would",
         ]
     if said.word(index - 1) in words("favor"):
-        return True
+        decides = words("files", "noun", "head").intersection(said.said[max(0, index - 9) : index])
+        return index < 3 or bool(decides) or said.word(index - 3) in words("as")
     if said.said[index] in words("into"):
         return not words("files").isdisjoint(said.said[max(0, index - 9) : index])
     return said.said[index] in words("as", "concludes")

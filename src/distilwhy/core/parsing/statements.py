@@ -7,7 +7,7 @@ matter.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from distilwhy.core.parsing.clean import answer_head, lowered, widen
@@ -54,12 +54,6 @@ class Statement:
     denied: str = ""
     revised: bool = False
     alone: bool = False
-
-    def within(self, text: str) -> "Statement":
-        """The same statement in a text that may end within its payload."""
-        if self.end <= len(text):
-            return self
-        return replace(self, end=len(text), payload=text[self.at :].strip() or None)
 
 
 def find_statements(text: str, task: Task | None = None) -> list[Statement]:
