@@ -122,6 +122,7 @@ def test_a_rationale_has_no_other_answer_courtesy_confidence_or_emoji_at_its_end
         "Category: Shipping; Sales",
         "This belongs to Shipping, Sales",
         "Although it is late, which points to Sales.",
+        "Although this is Shipping.",
         "Topic: Shipping (or rather Sales?)",
         "Category: Shipping | Sales",
     ],
@@ -135,6 +136,9 @@ def test_an_answer_with_another_beside_it_is_none(reply: str) -> None:
     [
         "While it mentions a price, this ticket is Shipping.",
         "Obwohl ein Preis genannt wird, ist das Shipping.",
+        "Although it sounds like Sales, the ticket is Shipping.",
+        "Aunque parece Sales, es Shipping.",
+        "É Shipping, sim.",
         "This looks like Shipping: a parcel is late.",
         "Only Shipping remains.",
         "This is Shipping, since it does not say what was paid.",

@@ -78,7 +78,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     end = gloss.end() if gloss else first.end
     rest = line[end:]
     after = split(_PHRASE.split(rest[:60], maxsplit=1)[0])
-    denied = after[:1] != ["not"] and not words("not", "wrong").isdisjoint(after[:3])
+    wrong = words("not", "wrong") - {"unlike", "except"}
+    denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])
     if denied or phrases("denies", r"\s*@").match(rest):  # unlike "park, not mall"
         raise Unreadable(f"the answer is a negation: {said}")
     lists = len(mentions) == len(choices) > 2 and all(
@@ -87,7 +88,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     if lists or not words("several").isdisjoint(head) or _names_another(line, mentions):
         raise Unreadable(f"the answer names more than one choice: {said}")
     fills = all(word in words("filler") or word[-2:] == "ly" for word in head)
-    goes_on = words("because", "aside", "filler")
+    goes_on = words("because", "aside", "kind", "filler")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     same = [mention for mention in mentions if mention.choices == first.choices]
     beside = [line[a.end : b.start] for a, b in pairwise(same)]
@@ -136,7 +137,7 @@ def _names_another(line: str, mentions: list[Mention]) -> bool:
         between = line[last.end : other.start]
         said = {*split(between, marks=True)}
         joined = "for" in said and "and" in said
-        aside = SENTENCE_END.search(between) or said & words("because", "aside", "not")
+        aside = SENTENCE_END.search(between) or said & (words("not", "because", "aside") - {"in"})
         if len(between) > _NEAR or (aside and not joined):
             return False
         if other.choices != mentions[0].choices:
@@ -148,7 +149,7 @@ def _other_text(line: str, end: int, choices: frozenset[str]) -> bool:
     """Whether a letter is followed by a text that is nothing like its choice, nor in its words."""
     beside = _BESIDE.match(line, end)
     text = beside[1].lower() if beside else ""
-    if not text or text.split()[0] in words("because", "filler", "remark"):
+    if not text or text.split()[0] in words("because", "aside", "filler", "kind", "remark"):
         return False
     near = {word[:4] for word in text.split()}
     return not any(

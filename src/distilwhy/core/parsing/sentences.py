@@ -64,7 +64,10 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     unlike = _ASIDE.search(text, a, b)
     b = unlike.start() if unlike else b
     said = Words(lowered(text[a:b]))
-    points = [i for i, word in enumerate(said.said) if word in words("concludes", "contrast")]
+    points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
+    if said.word(0) in words("concedes"):
+        aside = words("aside", "because")
+        points += [i for i, w in enumerate(said.said) if w == "," and said.word(i + 1) not in aside]
     start = max(points, default=0)
     concludes = said.word(start) in words("concludes") and not reader.letters.certain
     for index in range(len(said.said) - 1, start - 1, -1):
@@ -80,7 +83,7 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
         contrast = before & words("not") and before & words("contrast")
         others = {choice.lower() for choice in reader.choices} - {label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        hedged = hedges(before) or before & words("noun")
+        hedged = hedges(before) or before & words("noun", "concedes")
         if contrast or not (named or hedged or _is_elsewhere(reader, said.said[start : index + 1])):
             yield Statement(a, at, b, payload, SENTENCE, whole=True)
         return

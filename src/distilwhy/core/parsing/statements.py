@@ -108,7 +108,7 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
     if unbound or (link == "line" and not heading) or (noun in words("vague") and not qualified):
         return  # "the student's answer is"
     first = line if heading else start
-    denied = denial(said, index)
+    denied = denial(said, index, link == "weak")
     if "says" in (before, before == "that" and said.word(start - 2)):
         denied = "attributed"  # "my sister says that the answer is"
     if not words("negative").isdisjoint([before, *said.said[first:index]]):
@@ -125,6 +125,8 @@ def _announced(text: str, said: Words, index: int, start: int) -> Iterator[State
 
 def _link(said: Words, index: int) -> tuple[str, int]:
     """How a noun is linked to what follows ("" if it is not), and the first word after the link."""
+    while said.word(index) in words("part"):
+        index += 1
     if said.word(index) in words("about"):
         reach = index + 10
         while index < reach and said.word(index) not in words("is", "linked", "stop"):
@@ -224,13 +226,15 @@ def _by_head(text: str, said: Words, head: str) -> Iterator[Statement]:
         yield Statement(found.start(1), found.end(), end, payload, denied=denied, revised=revised)
 
 
-def denial(said: Words, index: int) -> str:
+def denial(said: Words, index: int, weak: bool = False) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
     clause = said.clause(index)
     theirs = clause & words("people") or (clause & words("pronoun") and clause & words("maybe"))
     held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
     if held or (theirs and clause & words("say")):
         return "attributed"
+    if weak:
+        clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
     if said.said[:index].count('"') % 2:  # "another student wrote: "… so the answer is 36.""
         quote = index - 1 - said.said[:index][::-1].index('"')
         if not words("crowd", "people").isdisjoint(said.said[max(0, quote - 12) : quote]):
