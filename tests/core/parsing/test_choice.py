@@ -65,6 +65,7 @@ from reading import OPTIONS, choose, read
         "Correct Answer: B",
         "**Answer:** B",
         "**Answer: B. mall**",
+        "So (b).",
         "**Answer**: mall",
         "*Answer:* (b) mall",
         "__Answer:__ mall",

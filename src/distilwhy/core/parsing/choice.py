@@ -87,7 +87,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     )
     if lists or not words("several").isdisjoint(head) or _names_another(line, mentions):
         raise Unreadable(f"the answer names more than one choice: {said}")
-    fills = all(word in words("filler") or word[-2:] == "ly" for word in head)
+    fills = all(word in words("filler", "concludes") or word[-2:] == "ly" for word in head)
     goes_on = words("because", "aside", "kind", "filler")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     same = [mention for mention in mentions if mention.choices == first.choices]
