@@ -24,6 +24,7 @@ from distilwhy.core.task import Example, RowFormat, Task
 from distilwhy.errors import DataError, RunError, StudentError
 from distilwhy.pipeline.predict_file import rows as rows_module
 from distilwhy.pipeline.predict_file.labeller import Labeller, PredictionJob, describe_cut
+from distilwhy.pipeline.predict_file.resume import PROGRESS
 from distilwhy.pipeline.predict_file.run import label_file, label_rows
 from distilwhy.store.table_files import JsonlTable, ParquetTable
 from distilwhy.students.student import Student
@@ -274,9 +275,9 @@ def test_a_process_killed_for_real_goes_on_and_no_two_write_at_once(
     job, output = job_of(student, tmp_path, count=12_000), tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "distilwhy", "predict", str(student), "--file", str(job.file)]
     slow.append(subprocess.Popen([*command, "-o", str(output)], stderr=subprocess.DEVNULL))
-    rows = tmp_path / "out.jsonl.part/rows"
+    progress = tmp_path / "out.jsonl.part" / PROGRESS
     deadline = time.monotonic() + 120
-    while not (rows.exists() and rows.stat().st_size):
+    while not (progress.exists() and json.loads(progress.read_text())["rows"]):
         assert time.monotonic() < deadline
         assert slow[0].poll() is None
         time.sleep(0.02)
