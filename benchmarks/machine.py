@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# Threads that spin while they wait slow one another down when cores are few.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from distilwhy.environment import set_defaults
 
-import torch
+set_defaults()  # before torch is imported
+
+import torch  # noqa: E402
 
 # Dense bf16 peaks by the makers' data sheets, in FLOP/s, by a part of the name.
 GPU_PEAKS = {"H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12}

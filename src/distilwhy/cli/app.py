@@ -1,6 +1,5 @@
 """The ``distilwhy`` command: registers the commands and turns errors into one line."""
 
-import os
 import signal
 import sys
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from distilwhy._version import __version__
 from distilwhy.cli.commands import annotate, deploy, predict, results, serve, start, train
 from distilwhy.cli.output import print_line, print_notice
+from distilwhy.environment import set_defaults
 from distilwhy.errors import DistilwhyError
 
 app = typer.Typer(
@@ -45,15 +45,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line. A ``DistilwhyError`` or ``OSError`` is one line and exit status 1."""
-    # OpenMP threads that spin while they wait slow one another down when cores are few, because
-    # torch's forward and backward passes have a thread pool each. See docs/students.md.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Silences a warning of distributed training about batches that use all the weights.
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    # transformers shows a bar while it de-quantizes a GGUF file.
-    os.environ.setdefault("TQDM_DISABLE", "1")
+    set_defaults()
     try:
         _call()
     except KeyboardInterrupt:  # pressed again while the first press was handled

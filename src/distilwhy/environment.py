@@ -1,0 +1,25 @@
+"""Environment variables that libraries read while they are imported."""
+
+import os
+
+DEFAULTS = {
+    # OpenMP threads that spin while they wait slow one another down when cores are few, because
+    # torch's forward and backward passes have a thread pool each. See docs/students.md.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # torch keeps the compiled code of 1,024 matrix products, of which texts of many lengths make
+    # ever new ones. They keep the heap from being used again: a process grows with every step.
+    "LRU_CACHE_CAPACITY": "16",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
+    # Silences a warning of distributed training about batches that use all the weights.
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    # transformers shows a bar while it de-quantizes a GGUF file.
+    "TQDM_DISABLE": "1",
+}
+
+
+def set_defaults() -> None:
+    """Set those that the user has not set."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
