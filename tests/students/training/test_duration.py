@@ -74,6 +74,23 @@ def test_a_dry_run_of_slow_rows_stops_early(clock: list[int], monkeypatch: pytes
     assert clock == [1, 1, 1, 1]
 
 
+def test_a_pass_that_takes_long_whatever_its_rows_is_timed_with_all_of_them(
+    clock: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    """A large student reads all its weights, be it for one row or for many."""
+
+    def seconds(run: DryRun, rows: list[DrawnRow]) -> float:
+        clock.append(len(rows))
+        return 0.7 + 0.3 * len(rows)
+
+    monkeypatch.setattr(DryRun, "seconds", seconds)
+    config = CONFIG.model_copy(update={"steps": 3})
+    step = 0.7 + 0.3 * 16
+    evaluation = 1.0 * 3 + 2 * step
+    assert seconds_of(ROWS, config) == pytest.approx(3 * step + evaluation, rel=0.2)
+    assert clock == [1, 1, 4, 16, 16, 16]
+
+
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("swamped", [0, 1, 2, 3, 4])
 def test_a_pass_during_which_the_machine_is_swamped_hardly_changes_the_estimate(

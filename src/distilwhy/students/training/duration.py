@@ -19,7 +19,8 @@ from distilwhy.students.training.dry_run import DryRun, dry_run
 from distilwhy.students.training.sampler import WINDOW, BatchOrder, split_batch
 
 # Batches are run for this fraction of the time that all steps take, and for no longer than so many
-# seconds, but so many times at least: one that other work slowed down is no median.
+# seconds, but so many times at least: one that other work slowed down is no median. One that takes
+# longer than so many seconds is cut to fewer rows.
 DRY_RUN_SHARE, DRY_RUN_S, PASSES = 0.02, 8.0, 3
 # Batches are drawn from this many rows. Predictions are timed as often, on the second number of
 # examples if that takes no longer than this, else on the first.
@@ -115,19 +116,21 @@ def _step_seconds(run: DryRun, batches: list[list[DrawnRow]], config: TrainingCo
     """The seconds of a step, from those of a token.
 
     Runs more and more rows, up to those of a full pass or as many as do not take too long, and
-    then takes the median over further batches. The first pass is not counted, since it is slower
-    than the others.
+    then takes the median over further batches: a token of few rows takes longer. The first pass is
+    not counted, since it is slower than the others.
     """
     run.seconds(batches[0][:1])
     parts = config.accumulate * count_processes()
     batch_tokens = sum(map(count_tokens, batches)) / len(batches)
-    most, rates, spent, step = 1, list[float](), 0.0, 0.0
+    most, before, rates, spent, step = 1, 0.0, list[float](), 0.0, 0.0
     for batch in cycle(batches):
         part = split_batch(batch, parts)[0]
         rows = part[:most]
         taken = run.seconds(rows)
-        if len(rows) < len(part) and taken * GROWTH < DRY_RUN_S / PASSES:
-            most, rates, spent = most * GROWTH, [], 0.0
+        # Each row adds the same, and every pass has a part that does not depend on its rows.
+        longer = taken + GROWTH * (taken - before)
+        if len(rows) < len(part) and longer < DRY_RUN_S:
+            most, before, rates, spent = most * GROWTH, taken, [], 0.0
             continue
         rates, spent = [*rates, taken / count_tokens(rows)], spent + taken
         step = median(rates) * batch_tokens / count_processes()

@@ -20,7 +20,7 @@ from distilwhy.students.training.dry_run import dry_run
 GIB = 2**30
 # Bytes allocated for every byte of activations. On a CPU the heap keeps most of the blocks that
 # are freed; benchmarks/memory.py measures it.
-OVERHEAD, OVERHEAD_CPU = 1.2, 1.75
+OVERHEAD, OVERHEAD_CPU = 1.2, 1.9
 
 
 @dataclass(frozen=True)
