@@ -6,8 +6,8 @@ DEFAULTS = {
     # OpenMP threads that spin while they wait slow one another down when cores are few, because
     # torch's forward and backward passes have a thread pool each. See docs/students.md.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # torch keeps the compiled code of 1,024 matrix products, of which texts of many lengths make
-    # ever new ones. They keep the heap from being used again: a process grows with every step.
+    # torch caches compiled code for up to 1,024 shapes of matrix products. Texts of many lengths
+    # keep adding shapes, and these small blocks fragment the heap: a process grows step by step.
     "LRU_CACHE_CAPACITY": "16",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
     # Silences a warning of distributed training about batches that use all the weights.
