@@ -1,12 +1,13 @@
 """Devices and memory."""
 
 import platform
+import resource
 
 import psutil
 import pytest
 import torch
 
-from distilwhy.hardware import release_memory
+from distilwhy.hardware import keeping_heap, release_memory
 
 BLOCKS, VALUES = 4000, 2**14  # 250 MiB, in blocks of 64 KiB
 
@@ -21,3 +22,18 @@ def test_memory_that_is_no_longer_used_goes_back_to_the_system():
     release_memory()
     assert before - process.memory_info().rss > BLOCKS * VALUES * 4 // 2
     assert all(bool(block.all()) for block in kept)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has such a setting")
+def test_a_heap_that_is_kept_is_not_fetched_again_page_by_page():
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            torch.ones(2**24)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    given_back = faults()
+    with keeping_heap():
+        faults()
+        kept = faults()
+    assert kept < given_back / 10

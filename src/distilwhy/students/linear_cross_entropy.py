@@ -67,19 +67,19 @@ class _LinearCrossEntropy(torch.autograd.Function):
             kept = layer.hidden.new_empty(len(hidden), len(weight))
         for part in layer.chunks():
             logits = layer.logits(part)
-            own = logits.gather(1, labels[part, None])
-            highest = logits.amax(dim=-1, keepdim=True)
-            total = logits.sub_(highest).exp_().sum(dim=-1, keepdim=True)
-            sums.append(highest + total.log())
-            losses.append(sums[-1] - own)
+            softmax = layer.softmax(logits)
+            # The highest probability is exp(highest logit) over the sum of all.
+            highest, most = logits.amax(dim=-1), softmax.amax(dim=-1)
+            sums.append(highest - most.log())
+            losses.append(sums[-1] - logits.gather(1, labels[part, None])[:, 0])
             if kept is not None:
-                kept[part] = _without_label(logits.div_(total), labels[part])
-        ctx.save_for_backward(hidden, weight, bias, labels, temperatures, torch.cat(sums), kept)
-        return torch.cat(losses)[:, 0]
+                kept[part] = _without_label(softmax, labels[part])
+        ctx.save_for_backward(hidden, weight, bias, labels, temperatures, kept)
+        return torch.cat(losses)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        hidden, weight, bias, labels, temperatures, sums, kept = ctx.saved_tensors
+        hidden, weight, bias, labels, temperatures, kept = ctx.saved_tensors
         layer = _Layer(hidden, weight, bias, temperatures, ctx.dtype)
         scales = (grads[0] if temperatures is None else grads[0] / temperatures)[:, None]
         to_hidden = torch.empty_like(hidden)
@@ -87,8 +87,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         to_bias = _zeros_like(bias) if ctx.needs_input_grad[2] else None
         for part in layer.chunks() if kept is None else [slice(None)]:
             if kept is None:
-                softmax = layer.logits(part).sub_(sums[part]).exp_()
-                factors = _without_label(softmax, labels[part])
+                factors = _without_label(layer.softmax(layer.logits(part)), labels[part])
             else:
                 factors = kept
             to_hidden[part] = (factors @ layer.weight) * scales[part]
@@ -119,6 +118,7 @@ class _Layer:
         self.hidden, self.weight = hidden.to(dtype), weight.to(dtype)
         self._bias = None if bias is None else bias.to(dtype)
         self._temperatures = temperatures
+        self._buffers: dict[int, torch.Tensor] = {}
 
     def chunks(self) -> Iterator[slice]:
         """The positions of each chunk, all about as long."""
@@ -128,9 +128,21 @@ class _Layer:
         return (slice(start, start + size) for start in range(0, positions, size))
 
     def logits(self, part: slice) -> torch.Tensor:
+        """``[positions, vocabulary]``, until the next call."""
         with torch.autocast(self.hidden.device.type, enabled=False):
-            found = functional.linear(self.hidden[part], self.weight, self._bias).float()
+            found = functional.linear(self.hidden[part], self.weight, self._bias)
+        found = self._buffer(0, found).copy_(found)
         return found if self._temperatures is None else found.div_(self._temperatures[part, None])
+
+    def softmax(self, logits: torch.Tensor) -> torch.Tensor:
+        """Of the logits, until the next call."""
+        return torch.softmax(logits, dim=-1, out=self._buffer(1, logits))
+
+    def _buffer(self, number: int, like: torch.Tensor) -> torch.Tensor:
+        """A buffer in fp32. New ones for every chunk would cost as much time as the arithmetic."""
+        if number not in self._buffers:
+            self._buffers[number] = torch.empty_like(like, dtype=torch.float32)
+        return self._buffers[number][: len(like)]
 
 
 def _zeros_like(weight: torch.Tensor) -> torch.Tensor:

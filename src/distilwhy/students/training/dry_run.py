@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from distilwhy.config import TrainingConfig
-from distilwhy.hardware import choose_precision
+from distilwhy.hardware import choose_precision, keeping_heap
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import DrawnRow
 from distilwhy.students.network import Network
+from distilwhy.students.training.cpu import checkpoint_activations, quick_on_cpu
 from distilwhy.students.training.distributed import join_processes
 from distilwhy.students.training.loss import Losses, WeightedLoss
 
@@ -47,8 +48,9 @@ class DryRun:
     def seconds(self, rows: Sequence[DrawnRow]) -> float:
         """How long a forward and a backward pass take. The gradient is discarded."""
         started = time.perf_counter()
-        losses = self._forward(rows)
-        torch.autograd.backward(losses.total)
+        with quick_on_cpu(self._network.device):
+            losses = self._forward(rows)
+            torch.autograd.backward(losses.total)
         losses.total.item()  # Waits for a GPU.
         taken = time.perf_counter() - started
         self._network.zero_grad(set_to_none=True)
@@ -62,7 +64,8 @@ class DryRun:
             found[_storage(tensor)] = tensor.untyped_storage().nbytes()
             return tensor
 
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+        with quick_on_cpu(self._network.device), hooks:
             losses = self._forward(rows)
         del losses
         return sum(size for storage, size in found.items() if storage not in own)
@@ -81,9 +84,10 @@ def dry_run(network: Network, config: TrainingConfig) -> Iterator[DryRun]:
     device, was_training = network.device, network.training
     network.to(join_processes().device)
     if config.gradient_checkpointing:
-        network.model.activation_checkpointing_enable()
+        checkpoint_activations(network.model, network.device)
     try:
-        yield DryRun(network, config)
+        with keeping_heap():
+            yield DryRun(network, config)
     finally:
         if config.gradient_checkpointing:
             network.model.activation_checkpointing_disable()

@@ -17,12 +17,14 @@ from distilwhy.core.method import TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.core.training_summary import Evaluation, TrainingSummary
 from distilwhy.errors import StudentError
+from distilwhy.hardware import keeping_heap
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarget, Truncator
 from distilwhy.students.gradient_gate import opens_at
 from distilwhy.students.network import Network
 from distilwhy.students.student import Student
 from distilwhy.students.training.checkpoint import Checkpoint, TrainingState
+from distilwhy.students.training.cpu import checkpoint_activations, quick_on_cpu
 from distilwhy.students.training.loss import Losses, WeightedLoss, faded_factor
 from distilwhy.students.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from distilwhy.students.training.precision import open_accelerator
@@ -131,7 +133,7 @@ class TrainingLoop:
                 "lower training.accumulate"
             )
         if config.gradient_checkpointing:
-            network.model.activation_checkpointing_enable()
+            checkpoint_activations(network.model, self.accelerator.device)
         # A sharded network cannot generate or be saved: a whole copy stays in the main process.
         trained = copy.deepcopy(network) if self.is_sharded else network
         loss = WeightedLoss(trained, config)
@@ -149,16 +151,17 @@ class TrainingLoop:
         """Take the remaining steps, and leave the network with its best weights."""
         sums, state = torch.zeros(2, 2), self.state
         start = opens_at(self.config.steps) if self.gate else 0
-        while state.step < self.config.steps and not state.has_converged(
-            self.config.patience, start
-        ):
-            started = time.monotonic()
-            sums += self.step()
-            on_step(state.step, self.config.steps)
-            state.seconds += time.monotonic() - started
-            if state.step % self.config.evaluate_every == 0 or state.step == self.config.steps:
-                on_evaluation(self._evaluate(sums))
-                sums = torch.zeros(2, 2)
+        with keeping_heap():
+            while state.step < self.config.steps and not state.has_converged(
+                self.config.patience, start
+            ):
+                started = time.monotonic()
+                sums += self.step()
+                on_step(state.step, self.config.steps)
+                state.seconds += time.monotonic() - started
+                if state.step % self.config.evaluate_every == 0 or state.step == self.config.steps:
+                    on_evaluation(self._evaluate(sums))
+                    sums = torch.zeros(2, 2)
         self.network.load_state_dict(self.checkpoint.load_best())
         self.network.eval()
 
@@ -228,9 +231,10 @@ class TrainingLoop:
         Dropout depends on the seed, the step and the part only.
         """
         torch.manual_seed((self.seed << 32) + self.state.step * self.parts + part)
-        losses = self._losses(self.loss, rows, batch_rows)
-        # Gradients are averaged over processes, but the loss is a share of the whole batch.
-        self.accelerator.backward(losses.total * self.accelerator.num_processes)
+        with quick_on_cpu(self.accelerator.device):
+            losses = self._losses(self.loss, rows, batch_rows)
+            # Gradients are averaged over processes, but the loss is a share of the whole batch.
+            self.accelerator.backward(losses.total * self.accelerator.num_processes)
         none = torch.zeros(2, device=self.accelerator.device)
         return torch.stack([losses.sums.get(task, none) for task in TASKS])
 

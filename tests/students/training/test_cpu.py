@@ -1,0 +1,110 @@
+"""Operations that are faster on a CPU: they equal torch's."""
+
+import pytest
+import torch
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from distilwhy.students.training.cpu import quick_on_cpu
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_drops_as_often_as_asked_and_keeps_the_mean(p: float):
+    torch.manual_seed(0)
+    values = torch.ones(200_003, requires_grad=True)
+    with quick_on_cpu(CPU):
+        found = functional.dropout(values, p)
+    kept = found > 0
+    assert kept.float().mean().item() == pytest.approx(1 - p, abs=0.005)
+    assert found.mean().item() == pytest.approx(1, abs=0.02)
+    # Four values share 64 bits; none decides on another.
+    for step in (1, 2, 3, 4):
+        both = (kept[step:] & kept[:-step]).float().mean().item()
+        assert both == pytest.approx((1 - p) ** 2, abs=0.005)
+    found.sum().backward()
+    assert values.grad is not None
+    assert torch.equal(values.grad, found.detach())
+
+
+@pytest.mark.parametrize(("p", "training"), [(0.0, True), (1.0, True), (0.3, False)])
+def test_dropout_of_nothing_or_all_is_torch_own(p: float, training: bool):
+    values = torch.randn(7)
+    with quick_on_cpu(CPU):
+        found = functional.dropout(values, p, training=training)
+    assert torch.equal(found, functional.dropout(values, p, training=training))
+
+
+def test_dropout_is_that_of_the_seed():
+    values, found = torch.ones(64), []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        with quick_on_cpu(CPU):
+            found.append(functional.dropout(values))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("mask", ["none", "causal", "bool", "float"])
+def test_attention_with_hardly_any_dropout_is_that_without(mask: str):
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 4, 6, 8)
+    opened = torch.ones(6, 6, dtype=torch.bool).tril(2)
+    biases = torch.randn(6, 6).masked_fill(~opened, torch.finfo(torch.float32).min)
+    given = {"bool": opened, "float": biases}.get(mask)
+    is_causal = mask == "causal"
+    expected = functional.scaled_dot_product_attention(
+        query, key, value, given, is_causal=is_causal, scale=0.3
+    )
+    with quick_on_cpu(CPU):
+        # Of 288 values so rare a dropout hits none.
+        found = functional.scaled_dot_product_attention(
+            query, key, value, given, dropout_p=2e-5, is_causal=is_causal, scale=0.3
+        )
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_attention_drops_weights():
+    value = torch.eye(500)[None, None]
+    with quick_on_cpu(CPU):
+        weights = functional.scaled_dot_product_attention(
+            torch.zeros(1, 1, 500, 8), torch.zeros(1, 1, 500, 8), value, dropout_p=0.25
+        )
+    assert (weights == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert weights.max().item() == pytest.approx(1 / 500 / 0.75)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_layers_that_read_the_same_give_the_same_under_autocast(dtype: torch.dtype):
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(8, 8) for _ in range(2)]
+
+    def run() -> tuple[torch.Tensor, torch.Tensor]:
+        values = torch.linspace(-1, 1, 40).view(5, 8).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
+            found = layers[0](values) + layers[1](values) * layers[0](values * 2)
+        found.float().sum().backward()
+        assert values.grad is not None
+        return found.detach(), values.grad
+
+    expected, slope = run()
+    with quick_on_cpu(CPU):
+        found, own = run()
+    assert torch.equal(found, expected)
+    torch.testing.assert_close(own, slope, rtol=2e-2, atol=2e-2)
+
+
+def test_a_layer_that_runs_again_drops_the_same():
+    """Where activations are checkpointed, in the context that such layers get."""
+    values = torch.ones(1000, requires_grad=True)
+    with quick_on_cpu(CPU):
+        found = checkpoint(
+            lambda given: functional.dropout(given * 2) ** 2,
+            values,
+            use_reentrant=False,
+            context_fn=lambda: (quick_on_cpu(CPU), quick_on_cpu(CPU)),
+        )
+        found.sum().backward()
+    assert values.grad is not None
+    assert torch.equal(values.grad, 2 * found.detach())
