@@ -1,19 +1,23 @@
 """The time of training steps, against the original's algorithm, and where it goes.
 
 python benchmarks/train_speed.py [--device auto] [--only SHAPE ...] [--rows N] [--profile]
+python benchmarks/train_speed.py --only t5 --experiment FILE --tokenizer FOLDER
 
 The original's algorithm (Hsieh et al. 2023) runs the whole model once for the labels and once for
-the rationales of a batch, in fp32 with eager attention, and computes logits at every position.
-Both sides see the same random rows and take whole steps, the optimizer's included; they run in
-turns, and medians are shown. Tokens are those of inputs and targets without padding, each input
-counted once. The FLOPs are those of matrix products with weights, forward and backward, without
-what is computed twice; the share of the peak is for bf16. ``--profile`` also shows which operations
-a step spends its time on.
+the rationales of a batch, in fp32 with eager attention, and computes logits at every position. Its
+batches are rows in random order; ours have rows of similar length together. Rows are of random
+tokens, or those that an experiment trains ``step-by-step`` on. All take whole steps, the
+optimizer's included; they run in turns, and medians are shown. Tokens are those of inputs and
+targets without padding, each input counted once. The FLOPs are those of matrix products with
+weights, forward and backward, without what is computed twice; the share of the peak is for bf16.
+``--profile`` also shows which operations a step spends its time on.
 """
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from tempfile import mkdtemp
 from typing import Any
 
@@ -23,12 +27,21 @@ from shapes import FAMILIES, Lengths, count_tokens, draw, make_network, make_row
 from torch.autograd import DeviceType
 from torch.nn.utils.rnn import pad_sequence
 from torch.profiler import ProfilerActivity, profile
+from transformers import AutoTokenizer
 
 from distilwhy.config import TrainingConfig
+from distilwhy.core.student_id import StudentId
+from distilwhy.hardware import keeping_heap
+from distilwhy.pipeline.annotate.annotations import read_annotations
+from distilwhy.pipeline.annotate.run import annotate
+from distilwhy.pipeline.experiment import open_experiment
+from distilwhy.pipeline.train.jobs import TrainingJobs
+from distilwhy.store.run_folder import RunFolder
 from distilwhy.students.batch import to_device
-from distilwhy.students.encoding import DrawnRow
+from distilwhy.students.encoding import DrawnRow, EncodedRow, EncodedTarget
 from distilwhy.students.network import Network
 from distilwhy.students.training.loop import TrainingLoop
+from distilwhy.students.training.sampler import WINDOW
 
 LENGTHS = {
     "demo": Lengths(32, 3, 32),
@@ -37,6 +50,7 @@ LENGTHS = {
     "minilm": Lengths(128, 3, 96),
 }
 ROWS = {"cpu": 16, "cuda": 64}
+STEPS = {"cpu": 3, "cuda": 10}
 # Operations by what they are for; the first that fits counts.
 KINDS = {
     "matrix products": ("mm", "linear"),
@@ -50,37 +64,85 @@ KINDS = {
 }
 
 
-def our_step(
-    kind: str, rows: int, lengths: Lengths, precision: str
-) -> tuple[Callable[[], object], Network]:
-    """A step of distilwhy's training loop."""
+@dataclass(frozen=True)
+class Steps:
+    """Training steps of one kind.
+
+    Attributes:
+        run: Takes a step on each of the batches.
+    """
+
+    run: Callable[[], object]
+    batches: list[list[DrawnRow]]
+    network: Network
+
+
+def our_steps(
+    kind: str, rows: list[EncodedRow], lengths: Lengths, batch: int, precision: str, count: int
+) -> Steps:
+    """Steps of distilwhy's training loop."""
     network = make_network(kind, lengths)
-    config = TrainingConfig(steps=10**6, batch_size=rows, precision=precision)  # type: ignore[arg-type]
-    encoded = make_rows(rows, lengths)
-    loop = TrainingLoop(network, encoded, [], config, 0, Path(mkdtemp()))
-    return loop.step, network
+    config = TrainingConfig(steps=10**6, batch_size=batch, precision=precision)  # type: ignore[arg-type]
+    loop = TrainingLoop(network, rows, [], config, 0, Path(mkdtemp()))
+
+    def run() -> None:
+        loop.state.step = 0
+        with keeping_heap():
+            for _ in range(count):
+                loop.step()
+
+    return Steps(run, [loop.order.draw(step) for step in range(count)], network)
 
 
-def original_step(
-    kind: str, rows: int, lengths: Lengths, device: torch.device
-) -> Callable[[], object]:
-    """A step of the original's algorithm with plain transformers."""
+def original_steps(
+    kind: str,
+    rows: list[EncodedRow],
+    lengths: Lengths,
+    batch: int,
+    count: int,
+    device: torch.device,
+) -> Steps:
+    """Steps of the original's algorithm with plain transformers."""
     network = make_network(kind, lengths).to(device).train()
     model: Any = network.model
     model.set_attn_implementation("eager")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    drawn = draw(make_rows(rows, lengths))
+    chosen = draw(Random(0).sample(rows, batch * count))
+    batches = [chosen[i : i + batch] for i in range(0, len(chosen), batch)]
 
-    def step() -> None:
-        losses = [
-            model(**_plain_inputs(kind, drawn, number, device), use_cache=False).loss
-            for number in range(2)
-        ]
-        (0.5 * losses[0] + 0.5 * losses[1]).backward()
-        optimizer.step()
-        optimizer.zero_grad()
+    def run() -> None:
+        for drawn in batches:
+            losses = [
+                model(**_plain_inputs(kind, drawn, number, device), use_cache=False).loss
+                for number in range(2)
+            ]
+            (0.5 * losses[0] + 0.5 * losses[1]).backward()
+            optimizer.step()
+            optimizer.zero_grad()
 
-    return step
+    return Steps(run, batches, network)
+
+
+def read_rows(file: Path, tokenizer: Path) -> list[EncodedRow]:
+    """The rows that an experiment trains ``step-by-step`` on, tokenized by another tokenizer."""
+    opened = open_experiment(file)
+    experiment = replace(opened, folder=RunFolder(Path(mkdtemp())))
+    annotate(experiment)
+    jobs = TrainingJobs(experiment, read_annotations(experiment))
+    encode = AutoTokenizer.from_pretrained(tokenizer)
+
+    def ids(text: str) -> list[int]:
+        return list(encode(text).input_ids)
+
+    rows = []
+    for row in jobs.of(StudentId("step-by-step", 0)).rows:
+        targets = [EncodedTarget(t.task, [0], ids(t.text)) for t in row.targets]
+        rows.append(EncodedRow((ids(row.source),), (tuple(targets),)))
+    return rows
+
+
+def labels_alone(rows: list[EncodedRow]) -> list[EncodedRow]:
+    return [replace(row, variants=tuple(v[:1] for v in row.variants)) for row in rows]
 
 
 def _plain_inputs(
@@ -126,14 +188,14 @@ def step_flops(network: Network, drawn: list[DrawnRow], device: torch.device) ->
     return 3 * (found[0] + 2 * written * words.numel())
 
 
-def show_profile(step: Callable[[], object], device: torch.device) -> None:
+def show_profile(steps: Steps, device: torch.device) -> None:
     """Print the share of each kind of operation in a step."""
+    count = len(steps.batches)
     activities = [ProfilerActivity.CPU]
     if device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
-    step()
     with profile(activities=activities) as found:
-        taken = machine.seconds(step, device, rounds=1)
+        taken = machine.seconds(steps.run, device, rounds=1)
     kinds = dict.fromkeys(KINDS, 0.0)
     for event in found.key_averages():
         on_gpu = device.type == "cuda"
@@ -145,49 +207,55 @@ def show_profile(step: Callable[[], object], device: torch.device) -> None:
             kinds[kind] += own / 1e6 / 2
     busy = sum(kinds.values())
     kinds["Python and waiting"] = max(0.0, taken - busy)
-    rows = [[name, f"{1e3 * own:.1f}", f"{own / taken:.0%}"] for name, own in kinds.items()]
+    rows = [[name, f"{1e3 * own / count:.1f}", f"{own / taken:.0%}"] for name, own in kinds.items()]
     print(machine.table(["of a step", "ms", "share"], rows))
 
 
-def measure(kind: str, rows: int, device: torch.device, peak: float, profiled: bool) -> None:
+def measure(
+    kind: str, given: argparse.Namespace, rows: list[EncodedRow], device: torch.device, peak: float
+) -> None:
     name, lengths = FAMILIES[kind][0], LENGTHS[kind]
-    label_only = Lengths(lengths.source, lengths.label, 0)
-    fp32, _ = our_step(kind, rows, lengths, "fp32")
-    bf16, network = our_step(kind, rows, lengths, "bf16")
-    label, label_network = our_step(kind, rows, label_only, "bf16")
-    runs = {"fp32": fp32, "bf16": bf16, "bf16, labels alone": label}
+    batch, count = given.rows or ROWS[device.type], STEPS[device.type]
+    rows = rows or make_rows(batch * WINDOW, lengths)
+    ways = {
+        way: our_steps(kind, own, lengths, batch, way[:4], count)
+        for way, own in (("fp32", rows), ("bf16", rows), ("bf16, labels alone", labels_alone(rows)))
+    }
     if kind != "minilm":
-        runs = {"original, fp32": original_step(kind, rows, lengths, device)} | runs
-    found = machine.seconds_in_turns(runs, device)
-    drawn, drawn_label = draw(make_rows(rows, lengths)), draw(make_rows(rows, label_only))
-    flops = step_flops(network, drawn, device)
-    first = next(iter(found.values()))
-    lines = []
+        ways = {"original, fp32": original_steps(kind, rows, lengths, batch, count, device)} | ways
+    found = machine.seconds_in_turns({way: steps.run for way, steps in ways.items()}, device)
+    first, lines, tokens = next(iter(found.values())), [], {}
     for way, taken in found.items():
-        is_label = "alone" in way
-        tokens = count_tokens(drawn_label if is_label else drawn)
-        work = step_flops(label_network, drawn_label, device) if is_label else flops
-        share = f"{work / taken / peak:.1%}" if "bf16" in way else ""
-        ratio = "" if is_label else f"{first / taken:.2f}"
+        steps = ways[way]
+        tokens[way] = sum(map(count_tokens, steps.batches))
+        work = sum(step_flops(steps.network, drawn, device) for drawn in steps.batches)
         lines.append(
             [
                 way,
-                f"{1e3 * taken:.0f}",
-                f"{tokens / taken:,.0f}",
-                f"{work / 1e12:.2f}",
-                share,
-                ratio,
+                f"{1e3 * taken / count:.0f}",
+                f"{tokens[way] / taken:,.0f}",
+                "" if "original" in way else f"{work / count / 1e12:.2f}",
+                f"{work / taken / peak:.1%}" if "bf16" in way else "",
+                "" if "alone" in way else f"{first / taken:.2f}",
             ]
         )
-    print(f"\n{name}, batch {rows}, up to {lengths.source} + {lengths.label} + {lengths.rationale}")
+    print(f"\n{name}, batch {batch}, rows of up to {longest(rows)} tokens")
     print(machine.table(["step", "ms", "tokens/s", "TFLOP", "of peak", "times as fast"], lines))
     ratio = found["bf16"] / found["bf16, labels alone"]
-    more = count_tokens(drawn) / count_tokens(drawn_label)
+    more = tokens["bf16"] / tokens["bf16, labels alone"]
     print(f"both tasks: {ratio:.2f} times a step of labels alone, at {more:.2f} times the tokens")
     if device.type == "cuda":
         print(f"peak memory {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB, for all in turns")
-    if profiled:
-        show_profile(bf16, device)
+    if given.profile:
+        show_profile(ways["bf16"], device)
+
+
+def longest(rows: list[EncodedRow]) -> str:
+    """The tokens of the longest input, label and rationale."""
+    written = [[len(t.ids) for t in row.variants[0]] for row in rows]
+    return " + ".join(
+        map(str, [max(row.length for row in rows), *map(max, zip(*written, strict=True))])
+    )
 
 
 def main() -> None:
@@ -195,14 +263,17 @@ def main() -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--only", nargs="+", default=list(FAMILIES), choices=list(FAMILIES))
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--experiment", type=Path)
+    parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     device = machine.use_device(given.device)
     peak = machine.peak(device)
     print(f"{machine.name_machine(device)}; bf16 peak {peak / 1e12:,.2f} TFLOP/s")
+    rows = read_rows(given.experiment, given.tokenizer) if given.experiment else []
     for kind in given.only:
         torch.manual_seed(0)
-        measure(kind, given.rows or ROWS[device.type], device, peak, given.profile)
+        measure(kind, given, rows, device, peak)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from math import log
 
 import torch
 
-from distilwhy.students.logits import pooled_logits, target_losses
+from distilwhy.students.logits import Labels, pooled_logits, target_losses
 
 
 def test_target_losses_by_hand():
     """Two targets over a vocabulary of two: log-odds 0 and ln 3 give ln 2, ln 4/3 and ln 4."""
     even, sure = [0.0, 0.0], [log(3.0), 0.0]
     logits = torch.tensor([even, sure, sure])
-    labels = torch.tensor([[0, 1], [0, -100]])
+    labels = Labels.of([[0, 1], [0]], [0, 0])
     expected = torch.tensor([(log(2) + log(4)) / 2, log(4 / 3)])
     torch.testing.assert_close(target_losses(logits, labels), expected)
 
@@ -19,12 +19,12 @@ def test_target_losses_by_hand():
 def test_temperatures_divide_logits_by_hand():
     """Log-odds 2 ln 3 at temperature 2 are ln 3."""
     logits = torch.tensor([[2 * log(3.0), 0.0], [log(3.0), 0.0]])
-    found = target_losses(logits, torch.tensor([[1], [1]]), torch.tensor([2.0, 1.0]))
+    found = target_losses(logits, Labels.of([[1], [1]], [0, 0]), torch.tensor([2.0, 1.0]))
     torch.testing.assert_close(found, torch.tensor([log(4), log(4)]))
 
 
 def test_pooled_logits_by_hand():
-    logits = torch.tensor([[[1.0, 2.0], [3.0, 6.0]], [[5.0, 7.0], [9.0, 9.0]]])
-    labels = torch.tensor([[0, 1], [1, -100]])
-    expected = torch.tensor([[2.0, 4.0], [5.0, 7.0]])
+    logits = torch.tensor([[1.0, 2.0], [3.0, 6.0], [5.0, 7.0]])
+    labels = Labels.of([[0, 1], [1], []], [0, 0, 0])
+    expected = torch.tensor([[2.0, 4.0], [5.0, 7.0], [0.0, 0.0]])
     torch.testing.assert_close(pooled_logits(logits, labels), expected)

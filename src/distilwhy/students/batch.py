@@ -19,7 +19,8 @@ def pad(rows: Sequence[Sequence[float]], filler: float, left: bool = False) -> t
 def to_device(value: Any, device: torch.device) -> Any:
     """A tensor, or a tuple or dataclass that holds some, on a device; anything else as it is."""
     if isinstance(value, torch.Tensor):
-        return value.to(device)
+        # A copy to a GPU is queued, so that the next ones need not wait for what runs there.
+        return value.to(device, non_blocking=device.type == "cuda")
     if isinstance(value, tuple):
         return tuple(to_device(item, device) for item in value)
     if is_dataclass(value) and not isinstance(value, type):

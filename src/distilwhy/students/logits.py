@@ -1,6 +1,6 @@
 """From a model's logits to the losses of its targets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,46 @@ from torch.nn import functional
 from distilwhy.core.method import TargetTask
 from distilwhy.students.linear_cross_entropy import is_large, linear_cross_entropy
 
-IGNORED = -100
+
+@dataclass(frozen=True)
+class Labels:
+    """The tokens that are predicted of some targets, target after target.
+
+    All of it is known before a batch goes to a GPU, which need not be waited for then.
+
+    Attributes:
+        ids: ``[positions]``: the token to predict at each position.
+        targets: ``[positions]``: the target that each belongs to.
+        columns: ``[positions]``: where in its sequence each is predicted.
+        counts: ``[targets]``: how many tokens each target has.
+    """
+
+    ids: torch.Tensor
+    targets: torch.Tensor
+    columns: torch.Tensor
+    counts: torch.Tensor
+
+    @classmethod
+    def of(cls, written: Sequence[Sequence[int]], starts: Sequence[int]) -> "Labels":
+        """Those of targets with these tokens, each predicted from its start on."""
+        pairs = list(zip(written, starts, strict=True))
+        return cls(
+            torch.tensor([token for ids in written for token in ids], dtype=torch.long),
+            torch.tensor([n for n, ids in enumerate(written) for _ in ids], dtype=torch.long),
+            torch.tensor([start + i for ids, start in pairs for i in range(len(ids))]).long(),
+            torch.tensor([len(ids) for ids in written]),
+        )
+
+    @property
+    def positions(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """An index into ``[targets, length]``, where each target has a sequence of its own."""
+        return self.targets, self.columns
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """``[targets, …]``: the mean over each target's positions; 0 for one without any."""
+        sums = values.new_zeros((len(self.counts), *values.shape[1:]))
+        counts = self.counts.clamp(min=1).view(-1, *[1] * (values.dim() - 1))
+        return sums.index_add(0, self.targets, values) / counts
 
 
 @dataclass(frozen=True)
@@ -42,7 +81,7 @@ def logits_at(model: Any, *positions: torch.Tensor) -> Iterator[None]:
     Gemma 2 caps them.
 
     Args:
-        positions: An index into ``[sequences, length]``: a mask, or rows and columns.
+        positions: An index into ``[sequences, length]``: rows and columns.
     """
     handle = model.get_output_embeddings().register_forward_pre_hook(
         lambda layer, inputs: (inputs[0][positions][None],)
@@ -106,27 +145,25 @@ def returns_head(model: Any, **inputs: torch.Tensor) -> bool:
 
 
 def target_losses(
-    logits: torch.Tensor, labels: torch.Tensor, temperatures: torch.Tensor | None = None
+    logits: torch.Tensor, labels: Labels, temperatures: torch.Tensor | None = None
 ) -> torch.Tensor:
     """``[targets]``: the cross-entropy of each target, averaged over its tokens.
 
     Args:
-        logits: ``[positions, vocabulary]``: one row for every position with a label, target
-            after target.
-        labels: ``[targets, length]``; -100 is ignored.
+        logits: ``[positions, vocabulary]``: a row for each label.
         temperatures: ``[targets]``: divide the logits; None for 1.
     """
-    real, logits = labels != IGNORED, logits.float()
+    logits = logits.float()
     if temperatures is not None:
-        logits = logits / _at_positions(temperatures, real)[:, None]
-    return _mean_tokens(functional.cross_entropy(logits, labels[real], reduction="none"), real)
+        logits = logits / temperatures[labels.targets][:, None]
+    return labels.mean(functional.cross_entropy(logits, labels.ids, reduction="none"))
 
 
 def linear_losses(
     hidden: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None,
-    labels: torch.Tensor,
+    labels: Labels,
     temperatures: torch.Tensor | None,
 ) -> torch.Tensor:
     """``[targets]``: as ``target_losses`` of the logits ``hidden · weightᵀ + bias``.
@@ -134,37 +171,19 @@ def linear_losses(
     Where these are many, they are never held all at once.
 
     Args:
-        hidden: ``[positions, width]``: one row for every position with a label.
+        hidden: ``[positions, width]``: a row for each label.
     """
-    real = labels != IGNORED
     if not is_large(len(hidden), len(weight)):
         logits = functional.linear(hidden, weight, bias)
         return target_losses(logits, labels, temperatures)
-    divisors = None if temperatures is None else _at_positions(temperatures, real)
-    return _mean_tokens(linear_cross_entropy(hidden, weight, bias, labels[real], divisors), real)
+    divisors = None if temperatures is None else temperatures[labels.targets]
+    return labels.mean(linear_cross_entropy(hidden, weight, bias, labels.ids, divisors))
 
 
-def pooled_logits(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def pooled_logits(logits: torch.Tensor, labels: Labels) -> torch.Tensor:
     """``[targets, vocabulary]``: logits averaged over the positions of each target.
 
     Args:
-        logits: ``[positions, vocabulary]``, as for ``target_losses``, or
-            ``[targets, length, vocabulary]``.
-        labels: ``[targets, length]``; -100 is ignored.
+        logits: ``[positions, vocabulary]``: a row for each label.
     """
-    real = labels != IGNORED
-    flat = (logits[real] if logits.dim() == 3 else logits).float()
-    targets = torch.arange(len(labels), device=labels.device)[:, None].expand_as(labels)[real]
-    sums = torch.zeros(len(labels), flat.shape[1], device=flat.device)
-    return sums.index_add(0, targets, flat) / real.sum(dim=1, keepdim=True).clamp(min=1)
-
-
-def _at_positions(values: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """``[positions]``: the value of each position's target."""
-    return values[:, None].expand_as(real)[real]
-
-
-def _mean_tokens(tokens: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """``[targets]``: the mean loss of each target's tokens."""
-    spread = torch.zeros(real.shape, dtype=tokens.dtype, device=tokens.device)
-    return spread.masked_scatter(real, tokens).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+    return labels.mean(logits.float())

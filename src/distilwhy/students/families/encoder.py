@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from distilwhy.core.method import Target, TargetTask
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
-from distilwhy.students.batch import pad
+from distilwhy.students.batch import pad, to_device
 from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
 from distilwhy.students.families.label_head import (
     OptionHead,
@@ -28,7 +28,7 @@ from distilwhy.students.families.label_head import (
 )
 from distilwhy.students.families.rationale_decoder import RationaleDecoder, build_decoder
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
-from distilwhy.students.logits import IGNORED, TaskOutput, linear_losses, pooled_logits
+from distilwhy.students.logits import Labels, TaskOutput, linear_losses, pooled_logits
 from distilwhy.students.network import Generated, Network, check_positions
 from distilwhy.students.plain_code import encoder_code
 from distilwhy.students.settings import SCRATCH
@@ -272,12 +272,12 @@ class EncoderNetwork(Network):
     def _output(self, targets: DecoderTargets, encoded: EncoderOutput) -> TaskOutput:
         """The losses of one task's targets, by the equations above."""
         logits, losses = encoded.logits[targets.sources], torch.zeros_like(targets.weights)
-        real = targets.labels != IGNORED
-        if targets.labels.shape[1]:
+        if len(targets.labels.ids):
             hidden = self._decode(targets.inputs, targets.sources, encoded)
+            hidden = hidden[targets.labels.positions]
             assert self.decoder is not None
             losses = linear_losses(
-                self.decoder.narrow(hidden[real]),
+                self.decoder.narrow(hidden),
                 self._embeddings,
                 None,
                 targets.labels,
@@ -287,7 +287,7 @@ class EncoderNetwork(Network):
                 logits = encoded.classify(pooled_logits(hidden, targets.labels), targets.sources)
         if targets.task == "label":
             label = label_losses(logits, targets.choices, targets.temperatures)
-            tokens = real.sum(dim=1)
+            tokens = targets.labels.counts
             losses = (label + tokens * losses) / (1 + tokens)
         return targets.output(losses, logits if self.pools else None)
 
@@ -311,10 +311,11 @@ class EncoderNetwork(Network):
             self._start, self._end, longest, encoded.states, encoded.mask, self._embeddings
         )
         inputs = pad([[self._start, *ids] for ids in written], self._end).to(self.device)
-        labels = pad([[*ids, self._end] for ids in written], IGNORED).to(self.device)
+        ends = Labels.of([[*ids, self._end] for ids in written], [0] * len(written))
+        labels = to_device(ends, self.device)
         sources = torch.arange(len(written), device=self.device)
         hidden = self._decode(inputs, sources, encoded)
-        logits = encoded.classify(pooled_logits(hidden, labels), sources)
+        logits = encoded.classify(pooled_logits(hidden[labels.positions], labels), sources)
         texts = [self.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in written]
         return logits, texts
 

@@ -14,7 +14,7 @@ from distilwhy.core.method import TargetTask
 from distilwhy.students.batch import pad
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedTarget, temperatures
 from distilwhy.students.families.target_batch import TargetBatch
-from distilwhy.students.logits import IGNORED
+from distilwhy.students.logits import Labels
 
 PADDING = -1
 
@@ -24,16 +24,15 @@ class PackedTargets(TargetBatch):
     """Targets packed behind their prompts.
 
     Attributes:
-        columns: ``[targets, length]``: where in its sequence each label is predicted.
+        sequences: ``[positions]``: the sequence in which each label is predicted.
     """
 
-    columns: torch.Tensor
+    sequences: torch.Tensor
 
     @property
     def predicted_at(self) -> tuple[torch.Tensor, torch.Tensor]:
         """``[positions]`` twice: the sequence and the column at which each label is predicted."""
-        real = self.labels != IGNORED
-        return self.sources[:, None].expand_as(real)[real], self.columns[real]
+        return self.sequences, self.labels.columns
 
 
 @dataclass(frozen=True)
@@ -133,12 +132,15 @@ def _packed_targets(task: TargetTask, prompts: Sequence[SharedPrompt]) -> Packed
         for index, target in enumerate(prompt.targets)
         if target.task == task
     ]
+    sources = torch.tensor([number for number, _, _, _ in found])
+    starts = [prompt.columns(index).start for _, prompt, index, _ in found]
+    labels = Labels.of([target.ids for _, _, _, target in found], starts)
     return PackedTargets(
         task,
         rows=torch.tensor([prompt.row for _, prompt, _, _ in found]),
-        sources=torch.tensor([number for number, _, _, _ in found]),
-        columns=pad([prompt.columns(index) for _, prompt, index, _ in found], 0),
-        labels=pad([target.ids for _, _, _, target in found], IGNORED),
+        sources=sources,
+        sequences=sources[labels.targets],
+        labels=labels,
         weights=torch.tensor([target.weight for _, _, _, target in found]),
         temperatures=temperatures([target for _, _, _, target in found]),
     )

@@ -26,7 +26,7 @@ from distilwhy.students.families.generate import choices_alone, generate, read_w
 from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
 from distilwhy.students.families.task_outputs import task_outputs
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN
-from distilwhy.students.logits import IGNORED, TaskOutput, logits_at, returns_head
+from distilwhy.students.logits import TaskOutput, logits_at, returns_head
 from distilwhy.students.network import Generated, Network, Shape, check_positions, read_shape
 from distilwhy.students.plain_code import seq2seq_code
 from distilwhy.students.spec import StudentSpec
@@ -111,7 +111,7 @@ class Seq2SeqNetwork(Network):
                 decoder_input_ids=targets.inputs,
                 use_cache=False,
             ),
-            (targets.labels != IGNORED,),
+            targets.labels.positions,
             (targets,),
             pools=self.pools,
             returns_head=lambda: self._returns_head,

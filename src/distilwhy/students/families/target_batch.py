@@ -8,7 +8,7 @@ import torch
 from distilwhy.core.method import TargetTask
 from distilwhy.students.batch import pad
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedTarget, temperatures
-from distilwhy.students.logits import IGNORED, TaskOutput
+from distilwhy.students.logits import Labels, TaskOutput
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class TargetBatch:
     Attributes:
         rows: ``[targets]``: the row of the batch that each target belongs to.
         sources: ``[targets]``: the sequence of the batch that each target is predicted from.
-        labels: ``[targets, length]``: the tokens to predict; -100 is ignored.
+        labels: The tokens to predict.
         weights: ``[targets]``: the weight of each in its row's loss.
         temperatures: ``[targets]``: divide the logits; None for 1.
     """
@@ -26,7 +26,7 @@ class TargetBatch:
     task: TargetTask
     rows: torch.Tensor
     sources: torch.Tensor
-    labels: torch.Tensor
+    labels: Labels
     weights: torch.Tensor
     temperatures: torch.Tensor | None
 
@@ -41,7 +41,7 @@ class DecoderTargets(TargetBatch):
 
     Attributes:
         inputs: ``[targets, length]``: the decoder's input ids; no columns without a decoder.
-        choices: ``[targets]``: the index of each label, for a classification head; -100 without.
+        choices: ``[targets]``: the index of each label, for a classification head; -1 without.
     """
 
     inputs: torch.Tensor
@@ -72,15 +72,13 @@ def _decoder_targets(
     task: TargetTask, found: Sequence[tuple[int, int, EncodedTarget]], filler: int
 ) -> DecoderTargets:
     targets = [target for _, _, target in found]
-    choices = [IGNORED if target.choice is None else target.choice for target in targets]
+    choices = [-1 if target.choice is None else target.choice for target in targets]
     return DecoderTargets(
         task,
         rows=torch.tensor([row for row, _, _ in found]),
         sources=torch.tensor([source for _, source, _ in found]),
         inputs=pad([[*t.opening, *t.ids[:-1]] if t.ids else [] for t in targets], filler),
-        labels=pad(
-            [[IGNORED] * (len(t.opening) - 1) + t.ids if t.ids else [] for t in targets], IGNORED
-        ),
+        labels=Labels.of([t.ids for t in targets], [len(t.opening) - 1 for t in targets]),
         choices=torch.tensor(choices),
         weights=torch.tensor([target.weight for target in targets]),
         temperatures=temperatures(targets),

@@ -8,7 +8,6 @@ import torch
 from distilwhy.students.families.target_batch import TargetBatch
 from distilwhy.students.linear_cross_entropy import is_large
 from distilwhy.students.logits import (
-    IGNORED,
     TaskOutput,
     hidden_at,
     linear_losses,
@@ -38,7 +37,7 @@ def task_outputs(
             the first batch first.
         returns_head: Whether the model returns the logits of its output layer unchanged.
     """
-    sizes = [int((batch.labels != IGNORED).sum()) for batch in targets]
+    sizes = [len(batch.labels.ids) for batch in targets]
     head = model.get_output_embeddings()
     is_many = is_large(sum(sizes), model.get_input_embeddings().num_embeddings)
     if not is_many or pools or not returns_head():

@@ -32,6 +32,7 @@ from distilwhy.students.training.sampler import BatchOrder, split_batch
 from distilwhy.students.training.tracking import UNTRACKED, TrackedRun, open_trackers
 
 MAX_GRADIENT_NORM = 1.0
+GPU_CHECKED_EVERY = 10
 
 OnEvaluation = Callable[[Evaluation], None]
 OnStep = Callable[[int, int], None]
@@ -149,19 +150,21 @@ class TrainingLoop:
 
     def run(self, on_evaluation: OnEvaluation, on_step: OnStep) -> None:
         """Take the remaining steps, and leave the network with its best weights."""
-        sums, state = torch.zeros(2, 2), self.state
+        none = torch.zeros(2, 2, device=self.accelerator.device)
+        sums, state = none, self.state
         start = opens_at(self.config.steps) if self.gate else 0
         with keeping_heap():
             while state.step < self.config.steps and not state.has_converged(
                 self.config.patience, start
             ):
                 started = time.monotonic()
-                sums += self.step()
+                sums = sums + self.step()
+                self._check_finite(sums)
                 on_step(state.step, self.config.steps)
                 state.seconds += time.monotonic() - started
                 if state.step % self.config.evaluate_every == 0 or state.step == self.config.steps:
                     on_evaluation(self._evaluate(sums))
-                    sums = torch.zeros(2, 2)
+                    sums = none
         self.network.load_state_dict(self.checkpoint.load_best())
         self.network.eval()
 
@@ -177,12 +180,7 @@ class TrainingLoop:
             is_last = part == own[-1][0]
             with nullcontext() if is_last else self.accelerator.no_sync(self.loss):
                 sums += self._backward(part, rows, len(drawn))
-        sums = self.accelerator.reduce(sums).cpu()
-        if not math.isfinite(sums.sum().item()):
-            raise StudentError(
-                f"the loss is {sums[:, 0].sum().item()} at step {self.state.step + 1}; lower "
-                "training.lr or set training.precision to fp32"
-            )
+        sums = self.accelerator.reduce(sums)
         # Where weights are sharded, a missing gradient is 0; so it is everywhere.
         for parameter in self.loss.parameters():
             if parameter.requires_grad and parameter.grad is None:
@@ -193,6 +191,19 @@ class TrainingLoop:
         self.state.step += 1
         self.state.tokens += sum(row.tokens for row in drawn)
         return sums
+
+    def _check_finite(self, sums: torch.Tensor) -> None:
+        """Check the losses since the last evaluation, now and then: a GPU must be waited for."""
+        step, config, on_gpu = self.state.step, self.config, sums.device.type == "cuda"
+        is_due = step % GPU_CHECKED_EVERY == 0 or step % config.evaluate_every == 0
+        if on_gpu and not is_due and step < config.steps:
+            return
+        loss = sums[:, 0].sum().item()
+        if not math.isfinite(loss):
+            raise StudentError(
+                f"the loss is {loss} {'by' if on_gpu else 'at'} step {step}; lower training.lr or "
+                "set training.precision to fp32"
+            )
 
     def _set_gate(self) -> None:
         if self.gate is None:
