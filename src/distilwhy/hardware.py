@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-CPU_BF16_WIDTH = 384
+# From this hidden size on, models gain from bf16 on a CPU, and from faster operations.
+CPU_WIDE = 384
 # Parameters of glibc's mallopt, and values for them: the most bytes that it takes, and the most
 # that it would itself come to use for large blocks.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -35,7 +36,7 @@ def choose_precision(wanted: str, device: torch.device, width: int) -> str:
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     native = found.get("avx512_bf16") or found.get("amx_bf16")
-    return "bf16" if device.type == "cpu" and native and width >= CPU_BF16_WIDTH else "fp32"
+    return "bf16" if device.type == "cpu" and native and width >= CPU_WIDE else "fp32"
 
 
 def release_memory() -> None:

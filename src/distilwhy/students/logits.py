@@ -22,23 +22,30 @@ class Labels:
         ids: ``[positions]``: the token to predict at each position.
         targets: ``[positions]``: the target that each belongs to.
         columns: ``[positions]``: where in its sequence each is predicted.
-        counts: ``[targets]``: how many tokens each target has.
+        places: ``[positions]``: its place among the tokens of its target.
+        counts: ``[targets]``: how many tokens each target has, and ``longest`` the most of them.
     """
 
     ids: torch.Tensor
     targets: torch.Tensor
     columns: torch.Tensor
+    places: torch.Tensor
     counts: torch.Tensor
+    longest: int
 
     @classmethod
     def of(cls, written: Sequence[Sequence[int]], starts: Sequence[int]) -> "Labels":
         """Those of targets with these tokens, each predicted from its start on."""
-        pairs = list(zip(written, starts, strict=True))
+        counts = torch.tensor([len(ids) for ids in written])
+        targets = torch.arange(len(written)).repeat_interleave(counts)
+        places = torch.tensor([i for ids in written for i in range(len(ids))], dtype=torch.long)
         return cls(
             torch.tensor([token for ids in written for token in ids], dtype=torch.long),
-            torch.tensor([n for n, ids in enumerate(written) for _ in ids], dtype=torch.long),
-            torch.tensor([start + i for ids, start in pairs for i in range(len(ids))]).long(),
-            torch.tensor([len(ids) for ids in written]),
+            targets,
+            torch.tensor(starts)[targets] + places,
+            places,
+            counts,
+            max(map(len, written)),
         )
 
     @property
@@ -46,11 +53,11 @@ class Labels:
         """An index into ``[targets, length]``, where each target has a sequence of its own."""
         return self.targets, self.columns
 
-    def mean(self, values: torch.Tensor) -> torch.Tensor:
-        """``[targets, …]``: the mean over each target's positions; 0 for one without any."""
-        sums = values.new_zeros((len(self.counts), *values.shape[1:]))
-        counts = self.counts.clamp(min=1).view(-1, *[1] * (values.dim() - 1))
-        return sums.index_add(0, self.targets, values) / counts
+    def mean(self, losses: torch.Tensor) -> torch.Tensor:
+        """``[targets]``: the mean loss of each target's tokens; 0 for one without any."""
+        spread = losses.new_zeros(len(self.counts), self.longest)
+        sums = spread.index_put((self.targets, self.places), losses).sum(dim=1)
+        return sums / self.counts.clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -186,4 +193,6 @@ def pooled_logits(logits: torch.Tensor, labels: Labels) -> torch.Tensor:
     Args:
         logits: ``[positions, vocabulary]``: a row for each label.
     """
-    return labels.mean(logits.float())
+    sums = torch.zeros(len(labels.counts), logits.shape[1], device=logits.device)
+    sums = sums.index_add(0, labels.targets, logits.float())
+    return sums / labels.counts.clamp(min=1)[:, None]

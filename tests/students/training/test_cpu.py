@@ -3,18 +3,18 @@
 import pytest
 import torch
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
+from transformers import T5Config, T5EncoderModel
 
-from distilwhy.students.training.cpu import quick_on_cpu
+from distilwhy.students.training.cpu import checkpoint_activations, quick_on_cpu
 
-CPU = torch.device("cpu")
+CPU, WIDE = torch.device("cpu"), 384
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_dropout_drops_as_often_as_asked_and_keeps_the_mean(p: float):
     torch.manual_seed(0)
     values = torch.ones(200_003, requires_grad=True)
-    with quick_on_cpu(CPU):
+    with quick_on_cpu(CPU, WIDE):
         found = functional.dropout(values, p)
     kept = found > 0
     assert kept.float().mean().item() == pytest.approx(1 - p, abs=0.005)
@@ -31,7 +31,7 @@ def test_dropout_drops_as_often_as_asked_and_keeps_the_mean(p: float):
 @pytest.mark.parametrize(("p", "training"), [(0.0, True), (1.0, True), (0.3, False)])
 def test_dropout_of_nothing_or_all_is_torch_own(p: float, training: bool):
     values = torch.randn(7)
-    with quick_on_cpu(CPU):
+    with quick_on_cpu(CPU, WIDE):
         found = functional.dropout(values, p, training=training)
     assert torch.equal(found, functional.dropout(values, p, training=training))
 
@@ -40,7 +40,7 @@ def test_dropout_is_that_of_the_seed():
     values, found = torch.ones(64), []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
-        with quick_on_cpu(CPU):
+        with quick_on_cpu(CPU, WIDE):
             found.append(functional.dropout(values))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
@@ -57,7 +57,7 @@ def test_attention_with_hardly_any_dropout_is_that_without(mask: str):
     expected = functional.scaled_dot_product_attention(
         query, key, value, given, is_causal=is_causal, scale=0.3
     )
-    with quick_on_cpu(CPU):
+    with quick_on_cpu(CPU, WIDE):
         # Of 288 values so rare a dropout hits none.
         found = functional.scaled_dot_product_attention(
             query, key, value, given, dropout_p=2e-5, is_causal=is_causal, scale=0.3
@@ -67,7 +67,7 @@ def test_attention_with_hardly_any_dropout_is_that_without(mask: str):
 
 def test_attention_drops_weights():
     value = torch.eye(500)[None, None]
-    with quick_on_cpu(CPU):
+    with quick_on_cpu(CPU, WIDE):
         weights = functional.scaled_dot_product_attention(
             torch.zeros(1, 1, 500, 8), torch.zeros(1, 1, 500, 8), value, dropout_p=0.25
         )
@@ -89,22 +89,36 @@ def test_layers_that_read_the_same_give_the_same_under_autocast(dtype: torch.dty
         return found.detach(), values.grad
 
     expected, slope = run()
-    with quick_on_cpu(CPU):
+    with quick_on_cpu(CPU, WIDE):
         found, own = run()
     assert torch.equal(found, expected)
     torch.testing.assert_close(own, slope, rtol=2e-2, atol=2e-2)
 
 
-def test_a_layer_that_runs_again_drops_the_same():
-    """Where activations are checkpointed, in the context that such layers get."""
-    values = torch.ones(1000, requires_grad=True)
-    with quick_on_cpu(CPU):
-        found = checkpoint(
-            lambda given: functional.dropout(given * 2) ** 2,
-            values,
-            use_reentrant=False,
-            context_fn=lambda: (quick_on_cpu(CPU), quick_on_cpu(CPU)),
-        )
-        found.sum().backward()
-    assert values.grad is not None
-    assert torch.equal(values.grad, 2 * found.detach())
+def test_layers_that_run_again_drop_the_same():
+    def gradients(checkpoints: bool) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        sizes = {"d_model": WIDE, "d_kv": 8, "num_heads": 2, "d_ff": 32, "num_layers": 2}
+        model = T5EncoderModel(T5Config(vocab_size=20, dropout_rate=0.5, **sizes)).train()
+        if checkpoints:
+            checkpoint_activations(model, CPU, WIDE)
+        with quick_on_cpu(CPU, WIDE):
+            found = model(input_ids=torch.arange(20)[None]).last_hidden_state
+            found.pow(2).sum().backward()
+        return [p.grad for p in model.parameters() if p.grad is not None]
+
+    plain, checkpointed = gradients(False), gradients(True)
+    assert len(plain) == len(checkpointed) > 5
+    for expected, own in zip(plain, checkpointed, strict=True):
+        torch.testing.assert_close(own, expected)
+
+
+def test_narrow_students_keep_torch_own_numbers():
+    values, found = torch.ones(64), []
+    for width in (0, WIDE - 1):
+        torch.manual_seed(3)
+        with quick_on_cpu(CPU, width):
+            found.append(functional.dropout(values))
+    torch.manual_seed(3)
+    expected = functional.dropout(values)
+    assert all(torch.equal(one, expected) for one in found)

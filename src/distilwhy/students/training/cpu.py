@@ -10,12 +10,14 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from distilwhy.hardware import CPU_WIDE
+
 # 16 random bits decide on each value.
 _LEVELS = 2**16
 
 
-def quick_on_cpu(device: torch.device) -> AbstractContextManager[Any]:
-    """Within the context, some operations on a CPU are faster; on other devices nothing changes.
+def quick_on_cpu(device: torch.device, width: int) -> AbstractContextManager[Any]:
+    """Within the context, some operations of wide students on a CPU are faster.
 
     - Dropout: torch draws 32 bits for every value, one after the other. Here every 64 bits decide
       on four values, so that probabilities are rounded to multiples of 2⁻¹⁶. The bits come from
@@ -23,24 +25,30 @@ def quick_on_cpu(device: torch.device) -> AbstractContextManager[Any]:
     - Attention with dropout: torch computes it in fp32. Here autocast applies to it.
     - Linear layers under autocast: layers that read the same values share one copy of them in 16
       bits.
+
+    Nothing changes on other devices, nor for students who are too narrow to gain much.
+
+    Args:
+        width: The model's hidden size.
     """
-    return _QuickOperations() if device.type == "cpu" else nullcontext()
+    is_quick = device.type == "cpu" and width >= CPU_WIDE
+    return _QuickOperations() if is_quick else nullcontext()
 
 
-def checkpoint_activations(model: Any, device: torch.device) -> None:
+def checkpoint_activations(model: Any, device: torch.device, width: int) -> None:
     """Have a model checkpoint its activations, for passes within ``quick_on_cpu``.
 
     The backward pass runs layers again where torch ignores the context, so they get their own.
     """
-    contexts = partial(_checkpoint_contexts, device)
+    contexts = partial(_checkpoint_contexts, device, width)
     model.activation_checkpointing_enable({"use_reentrant": False, "context_fn": contexts})
 
 
 def _checkpoint_contexts(
-    device: torch.device,
+    device: torch.device, width: int
 ) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
     """The contexts in which a layer runs, and runs again."""
-    return nullcontext(), quick_on_cpu(device)
+    return nullcontext(), quick_on_cpu(device, width)
 
 
 class _QuickOperations(TorchFunctionMode):

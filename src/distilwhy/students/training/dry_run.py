@@ -48,7 +48,7 @@ class DryRun:
     def seconds(self, rows: Sequence[DrawnRow]) -> float:
         """How long a forward and a backward pass take. The gradient is discarded."""
         started = time.perf_counter()
-        with quick_on_cpu(self._network.device):
+        with quick_on_cpu(self._network.device, self._network.width):
             losses = self._forward(rows)
             torch.autograd.backward(losses.total)
         losses.total.item()  # Waits for a GPU.
@@ -65,7 +65,7 @@ class DryRun:
             return tensor
 
         hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
-        with quick_on_cpu(self._network.device), hooks:
+        with quick_on_cpu(self._network.device, self._network.width), hooks:
             losses = self._forward(rows)
         del losses
         return sum(size for storage, size in found.items() if storage not in own)
@@ -84,7 +84,7 @@ def dry_run(network: Network, config: TrainingConfig) -> Iterator[DryRun]:
     device, was_training = network.device, network.training
     network.to(join_processes().device)
     if config.gradient_checkpointing:
-        checkpoint_activations(network.model, network.device)
+        checkpoint_activations(network.model, network.device, network.width)
     try:
         with keeping_heap():
             yield DryRun(network, config)

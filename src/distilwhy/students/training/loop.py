@@ -134,7 +134,7 @@ class TrainingLoop:
                 "lower training.accumulate"
             )
         if config.gradient_checkpointing:
-            checkpoint_activations(network.model, self.accelerator.device)
+            checkpoint_activations(network.model, self.accelerator.device, network.width)
         # A sharded network cannot generate or be saved: a whole copy stays in the main process.
         trained = copy.deepcopy(network) if self.is_sharded else network
         loss = WeightedLoss(trained, config)
@@ -242,7 +242,7 @@ class TrainingLoop:
         Dropout depends on the seed, the step and the part only.
         """
         torch.manual_seed((self.seed << 32) + self.state.step * self.parts + part)
-        with quick_on_cpu(self.accelerator.device):
+        with quick_on_cpu(self.accelerator.device, self.network.width):
             losses = self._losses(self.loss, rows, batch_rows)
             # Gradients are averaged over processes, but the loss is a share of the whole batch.
             self.accelerator.backward(losses.total * self.accelerator.num_processes)
