@@ -95,6 +95,19 @@ def test_layers_that_read_the_same_give_the_same_under_autocast(dtype: torch.dty
     torch.testing.assert_close(own, slope, rtol=2e-2, atol=2e-2)
 
 
+def test_what_a_layer_reads_may_change_between_layers():
+    layer, values = torch.nn.Linear(4, 4), torch.ones(2, 4)
+    with quick_on_cpu(CPU, WIDE), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
+            before = layer(values)
+        assert layer(values).requires_grad
+        after = layer(values.mul_(2))
+        deeper = layer(values.requires_grad_())
+    assert not torch.equal(after, before)
+    deeper.sum().backward()
+    assert values.grad is not None
+
+
 def test_layers_that_run_again_drop_the_same():
     def gradients(checkpoints: bool) -> list[torch.Tensor]:
         torch.manual_seed(0)

@@ -26,7 +26,7 @@ def quick_on_cpu(device: torch.device, width: int) -> AbstractContextManager[Any
     - Linear layers under autocast: layers that read the same values share one copy of them in 16
       bits.
 
-    Nothing changes on other devices, nor for students who are too narrow to gain much.
+    Nothing changes on other devices, nor for students too narrow to gain much.
 
     Args:
         width: The model's hidden size.
@@ -47,15 +47,17 @@ def checkpoint_activations(model: Any, device: torch.device, width: int) -> None
 def _checkpoint_contexts(
     device: torch.device, width: int
 ) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-    """The contexts in which a layer runs, and runs again."""
-    return nullcontext(), quick_on_cpu(device, width)
+    """The contexts in which a layer runs, and runs again: both begin without what came before."""
+    return quick_on_cpu(device, width), quick_on_cpu(device, width)
 
 
 class _QuickOperations(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
-        # What a linear layer read last, and the same in 16 bits.
-        self._read: tuple[torch.Tensor | None, torch.Tensor | None] = None, None
+        # What a linear layer read last, all else that its copy in 16 bits depends on, and the copy.
+        self._read: torch.Tensor | None = None
+        self._state: tuple[Any, ...] = ()
+        self._copy: torch.Tensor | None = None
 
     def __torch_function__(
         self,
@@ -64,7 +66,7 @@ class _QuickOperations(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func is functional.linear:
+        if func is functional.linear and args:
             args = (self._narrow(args[0]), *args[1:])
         elif func is functional.dropout:
             func = _dropout
@@ -76,9 +78,13 @@ class _QuickOperations(TorchFunctionMode):
         """The values as autocast would cast them."""
         if values.dtype != torch.float32 or not torch.is_autocast_enabled("cpu"):
             return values
-        if self._read[0] is not values:
-            self._read = values, values.to(torch.get_autocast_dtype("cpu"))
-        return self._read[1]
+        dtype = torch.get_autocast_dtype("cpu")
+        # Values may be changed in place, or be read without gradients first.
+        has_gradient = values.requires_grad and torch.is_grad_enabled()
+        state = (values._version, has_gradient, dtype)
+        if self._read is not values or self._state != state:
+            self._read, self._state, self._copy = values, state, values.to(dtype)
+        return self._copy
 
 
 def _dropout(
