@@ -8,7 +8,6 @@ it. What is accepted is accepted again as ``render_equation`` writes it.
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
 from operator import add, mul, sub, truediv
 
 MAX_LENGTH = 300
@@ -54,11 +53,11 @@ def parse_equation(text: str) -> Equation:
     Raises:
         EquationError: if it is not one, divides by zero, or is past a limit.
     """
-    tokens, ends = _tokens(text)
-    rest = text[ends[-1] if ends else 0 :].strip()
-    if rest or not tokens:
-        raise EquationError(f"{(rest or text)[:40]!r} is no equation")
-    return _parse(_Parser(tokens))
+    parser = _Parser(text)
+    equation = parser.leading()
+    if rest := parser.rest().strip():
+        raise parser.problem or EquationError(f"{rest[:40]!r} is no equation")
+    return equation
 
 
 def parse_leading_equation(text: str) -> tuple[Equation, str]:
@@ -67,20 +66,8 @@ def parse_leading_equation(text: str) -> tuple[Equation, str]:
     Raises:
         EquationError: if ``text`` starts with no equation.
     """
-    tokens, ends = _tokens(text)
-    problem, reach = EquationError(f"{text[:40]!r} is no equation"), len(tokens)
-    depths = list(accumulate((token == "(") - (token == ")") for token in tokens))
-    counts = [n for n, token in enumerate(tokens, 1) if token not in {"+", "-", "*", "/", "("}]
-    for count in reversed(counts):
-        # Open brackets are never an equation; the shortest start is still parsed for its error.
-        if count > reach or (depths[count - 1] != 0 and count > counts[0]):
-            continue
-        parser = _Parser(tokens[:count])
-        try:
-            return _parse(parser), text[ends[count - 1] :]
-        except EquationError as error:
-            problem, reach = error, parser.at  # a longer start fails at the same token
-    raise problem
+    parser = _Parser(text)
+    return parser.leading(), parser.rest()
 
 
 def render_equation(equation: Equation) -> str:
@@ -112,51 +99,52 @@ def _render_side(side: Equation, sign: str, *, right: bool) -> str:
     return f"( {render_equation(side)} )" if weaker or regrouped else render_equation(side)
 
 
-def _tokens(text: str) -> tuple[list[str], list[int]]:
-    """The tokens that ``text`` starts with, and where each of them ends."""
-    tokens, ends, at, length = [], [], 0, 0
-    plain = text.translate(_SIGNS)
-    while match := _TOKEN.match(plain, at):
-        tokens.append(match[1])
-        at = match.end()
-        ends.append(at)
-        length += len(match[1])
-        if length > MAX_LENGTH:
-            raise EquationError(f"it is longer than {MAX_LENGTH} characters")
-    return tokens, ends
-
-
-def _parse(parser: "_Parser") -> Equation:
-    equation = parser.whole()
-    if len(render_equation(equation).replace(" ", "")) > MAX_LENGTH:
-        raise EquationError(f"it is longer than {MAX_LENGTH} characters")
-    return equation
-
-
 class _Parser:
-    """Climbs precedence: ``* /`` bind closer than ``+ -``, and signs and brackets closest."""
+    """Climbs precedence: ``* /`` bind closer than ``+ -``, and signs and brackets closest.
 
-    def __init__(self, tokens: list[str]) -> None:
-        self.tokens = tokens
-        self.at = 0
+    Attributes:
+        problem: Why an operator outside of brackets ends the equation.
+    """
 
-    def whole(self) -> Equation:
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+        self.tokens: list[re.Match[str]] = []
+        self.problem: EquationError | None = None
+        plain, length, end = text.translate(_SIGNS), 0, 0
+        while token := _TOKEN.match(plain, end):
+            self.tokens.append(token)
+            end, length = token.end(), length + len(token[1])
+            if length > MAX_LENGTH:
+                raise EquationError(f"it is longer than {MAX_LENGTH} characters")
+
+    def rest(self) -> str:
+        return self.text[self.tokens[self.at - 1].end() if self.at else 0 :]
+
+    def leading(self) -> Equation:
         equation = self.climb(1, 0)
-        if self.at < len(self.tokens):
-            raise EquationError(f"{self.tokens[self.at]!r} is out of place")
+        if len(render_equation(equation).replace(" ", "")) > MAX_LENGTH:
+            raise EquationError(f"it is longer than {MAX_LENGTH} characters")
         return equation
 
     def climb(self, least: int, depth: int) -> Equation:
         left = self.atom(depth)
-        while _BINDS.get(sign := "".join(self.tokens[self.at : self.at + 1]), 0) >= least:
+        while _BINDS.get(sign := self.next(), 0) >= least:
+            start = self.at
             self.at += 1
-            left = _operation(sign, left, self.climb(_BINDS[sign] + 1, depth))
+            try:
+                left = _operation(sign, left, self.climb(_BINDS[sign] + 1, depth))
+            except EquationError as error:
+                if depth:
+                    raise
+                self.at, self.problem = start, error
+                break
         return left
 
     def atom(self, depth: int) -> Equation:
         if depth > MAX_DEPTH:
             raise EquationError(f"brackets or signs nest deeper than {MAX_DEPTH}")
-        token = self.take()
+        token = self.next()
+        self.at += 1
         if token == "-":
             inner = self.atom(depth + 1)
             if isinstance(inner, Number):
@@ -164,18 +152,17 @@ class _Parser:
             return _operation("-", Number(Fraction(0)), inner)
         if token == "(":
             inner = self.climb(1, depth + 1)
-            if self.take() != ")":
+            if self.next() != ")":
                 raise EquationError("a bracket is never closed")
+            self.at += 1
             return inner
-        if token in _BINDS or token == ")":
-            raise EquationError(f"{token!r} is out of place")
+        if not token[-1:].isdigit() and token[-1:] != ".":
+            raise EquationError(f"{token or self.text[:40]!r} is out of place")
         return Number(_bounded(Fraction(token.replace(",", "").rstrip(".") or "0")))
 
-    def take(self) -> str:
-        if self.at == len(self.tokens):
-            raise EquationError("it ends too early")
-        self.at += 1
-        return self.tokens[self.at - 1]
+    def next(self) -> str:
+        """The token to read; "" at the end."""
+        return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
 
 
 def _operation(sign: str, left: Equation, right: Equation) -> Operation:
