@@ -151,6 +151,8 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     rated = {m[1] or m[2] for m in _RATE.finditer(text, begin, b)}.difference(question)
     opening = split(text[begin : text.index(numbers[0], begin)]) if numbers else []
     rated |= words("circumstance").intersection(opening if len(opening) == 1 else [])
+    if any(word[0].isdigit() for word in question):  # "in 5 years"
+        rated |= words("now").intersection(all_said).difference(question)
     if not numbers or several or counted or rated or "#" in text or hedged:
         return
     if _is_of_another(text[begin:b], reader.asked, last):

@@ -64,13 +64,15 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     """
     said = Words(lowered(text))
     cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
-    if task and (head := answer_head(task.row_format.template)):
-        cued += _by_head(text, said, head)
-    nouns = words("noun", "head", "vague", "right")
+    head = split(answer_head(task.row_format.template)) if task else []
+    nouns = words("noun", "head", "vague", "right").union(head[-1:])
     found: list[Statement] = []
     for index in _some([i for i, word in enumerate(said.said) if word in nouns]):
-        start = _left(said, index)
-        found += [*_announced(text, said, index, start), *_said_before(text, said, index, start)]
+        first = index + 1 - len(head)
+        own = bool(head) and said.said[max(0, first) : index + 1] == head
+        start = _left(said, first if own else index)
+        found += _announced(text, said, index, start, own)
+        found += _said_before(text, said, index, start)
     found += [s for mark in _some([*_MARK.finditer(said.low)]) for s in _marked(text, said, mark)]
     found += [s for head in _some([*_HEADING.finditer(text)]) for s in _headed(text, head)]
     taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
@@ -92,32 +94,44 @@ def _left(said: Words, index: int) -> int:
     return start
 
 
-def _announced(text: str, said: Words, index: int, start: int) -> Iterator[Statement]:
-    """``The final answer is …``, ``Answer: …``, ``Label: …``, ``the right category is …``"""
+def _announced(
+    text: str, said: Words, index: int, start: int, own: bool = False
+) -> Iterator[Statement]:
+    """``The final answer is …``, ``Answer: …``, ``Label: …``, ``the right category is …``
+
+    Args:
+        own: Whether the task's template asks for the answer with this noun, as with ``Stars:``.
+    """
     noun, link, after = said.said[index], *_link(said, index + 1)
-    if not link or noun in words("right"):
-        return
     line = start
     while start - line < 4 and said.word(line - 1)[0].isalpha():
         line -= 1
-    opens = said.word(line - 1) in words("stop", "bullet") and start - line < 4
-    own, before, head = {*said.said[start:index]}, said.word(start - 1), noun not in words("noun")
+    marks = said.low[said.low.rfind("\n", 0, said.at[line]) + 1 : said.at[line]]
+    begins = said.word(line - 1) in words("stop", "bullet") or not re.search(r"\w", marks)
+    opens = begins and start - line < 4
+    said_of, before = {*said.said[start:index]}, said.word(start - 1)
     heading = opens and link != "is"
-    qualified = not own.isdisjoint(words("quality", "concludes"))
-    unbound = not (heading or own) and (head or (before[0].isalpha() and noun.isascii()))
+    own = own and heading
+    if not link or not (own or noun in words("noun", "head", "vague")):
+        return
+    head = not own and noun not in words("noun")
+    qualified = own or not said_of.isdisjoint(words("quality", "concludes"))
+    unbound = not (heading or said_of) and (head or (before[0].isalpha() and noun.isascii()))
     if unbound or (link == "line" and not heading) or (noun in words("vague") and not qualified):
         return  # "the student's answer is"
     first = line if heading else start
     denied = denial(said, index, link == "weak")
     if "says" in (before, before == "that" and said.word(start - 2)):
         denied = "attributed"  # "my sister says that the answer is"
-    if not words("negative").isdisjoint([before, *said.said[first:index]]):
+    if not words("negative").isdisjoint([before, *said.said[first:start]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     rank = WEAK if link == "weak" else EXPLICIT
     if not (head and denied):
-        revised = not own.isdisjoint(words("revised"))
+        revised = not words("revised").isdisjoint(said.said[first:index])
         payload, end = _payload(text, at, on_next)
+        if own and (payload or "").endswith("?"):
+            return  # the head of a column, such as "Fits?"
         if rank == WEAK and payload and not words("supposed").isdisjoint(split(payload)):
             denied = "supposed"
         yield Statement(_opening(said, first), at, end, payload, rank, head, denied, revised)
@@ -133,7 +147,7 @@ def _link(said: Words, index: int) -> tuple[str, int]:
             index += 1
     if said.word(index) == "(" and ")" in said.said[index : index + 8]:
         index = said.said.index(")", index) + 1
-    while said.word(index) in words("opener", "part") | {","}:
+    while said.word(index) in words("opener", "part") | {",", "*"}:
         index += 1
     word, following = said.word(index), said.word(index + 1)
     if word in words("is"):
@@ -210,20 +224,6 @@ def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
             payload, end = text[found.end() : closing].strip(), closing + len(tail)
         denied = denial(said, said.index(found.start()))
         yield Statement(found.start(), found.end(), end, payload, denied=denied)
-
-
-def _by_head(text: str, said: Words, head: str) -> Iterator[Statement]:
-    """``Stars: 4``, where the template of the task ends in ``Stars:``."""
-    named = re.escape(lowered(widen(head)))
-    opens = re.compile(rf"(?:^|(?<=[\n.!?|]))[^\w\n]{{0,9}}(([^\W\d_]{{1,30}} )?{named})\W{{0,3}}:")
-    for found in _some([*opens.finditer(said.low)]):
-        payload, end = _payload(text, found.end())
-        if (payload or "").endswith("?"):
-            continue
-        before = {(found[2] or "").strip()}
-        denied = "negated" if before & words("negative", "not", "wrong") else ""
-        revised = bool(before & words("revised"))
-        yield Statement(found.start(1), found.end(), end, payload, denied=denied, revised=revised)
 
 
 def denial(said: Words, index: int, weak: bool = False) -> str:
