@@ -286,3 +286,17 @@ def test_fixed_labels(labels, text, label):
 def test_choices_that_are_alike_are_told_apart_to_the_letter(said: str, choice: str | None):
     options = ("park", "the park", "May", "may")
     assert read("choice", f"So the answer is {said}.", options).label == choice
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("B it is.", "mall"),
+        ("One shops there. So mall it is.", "mall"),
+        ("This looks like the mall: one shops there.", "mall"),
+        ('They were told: "So it is the park." Nobody knows.', None),
+        ('I would therefore call it a "park".', "park"),
+    ],
+)
+def test_a_sentence_states_what_it_does_not_quote(reply, label):
+    assert choose(reply).label == label

@@ -92,6 +92,8 @@ from reading import read
         ("The answer is 1.5 apples. 3 / 2 = 1.5.", "1.5"),
         ("The answer is 42.\n\n#### Step 1: see above", "42"),
         ("The answer is 42.<|eot_id|>", "42"),
+        ("The answer is v = s / t = 84 / 2 = 42 km/h.", "42"),
+        ("v = s / t = 84 / 2 = 42 km/h", "42"),
     ],
 )
 def test_a_number_is_read_however_it_is_put(text, label):
@@ -255,6 +257,8 @@ def test_what_states_no_one_number_is_a_problem(text):
         ("The answer is 1,234 + 2.", "1234 + 2"),
         ("The answer is 12–5.", "12 - 5"),
         ("The answer is -84 / 2.", "-84 / 2"),
+        ("The answer is 84 / 2 1/2.", "84 / ( 2 + 1 / 2 )"),
+        ("v = s / t = 84 / 2 = 42", "84 / 2"),
         ("The answer is 42.", "42"),
     ],
 )

@@ -252,6 +252,9 @@ AGES = "Ben is 12. Ann is 4 years older. Cem has 20 pens and 30 books. {}"
         ("How many pens are left?", "So 5 pens are left. So 8 pens are left.", None),
         ("How many pens are left?", "So 5 are gone. So 15 pens are left.", "15"),
         ("How many pens are left?", "5\n8", None),
+        ("How old will Ann be in 5 years?", "Ann is 16 years old now.", None),
+        ("How old is Ann now?", "Ann is 16 years old now.", "16"),
+        ("How many pens are left?", "15 pens are left.\nCheck: 15 + 5 = 20", "15"),
         ("How many pens are left?", "5 + 3\n8", "8"),
     ],
 )

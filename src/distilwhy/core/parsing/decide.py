@@ -1,7 +1,7 @@
 """Decides which of the stated answers a reply gives."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
@@ -10,7 +10,7 @@ from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import ITEM, around, emphasised, hedges, sentences, ticked
-from distilwhy.core.parsing.statements import EXPLICIT, HEADING, LINE, SENTENCE, WEAK, Statement
+from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, Statement
 
 _LONGEST_LINE = 300
 _LINE = re.compile(r"[^\n]*[^\s][^\n]*")
@@ -52,25 +52,9 @@ def decide(
         Unreadable: if there is none, if the last is taken back, or if two differ and nothing
             between them takes the first back.
     """
-    affirmed = [s for s in statements if not s.denied]
     problem: Unreadable | None = None
-    for rank in range(WEAK + 1):
-        ranked = [s for s in affirmed if s.rank == rank]
-        if (rank == HEADING and not reader.choices) or (
-            rank == WEAK and reader.answer.kind == "text"
-        ):
-            continue
-        if rank == LINE:
-            ranked = [
-                s for s in lines(reader, text) if not problem or text[s.start - 1 : s.start] in "\n"
-            ]
-        elif rank == SENTENCE:
-            ranked = (
-                ticked(reader, text) or sentences(reader, text) or emphasised(reader, text, bold)
-            )
+    for ranked in _by_rank(reader, [s for s in statements if not s.denied], text, bold):
         found, trouble = _read_all(reader, ranked)
-        if rank == EXPLICIT and found:
-            found = _read_all(reader, first_alone(reader, text))[0] + found
         problem = problem or trouble
         if found:
             return _resolve(reader, found, trouble, lowered(text))
@@ -80,6 +64,22 @@ def decide(
         said = text[supposed[-1].start :][:60]
         raise Unreadable(f"the answer is only {supposed[-1].denied}: {said!r}")
     raise problem or Unreadable("no answer is stated")
+
+
+def _by_rank(
+    reader: Reader, affirmed: Sequence[Statement], text: str, bold: Sequence[str]
+) -> Iterator[list[Statement]]:
+    """What states an answer, the firmest first: of each, only where none before it can be read."""
+    explicit = [s for s in affirmed if s.rank == EXPLICIT]
+    stated = any(reader.label(s) is not None for s in explicit)
+    yield [*first_alone(reader, text), *explicit] if stated else explicit
+    if reader.choices:
+        yield [s for s in affirmed if s.rank == HEADING]
+    cued = any(not s.whole for s in explicit)  # then "The answer is e.g. park." has no line "park."
+    yield [s for s in lines(reader, text) if not cued or text[s.start - 1 : s.start] in "\n"]
+    yield ticked(reader, text) or sentences(reader, text) or emphasised(reader, text, bold)
+    if reader.answer.kind != "text":
+        yield [s for s in affirmed if s.rank == WEAK]
 
 
 def _read_all(
@@ -166,7 +166,7 @@ def first_alone(reader: Reader, text: str) -> list[Statement]:
         return []
     following = rest.strip().split("\n", 1)[0]
     listed = _lead(reader, following)[0] if reader.choices else rest[:1] != "\n" or "=" in line
-    return [] if listed else [Statement(0, 0, len(line), line, LINE, whole=True)]
+    return [] if listed else [Statement(0, 0, len(line), line, UNCUED, whole=True)]
 
 
 def lines(reader: Reader, text: str) -> list[Statement]:
@@ -175,7 +175,7 @@ def lines(reader: Reader, text: str) -> list[Statement]:
         alone = _SHORT_TEXT.match(text)
         stated = alone and words("noun").isdisjoint(split(alone[0]))
         return (
-            [Statement(0, 0, alone.end(), alone[0], LINE, alone=True)] if alone and stated else []
+            [Statement(0, 0, alone.end(), alone[0], UNCUED, alone=True)] if alone and stated else []
         )
     spans = [m.span() for m in _LINE.finditer(text)]
     spans = [(a, b) for a, b in spans if b - a < _LONGEST_LINE or len(spans) == 1]
@@ -192,10 +192,10 @@ def lines(reader: Reader, text: str) -> list[Statement]:
     if several or (found and not reader.choices and not column):
         return found
     if reader.whole(text[a:b]) and not ("=" in text[a:b] and b < len(text)):
-        found.insert(0, Statement(a, a, b, text[a:b], LINE, whole=True))
+        found.insert(0, Statement(a, a, b, text[a:b], UNCUED, whole=True))
     elif leads and leads[0][0]:
         end = a + leads[0][1]
-        found.insert(0, Statement(a, a, end, text[a:end], LINE, whole=True))
+        found.insert(0, Statement(a, a, end, text[a:end], UNCUED, whole=True))
     return found
 
 
@@ -209,10 +209,10 @@ def _last_line(reader: Reader, text: str, spans: Sequence[tuple[int, int]]) -> l
     alone = not listed if len(spans) > 1 else last != text[a:b].strip()
     end = _TAIL.search(text, a, b) if reader.choices else None
     if alone and reader.whole(last):
-        return [Statement(a, a, b, last, LINE, whole=True)]
+        return [Statement(a, a, b, last, UNCUED, whole=True)]
     if end and reader.whole(end[1]) and not _is_theirs(text[end.start() : end.start(1)]):
         opening = end.start() + len(end[0]) - len(end[0].lstrip())
-        return [Statement(opening, end.start(1), b, end[1], LINE, whole=True)]
+        return [Statement(opening, end.start(1), b, end[1], UNCUED, whole=True)]
     return []
 
 

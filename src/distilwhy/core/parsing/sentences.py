@@ -8,17 +8,11 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import SENTENCE_END, Words, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.statements import SENTENCE, Statement
+from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST = 300
 ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
-_FIRST = re.compile(r"[^\n]{1,300}?(?:[.!](?=\s|[^\x00-\x7f])|(?=\n)|\Z)")
-_ANY = re.compile(r"[^\s.!?][^\n.!?]{1,300}")
 _MOST = 40
-_LAST = re.compile(
-    r"(?:(?<=[.!?:] )|(?<=[.!?])(?=[^\x00-\x7f])|(?<=\n)|\A)"
-    r"[^\n.!?:]{1,200}(?:\.\d+[^\n.!?]{0,60})?[.!]?\Z"
-)
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30}):", re.M)
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])[-−]?\d[\d,]*(?:\.\d+)?")
 _RESULT = re.compile(r"= ?[$€£]?([-−]?\d[\d,]*(?:\.\d+)?)")
@@ -39,24 +33,36 @@ def sentences(reader: Reader, text: str) -> list[Statement]:
 
     With them, those between that say it as well. A last one that sums up stands alone.
     """
-    text = text.rstrip()
-    first, last = _FIRST.match(text), _LAST.search(text, max(0, len(text) - _LONGEST))
-    spans = sorted({m.span() for m in (first, last) if m})
-    if reader.answer.kind == "number" and spans:
-        a, b = spans[-1]
-        said, before = text[a:b], _LAST.search(text[:a].rstrip(), max(0, a - _LONGEST))
-        if before and before[0] != said and _shape(before[0]) == _shape(said):
-            raise Unreadable(f"{TWO_ANSWERS}: {before[0][:40]!r} and {said[:40]!r}")
-        return [*_number_sentence(reader, text, a, b)]
-    ends = [s for a, b in spans if reader.choices for s in _choice_sentence(reader, text, a, b)]
-    if not ends:
+    spans = _spans(text)
+    if reader.answer.kind == "number":
+        return [*_last_number(reader, text, spans)]
+    stated = [_choice_statements(reader, text, a, b) for a, b in spans if reader.choices]
+    if not stated or not (stated[0] or stated[-1]):
         return [s for a, b in spans[-1:] for s in _relation(reader, text, a, b)]
-    between = [m.span() for m in _ANY.finditer(text, spans[0][1], spans[-1][0])][-_MOST:]
-    found = ends + [s for a, b in between for s in _choice_sentence(reader, text, a, b)]
-    found.sort(key=lambda statement: statement.start)
+    found = [statement for states in stated for statement in states]
     firm = [s for s in found if not phrases("weak", "@ be").search(text, s.start, s.at)] or found
     sums_up = [not words("concludes").isdisjoint(split(text[s.start : s.at])[:1]) for s in firm]
     return firm[-1:] if sums_up[-1] and not any(sums_up[:-1]) else firm
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """The sentences of a text: the first and the last ones, none that asks or is very long."""
+    text = text.rstrip()
+    spans, start = list[tuple[int, int]](), 0
+    for end in [*SENTENCE_END.finditer(text), None]:
+        stop = end.start() + (end[0] != "\n") if end else len(text)
+        if text[start:stop].strip():
+            spans.append((start, stop))
+        start = end.end() if end else stop
+    spans = spans[:1] + spans[1:][-_MOST:]
+    return [(a, b) for a, b in spans if b - a < _LONGEST and text[b - 1] != "?"]
+
+
+def _choice_statements(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
+    """What a sentence states; failing that, what stands behind its last colon: "In short: …"."""
+    colon = text.rfind(":", a, b) + 1
+    stated = [*_choice_sentence(reader, text, a, b)]
+    return [*_choice_sentence(reader, text, colon, b)] if colon and not stated else stated
 
 
 def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
@@ -83,9 +89,11 @@ def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
         contrast = before & words("not") and before & words("contrast")
         others = {choice.lower() for choice in reader.choices} - {label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        hedged = hedges(before) or before & words("noun", "concedes")
+        *_, opened = quotes = text[a:at].split('"')
+        quoted = len(quotes) % 2 == 0 and not words("bare", "kind").issuperset(split(opened))
+        hedged = quoted or hedges(before) or before & words("noun", "concedes")
         if contrast or not (named or hedged or _is_elsewhere(reader, said.said[start : index + 1])):
-            yield Statement(a, at, b, payload, SENTENCE, whole=True)
+            yield Statement(a, at, b, payload, UNCUED, whole=True)
         return
 
 
@@ -96,7 +104,7 @@ def ticked(reader: Reader, text: str) -> list[Statement]:
         return []
     a, b = found[0].span(1)
     start, end = text.rfind("\n\n", 0, a) + 1, text.find("\n\n", b) % (len(text) + 1)
-    return [Statement(start, end, end, text[a:b], SENTENCE, whole=True)]
+    return [Statement(start, end, end, text[a:b], UNCUED, whole=True)]
 
 
 def emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
@@ -111,7 +119,7 @@ def emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement
     if hedges({*split(text[a:b])}):
         return []
     is_text = reader.answer.kind == "text"
-    return [Statement(a, at, at + len(span), span, SENTENCE, whole=not is_text, alone=is_text)]
+    return [Statement(a, at, at + len(span), span, UNCUED, whole=not is_text, alone=is_text)]
 
 
 def around(text: str, start: int, end: int) -> tuple[int, int]:
@@ -134,6 +142,19 @@ def _ties(said: Words, index: int) -> bool:
     if said.said[index] in words("into"):
         return not words("files").isdisjoint(said.said[max(0, index - 9) : index])
     return said.said[index] in words("as", "concludes")
+
+
+def _last_number(
+    reader: Reader, text: str, spans: Sequence[tuple[int, int]]
+) -> Iterator[Statement]:
+    """The last sentence that is headed by no word for reasons, such as ``Check:``, if it tells."""
+    explains = words("explains")
+    told = [(a, b) for a, b in spans if explains.isdisjoint(split(text[a:b][:30])[:1])]
+    said = [text[a:b] for a, b in told[-2:]]
+    if len({*said}) > 1 and _shape(said[0]) == _shape(said[1]):
+        raise Unreadable(f"{TWO_ANSWERS}: {said[0][:40]!r} and {said[1][:40]!r}")
+    if told:
+        yield from _number_sentence(reader, text, *told[-1])
 
 
 def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
@@ -160,7 +181,7 @@ def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Stat
     alone = not text[:a].strip() and _is_asked(text[a : text.index(numbers[0], a)], question)
     new = numbers[-1] not in reader.asked
     if (new and (points or alone)) or _RESULT.findall(text, 0, a)[-1:] == numbers:
-        yield Statement(a, begin, b, text[begin:b], SENTENCE)
+        yield Statement(a, begin, b, text[begin:b], UNCUED)
 
 
 def hedges(said: Set[str]) -> bool:
@@ -187,7 +208,7 @@ def _relation(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
     more = [w for w in said if w not in fields | words("bare", "filler", "as", "into", "concludes")]
     labels = {label for label in reader.choices for word in more if _is_form(word, label.lower())}
     if len(more) == 1 == len(labels) and not fields.isdisjoint(said):
-        yield Statement(a, a, b, labels.pop(), SENTENCE, whole=True)
+        yield Statement(a, a, b, labels.pop(), UNCUED, whole=True)
 
 
 def _is_form(word: str, label: str) -> bool:

@@ -15,7 +15,7 @@ from distilwhy.core.parsing.cues import Words, split, words
 from distilwhy.core.task import CUE, Task
 
 # Statements of a rank count only where none of a lower rank can be read.
-EXPLICIT, HEADING, LINE, SENTENCE, WEAK = range(5)
+EXPLICIT, HEADING, UNCUED, WEAK = range(4)
 
 _MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _LONGEST = 1000
@@ -102,7 +102,8 @@ def _announced(
     Args:
         own: Whether the task's template asks for the answer with this noun, as with ``Stars:``.
     """
-    noun, link, after = said.said[index], *_link(said, index + 1)
+    quoted = own and said.word(index + 1) == '"'  # a field of broken JSON
+    noun, link, after = said.said[index], *_link(said, index + 1 + quoted)
     line = start
     while start - line < 4 and said.word(line - 1)[0].isalpha():
         line -= 1
