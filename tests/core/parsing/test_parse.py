@@ -208,6 +208,9 @@ def test_the_later_of_two_answers_wins_if_the_first_is_taken_back(turn):
         "Answer: (a)\n\nAnswer: (b)",
         "The answer is (a).\n\\boxed{B}",
         "Label: park\n\nLabel: mall",
+        "Answer: (a) Answer: (b)",
+        "Correct option: (a) Correct option: (b) because one shops there",
+        "So the best choice: (a) park Answer: (b)",
     ],
 )
 def test_two_answers_of_which_neither_is_taken_back_are_a_problem(text):

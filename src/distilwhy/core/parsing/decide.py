@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
@@ -90,13 +91,27 @@ def _read_all(
     problem: Unreadable | None = None
     for statement in statements:
         try:
-            found.append((statement, reader.state(statement)))
+            found.append((statement, _state(reader, statement, statements)))
             problem = None
         except Unnamed as error:
             problem = problem or (None if statement.whole or statement.rank == WEAK else error)
         except Unreadable as error:
             problem = error
     return found, problem
+
+
+def _state(reader: Reader, statement: Statement, others: Sequence[Statement]) -> str:
+    """What a statement gives, up to the next on its line if it cannot be read whole."""
+    try:
+        return reader.state(statement)
+    except Unreadable:
+        following = [other.start for other in others if statement.at < other.start < statement.end]
+        if not following or statement.payload is None or reader.answer.kind == "text":
+            raise
+        payload = statement.payload[: min(following) - statement.end]
+        with suppress(Unreadable):
+            return reader.state(replace(statement, payload=payload))
+        raise
 
 
 def _resolve(
