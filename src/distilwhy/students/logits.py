@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from distilwhy.core.method import TargetTask
+from distilwhy.students.forwards import using_forwards
 from distilwhy.students.linear_cross_entropy import is_large, linear_cross_entropy
 
 
@@ -106,17 +107,14 @@ def hidden_at(model: Any, *positions: torch.Tensor) -> Iterator[list[torch.Tenso
     The list gets what its output layer would have read at these positions, for each time that the
     model is run: ``[positions, width]``.
     """
-    found: list[torch.Tensor] = []
+    head, found = model.get_output_embeddings(), list[torch.Tensor]()
 
-    def take(layer: Any, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
-        found.append(inputs[0][positions])
-        return (inputs[0][:1, :0],)
+    def take(hidden: torch.Tensor) -> torch.Tensor:
+        found.append(hidden[positions])
+        return hidden[:1, :0]
 
-    handle = model.get_output_embeddings().register_forward_pre_hook(take)
-    try:
+    with using_forwards({head: take}):
         yield found
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -170,21 +168,31 @@ def linear_losses(
     hidden: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None,
-    labels: Labels,
-    temperatures: torch.Tensor | None,
-) -> torch.Tensor:
-    """``[targets]``: as ``target_losses`` of the logits ``hidden · weightᵀ + bias``.
+    batches: Sequence[tuple[Labels, torch.Tensor | None]],
+) -> list[torch.Tensor]:
+    """``[targets]`` for each batch: ``target_losses`` of the logits ``hidden · weightᵀ + bias``.
 
     Where these are many, they are never held all at once.
 
     Args:
-        hidden: ``[positions, width]``: a row for each label.
+        hidden: ``[positions, width]``: a row for each label, those of the first batch first.
+        batches: Labels and temperatures, as in ``target_losses``.
     """
+    sizes = [len(labels.ids) for labels, _ in batches]
     if not is_large(len(hidden), len(weight)):
-        logits = functional.linear(hidden, weight, bias)
-        return target_losses(logits, labels, temperatures)
-    divisors = None if temperatures is None else temperatures[labels.targets]
-    return labels.mean(linear_cross_entropy(hidden, weight, bias, labels.ids, divisors))
+        parts = torch.split(functional.linear(hidden, weight, bias), sizes)
+        return [target_losses(part, *batch) for part, batch in zip(parts, batches, strict=True)]
+    ids = torch.cat([labels.ids for labels, _ in batches])
+    divisors = None
+    if any(temperatures is not None for _, temperatures in batches):
+        divisors = torch.cat(
+            [
+                hidden.new_ones(size, dtype=torch.float32) if each is None else each[labels.targets]
+                for size, (labels, each) in zip(sizes, batches, strict=True)
+            ]
+        )
+    parts = torch.split(linear_cross_entropy(hidden, weight, bias, ids, divisors), sizes)
+    return [labels.mean(part) for part, (labels, _) in zip(parts, batches, strict=True)]
 
 
 def pooled_logits(logits: torch.Tensor, labels: Labels) -> torch.Tensor:

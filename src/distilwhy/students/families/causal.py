@@ -38,8 +38,10 @@ from distilwhy.students.families.codec import TargetCodec, max_label_tokens
 from distilwhy.students.families.generate import choices_alone, generate, read_walks
 from distilwhy.students.families.prefix_sharing import (
     PADDING,
+    TOLERANCE,
     PackedBatch,
     SharedPrompt,
+    can_share,
     pack,
     segment_mask,
     share_prompts,
@@ -53,8 +55,7 @@ from distilwhy.students.plain_code import causal_code
 from distilwhy.students.pretrained import save_model
 from distilwhy.students.spec import StudentSpec
 
-# How far apart rounding may take logits, as a fraction of the largest.
-_TOLERANCE, _TOLERANCE_4BIT = 1e-4, 5e-2
+_TOLERANCE_4BIT = 5e-2
 _WINDOWS = ("sliding_window", "window_size", "attention_chunk_size")
 
 
@@ -209,35 +210,10 @@ class CausalNetwork(Network):
 
     @cached_property
     def _can_share(self) -> bool:
-        """Whether targets behind one prompt get the logits that each would get alone.
-
-        Found by running the model. They do not where positions cannot be given (ALiBi), nor where
-        a state is passed on from token to token (Mamba).
-        """
-        prompt, target = [1, 2, 3, 4], EncodedTarget("label", [5], [6, 7, 8])
-        other = EncodedTarget("rationale", [9], list(range(10, 22)))
-        try:
-            shared = self._label_logits(SharedPrompt(0, prompt, (other, target)))
-            alone = self._label_logits(SharedPrompt(0, prompt, (target,)))
-        # Models raise errors of all kinds at a mask or positions that they do not take.
-        except (RuntimeError, ValueError, TypeError, IndexError):
-            return False
+        """Whether targets may share a prompt; ALiBi, for one, takes no positions."""
         is_4bit = getattr(self.model, "is_loaded_in_4bit", False)
-        tolerance = _TOLERANCE_4BIT if is_4bit else _TOLERANCE
-        return bool((shared - alone).abs().max() <= tolerance * alone.abs().max())
-
-    @torch.no_grad()
-    def _label_logits(self, prompt: SharedPrompt) -> torch.Tensor:
-        was_training = self.training
-        self.eval()
-        try:
-            batch = to_device(pack([prompt], 0), self.device)
-            (rows, columns), *_ = (targets.predicted_at for targets in batch.targets)
-            with logits_at(self.model, rows, columns):
-                logits: torch.Tensor = self._run(batch).logits[0]
-            return logits
-        finally:
-            self.train(was_training)
+        tolerance = _TOLERANCE_4BIT if is_4bit else TOLERANCE
+        return can_share(self, self.model, [1, 2, 3, 4], self._run, tolerance)
 
     @cached_property
     def _returns_head(self) -> bool:

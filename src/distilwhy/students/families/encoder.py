@@ -276,13 +276,8 @@ class EncoderNetwork(Network):
             hidden = self._decode(targets.inputs, targets.sources, encoded)
             hidden = hidden[targets.labels.positions]
             assert self.decoder is not None
-            losses = linear_losses(
-                self.decoder.narrow(hidden),
-                self._embeddings,
-                None,
-                targets.labels,
-                targets.temperatures,
-            )
+            narrow, predicted = self.decoder.narrow(hidden), (targets.labels, targets.temperatures)
+            (losses,) = linear_losses(narrow, self._embeddings, None, [predicted])
             if self.keeps_decoder or (self.pools and targets.task == "rationale"):
                 logits = encoded.classify(pooled_logits(hidden, targets.labels), targets.sources)
         if targets.task == "label":

@@ -1,22 +1,26 @@
 """Several targets behind one shared prompt, in one sequence each.
 
 A sequence holds the prompt and then one target after the other. Each target's positions continue
-from the end of the prompt, and it attends to the prompt and to itself only.
+from the end of the prompt, and it attends to the prompt and to itself only. The decoder of an
+encoder–decoder has no prompt: its targets share what they read of the encoder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import torch
 
 from distilwhy.core.method import TargetTask
-from distilwhy.students.batch import pad
+from distilwhy.students.batch import pad, to_device
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedTarget, temperatures
 from distilwhy.students.families.target_batch import TargetBatch
-from distilwhy.students.logits import Labels
+from distilwhy.students.logits import Labels, logits_at
 
 PADDING = -1
+# How far apart rounding may take logits, as a fraction of the largest.
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,46 @@ def segment_mask(segments: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     hidden = ~((key == 0) | (key == query)).tril()
     mask = torch.zeros(hidden.shape, dtype=dtype, device=segments.device)
     return mask.masked_fill(hidden, torch.finfo(dtype).min)[:, None]
+
+
+@torch.no_grad()
+def can_share(
+    network: torch.nn.Module,
+    model: Any,
+    prompt: list[int],
+    run: Callable[[PackedBatch], Any],
+    tolerance: float = TOLERANCE,
+) -> bool:
+    """Whether targets behind one prompt get the logits that each would get alone.
+
+    Found by running the model. They do not where positions cannot be given, nor where a state is
+    passed on from token to token (Mamba).
+
+    Args:
+        network: Holds the model.
+        prompt: Some ids, or none.
+        run: Runs the model on a batch of one prompt.
+        tolerance: How far apart logits may be, as a fraction of the largest.
+    """
+    label = EncodedTarget("label", [5], [6, 7, 8])
+    rationale = EncodedTarget("rationale", [9], list(range(10, 22)))
+
+    def label_logits(*targets: EncodedTarget) -> torch.Tensor:
+        batch = to_device(pack([SharedPrompt(0, prompt, targets)], 0), model.device)
+        with logits_at(model, *batch.targets[0].predicted_at):
+            logits: torch.Tensor = run(batch).logits[0]
+        return logits
+
+    was_training = network.training
+    network.eval()
+    try:
+        shared, alone = label_logits(rationale, label), label_logits(label)
+    # Models raise errors of all kinds at a mask or positions that they do not take.
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return False
+    finally:
+        network.train(was_training)
+    return bool((shared - alone).abs().max() <= tolerance * alone.abs().max())
 
 
 def _packed_targets(task: TargetTask, prompts: Sequence[SharedPrompt]) -> PackedTargets:

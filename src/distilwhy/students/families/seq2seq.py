@@ -1,12 +1,13 @@
 """Encoder–decoder students: T5, Flan-T5, mT5, BART, a warm-started encoder, or a small T5.
 
 One pass over the source serves both tasks: the encoder runs once, and the decoder's first token
-names the task. The label starts with the model's own start token, so that plain ``generate`` on a
+names the task. A decoder with relative positions, such as T5's, reads both targets of a source in
+one pass too. The label starts with the model's own start token, so that plain ``generate`` on a
 saved student answers with the label; the rationale starts with ``<rationale>``.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,11 +20,18 @@ from distilwhy.config import StudentConfig
 from distilwhy.core.method import Target, TargetTask
 from distilwhy.core.task import Example
 from distilwhy.students.batch import pad
-from distilwhy.students.encoding import DrawnRow, EncodedTarget, Truncator
+from distilwhy.students.encoding import TASKS, DrawnRow, EncodedTarget, Truncator
 from distilwhy.students.families.choosing.label_walk import LabelWalk
 from distilwhy.students.families.codec import TargetCodec, max_label_tokens
 from distilwhy.students.families.generate import choices_alone, generate, read_walks
-from distilwhy.students.families.target_batch import DecoderTargets, gather_targets
+from distilwhy.students.families.prefix_sharing import (
+    PackedBatch,
+    SharedPrompt,
+    can_share,
+    pack,
+    segment_mask,
+    share_prompts,
+)
 from distilwhy.students.families.task_outputs import task_outputs
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN
 from distilwhy.students.logits import TaskOutput, logits_at, returns_head
@@ -35,18 +43,32 @@ _SPACED_POINT = re.compile(r"(?<=\d)\s*\.\s+(?=\d)")
 
 
 @dataclass(frozen=True)
+class DecoderPass:
+    """Targets that the decoder reads in one pass.
+
+    Attributes:
+        sources: ``[sequences]``: the source of each of its sequences; None if they are all sources
+            in order.
+        packed: The sequences, with one target or more each and no prompt.
+    """
+
+    sources: torch.Tensor | None
+    packed: PackedBatch
+
+
+@dataclass(frozen=True)
 class Seq2SeqBatch:
     """The sources of one step and their targets.
 
     Attributes:
         source: ``[sources, length]``: the encoder's input ids.
         mask: ``[sources, length]``: 1 for tokens, 0 for padding.
-        targets: A batch of targets for each task.
+        passes: Those of the decoder.
     """
 
     source: torch.Tensor
     mask: torch.Tensor
-    targets: tuple[DecoderTargets, ...]
+    passes: tuple[DecoderPass, ...]
 
 
 class Seq2SeqNetwork(Network):
@@ -90,33 +112,74 @@ class Seq2SeqNetwork(Network):
 
     def collate(self, rows: Sequence[DrawnRow]) -> Seq2SeqBatch:
         filler = int(self.tokenizer.pad_token_id)
-        found, targets = gather_targets(rows, filler)
-        sources = [drawn.row.sources[which] for drawn, which in found]
+        found = share_prompts(rows)
+        sources = [one.prompt for one in found]
         mask = pad([[1] * len(source) for source in sources], 0)
-        return Seq2SeqBatch(pad(sources, filler), mask, targets)
+        return Seq2SeqBatch(pad(sources, filler), mask, tuple(self._passes(found, filler)))
+
+    def _passes(self, found: Sequence[SharedPrompt], filler: int) -> Iterator[DecoderPass]:
+        """One pass for all targets if they can share a sequence, else one for each task."""
+        targets = [replace(one, prompt=[]) for one in found]
+        if not any(one.is_shared for one in targets) or self._can_share:
+            yield DecoderPass(None, pack(targets, filler))
+            return
+        for task in TASKS:
+            alone = [
+                (source, replace(one, targets=(target,)))
+                for source, one in enumerate(targets)
+                for target in one.targets
+                if target.task == task
+            ]
+            if alone:
+                sources, sequences = zip(*alone, strict=True)
+                yield DecoderPass(torch.tensor(sources), pack(sequences, filler))
 
     def forward(self, batch: Seq2SeqBatch) -> list[TaskOutput]:
-        encoder = self.model.get_encoder()
-        hidden = encoder(input_ids=batch.source, attention_mask=batch.mask).last_hidden_state
-        return [self._output(batch, targets, hidden) for targets in batch.targets]
+        hidden = self._encode(batch.source, batch.mask)
+        return [output for one in batch.passes for output in self._outputs(one, hidden, batch.mask)]
 
-    def _output(
-        self, batch: Seq2SeqBatch, targets: DecoderTargets, hidden: torch.Tensor
-    ) -> TaskOutput:
-        (output,) = task_outputs(
+    def _outputs(
+        self, one: DecoderPass, hidden: torch.Tensor, mask: torch.Tensor
+    ) -> list[TaskOutput]:
+        if one.sources is not None:
+            hidden, mask = hidden[one.sources], mask[one.sources]
+        rows, columns = zip(*(targets.predicted_at for targets in one.packed.targets), strict=True)
+        return task_outputs(
             self.model,
-            lambda: self.model(
-                encoder_outputs=BaseModelOutput(last_hidden_state=hidden[targets.sources]),
-                attention_mask=batch.mask[targets.sources],
-                decoder_input_ids=targets.inputs,
-                use_cache=False,
-            ),
-            targets.labels.positions,
-            (targets,),
+            lambda: self._decode(one.packed, hidden, mask),
+            (torch.cat(rows), torch.cat(columns)),
+            one.packed.targets,
             pools=self.pools,
             returns_head=lambda: self._returns_head,
         )
-        return output
+
+    def _encode(self, source: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What the decoder reads of the sources: ``[sources, length, width]``."""
+        encoder = self.model.get_encoder()
+        hidden: torch.Tensor = encoder(input_ids=source, attention_mask=mask).last_hidden_state
+        return hidden
+
+    def _decode(self, packed: PackedBatch, hidden: torch.Tensor, mask: torch.Tensor) -> Any:
+        """What the model returns for the sequences of a pass."""
+        return self.model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=hidden),
+            attention_mask=mask,
+            decoder_input_ids=packed.ids,
+            # A mask of ours where targets share a sequence; a causal decoder needs no other.
+            decoder_attention_mask=segment_mask(packed.segments, hidden.dtype)
+            if packed.is_shared
+            else None,
+            use_cache=False,
+        )
+
+    @cached_property
+    def _can_share(self) -> bool:
+        """Whether targets may share a sequence, which needs positions relative to each other."""
+        ids = torch.tensor([[1, 2, 3, 4]], device=self.device)
+        mask = torch.ones_like(ids)
+        return can_share(
+            self, self.model, [], lambda packed: self._decode(packed, self._encode(ids, mask), mask)
+        )
 
     @cached_property
     def _returns_head(self) -> bool:
@@ -150,8 +213,7 @@ class Seq2SeqNetwork(Network):
     @torch.inference_mode()
     def _walk(self, walks: Sequence[LabelWalk], ids: torch.Tensor, mask: torch.Tensor) -> None:
         """Finish the walks, one for each source: one pass of the decoder for each branching."""
-        encoder = self.model.get_encoder()
-        hidden = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+        hidden = self._encode(ids, mask)
         filler = int(self.tokenizer.pad_token_id)
         while rows := [row for row, walk in enumerate(walks) if not walk.is_done]:
             ends = torch.tensor([len(walks[row].ids) for row in rows], device=self.device)

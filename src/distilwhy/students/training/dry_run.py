@@ -12,7 +12,7 @@ from distilwhy.hardware import choose_precision, keeping_heap
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import DrawnRow
 from distilwhy.students.network import Network
-from distilwhy.students.training.cpu import checkpoint_activations, quick_on_cpu
+from distilwhy.students.training.cpu import QuickOnCpu
 from distilwhy.students.training.distributed import join_processes
 from distilwhy.students.training.loss import Losses, WeightedLoss
 
@@ -28,8 +28,8 @@ class ActivationBytes:
 class DryRun:
     """A network set up for training, on its device and at its precision. See ``dry_run``."""
 
-    def __init__(self, network: Network, config: TrainingConfig) -> None:
-        self._network = network
+    def __init__(self, network: Network, config: TrainingConfig, quick: QuickOnCpu) -> None:
+        self._network, self._quick = network, quick
         self._loss = WeightedLoss(network, config).train()
         self._dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(
             choose_precision(config.precision, network.device, network.width)
@@ -48,7 +48,7 @@ class DryRun:
     def seconds(self, rows: Sequence[DrawnRow]) -> float:
         """How long a forward and a backward pass take. The gradient is discarded."""
         started = time.perf_counter()
-        with quick_on_cpu(self._network.device, self._network.width):
+        with self._quick():
             losses = self._forward(rows)
             torch.autograd.backward(losses.total)
         losses.total.item()  # Waits for a GPU.
@@ -65,7 +65,7 @@ class DryRun:
             return tensor
 
         hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
-        with quick_on_cpu(self._network.device, self._network.width), hooks:
+        with self._quick(), hooks:
             losses = self._forward(rows)
         del losses
         return sum(size for storage, size in found.items() if storage not in own)
@@ -83,11 +83,12 @@ def dry_run(network: Network, config: TrainingConfig) -> Iterator[DryRun]:
     """Within the context the network is set up for training; afterwards it is as it was."""
     device, was_training = network.device, network.training
     network.to(join_processes().device)
+    quick = QuickOnCpu(network.model, network.device, network.width)
     if config.gradient_checkpointing:
-        checkpoint_activations(network.model, network.device, network.width)
+        quick.checkpoint_activations(network.model)
     try:
         with keeping_heap():
-            yield DryRun(network, config)
+            yield DryRun(network, config, quick)
     finally:
         if config.gradient_checkpointing:
             network.model.activation_checkpointing_disable()

@@ -24,7 +24,7 @@ from distilwhy.students.gradient_gate import opens_at
 from distilwhy.students.network import Network
 from distilwhy.students.student import Student
 from distilwhy.students.training.checkpoint import Checkpoint, TrainingState
-from distilwhy.students.training.cpu import checkpoint_activations, quick_on_cpu
+from distilwhy.students.training.cpu import QuickOnCpu
 from distilwhy.students.training.loss import Losses, WeightedLoss, faded_factor
 from distilwhy.students.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from distilwhy.students.training.precision import open_accelerator
@@ -133,11 +133,12 @@ class TrainingLoop:
                 f"{self.accelerator.num_processes} processes); raise training.batch_size, or "
                 "lower training.accumulate"
             )
-        if config.gradient_checkpointing:
-            checkpoint_activations(network.model, self.accelerator.device, network.width)
         # A sharded network cannot generate or be saved: a whole copy stays in the main process.
         trained = copy.deepcopy(network) if self.is_sharded else network
         loss = WeightedLoss(trained, config)
+        self.quick = QuickOnCpu(trained.model, self.accelerator.device, network.width)
+        if config.gradient_checkpointing:
+            self.quick.checkpoint_activations(trained.model)
         self.gate = trained.gate
         optimizer = make_optimizer(loss, config)
         if self.accelerator.is_main_process or not self.is_sharded:
@@ -242,7 +243,7 @@ class TrainingLoop:
         Dropout depends on the seed, the step and the part only.
         """
         torch.manual_seed((self.seed << 32) + self.state.step * self.parts + part)
-        with quick_on_cpu(self.accelerator.device, self.network.width):
+        with self.quick():
             losses = self._losses(self.loss, rows, batch_rows)
             # Gradients are averaged over processes, but the loss is a share of the whole batch.
             self.accelerator.backward(losses.total * self.accelerator.num_processes)
