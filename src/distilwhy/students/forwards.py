@@ -18,8 +18,7 @@ def using_forwards(forwards: Forwards) -> Iterator[None]:
     try:
         yield
     finally:
-        for layer, forward in own.items():
-            if forward is None:
-                del vars(layer)["forward"]
-            else:
-                vars(layer)["forward"] = forward
+        for layer, before in own.items():
+            del vars(layer)["forward"]
+            if before is not None:
+                vars(layer)["forward"] = before

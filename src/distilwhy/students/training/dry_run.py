@@ -10,9 +10,9 @@ import torch
 from distilwhy.config import TrainingConfig
 from distilwhy.hardware import choose_precision, keeping_heap
 from distilwhy.students.batch import to_device
+from distilwhy.students.cpu.quick import QuickOnCpu
 from distilwhy.students.encoding import DrawnRow
 from distilwhy.students.network import Network
-from distilwhy.students.training.cpu import QuickOnCpu
 from distilwhy.students.training.distributed import join_processes
 from distilwhy.students.training.loss import Losses, WeightedLoss
 

@@ -19,12 +19,12 @@ from distilwhy.core.training_summary import Evaluation, TrainingSummary
 from distilwhy.errors import StudentError
 from distilwhy.hardware import keeping_heap
 from distilwhy.students.batch import to_device
+from distilwhy.students.cpu.quick import QuickOnCpu
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarget, Truncator
 from distilwhy.students.gradient_gate import opens_at
 from distilwhy.students.network import Network
 from distilwhy.students.student import Student
 from distilwhy.students.training.checkpoint import Checkpoint, TrainingState
-from distilwhy.students.training.cpu import QuickOnCpu
 from distilwhy.students.training.loss import Losses, WeightedLoss, faded_factor
 from distilwhy.students.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from distilwhy.students.training.precision import open_accelerator

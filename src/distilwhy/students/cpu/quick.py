@@ -9,15 +9,15 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from distilwhy.hardware import CPU_WIDE
+from distilwhy.students.cpu.fused_layers import find_fused
+from distilwhy.students.cpu.operations import attention, dropout
 from distilwhy.students.forwards import using_forwards
-from distilwhy.students.training.cpu_operations import attention, dropout
-from distilwhy.students.training.fused_layers import find_fused
 
 
 class QuickOnCpu:
     """Contexts in which a wide student trains faster on a CPU.
 
-    - Dropout and attention are those of ``cpu_operations``, and some layers those of
+    - Dropout and attention are those of ``operations``, and some layers those of
       ``fused_layers``.
     - Linear layers under autocast: layers that read the same values share one copy of them in 16
       bits.

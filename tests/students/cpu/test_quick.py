@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 from transformers import T5Config, T5EncoderModel
 
-from distilwhy.students.training.cpu import QuickOnCpu
+from distilwhy.students.cpu.quick import QuickOnCpu
 
 CPU, WIDE = torch.device("cpu"), 384
 

@@ -14,8 +14,8 @@ from transformers import (
     T5EncoderModel,
 )
 
+from distilwhy.students.cpu.fused_layers import find_fused
 from distilwhy.students.forwards import using_forwards
-from distilwhy.students.training.fused_layers import find_fused
 
 SIZES: dict[str, Any] = {
     "vocab_size": 40,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from distilwhy.students.training.cpu_operations import attention
+from distilwhy.students.cpu.operations import attention
 
 # Of a few hundred values so rare a dropout hits none.
 RARE = 2e-5

@@ -1,0 +1,1 @@
+"""Operations and layers that train wide students faster on a CPU."""
