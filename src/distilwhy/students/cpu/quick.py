@@ -32,6 +32,11 @@ class QuickOnCpu:
         self._is_quick = device.type == "cpu" and width >= CPU_WIDE
         self._fused = find_fused(model) if self._is_quick else {}
 
+    @property
+    def is_fused(self) -> bool:
+        """Whether a layer has a fused forward."""
+        return bool(self._fused)
+
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with using_forwards(self._fused), self._operations():

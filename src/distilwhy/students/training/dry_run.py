@@ -35,6 +35,11 @@ class DryRun:
             choose_precision(config.precision, network.device, network.width)
         )
 
+    @property
+    def is_fused(self) -> bool:
+        """Whether some layers are fused."""
+        return self._quick.is_fused
+
     def activations(self, rows: Sequence[DrawnRow]) -> ActivationBytes:
         """The activations of rows that are all as long as the longest of these.
 

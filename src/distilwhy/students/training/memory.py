@@ -19,8 +19,8 @@ from distilwhy.students.training.dry_run import dry_run
 
 GIB = 2**30
 # Bytes allocated for every byte of activations. On a CPU the heap keeps most of the blocks that
-# are freed; benchmarks/memory.py measures it.
-OVERHEAD, OVERHEAD_CPU = 1.2, 1.9
+# are freed, which are fewer with fused layers; benchmarks/memory.py measures it.
+OVERHEAD, OVERHEAD_CPU, OVERHEAD_FUSED = 1.2, 1.9, 1.55
 
 
 @dataclass(frozen=True)
@@ -142,14 +142,14 @@ def _estimate(
     """
     plain = config.model_copy(update={"gradient_checkpointing": False})
     with dry_run(network, plain) as run:
-        on_cpu = network.device.type == "cpu"
+        on_cpu, is_fused = network.device.type == "cpu", run.is_fused
         saved = full = run.activations(longest)
     layer = 0
     if config.gradient_checkpointing:
         with dry_run(network, config) as run:
             saved = run.activations(longest)
         layer = (full.row - saved.row) // network.shape.layers
-    overhead = OVERHEAD_CPU if on_cpu else OVERHEAD
+    overhead = OVERHEAD_FUSED if is_fused else OVERHEAD_CPU if on_cpu else OVERHEAD
     logits = min(most_logits, _logit_bytes(network, longest))
     row = int(overhead * (saved.row + layer + logits))
     if on_cpu:
