@@ -4,7 +4,8 @@ from math import log
 
 import torch
 
-from distilwhy.students.logits import Labels, pooled_logits, target_losses
+from distilwhy.students.linear_cross_entropy import chunks_of
+from distilwhy.students.logits import Labels, linear_losses, pooled_logits, target_losses
 
 
 def test_target_losses_by_hand():
@@ -28,3 +29,21 @@ def test_pooled_logits_by_hand():
     labels = Labels.of([[0, 1], [1], []], [0, 0, 0])
     expected = torch.tensor([[2.0, 4.0], [5.0, 7.0], [0.0, 0.0]])
     torch.testing.assert_close(pooled_logits(logits, labels), expected)
+
+
+def test_batches_share_one_pass_of_the_output_layer_with_temperatures_of_their_own():
+    torch.manual_seed(0)
+    hidden, weight, bias = torch.randn(5, 4), torch.randn(7, 4), torch.randn(7)
+    first, second = Labels.of([[1, 2], [3]], [0, 0]), Labels.of([[4], [5]], [0, 0])
+    temperatures = torch.tensor([2.0, 0.5])
+    logits = hidden @ weight.T + bias
+    expected = [
+        target_losses(logits[:3], first),
+        target_losses(logits[3:], second, temperatures),
+    ]
+    batches = [(first, None), (second, temperatures)]
+    for values in (8, 2**24):
+        with chunks_of(values):
+            found = linear_losses(hidden, weight, bias, batches)
+        for own, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(own, other)

@@ -1,5 +1,6 @@
 """Encoder–decoder students."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from transformers import (
     AutoTokenizer,
 )
 
-from distilwhy.core.method import Target
+from distilwhy.core.method import Target, TrainingRow
 from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.task import Example, RowFormat, Task
-from distilwhy.students.encoding import Truncator
+from distilwhy.students.encoding import DrawnRow, Truncator
 from distilwhy.students.families.seq2seq import Seq2SeqNetwork
 from distilwhy.students.families.tokenizer import LABEL_TOKEN, RATIONALE_TOKEN
 from distilwhy.students.student import Student
@@ -108,3 +109,38 @@ def test_decimal_points_survive_wordpiece_decoding(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(student.network.model, "generate", lambda **_: told)
     [found] = student.predict([Example("1", "the router")])
     assert found.label == "( 1.5 + 12 ) / 3"
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart", "bert"])
+def test_targets_share_a_pass_of_a_decoder_with_relative_positions(kind: str, tmp_path: Path):
+    """Whether they do or not, the losses and gradients are those of each task alone."""
+    if kind == "bert":
+        student = pretrained(save_bert(tmp_path / "pretrained"), family="seq2seq")
+    else:
+        student = pretrained(save_pretrained(kind, tmp_path / "pretrained"))
+    network, rows = student.network.eval(), list[DrawnRow]()
+    for text, why in (("the router", "it drops calls"), ("calls the router 42", "so it does")):
+        targets = (Target("label", "network"), Target("rationale", why))
+        row = network.encode(TrainingRow(text, targets), Truncator(CONFIG))
+        rows.append(DrawnRow(row, row.variants[0]))
+    rows.append(DrawnRow(rows[0].row, rows[0].targets[:1]))
+
+    def learn(some: list[DrawnRow]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        network.zero_grad()
+        losses = {one.task: one.losses for one in network(network.collate(some))}
+        torch.cat(list(losses.values())).sum().backward()
+        slopes = {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}
+        return {task: one.detach() for task, one in losses.items()}, slopes
+
+    assert len(network.collate(rows).passes) == (1 if kind == "t5" else 2)
+    losses, slopes = learn(rows)
+    expected: dict[str, torch.Tensor] = {}
+    for task in ("label", "rationale"):
+        own = [
+            replace(one, targets=tuple(t for t in one.targets if t.task == task)) for one in rows
+        ]
+        alone, parts = learn([one for one in own if one.targets])
+        torch.testing.assert_close(losses[task], alone[task])
+        expected = {n: expected.get(n, 0) + part for n, part in parts.items()}
+    for name, slope in expected.items():
+        torch.testing.assert_close(slopes[name], slope, rtol=1e-4, atol=1e-6, msg=name)
