@@ -112,3 +112,9 @@ def test_less_is_kept_for_the_backward_pass():
 
     model = make_model("llama")
     assert kept(find_fused(model)) < 0.9 * kept({})
+
+
+def test_layers_that_cannot_be_tried_stay_as_they_are():
+    """An fp32 input does not go through weights of 16 bits."""
+    found = find_fused(make_model("llama").to(torch.bfloat16))
+    assert not any("MLP" in type(layer).__name__ for layer in found)
