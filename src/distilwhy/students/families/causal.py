@@ -105,11 +105,10 @@ class CausalNetwork(Network):
         return [replace(one, targets=(t,)) for one in prompts for t in one.targets]
 
     def forward(self, batch: PackedBatch) -> list[TaskOutput]:
-        rows, columns = zip(*(targets.predicted_at for targets in batch.targets), strict=True)
         return task_outputs(
             self.model,
             lambda: self._run(batch),
-            (torch.cat(rows), torch.cat(columns)),
+            batch.predicted_at,
             batch.targets,
             pools=self.pools,
             returns_head=lambda: self._returns_head,

@@ -57,6 +57,12 @@ class PackedBatch:
     is_shared: bool
     targets: tuple[PackedTargets, ...]
 
+    @property
+    def predicted_at(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of all targets, batch after batch."""
+        rows, columns = zip(*(targets.predicted_at for targets in self.targets), strict=True)
+        return torch.cat(rows), torch.cat(columns)
+
 
 @dataclass(frozen=True)
 class SharedPrompt:

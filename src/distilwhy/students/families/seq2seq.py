@@ -143,11 +143,10 @@ class Seq2SeqNetwork(Network):
     ) -> list[TaskOutput]:
         if one.sources is not None:
             hidden, mask = hidden[one.sources], mask[one.sources]
-        rows, columns = zip(*(targets.predicted_at for targets in one.packed.targets), strict=True)
         return task_outputs(
             self.model,
             lambda: self._decode(one.packed, hidden, mask),
-            (torch.cat(rows), torch.cat(columns)),
+            one.packed.predicted_at,
             one.packed.targets,
             pools=self.pools,
             returns_head=lambda: self._returns_head,
