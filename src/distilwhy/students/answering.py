@@ -1,5 +1,6 @@
 """Asking a network about many examples, in bf16 where that is faster and gives the same labels."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,11 @@ from distilwhy.core.task import Example
 from distilwhy.hardware import choose_precision
 from distilwhy.students.network import Generated, Network
 
-# So many examples are answered in both precisions, to learn how far apart rounding takes logits.
-# Fewer than ``LEAST`` examples are not worth it.
-TRIED, LEAST = 16, 64
+# So many of the closest choices are made in both precisions, to learn how far apart rounding takes
+# logits. Fewer than ``LEAST`` examples are not worth it.
+TRIED, LEAST = 8, 64
 # Choices that are closer than so many times the largest difference seen are made in fp32.
 SAFETY = 3.0
-# Where more choices than this share are so close, all are made in fp32.
-MOST_CLOSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Answering:
 
     A label is what the network gives in fp32: bf16 rounds logits, so wherever a token was chosen
     by a small margin, the example is answered once more in fp32. The margin that is enough is
-    learnt from the first examples. Rationales, which nothing is measured on, are in bf16.
+    learnt from the closest examples. Rationales, which nothing is measured on, are in bf16.
     """
 
     network: Network
@@ -47,16 +46,16 @@ class Answering:
 
     def _checked(self, examples: Sequence[Example]) -> list[Generated]:
         """Labels in bf16, and those that were close in fp32."""
-        tried = range(0, len(examples), len(examples) // TRIED)
-        some = [examples[i] for i in tried]
-        exact, found = self._exact(some), self._narrow(some)
-        enough = SAFETY * max(map(_difference, exact, found))
-        if sum(one.margin < enough for one in found) > MOST_CLOSE * len(found):
-            return self._exact(examples)
         answers = self._narrow(examples)
-        close = [i for i, one in enumerate(answers) if one.margin < enough]
-        for i, one in zip(close, self._exact([examples[i] for i in close]), strict=True):
-            answers[i] = one
+        order = sorted(range(len(answers)), key=lambda i: answers[i].margin)
+        margins = [answers[i].margin for i in order]
+        done, wanted, error = 0, TRIED, 0.0
+        while done < wanted:
+            close = order[done:wanted]
+            for i, exact in zip(close, self._exact([examples[i] for i in close]), strict=True):
+                error = max(error, _difference(exact, answers[i]))
+                answers[i] = exact
+            done, wanted = wanted, max(wanted, bisect_left(margins, SAFETY * error))
         return answers
 
     def _exact(self, examples: Sequence[Example]) -> list[Generated]:
