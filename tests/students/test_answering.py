@@ -30,6 +30,9 @@ class Rounding:
         self.rounded = self.exact + error * (2 * torch.rand(len(EXAMPLES)) - 1)
         self.asked = [0, 0]
 
+    def in_bf16(self) -> "Rounding":
+        return self
+
     def generate(self, task: str, examples: Sequence[Example]) -> list[Generated]:
         is_narrow = torch.is_autocast_enabled("cpu")
         self.asked[is_narrow] += len(examples)
@@ -101,3 +104,19 @@ def test_students_of_all_families_give_the_labels_of_fp32(
     assert [one.confidence for one in found] == pytest.approx(
         [one.confidence for one in exact], abs=0.05
     )
+
+
+@pytest.mark.parametrize("family", ["seq2seq", "causal", "encoder"])
+def test_a_copy_in_bf16_answers_and_leaves_the_network_as_it_is(family: str):
+    network = scratch(CHOICE, "finetune", family=family).network
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    narrow = network.in_bf16()
+    assert {p.dtype for p in narrow.parameters()} == {torch.bfloat16}
+    assert narrow.tokenizer is network.tokenizer
+    rows = [Example("1", "the door"), Example("2", "a window")]
+    with torch.inference_mode():
+        found, exact = (each.generate("label", rows) for each in (narrow, network))
+    for one, two in zip(found, exact, strict=True):
+        assert one.confidence == pytest.approx(two.confidence, abs=0.02)
+    assert network.is_full
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from distilwhy.core.method import TargetTask
 from distilwhy.core.task import Example
 from distilwhy.hardware import choose_precision
+from distilwhy.students.cpu.quick import QuickOperations
 from distilwhy.students.network import Generated, Network
 
 # So many of the closest choices are made in both precisions, to learn how far apart rounding takes
@@ -34,9 +36,13 @@ class Answering:
     def answer(self, examples: Sequence[Example]) -> list[Generated]:
         """What the network writes for each example, in the order given."""
         if not self._narrows(len(examples)):
-            return self._exact(examples)
-        with torch.inference_mode(), self._bf16():
-            return self._narrow(examples) if self.task == "rationale" else self._checked(examples)
+            return self._ask(self.network, examples)
+        narrow, device = self.network.in_bf16(), self.network.device.type
+        quick = QuickOperations() if device == "cpu" else nullcontext()
+        # Autocast is for the values that a model makes in fp32 whatever its weights are.
+        with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16), quick:
+            answers = self._ask(narrow, examples)
+        return answers if self.task == "rationale" else self._settle(examples, answers)
 
     def _narrows(self, count: int) -> bool:
         """Whether bf16 is worth it."""
@@ -44,38 +50,29 @@ class Answering:
         wanted = choose_precision("auto", network.device, network.width)
         return network.is_full and wanted == "bf16" and count >= LEAST
 
-    def _checked(self, examples: Sequence[Example]) -> list[Generated]:
-        """Labels in bf16, and those that were close in fp32."""
-        answers = self._narrow(examples)
+    def _settle(self, examples: Sequence[Example], answers: Sequence[Generated]) -> list[Generated]:
+        """The answers in bf16, with those that were close made again in fp32."""
         order = sorted(range(len(answers)), key=lambda i: answers[i].margin)
         margins = [answers[i].margin for i in order]
-        done, wanted, error = 0, TRIED, 0.0
+        settled, done, wanted, error = [*answers], 0, TRIED, 0.0
         while done < wanted:
             close = order[done:wanted]
-            for i, exact in zip(close, self._exact([examples[i] for i in close]), strict=True):
-                error = max(error, _difference(exact, answers[i]))
-                answers[i] = exact
+            exact = self._ask(self.network, [examples[i] for i in close])
+            for i, one in zip(close, exact, strict=True):
+                error, settled[i] = max(error, _difference(one, answers[i])), one
             done, wanted = wanted, max(wanted, bisect_left(margins, SAFETY * error))
-        return answers
+        return settled
 
-    def _exact(self, examples: Sequence[Example]) -> list[Generated]:
-        with torch.autocast(self.network.device.type, enabled=False):
-            return self._narrow(examples)
-
-    def _narrow(self, examples: Sequence[Example]) -> list[Generated]:
-        """Answers at the current precision; examples of similar length share a batch."""
+    def _ask(self, network: Network, examples: Sequence[Example]) -> list[Generated]:
+        """A network's answers; examples of similar length share a batch."""
         order = sorted(range(len(examples)), key=lambda i: len(examples[i].text))
         answers = [Generated()] * len(examples)
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
-            found = self.network.generate(self.task, [examples[i] for i in batch])
+            found = network.generate(self.task, [examples[i] for i in batch])
             for index, one in zip(batch, found, strict=True):
                 answers[index] = one
         return answers
-
-    def _bf16(self) -> torch.autocast:
-        """Each weight is cast once, the first time that it is used within the context."""
-        return torch.autocast(self.network.device.type, dtype=torch.bfloat16)
 
 
 def _difference(exact: Generated, narrow: Generated) -> float:

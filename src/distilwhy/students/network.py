@@ -4,13 +4,14 @@ A family is a network that encodes training rows, collates them into batches, tu
 losses, and generates answers. The training loop and ``Student`` rely on nothing else.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 from unicodedata import normalize
 
 import torch
@@ -91,6 +92,13 @@ class Network(torch.nn.Module, ABC):
     def is_full(self) -> bool:
         """Whether torch computes it in fp32, so that it could do so in bf16."""
         return all(p.dtype == torch.float32 for p in self.parameters())
+
+    def in_bf16(self) -> Self:
+        """A copy with its parameters in bf16."""
+        shared = [self.tokenizer, self.text_encoder, self.spec]
+        # Torch would multiply row by row if parameters took no gradient, with a copy of them each.
+        narrow = {id(p): torch.nn.Parameter(p.detach().bfloat16()) for p in self.parameters()}
+        return copy.deepcopy(self, {**narrow, **{id(part): part for part in shared}})
 
     @property
     def can_explain(self) -> bool:

@@ -57,10 +57,12 @@ class QuickOnCpu:
         return self._operations(), self._operations()
 
     def _operations(self) -> AbstractContextManager[Any]:
-        return _QuickOperations() if self._is_quick else nullcontext()
+        return QuickOperations() if self._is_quick else nullcontext()
 
 
-class _QuickOperations(TorchFunctionMode):
+class QuickOperations(TorchFunctionMode):
+    """A context in which the operations of one pass after another are the quick ones."""
+
     def __init__(self) -> None:
         super().__init__()
         # What a linear layer read last, all else that its copy in 16 bits depends on, and the copy.
@@ -85,7 +87,9 @@ class _QuickOperations(TorchFunctionMode):
 
     def _narrow(self, values: torch.Tensor) -> Any:
         """The values as autocast would cast them."""
-        if values.dtype != torch.float32 or not torch.is_autocast_enabled("cpu"):
+        is_cast = values.dtype == torch.float32 and torch.is_autocast_enabled("cpu")
+        # Nothing tells of changes in place to what an inference computes.
+        if not is_cast or values.is_inference():
             return values
         dtype = torch.get_autocast_dtype("cpu")
         # Values may be changed in place, or be read without gradients first.
