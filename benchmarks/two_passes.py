@@ -24,22 +24,22 @@ from distilwhy.pipeline.run import run
 SEEDS = [0, 1, 2, 3, 4]
 
 
-def write(folder: Path, name: str, **training: object) -> Path:
+def write(folder: Path, name: str, seeds: Sequence[int], **training: object) -> Path:
     settings = yaml.safe_load(write_experiment(folder, "helpdesk").read_text())
-    settings |= {"methods": ["step-by-step"], "seeds": SEEDS, "out": name}
+    settings |= {"methods": ["step-by-step"], "seeds": [*seeds], "out": name}
     settings["training"] |= training
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(settings, sort_keys=False))
     return file
 
 
-def judge_all(experiment: Experiment) -> list[list[bool]]:
+def judge_all(experiment: Experiment, seeds: Sequence[int]) -> list[list[bool]]:
     """Whether each test row is right, for every seed."""
     listed, _ = list_scoring_jobs(experiment, read_annotations(experiment))
     by_seed = {
         job.student_id.seed: job for job in listed if job.student_id.method == "step-by-step"
     }
-    chosen = [by_seed[seed] for seed in SEEDS]
+    chosen = [by_seed[seed] for seed in seeds]
     answers = predict_all(experiment, chosen, 1, lambda done, students: None)
     return [list(answers[job.student_id].correct) for job in chosen]
 
@@ -55,10 +55,10 @@ def main() -> None:
     right = {}
     with ScriptedTeacher() as teacher:
         for name, out, two_passes in (("one pass", "run", False), ("two passes", "two", True)):
-            file = write(folder, out, two_passes=two_passes)
+            file = write(folder, out, SEEDS, two_passes=two_passes)
             experiment = open_experiment(file, base_url=teacher.base_url)
             run(experiment, workers=None)
-            right[name] = judge_all(experiment)
+            right[name] = judge_all(experiment, SEEDS)
             show(name, right[name])
     difference = compare(right["two passes"], right["one pass"])
     print(f"two passes against one: {difference.words}")
