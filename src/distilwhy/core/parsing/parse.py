@@ -13,9 +13,9 @@ it says so, and the row trains nothing.
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 
-from distilwhy.core.parsing.answer import Answer, Unreadable, letter
+from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import (
     bare,
     break_before_heads,
@@ -26,10 +26,10 @@ from distilwhy.core.parsing.clean import (
     without_pictures,
 )
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
-from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, phrases
 from distilwhy.core.parsing.decide import decide, first_alone, lines
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
-from distilwhy.core.parsing.rationale import reasons_after, reasons_before, tidy, without_preface
+from distilwhy.core.parsing.rationale import reasons_after, reasons_before, without_preface
 from distilwhy.core.parsing.reader import Reader, reader_of
 from distilwhy.core.parsing.statements import Statement, find_statements, without_cue
 from distilwhy.core.task import Example, Task
@@ -46,11 +46,6 @@ _REFUSED = frozenset(
 )
 
 
-# A reply in the very form that the prompt asks for needs no interpretation.
-_PLAIN_SENTENCES = re.compile(r"[A-Za-z0-9 ,.'%$()+/=-]+\. ")
-_PLAIN_NUMBER = re.compile(r"0|[1-9]\d{0,8}")
-
-
 def parse_completion(
     task: Task, example: Example, completion: Completion, stop: Sequence[str] = ()
 ) -> Annotation:
@@ -62,9 +57,6 @@ def parse_completion(
         return Annotation(example.id, "truncated", problem=completion.text)
     if finish in _REFUSED:
         return Annotation(example.id, "refused", problem=f"finish: {completion.finish_reason}")
-    plain = read_plain(task.answer, example.options, task.cue, completion.text.strip())
-    if plain and finish not in _CUT_SHORT and not any(mark in completion.text for mark in stop):
-        return Annotation(example.id, "ok", plain[1], plain[0])
     reply = bare(completion.text)
     shown = without_markup(reply)
     reader = reader_of(task.answer, example.options, example.text, task.instruction, shown[:4000])
@@ -80,36 +72,6 @@ def parse_completion(
     except Unreadable as error:
         return Annotation(example.id, _outcome(finish, shown), problem=str(error))
     return Annotation(example.id, "ok", rationale, label)
-
-
-def read_plain(
-    answer: Answer, options: tuple[str, ...], cue: str, text: str
-) -> tuple[str, str] | None:
-    """The label and the rationale of a reply in plain sentences of ASCII, the last of which is the
-    cue with an answer, and no other of which speaks of answers; None for any other reply.
-
-    It gives what the full reading gives, many times faster.
-    """
-    before, _, after = cue.partition("{answer}")
-    reasons, _, rest = text.rpartition(before) if before else ("", "", text)
-    if not _PLAIN_SENTENCES.fullmatch(reasons) or not rest.endswith(after):
-        return None
-    said = rest.removesuffix(after)
-    if answer.kind == "choice":
-        label = _forms(answer.choices(options), bool(options)).get(said)
-    else:
-        label = said if answer.kind == "number" and _PLAIN_NUMBER.fullmatch(said) else None
-    if label is None or not words("noun", "head", "vague", "right").isdisjoint(split(reasons)):
-        return None
-    rationale = tidy(reasons)
-    return (label, rationale) if rationale else None
-
-
-@lru_cache(maxsize=1024)
-def _forms(choices: tuple[str, ...], lettered: bool) -> dict[str, str]:
-    """The ways to state each choice: ``park``, and ``(b) park`` where the row letters it."""
-    named = {f"({letter(i)}) {choice}": choice for i, choice in enumerate(choices) if lettered}
-    return named | {choice: choice for choice in choices}
 
 
 def _outcome(finish: str, shown: str) -> Outcome:
