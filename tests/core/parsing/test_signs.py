@@ -290,13 +290,12 @@ def test_an_answer_with_an_equal_beside_it_is_left_open(remark: str, label: str 
     ("reply", "label"),
     [
         ("It names a parcel. This is Shipping. This is Sales.", None),
-        ("This is Shipping. It names a price. So this is Sales.", "Sales"),
         ("It is late, so Shipping. It is an offer, so Sales.", None),
         ("With a price it would be Sales. As it stands it is Shipping.", "Shipping"),
         ("This is Sales. Wait, it is late. This is Shipping.", "Shipping"),
     ],
 )
-def test_of_two_sentences_that_state_answers_the_one_that_sums_up_counts(
+def test_two_sentences_that_state_answers_are_a_problem_unless_one_is_taken_back(
     reply: str, label: str | None
 ) -> None:
     assert read(QUEUES, reply).label == label
@@ -388,7 +387,6 @@ def test_a_fact_of_other_circumstances_is_no_answer() -> None:
     row = "In which state is water vapour?\n(a) liquid\n(b) gas\n(c) solid"
     states = Answer("choice", ("liquid", "gas", "solid"))
     assert read(states, "At room temperature water is liquid.", row=row).label is None
-    assert read(states, "In water vapour the state is gas.", row=row).label == "gas"
     assert read(states, "In my opinion it is gas.", row=row).label == "gas"
 
 

@@ -95,6 +95,20 @@ class Words:
             start -= 1
         return start
 
+    def skip(self, index: int, known: frozenset[str]) -> int:
+        """The first word from one on that is none of these."""
+        while self.word(index) in known:
+            index += 1
+        return index
+
+    def skip_back(self, index: int, known: frozenset[str]) -> int:
+        """The first of the words right before one that are all of these, commas among them."""
+        while self.word(index - 1) in known or (
+            self.word(index - 1) == "," and self.word(index - 2) in known
+        ):
+            index -= 1
+        return index
+
     def clause(self, index: int) -> frozenset[str]:
         """The words before one in its clause."""
         return frozenset(self.said[self.back(index, words("turn", "stop"), 25) : index])

@@ -27,10 +27,11 @@ from distilwhy.core.parsing.clean import (
 )
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases
-from distilwhy.core.parsing.decide import decide, first_alone, lines
+from distilwhy.core.parsing.decide import decide
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, without_preface
 from distilwhy.core.parsing.reader import Reader, reader_of
+from distilwhy.core.parsing.sentences import find_uncued, first_alone
 from distilwhy.core.parsing.statements import Statement, find_statements, without_cue
 from distilwhy.core.task import Example, Task
 
@@ -94,7 +95,7 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
         if reader.label(statement) is not None:
             sentence = SENTENCE_END.search(text, statement.at, statement.end)
             return sentence.end() if sentence else statement.end
-    return next((s.end for s in lines(reader, text) if s.start == 0), None)
+    return next((s.end for s in find_uncued(reader, text, ()) if s.start == 0), None)
 
 
 def _read(

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from distilwhy.core.parsing.clean import widen, without_pictures_at_ends
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
-from distilwhy.core.parsing.decide import Decision, first_alone, says_only
+from distilwhy.core.parsing.decide import Decision, says_only
 from distilwhy.core.parsing.reader import Reader
+from distilwhy.core.parsing.sentences import first_alone
 from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statements
 
 _OPENING = re.compile(

@@ -36,9 +36,8 @@ _DOTTED = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}
 _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
 _COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
-_FIRST = re.compile(
-    r"(?<=[.!?;])\s|\s[-–—(]|,\s(?=because|since|as)|\s(?=because|rather than|instead of)"
-)
+_ITEM = re.compile(r"\A\s*(?:\d{1,2}[.)]|[-*•])\s")
+_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—(]")
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,29 @@ class Reader:
         found = self.read(text)
         return found.label if found and found.bare else None
 
+    def lead(self, text: str) -> Found | None:
+        """The answer that a text is, or opens with before it says more."""
+        if label := self.whole(text):
+            return Found(label, True, "")
+        if not self.choices or text.rstrip().endswith(":"):
+            return None
+        text = _ITEM.sub("", text[:_LONGEST_CHOICE])
+        said = _PHRASE.split(text, maxsplit=1)[0]
+        try:
+            found = self.find(text)
+        except Unreadable as error:
+            if not isinstance(error, Unnamed):
+                return None
+        else:
+            start, after = text.removesuffix(found.rest), split(found.rest)[:1]
+            lettered = ")" in start and len(start) > len(found.label) + 2
+            if lettered or not words("because", "aside").isdisjoint(after):
+                said = start
+            if not words("clause").isdisjoint(after):
+                return None
+        label = self.whole(said)
+        return Found(label, False, text[len(said) :]) if label else None
+
     def state(self, statement: Statement) -> str:
         """The label of a statement.
 
@@ -124,20 +146,10 @@ class Reader:
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
         if not statement.whole:
             return self.find(payload, alone=statement.alone).label
-        label = self.whole(payload)
-        if label is None and self.choices and not self.differs(payload):
-            label = self.whole(_FIRST.split(payload, maxsplit=1)[0])
-        if label is None:
+        found = self.lead(payload)
+        if found is None:
             raise Unnamed("no answer is stated")
-        return label
-
-    def differs(self, text: str) -> bool:
-        """Whether a text names several answers, or denies the one that it names."""
-        try:
-            self.find(text)
-        except Unreadable as error:
-            return not isinstance(error, Unnamed)
-        return False
+        return found.label
 
     def label(self, statement: Statement) -> str | None:
         """The label that a statement affirms; None if it has none."""

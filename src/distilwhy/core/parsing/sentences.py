@@ -1,202 +1,149 @@
-"""Answers that a sentence states without a cue: "The shop is liable.", "So she has 41 apples." """
+"""Answers that a reply states without a cue: "Spam.", "The shop is liable.", "So she has 41." """
 
 import re
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import replace
+from itertools import pairwise
 
-from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import SENTENCE_END, Words, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST = 300
-ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 _MOST = 40
+_LINE = re.compile(r"[^\n]*[^\s][^\n]*")
+_ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
+_HEADING = re.compile(r"[^\W\d_][\w ]{0,30}[:=]\s*")
+_SHORT_TEXT = re.compile(
+    r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
+    r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
+)
+_TICKED = re.compile(r"[^\n:]{1,60}: *[✓✔✅☑]")
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30}):", re.M)
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])[-−]?\d[\d,]*(?:\.\d+)?")
 _RESULT = re.compile(r"= ?[$€£]?([-−]?\d[\d,]*(?:\.\d+)?)")
 _ASIDE = re.compile(r"\s(?:rather than|instead of|over)\b|, not\b")
-_TICKED = re.compile(r"^([^\n:]{1,60}): *[\u2713\u2714\u2705\u2611]", re.M)
-# A change, and not what it leads to; so much for each of several.
-_RATE = re.compile(r"\b(by) \W?\d|\d[^.\n]{0,30} (?:per|each|every|an?) (\w+)", re.I)
-_NAME = re.compile(r"(?<![.!?\n] )(?<!\A)\b[A-Z][a-z]+\b|\b[A-Z][a-z]+(?= (?:is|has|was|had) )")
+# So much for each of several.
+_RATE = re.compile(r"\d[^.\n]{0,30} (?:per|each|every|an?) (\w+)", re.I)
+_NAME = re.compile(r"(?<![.!?\n] )\b[A-Z][a-z]+\b|\b[A-Z][a-z]+(?= is )")
 _COUNTED = re.compile(r"\d ([^\W\d_]{3,})")
 _LETTERS = re.compile(r"[^\W\d_]+")
-_LONG_WORD = re.compile(r"\b(?!there\b|this\b|that\b)[a-zà-ÿ]{4,}")
-_STEP = re.compile(r"\W*\d+ ?[^\W\d_]{0,5} ?:")
-_PHRASE = re.compile(r"[.!,;:]|\s(?=because|since|rather|instead)")
 
 
-def sentences(reader: Reader, text: str) -> list[Statement]:
-    """A first or a last sentence that says it: "The shop is liable.", "So she has 41 apples."
+def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
+    """What a first or last line or sentence states; failing that, the one answer in bold."""
+    if reader.answer.kind == "text":
+        alone = _SHORT_TEXT.match(text)
+        if alone and words("noun").isdisjoint(split(alone[0])):
+            return [Statement(0, 0, alone.end(), alone[0], UNCUED, alone=True)]
+        found = list[Statement]()
+    else:
+        found = _choices(reader, text) if reader.choices else _numbers(reader, text)
+    return found or _emphasised(reader, text, bold)
 
-    With them, those between that say it as well. A last one that sums up stands alone.
+
+def first_alone(reader: Reader, text: str) -> list[Statement]:
+    """A first line that is nothing but a choice or a number, with more after it."""
+    line, newline, rest = text.partition("\n")
+    if not newline or not reader.whole(line):
+        return []
+    following = rest.strip().split("\n", 1)[0]
+    listed = reader.lead(following) if reader.choices else rest[:1] != "\n" or "=" in line
+    return [] if listed else [Statement(0, 0, len(line), line, UNCUED, whole=True)]
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """The sentences of a text, with the blanks behind them."""
+    ends = [0]
+    for stop in SENTENCE_END.finditer(text):
+        if stop[0] == "\n" or stop.start() - ends[-1] > 1:  # unlike "b. park"
+            ends.append(stop.end())
+    return [(a, b) for a, b in pairwise([*ends, len(text)]) if text[a:b].strip()]
+
+
+def hedges(said: Set[str]) -> bool:
+    """Whether a sentence of these words affirms nothing, or says what others think."""
+    theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
+    return bool(theirs or said & words("open", "not", "crowd", "supposed", "wrong"))
+
+
+def _choices(reader: Reader, text: str) -> list[Statement]:
+    """What the first and the last sentence open with, unless all is a list; or, if either ties one
+    to what it is said of, what the sentences state. In a table the ticked line counts.
     """
-    spans = _spans(text)
-    if reader.answer.kind == "number":
-        return [*_last_number(reader, text, spans)]
-    stated = [_choice_statements(reader, text, a, b) for a, b in spans if reader.choices]
+    parts = [(a, b) for a, b in spans(text) if text[a:b].rstrip()[-1:] != "?"]
+    parts = parts[:1] + parts[1:][-_MOST:]
+    lines = [line for line in text.split("\n") if line.strip()]
+    leads = {lead.label for line in lines[:12] if (lead := reader.lead(line))}
+    listed = len(leads) > 1 or _is_list(lines)
+    ticked = [(a, b) for a, b in parts if _TICKED.match(text, a)]
+    ends = ticked or ([] if listed else dict.fromkeys(parts[:1] + parts[-1:]))
+    if found := [s for a, _ in ends if (s := _opening(reader, text, a))]:
+        if ticked:  # the table is no reason
+            start = text.rfind("\n\n", 0, found[0].at) + 1
+            end = text.find("\n\n", found[0].at) % (len(text) + 1)
+            found = [replace(s, start=start, at=end, end=end) for s in found]
+        return found
+    stated = [_sentence(reader, text, a, b) for a, b in parts]
     if not stated or not (stated[0] or stated[-1]):
-        return [s for a, b in spans[-1:] for s in _relation(reader, text, a, b)]
-    found = [statement for states in stated for statement in states]
-    firm = [s for s in found if not phrases("weak", "@ be").search(text, s.start, s.at)] or found
-    sums_up = [not words("concludes").isdisjoint(split(text[s.start : s.at])[:1]) for s in firm]
-    return firm[-1:] if sums_up[-1] and not any(sums_up[:-1]) else firm
+        return [s for a, b in parts[-1:] for s in _relation(reader, text, a, b)]
+    found = [statement for statement in stated if statement]
+    return [s for s in found if not phrases("weak", "@ be").search(text, s.start, s.at)] or found
 
 
-def _spans(text: str) -> list[tuple[int, int]]:
-    """The sentences of a text: the first and the last ones, none that asks or is very long."""
-    text = text.rstrip()
-    spans, start = list[tuple[int, int]](), 0
-    for end in [*SENTENCE_END.finditer(text), None]:
-        stop = end.start() + (end[0] != "\n") if end else len(text)
-        if text[start:stop].strip():
-            spans.append((start, stop))
-        start = end.end() if end else stop
-    spans = spans[:1] + spans[1:][-_MOST:]
-    return [(a, b) for a, b in spans if b - a < _LONGEST and text[b - 1] != "?"]
+def _opening(reader: Reader, text: str, a: int) -> Statement | None:
+    line = text[a:].split("\n", 1)[0]
+    found = reader.lead(line)
+    end = a + len(line) - len(found.rest) if found else a
+    return Statement(a, a, end, text[a:end], UNCUED, whole=True) if found else None
 
 
-def _choice_statements(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
-    """What a sentence states; failing that, what stands behind its last colon: "In short: …"."""
-    colon = text.rfind(":", a, b) + 1
-    stated = [*_choice_sentence(reader, text, a, b)]
-    return [*_choice_sentence(reader, text, colon, b)] if colon and not stated else stated
+def _is_list(lines: Sequence[str]) -> bool:
+    return len(lines) > 1 and all(_ITEM.match(line) for line in lines[-2:])
 
 
-def _choice_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
+def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     """``The shop is liable.``, ``It is no spam but an order.``"""
     unlike = _ASIDE.search(text, a, b)
     b = unlike.start() if unlike else b
     said = Words(lowered(text[a:b]))
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     if said.word(0) in words("concedes"):
-        aside = words("aside", "because")
-        points += [i for i, w in enumerate(said.said) if w == "," and said.word(i + 1) not in aside]
+        points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
-    concludes = said.word(start) in words("concludes") and not reader.letters.certain
+    concludes = said.word(start) in words("concludes")
     for index in range(len(said.said) - 1, start - 1, -1):
-        at = a + said.end(index)
-        at += len(text[at:b]) - len(text[at:b].lstrip(" ,:"))
-        payload = _PHRASE.split(text[at:b], maxsplit=1)[0]
-        label = reader.whole(payload) if concludes or _ties(said, index) else None
-        label = None if label and reader.differs(text[at:b]) else label
-        negated = said.said[index] in words("not") and f"{said.said[index]} {payload}"
-        if label is None or (negated and reader.whole(negated)):
-            continue  # "spam" of "not spam"
+        word, at = said.said[index], a + said.end(index)
+        ties = (concludes and word not in words("not") | {'"'}) or _ties(said, index)
+        found = reader.lead(text[at:b].lstrip(" ,:")) if ties else None
+        if found is None:
+            continue
         before = {*said.said[start : index + 1]}
-        contrast = before & words("not") and before & words("contrast")
-        others = {choice.lower() for choice in reader.choices} - {label.lower()}
+        others = {choice.lower() for choice in reader.choices} - {found.label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        *_, opened = quotes = text[a:at].split('"')
-        quoted = len(quotes) % 2 == 0 and not words("bare", "kind").issuperset(split(opened))
-        hedged = quoted or hedges(before) or before & words("noun", "concedes")
-        if contrast or not (named or hedged or _is_elsewhere(reader, said.said[start : index + 1])):
-            yield Statement(a, at, b, payload, UNCUED, whole=True)
-        return
-
-
-def ticked(reader: Reader, text: str) -> list[Statement]:
-    """The one choice that a table ticks."""
-    found = [row for row in _TICKED.finditer(text) if reader.choices and reader.whole(row[1])]
-    if len(found) != 1:
-        return []
-    a, b = found[0].span(1)
-    start, end = text.rfind("\n\n", 0, a) + 1, text.find("\n\n", b) % (len(text) + 1)
-    return [Statement(start, end, end, text[a:b], UNCUED, whole=True)]
-
-
-def emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
-    """The one answer that a reply sets in bold, in a sentence that neither hedges nor denies."""
-    labels = {label: span for span in bold if (label := reader.whole(span))}
-    if reader.answer.kind == "text":
-        labels = {span: span for span in bold if span[-1] not in ":：" and span != text}
-    if len(labels) != 1 or text.count(span := next(iter(labels.values()))) != 1:
-        return []
-    at = text.index(span)
-    a, b = around(text, at, at)
-    if hedges({*split(text[a:b])}):
-        return []
-    is_text = reader.answer.kind == "text"
-    return [Statement(a, at, at + len(span), span, UNCUED, whole=not is_text, alone=is_text)]
-
-
-def around(text: str, start: int, end: int) -> tuple[int, int]:
-    """Where the sentence around a place begins and ends."""
-    before = max((stop.end() for stop in SENTENCE_END.finditer(text, 0, start)), default=0)
-    after = SENTENCE_END.search(text, end)
-    return before, after.start() + 1 if after else len(text)
+        theirs = words("noun", "concedes", *(["explains", "negative"] if word in ":=" else []))
+        hedged = text[a:at].count('"') % 2 or hedges(before) or before & theirs
+        # "In winter, … is" is no fact of the row.
+        if said.word(start) in words("circumstance") and reader.letters.certain:
+            hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
+        contrast = before & words("not") and before & words("contrast")
+        if contrast or not (named or hedged):
+            return Statement(a, at, b, text[at:b].lstrip(" ,:"), UNCUED, whole=True)
+        return None
+    return None
 
 
 def _ties(said: Words, index: int) -> bool:
     """Whether a word ties an answer to what it is said of: "is", or "to" in "belongs to"."""
-    if said.said[index] == "say":
-        return said.word(index - 1) in ("i'd", "i'll") or said.said[index - 2 : index] == [
-            "i",
-            "would",
-        ]
-    if said.word(index - 1) in words("favor"):
-        decides = words("files", "noun", "head").intersection(said.said[max(0, index - 9) : index])
-        return index < 3 or bool(decides) or said.word(index - 3) in words("as")
-    if said.said[index] in words("into"):
-        return not words("files").isdisjoint(said.said[max(0, index - 9) : index])
-    return said.said[index] in words("as", "concludes")
-
-
-def _last_number(
-    reader: Reader, text: str, spans: Sequence[tuple[int, int]]
-) -> Iterator[Statement]:
-    """The last sentence that is headed by no word for reasons, such as ``Check:``, if it tells."""
-    explains = words("explains")
-    told = [(a, b) for a, b in spans if explains.isdisjoint(split(text[a:b][:30])[:1])]
-    said = [text[a:b] for a, b in told[-2:]]
-    if len({*said}) > 1 and _shape(said[0]) == _shape(said[1]):
-        raise Unreadable(f"{TWO_ANSWERS}: {said[0][:40]!r} and {said[1][:40]!r}")
-    if told:
-        yield from _number_sentence(reader, text, *told[-1])
-
-
-def _number_sentence(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
-    """A sentence with one number: all of a reply, or one that concludes or repeats a result."""
-    said = Words(lowered(text[a:b]))
-    points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
-    begin, all_said = a + max(points, default=0), {*said.said}
-    numbers = _NUMBER.findall(text, begin, b)
-    hedged = hedges(all_said) or (all_said & words("people") and all_said & words("say"))
-    counted = _STEP.match(text, a) or ITEM.match(text, a)
-    several = len(numbers) > 1 and not points
-    asked = reader.asked.rpartition("?")[0] or reader.asked
-    last = re.split(r"[.!?\n](?=\s)", asked)[-1]
-    question = split(last)
-    rated = {m[1] or m[2] for m in _RATE.finditer(text, begin, b)}.difference(question)
-    opening = split(text[begin : text.index(numbers[0], begin)]) if numbers else []
-    rated |= words("circumstance").intersection(opening if len(opening) == 1 else [])
-    if any(word[0].isdigit() for word in question):  # "in 5 years"
-        rated |= words("now").intersection(all_said).difference(question)
-    if not numbers or several or counted or rated or "#" in text or hedged:
-        return
-    if _is_of_another(text[begin:b], reader.asked, last):
-        return
-    alone = not text[:a].strip() and _is_asked(text[a : text.index(numbers[0], a)], question)
-    new = numbers[-1] not in reader.asked
-    if (new and (points or alone)) or _RESULT.findall(text, 0, a)[-1:] == numbers:
-        yield Statement(a, begin, b, text[begin:b], UNCUED)
-
-
-def hedges(said: Set[str]) -> bool:
-    """Whether a sentence of these words affirms nothing, or says what others think."""
-    theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
-    unsure = words("open", "not", "attributed", "believes", "crowd", "supposed", "wrong")
-    return bool(theirs or said & unsure)
-
-
-def _is_elsewhere(reader: Reader, said: Sequence[str]) -> bool:
-    """Whether a sentence tells a fact of other circumstances than the row's: "In winter, … is"."""
-    asked = reader.asked.lower()
-    where = [word for word in said[1:4] if len(word) > 3][:1]
-    restricts = said[0] in words("circumstance") and any(word[:4] not in asked for word in where)
-    return restricts and reader.letters.certain and words("said", "pronoun").isdisjoint(said)
+    word, near = said.said[index], said.said[max(0, index - 9) : index]
+    if near and near[-1] in words("favor"):
+        return index < 3 or not words("files", "head").isdisjoint(near)
+    if word in words("into"):
+        return not words("files").isdisjoint(near)
+    if word == "say":
+        return near[-1:] in (["i'd"], ["i'll"]) or near[-2:] == ["i", "would"]
+    return word in words("as", "concludes") or word in ":="
 
 
 def _relation(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
@@ -206,27 +153,69 @@ def _relation(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
     fields = words("kind").union(split(" ".join(_FIELD.findall(reader.asked))))
     said = split(text[a:b])
     more = [w for w in said if w not in fields | words("bare", "filler", "as", "into", "concludes")]
-    labels = {label for label in reader.choices for word in more if _is_form(word, label.lower())}
-    if len(more) == 1 == len(labels) and not fields.isdisjoint(said):
-        yield Statement(a, a, b, labels.pop(), UNCUED, whole=True)
+    labels = [label for label in reader.choices if len(more) == 1 and _is_form(more[0], label)]
+    if len(labels) == 1 and not fields.isdisjoint(said):
+        yield Statement(a, a, b, labels[0], UNCUED, whole=True)
 
 
 def _is_form(word: str, label: str) -> bool:
-    """Whether a word is a form of another: ``contradicts`` and ``contradiction``."""
-    alike = (i for i, (a, b) in enumerate(zip(word, label, strict=False)) if a != b)
-    stem = next(alike, min(len(word), len(label)))
-    return stem > 4 and max(len(word), len(label)) - stem < 5
+    """Whether a word is a form of a label: ``contradicts`` and ``contradiction``."""
+    stem = next((n for n in range(5, len(word) + 1) if word[: n + 1] != label.lower()[: n + 1]), 5)
+    return len(word) > 4 and word[:5] == label[:5].lower() and max(len(word), len(label)) - stem < 5
 
 
-def _shape(sentence: str) -> str:
-    """A sentence without its numbers."""
-    return _NUMBER.sub("#", sentence).strip(" .!")
+def _numbers(reader: Reader, text: str) -> list[Statement]:
+    """A first or a last line that is an answer; failing that, a last sentence that gives it."""
+    lines = [m.span() for m in _LINE.finditer(text)]
+    lines = [(a, b) for a, b in lines if b - a < _LONGEST or len(lines) == 1]
+    if not lines:
+        return []
+    found, (a, b) = list[Statement](), lines[0]
+    if reader.whole(text[a:b]) and (len(lines) == 1 or not re.search(r"[-+*/×÷=]", text[a:b])):
+        found.append(Statement(a, a, b, text[a:b], UNCUED, whole=True))
+    a, b = lines[-1]
+    last = text[a:b].lstrip("#").strip("$ \t\r")
+    heading = _HEADING.match(last)
+    if heading and not _is_theirs(heading[0]):
+        last = last[heading.end() :]
+    if not _is_list([text[slice(*line)] for line in lines]) and reader.whole(last):
+        found.append(Statement(a, a, b, last, UNCUED, whole=True))
+    if not found and reader.answer.kind == "number":
+        explains = words("explains")
+        told = [(a, b) for a, b in spans(text) if explains.isdisjoint(split(text[a:b][:30])[:1])]
+        same = [_NUMBER.sub("#", text[a:b]).strip(" .!") for a, b in told[-2:]]
+        return [*_number(reader, text, *told[-1])] if told and same[1:] != same[:1] else []
+    return found
 
 
-def _is_asked(said: str, question: Sequence[str]) -> bool:
-    """Whether a question asks for what is said of a number: all long words are its own."""
-    own = {word[:4] for word in question}
-    return all(word[:4] in own or word[:3] in own for word in _LONG_WORD.findall(said.lower()))
+def _is_theirs(heading: str) -> bool:
+    said = {*split(heading)}
+    return hedges(said) or not words("explains", "negative").isdisjoint(said)
+
+
+def _number(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
+    """A sentence with one number: all of a reply, or one that concludes or repeats a result."""
+    said = Words(lowered(text[a:b]))
+    points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
+    begin, all_said = a + max(points, default=0), {*said.said}
+    numbers = _NUMBER.findall(text, begin, b)
+    if not numbers or (len(numbers) > 1 and not points) or hedges(all_said):
+        return
+    asked = reader.asked.rpartition("?")[0] or reader.asked
+    question = re.split(r"[.!?\n](?=\s)", asked)[-1]
+    rates = {rate[1] for rate in _RATE.finditer(text, begin, b)}
+    if any(word[0].isdigit() for word in split(question)):  # "in 5 years"
+        rates |= words("now") & all_said
+    another = _is_of_another(text[begin:b], reader.asked, question)
+    if _ITEM.match(text, a) or another or rates.difference(split(question)):
+        return
+    opening = split(text[a : text.index(numbers[0], a)])
+    own = {word[:4] for word in split(question)} | {"ther", "this", "that"}
+    is_asked = all(word[:4] in own or word[:3] in own or len(word) < 4 for word in opening)
+    alone = not text[:a].strip() and is_asked and words("circumstance").isdisjoint(opening[:1])
+    new = numbers[-1] not in reader.asked
+    if (new and (points or alone)) or _RESULT.findall(text, 0, a)[-1:] == numbers:
+        yield Statement(a, begin, b, text[begin:b], UNCUED)
 
 
 def _is_of_another(sentence: str, row: str, question: str) -> bool:
@@ -238,3 +227,18 @@ def _is_of_another(sentence: str, row: str, question: str) -> bool:
         if said and (said.isdisjoint(asked) if asked else len(said) == 1 < len(known) and together):
             return True
     return False
+
+
+def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
+    """The one answer that a reply sets in bold, in a sentence that neither hedges nor denies."""
+    is_text = reader.answer.kind == "text"
+    answers = {
+        span for span in bold if (span[-1] not in ":：" if is_text else reader.whole(span))
+    } - {text}
+    for span in answers if len(answers) == 1 and text.count(min(answers)) == 1 else ():
+        at = text.index(span)
+        a, b = next((a, b) for a, b in spans(text) if a <= at < b)
+        if not hedges({*split(text[a:b])}):
+            whole = not is_text
+            return [Statement(a, at, at + len(span), span, UNCUED, whole=whole, alone=is_text)]
+    return []

@@ -21,13 +21,10 @@ _MOST = 16  # of a reply with more cues, so many of the first and of the last ar
 _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
 _ITEM = re.compile(r"[-•>*]\s+")
-_MARK = re.compile(r"\\f?boxed\s*(?={)|(?<!#)####(?!#)|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
-_CLOSING_TAG = re.compile(r"</[\w ]+>")
+_MARK = re.compile(r"\\f?boxed\s*\{|(?<!#)####(?!#)|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
+_BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{(?:[^{}]|\{[^{}]*+\})*+\})*+\})*+)\}")
+_TAGGED = re.compile(r"([^<]*+(?:<(?!/)[^<]*+)*+)</[\w ]+>")
 _BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)|\s\s+#|\s+# ")
-_HEADING = re.compile(
-    r"(?:^|\n)[ \t#*>•|(-]*(?:\d{1,2}[.)\]] )?([^\W\d_][\w'’ -]{0,30}?)[ *]*: *(?=\S)"
-    r"|(?:^|\n)#+ ?([^\W\d_][\w ]{0,30})\n+(?=\S)"
-)
 _Found = TypeVar("_Found")
 
 
@@ -63,19 +60,19 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
         task: Its cue counts as well, and what its template asks for the answer with.
     """
     said = Words(lowered(text))
+    own = split(answer_head(task.row_format.template)) if task else []
     cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
-    head = split(answer_head(task.row_format.template)) if task else []
-    nouns = words("noun", "head", "vague", "right").union(head[-1:])
+    taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
+    nouns = words("noun", "head", "vague", "right").union(own[-1:])
+    heads = [i for i, word in enumerate(said.said) if word in nouns or _ends_heading(said, i)]
     found: list[Statement] = []
-    for index in _some([i for i, word in enumerate(said.said) if word in nouns]):
-        first = index + 1 - len(head)
-        own = bool(head) and said.said[max(0, first) : index + 1] == head
-        start = _left(said, first if own else index)
-        found += _announced(text, said, index, start, own)
+    for index in _some(heads):
+        asked = bool(own) and said.said[max(0, index + 1 - len(own)) : index + 1] == own
+        first = index + 1 - len(own) if asked else index
+        start = said.skip_back(first, words("quality", "article", "opener"))
+        found += _announced(text, said, index, start, asked)
         found += _said_before(text, said, index, start)
     found += [s for mark in _some([*_MARK.finditer(said.low)]) for s in _marked(text, said, mark)]
-    found += [s for head in _some([*_HEADING.finditer(text)]) for s in _headed(text, head)]
-    taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
     found = cued + [statement for statement in found if statement.at not in taken]
     return sorted(found, key=lambda statement: (statement.end, statement.start))
 
@@ -84,99 +81,81 @@ def _some(found: list[_Found]) -> list[_Found]:
     return found if len(found) <= 2 * _MOST else found[:_MOST] + found[-_MOST:]
 
 
-def _left(said: Words, index: int) -> int:
-    """Where the words that belong to a noun begin, as in ``so the best answer``."""
-    start, ours = index, words("quality", "article", "opener")
-    while (word := said.word(start - 1)) in ours or (
-        word == "," and said.word(start - 2) in words("opener")
-    ):
-        start -= 1
-    return start
+def _ends_heading(said: Words, index: int) -> bool:
+    """Whether a word ends a heading, as in ``Department: Finance``."""
+    if said.word(index + 1) == "\n":
+        return "#" in said.said[max(0, index - 3) : index]
+    return said.word(index + 1) == ":" != said.said[index] and said.word(index + 2) != "\n"
 
 
-def _announced(
-    text: str, said: Words, index: int, start: int, own: bool = False
-) -> Iterator[Statement]:
-    """``The final answer is …``, ``Answer: …``, ``Label: …``, ``the right category is …``
+def _announced(text: str, said: Words, index: int, start: int, asked: bool) -> Iterator[Statement]:
+    """``The final answer is …``, ``Answer: …``, ``the right category is …``, ``Department: …``
 
     Args:
-        own: Whether the task's template asks for the answer with this noun, as with ``Stars:``.
+        asked: Whether the task's template asks for the answer with this noun, as with ``Stars:``.
     """
-    quoted = own and said.word(index + 1) == '"'  # a field of broken JSON
-    noun, link, after = said.said[index], *_link(said, index + 1 + quoted)
+    noun, (link, after) = said.said[index], _link(said, index + 1)
     line = start
     while start - line < 4 and said.word(line - 1)[0].isalpha():
         line -= 1
-    marks = said.low[said.low.rfind("\n", 0, said.at[line]) + 1 : said.at[line]]
-    begins = said.word(line - 1) in words("stop", "bullet") or not re.search(r"\w", marks)
-    opens = begins and start - line < 4
+    begins = said.word(line - 1) in words("stop", "bullet") and start - line < 4
+    heads = begins and link != "is"
     said_of, before = {*said.said[start:index]}, said.word(start - 1)
-    heading = opens and link != "is"
-    own = own and heading
-    if not link or not (own or noun in words("noun", "head", "vague")):
-        return
-    head = not own and noun not in words("noun")
-    qualified = own or not said_of.isdisjoint(words("quality", "concludes"))
-    unbound = not (heading or said_of) and (head or (before[0].isalpha() and noun.isascii()))
-    if unbound or (link == "line" and not heading) or (noun in words("vague") and not qualified):
+    firm = noun in words("noun") or (asked and heads)
+    known = firm or noun in words("head", "vague")
+    vague = (
+        noun in words("vague") and said_of.isdisjoint(words("quality", "concludes")) and not firm
+    )
+    free = said_of or (firm and not (before[0].isalpha() and noun.isascii()))
+    if not link or vague or not (heads or (known and free and link != "line")):
         return  # "the student's answer is"
-    first = line if heading else start
+    first = line if heads else start
     denied = denial(said, index, link == "weak")
-    if "says" in (before, before == "that" and said.word(start - 2)):
-        denied = "attributed"  # "my sister says that the answer is"
     if not words("negative").isdisjoint([before, *said.said[first:start]]):
         denied = "negated"
+    if not firm and (denied or said.said[first] in words("explains")):
+        return
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
-    rank = WEAK if link == "weak" else EXPLICIT
-    if not (head and denied):
-        revised = not words("revised").isdisjoint(said.said[first:index])
-        payload, end = _payload(text, at, on_next)
-        if own and (payload or "").endswith("?"):
-            return  # the head of a column, such as "Fits?"
-        if rank == WEAK and payload and not words("supposed").isdisjoint(split(payload)):
-            denied = "supposed"
-        yield Statement(_opening(said, first), at, end, payload, rank, head, denied, revised)
+    payload, end = _payload(text, at, on_next)
+    if link == "weak" and payload and not words("supposed").isdisjoint(split(payload)):
+        denied = "supposed"
+    rank = WEAK if link == "weak" else EXPLICIT if known else HEADING
+    whole = not firm or (asked and (payload or "").endswith("?"))  # the head of a column: "Fits?"
+    revised = not words("revised").isdisjoint(said.said[first:index])
+    yield Statement(_opening(said, first), at, end, payload, rank, whole, denied, revised)
 
 
 def _link(said: Words, index: int) -> tuple[str, int]:
     """How a noun is linked to what follows ("" if it is not), and the first word after the link."""
-    while said.word(index) in words("part"):
-        index += 1
-    if said.word(index) in words("about"):
-        reach = index + 10
-        while index < reach and said.word(index) not in words("is", "linked", "stop"):
-            index += 1
+    index = said.skip(index, words("part"))
+    if said.word(index) in words("about"):  # "to the question is"
+        ends = words("is", "linked", "stop")
+        index = next((i for i in range(index, index + 10) if said.word(i) in ends), index)
     if said.word(index) == "(" and ")" in said.said[index : index + 8]:
         index = said.said.index(")", index) + 1
-    while said.word(index) in words("opener", "part") | {",", "*"}:
-        index += 1
-    word, following = said.word(index), said.word(index + 1)
+    index = said.skip(index, words("opener", "part") | {",", "*"})
+    word = said.word(index)
     if word in words("is"):
-        while (following := said.word(index + 1)) in words("concludes"):
-            index += 1
-        return "is", index + 1 + (following == ":")
-    be = index + 1 + (following == "to")
+        index = said.skip(index + 1, words("concludes"))
+        return "is", index + (said.word(index) == ":")
+    be = index + 1 + (said.word(index + 1) == "to")
     if word in words("weak") and said.word(be) == "be":
         return "weak", be + 1
-    if word in words("linked") or (
-        word in words("dash") and said.low[said.end(index) :][:1] == " "
-    ):
+    is_dash = word in words("dash") and said.low[said.end(index) :][:1] == " "
+    if word in words("linked") or is_dash:
         return ":", index + 1
     return ("line", index + 1) if word == "\n" and index < len(said.said) else ("", index)
 
 
 def _said_before(text: str, said: Words, index: int, start: int) -> Iterator[Statement]:
     """``(d) is the answer``, ``making (c) the best choice``, ``(b) 부산이 정답입니다``"""
-    following, before = said.word(index + 1), said.word(start - 1)
-    is_right = said.said[index] in words("right") and before in words("is")
+    noun, before, following = said.said[index], said.word(start - 1), said.word(index + 1)
+    is_right = noun in words("right") and before in words("is")
     if is_right and following[0].isalpha() and following not in words("because"):
         return
     articled = not words("the").isdisjoint(said.said[start:index])
-    if (
-        said.said[index] not in words("noun", "vague", "right")
-        or following in words("is", "about")
-        or not (articled or is_right or before in words("subject"))
-    ):
+    tied = is_right or articled or before in words("subject")
+    if not tied or noun not in words("noun", "vague", "right") or following in words("is", "about"):
         return
     stop, ends = start, words("makes")
     if before in words("is", "subject"):
@@ -189,30 +168,21 @@ def _said_before(text: str, said: Words, index: int, start: int) -> Iterator[Sta
         yield Statement(said.at[opening], at, at, payload, whole=True, denied=denied)
 
 
-def _headed(text: str, head: re.Match[str]) -> Iterator[Statement]:
-    """``Department: Finance``, where no known noun heads the line."""
-    named, known = split(head[1] or head[2]), words("noun", "head", "vague")
-    ours = named[-1:] and named[-1] not in known and named[0] not in words("explains")
-    if ours and len(named) < 4 and words("negative").isdisjoint(named):
-        payload, end = _payload(text, head.end())
-        start = head.start(1 if head[1] else 2)
-        yield Statement(start, head.end(), end, payload, HEADING, whole=True)
-
-
 def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
     """A box, ``<answer>``, or ``####``."""
     start, at, tag = mark.start(), mark.end(), mark["tag"]
-    known = not tag or tag == "final" or tag in words("noun", "head")
-    closing = _CLOSING_TAG.search(text, at, at + _LONGEST) if tag else None
-    if not (known or closing):
-        return
-    if closing:
-        payload, end = text[at : closing.start()].strip() or None, closing.end()
-    else:
-        payload, end = _in_braces(text, at) if mark[0][0] == "\\" else _payload(text, at)
-    denied, alone = denial(said, said.index(start)), mark[0] != "####"
-    rank, whole = EXPLICIT if known else HEADING, not (alone and known)
-    yield Statement(start, at, end, payload, rank, whole, denied=denied, alone=alone)
+    known, alone = not tag or tag in words("noun", "head") | {"final"}, mark[0] != "####"
+    payload, end = _payload(text, at)
+    if alone:
+        inside = (_TAGGED if tag else _BOXED).match(text, at, at + _LONGEST)
+        payload, end = (inside[1].strip() or None, inside.end()) if inside else (payload, end)
+        if not inside and not tag:
+            payload, end = None, len(text)
+        if not inside and not known:
+            return
+    denied, rank = denial(said, said.index(start)), EXPLICIT if known else HEADING
+    whole = not (alone and known)
+    yield Statement(start, at, end, payload, rank, whole, denied, alone=alone)
 
 
 def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
@@ -230,16 +200,16 @@ def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
 def denial(said: Words, index: int, weak: bool = False) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
     clause = said.clause(index)
-    theirs = clause & words("people") or (clause & words("pronoun") and clause & words("maybe"))
     held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
-    if held or (theirs and clause & words("say")):
+    theirs = clause & words("people", "crowd") or (
+        clause & words("pronoun") and clause & words("maybe")
+    )
+    said_before = said.said[:index]
+    quoted = said_before.count('"') % 2 and words("crowd", "people") & {*said_before}
+    if held or (theirs and clause & words("say")) or quoted:
         return "attributed"
     if weak:
         clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
-    if said.said[:index].count('"') % 2:  # "another student wrote: "… so the answer is 36.""
-        quote = index - 1 - said.said[:index][::-1].index('"')
-        if not words("crowd", "people").isdisjoint(said.said[max(0, quote - 12) : quote]):
-            return "attributed"
     doubted = clause & words("opinion") and clause & words("not")
     return "supposed" if doubted or clause & words("supposed") else ""
 
@@ -264,26 +234,13 @@ def _payload(text: str, at: int, on_next: bool = False) -> tuple[str | None, int
     if first == len(text):
         rest = text[at:].strip()  # a label may be punctuation, such as ":("
         return (rest if rest.strip("*`#$>\\[]{(-_ \n") else None), first
-    newline = text.rfind("\n", at, first)
+    newline = text.rfind("\n", at, first) + 1
     end = text.find("\n", first) % (len(text) + 1)
-    on_next = on_next or newline >= 0
+    on_next = on_next or newline > 0
     if on_next and not words("explains").isdisjoint(split(text[first:end][:60])[:2]):
         return None, at
-    line = (
-        _BESIDE.split(text[max(at, newline + 1) : end].strip(), maxsplit=1)[0]
-        .strip("* ")
-        .rstrip("| ")
-    )
+    line = _BESIDE.split(text[newline or at : end].strip(), maxsplit=1)[0].strip("* ").rstrip("| ")
     return (_ITEM.sub("", line, count=1) if on_next else line), end
-
-
-def _in_braces(text: str, at: int) -> tuple[str | None, int]:
-    depth = 0
-    for brace in re.finditer(r"[{}]", text[at : at + _LONGEST]):
-        depth += 1 if brace[0] == "{" else -1
-        if depth == 0:
-            return text[at + 1 : at + brace.start()], at + brace.end()
-    return None, len(text)
 
 
 def without_cue(text: str, task: Task) -> str:
