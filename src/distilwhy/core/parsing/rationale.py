@@ -40,7 +40,7 @@ _GOES_ON = re.compile(r"[\"'”’)\]]*\s*[.!:;–—\n-]|\W*([^\W\d_]+)")
 
 def reasons_before(reader: Reader, text: str, label: str, statements: Sequence[Statement]) -> str:
     """The reasons in a text before an answer, without what states it at either end of the text."""
-    stated = [s for s in statements if reader.gives(s, label)]
+    stated = [s for s in statements if reader.answer.same(reader.label(s), label)]
     for statement in reversed(stated):
         rest = text[statement.at :].strip()
         if _REASON.search(rest) or not says_only(reader, rest, label):
@@ -96,7 +96,8 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
     named = [h for h in _HEAD.finditer(after) if _names(h, words("explains") - {"confidence"})]
     twice = named[1].start() if len(named) > 1 else None
     after = after[named[0].end() : twice] if named else after
-    again = [s for s in find_statements(widen(after)) if reader.gives(s, answer.label)]
+    stated = find_statements(widen(after))
+    again = [s for s in stated if reader.answer.same(reader.label(s), answer.label)]
     reasons = tidy(after[: again[0].start] if again else after)
     closed = "\"'" if reasons.count('"') % 2 else ""
     reasons = reasons.lstrip(f".,:;!)]{closed}–—- 。，、：；！")

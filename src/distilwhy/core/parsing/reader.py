@@ -2,19 +2,18 @@
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
 from distilwhy.core.parsing.choice import Found, Letters, read_choice
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import listed, phrases, split, words
+from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000
 _LONGEST_CHOICE = 300
-_FEW_WORDS = 10
 _TRUTH = {"true": "yes", "false": "no"}
 _REASON = re.compile(
     r",\s+(?:because|since|due to|given|as|I (?:think|guess))\b|(?<!\s)\s++because\b(?! of\b)"
@@ -48,7 +47,6 @@ class Reader:
     choices: tuple[str, ...]
     letters: Letters
     asked: str = ""
-    known: dict[tuple[str, bool], Found | Unreadable] = field(default_factory=dict)
 
     def find(self, text: str, *, alone: bool = False) -> Found:
         """The answer, in canonical form, that one statement gives, such as ``(b) park.``
@@ -60,17 +58,6 @@ class Reader:
             Unnamed: if it names no answer at all.
             Unreadable: if it may be read in two ways, or denies what it names.
         """
-        if (text, alone) not in self.known:
-            try:
-                self.known[text, alone] = self._find(text, alone)
-            except Unreadable as error:
-                self.known[text, alone] = error
-        found = self.known[text, alone]
-        if isinstance(found, Unreadable):
-            raise found
-        return found
-
-    def _find(self, text: str, alone: bool) -> Found:
         if text.strip() in self.choices:
             return Found(text.strip(), True, "")
         text, kind = text.lstrip(" *`\n"), self.answer.kind
@@ -81,15 +68,16 @@ class Reader:
             if fold(plain) in words("missing") and not match_choice(plain, self.choices):
                 raise Unreadable(f"the answer is missing: {plain!r}")
             return read_choice(_without_scale(plain, self.choices), self.choices, self.letters)
-        quoted = _QUOTED.fullmatch(text.strip())
-        remarks = [] if quoted else [_REASON.search(text, 1), _SENTENCE.search(text, 1)]
-        end = min((remark.start() for remark in remarks if remark), default=len(text))
+        remarks = [] if _QUOTED.fullmatch(text.strip()) else [_REASON, _SENTENCE]
+        ends = [remark.start() for found in remarks if (remark := found.search(text, 1))]
+        end = min(ends, default=len(text))
         if kind == "text":
-            few = not alone and len(text[:end].split()) <= _FEW_WORDS
+            few = not alone and len(text[:end].split()) <= 10
             return Found(_read_text(self.answer, text[:end] if few else text), False, text[end:])
         plain = without_latex(text[:_LONGEST]).strip(" *`")
         dotted = len(words("dotted").intersection(split(self.asked))) > 1
-        plain = _DOTTED.sub(_undotted, plain) if dotted else plain
+        if dotted:  # "1.200,5" is 1200.5
+            plain = _DOTTED.sub(lambda n: n[0].replace(".", "").replace(",", "."), plain)
         if (_COMMA_OR_POINT if dotted else _POINT_OR_COMMA).search(plain):
             raise Unreadable(f"the answer may be two numbers: {text[:60]!r}")
         label = read_number(plain) if kind == "number" else read_equation(plain)
@@ -97,10 +85,9 @@ class Reader:
 
     def read(self, text: str) -> Found | None:
         """The answer that a statement gives; None if it cannot be read."""
-        try:
+        with suppress(Unreadable):
             return self.find(text)
-        except Unreadable:
-            return None
+        return None
 
     def whole(self, text: str) -> str | None:
         """The label, if ``text`` is nothing else; None otherwise."""
@@ -114,22 +101,23 @@ class Reader:
         """The answer that a text is, or opens with before it says more."""
         if label := self.whole(text):
             return Found(label, True, "")
+        text = _ITEM.sub("", text[:_LONGEST_CHOICE])
         if not self.choices or text.rstrip().endswith(":"):
             return None
-        text = _ITEM.sub("", text[:_LONGEST_CHOICE])
-        said = _PHRASE.split(text, maxsplit=1)[0]
         try:
-            found = self.find(text)
-        except Unreadable as error:
-            if not isinstance(error, Unnamed):
-                return None
-        else:
+            found: Found | None = self.find(text)
+        except Unnamed:
+            found = None
+        except Unreadable:
+            return None
+        said = _PHRASE.split(text, maxsplit=1)[0]
+        if found:
             start, after = text.removesuffix(found.rest), split(found.rest)[:1]
             lettered = ")" in start and len(start) > len(found.label) + 2
-            if lettered or not words("because", "aside").isdisjoint(after):
-                said = start
             if not words("clause").isdisjoint(after):
                 return None
+            if lettered or not words("because", "aside").isdisjoint(after):
+                said = start
         label = self.whole(said)
         return Found(label, False, text[len(said) :]) if label else None
 
@@ -144,9 +132,7 @@ class Reader:
             raise Unnamed("the reply ends before its answer")
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
-        if not statement.whole:
-            return self.find(payload, alone=statement.alone).label
-        found = self.lead(payload)
+        found = self.lead(payload) if statement.whole else self.find(payload, alone=statement.alone)
         if found is None:
             raise Unnamed("no answer is stated")
         return found.label
@@ -157,10 +143,6 @@ class Reader:
             return None if statement.denied else self.state(statement)
         return None
 
-    def gives(self, statement: Statement, label: str) -> bool:
-        """Whether a statement affirms this label."""
-        return self.answer.same(self.label(statement), label)
-
 
 def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str) -> Reader:
     """The reader of a row with these options.
@@ -170,26 +152,20 @@ def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str)
         shown: Further texts that may; the first that does decides. Labels that no text letters
             are lettered in their order.
     """
-    if answer.kind != "choice":
-        return Reader(answer, (), Letters({}), asked)
-    choices = answer.choices(options)
+    choices = answer.choices(options) if answer.kind == "choice" else ()
     texts = () if options else (asked, *shown)
     named = next(filter(None, (_lettered(choices, text) for text in texts)), {})
     letters = Letters(named or _in_order(choices, bool(options)), bool(options or named))
     return Reader(answer, choices, letters, asked)
 
 
-@lru_cache(maxsize=1024)
 def _in_order(choices: tuple[str, ...], lettered: bool) -> dict[str, frozenset[str]]:
     """The letters of choices: the letter that a choice itself is, and that of its place."""
-    named: dict[str, set[str]] = {}
-    single = {choice for choice in choices if len(choice) == 1 and choice.isalpha()}
-    for index, choice in enumerate(choices):
-        if choice in single:
-            named.setdefault(choice.lower(), set()).add(choice)
-        if lettered or not single:
-            named.setdefault(letter(index), set()).add(choice)
-    return {name: frozenset(found) for name, found in named.items()}
+    single = [choice for choice in choices if len(choice) == 1 and choice.isalpha()]
+    pairs = [(choice.lower(), choice) for choice in single]
+    if lettered or not single:
+        pairs += [(letter(index), choice) for index, choice in enumerate(choices)]
+    return {name: frozenset(c for other, c in pairs if other == name) for name, _ in pairs}
 
 
 @lru_cache(maxsize=256)
@@ -205,21 +181,9 @@ def _lettered(choices: tuple[str, ...], text: str) -> dict[str, frozenset[str]]:
 
 def _without_scale(line: str, choices: tuple[str, ...]) -> str:
     """``2`` of ``2/5``, ``2 out of 5`` and ``2 stars``, where the choices are numbers up to 5."""
-    if not choices or not all(choice.isdigit() for choice in choices):
+    if not all(choice.isdigit() for choice in choices):
         return line
-    highest = max(map(int, choices))
-    line = re.sub(r"^(\w+)(?= stars?\b)", _digit, line)
-    return re.sub(rf"(?: ?/ ?| out of ){highest}\b|(?<=\d) stars?\b", "", line)
-
-
-def _undotted(number: re.Match[str]) -> str:
-    """``1200.5`` of ``1.200,5``."""
-    return number[0].replace(".", "").replace(",", ".")
-
-
-def _digit(word: re.Match[str]) -> str:
-    small = listed("small")
-    return str(small.index(word[0].lower())) if word[0].lower() in small else word[0]
+    return re.sub(rf"(?: ?/ ?| out of ){max(map(int, choices))}\b|(?<=\d) stars?\b", "", line)
 
 
 def _read_text(answer: Answer, text: str) -> str:
@@ -227,18 +191,13 @@ def _read_text(answer: Answer, text: str) -> str:
     if not plain.isascii():
         plain = phrases("polite", r"\s*@").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
     label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip(".")) or ""
-    low, said = label.lower(), split(label[:_LONGEST_CHOICE].replace("’", "'"))
-    denies = len(said) < 12 and not words("not").isdisjoint(said)
+    said = split(label[:_LONGEST_CHOICE].replace("’", "'"))
     if not label:
         raise Unnamed("the answer is empty")
-    if label.endswith(":") or low in ("as follows", "the following"):
-        problem = "only announced"
-    elif _PLACEHOLDER.fullmatch(label):
-        problem = "a placeholder or a negation"
-    elif len(label) < _LONGEST_CHOICE and _EITHER.fullmatch(label):
-        problem = "one of several"
-    elif low in words("missing") or (denies and not words("withholds").isdisjoint(said)):
-        problem = "a refusal"
-    else:
-        return label
-    raise Unreadable(f"the answer is {problem}: {label[:60]!r}")
+    denies = len(said) < 12 and not words("not").isdisjoint(said)
+    refuses = denies and not words("withholds").isdisjoint(said)
+    either = len(label) < _LONGEST_CHOICE and _EITHER.fullmatch(label)
+    missing = label.endswith(":") or label.lower() in words("missing")
+    if missing or refuses or either or _PLACEHOLDER.fullmatch(label):
+        raise Unreadable(f"the answer is only announced, refused or left open: {label[:60]!r}")
+    return label
