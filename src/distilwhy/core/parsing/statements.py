@@ -21,10 +21,10 @@ _MOST = 16  # of a reply with more cues, so many of the first and of the last ar
 _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
 _ITEM = re.compile(r"[-•>*]\s+")
-_MARK = re.compile(r"\\f?boxed\s*\{|(?<!#)####(?!#)|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
-_BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{(?:[^{}]|\{[^{}]*+\})*+\})*+\})*+)\}")
+_MARK = re.compile(r"\\f?boxed\s*\{|####|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
+_BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+)\}")
 _TAGGED = re.compile(r"([^<]*+(?:<(?!/)[^<]*+)*+)</[\w ]+>")
-_BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)|\s\s+#|\s+# ")
+_BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)")
 _Found = TypeVar("_Found")
 
 
@@ -61,10 +61,10 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     """
     said = Words(lowered(text))
     own = split(answer_head(task.row_format.template)) if task else []
-    cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
-    taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
     nouns = words("noun", "head", "vague", "right").union(own[-1:])
     heads = [i for i, word in enumerate(said.said) if word in nouns or _ends_heading(said, i)]
+    cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
+    taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
     found: list[Statement] = []
     for index in _some(heads):
         asked = bool(own) and said.said[max(0, index + 1 - len(own)) : index + 1] == own
@@ -83,8 +83,6 @@ def _some(found: list[_Found]) -> list[_Found]:
 
 def _ends_heading(said: Words, index: int) -> bool:
     """Whether a word ends a heading, as in ``Department: Finance``."""
-    if said.word(index + 1) == "\n":
-        return "#" in said.said[max(0, index - 3) : index]
     return said.word(index + 1) == ":" != said.said[index] and said.word(index + 2) != "\n"
 
 
@@ -98,23 +96,20 @@ def _announced(text: str, said: Words, index: int, start: int, asked: bool) -> I
     line = start
     while start - line < 4 and said.word(line - 1)[0].isalpha():
         line -= 1
-    begins = said.word(line - 1) in words("stop", "bullet") and start - line < 4
-    heads = begins and link != "is"
     said_of, before = {*said.said[start:index]}, said.word(start - 1)
+    known = asked or noun in words("noun", "head", "vague")
+    begins = said.word(line - 1) in words("bullet") | (words("stop") if known else {"\n"})
+    heads = begins and link != "is"
     firm = noun in words("noun") or (asked and heads)
-    known = firm or noun in words("head", "vague")
-    vague = (
-        noun in words("vague") and said_of.isdisjoint(words("quality", "concludes")) and not firm
-    )
     free = said_of or (firm and not (before[0].isalpha() and noun.isascii()))
-    if not link or vague or not (heads or (known and free and link != "line")):
+    if not link or not (heads or (known and free and link != "line")):
         return  # "the student's answer is"
+    if noun in words("vague") and said_of.isdisjoint(words("quality", "concludes")) and not firm:
+        return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
     if not words("negative").isdisjoint([before, *said.said[first:start]]):
         denied = "negated"
-    if not firm and (denied or said.said[first] in words("explains")):
-        return
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     payload, end = _payload(text, at, on_next)
     if link == "weak" and payload and not words("supposed").isdisjoint(split(payload)):
@@ -141,8 +136,7 @@ def _link(said: Words, index: int) -> tuple[str, int]:
     be = index + 1 + (said.word(index + 1) == "to")
     if word in words("weak") and said.word(be) == "be":
         return "weak", be + 1
-    is_dash = word in words("dash") and said.low[said.end(index) :][:1] == " "
-    if word in words("linked") or is_dash:
+    if word in words("linked"):
         return ":", index + 1
     return ("line", index + 1) if word == "\n" and index < len(said.said) else ("", index)
 
@@ -150,12 +144,12 @@ def _link(said: Words, index: int) -> tuple[str, int]:
 def _said_before(text: str, said: Words, index: int, start: int) -> Iterator[Statement]:
     """``(d) is the answer``, ``making (c) the best choice``, ``(b) 부산이 정답입니다``"""
     noun, before, following = said.said[index], said.word(start - 1), said.word(index + 1)
-    is_right = noun in words("right") and before in words("is")
-    if is_right and following[0].isalpha() and following not in words("because"):
-        return
+    is_right = noun in words("right") and before in words("is") and not following[0].isalpha()
     articled = not words("the").isdisjoint(said.said[start:index])
-    tied = is_right or articled or before in words("subject")
-    if not tied or noun not in words("noun", "vague", "right") or following in words("is", "about"):
+    tied = articled or before in words("subject")
+    if not (is_right or (tied and noun in words("noun", "vague"))) or following in words(
+        "is", "about"
+    ):
         return
     stop, ends = start, words("makes")
     if before in words("is", "subject"):
@@ -171,18 +165,16 @@ def _said_before(text: str, said: Words, index: int, start: int) -> Iterator[Sta
 def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
     """A box, ``<answer>``, or ``####``."""
     start, at, tag = mark.start(), mark.end(), mark["tag"]
-    known, alone = not tag or tag in words("noun", "head") | {"final"}, mark[0] != "####"
-    payload, end = _payload(text, at)
-    if alone:
-        inside = (_TAGGED if tag else _BOXED).match(text, at, at + _LONGEST)
-        payload, end = (inside[1].strip() or None, inside.end()) if inside else (payload, end)
-        if not inside and not tag:
-            payload, end = None, len(text)
-        if not inside and not known:
-            return
-    denied, rank = denial(said, said.index(start)), EXPLICIT if known else HEADING
-    whole = not (alone and known)
-    yield Statement(start, at, end, payload, rank, whole, denied, alone=alone)
+    known = not tag or tag in words("noun", "head") | {"final"}
+    pattern = _TAGGED if tag else _BOXED
+    inside = None if mark[0] == "####" else pattern.match(text, at, at + _LONGEST)
+    payload: str | None
+    payload, end = _payload(text, at) if mark[0][-1] != "{" else (None, len(text))
+    if inside:
+        payload, end = inside[1].strip() or None, inside.end()
+    whole, denied = not (inside and known), denial(said, said.index(start))
+    rank = EXPLICIT if known else HEADING
+    yield Statement(start, at, end, payload, rank, whole, denied, alone=inside is not None)
 
 
 def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
@@ -227,20 +219,15 @@ def _opening(said: Words, index: int) -> int:
     return said.at[start if alone and start < index else index]
 
 
-def _payload(text: str, at: int, on_next: bool = False) -> tuple[str | None, int]:
+def _payload(text: str, at: int, on_next: bool = False) -> tuple[str, int]:
     """What stands after a cue, on its line or on the next, and where it ends."""
     blank = _BLANK.match(text, at)
     first = blank.end() if blank else at
-    if first == len(text):
-        rest = text[at:].strip()  # a label may be punctuation, such as ":("
-        return (rest if rest.strip("*`#$>\\[]{(-_ \n") else None), first
     newline = text.rfind("\n", at, first) + 1
     end = text.find("\n", first) % (len(text) + 1)
-    on_next = on_next or newline > 0
-    if on_next and not words("explains").isdisjoint(split(text[first:end][:60])[:2]):
-        return None, at
-    line = _BESIDE.split(text[newline or at : end].strip(), maxsplit=1)[0].strip("* ").rstrip("| ")
-    return (_ITEM.sub("", line, count=1) if on_next else line), end
+    line = _BESIDE.split(text[newline or at : end].strip(), maxsplit=1)[0]
+    line = line.strip("* ").rstrip("| ")
+    return (_ITEM.sub("", line, count=1) if on_next or newline else line), end
 
 
 def without_cue(text: str, task: Task) -> str:
