@@ -44,16 +44,10 @@ def test_a_reason_in_the_words_of_the_row_is_one() -> None:
         "Step-by-step reasoning:\n",
         "Pensemos paso a paso. ",
         "**解题步骤**\n",
-        "**Step 1:** ",
     ],
 )
 def test_what_only_opens_the_reasons_is_left_out(opening: str) -> None:
     assert read(f"{opening}It is late.\n\nLabel: Shipping").rationale == "It is late."
-
-
-def test_a_first_step_is_left_as_it_is_where_a_second_follows() -> None:
-    found = read("Step 1: It is late.\nStep 2: Who sends?\nLabel: Shipping")
-    assert found.rationale == "Step 1: It is late. Step 2: Who sends?"
 
 
 def test_a_heading_alone_is_no_rationale() -> None:

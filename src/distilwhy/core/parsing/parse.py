@@ -36,15 +36,12 @@ from distilwhy.core.parsing.statements import Statement, find_statements, withou
 from distilwhy.core.task import Example, Task
 
 _BOLD = re.compile(r"\*\*([^*\n]{1,60})\*\*")
-_COMPLETE = re.compile(r"\n|[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
-_COMPLETE_TEXT = re.compile(r"\n")  # a text may go on after a full stop, as "Mr." does
-_CUT_SHORT = frozenset(
-    {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}
-)
-_REFUSED = frozenset(
-    {"refusal", "content_filter", "safety", "recitation", "prohibited_content", "blocklist"}
-    | {"spii", "language", "image_safety", "model_armor"}
-)
+_COMPLETE = re.compile(r"[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
+_CUT_SHORT = {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}
+_REFUSED = {
+    *("refusal", "content_filter", "safety", "recitation", "prohibited_content", "blocklist"),
+    *("spii", "language", "image_safety", "model_armor"),
+}
 
 
 def parse_completion(
@@ -89,13 +86,13 @@ def _stopped(text: str, stop: Sequence[str]) -> str:
 
 def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int | None:
     """Where the first answer that can be read ends."""
-    if first := first_alone(reader, text):
-        return first[0].end
-    for statement in sorted(statements, key=lambda statement: statement.rank):
-        if reader.label(statement) is not None:
-            sentence = SENTENCE_END.search(text, statement.at, statement.end)
-            return sentence.end() if sentence else statement.end
-    return next((s.end for s in find_uncued(reader, text, ()) if s.start == 0), None)
+    stated = [*first_alone(reader, text), *sorted(statements, key=lambda found: found.rank)]
+    first = next((found for found in stated if reader.label(found) is not None), None)
+    first = first or next((s for s in find_uncued(reader, text, ()) if s.start == 0), None)
+    if first is None:
+        return None
+    sentence = SENTENCE_END.search(text, first.at, first.end)
+    return sentence.end() if sentence else first.end
 
 
 def _read(
@@ -114,19 +111,17 @@ def _read(
     body = body[: closing.start()] if closing else body
     if not body:
         raise Unreadable("the reply is empty")
-    if len(body) < len(plain):
-        plain = plain[: len(body)]
-        statements = find_statements(plain, task)
+    plain = plain[: len(body)]
+    statements = find_statements(plain, task)
     answer = decide(reader, statements, plain, bold)
-    statement = answer.statement
-    complete = _COMPLETE_TEXT if reader.answer.kind == "text" else _COMPLETE
+    said = body[answer.statement.at :].strip()
+    # A text may go on after a full stop, as "Mr." does.
+    complete = "\n" in said or (reader.answer.kind != "text" and _COMPLETE.search(said))
     # Where more follows than is read, it was not the answer that the limit cut.
-    cut_short = cut_short and not (length < len(text) or statement.alone)
-    if cut_short and not complete.search(body[statement.at :].strip()):
+    if cut_short and length == len(text) and not (complete or answer.statement.alone):
         raise Unreadable("the reply may have been cut within its answer")
-    reasons = body[: answer.start]
     before = [s for s in statements if s.at < answer.start]
-    reasons = reasons_before(reader, reasons, answer.label, before)
+    reasons = reasons_before(reader, body[: answer.start], answer.label, before)
     return answer.label, reasons or reasons_after(reader, body, answer)
 
 

@@ -10,77 +10,60 @@ from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import first_alone
 from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statements
 
-_OPENING = re.compile(
-    r"\A\s*(?:(?:sure|okay|ok|certainly|of course)[,!.](?:\s+(?!\w+ (?:is|are)\b)|\Z)"
-    r"|step 1\W{0,3}:(?![\s\S]*step 2))", re.I,
-)  # fmt: skip
-_GREETING = re.compile(
-    r"\W*+(?:(?:sure|okay|ok|certainly|absolutely|of course)\b[^\w\n]{0,3})?"
-    r"(?:(?:here|below|voici|aquí|hier)\b[^\n:.]{0,60}:)?\W{0,4}\n\s*", re.I,
-)  # fmt: skip
+_GREETING = r"\W*+(?:@[^\w\n]{0,3})?(?:(?:here|voici|aquí|hier)\b[^\n:.]{0,60}:)?\W{0,4}\n\s*"
+_OPENING = r"\A\s*@[,!.]\s+"
+_PREFACE = r"\A\W*@[^.!:。\n]{0,80}[.!:。\n]\s*"
+_COURTESY = r"(?:\A|[.!?]\s+|\n\s*)(?=@)"
 _TITLE = re.compile(r"#+ ([^\n]{1,40})\n\s*")
 _HEAD = re.compile(
     r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20}(?: [\w-]{1,20}){0,2})\W{0,3}?"
     r"(?:[:：=][^\w\n\"'“„«(-]*|\n)"
 )
-_ANY_HEAD = re.compile(r"\A\W*[^\W\d_][\w ]{0,20}[:：]")
+_FIELD = re.compile(r"\A\W*[^\W\d_][\w ]{0,20}[:：]")
 _LONGEST_ROW = 10_000
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]{2}")
 _CONFIDENCE = re.compile(r"\n[^\w\n]{0,9}confidence\W{1,9}[\d.]{1,9}\W{0,9}\Z", re.I)
 _TAGS = re.compile(r"\A(?:<[^\W\d]\w{0,30}>\s{0,9}){1,9}|(?:\s{0,9}</\w{1,30}>){1,9}\Z")
 _NUMBERED = re.compile(r"\W*+(?:\d{1,2}\W*+)?")
-_DANGLING = re.compile(r"(?:\A(?!.*\.)|\n|(?<=[.!?])\s)\W*((?:here|step)?[\w' ’]{1,30})\W*$", re.I)
-_PREFACE = r"\A\W*@[^.!:。\n]{0,80}[.!:。\n]\s*"
-_COURTESY = r"(?:\A|[.!?]\s+|\n\s*)(?=@)"
+_DANGLING = re.compile(r"(?:\A(?!.*\.)|\n|(?<=[.!?])\s)\W*([\w' ’]{1,30})\W*$", re.I)
 # Matched against the reversed text.
-_CLOSING = re.compile(r"(?:[-$*#>]++(?=\s|\Z)|(?:[#*`,;:\s<]|\$\$|[\[(]\\|\()+)*")
-_REASON = re.compile(r"\b(?:because|since|as|given|for|due)\b", re.I)
+_CLOSING = re.compile(r"(?:[-$*#>]++(?=\s|\Z)|(?:[#*`,;:\s<]|\$\$|[\[(]\\)+)*")
 _GOES_ON = re.compile(r"[\"'”’)\]]*\s*[.!:;–—\n-]|\W*([^\W\d_]+)")
 
 
 def reasons_before(reader: Reader, text: str, label: str, statements: Sequence[Statement]) -> str:
     """The reasons in a text before an answer, without what states it at either end of the text."""
-    stated = [s for s in statements if reader.answer.same(reader.label(s), label)]
-    for statement in reversed(stated):
+    for statement in reversed(statements):
+        if not reader.answer.same(reader.label(statement), label):
+            continue
         rest = text[statement.at :].strip()
-        if _REASON.search(rest) or not says_only(reader, rest, label):
+        if words("because") & {*split(rest)} or not says_only(reader, rest, label):
             break
         text = text[: statement.start]
-    alone = [s for s in stated[:1] if "\n" in text and not text[: s.start].strip()]
-    if alone and says_only(reader, text[alone[0].at : alone[0].end], label):
-        text = text[alone[0].end :]
-    elif not alone and (opening := first_alone(reader, text)):
+    if opening := first_alone(reader, text):
         text = text[opening[0].end :]
-    return tidy(_without_row(_without_others(reader, text, label, statements), reader.asked))
+    for other in reversed(statements):  # what it takes back later
+        said = reader.label(other) if other.rank == EXPLICIT else None
+        if said and not reader.answer.same(said, label) and "?" not in (other.payload or ""):
+            end = SENTENCE_END.search(text, other.at, other.end)
+            rest = text[: other.start] + text[end.end() if end else other.end :]
+            text = rest if rest.strip() else text
+    return tidy(_without_row(text, reader.asked))
 
 
 def _without_row(text: str, asked: str) -> str:
     """A text without the questions and headed lines that repeat a line of the row."""
     *lines, last = text.split("\n")
     own = {_content(line) for line in asked[:_LONGEST_ROW].split("\n")}
-    lines = [line for line in lines if not (_repeats(line) and _content(line) in own)]
-    return "\n".join([*lines, last])
-
-
-def _repeats(line: str) -> bool:
-    return widen(line).rstrip("*_ )").endswith("?") or _ANY_HEAD.match(line) is not None
+    repeat = [
+        line for line in lines if _FIELD.match(line) or widen(line).rstrip("*_ )")[-1:] == "?"
+    ]
+    repeat = [line for line in repeat if _content(line) in own]
+    return "\n".join([*(line for line in lines if line not in repeat), last])
 
 
 def _content(line: str) -> str:
-    return " ".join(split(_ANY_HEAD.sub("", widen(line))))
-
-
-def _without_others(reader: Reader, text: str, label: str, statements: Sequence[Statement]) -> str:
-    """A text without the sentences that state another answer, which it then takes back."""
-    for other in reversed(statements):
-        said = (
-            None if other.rank > EXPLICIT or "?" in (other.payload or "") else reader.label(other)
-        )
-        if said and not reader.answer.same(said, label):
-            end = SENTENCE_END.search(text, other.at, other.end)
-            rest = text[: other.start] + text[end.end() if end else other.end :]
-            text = rest if rest.strip() else text
-    return text
+    return " ".join(split(_FIELD.sub("", widen(line))))
 
 
 def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
@@ -93,12 +76,14 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
     goes_on = _GOES_ON.match(rest)
     opens = goes_on and (not goes_on[1] or goes_on[1].lower() in words("because"))
     after = (rest if opens else "") + text[statement.end :]
-    named = [h for h in _HEAD.finditer(after) if _names(h, words("explains") - {"confidence"})]
-    twice = named[1].start() if len(named) > 1 else None
-    after = after[named[0].end() : twice] if named else after
-    stated = find_statements(widen(after))
-    again = [s for s in stated if reader.answer.same(reader.label(s), answer.label)]
-    reasons = tidy(after[: again[0].start] if again else after)
+    heads = [h for h in _HEAD.finditer(after) if _names(h, words("explains") - {"confidence"})]
+    if heads:
+        after = after[heads[0].end() : heads[1].start() if len(heads) > 1 else None]
+    for again in find_statements(widen(after)):
+        if reader.answer.same(reader.label(again), answer.label):
+            after = after[: again.start]
+            break
+    reasons = tidy(after)
     closed = "\"'" if reasons.count('"') % 2 else ""
     reasons = reasons.lstrip(f".,:;!)]{closed}–—- 。，、：；！")
     return reasons if len(_WORD.findall(reasons)) > 2 else ""
@@ -107,24 +92,29 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
 def without_preface(text: str) -> str:
     """A text without a first line such as "Sure! Here is my answer:" or "## Analysis"."""
     line = _TITLE.match(text)
-    line = line if line and _names(line, words("explains")) else _GREETING.match(text)
+    line = (
+        line
+        if line and _names(line, words("explains"))
+        else phrases("greets", _GREETING).match(text)
+    )
     return text[line.end() :] if line else text
 
 
 def tidy(text: str) -> str:
     """One line, without headings at the ends, courtesies, and marks that nothing follows."""
     text = _CONFIDENCE.sub("", _TAGS.sub("", without_pictures_at_ends(text)))
-    preface = phrases("prefaces", _PREFACE)
-    while opening := preface.match(text) or _OPENING.match(text) or _HEAD.match(text):
+    preface, greeting = phrases("prefaces", _PREFACE), phrases("greets", _OPENING)
+    while opening := preface.match(text) or greeting.match(text) or _HEAD.match(text):
         if opening.re is _HEAD and not _names(opening, words("explains", "speaks")):
             break
         text = text[opening.end() :]
     closing = phrases("courtesy", _COURTESY).search(text, max(0, len(text) - 400))
     text = text[: closing.end()] if closing else text
+    names = words("explains", "opener", "noun", "head", "ours", "speaks")
     for _ in range(3):
         text = _CLOSING.sub("", text[::-1], count=1)[::-1]
         dangling = _DANGLING.search(text, max(0, len(text) - 60))
-        if dangling is None or not _dangles(split(dangling[1])):
+        if dangling is None or not names.issuperset(split(dangling[1])):
             break
         text = text[: dangling.start()]
     return "" if _NUMBERED.fullmatch(text) else " ".join(text.split())
@@ -132,8 +122,3 @@ def tidy(text: str) -> str:
 
 def _names(head: re.Match[str], known: frozenset[str]) -> bool:
     return not known.isdisjoint(split(head[1]))
-
-
-def _dangles(said: list[str]) -> bool:
-    names = words("explains", "opener", "noun", "head", "ours", "speaks")
-    return names.issuperset(said) or said[0] in ("here", "here's", "step")

@@ -128,7 +128,7 @@ class Reader:
             Unreadable: if it has none.
         """
         payload = statement.payload
-        if payload is None:
+        if not payload:
             raise Unnamed("the reply ends before its answer")
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")

@@ -97,8 +97,9 @@ def _announced(text: str, said: Words, index: int, start: int, asked: bool) -> I
     while start - line < 4 and said.word(line - 1)[0].isalpha():
         line -= 1
     said_of, before = {*said.said[start:index]}, said.word(start - 1)
-    known = asked or noun in words("noun", "head", "vague")
-    begins = said.word(line - 1) in words("bullet") | (words("stop") if known else {"\n"})
+    known = noun in words("noun", "head", "vague")
+    stops = words("stop") if known or asked else {"\n"}
+    begins = said.word(line - 1) in words("bullet") | stops
     heads = begins and link != "is"
     firm = noun in words("noun") or (asked and heads)
     free = said_of or (firm and not (before[0].isalpha() and noun.isascii()))
@@ -114,7 +115,7 @@ def _announced(text: str, said: Words, index: int, start: int, asked: bool) -> I
     payload, end = _payload(text, at, on_next)
     if link == "weak" and payload and not words("supposed").isdisjoint(split(payload)):
         denied = "supposed"
-    rank = WEAK if link == "weak" else EXPLICIT if known else HEADING
+    rank = WEAK if link == "weak" else EXPLICIT if known or asked else HEADING
     whole = not firm or (asked and (payload or "").endswith("?"))  # the head of a column: "Fits?"
     revised = not words("revised").isdisjoint(said.said[first:index])
     yield Statement(_opening(said, first), at, end, payload, rank, whole, denied, revised)
