@@ -14,7 +14,7 @@ _LONGEST = 300
 _MOST = 40
 _LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 _ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
-_HEADING = re.compile(r"[^\W\d_][\w ]{0,30}[:=]\s*")
+_HEADING = re.compile(r"[#$ \t]*(?:[^\W\d_][\w ]{0,30}[:=]\s*)?")
 _SHORT_TEXT = re.compile(
     r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
@@ -32,14 +32,37 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
-    """What a first or last line or sentence states; failing that, the one answer in bold."""
+    """What the first or the last sentence or line opens with, unless all is a list; failing that,
+    what sentences state; failing that, the one answer in bold. In a table the ticked line counts.
+    """
     if reader.answer.kind == "text":
         alone = _SHORT_TEXT.match(text)
         if alone and words("noun").isdisjoint(split(alone[0])):
             return [Statement(0, 0, alone.end(), alone[0], UNCUED, alone=True)]
-        found = list[Statement]()
+        return _emphasised(reader, text, bold)
+    lines = [line.span() for line in _LINE.finditer(text)]
+    said = [text[a:b] for a, b in lines]
+    parts = [(a, b) for a, b in spans(text) if "?" not in text[a:b]]
+    parts = parts[:1] + parts[1:][-_MOST:]
+    leads = {lead.label for line in said[:12] if reader.choices and (lead := reader.lead(line))}
+    if ticked := [(a, b) for a, b in lines if _TICKED.match(text, a)]:
+        ends = ticked
+    elif len(leads) > 1 or (len(said) > 1 and all(_ITEM.match(line) for line in said[-2:])):
+        ends = []  # a list
+    elif reader.choices:
+        ends = parts[:1] + parts[1:][-1:]
     else:
-        found = _choices(reader, text) if reader.choices else _numbers(reader, text)
+        worked = len(lines) > 1 and re.search(r"[-+*/×÷=]", said[0])
+        ends = ([] if worked else lines[:1]) + lines[1:][-1:]
+    found = [statement for a, _ in ends if (statement := _opening(reader, text, a))]
+    if found and ticked:  # the table is no reason
+        start = text.rfind("\n\n", 0, found[0].at) + 1
+        end = text.find("\n\n", found[0].at) % (len(text) + 1)
+        return [replace(statement, start=start, at=end, end=end) for statement in found]
+    if not found and reader.choices:
+        found = _sentences(reader, text, parts)
+    elif not found and reader.answer.kind == "number":
+        found = [*_last_number(reader, text, parts)]
     return found or _emphasised(reader, text, bold)
 
 
@@ -68,39 +91,27 @@ def hedges(said: Set[str]) -> bool:
     return bool(theirs or said & words("open", "not", "crowd", "supposed", "wrong"))
 
 
-def _choices(reader: Reader, text: str) -> list[Statement]:
-    """What the first and the last sentence open with, unless all is a list; or, if either ties one
-    to what it is said of, what the sentences state. In a table the ticked line counts.
-    """
-    parts = [(a, b) for a, b in spans(text) if text[a:b].rstrip()[-1:] != "?"]
-    parts = parts[:1] + parts[1:][-_MOST:]
-    lines = [line for line in text.split("\n") if line.strip()]
-    leads = {lead.label for line in lines[:12] if (lead := reader.lead(line))}
-    listed = len(leads) > 1 or _is_list(lines)
-    ticked = [(a, b) for a, b in parts if _TICKED.match(text, a)]
-    ends = ticked or ([] if listed else dict.fromkeys(parts[:1] + parts[-1:]))
-    if found := [s for a, _ in ends if (s := _opening(reader, text, a))]:
-        if ticked:  # the table is no reason
-            start = text.rfind("\n\n", 0, found[0].at) + 1
-            end = text.find("\n\n", found[0].at) % (len(text) + 1)
-            found = [replace(s, start=start, at=end, end=end) for s in found]
-        return found
+def _opening(reader: Reader, text: str, a: int) -> Statement | None:
+    """What a line opens with; the last line also behind a heading: "Severity = high"."""
+    line, more, _ = text[a:].partition("\n")
+    line = line.rstrip("$ \t\r")
+    heading = None if more else _HEADING.match(line)
+    named = {*split(heading[0])} if heading else set()
+    theirs = hedges(named) or named & words("explains", "negative")
+    for at in [0, heading.end()] if heading and not theirs else [0]:
+        if len(line) < _LONGEST and (found := reader.lead(line[at:])):
+            end = a + len(line) - len(found.rest)
+            return Statement(a, a + at, end, text[a + at : end], UNCUED, whole=True)
+    return None
+
+
+def _sentences(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
+    """What sentences state, if the first or the last does."""
     stated = [_sentence(reader, text, a, b) for a, b in parts]
     if not stated or not (stated[0] or stated[-1]):
         return [s for a, b in parts[-1:] for s in _relation(reader, text, a, b)]
     found = [statement for statement in stated if statement]
     return [s for s in found if not phrases("weak", "@ be").search(text, s.start, s.at)] or found
-
-
-def _opening(reader: Reader, text: str, a: int) -> Statement | None:
-    line = text[a:].split("\n", 1)[0]
-    found = reader.lead(line)
-    end = a + len(line) - len(found.rest) if found else a
-    return Statement(a, a, end, text[a:end], UNCUED, whole=True) if found else None
-
-
-def _is_list(lines: Sequence[str]) -> bool:
-    return len(lines) > 1 and all(_ITEM.match(line) for line in lines[-2:])
 
 
 def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
@@ -122,8 +133,7 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         before = {*said.said[start : index + 1]}
         others = {choice.lower() for choice in reader.choices} - {found.label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        theirs = words("noun", "concedes", *(["explains", "negative"] if word in ":=" else []))
-        hedged = text[a:at].count('"') % 2 or hedges(before) or before & theirs
+        hedged = text[a:at].count('"') % 2 or hedges(before) or before & words("noun", "concedes")
         # "In winter, … is" is no fact of the row.
         if said.word(start) in words("circumstance") and reader.letters.certain:
             hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
@@ -143,7 +153,7 @@ def _ties(said: Words, index: int) -> bool:
         return not words("files").isdisjoint(near)
     if word == "say":
         return near[-1:] in (["i'd"], ["i'll"]) or near[-2:] == ["i", "would"]
-    return word in words("as", "concludes") or word in ":="
+    return word in words("as", "concludes")
 
 
 def _relation(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
@@ -164,33 +174,15 @@ def _is_form(word: str, label: str) -> bool:
     return len(word) > 4 and word[:5] == label[:5].lower() and max(len(word), len(label)) - stem < 5
 
 
-def _numbers(reader: Reader, text: str) -> list[Statement]:
-    """A first or a last line that is an answer; failing that, a last sentence that gives it."""
-    lines = [m.span() for m in _LINE.finditer(text)]
-    lines = [(a, b) for a, b in lines if b - a < _LONGEST or len(lines) == 1]
-    if not lines:
-        return []
-    found, (a, b) = list[Statement](), lines[0]
-    if reader.whole(text[a:b]) and (len(lines) == 1 or not re.search(r"[-+*/×÷=]", text[a:b])):
-        found.append(Statement(a, a, b, text[a:b], UNCUED, whole=True))
-    a, b = lines[-1]
-    last = text[a:b].lstrip("#").strip("$ \t\r")
-    heading = _HEADING.match(last)
-    if heading and not _is_theirs(heading[0]):
-        last = last[heading.end() :]
-    if not _is_list([text[slice(*line)] for line in lines]) and reader.whole(last):
-        found.append(Statement(a, a, b, last, UNCUED, whole=True))
-    if not found and reader.answer.kind == "number":
-        explains = words("explains")
-        told = [(a, b) for a, b in spans(text) if explains.isdisjoint(split(text[a:b][:30])[:1])]
-        same = [_NUMBER.sub("#", text[a:b]).strip(" .!") for a, b in told[-2:]]
-        return [*_number(reader, text, *told[-1])] if told and same[1:] != same[:1] else []
-    return found
-
-
-def _is_theirs(heading: str) -> bool:
-    said = {*split(heading)}
-    return hedges(said) or not words("explains", "negative").isdisjoint(said)
+def _last_number(
+    reader: Reader, text: str, parts: Sequence[tuple[int, int]]
+) -> Iterator[Statement]:
+    """What the last sentence gives that is headed by no word for reasons, such as ``Check:``."""
+    explains = words("explains")
+    told = [(a, b) for a, b in parts if explains.isdisjoint(split(text[a:b][:30])[:1])]
+    same = [_NUMBER.sub("#", text[a:b]).strip(" .!") for a, b in told[-2:]]
+    if told and same[1:] != same[:1]:
+        yield from _number(reader, text, *told[-1])
 
 
 def _number(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
