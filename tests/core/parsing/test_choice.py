@@ -176,7 +176,7 @@ def test_reasons_may_follow_the_answer(text, rationale):
         ("The answer is", "ends before its answer"),
         ("So the answer is ", "ends before its answer"),
         ("**Answer:**", "ends before its answer"),
-        ("Answer:\n\nExplanation: the mall has shops.", "ends before its answer"),
+        ("Answer:\n\nExplanation: the mall has shops.", "only mentions"),
         ("\\boxed{", "ends before its answer"),
         ("Answer: B\nWait, actually it is C.", "taken back"),
         ("Answer: B. No, it's C.", "taken back"),

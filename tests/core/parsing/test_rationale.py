@@ -60,8 +60,6 @@ def test_a_heading_alone_is_no_rationale() -> None:
         ("The answer is 'Shipping'. It is late.", "It is late."),
         ("The answer is Shipping. „Nie” was said of it.", "„Nie” was said of it."),
         ("Shipping\n\nReason:\nIt is late.\n\nReason:\nIt is la", "It is late."),
-        ("| Queue | Fits? |\n|---|---|\n| Sales | ✗ |\n| Shipping | ✓ |\n\nIt is late.",
-         "It is late."),
     ],
 )  # fmt: skip
 def test_reasons_behind_an_answer_are_taken_as_they_stand_and_once(

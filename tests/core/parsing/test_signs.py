@@ -43,12 +43,6 @@ def test_the_one_answer_in_bold_is_the_answer() -> None:
     assert read(Answer("number"), "There are **36** crayons in the boxes.").label == "36"
 
 
-def test_the_one_ticked_choice_of_a_table_is_the_answer() -> None:
-    table = "| Queue | Fits? |\n|---|---|\n| Billing | ✗ |\n| Shipping | ✓ |\n| Sales | {} |"
-    assert read(QUEUES, table.format("✗")).label == "Shipping"
-    assert read(QUEUES, table.format("✓")).label is None
-
-
 def test_emojis_are_no_part_of_an_answer_unless_the_labels_have_them() -> None:
     assert read(QUEUES, "It is late.\n\n👉 Label: Shipping 📦").label == "Shipping"
     moods = Answer("choice", ("😀", "😢"))
@@ -249,7 +243,6 @@ AGES = "Ben is 12. Ann is 4 years older. Cem has 20 pens and 30 books. {}"
         ("How many pens does Cem sell?", "So Cem sells 15 pens.", "15"),
         ("How many pens does Cem sell?", "So Cem sells 15 books.", None),
         ("How many pens does he sell?", "20 pens are there.", None),
-        ("How many pens are left?", "So 5 pens are left. So 8 pens are left.", None),
         ("How many pens are left?", "So 5 are gone. So 15 pens are left.", "15"),
         ("How many pens are left?", "5\n8", None),
         ("How old will Ann be in 5 years?", "Ann is 16 years old now.", None),
@@ -291,7 +284,6 @@ def test_an_answer_with_an_equal_beside_it_is_left_open(remark: str, label: str 
     [
         ("It names a parcel. This is Shipping. This is Sales.", None),
         ("It is late, so Shipping. It is an offer, so Sales.", None),
-        ("With a price it would be Sales. As it stands it is Shipping.", "Shipping"),
         ("This is Sales. Wait, it is late. This is Shipping.", "Shipping"),
     ],
 )

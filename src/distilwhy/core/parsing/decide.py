@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
@@ -86,9 +87,7 @@ def _agree(reader: Reader, statements: Sequence[Statement], low: str) -> Decisio
             label = max(found.label, label, key=lambda text: text.count(" "))
             if says_only(reader, low[found.statement.at : start], label):
                 start = min(start, found.start)
-        elif found and not (
-            statement.revised or _taken_back(low[found.statement.at : max(statement.at, start)])
-        ):
+        elif found and not _taken_back(low[found.statement.at : max(statement.at, start)]):
             raise Unreadable(f"{TWO_ANSWERS}: {found.label[:40]!r} and {label[:40]!r}")
         found = Decision(label, statement, start)
     if problem and not (found and isinstance(problem, Unnamed)):
@@ -102,14 +101,13 @@ def _agree(reader: Reader, statements: Sequence[Statement], low: str) -> Decisio
 
 def _state(reader: Reader, statement: Statement, others: Sequence[Statement]) -> str:
     """What a statement gives, up to the next on its line if it cannot be read whole."""
-    try:
-        return reader.state(statement)
-    except Unreadable:
-        following = [other.start for other in others if statement.at < other.start < statement.end]
-        if not following or statement.payload is None or reader.answer.kind == "text":
-            raise
+    following = [other.start for other in others if statement.at < other.start < statement.end]
+    if following and statement.payload and reader.answer.kind != "text":
+        with suppress(Unreadable):
+            return reader.state(statement)
         payload = statement.payload[: min(following) - statement.end]
-        return reader.state(replace(statement, payload=payload))
+        statement = replace(statement, payload=payload)
+    return reader.state(statement)
 
 
 def _left_open(reader: Reader, low: str, label: str) -> bool:

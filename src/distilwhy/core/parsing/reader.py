@@ -113,10 +113,13 @@ class Reader:
         said = _PHRASE.split(text, maxsplit=1)[0]
         if found:
             start, after = text.removesuffix(found.rest), split(found.rest)[:1]
+            told = split(_PHRASE.split(found.rest, maxsplit=1)[0])
+            right = words("is", "article", "quality", "noun", "vague", "right")
+            affirms = told and right.issuperset(told)  # "(b) is the best answer"
             lettered = ")" in start and len(start) > len(found.label) + 2
             if not words("clause").isdisjoint(after):
                 return None
-            if lettered or not words("because", "aside").isdisjoint(after):
+            if affirms or lettered or not words("because", "aside").isdisjoint(after):
                 said = start
         label = self.whole(said)
         return Found(label, False, text[len(said) :]) if label else None
@@ -128,7 +131,7 @@ class Reader:
             Unreadable: if it has none.
         """
         payload = statement.payload
-        if not payload:
+        if payload is None:
             raise Unnamed("the reply ends before its answer")
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import replace
 from itertools import pairwise
 
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, Words, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, Words, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
@@ -19,7 +18,6 @@ _SHORT_TEXT = re.compile(
     r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
 )
-_TICKED = re.compile(r"[^\n:]{1,60}: *[✓✔✅☑]")
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30}):", re.M)
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])[-−]?\d[\d,]*(?:\.\d+)?")
 _RESULT = re.compile(r"= ?[$€£]?([-−]?\d[\d,]*(?:\.\d+)?)")
@@ -33,7 +31,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
     """What the first or the last sentence or line opens with, unless all is a list; failing that,
-    what sentences state; failing that, the one answer in bold. In a table the ticked line counts.
+    what sentences state; failing that, the one answer in bold.
     """
     if reader.answer.kind == "text":
         alone = _SHORT_TEXT.match(text)
@@ -45,9 +43,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     parts = [(a, b) for a, b in spans(text) if "?" not in text[a:b]]
     parts = parts[:1] + parts[1:][-_MOST:]
     leads = {lead.label for line in said[:12] if reader.choices and (lead := reader.lead(line))}
-    if ticked := [(a, b) for a, b in lines if _TICKED.match(text, a)]:
-        ends = ticked
-    elif len(leads) > 1 or (len(said) > 1 and all(_ITEM.match(line) for line in said[-2:])):
+    if len(leads) > 1 or (len(said) > 1 and all(_ITEM.match(line) for line in said[-2:])):
         ends = []  # a list
     elif reader.choices:
         ends = parts[:1] + parts[1:][-1:]
@@ -55,14 +51,12 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         worked = len(lines) > 1 and re.search(r"[-+*/×÷=]", said[0])
         ends = ([] if worked else lines[:1]) + lines[1:][-1:]
     found = [statement for a, _ in ends if (statement := _opening(reader, text, a))]
-    if found and ticked:  # the table is no reason
-        start = text.rfind("\n\n", 0, found[0].at) + 1
-        end = text.find("\n\n", found[0].at) % (len(text) + 1)
-        return [replace(statement, start=start, at=end, end=end) for statement in found]
     if not found and reader.choices:
         found = _sentences(reader, text, parts)
     elif not found and reader.answer.kind == "number":
-        found = [*_last_number(reader, text, parts)]
+        explains = words("explains")  # as "Check: …" does
+        told = [(a, b) for a, b in parts if explains.isdisjoint(split(text[a:b][:30])[:1])]
+        found = [statement for a, b in told[-1:] for statement in _number(reader, text, a, b)]
     return found or _emphasised(reader, text, bold)
 
 
@@ -110,8 +104,7 @@ def _sentences(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> l
     stated = [_sentence(reader, text, a, b) for a, b in parts]
     if not stated or not (stated[0] or stated[-1]):
         return [s for a, b in parts[-1:] for s in _relation(reader, text, a, b)]
-    found = [statement for statement in stated if statement]
-    return [s for s in found if not phrases("weak", "@ be").search(text, s.start, s.at)] or found
+    return [statement for statement in stated if statement]
 
 
 def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
@@ -153,7 +146,7 @@ def _ties(said: Words, index: int) -> bool:
         return not words("files").isdisjoint(near)
     if word == "say":
         return near[-1:] in (["i'd"], ["i'll"]) or near[-2:] == ["i", "would"]
-    return word in words("as", "concludes")
+    return word in words("as", "concludes", "makes")
 
 
 def _relation(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
@@ -172,17 +165,6 @@ def _is_form(word: str, label: str) -> bool:
     """Whether a word is a form of a label: ``contradicts`` and ``contradiction``."""
     stem = next((n for n in range(5, len(word) + 1) if word[: n + 1] != label.lower()[: n + 1]), 5)
     return len(word) > 4 and word[:5] == label[:5].lower() and max(len(word), len(label)) - stem < 5
-
-
-def _last_number(
-    reader: Reader, text: str, parts: Sequence[tuple[int, int]]
-) -> Iterator[Statement]:
-    """What the last sentence gives that is headed by no word for reasons, such as ``Check:``."""
-    explains = words("explains")
-    told = [(a, b) for a, b in parts if explains.isdisjoint(split(text[a:b][:30])[:1])]
-    same = [_NUMBER.sub("#", text[a:b]).strip(" .!") for a, b in told[-2:]]
-    if told and same[1:] != same[:1]:
-        yield from _number(reader, text, *told[-1])
 
 
 def _number(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:

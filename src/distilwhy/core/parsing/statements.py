@@ -38,7 +38,6 @@ class Statement:
         payload: What may be the answer, or begins with it; None if the reply ends before it.
         whole: Whether it counts only if the payload is the answer and nothing else.
         denied: Why it states nothing, such as "supposed"; else "".
-        revised: Whether it says that it replaces an earlier answer.
         alone: Whether the payload has a place of its own, such as a box.
     """
 
@@ -49,7 +48,6 @@ class Statement:
     rank: int = EXPLICIT
     whole: bool = False
     denied: str = ""
-    revised: bool = False
     alone: bool = False
 
 
@@ -61,17 +59,11 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     """
     said = Words(lowered(text))
     own = split(answer_head(task.row_format.template)) if task else []
-    nouns = words("noun", "head", "vague", "right").union(own[-1:])
+    nouns = words("noun", "head", "vague").union(own[-1:])
     heads = [i for i, word in enumerate(said.said) if word in nouns or _ends_heading(said, i)]
     cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
     taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
-    found: list[Statement] = []
-    for index in _some(heads):
-        asked = bool(own) and said.said[max(0, index + 1 - len(own)) : index + 1] == own
-        first = index + 1 - len(own) if asked else index
-        start = said.skip_back(first, words("quality", "article", "opener"))
-        found += _announced(text, said, index, start, asked)
-        found += _said_before(text, said, index, start)
+    found = [s for i in _some(heads) for s in _announced(text, said, i, [said.said[i]] == own[-1:])]
     found += [s for mark in _some([*_MARK.finditer(said.low)]) for s in _marked(text, said, mark)]
     found = cued + [statement for statement in found if statement.at not in taken]
     return sorted(found, key=lambda statement: (statement.end, statement.start))
@@ -86,14 +78,14 @@ def _ends_heading(said: Words, index: int) -> bool:
     return said.word(index + 1) == ":" != said.said[index] and said.word(index + 2) != "\n"
 
 
-def _announced(text: str, said: Words, index: int, start: int, asked: bool) -> Iterator[Statement]:
+def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Statement]:
     """``The final answer is …``, ``Answer: …``, ``the right category is …``, ``Department: …``
 
     Args:
         asked: Whether the task's template asks for the answer with this noun, as with ``Stars:``.
     """
     noun, (link, after) = said.said[index], _link(said, index + 1)
-    line = start
+    line = start = said.skip_back(index, words("quality", "article", "opener"))
     while start - line < 4 and said.word(line - 1)[0].isalpha():
         line -= 1
     said_of, before = {*said.said[start:index]}, said.word(start - 1)
@@ -109,7 +101,7 @@ def _announced(text: str, said: Words, index: int, start: int, asked: bool) -> I
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
-    if not words("negative").isdisjoint([before, *said.said[first:start]]):
+    if not asked and not words("negative").isdisjoint([before, *said.said[first:start]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     payload, end = _payload(text, at, on_next)
@@ -117,8 +109,7 @@ def _announced(text: str, said: Words, index: int, start: int, asked: bool) -> I
         denied = "supposed"
     rank = WEAK if link == "weak" else EXPLICIT if known or asked else HEADING
     whole = not firm or (asked and (payload or "").endswith("?"))  # the head of a column: "Fits?"
-    revised = not words("revised").isdisjoint(said.said[first:index])
-    yield Statement(_opening(said, first), at, end, payload, rank, whole, denied, revised)
+    yield Statement(_opening(said, first), at, end, payload, rank, whole, denied)
 
 
 def _link(said: Words, index: int) -> tuple[str, int]:
@@ -142,38 +133,16 @@ def _link(said: Words, index: int) -> tuple[str, int]:
     return ("line", index + 1) if word == "\n" and index < len(said.said) else ("", index)
 
 
-def _said_before(text: str, said: Words, index: int, start: int) -> Iterator[Statement]:
-    """``(d) is the answer``, ``making (c) the best choice``, ``(b) 부산이 정답입니다``"""
-    noun, before, following = said.said[index], said.word(start - 1), said.word(index + 1)
-    is_right = noun in words("right") and before in words("is") and not following[0].isalpha()
-    articled = not words("the").isdisjoint(said.said[start:index])
-    tied = articled or before in words("subject")
-    if not (is_right or (tied and noun in words("noun", "vague"))) or following in words(
-        "is", "about"
-    ):
-        return
-    stop, ends = start, words("makes")
-    if before in words("is", "subject"):
-        stop, ends = start - 1, words("opener", "makes", "bound", "stop")
-    first = said.back(stop, ends, 14)
-    if first < stop and said.word(first - 1) in ends:
-        opening = first - (said.word(first - 1) in words("opener", "makes"))
-        payload, at = text[said.at[first] : said.end(stop - 1)], said.end(index)
-        denied = denial(said, first)
-        yield Statement(said.at[opening], at, at, payload, whole=True, denied=denied)
-
-
 def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
     """A box, ``<answer>``, or ``####``."""
     start, at, tag = mark.start(), mark.end(), mark["tag"]
     known = not tag or tag in words("noun", "head") | {"final"}
     pattern = _TAGGED if tag else _BOXED
     inside = None if mark[0] == "####" else pattern.match(text, at, at + _LONGEST)
-    payload: str | None
     payload, end = _payload(text, at) if mark[0][-1] != "{" else (None, len(text))
     if inside:
         payload, end = inside[1].strip() or None, inside.end()
-    whole, denied = not (inside and known), denial(said, said.index(start))
+    whole, denied = not (known and (inside or not payload)), denial(said, said.index(start))
     rank = EXPLICIT if known else HEADING
     yield Statement(start, at, end, payload, rank, whole, denied, alone=inside is not None)
 
@@ -220,7 +189,7 @@ def _opening(said: Words, index: int) -> int:
     return said.at[start if alone and start < index else index]
 
 
-def _payload(text: str, at: int, on_next: bool = False) -> tuple[str, int]:
+def _payload(text: str, at: int, on_next: bool = False) -> tuple[str | None, int]:
     """What stands after a cue, on its line or on the next, and where it ends."""
     blank = _BLANK.match(text, at)
     first = blank.end() if blank else at
@@ -228,7 +197,7 @@ def _payload(text: str, at: int, on_next: bool = False) -> tuple[str, int]:
     end = text.find("\n", first) % (len(text) + 1)
     line = _BESIDE.split(text[newline or at : end].strip(), maxsplit=1)[0]
     line = line.strip("* ").rstrip("| ")
-    return (_ITEM.sub("", line, count=1) if on_next or newline else line), end
+    return (_ITEM.sub("", line, count=1) if on_next or newline else line) or None, end
 
 
 def without_cue(text: str, task: Task) -> str:
