@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
@@ -16,23 +16,11 @@ from distilwhy.core.parsing.statements import EXPLICIT, HEADING, WEAK, Statement
 _CLAUSE = r"(?:^|[.!?…\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
 
 
-@dataclass(frozen=True)
-class Decision:
-    """The answer of a reply.
-
-    Attributes:
-        start: Where what states it begins: with the first of several in a row that say the same.
-    """
-
-    label: str
-    statement: Statement
-    start: int
-
-
 def decide(
     reader: Reader, statements: Sequence[Statement], text: str, bold: Sequence[str] = ()
-) -> Decision:
-    """The answer that the affirmed statements of a reply agree on.
+) -> tuple[str, Statement]:
+    """The answer that the affirmed statements of a reply agree on, and the last that gives it; of
+    several in a row that say the same, with the start of the first.
 
     Args:
         text: Of the usual width.
@@ -60,20 +48,17 @@ def _by_rank(
 ) -> Iterator[list[Statement]]:
     """What states an answer, the firmest first: of each, only where none before it can be read."""
     explicit = [s for s in affirmed if s.rank == EXPLICIT]
-    stated = any(reader.label(s) is not None for s in explicit)
-    yield [*first_alone(reader, text), *explicit] if stated else explicit
-    if reader.choices:
-        yield [s for s in affirmed if s.rank == HEADING]
-    cued = any(not s.whole for s in explicit)  # then "The answer is e.g. park." has no line "park."
-    uncued = find_uncued(reader, text, bold)
-    yield [s for s in uncued if not cued or s.at > s.start or text[s.start - 1 : s.start] in "\n"]
-    if reader.answer.kind != "text":
-        yield [s for s in affirmed if s.rank == WEAK]
+    yield [*first_alone(reader, text), *explicit]
+    yield [s for s in affirmed if s.rank == HEADING and reader.choices]
+    yield find_uncued(reader, text, bold)
+    yield [s for s in affirmed if s.rank == WEAK and reader.answer.kind != "text"]
 
 
-def _agree(reader: Reader, statements: Sequence[Statement], low: str) -> Decision | None:
+def _agree(
+    reader: Reader, statements: Sequence[Statement], low: str
+) -> tuple[str, Statement] | None:
     """What statements of one rank agree on; None if none of them has to be an answer."""
-    found: Decision | None = None
+    found: tuple[str, Statement] | None = None
     problem: Unreadable | None = None  # of the last ones
     for statement in statements:
         try:
@@ -82,19 +67,22 @@ def _agree(reader: Reader, statements: Sequence[Statement], low: str) -> Decisio
             optional = isinstance(error, Unnamed) and (statement.whole or statement.rank == WEAK)
             problem = problem if optional or (problem and isinstance(error, Unnamed)) else error
             continue
-        problem, start = None, statement.start
-        if found and reader.answer.same(found.label, label):
-            label = max(found.label, label, key=lambda text: text.count(" "))
-            if says_only(reader, low[found.statement.at : start], label):
-                start = min(start, found.start)
-        elif found and not _taken_back(low[found.statement.at : max(statement.at, start)]):
-            raise Unreadable(f"{TWO_ANSWERS}: {found.label[:40]!r} and {label[:40]!r}")
-        found = Decision(label, statement, start)
+        problem = None
+        if found:
+            before, last = found
+            between = low[last.at : max(statement.at, statement.start)]
+            if reader.answer.same(before, label):
+                label = max(before, label, key=lambda text: text.count(" "))
+                if says_only(reader, low[last.at : statement.start], label):
+                    statement = replace(statement, start=min(statement.start, last.start))
+            elif not _taken_back(between):
+                raise Unreadable(f"{TWO_ANSWERS}: {before[:40]!r} and {label[:40]!r}")
+        found = label, statement
     if problem and not (found and isinstance(problem, Unnamed)):
         raise problem
-    if found and _left_open(reader, low[found.statement.at :], found.label):
+    if found and _left_open(reader, low[found[1].at :], found[0]):
         raise Unreadable("the answer is left open")
-    if found and _taken_back(low[found.statement.at + 1 :]):
+    if found and _taken_back(low[found[1].at + 1 :]):
         raise Unreadable("the answer is taken back")
     return found
 
@@ -125,8 +113,8 @@ def _taken_back(low: str) -> bool:
     for a, b in spans(low):
         said = split(low[a:b].partition(",")[0][:60])
         right = not (words("not").isdisjoint(said) or words("right").isdisjoint(said))
-        is_short = len(said) < 9 and not words("said").isdisjoint(said[:2])
-        if is_short and (right or not words("wrong").isdisjoint(said)):
+        told = not words("said").isdisjoint(said[:2])
+        if told and (right or not words("wrong").isdisjoint(said)):
             return True
     return phrases("retracts", f"{_CLAUSE}@").search(low) is not None
 

@@ -113,16 +113,16 @@ def _read(
         raise Unreadable("the reply is empty")
     plain = plain[: len(body)]
     statements = find_statements(plain, task)
-    answer = decide(reader, statements, plain, bold)
-    said = body[answer.statement.at :].strip()
+    label, stated = decide(reader, statements, plain, bold)
+    said = body[stated.at :].strip()
     # A text may go on after a full stop, as "Mr." does.
     complete = "\n" in said or (reader.answer.kind != "text" and _COMPLETE.search(said))
     # Where more follows than is read, it was not the answer that the limit cut.
-    if cut_short and length == len(text) and not (complete or answer.statement.alone):
+    if cut_short and length == len(text) and not (complete or stated.alone):
         raise Unreadable("the reply may have been cut within its answer")
-    before = [s for s in statements if s.at < answer.start]
-    reasons = reasons_before(reader, body[: answer.start], answer.label, before)
-    return answer.label, reasons or reasons_after(reader, body, answer)
+    before = [s for s in statements if s.at < stated.start]
+    reasons = reasons_before(reader, body[: stated.start], label, before)
+    return label, reasons or reasons_after(reader, body, label, stated)
 
 
 def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tuple[str, str]:
@@ -135,7 +135,7 @@ def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tup
     answers = [without_cue(visible(answer), task) for found in objects for answer in found.answers]
     stated = [Statement(at, at, at, said, alone=True) for said in answers]
     around = widen(before + after)
-    answer = decide(reader, [*stated, *find_statements(around, task)], around)
+    label, _ = decide(reader, [*stated, *find_statements(around, task)], around)
     reasons = before if first.rationale is None else visible(first.rationale)
     statements = find_statements(reasons, task)
-    return answer.label, reasons_before(reader, reasons, answer.label, statements)
+    return label, reasons_before(reader, reasons, label, statements)

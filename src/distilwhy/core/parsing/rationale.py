@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from distilwhy.core.parsing.clean import widen, without_pictures_at_ends
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
-from distilwhy.core.parsing.decide import Decision, says_only
+from distilwhy.core.parsing.decide import says_only
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import first_alone
 from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statements
@@ -66,9 +66,8 @@ def _content(line: str) -> str:
     return " ".join(split(_FIELD.sub("", widen(line))))
 
 
-def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
+def reasons_after(reader: Reader, text: str, label: str, statement: Statement) -> str:
     """The reasons that follow an answer, where nothing stands before it."""
-    statement = answer.statement
     said = text[statement.at : statement.end]
     found = reader.read(widen(said))
     rest = said[len(said) - len(found.rest) :] if found else ""
@@ -80,7 +79,7 @@ def reasons_after(reader: Reader, text: str, answer: Decision) -> str:
     if heads:
         after = after[heads[0].end() : heads[1].start() if len(heads) > 1 else None]
     for again in find_statements(widen(after)):
-        if reader.answer.same(reader.label(again), answer.label):
+        if reader.answer.same(reader.label(again), label):
             after = after[: again.start]
             break
     reasons = tidy(after)

@@ -108,19 +108,15 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
     if link == "weak" and payload and not words("supposed").isdisjoint(split(payload)):
         denied = "supposed"
     rank = WEAK if link == "weak" else EXPLICIT if known or asked else HEADING
-    whole = not firm or (asked and (payload or "").endswith("?"))  # the head of a column: "Fits?"
-    yield Statement(_opening(said, first), at, end, payload, rank, whole, denied)
+    yield Statement(_opening(said, first), at, end, payload, rank, not firm, denied)
 
 
 def _link(said: Words, index: int) -> tuple[str, int]:
     """How a noun is linked to what follows ("" if it is not), and the first word after the link."""
     index = said.skip(index, words("part"))
-    if said.word(index) in words("about"):  # "to the question is"
+    if said.word(index) in words("about") | {"("}:  # "to the question is"
         ends = words("is", "linked", "stop")
         index = next((i for i in range(index, index + 10) if said.word(i) in ends), index)
-    if said.word(index) == "(" and ")" in said.said[index : index + 8]:
-        index = said.said.index(")", index) + 1
-    index = said.skip(index, words("opener", "part") | {",", "*"})
     word = said.word(index)
     if word in words("is"):
         index = said.skip(index + 1, words("concludes"))
@@ -163,9 +159,7 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
     clause = said.clause(index)
     held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
-    theirs = clause & words("people", "crowd") or (
-        clause & words("pronoun") and clause & words("maybe")
-    )
+    theirs = clause & words("people", "crowd")
     said_before = said.said[:index]
     quoted = said_before.count('"') % 2 and words("crowd", "people") & {*said_before}
     if held or (theirs and clause & words("say")) or quoted:
