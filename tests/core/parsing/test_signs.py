@@ -1,4 +1,4 @@
-"""What else says which answer is meant: the template's words, bold, ticks, the row's numbers."""
+"""What else says which answer is meant: the template's words, bold, the row's numbers."""
 
 import pytest
 

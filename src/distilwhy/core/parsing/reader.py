@@ -35,7 +35,6 @@ _DOTTED = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}
 _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
 _COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
-_ITEM = re.compile(r"\A\s*(?:\d{1,2}[.)]|[-*•])\s")
 _PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—(]")
 
 
@@ -91,17 +90,15 @@ class Reader:
 
     def whole(self, text: str) -> str | None:
         """The label, if ``text`` is nothing else; None otherwise."""
-        announces = text.rstrip().endswith(":") and text.strip() not in self.choices
-        if len(text) > _LONGEST_CHOICE or self.answer.kind == "text" or announces:
-            return None
-        found = self.read(text)
+        fits = len(text) <= _LONGEST_CHOICE and self.answer.kind != "text"
+        found = self.read(text) if fits else None
         return found.label if found and found.bare else None
 
     def lead(self, text: str) -> Found | None:
         """The answer that a text is, or opens with before it says more."""
         if label := self.whole(text):
             return Found(label, True, "")
-        text = _ITEM.sub("", text[:_LONGEST_CHOICE])
+        text = text[:_LONGEST_CHOICE]
         if not self.choices or text.rstrip().endswith(":"):
             return None
         try:
@@ -158,17 +155,13 @@ def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str)
     choices = answer.choices(options) if answer.kind == "choice" else ()
     texts = () if options else (asked, *shown)
     named = next(filter(None, (_lettered(choices, text) for text in texts)), {})
-    letters = Letters(named or _in_order(choices, bool(options)), bool(options or named))
-    return Reader(answer, choices, letters, asked)
-
-
-def _in_order(choices: tuple[str, ...], lettered: bool) -> dict[str, frozenset[str]]:
-    """The letters of choices: the letter that a choice itself is, and that of its place."""
-    single = [choice for choice in choices if len(choice) == 1 and choice.isalpha()]
-    pairs = [(choice.lower(), choice) for choice in single]
-    if lettered or not single:
+    # Where no text letters them: by the letter that a choice itself is, and by its place.
+    pairs = [(choice.lower(), choice) for choice in choices if len(choice) == 1]
+    if options or not pairs:
         pairs += [(letter(index), choice) for index, choice in enumerate(choices)]
-    return {name: frozenset(c for other, c in pairs if other == name) for name, _ in pairs}
+    in_order = {name: frozenset(c for other, c in pairs if other == name) for name, _ in pairs}
+    letters = Letters(named or in_order, bool(options or named))
+    return Reader(answer, choices, letters, asked)
 
 
 @lru_cache(maxsize=256)
