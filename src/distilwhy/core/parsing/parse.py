@@ -111,8 +111,9 @@ def _read(
     body = body[: closing.start()] if closing else body
     if not body:
         raise Unreadable("the reply is empty")
-    plain = plain[: len(body)]
-    statements = find_statements(plain, task)
+    if len(body) < len(plain):
+        plain = plain[: len(body)]
+        statements = find_statements(plain, task)
     label, stated = decide(reader, statements, plain, bold)
     said = body[stated.at :].strip()
     # A text may go on after a full stop, as "Mr." does.

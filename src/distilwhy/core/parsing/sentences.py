@@ -40,7 +40,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         return _emphasised(reader, text, bold)
     lines = [line.span() for line in _LINE.finditer(text)]
     said = [text[a:b] for a, b in lines]
-    parts = [(a, b) for a, b in spans(text) if "?" not in text[a:b]]
+    parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and "?" not in text[a:b]]
     parts = parts[:1] + parts[1:][-_MOST:]
     leads = {lead.label for line in said[:12] if reader.choices and (lead := reader.lead(line))}
     if len(leads) > 1 or (len(said) > 1 and all(_ITEM.match(line) for line in said[-2:])):
@@ -207,7 +207,7 @@ def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     """The one answer that a reply sets in bold, in a sentence that neither hedges nor denies."""
     is_text = reader.answer.kind == "text"
     answers = {
-        span for span in bold if (span[-1] not in ":：" if is_text else reader.whole(span))
+        span for span in {*bold} if (span[-1] not in ":：" if is_text else reader.whole(span))
     } - {text}
     for span in answers if len(answers) == 1 and text.count(min(answers)) == 1 else ():
         at = text.index(span)
