@@ -107,19 +107,20 @@ class Reader:
             found = None
         except Unreadable:
             return None
-        said = _PHRASE.split(text, maxsplit=1)[0]
+        said, told = _PHRASE.split(text, maxsplit=1)[0], ""
         if found:
             start, after = text.removesuffix(found.rest), split(found.rest)[:1]
-            told = split(_PHRASE.split(found.rest, maxsplit=1)[0])
-            right = words("is", "article", "quality", "noun", "vague", "right")
-            affirms = told and right.issuperset(told)  # "(b) is the best answer"
-            lettered = ")" in start and len(start) > len(found.label) + 2
             if not words("clause").isdisjoint(after):
                 return None
-            if affirms or lettered or not words("because", "aside").isdisjoint(after):
+            more = _PHRASE.split(found.rest, maxsplit=1)[0]
+            right = words("is", "article", "quality", "noun", "vague", "right")
+            lettered = ")" in start and len(start) > len(found.label) + 2
+            if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
+                said, told = start, more
+            elif lettered or not words("because", "aside").isdisjoint(after):
                 said = start
         label = self.whole(said)
-        return Found(label, False, text[len(said) :]) if label else None
+        return Found(label, False, text[len(said) + len(told) :]) if label else None
 
     def state(self, statement: Statement) -> str:
         """The label of a statement.

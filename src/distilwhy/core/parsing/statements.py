@@ -101,7 +101,7 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
-    if not asked and not words("negative").isdisjoint([before, *said.said[first:start]]):
+    if not asked and not words("negative").isdisjoint([before, *said.said[first : index + 1]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     payload, end = _payload(text, at, on_next)
@@ -124,7 +124,7 @@ def _link(said: Words, index: int) -> tuple[str, int]:
     be = index + 1 + (said.word(index + 1) == "to")
     if word in words("weak") and said.word(be) == "be":
         return "weak", be + 1
-    if word in words("linked"):
+    if word in words("linked") and (word != "-" or said.low.startswith(" ", said.end(index))):
         return ":", index + 1
     return ("line", index + 1) if word == "\n" and index < len(said.said) else ("", index)
 
