@@ -275,7 +275,6 @@ def test_an_equation_is_read_however_it_is_put(text, label):
         "The answer is (some - 8).",
         "The answer is x + 5 = 12.",
         "The answer is (7x = 14).",
-        "The answer is 5 apples * 3 apples.",
         "The answer is 84 / 2 (that is 42).",
         "The answer is 84 / 2 for the first 3.",
         "The answer is (84 / 2) or (84 * 2).",

@@ -9,9 +9,10 @@ from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.cues import listed
 
 _OBJECT = re.compile(r'\{\s*"')
-_OPENING = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?(?:```\w*\s*)?(?=\{\s*\")")
-_SINGLE = re.compile(r"\{\s*'")
-_FENCE = re.compile(r"```\w*\s*$")
+_LEAD = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?(?:```\w*\s*)?")
+_SINGLE_QUOTE = re.compile(r"(?<!\w)'|'(?!\w)")
+_KEY = re.compile(r'"([^"\n]{1,40})"\s*:')
+_VALUE = re.compile(r'\s*(?:"(.*)"|([^"{[,}\n]+)[,}\n])[\s,}`]*', re.S)
 _MOST = 8  # objects looked at
 _DEEPEST = 4
 _JSON = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str)
@@ -33,54 +34,56 @@ def find_objects(text: str, is_answer: Callable[[str], bool]) -> list[JsonReply]
         is_answer: Tells an answer by itself, where no field has the name of one.
 
     Raises:
-        Unreadable: if the reply is an object that is broken, or one whose answer is no single
+        Unreadable: if the reply is an object without an answer, or with one that is no single
             value.
     """
     found: list[JsonReply] = []
-    if '"' not in text and _SINGLE.search(text):
-        text = text.replace("'", '"')
-    opening, at = _OPENING.match(text), 0
+    text, at = text if '"' in text else _SINGLE_QUOTE.sub('"', text), 0
     for _ in range(_MOST):
         brace = _OBJECT.search(text, at)
         if brace is None:
             break
-        start, is_reply = brace.start(), opening is not None and opening.end() == brace.start()
+        start, is_reply = brace.start(), _LEAD.fullmatch(text, 0, brace.start()) is not None
         try:
             fields, at = _JSON.raw_decode(text, start)
         except (ValueError, RecursionError):
-            if is_reply:
-                raise Unreadable("the reply is a broken JSON object") from None
-            at = brace.end()
-            continue
-        rest = text[at:].strip("`\n ")
-        answers, rationale = _read(_flat(fields), is_answer, all_of_reply=is_reply and not rest)
+            at = len(text) if is_reply else brace.end()
+            fields = _mend(text[start:]) if is_reply else {}
+        alone = is_reply and not text[at:].strip("`\n ")
+        answers, rationale = _read(_flat(fields), is_answer, alone=alone)
         if answers:
-            fence = _FENCE.search(text, max(0, start - 20), start)
-            found.append(JsonReply(answers, rationale, fence.start() if fence else start, at))
-        elif is_reply and not rest:
-            raise Unreadable("the JSON object has no 'answer'")
+            found.append(JsonReply(answers, rationale, start, at))
+        elif alone:
+            raise Unreadable("the JSON object has no 'answer', or is broken")
     return found
 
 
+def _mend(text: str) -> dict[str, object]:
+    """The fields of a broken object whose values are whole."""
+    _, *parts = _KEY.split(text)
+    values = (_VALUE.fullmatch(value) for value in parts[1::2])
+    read = zip(parts[::2], values, strict=True)
+    return {key: value[1] or (value[2] or "").strip() for key, value in read if value}
+
+
 def _read(
-    fields: dict[str, object], is_answer: Callable[[str], bool], *, all_of_reply: bool
+    fields: dict[str, object], is_answer: Callable[[str], bool], *, alone: bool
 ) -> tuple[tuple[str, ...], str | None]:
     """The answers of an object and its rationale; a field that stands alone is an answer."""
     reasons = [key for key in listed("rationales") if key in fields]
+    texts = {key: text for key, text in fields.items() if isinstance(text, str)}
     keys = list_answer_keys(fields)
-    others = [key for key in fields if key not in reasons]
     if not keys:
-        keys = [
-            key for key in others if isinstance(fields[key], str) and is_answer(str(fields[key]))
-        ]
-        keys = keys if len(keys) == 1 else []
-        rest = [key for key in others if key not in keys and isinstance(fields[key], str)]
+        named = [key for key, text in texts.items() if key not in reasons and is_answer(text)]
+        single = alone and len(fields) == 1 and not reasons
+        short = [key for key, text in texts.items() if single and len(text.split()) < 5]
+        keys = named if len(named) == 1 else short
+        rest = [key for key in texts if key not in keys]
         reasons = reasons or (rest if keys and len(rest) == 1 else [])
-    if not keys and all_of_reply and len(others) == 1 and len(str(fields[others[0]]).split()) < 5:
-        keys = others
-    answers = tuple(_text(fields[key], key) for key in keys)
-    texts = [_text(fields[key], key, joined=True) for key in reasons] if answers else []
-    return answers, " ".join(texts) if texts else None
+    values = [fields[key] for key in reasons]
+    items = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    rationale = " ".join(item for item in items if isinstance(item, str))
+    return tuple(_answer(key, fields[key]) for key in keys), rationale if reasons else None
 
 
 def list_answer_keys(names: Iterable[str]) -> list[str]:
@@ -93,25 +96,18 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name.strip().lower())
 
 
-def _flat(fields: object, depth: int = 0) -> dict[str, object]:
+def _flat(value: object, depth: int = 0) -> dict[str, object]:
     """The fields of an object by their names in one form, those of objects in it included."""
-    while isinstance(fields, list):
-        fields = fields[0] if len(fields) == 1 else {}
-    if not isinstance(fields, dict) or depth > _DEEPEST:
-        return {}
     flat: dict[str, object] = {}
-    for value in fields.values():
-        flat |= _flat(value, depth + 1)
-    own = {_plain(name): value for name, value in fields.items()}
-    return flat | {name: value for name, value in own.items() if not _flat(value, depth + 1)}
+    for name, inner in value.items() if isinstance(value, dict) and depth <= _DEEPEST else ():
+        while isinstance(inner, list) and len(inner) == 1:
+            inner = inner[0]
+        flat |= _flat(inner, depth + 1) or {_plain(name): inner}
+    return flat
 
 
-def _text(value: object, key: str, *, joined: bool = False) -> str:
-    """A text, number or truth value as text; the items of a rationale that is a list, joined."""
-    if isinstance(value, list) and (joined or len(value) == 1):
-        return " ".join(_text(item, key, joined=joined) for item in value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    if not isinstance(value, str | None):
+def _answer(key: str, value: object) -> str:
+    """A text, number or truth value as text."""
+    if not isinstance(value, str | bool | None):
         raise Unreadable(f"the {key!r} of the JSON object is not text")
-    return value or ""
+    return str(value).lower() if isinstance(value, bool) else value or ""

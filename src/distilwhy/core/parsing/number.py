@@ -5,6 +5,8 @@ unit or a remark may stand: what else stands there would make it another number.
 """
 
 import re
+from functools import cache
+from unicodedata import normalize
 
 from distilwhy.core.parsing.answer import CURRENCY, Unnamed, Unreadable
 from distilwhy.core.parsing.cues import listed, phrases, split, words
@@ -19,42 +21,36 @@ from distilwhy.core.parsing.expression import (
 )
 
 _OPERATORS = {"minus": "-", "plus": "+", "times": "*", "divided by": "/", "multiplied by": "*"}
-_VULGAR = {"¼": " 1/4", "½": " 1/2", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3"}
 
 
-def _figure(word: re.Match[str]) -> str:
-    """``42`` of ``forty-two``; "one" may be any thing, as in "one of them"."""
-    small, tens, said = listed("small"), listed("tens"), word[0].lower().split("-")
-    values = [
-        small.index(w) if w in small else tens.index(w) * 10 + 20 if w in tens else None
-        for w in said
-    ]
-    follows = word.string[word.end() :].split(maxsplit=1)[:1]
-    if None in values or follows in (["of"], ["that"]):
-        return word[0]
-    return str(sum(filter(None, values)))
+@cache
+def _figures() -> dict[str, str]:
+    """The figures of number words: ``42`` of ``forty-two``."""
+    small = dict(zip(listed("small"), range(20), strict=True))
+    tens = dict(zip(listed("tens"), range(20, 100, 10), strict=True))
+    joined = {f"{ten}-{one}": tens[ten] + small[one] for ten in tens for one in small}
+    return {word: str(value) for word, value in (small | tens | joined).items()}
 
 
 _PLAIN = (
     (rf"\b[A-Z]{{1,3}}(?=[{CURRENCY}]\s*[\d.])", ""),  # US$5
-    (rf"([{CURRENCY}]\s*[\d.,]+)\s*[kmbtKMBT]\b(?!\s*\$)", r"\1 million"),  # $5 m
+    (rf"([{CURRENCY}]\s*[\d.,]+)\s*(?:[kmbtKMBT]|MM)\b(?!\s*\$)", r"\1 million"),  # $5 m
     (r"(?<![\d.,(])(\d+),(\d\d?)(?![\d,]|\.\d)", r"\1.\2"),  # 2,5
     (r"(?<=\d)[ \u202f](?=\d{3}(?!\d))(?!\d+ ?/)", ""),  # 2 500
-    (r"(?<=[\d)])(?!(?<=(?<![\d.,])0)[xX])\s*[xX]\s*(?=[\d(.])", " * "),  # not 0x1F
-    (r"\b((?:[cmk]?m|in|ft|yd|mi|feet|\w*met\w+|units?) ?)(?:[²³]|\^\{?[23]\}?)", r"\1"),
+    (r"(?<=[\d)])(?<!\b0)\s*[xX]\s*(?=[\d(.])", " * "),  # not 0x1F
+    (r"(?i)(\b(?:[a-z]{2,}|m) ?)(?:[²³]|\^\{?[23]\}?)", r"\1"),  # cm²
     (r"[≈≅]|\\approx", "="),
-    (f"[{CURRENCY}]", ""),
-    (r"\b[A-Za-z]{3,}(?:-[A-Za-z]{3,})?\b", _figure),
-    (
-        rf"(?i)(?<=\d) ({'|'.join(_OPERATORS)}) (?=[\d(])",
-        lambda word: f" {_OPERATORS[word[1].lower()]} ",
-    ),
-    (r"(?i)\b(?:negative|minus) (\d+) \(-\1\)", r"-\1"),
-    (r"(?i)(?<!minus )(?<!negative )\b(\d+) \(\1\)", r"\1"),  # seven (7)
-    (r"(?i)(?<![\w-])(?<!\d\s)(?:minus|negative)\s+(?=[\d.])", "-"),
-    (r"\s*([¼½¾⅓⅔])", lambda found: _VULGAR[found[1]]),
-    (r"(?<![\w./,*+-])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d/]|\.\d)", r"(\1+\2/\3)"),  # 1 1/2
-)
+    (rf"[{CURRENCY}]|\\(?:q?quad|underline|degree|therefore)\b", ""),
+    # "one" may be any thing, as in "one of them".
+    (r"\b[A-Za-z]{3,}(?:-[A-Za-z]{3,})?+(?! (?:of|that)\b)\b",
+     lambda word: _figures().get(word[0].lower(), word[0])),
+    (rf"(?i)(?<=\d) ({'|'.join(_OPERATORS)}) (?=[\d(])",
+     lambda word: f" {_OPERATORS[word[1].lower()]} "),
+    (r"(?i)(?<![\w-])(?:minus|negative)\s+(?=[\d.])", "-"),
+    (r"(?<![-\d])(-?\d+) \(\1\)", r"\1"),  # seven (7)
+    (r"\s*([¼-¾⅐-⅞])", lambda found: " " + normalize("NFKC", found[1])),
+    (r"(?<![\w./,*+-])(\d+)\s+(\d+)\s*[/⁄]\s*(\d+)(?![\d/]|\.\d)", r"(\1+\2/\3)"),  # 1 1/2
+)  # fmt: skip
 _SENTENCE = re.compile(r"\D*\d.*?(?:[.!?](?=\s|$|[^\x00-\x7f])(?!\s*=)|;|$)")
 _REASON = re.compile(
     r"(?<=.)\b(?:because|since|as|given)\b"
@@ -62,24 +58,17 @@ _REASON = re.compile(
 )  # fmt: skip
 _SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
 _START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:^\s*[-−–]\s?|[-−–])?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
-_RANGE = re.compile(r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]|[<>≤≥]|\bup to\b", re.I)
+_RANGE = re.compile(r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]", re.I)
 _UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
 _NAME = re.compile(r"\s*[^\W\d_][\w ]*")
 _UNIT = re.compile(r"(?<=\d) ([^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$))")
-_SQUARED_UNIT = re.compile(r"\d ([^\W\d_]+) ?\* ?[\d.]+ \1\b")
-_ORNAMENT = r"(?:q?quad|underline|color|therefore|implies|[rR]ightarrow|degree|checkmark|l?dots)\b"
-# What stands before a number and makes it another: √5, |-5|, log 5, f(5), the square of 5.
-_FUNCTION = re.compile(
-    rf"(?:[√∛∜±∓≠|^]|[\w)]\s*[*/+]|\\(?!{_ORNAMENT})[a-z][\w^{{}}]*+|\b[a-z](?=\()"
-    r"|\b(?:log|ln|lg|exp|sqrt|abs|sin|cos|tan)(?:[\d_^]\w*)?)[\s({\[]*$", re.I,
-)  # fmt: skip
-# What follows a number and is more of it: an operator, a power, another number, a scale.
+# What stands before a number and makes it another: √5, |-5|, log_2 5, f(5), 3 + some.
+_FUNCTION = re.compile(r"[√∛∜±∓≠|^\\_]|[\w)](?:\s*[*/+]|\()[\s({\[]*$")
+# What follows a number and is more of it: an operator, a power, another number, an unknown.
 _MORE = re.compile(
-    r"(?i)[\d¼-¾⅐-⅞]|\s[-+*/]\s|[-+*/(=]\s*$|^\s*[²³⁰-⁹^+*!₀-₉]|^\s*-(?:\s*\(|\s+\w)|^-\w\b|^\s*/\s*"
-    rf"(?:\(|\w\b)|^\W*(?:[πϖ∞√]|and a third)|^\s*\\(?!{_ORNAMENT})[a-z]|^-(?:something|odd)\b"
+    r"[\d⁰-⁹²³₀-₉^*+!√πϖ∞\\]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)"
+    r"|^(?!\s+[aIm]\b|\s?[gLlshVWJCF]\b)\s*[A-Za-z]\b|^\W*and an?\b"
 )
-_SCALE = re.compile(r"[abeijkmnoqruxyz]\b|\s+(?:[KMBTkxyzni]|MM)\b")
-_NEXT_WORD = re.compile(r"\W*(?:and\W+(?:an?\W+)?)?([a-z]+)\b", re.I)
 _PERCENT = re.compile(r"\s*(?:%|per ?cent\b)", re.I)
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
@@ -152,8 +141,8 @@ def _sides(text: str) -> list[str]:
 
 def _side(text: str) -> Equation | None:
     """One side of an equals sign; None where it is a name, such as ``x`` or ``total cost``."""
-    if not _SQUARED_UNIT.search(text):
-        text = _UNIT.sub(_without_unit, text)
+    changed = words("changes", "worked")
+    text = _UNIT.sub(lambda unit: unit[0] if unit[1].lower() in changed else "", text)
     try:
         return _leading(text.strip())
     except EquationError:
@@ -162,18 +151,12 @@ def _side(text: str) -> Equation | None:
         return None
 
 
-def _without_unit(found: re.Match[str]) -> str:
-    changed = words("changes", "worked")
-    return found[0] if found[1].lower() in changed else ""
-
-
 def _leading(text: str) -> Equation:
     """The equation that ``text`` opens with, if only a unit or a remark follows."""
     equation, rest = parse_leading_equation(text.rstrip(".; "))
     percent = _PERCENT.match(rest) and not isinstance(equation, Number)
-    following = _NEXT_WORD.match(rest.lower())
-    changed = following and following[1] in words("changes")
-    worked = not words("worked").isdisjoint(split(rest)) or phrases("denies").search(rest)
-    if percent or changed or worked or _MORE.search(rest) or _SCALE.match(rest):
+    said = re.findall(r"\b(?!and\b)[a-z]+", rest.lower())
+    changed = words("changes").intersection(said[:1]) or words("worked").intersection(said)
+    if percent or changed or phrases("denies").search(rest) or _MORE.search(rest):
         raise Unreadable(f"only part of the answer can be read: {text[:60]!r}")
     return equation
