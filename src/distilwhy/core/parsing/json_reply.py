@@ -8,8 +8,8 @@ from typing import NamedTuple
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.cues import listed
 
-_OBJECT = re.compile(r'\{\s*"')
-_LEAD = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?(?:```\w*\s*)?")
+_OBJECT = re.compile(r'(?:```\w*\s*)?(\{)\s*"')
+_LEAD = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?")
 _SINGLE_QUOTE = re.compile(r"(?<!\w)'|'(?!\w)")
 _KEY = re.compile(r'"([^"\n]{1,40})"\s*:')
 _VALUE = re.compile(r'\s*(?:"(.*)"|([^"{[,}\n]+)[,}\n])[\s,}`]*', re.S)
@@ -45,7 +45,7 @@ def find_objects(text: str, is_answer: Callable[[str], bool]) -> list[JsonReply]
             break
         start, is_reply = brace.start(), _LEAD.fullmatch(text, 0, brace.start()) is not None
         try:
-            fields, at = _JSON.raw_decode(text, start)
+            fields, at = _JSON.raw_decode(text, brace.start(1))
         except (ValueError, RecursionError):
             at = len(text) if is_reply else brace.end()
             fields = _mend(text[start:]) if is_reply else {}

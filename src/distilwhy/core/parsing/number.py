@@ -57,9 +57,9 @@ _REASON = re.compile(
     r"|(?<=\d)[^\d]{0,20}?,? (?:not|rather than|instead of) [-$]?\d", re.I,
 )  # fmt: skip
 _SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
-_START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:^\s*[-−–]\s?|[-−–])?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
+_START = re.compile(rf"(?<![A-Za-z0-9_.,])[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
 _RANGE = re.compile(r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]", re.I)
-_UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
+_UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ])[b-zB-Z](?![A-Za-z])")
 _NAME = re.compile(r"\s*[^\W\d_][\w ]*")
 _UNIT = re.compile(r"(?<=\d) ([^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$))")
 # What stands before a number and makes it another: √5, |-5|, log_2 5, f(5), 3 + some.
@@ -67,7 +67,7 @@ _FUNCTION = re.compile(r"[√∛∜±∓≠|^\\_]|[\w)](?:\s*[*/+]|\()[\s({\[]*$
 # What follows a number and is more of it: an operator, a power, another number, an unknown.
 _MORE = re.compile(
     r"[\d⁰-⁹²³₀-₉^*+!√πϖ∞\\]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)"
-    r"|^(?!\s+[aIm]\b|\s?[gLlshVWJCF]\b)\s*[A-Za-z]\b|^\W*and an?\b"
+    r"|^(?!\s+[aIm]\b|\s?[gLlshVWJCF]\b)\s*[A-Za-z]\b|^\W*(?i:and an?)\b"
 )
 _PERCENT = re.compile(r"\s*(?:%|per ?cent\b)", re.I)
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
