@@ -11,7 +11,6 @@ from distilwhy.core.parsing.expression import (
     NUMERAL,
     EquationError,
     parse_equation,
-    render_equation,
     render_number,
 )
 
@@ -56,7 +55,7 @@ class Answer:
             return " ".join(text.split()) or None
         with suppress(EquationError):
             if self.kind == "equation":
-                return render_equation(parse_equation(text))
+                return parse_equation(text).text
             plain = text.strip().strip(CURRENCY + " ").removesuffix("%").strip()
             if _NUMBER.fullmatch(plain):
                 return render_number(parse_equation(plain).value)

@@ -1,8 +1,8 @@
 """Arithmetic a teacher or a student wrote, read without ever running it.
 
-The text becomes a small tree over exact fractions. Three limits keep hostile or broken text cheap:
-its length without spaces, the depth of its brackets, and the size of any value in it. What is
-accepted is accepted again as ``render_equation`` writes it.
+The text is worked out in exact fractions. Three limits keep hostile or broken text cheap: its
+length without spaces, the depth of its brackets, and the size of any value in it. What is accepted
+is accepted again as it is written here.
 """
 
 import re
@@ -30,23 +30,17 @@ class EquationError(ValueError):
 
 
 @dataclass(frozen=True)
-class Number:
-    """A literal, kept exact."""
+class Equation:
+    """A number, or an operation on two equations.
 
+    Attributes:
+        text: The one way it is written: ``84 / 2``, spaces throughout.
+        sign: The outermost of ``+ - * /``; "" for a number.
+    """
+
+    text: str
     value: Fraction
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One of ``+ - * /`` on two equations."""
-
-    sign: str
-    left: "Equation"
-    right: "Equation"
-    value: Fraction
-
-
-Equation = Number | Operation
+    sign: str = ""
 
 
 def parse_equation(text: str) -> Equation:
@@ -70,24 +64,9 @@ def parse_leading_equation(text: str, *, whole: bool = False) -> tuple[Equation,
     """
     parser = _Parser(text, whole)
     equation = parser.climb(1, 0)
-    if len(render_equation(equation).replace(" ", "")) > MAX_LENGTH:
+    if len(equation.text.replace(" ", "")) > MAX_LENGTH:
         raise EquationError(f"it is longer than {MAX_LENGTH} characters")
     return equation, text[parser.ends[parser.at - 1] :]
-
-
-def render_equation(equation: Equation, outer: str = "+", *, right: bool = False) -> str:
-    """The one way an equation is written: ``( 84 / 2 )`` is ``84 / 2``, spaces throughout.
-
-    Args:
-        outer: The sign of the operation of which it is the left or the right side.
-    """
-    if isinstance(equation, Number):
-        return render_number(equation.value)
-    sign, left = equation.sign, render_equation(equation.left, equation.sign)
-    text = f"{left} {sign} {render_equation(equation.right, sign, right=True)}"
-    weaker = sign in "+-" and outer in "*/"
-    regrouped = right and (outer in "-/" or (outer == "*" and sign == "/"))
-    return f"( {text} )" if weaker or regrouped else text
 
 
 def render_number(value: Fraction) -> str:
@@ -95,6 +74,25 @@ def render_number(value: Fraction) -> str:
     with localcontext(prec=100):  # 10**18 has at most 60 factors of two
         decimal = f"{Decimal(value.numerator) / value.denominator:f}"
     return decimal if Fraction(decimal) == value else str(value)
+
+
+def number(value: Fraction | int) -> Equation:
+    """A literal, kept exact."""
+    if max(abs(value.numerator), value.denominator) > MAX_MAGNITUDE:
+        raise EquationError("a value is too large")
+    return Equation(render_number(Fraction(value)), Fraction(value))
+
+
+def operate(sign: str, left: Equation, right: Equation) -> Equation:
+    """One of ``+ - * /`` on two equations, with the brackets that it needs."""
+    if sign == "/" and right.value == 0:
+        raise EquationError("it divides by zero")
+    value = number(_WORK[sign](left.value, right.value)).value
+    regroups = right.sign and (sign in "-/" or sign + right.sign == "*/")
+    weaker = [side.sign in ("+", "-") and sign in "*/" for side in (left, right)]
+    first = f"( {left.text} )" if weaker[0] else left.text
+    second = f"( {right.text} )" if weaker[1] or regroups else right.text
+    return Equation(f"{first} {sign} {second}", value, sign)
 
 
 class _Parser:
@@ -117,7 +115,7 @@ class _Parser:
         while _BINDS.get(sign := self.tokens[self.at], 0) >= least:
             start = self.at
             try:
-                left = _operation(self.take(), left, self.climb(_BINDS[sign] + 1, depth))
+                left = operate(self.take(), left, self.climb(_BINDS[sign] + 1, depth))
             except EquationError:
                 if depth or self.whole:
                     raise
@@ -130,9 +128,8 @@ class _Parser:
             raise EquationError(f"brackets or signs nest deeper than {MAX_DEPTH}")
         token = self.take()
         if token == "-":
-            inner, zero = self.atom(depth + 1), Number(Fraction(0))
-            negated = isinstance(inner, Number)
-            return Number(-inner.value) if negated else _operation("-", zero, inner)
+            inner = self.atom(depth + 1)
+            return operate("-", number(0), inner) if inner.sign else number(-inner.value)
         if token == "(":
             inner = self.climb(1, depth + 1)
             if self.take() != ")":
@@ -140,16 +137,4 @@ class _Parser:
             return inner
         if token in ("", ")", *_BINDS):
             raise EquationError(f"{token!r} is out of place")
-        return Number(_bounded(Fraction(token.replace(",", "").rstrip("."))))
-
-
-def _operation(sign: str, left: Equation, right: Equation) -> Operation:
-    if sign == "/" and right.value == 0:
-        raise EquationError("it divides by zero")
-    return Operation(sign, left, right, _bounded(_WORK[sign](left.value, right.value)))
-
-
-def _bounded(value: Fraction) -> Fraction:
-    if max(abs(value.numerator), value.denominator) > MAX_MAGNITUDE:
-        raise EquationError("a value is too large")
-    return value
+        return number(Fraction(token.replace(",", "").rstrip(".")))

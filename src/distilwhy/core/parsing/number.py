@@ -14,9 +14,7 @@ from distilwhy.core.parsing.expression import (
     NUMERAL,
     Equation,
     EquationError,
-    Number,
     parse_leading_equation,
-    render_equation,
     render_number,
 )
 
@@ -107,12 +105,12 @@ def read_equation(text: str) -> str:
         Unreadable: if there is none, or only part of it can be read.
     """
     found = [side for part in _sides(_ADVERB.sub("", text)) if (side := _side(part))]
-    worked = [equation for equation in found if not isinstance(equation, Number)]
+    worked = [equation for equation in found if equation.sign]
     if not found:
         raise Unnamed(f"the answer is no equation: {text[:60]!r}")
     if len({equation.value for equation in worked}) > 1:
         raise Unreadable(f"the answer has several equations: {text[:60]!r}")
-    return render_equation((worked or found)[0])
+    return (worked or found)[0].text
 
 
 def is_bare(line: str, kind: str) -> bool:
@@ -154,7 +152,7 @@ def _side(text: str) -> Equation | None:
 def _leading(text: str) -> Equation:
     """The equation that ``text`` opens with, if only a unit or a remark follows."""
     equation, rest = parse_leading_equation(text.rstrip(".; "))
-    percent = _PERCENT.match(rest) and not isinstance(equation, Number)
+    percent = _PERCENT.match(rest) and equation.sign
     said = re.findall(r"\b(?!and\b)[a-z]+", rest.lower())
     changed = words("changes").intersection(said[:1]) or words("worked").intersection(said)
     if percent or changed or phrases("denies").search(rest) or _MORE.search(rest):
