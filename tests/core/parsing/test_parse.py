@@ -370,7 +370,6 @@ def relate(text: str, template: str = "Premise: {{ p }}\nHypothesis: {{ h }}") -
         "\nPremise: Dogs bark.\nHypothesis: Dogs sing.\nAnswer: neutral",
         " Premise: Dogs bark. Hypothesis: Dogs sing. Answer: neutral",
         "\n\n**Premise:** Dogs bark.\n**Hypothesis:** Dogs sing.\n**Answer:** neutral",
-        "\n\n2. Dogs bark. / Dogs sing.\nAnswer: neutral",
         "\n\n[2] Text: Dogs bark.\nAnswer: neutral",
         "\n\n### Row\nDogs bark. Dogs sing.\nAnswer: neutral",
         "\n\n---\n\nText: Dogs bark.\nAnswer: neutral",

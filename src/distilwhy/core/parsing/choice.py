@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
@@ -12,12 +12,11 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
-_LETTER = (
-    r"(?<!\w)(?:[(\[{'\"]\s*([a-z]|\d{1,2})\s*[)\]}'\"]|(?:option|choice|letter) ([a-z])(?!\w))"
-    r"|(?<![\w'.-])(?:((?-i:[B-HJ-Z]))(?![\w'+#]|\.\w)|([a-z])(?=\))"
-    r"|((?-i:[AI]))(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b)))"
-    r"|^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"
-)
+_MARKED = r"[(\[{'\"]\s*([a-z]|\d{1,2})\s*[)\]}'\"]|(?:option|choice|letter) ([a-z])(?!\w)"
+_CAPITAL = r"((?-i:[B-HJ-Z]))(?![\w'+#]|\.\w)|([a-z])(?=\))"
+_ENDS = r"(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b))"
+_ALONE = r"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"
+_LETTER = rf"(?<!\w)(?:{_MARKED})|(?<![\w'.-])(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"
 _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")
@@ -71,26 +70,28 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
         raise Unnamed(f"the answer is a negation: {said}")
     if not mentions or SENTENCE_END.search(before):
         raise Unnamed(f"the answer names none of the choices: {said}")
-    first = mentions[0]
-    gloss = _GLOSS.match(line, first.end) if len(mentions) == 1 else None
+    first, *others = mentions
+    gloss = None if others else _GLOSS.match(line, first.end)
     rest = line[gloss.end() if gloss else first.end :]
     after = split(re.split(r"[.,;:!?]", rest[:60], maxsplit=1)[0])
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
-    doubted = gloss and not words("open", "not").isdisjoint(split(gloss[1]))
-    if denied or doubted:
+    if denied or (gloss and not words("open", "not").isdisjoint(split(gloss[1]))):
         raise Unreadable(f"the answer is a negation or left open: {said}")
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
     lists = len(mentions) == len(choices) > 2 and not split("".join(gaps))
-    if lists or not words("several").isdisjoint(head) or _names_another(line, mentions):
+    near = takewhile(lambda beside: not _opens_aside(beside[0]), zip(gaps, others, strict=True))
+    several = lists or any(other.choices != first.choices for _, other in near)
+    if several or not words("several").isdisjoint(head):
         raise Unreadable(f"the answer names more than one choice: {said}")
     fills = all(word in words("filler", "concludes") or word[-2:] == "ly" for word in head)
     goes_on = words("because", "aside", "kind", "filler")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
-    same = [mention for mention in mentions[1:] if mention.choices == first.choices]
-    beside = [line[a.end : b.start] for a, b in pairwise([first, *same])]
-    last = phrases("ending").sub("", line[same[-1].end :] if same else rest)
-    bare = words("bare", "kind").issuperset(split(" ".join([*beside, before, last])))
+    last = phrases("ending").sub("", line[others[-1].end :] if others else rest)
+    around = split(" ".join([before, *gaps, last]))
+    bare = {first.choices} >= {other.choices for other in others} and words("bare", "kind") >= {
+        *around
+    }
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)
@@ -103,53 +104,47 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
         Unreadable: if a letter names one choice and the text beside it another, or a mention
             may be of several.
     """
-    texts = _find_texts(line, choices)
+    texts, mentions = _find_texts(line, choices), list[Mention]()
     taken = {at for hit in texts for at in range(hit.start, hit.end)}
     hits = [hit for hit in _find_letters(line, letters) if hit.end - 1 not in taken] + texts
     hits.sort(key=lambda hit: hit.start, reverse=True)
-    mentions: list[Mention] = []
     while hits:
-        named, start, end, lettered = hits.pop()
-        beside = hits[-1] if hits and _LABELS.fullmatch(line, end, hits[-1].start) else None
-        found = named
-        if beside and lettered and not beside.lettered:
-            found, end = beside.choices, hits.pop().end
-            found = named & found if letters.certain else found
-            if not found:
-                said = f"{min(named)!r}, the text {min(beside.choices)!r}"
+        hit = hits.pop()
+        beside = hits[-1] if hits and _LABELS.fullmatch(line, hit.end, hits[-1].start) else None
+        if beside and hit.lettered and not beside.lettered:
+            hits.pop()
+            both = beside.choices & hit.choices if letters.certain else beside.choices
+            if not both:
+                said = f"{min(hit.choices)!r}, the text {min(beside.choices)!r}"
                 raise Unreadable(f"the letter says {said}")
-        elif letters.certain and (lettered or (beside and beside.lettered)):
-            lettered = True
-            if _other_text(line, end, found):
-                raise Unreadable(f"the letter says {min(found)!r}, the text {line[end:][:40]!r}")
-        if len(found) > 1:
-            raise Unreadable(f"{line[start:end]!r} may be any of {sorted(found)}")
-        mentions.append(Mention(found, start, end, lettered))
+            hit = Mention(both, hit.start, beside.end, True)
+        elif letters.certain and (hit.lettered or (beside and beside.lettered)):
+            hit = hit._replace(lettered=True)
+            if _other_text(line, hit):
+                said = f"{min(hit.choices)!r}, the text {line[hit.end :][:40]!r}"
+                raise Unreadable(f"the letter says {said}")
+        if len(hit.choices) > 1:
+            raise Unreadable(f"{line[hit.start : hit.end]!r} may be any of {sorted(hit.choices)}")
+        mentions.append(hit)
     return mentions
 
 
-def _names_another(line: str, mentions: list[Mention]) -> bool:
-    """Whether another choice stands beside the first, not in an aside such as ``, not …``."""
-    for last, other in pairwise(mentions):
-        between = line[last.end : other.start]
-        said = {*split(between, marks=True)}
-        joined = "for" in said and "and" in said
-        aside = SENTENCE_END.search(between) or said & (words("not", "because", "aside") - {"in"})
-        if len(between) > _NEAR or (aside and not joined):
-            return False
-        if other.choices != mentions[0].choices:
-            return True
-    return False
+def _opens_aside(gap: str) -> bool:
+    """Whether what stands between two choices opens an aside, such as ``, not …``, or is long."""
+    said = {*split(gap, marks=True)}
+    joins = {"for", "and"} <= said
+    aside = SENTENCE_END.search(gap) or said & (words("not", "because", "aside") - {"in"})
+    return len(gap) > _NEAR or bool(aside and not joins)
 
 
-def _other_text(line: str, end: int, choices: frozenset[str]) -> bool:
+def _other_text(line: str, letter: Mention) -> bool:
     """Whether a letter is followed by a text that is nothing like its choice, nor in its words."""
-    beside = _BESIDE.match(line, end)
+    beside = _BESIDE.match(line, letter.end)
     said = beside[1].lower().split() if beside else []
     if not said or said[0] in words("because", "aside", "filler", "kind", "remark"):
         return False
-    known = {word[:4] for choice in choices for word in split(choice)}
-    typos = (SequenceMatcher(None, " ".join(said), choice.lower()) for choice in choices)
+    known = {word[:4] for choice in letter.choices for word in split(choice)}
+    typos = (SequenceMatcher(None, " ".join(said), choice.lower()) for choice in letter.choices)
     return known.isdisjoint(word[:4] for word in said) and all(t.ratio() < 0.6 for t in typos)
 
 

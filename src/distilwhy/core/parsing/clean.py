@@ -61,15 +61,11 @@ _LATEX = (
 _LONGEST_QUESTION = 5000
 _MOST = 200  # heads looked at
 _HEAD = re.compile(
-    r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?P<mark>\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S*?(?: [\w'’-]+){,2}?)"
+    r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S*?(?: [\w'’-]+){,2}?)"
     r" ?(?P<no>\d*)[*_ ]*[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
 )
-# After an answer: a rule and a head, a title, a numbered question, an item, or a question alone.
-_PARAGRAPH = re.compile(
-    r"\n\s*+(?:#{3,}|\*{3,}|-{3,}|={3,}|_{3,})[ \t]*\n(?=\s*[\w# ]+:)"
-    r"|\n\s*+#+ (?P<title>\w[^\n:]{0,40})\n|\n\s*+\d+[.)][^\n?]*\?"
-    r"|\n[ \t]*\n\s*+(?P<item>[2-9]|\d\d)[.)] |\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n"
-)
+# After an answer: a title, or a question alone.
+_PARAGRAPH = re.compile(r"\n\s*+#+ (?P<title>\w[^\n:]{0,40})\n|\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
 
@@ -187,30 +183,27 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
             if row or asks or shows or _is_another(text, head, first):
                 end = at
                 break
-        elif row or (head["name"] and asks) or (shows and head["no"]):
+        elif row or (head["name"] and asks):
             tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
             if not tells and not _asks_again(text, head.end(), at, known):
                 return at
     for form in _PARAGRAPH.finditer(text, max(0, first - 1)) if first is not None else ():
-        listed = form["item"] and f"\n{int(form['item']) - 1}. " in text[: form.start()]
-        if not (listed or (form["title"] and _is_ours(form["title"]))):
+        if not (form["title"] and _is_ours(form["title"])):
             return min(end, form.start())
     return end
 
 
 def _is_another(text: str, head: re.Match[str], first: int) -> bool:
-    """Whether a headed paragraph after the answer is another row: it has a number, or a head that
-    neither stood before the answer nor goes on with a reply."""
-    if head["inline"] or not re.match(r"\n[ \t]*\n", head[0]) or head[0][-1] != ":":
-        return False
-    again = f"{head['name']}:" in text[: first + 1]
-    return bool(head["mark"]) or not (again or _is_ours(head["name"]))
+    """Whether a headed paragraph after the answer is another row: its head neither stood before
+    the answer nor goes on with a reply."""
+    name, opens = head["name"], re.match(r"\n[ \t]*\n", head[0]) and head[0][-1] == ":"
+    again = f"{name}:" in text[: first + 1]
+    return bool(name and opens) and not (again or _is_ours(name))
 
 
 def _is_ours(name: str) -> bool:
     ours = words("ours", "explains", "noun", "head", "revised")
-    known = not ours.isdisjoint(split(name)) or any(w in name for w in ours if not w.isascii())
-    return known or phrases("retracts").match(name) is not None
+    return not ours.isdisjoint(split(name)) or phrases("retracts").match(name) is not None
 
 
 def _asks_again(text: str, end: int, start: int, known: set[str]) -> bool:

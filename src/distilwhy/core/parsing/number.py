@@ -38,7 +38,7 @@ _PLAIN = (
     (r"(?<=[\d)])(?<!\b0)\s*[xX]\s*(?=[\d(.])", " * "),  # not 0x1F
     (r"(?i)(\b(?:[a-z]{2,}|m) ?)(?:[²³]|\^\{?[23]\}?)", r"\1"),  # cm²
     (r"[≈≅]|\\approx", "="),
-    (rf"[{CURRENCY}]|\\(?:q?quad|underline|degree|therefore)\b", ""),
+    (f"[{CURRENCY}]", ""),
     # "one" may be any thing, as in "one of them".
     (r"\b[A-Za-z]{3,}(?:-[A-Za-z]{3,})?+(?! (?:of|that)\b)\b",
      lambda word: _figures().get(word[0].lower(), word[0])),
@@ -64,10 +64,9 @@ _UNIT = re.compile(r"(?<=\d) ([^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$)
 _FUNCTION = re.compile(r"[√∛∜±∓≠|^\\_]|[\w)](?:\s*[*/+]|\()[\s({\[]*$")
 # What follows a number and is more of it: an operator, a power, another number, an unknown.
 _MORE = re.compile(
-    r"[\d⁰-⁹²³₀-₉^*+!√πϖ∞\\]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)"
-    r"|^(?!\s+[aIm]\b|\s?[gLlshVWJCF]\b)\s*[A-Za-z]\b|^\W*(?i:and an?)\b"
+    r"[\d⁰-⁹²³₀-₉^*+!√πϖ∞\\]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)|^\W*(?i:and an?)\b"
+    r"|^(?!\s+[aIm]\b|\s?[gLlshVWJCF]\b)\s*[A-Za-z]\b"
 )
-_PERCENT = re.compile(r"\s*(?:%|per ?cent\b)", re.I)
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
 _LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=$€£¥₹\s]*[-−–(\[]*[\d.]")
@@ -81,19 +80,17 @@ def read_number(text: str) -> str:
             what is stated, as in ``√42`` or ``42 squared``.
     """
     *before, last = _sides(text)
-    if any(_UNKNOWN.search(side) and re.search(r"[\d+*/^²³√|-]", side) for side in before):
-        raise Unreadable(f"the answer is not solved: {text[:60]!r}")
+    unsolved = any(_UNKNOWN.search(s) and re.search(r"[\d+*/^²³√|-]", s) for s in before)
     start = _START.search(last)
     if start is None:
         raise Unnamed(f"the answer is no number: {text[:60]!r}")
     head = last[: start.start()]
     said = re.findall(r"(?<!-)\b[^\W\d_']+(?:'t)?\b|[<>≤≥]", "=".join([*before, head]).lower())
-    if not words("indefinite", "not").isdisjoint(said) or _RANGE.search(last):
+    indefinite = not words("indefinite", "not").isdisjoint(said) or _RANGE.search(last)
+    if unsolved or indefinite:
         raise Unreadable(f"the answer is no definite number: {text[:60]!r}")
-    if _FUNCTION.search(head):
-        raise Unreadable(f"only part of the answer can be read: {text[:60]!r}")
     try:
-        return render_number(_leading(last[start.start() :].strip()).value)
+        return render_number(_leading(last[start.start() :].strip(), head).value)
     except EquationError as error:
         raise Unreadable(f"the answer is no number: {error}") from None
 
@@ -149,12 +146,13 @@ def _side(text: str) -> Equation | None:
         return None
 
 
-def _leading(text: str) -> Equation:
-    """The equation that ``text`` opens with, if only a unit or a remark follows."""
+def _leading(text: str, head: str = "") -> Equation:
+    """The equation that ``text`` opens with, if only a unit or a remark stands beside it."""
     equation, rest = parse_leading_equation(text.rstrip(".; "))
-    percent = _PERCENT.match(rest) and equation.sign
     said = re.findall(r"\b(?!and\b)[a-z]+", rest.lower())
     changed = words("changes").intersection(said[:1]) or words("worked").intersection(said)
-    if percent or changed or phrases("denies").search(rest) or _MORE.search(rest):
+    percent = equation.sign and (rest.lstrip()[:1] == "%" or "percent" in said[:1])
+    more = _FUNCTION.search(head) or _MORE.search(rest) or phrases("denies").search(rest)
+    if percent or changed or more:
         raise Unreadable(f"only part of the answer can be read: {text[:60]!r}")
     return equation
