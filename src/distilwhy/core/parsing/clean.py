@@ -36,21 +36,21 @@ _MARKUP = (
     (r"`([^`\n]{1,300})`", r"\1"),
 )
 _LONGEST_PART = 6000
-_BLANKS = re.compile(r"\s{3,}")
 # Arrows, check marks and crosses say something; these do not.
 _PICTURE = re.compile(
     r"[\U0001f300-\U0001faff\u2600-\u2704\u2706-\u2712\u2728\u2b50\ufe0f\u200d]"
     r"|(?<=[.!?] )[\u2705\u274c\u2713-\u2718](?=\s{0,9}\Z)"
 )
-_LONG_RUN = re.compile(" {20,}")
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _WIDE |= dict(zip(map(ord, "。、\u3000\xa0「」【】〜“”„‘’«»"), '.,  ""[]~"""\'\'""', strict=True))
 _LATEX = (
     (r"\\(?:text\w*|math\w\w|operatorname|f?box\w*)\s*\{([^{}]*)\}", r"\1"),
     (r"(?<=\d)\s*\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}", r" \1/\2"),
     (r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))"),
-    (r"\\(?:(?:left|right|displaystyle|q?quad|underline|degree|therefore)\b|[!()\[\]])|\$\$", ""),
-    (r"\\[,;: ]", " "),
+    (
+        r"\\(?:(?:left|right|displaystyle|q?quad|underline|degree|therefore)(?![a-z])|[!()\[\]])|\$\$",
+        "",
+    ),
     (r"\^\s*\{?\s*\\circ\s*\}?", "°"),
     (r"\\(?:times|cdot)(?![a-z])", "*"),
     (r"\\div(?![a-z])", "/"),
@@ -65,7 +65,7 @@ _HEAD = re.compile(
     r" ?(?P<no>\d*)[*_ ]*[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
 )
 # After an answer: a title, or a question alone.
-_PARAGRAPH = re.compile(r"\n\s*+#+ (?P<title>\w[^\n:]{0,40})\n|\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
+_PARAGRAPH = re.compile(r"\n\s*+#+ (\w[^\n:]{0,40})\n|\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
 
@@ -82,7 +82,7 @@ def without_pictures(text: str) -> str:
     shown = _PICTURE.sub(" ", text)
     shown = shown if "\u274c" in shown else shown.replace("\u2705", " ")
     # Patterns that skip blanks would scan a long run again from each of its characters.
-    return _LONG_RUN.sub(lambda run: "." * len(run[0]), shown)
+    return re.sub(" {20,}", lambda run: "." * len(run[0]), shown)
 
 
 def without_pictures_at_ends(text: str) -> str:
@@ -106,16 +106,10 @@ def without_markup(shown: str) -> str:
     """A text without emphasis, fences and tags; of a very long one, its first and last part."""
     if len(shown) > 2 * _LONGEST_PART:
         shown = f"{shown[:_LONGEST_PART]}\n\n{shown[-_LONGEST_PART:]}"
-    shown = _BLANKS.sub(_fewer_blanks, shown)
-    if re.search(r"[`<>~*_|]", shown):  # most replies have no markup
-        for pattern, plain in _MARKUP:
-            shown = re.sub(pattern, plain, shown)
-        shown = _BLANKS.sub(_fewer_blanks, shown)
+    shown = re.sub(r"\s{3,}", lambda run: "\n" * min(run[0].count("\n"), 2) or " ", shown)
+    for pattern, plain in _MARKUP if re.search(r"[`<>~*_|]", shown) else ():
+        shown = re.sub(pattern, plain, shown)
     return shown.strip()
-
-
-def _fewer_blanks(run: re.Match[str]) -> str:
-    return "\n" * min(run[0].count("\n"), 2) or " "
 
 
 def bare(text: str) -> str:
@@ -178,9 +172,8 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
     for head in islice(_HEAD.finditer(text), _MOST):
         at, name = head.start(), lowered(head["name"] or head["inline"])
         row, asks = name in rows or f"{name} {head['no']}" in rows, name in words("asks")
-        shows = head["name"] and name in words("shows")
         if first is not None and at >= first - 1:
-            if row or asks or shows or _is_another(text, head, first):
+            if row or asks or (head["name"] and _is_another(text, head, first)):
                 end = at
                 break
         elif row or (head["name"] and asks):
@@ -188,17 +181,17 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
             if not tells and not _asks_again(text, head.end(), at, known):
                 return at
     for form in _PARAGRAPH.finditer(text, max(0, first - 1)) if first is not None else ():
-        if not (form["title"] and _is_ours(form["title"])):
+        if not (form[1] and _is_ours(form[1])):
             return min(end, form.start())
     return end
 
 
 def _is_another(text: str, head: re.Match[str], first: int) -> bool:
-    """Whether a headed paragraph after the answer is another row: its head neither stood before
-    the answer nor goes on with a reply."""
-    name, opens = head["name"], re.match(r"\n[ \t]*\n", head[0]) and head[0][-1] == ":"
-    again = f"{name}:" in text[: first + 1]
-    return bool(name and opens) and not (again or _is_ours(name))
+    """Whether a headed line after the answer is another row: it shows one, or it is a paragraph
+    whose head neither stood before the answer nor goes on with a reply."""
+    opens = re.match(r"\n[ \t]*\n", head[0]) and head[0][-1] == ":"
+    again = f"{head['name']}:" in text[: first + 1] or _is_ours(head["name"])
+    return lowered(head["name"]) in words("shows") or bool(opens and not again)
 
 
 def _is_ours(name: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
@@ -13,7 +14,7 @@ _LEAD = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?")
 _SINGLE_QUOTE = re.compile(r"(?<!\w)'|'(?!\w)")
 _KEY = re.compile(r'"([^"\n]{1,40})"\s*:')
 _VALUE = re.compile(r'\s*(?:"(.*)"|([^"{[,}\n]+)[,}\n])[\s,}`]*', re.S)
-_MOST = 8  # objects looked at
+_MOST = 20  # objects looked at
 _DEEPEST = 4
 _JSON = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str)
 
@@ -37,18 +38,16 @@ def find_objects(text: str, is_answer: Callable[[str], bool]) -> list[JsonReply]
         Unreadable: if the reply is an object without an answer, or with one that is no single
             value.
     """
-    found: list[JsonReply] = []
     text, at = text if '"' in text else _SINGLE_QUOTE.sub('"', text), 0
-    for _ in range(_MOST):
-        brace = _OBJECT.search(text, at)
-        if brace is None:
-            break
+    found: list[JsonReply] = []
+    for brace in islice(_OBJECT.finditer(text), _MOST):
+        if brace.start() < at:
+            continue  # an object within the one before
         start, is_reply = brace.start(), _LEAD.fullmatch(text, 0, brace.start()) is not None
         try:
             fields, at = _JSON.raw_decode(text, brace.start(1))
         except (ValueError, RecursionError):
-            at = len(text) if is_reply else brace.end()
-            fields = _mend(text[start:]) if is_reply else {}
+            fields, at = (_mend(text[start:]), len(text)) if is_reply else ({}, brace.end())
         alone = is_reply and not text[at:].strip("`\n ")
         answers, rationale = _read(_flat(fields), is_answer, alone=alone)
         if answers:
@@ -63,7 +62,8 @@ def _mend(text: str) -> dict[str, object]:
     _, *parts = _KEY.split(text)
     values = (_VALUE.fullmatch(value) for value in parts[1::2])
     read = zip(parts[::2], values, strict=True)
-    return {key: value[1] or (value[2] or "").strip() for key, value in read if value}
+    said = {key: value[1] or (value[2] or "").strip() for key, value in read if value}
+    return {key: text.replace('\\"', '"').replace("\\n", "\n") for key, text in said.items()}
 
 
 def _read(
