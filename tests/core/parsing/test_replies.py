@@ -50,6 +50,7 @@ def test_replies_are_read_as_a_person_reads_them():
         "Of course!\n\n{}",
         "## Analysis\n\n{}",
         "### Response:\n{}",
+        "### Response: {}",
         "<think>\nmaybe it is another\n</think>\n\n{}",
         "{}\n\nI hope this helps!",
         "{}\n\nLet me know if you want more detail.",

@@ -76,7 +76,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     after = split(re.split(r"[.,;:!?]", rest[:60], maxsplit=1)[0])
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
-    if denied or (gloss and not words("open", "not").isdisjoint(split(gloss[1]))):
+    doubted = gloss and not words("open", "not").isdisjoint(split(gloss[1]))
+    if denied or doubted or phrases("denies", r"\s*@").match(rest):
         raise Unreadable(f"the answer is a negation or left open: {said}")
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
     lists = len(mentions) == len(choices) > 2 and not split("".join(gaps))

@@ -47,10 +47,9 @@ _LATEX = (
     (r"\\(?:text\w*|math\w\w|operatorname|f?box\w*)\s*\{([^{}]*)\}", r"\1"),
     (r"(?<=\d)\s*\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}", r" \1/\2"),
     (r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))"),
-    (
-        r"\\(?:(?:left|right|displaystyle|q?quad|underline|degree|therefore)(?![a-z])|[!()\[\]])|\$\$",
-        "",
-    ),
+    (r"\\(?:left|right|displaystyle|q?quad|underline|degree|checkmark|l?dots)(?![a-z])", ""),
+    (r"\\(?:therefore|implies|[rR]ightarrow)(?![a-z])|\\[!()\[\]]|\$\$", ""),
+    (r"\\[,;: ]", " "),
     (r"\^\s*\{?\s*\\circ\s*\}?", "°"),
     (r"\\(?:times|cdot)(?![a-z])", "*"),
     (r"\\div(?![a-z])", "/"),
@@ -176,7 +175,7 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
             if row or asks or (head["name"] and _is_another(text, head, first)):
                 end = at
                 break
-        elif row or (head["name"] and asks):
+        elif row or (head["name"] and (asks or (head["no"] and name in words("shows")))):
             tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
             if not tells and not _asks_again(text, head.end(), at, known):
                 return at

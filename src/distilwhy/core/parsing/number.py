@@ -35,8 +35,8 @@ _PLAIN = (
     (rf"([{CURRENCY}]\s*[\d.,]+)\s*(?:[kmbtKMBT]|MM)\b(?!\s*\$)", r"\1 million"),  # $5 m
     (r"(?<![\d.,(])(\d+),(\d\d?)(?![\d,]|\.\d)", r"\1.\2"),  # 2,5
     (r"(?<=\d)[ \u202f](?=\d{3}(?!\d))(?!\d+ ?/)", ""),  # 2 500
-    (r"(?<=[\d)])(?<!\b0)\s*[xX]\s*(?=[\d(.])", " * "),  # not 0x1F
-    (r"(?i)(\b(?:[a-z]{2,}|m) ?)(?:[²³]|\^\{?[23]\}?)", r"\1"),  # cm²
+    (r"(?<=[\d)])(?<!(?<![\d.,])0)\s*[xX]\s*(?=[\d(.])", " * "),  # not 0x1F
+    (r"(?i)((?:\b(?:[a-z]{2,}|m)|/s) ?)(?:[²³]|\^\{?[23]\}?)", r"\1"),  # cm²
     (r"[≈≅]|\\approx", "="),
     (f"[{CURRENCY}]", ""),
     # "one" may be any thing, as in "one of them".
@@ -55,17 +55,20 @@ _REASON = re.compile(
     r"|(?<=\d)[^\d]{0,20}?,? (?:not|rather than|instead of) [-$]?\d", re.I,
 )  # fmt: skip
 _SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
-_START = re.compile(rf"(?<![A-Za-z0-9_.,])[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
+_START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:[-−–]\s?)?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
 _RANGE = re.compile(r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]", re.I)
-_UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ])[b-zB-Z](?![A-Za-z])")
+_UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
 _NAME = re.compile(r"\s*[^\W\d_][\w ]*")
 _UNIT = re.compile(r"(?<=\d) ([^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$))")
 # What stands before a number and makes it another: √5, |-5|, log_2 5, f(5), 3 + some.
-_FUNCTION = re.compile(r"[√∛∜±∓≠|^\\_]|[\w)](?:\s*[*/+]|\()[\s({\[]*$")
+_FUNCTION = re.compile(
+    r"[√∛∜±∓≠|^\\_]|(?:[\w)](?:\s*[*/+]|\()|\b(?:log|ln|lg|exp|sqrt|abs|sin|cos|tan)\d*)[\s({\[]*$",
+    re.I,
+)
 # What follows a number and is more of it: an operator, a power, another number, an unknown.
 _MORE = re.compile(
-    r"[\d⁰-⁹²³₀-₉^*+!√πϖ∞\\]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)|^\W*(?i:and an?)\b"
-    r"|^(?!\s+[aIm]\b|\s?[gLlshVWJCF]\b)\s*[A-Za-z]\b"
+    r"[\d⁰-⁹²³₀-₉^*+!√πϖ∞\\<>≤≥]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)|^\W*(?i:and an?)\b"
+    r"|^-(?:odd|something)\b|^(?!\s+[aIm]\b|\s?[gLlshVWJNACF]\b)\s*[A-Za-z]\b"
 )
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
@@ -82,13 +85,13 @@ def read_number(text: str) -> str:
     *before, last = _sides(text)
     unsolved = any(_UNKNOWN.search(s) and re.search(r"[\d+*/^²³√|-]", s) for s in before)
     start = _START.search(last)
-    if start is None:
-        raise Unnamed(f"the answer is no number: {text[:60]!r}")
-    head = last[: start.start()]
+    head = last[: start.start()] if start else last
     said = re.findall(r"(?<!-)\b[^\W\d_']+(?:'t)?\b|[<>≤≥]", "=".join([*before, head]).lower())
     indefinite = not words("indefinite", "not").isdisjoint(said) or _RANGE.search(last)
-    if unsolved or indefinite:
+    if unsolved or (start and indefinite):
         raise Unreadable(f"the answer is no definite number: {text[:60]!r}")
+    if start is None:
+        raise Unnamed(f"the answer is no number: {text[:60]!r}")
     try:
         return render_number(_leading(last[start.start() :].strip(), head).value)
     except EquationError as error:
@@ -151,7 +154,7 @@ def _leading(text: str, head: str = "") -> Equation:
     equation, rest = parse_leading_equation(text.rstrip(".; "))
     said = re.findall(r"\b(?!and\b)[a-z]+", rest.lower())
     changed = words("changes").intersection(said[:1]) or words("worked").intersection(said)
-    percent = equation.sign and (rest.lstrip()[:1] == "%" or "percent" in said[:1])
+    percent = equation.sign and re.match(r"\s*(?:%|per ?cent)", rest)
     more = _FUNCTION.search(head) or _MORE.search(rest) or phrases("denies").search(rest)
     if percent or changed or more:
         raise Unreadable(f"only part of the answer can be read: {text[:60]!r}")
