@@ -177,7 +177,6 @@ def test_reasons_may_follow_the_answer(text, rationale):
         ("**Answer:**", "ends before its answer"),
         ("Answer:\n\nExplanation: the mall has shops.", "only mentions"),
         ("\\boxed{", "ends before its answer"),
-        ("Answer: B\nWait, actually it is C.", "taken back"),
         ("Answer: B. No, it's C.", "taken back"),
         ("The answer is (b). Hmm, wait, that is wrong.", "taken back"),
         ("The answer is (b) - wait, that is wrong.", "taken back"),

@@ -100,6 +100,10 @@ from reading import read
         ("The answer is 42.<|eot_id|>", "42"),
         ("The answer is v = s / t = 84 / 2 = 42 km/h.", "42"),
         ("v = s / t = 84 / 2 = 42 km/h", "42"),
+        ("The answer is R$ 1.274,50.", "1274.5"),
+        ("The answer is 600 yen (648 yen with tax).", "600"),
+        ("6 * 7 = 42. The shop makes 42 toys in 7 days.", "42"),
+        ("12 500 + 1 300 = 13 800. The town now has 13 800 inhabitants.", "13800"),
     ],
 )
 def test_a_number_is_read_however_it_is_put(text, label):
@@ -197,7 +201,6 @@ def test_a_number_is_read_however_it_is_put(text, label):
         "The answer is 50 * 20%.",
         "The answer is 50% of 84.",
         "The answer is 1.250.",
-        "The answer is 1.234,50.",
         "The answer is x = 42, y = 3.",
         "The answer is x + 5 = 42.",
         "The answer is 2x = 42.",

@@ -77,7 +77,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
     doubted = gloss and not words("open", "not").isdisjoint(split(gloss[1]))
-    if denied or doubted or phrases("denies", r"\s*@").match(rest):
+    if denied or doubted or phrases("denies", r"[^.!?。\n]*?@").match(rest[:_NEAR]):
         raise Unreadable(f"the answer is a negation or left open: {said}")
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
     lists = len(mentions) == len(choices) > 2 and not split("".join(gaps))
@@ -133,7 +133,7 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
 def _opens_aside(gap: str) -> bool:
     """Whether what stands between two choices opens an aside, such as ``, not …``, or is long."""
     said = {*split(gap, marks=True)}
-    joins = {"for", "and"} <= said
+    joins = {"for", "and"} <= said or words("or") & said
     aside = SENTENCE_END.search(gap) or said & (words("not", "because", "aside") - {"in"})
     return len(gap) > _NEAR or bool(aside and not joins)
 
@@ -142,7 +142,10 @@ def _other_text(line: str, letter: Mention) -> bool:
     """Whether a letter is followed by a text that is nothing like its choice, nor in its words."""
     beside = _BESIDE.match(line, letter.end)
     said = beside[1].lower().split() if beside else []
-    if not said or said[0] in words("because", "aside", "filler", "kind", "remark"):
+    goes_on = not said or said[0] in words(
+        "because", "aside", "filler", "kind", "remark", "right", "is"
+    )
+    if goes_on or phrases("ending", r"[*\s]*@").match(line, letter.end):
         return False
     known = {word[:4] for choice in letter.choices for word in split(choice)}
     typos = (SequenceMatcher(None, " ".join(said), choice.lower()) for choice in letter.choices)

@@ -33,7 +33,7 @@ def decide(
     problem: Unreadable | None = None
     for ranked in _by_rank(reader, [s for s in statements if not s.denied], text, bold):
         try:
-            if decision := _agree(reader, ranked, lowered(text)):
+            if decision := _agree(reader, ranked, text):
                 return decision
         except Unnamed as error:
             problem = problem or error
@@ -55,9 +55,10 @@ def _by_rank(
 
 
 def _agree(
-    reader: Reader, statements: Sequence[Statement], low: str
+    reader: Reader, statements: Sequence[Statement], text: str
 ) -> tuple[str, Statement] | None:
     """What statements of one rank agree on; None if none of them has to be an answer."""
+    low = lowered(text)
     found: tuple[str, Statement] | None = None
     problem: Unreadable | None = None  # of the last ones
     for statement in statements:
@@ -70,21 +71,29 @@ def _agree(
         problem = None
         if found:
             before, last = found
-            between = low[last.at : max(statement.at, statement.start)]
+            between = low[last.at + 1 : max(statement.at, statement.start)]
             if reader.answer.same(before, label):
-                label = max(before, label, key=lambda text: text.count(" "))
+                label = max(before, label, key=lambda each: each.count(" "))
                 if says_only(reader, low[last.at : statement.start], label):
                     statement = replace(statement, start=min(statement.start, last.start))
-            elif not _taken_back(between):
+            elif _retraction(between) is None:
                 raise Unreadable(f"{TWO_ANSWERS}: {before[:40]!r} and {label[:40]!r}")
         found = label, statement
     if problem and not (found and isinstance(problem, Unnamed)):
         raise problem
     if found and _left_open(reader, low[found[1].at :], found[0]):
         raise Unreadable("the answer is left open")
-    if found and _taken_back(low[found[1].at + 1 :]):
-        raise Unreadable("the answer is taken back")
+    if found and (back := _retraction(low[found[1].at + 1 :])) is not None:
+        start = found[1].at + 1 + back
+        later = [_moved(s, start) for s in find_uncued(reader, text[start:], ())]
+        if not later or not (found := _agree(reader, later, text)):
+            raise Unreadable("the answer is taken back")
     return found
+
+
+def _moved(statement: Statement, by: int) -> Statement:
+    start, at, end = (place + by for place in (statement.start, statement.at, statement.end))
+    return replace(statement, start=start, at=at, end=end)
 
 
 def _state(reader: Reader, statement: Statement, others: Sequence[Statement]) -> str:
@@ -108,15 +117,16 @@ def _left_open(reader: Reader, low: str, label: str) -> bool:
     return phrases("undecided").search(low) is not None
 
 
-def _taken_back(low: str) -> bool:
-    """Whether a text takes back what was said before: "Wait, …", "That is wrong." """
+def _retraction(low: str) -> int | None:
+    """Where a text takes back what was said before, as in "Wait, …" or "That is wrong." """
     for a, b in spans(low):
         said = split(low[a:b].partition(",")[0][:60])
         right = not (words("not").isdisjoint(said) or words("right").isdisjoint(said))
         told = not words("said").isdisjoint(said[:2])
         if told and (right or not words("wrong").isdisjoint(said)):
-            return True
-    return phrases("retracts", f"{_CLAUSE}@").search(low) is not None
+            return a
+    found = phrases("retracts", f"{_CLAUSE}@").search(low)
+    return found.start() if found else None
 
 
 def says_only(reader: Reader, text: str, label: str) -> bool:

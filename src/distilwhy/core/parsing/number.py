@@ -116,7 +116,7 @@ def read_equation(text: str) -> str:
 def is_bare(line: str, kind: str) -> bool:
     """Whether a line such as ``54 - 13 = 41`` or ``41 apples`` has at most a unit beside it."""
     most = 12 if kind == "equation" else 4
-    few = len(line.rpartition("=")[2].split()) <= most and len(line.split()) <= 12
+    few = len(split(line.rpartition("=")[2])) <= most and len(line.split()) <= 12
     plain = words("is", "verb", "wrong").isdisjoint(split(line))
     return few and plain and bool(_LINE.match(line)) and not _BULLET.match(line)
 

@@ -32,6 +32,8 @@ _PLACEHOLDER = re.compile(
     r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|not (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
 )
 _DOTTED = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}))?(?![\d,]|\.\d)")
+_ASIDE = re.compile(r"(?<=[^\s\d(（]) ?[(（](?=\D*\d)[^()（）]*[^\W\d_]{2}[^()（）]*[)）]\W*$")
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d\d?(?!\d|[.,]\d)")
 _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
 _COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
@@ -75,7 +77,10 @@ class Reader:
             return Found(_read_text(self.answer, text[:end] if few else text), False, text[end:])
         plain = without_latex(text[:_LONGEST]).strip(" *`")
         dotted = len(words("dotted").intersection(split(self.asked))) > 1
-        if dotted:  # "1.200,5" is 1200.5
+        aside = _ASIDE.search(plain)
+        if aside and words("open", "or").isdisjoint(split(aside[0])):
+            plain = plain[: aside.start()]
+        if dotted or _THOUSANDS.search(plain):  # "1.200,5" is 1200.5
             plain = _DOTTED.sub(lambda n: n[0].replace(".", "").replace(",", "."), plain)
         if (_COMMA_OR_POINT if dotted else _POINT_OR_COMMA).search(plain):
             raise Unreadable(f"the answer may be two numbers: {text[:60]!r}")
@@ -109,10 +114,11 @@ class Reader:
             return None
         said, told = _PHRASE.split(text, maxsplit=1)[0], ""
         if found:
-            start, after = text.removesuffix(found.rest), split(found.rest)[:1]
+            rest = found.rest.removeprefix(")")  # of "b) is correct"
+            start, after = text.removesuffix(rest), split(rest)[:1]
             if not words("clause").isdisjoint(after):
                 return None
-            more = _PHRASE.split(found.rest, maxsplit=1)[0]
+            more = _PHRASE.split(rest, maxsplit=1)[0]
             right = words("is", "article", "quality", "noun", "vague", "right")
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"

@@ -19,8 +19,9 @@ _SHORT_TEXT = re.compile(
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
 )
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30}):", re.M)
-_NUMBER = re.compile(r"(?<![A-Za-z0-9_.,])[-−]?\d[\d,]*(?:\.\d+)?")
-_RESULT = re.compile(r"= ?[$€£]?([-−]?\d[\d,]*(?:\.\d+)?)")
+_FIGURE = r"[-−]?(?:\d{1,3}(?: \d{3}(?!\d))+|\d[\d,]*)(?:\.\d+)?"
+_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.,]){_FIGURE}")
+_RESULT = re.compile(rf"= ?[$€£]?({_FIGURE})(?![a-z]\b)")
 _ASIDE = re.compile(r"\s(?:rather than|instead of|over)\b|, not\b")
 # So much for each of several.
 _RATE = re.compile(r"\d[^.\n]{0,30} (?:per|each|every|an?) (\w+)", re.I)
@@ -172,7 +173,10 @@ def _number(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
     said = Words(lowered(text[a:b]))
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
     begin, all_said = a + max(points, default=0), {*said.said}
-    numbers = _NUMBER.findall(text, begin, b)
+    numbers, results = _NUMBER.findall(text, begin, b), _RESULT.findall(text, 0, a)[-1:]
+    if len(numbers) > 1 and not points and {*results} & {*numbers}:
+        numbers, begin = results, text.index(results[0], a)
+        b = begin + len(results[0])
     if not numbers or (len(numbers) > 1 and not points) or hedges(all_said):
         return
     asked = reader.asked.rpartition("?")[0] or reader.asked
@@ -188,7 +192,7 @@ def _number(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
     is_asked = all(word[:4] in own or word[:3] in own or len(word) < 4 for word in opening)
     alone = not text[:a].strip() and is_asked and words("circumstance").isdisjoint(opening[:1])
     new = numbers[-1] not in reader.asked
-    if (new and (points or alone)) or _RESULT.findall(text, 0, a)[-1:] == numbers:
+    if (new and (points or alone)) or results == numbers:
         yield Statement(a, begin, b, text[begin:b], UNCUED)
 
 

@@ -90,6 +90,8 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         line -= 1
     said_of, before = {*said.said[start:index]}, said.word(start - 1)
     known = noun in words("noun", "head", "vague")
+    if not link and known and before in words("inverts"):
+        link, after = "is", index + 1
     stops = words("stop") if known or asked else {"\n"}
     begins = said.word(line - 1) in words("bullet") | stops
     heads = begins and link != "is"
@@ -97,6 +99,7 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
     free = said_of or (firm and not (before[0].isalpha() and noun.isascii()))
     if not link or not (heads or (known and free and link != "line")):
         return  # "the student's answer is"
+    said_of.update(said.said[index + 1 : after])
     if noun in words("vague") and said_of.isdisjoint(words("quality", "concludes")) and not firm:
         return
     first = line if heads else start
@@ -114,7 +117,8 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
 def _link(said: Words, index: int) -> tuple[str, int]:
     """How a noun is linked to what follows ("" if it is not), and the first word after the link."""
     index = said.skip(index, words("part"))
-    if said.word(index) in words("about") | {"("}:  # "to the question is"
+    opens = said.word(index) in words("about") | {"("} and said.word(index + 1) != ")"
+    if opens:  # "to the question is", unlike "a) is"
         ends = words("is", "linked", "stop")
         index = next((i for i in range(index, index + 10) if said.word(i) in ends), index)
     word = said.word(index)
@@ -160,7 +164,7 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
     clause = said.clause(index)
     held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
     theirs = clause & words("people", "crowd")
-    said_before = said.said[:index]
+    said_before = [word.removesuffix("'s") for word in said.said[:index]]
     quoted = said_before.count('"') % 2 and words("crowd", "people") & {*said_before}
     if held or (theirs and clause & words("say")) or quoted:
         return "attributed"
