@@ -101,10 +101,12 @@ class Reader:
 
     def lead(self, text: str) -> Found | None:
         """The answer that a text is, or opens with before it says more."""
+        if self.choices and text.rstrip().endswith(":"):
+            return None
         if label := self.whole(text):
             return Found(label, True, "")
         text = text[:_LONGEST_CHOICE]
-        if not self.choices or text.rstrip().endswith(":"):
+        if not self.choices:
             return None
         try:
             found: Found | None = self.find(text)

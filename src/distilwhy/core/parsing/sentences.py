@@ -124,7 +124,7 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         found = reader.lead(text[at:b].lstrip(" ,:")) if ties else None
         if found is None:
             continue
-        before = {*said.said[start : index + 1]}
+        before = {*said.said[max(0, start - 1) : index + 1]}  # "might also be"
         others = {choice.lower() for choice in reader.choices} - {found.label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
         hedged = text[a:at].count('"') % 2 or hedges(before) or before & words("noun", "concedes")
