@@ -26,6 +26,7 @@ def test_what_follows_a_retraction_may_state_the_answer_without_a_cue(text):
         ("Antwort a) ist richtig, denn dort stehen Bäume.", "park"),
         ("Dort stehen Bäume. Somit ist (a) korrekt.", "park"),
         ("A alternativa correta é a letra A, pois há árvores.", "park"),
+        ("正确答案是选项a。", "park"),
         ("나무가 있습니다. 따라서 (a)를 선택합니다.", "park"),
         ("木があります。よって、(a) が正解です。", "park"),
         ("木があります。答えは **(a)** となります。", "park"),

@@ -90,6 +90,10 @@ def test_an_answer_that_is_asked_and_denied_is_none():
     assert read("text", "The answer is Paris? No, London.").outcome == "unparsed"
 
 
+def test_text_in_a_formula_is_read_without_its_marks():
+    assert read("text", r"The final answer is $\boxed{\text{Paris}}$").label == "Paris"
+
+
 @pytest.mark.parametrize(
     "text", ["I like it.\nParis", "It is Paris.", "The answer is", "#### Paris"]
 )

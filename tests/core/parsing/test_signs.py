@@ -385,3 +385,9 @@ def test_a_fact_of_other_circumstances_is_no_answer() -> None:
 def test_labels_that_the_row_numbers_are_named_by_their_numbers() -> None:
     labels = Answer("choice", ("spam", "not spam"))
     assert read(labels, "The answer is (2).", row="x\n(1) spam (2) not spam").label == "not spam"
+
+
+def test_a_row_of_which_the_template_has_no_head_begins_as_the_own_one_does():
+    row = "Ticket: The parcel is late."
+    reply = "It is about a parcel. Shipping.\n\nTicket: The bill is wrong.\nBilling."
+    assert read(QUEUES, reply, "{{ text }}", row).label == "Shipping"

@@ -12,7 +12,10 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
-_MARKED = r"[(\[{'\"]\s*([a-z]|\d{1,2})\s*[)\]}'\"]|(?:option|choice|letter) ([a-z])(?!\w)"
+_NAMED = (
+    r"(?:(?:option|choice|letter|letra|lettre|buchstabe) |(?:选项|選項|選択肢|선택지) ?)([a-z])"
+)
+_MARKED = rf"[(\[{{'\"]\s*([a-z]|\d{{1,2}})\s*[)\]}}'\"]|{_NAMED}(?![a-z\d])"
 _CAPITAL = r"((?-i:[B-HJ-Z]))(?![\w'+#]|\.\w)|([a-z])(?=\))"
 _ENDS = r"(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b))"
 _ALONE = r"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"

@@ -65,6 +65,7 @@ _HEAD = re.compile(
 )
 # After an answer: a title, or a question alone.
 _PARAGRAPH = re.compile(r"\n\s*+#+ (\w[^\n:]{0,40})\n|\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
+_OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
 
@@ -166,7 +167,8 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
     """
     if "\n" not in text and not _HEAD.search(text):
         return len(text)
-    rows = {lowered(head[:-1]).strip() for head in row_heads(template)}
+    heads = [*row_heads(template), *_OWN_HEAD.findall(own)]
+    rows = {lowered(head[:-1]).strip() for head in heads}
     first, end, known = answered(), len(text), set(_WORD.findall(own.lower()))
     for head in islice(_HEAD.finditer(text), _MOST):
         at, name = head.start(), lowered(head["name"] or head["inline"])

@@ -192,7 +192,7 @@ def _without_scale(line: str, choices: tuple[str, ...]) -> str:
 
 
 def _read_text(answer: Answer, text: str) -> str:
-    plain = without_latex(text)
+    plain = re.sub(r"^\s*\$([^$]+)\$(?=\W*$)", r"\1", without_latex(text))
     if not plain.isascii():
         plain = phrases("polite", r"\s*@").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
     label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip(".")) or ""
