@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +9,6 @@ import torch
 from distilwhy.core.method import TargetTask
 from distilwhy.core.task import Example
 from distilwhy.hardware import choose_precision
-from distilwhy.students.cpu.quick import QuickOperations
 from distilwhy.students.network import Generated, Network
 
 # So many of the closest choices are made in both precisions, to learn how far apart rounding takes
@@ -38,9 +36,8 @@ class Answering:
         if not self._narrows(len(examples)):
             return self._ask(self.network, examples)
         narrow, device = self.network.in_bf16(), self.network.device.type
-        quick = QuickOperations() if device == "cpu" else nullcontext()
         # Autocast is for the values that a model makes in fp32 whatever its weights are.
-        with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16), quick:
+        with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
             answers = self._ask(narrow, examples)
         return answers if self.task == "rationale" else self._settle(examples, answers)
 

@@ -57,12 +57,10 @@ class QuickOnCpu:
         return self._operations(), self._operations()
 
     def _operations(self) -> AbstractContextManager[Any]:
-        return QuickOperations() if self._is_quick else nullcontext()
+        return _QuickOperations() if self._is_quick else nullcontext()
 
 
-class QuickOperations(TorchFunctionMode):
-    """A context in which the operations of one pass after another are the quick ones."""
-
+class _QuickOperations(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         # What a linear layer read last, all else that its copy in 16 bits depends on, and the copy.
@@ -87,9 +85,7 @@ class QuickOperations(TorchFunctionMode):
 
     def _narrow(self, values: torch.Tensor) -> Any:
         """The values as autocast would cast them."""
-        is_cast = values.dtype == torch.float32 and torch.is_autocast_enabled("cpu")
-        # Nothing tells of changes in place to what an inference computes.
-        if not is_cast or values.is_inference():
+        if values.dtype != torch.float32 or not torch.is_autocast_enabled("cpu"):
             return values
         dtype = torch.get_autocast_dtype("cpu")
         # Values may be changed in place, or be read without gradients first.
