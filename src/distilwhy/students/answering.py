@@ -36,7 +36,7 @@ class Answering:
         if not self._narrows(len(examples)):
             return self._ask(self.network, examples)
         narrow, device = self.network.in_bf16(), self.network.device.type
-        # Autocast is for the values that a model makes in fp32 whatever its weights are.
+        # Autocast casts what some models compute in fp32 whatever their weights are in.
         with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
             answers = self._ask(narrow, examples)
         return answers if self.task == "rationale" else self._settle(examples, answers)

@@ -96,7 +96,7 @@ class Network(torch.nn.Module, ABC):
     def in_bf16(self) -> Self:
         """A copy with its parameters in bf16."""
         shared = [self.tokenizer, self.text_encoder, self.spec]
-        # Torch would multiply row by row if parameters took no gradient, with a copy of them each.
+        # For weights without a gradient, torch's matmul copies them for each row of some batches.
         narrow = {id(p): torch.nn.Parameter(p.detach().bfloat16()) for p in self.parameters()}
         return copy.deepcopy(self, {**narrow, **{id(part): part for part in shared}})
 

@@ -387,7 +387,7 @@ def test_labels_that_the_row_numbers_are_named_by_their_numbers() -> None:
     assert read(labels, "The answer is (2).", row="x\n(1) spam (2) not spam").label == "not spam"
 
 
-def test_a_row_of_which_the_template_has_no_head_begins_as_the_own_one_does():
+def test_the_head_of_the_rows_own_text_opens_another_row():
     row = "Ticket: The parcel is late."
     reply = "It is about a parcel. Shipping.\n\nTicket: The bill is wrong.\nBilling."
     assert read(QUEUES, reply, "{{ text }}", row).label == "Shipping"

@@ -59,7 +59,7 @@ class PackedBatch:
 
     @property
     def predicted_at(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Those of all targets, batch after batch."""
+        """The rows and the columns at which the tokens of all targets are predicted."""
         rows, columns = zip(*(targets.predicted_at for targets in self.targets), strict=True)
         return torch.cat(rows), torch.cat(columns)
 
