@@ -188,8 +188,8 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="append a JSON line for every request")
     args = parser.parse_args()
     with ScriptedTeacher(args.port, args.latency, args.log) as teacher:
-        print(f"scripted teacher (no language model) at {teacher.base_url}", flush=True)  # noqa: T201
         try:
+            print(f"scripted teacher (no language model) at {teacher.base_url}", flush=True)  # noqa: T201
             while True:
                 time.sleep(3600)
         except KeyboardInterrupt:
