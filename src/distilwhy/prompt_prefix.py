@@ -10,6 +10,45 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 LEAST = 16
+# Keys and values are copied once for so many tokens.
+_ROOM = 64
+
+
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]
+    """Keys and values with room for more behind them: to add a token copies no others.
+
+    They are views, ``[rows, heads, tokens, width]``, of tensors with more tokens, which their
+    strides tell.
+    """
+
+    @classmethod
+    def of(cls, layer: DynamicLayer) -> "RoomyLayer":
+        roomy = cls()
+        vars(roomy).update(vars(layer))
+        return roomy
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **more: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.is_initialized:
+            return super().update(key_states, value_states)  # type: ignore[no-any-return]
+        self.keys = _append(self.keys, key_states)
+        self.values = _append(self.values, value_states)
+        return self.keys, self.values
+
+
+def _append(kept: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """``torch.cat([kept, new], dim=-2)``, in the room behind what is kept if that is enough."""
+    rows, heads, before, width = kept.shape
+    after = before + new.shape[-2]
+    has_room = kept.stride(-1) == 1 and kept.stride(-2) == width
+    if not has_room or kept.stride(0) != heads * kept.stride(1) or kept.stride(1) < after * width:
+        room = kept.new_empty(rows, heads, after + _ROOM, width)
+        room[:, :, :before] = kept
+        kept = room
+    grown = kept.as_strided((rows, heads, after, width), kept.stride(), kept.storage_offset())
+    grown[:, :, before:] = new
+    return grown
 
 
 class Prefix:
@@ -58,6 +97,7 @@ class Prefix:
         self._model.base_model(input_ids=read, cache=cache, use_cache=True)
         self.is_used = all(type(layer) is DynamicLayer for layer in cache.layers)
         if self.is_used:
+            cache.layers = [RoomyLayer.of(layer) for layer in cache.layers]
             self._ids, self._cache = ids, cache
 
 

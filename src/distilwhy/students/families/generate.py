@@ -58,9 +58,11 @@ def generate(
         tries, start, marker, config.max_rationale_tokens, codec.end, stops
     )
     margins = Margins(len(examples), start, stops)
+    # Nothing is measured on a rationale that any text may be.
+    is_free = task == "rationale" and place not in ("before", "after")
     ids = model.generate(
         **inputs,
-        logits_processor=LogitsProcessorList([constraint, margins]),
+        logits_processor=LogitsProcessorList([] if is_free else [constraint, margins]),
         eos_token_id=stops,
         pad_token_id=int(codec.tokenizer.pad_token_id),
         max_new_tokens=longest,
