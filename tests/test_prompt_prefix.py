@@ -10,10 +10,9 @@ from distilwhy.prompt_prefix import RoomyLayer
 
 def test_a_layer_with_room_holds_what_a_plain_one_does():
     torch.manual_seed(0)
-    plain = DynamicLayer()
-    plain.update(*states(1, 5))
-    roomy = RoomyLayer.of(copy.deepcopy(plain))
+    plain, roomy, first = DynamicLayer(), RoomyLayer(), states(1, 5)
     for layer in (plain, roomy):
+        layer.update(*first)
         layer.batch_repeat_interleave(3)
     for tokens in (4, 1, 1, 90, 1):
         add_to_both(plain, roomy, tokens)

@@ -21,11 +21,8 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     strides tell.
     """
 
-    @classmethod
-    def of(cls, layer: DynamicLayer) -> "RoomyLayer":
-        roomy = cls()
-        vars(roomy).update(vars(layer))
-        return roomy
+    keys: torch.Tensor
+    values: torch.Tensor
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **more: Any
@@ -97,7 +94,9 @@ class Prefix:
         self._model.base_model(input_ids=read, cache=cache, use_cache=True)
         self.is_used = all(type(layer) is DynamicLayer for layer in cache.layers)
         if self.is_used:
-            cache.layers = [RoomyLayer.of(layer) for layer in cache.layers]
+            for at, layer in enumerate(cache.layers):
+                cache.layers[at] = RoomyLayer()
+                cache.layers[at].update(layer.keys, layer.values)
             self._ids, self._cache = ids, cache
 
 
