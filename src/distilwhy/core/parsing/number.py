@@ -5,11 +5,10 @@ unit or a remark may stand: what else stands there would make it another number.
 """
 
 import re
-from functools import cache
 from unicodedata import normalize
 
 from distilwhy.core.parsing.answer import CURRENCY, Unnamed, Unreadable
-from distilwhy.core.parsing.cues import listed, phrases, split, words
+from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.expression import (
     NUMERAL,
     Equation,
@@ -21,15 +20,6 @@ from distilwhy.core.parsing.expression import (
 _OPERATORS = {"minus": "-", "plus": "+", "times": "*", "divided by": "/", "multiplied by": "*"}
 
 
-@cache
-def _figures() -> dict[str, str]:
-    """The figures of number words: ``42`` of ``forty-two``."""
-    small = dict(zip(listed("small"), range(20), strict=True))
-    tens = dict(zip(listed("tens"), range(20, 100, 10), strict=True))
-    joined = {f"{ten}-{one}": tens[ten] + small[one] for ten in tens for one in small}
-    return {word: str(value) for word, value in (small | tens | joined).items()}
-
-
 _PLAIN = (
     (rf"\b[A-Z]{{1,3}}(?=[{CURRENCY}]\s*[\d.])", ""),  # US$5
     (rf"([{CURRENCY}]\s*[\d.,]+)\s*(?:[kmbtKMBT]|MM)\b(?!\s*\$)", r"\1 million"),  # $5 m
@@ -39,9 +29,8 @@ _PLAIN = (
     (r"(?i)((?:\b(?:[a-z]{2,}|m)|/s) ?)(?:[²³]|\^\{?[23]\}?)", r"\1"),  # cm²
     (r"[≈≅]|\\approx", "="),
     (f"[{CURRENCY}]", ""),
-    # "one" may be any thing, as in "one of them".
-    (r"\b[A-Za-z]{3,}(?:-[A-Za-z]{3,})?+(?! (?:of|that)\b)\b",
-     lambda word: _figures().get(word[0].lower(), word[0])),
+    (r"(?<=[^\s*+/-]) ?[(（]=[^()（）]*[)）]", ""),  # 2200 m (= 2.2 km)
+    (r"(?i)\bone\b(?! (?:of|that)\b)", "1"),  # it may be any thing, as in "one of them"
     (rf"(?i)(?<=\d) ({'|'.join(_OPERATORS)}) (?=[\d(])",
      lambda word: f" {_OPERATORS[word[1].lower()]} "),
     (r"(?i)(?<![\w-])(?:minus|negative)\s+(?=[\d.])", "-"),
@@ -152,7 +141,7 @@ def _side(text: str) -> Equation | None:
 def _leading(text: str, head: str = "") -> Equation:
     """The equation that ``text`` opens with, if only a unit or a remark stands beside it."""
     equation, rest = parse_leading_equation(text.rstrip(".; "))
-    said = re.findall(r"\b(?!and\b)[a-z]+", rest.lower())
+    said = re.findall(r"\b(?!and\b)[^\W\d_]+", rest.lower())
     changed = words("changes").intersection(said[:1]) or words("worked").intersection(said)
     percent = equation.sign and re.match(r"\s*(?:%|per ?cent)", rest)
     more = _FUNCTION.search(head) or _MORE.search(rest) or phrases("denies").search(rest)
