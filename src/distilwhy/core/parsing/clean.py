@@ -46,6 +46,7 @@ _WIDE |= dict(zip(map(ord, "。、\u3000\xa0「」【】〜“”„‘’«»")
 _LATEX = (
     (r"\\(?:text\w*|math\w\w|operatorname|f?box\w*)\s*\{([^{}]*)\}", r"\1"),
     (r"(?<=\d)\s*\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}", r" \1/\2"),
+    (r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}", r"(\1/\2)"),
     (r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))"),
     (r"\\(?:left|right|displaystyle|q?quad|underline|degree|checkmark|l?dots)(?![a-z])", ""),
     (r"\\(?:therefore|implies|[rR]ightarrow)(?![a-z])|\\[!()\[\]]|\$\$", ""),

@@ -45,8 +45,12 @@ _REASON = re.compile(
 )  # fmt: skip
 _SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
 _START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:[-−–]\s?)?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
-_RANGE = re.compile(r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]", re.I)
-_UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
+_RANGE = re.compile(
+    r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]"
+    r"|(?:不到|不足|超过|[少多大小]于|至少|最多|少なくとも|최소|최대|적어도)[^\d.]{0,6}\d"
+    r"|\d[^\d.]{0,3}(?:以上|以下|以内|未満|이상|이하|미만)", re.I,
+)  # fmt: skip
+UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
 _NAME = re.compile(r"\s*[^\W\d_][\w ]*")
 _UNIT = re.compile(r"(?<=\d) ([^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$))")
 # What stands before a number and makes it another: √5, |-5|, log_2 5, f(5), 3 + some.
@@ -61,7 +65,7 @@ _MORE = re.compile(
 )
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
-_LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=$€£¥₹\s]*[-−–(\[]*[\d.]")
+_LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=$€£¥₹\s]*[-−–(\[\s]*[\d.]")
 
 
 def read_number(text: str) -> str:
@@ -72,7 +76,7 @@ def read_number(text: str) -> str:
             what is stated, as in ``√42`` or ``42 squared``.
     """
     *before, last = _sides(text)
-    unsolved = any(_UNKNOWN.search(s) and re.search(r"[\d+*/^²³√|-]", s) for s in before)
+    unsolved = any(UNKNOWN.search(s) and re.search(r"[\d+*/^²³√|-]", s) for s in before)
     start = _START.search(last)
     head = last[: start.start()] if start else last
     said = re.findall(r"(?<!-)\b[^\W\d_']+(?:'t)?\b|[<>≤≥]", "=".join([*before, head]).lower())

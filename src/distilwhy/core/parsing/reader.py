@@ -97,6 +97,11 @@ class Reader:
             return self.find(text)
         return None
 
+    def value(self, number: str) -> str:
+        """A number of the reply or the row in canonical form; as it stands if it has none."""
+        found = self.read(number)
+        return found.label if found else number
+
     def whole(self, text: str) -> str | None:
         """The label, if ``text`` is nothing else; None otherwise."""
         fits = len(text) <= _LONGEST_CHOICE and self.answer.kind != "text"
