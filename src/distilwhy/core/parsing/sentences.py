@@ -12,7 +12,7 @@ from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST = 300
-_LONGEST_ROW = 3000
+_LONGEST_ROW = 1000
 _MOST = 40
 _LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 _ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
@@ -220,7 +220,7 @@ def _asked(
 ) -> str:
     """The part of a clause with its one new number, if that is what the row asks for."""
     question = re.split(r"[.!?\n](?=\s)", row.rpartition("?")[0] or row)[-1]
-    known, wanted = ({*map(reader.value, _NUMBER.findall(part))} for part in (row, question))
+    known, wanted = ({*map(reader.value, {*_NUMBER.findall(part)})} for part in (row, question))
     found = list(_NUMBER.finditer(clause))
     values = [reader.value(number[0]) for number in found]
     new, asked = {*values} - known, {*split(question)}
@@ -230,7 +230,8 @@ def _asked(
         return ""
     value, mine = results[0] if calculated else min(new), wanted.intersection(values)
     at = len(values) - 1 - values[::-1].index(value)
-    begin = found[at - 1].end() if at else 0
+    before = found[at - 1].end() if at else 0
+    begin = max(before, clause.rfind(",", 0, found[at].start()) + 1)
     end = found[at + 1].start() if at + 1 < len(found) else len(clause)
     head, tail = clause[: found[at].start()], clause[found[at].end() : end]
     rates = {rate[1] for rate in _RATE.finditer(clause, found[at].start(), end)}
