@@ -41,7 +41,8 @@ _ANSWERED = re.compile(
 )
 _ASIDE = re.compile(r"\s(?:rather than|instead of|over)\b|, not\b")
 # So much for each of several.
-_RATE = re.compile(r"\d[^.\n]{0,30} (?:per|each|every|an?) (\w+)", re.I)
+_RATE = re.compile(r"\d[^.\n]{0,30} (?:per|pro|par|por|je|each|every|cada|an?) (\w+)", re.I)
+_QUESTION_PART = re.compile(r"[.!?\n](?=\s)|[。！？，]")
 _NAME = re.compile(r"(?<![.!?\n] )\b[A-Z][a-z]+\b|\b[A-Z][a-z]+(?= is )")
 _COUNTED = re.compile(r"\d ([^\W\d_]{3,})")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -209,7 +210,9 @@ def _number(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
         results += [("last", n) for n in _WORKED.findall(sentence)[-1:]]
     sums = [(place, reader.value(n)) for place, n in results]
     clause, first = _without_reason(sentence[max(points, default=0) :], row), not text[:a].strip()
-    for part, whole in ((clause, first), (_CLAUSE.split(clause)[-1], False)):
+    several = len({*_NUMBER.findall(clause)} - given - {"1"}) > 1
+    several = several and words("circumstance").isdisjoint(split(clause)[:1])
+    for part, whole in ((clause, first), (_CLAUSE.split(clause)[-1] if several else "", False)):
         if payload := _asked(reader, part, row, sums, firm=bool(points), whole=whole):
             yield Statement(a, a, b, payload, UNCUED)
             return
@@ -219,7 +222,7 @@ def _asked(
     reader: Reader, clause: str, row: str, sums: list[tuple[str, str]], *, firm: bool, whole: bool
 ) -> str:
     """The part of a clause with its one new number, if that is what the row asks for."""
-    question = re.split(r"[.!?\n](?=\s)", row.rpartition("?")[0] or row)[-1]
+    question = _QUESTION_PART.split(row[: max(row.rfind("?"), row.rfind("？"))])[-1]
     known, wanted = ({*map(reader.value, {*_NUMBER.findall(part)})} for part in (row, question))
     found = list(_NUMBER.finditer(clause))
     values = [reader.value(number[0]) for number in found]
@@ -245,7 +248,9 @@ def _asked(
         return ""
     if mine and mine != wanted and words("joint") & asked:
         return ""  # "2 hours are 120 minutes", where 2 hours and 20 minutes are asked for
-    told = _tells(head, asked, bare=whole and (len(found) == 1 or mine == wanted != set()))
+    told = wanted.union(new).issuperset(values) and _tells(
+        *((head, asked) if split(head) else (tail, {*split(row)})), bare=whole
+    )
     return clause[begin:end] if calculated or firm or told else ""
 
 
@@ -281,7 +286,7 @@ def _tells(head: str, asked: Set[str], *, bare: bool) -> bool:
     signs = [w in asked for w in opening if len(w) == 1 and not w.isascii()]
     if told | plain < {*opening} or not words("circumstance").isdisjoint(opening[:1]):
         return False
-    return bare or any(len(w) > 3 for w in told) or sum(signs) > max(1, 0.7 * len(signs))
+    return (bare and not signs) or any(len(w) > 3 for w in told) or sum(signs) > len(signs) / 2
 
 
 def _without_gloss(gloss: re.Match[str]) -> str:
