@@ -46,6 +46,7 @@ _WIDE |= dict(zip(map(ord, "。、\u3000\xa0「」【】〜“”„‘’«»")
 _LATEX = (
     (r"\\(?:text\w*|math\w\w|operatorname|f?box\w*)\s*\{([^{}]*)\}", r"\1"),
     (r"(?<=\d)\s*\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}", r" \1/\2"),
+    (r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}", r"(\1/\2)"),
     (r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"((\1)/(\2))"),
     (r"\\(?:left|right|displaystyle|q?quad|underline|degree|checkmark|l?dots)(?![a-z])", ""),
     (r"\\(?:therefore|implies|[rR]ightarrow)(?![a-z])|\\[!()\[\]]|\$\$", ""),
@@ -181,10 +182,17 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
             tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
             if not tells and not _asks_again(text, head.end(), at, known):
                 return at
-    for form in _PARAGRAPH.finditer(text, max(0, first - 1)) if first is not None else ():
-        if not (form[1] and _is_ours(form[1])):
+    for form in _PARAGRAPH.finditer(text, max(0, (first or 0) - 1)):
+        unanswered = first is None and (form[1] or not _asks_more(text, form, known))
+        if not unanswered and not (form[1] and _is_ours(form[1])):
             return min(end, form.start())
     return end
+
+
+def _asks_more(text: str, question: re.Match[str], known: set[str]) -> bool:
+    """Whether a question has a number that neither the row nor the reply before it has."""
+    before = known.union(_WORD.findall(text[: question.start()]))
+    return any(word[0].isdigit() and word not in before for word in _WORD.findall(question[0]))
 
 
 def _is_another(text: str, head: re.Match[str], first: int) -> bool:
@@ -208,6 +216,8 @@ def _asks_again(text: str, end: int, start: int, known: set[str]) -> bool:
     line = text[end : end + _LONGEST_QUESTION].lstrip().split("\n", 1)[0]
     said = _WORD.findall(line.lower())
     foreign = [word for word in said if word not in known]
+    if any(word[0].isdigit() for word in foreign):
+        return False
     if not text[:start].strip():
         return len(foreign) <= len(said) / 2
-    return len(foreign) < len(said) / 5 and not any(word[0].isdigit() for word in foreign)
+    return len(foreign) < len(said) / 5

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from bisect import bisect_left
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 SENTENCE_END = re.compile(r"[.!?](?:[\"')\]]*(?:\s+|$)|(?=[^\x00-\x7f]))|\n|[。！？]")
@@ -11,9 +11,11 @@ _APART = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # letters of languages that 
 
 
 @cache
-def listed(table: str) -> tuple[str, ...]:
-    """The words and phrases of a table of cues.toml, in all languages."""
-    return _tables()[table]
+def listed(table: str, language: str = "") -> tuple[str, ...]:
+    """The words and phrases of a table of cues.toml, in one language or in all."""
+    lines = _tables()[table]
+    chosen = (lines.get(language, ()),) if language else lines.values()
+    return tuple(word for line in chosen for word in line)
 
 
 @cache
@@ -30,15 +32,24 @@ def phrases(table: str, pattern: str = "@") -> re.Pattern[str]:
     return re.compile(pattern.replace("@", f"(?:{'|'.join(found)})"), re.I)
 
 
+@lru_cache(maxsize=256)
+def language_of(row: str) -> str:
+    """The language of which a row has most words; English if it has none."""
+    said, known = {*split(row[-1000:])}, _tables()["tongue"]
+    return max(known, key=lambda language: len(said.intersection(known[language])))
+
+
 @cache
-def _tables() -> dict[str, tuple[str, ...]]:
+def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
     text = files(__package__).joinpath("cues.toml").read_text(encoding="utf-8")
     return {
-        name: tuple(
-            word.replace("_", " ").replace("~", "_").replace("\\n", "\n")
-            for line in table.values()
-            for word in line.split()
-        )
+        name: {
+            language: tuple(
+                word.replace("_", " ").replace("~", "_").replace("\\n", "\n")
+                for word in line.split()
+            )
+            for language, line in table.items()
+        }
         for name, table in tomllib.loads(text).items()
     }
 
@@ -47,9 +58,7 @@ def _tables() -> dict[str, tuple[str, ...]]:
 def _token(ascii_only: bool) -> re.Pattern[str]:
     letters, apart = "[a-z]+", ""
     if not ascii_only:
-        known = {
-            w for table in _tables().values() for w in table if re.fullmatch(f"[{_APART}]+", w)
-        }
+        known = {w for table in _tables() for w in listed(table) if re.fullmatch(f"[{_APART}]+", w)}
         letters = rf"[^\W\d_{_APART}]+"
         apart = "|".join([*sorted(known, key=len, reverse=True), f"[{_APART}]", ""])
     return re.compile(

@@ -5,11 +5,10 @@ unit or a remark may stand: what else stands there would make it another number.
 """
 
 import re
-from functools import cache
 from unicodedata import normalize
 
 from distilwhy.core.parsing.answer import CURRENCY, Unnamed, Unreadable
-from distilwhy.core.parsing.cues import listed, phrases, split, words
+from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.expression import (
     NUMERAL,
     Equation,
@@ -21,15 +20,6 @@ from distilwhy.core.parsing.expression import (
 _OPERATORS = {"minus": "-", "plus": "+", "times": "*", "divided by": "/", "multiplied by": "*"}
 
 
-@cache
-def _figures() -> dict[str, str]:
-    """The figures of number words: ``42`` of ``forty-two``."""
-    small = dict(zip(listed("small"), range(20), strict=True))
-    tens = dict(zip(listed("tens"), range(20, 100, 10), strict=True))
-    joined = {f"{ten}-{one}": tens[ten] + small[one] for ten in tens for one in small}
-    return {word: str(value) for word, value in (small | tens | joined).items()}
-
-
 _PLAIN = (
     (rf"\b[A-Z]{{1,3}}(?=[{CURRENCY}]\s*[\d.])", ""),  # US$5
     (rf"([{CURRENCY}]\s*[\d.,]+)\s*(?:[kmbtKMBT]|MM)\b(?!\s*\$)", r"\1 million"),  # $5 m
@@ -39,9 +29,8 @@ _PLAIN = (
     (r"(?i)((?:\b(?:[a-z]{2,}|m)|/s) ?)(?:[²³]|\^\{?[23]\}?)", r"\1"),  # cm²
     (r"[≈≅]|\\approx", "="),
     (f"[{CURRENCY}]", ""),
-    # "one" may be any thing, as in "one of them".
-    (r"\b[A-Za-z]{3,}(?:-[A-Za-z]{3,})?+(?! (?:of|that)\b)\b",
-     lambda word: _figures().get(word[0].lower(), word[0])),
+    (r"(?<=[^\s*+/-]) ?[(（]=[^()（）]*[)）]", ""),  # 2200 m (= 2.2 km)
+    (r"(?i)\bone\b(?! (?:of|that)\b)", "1"),  # it may be any thing, as in "one of them"
     (rf"(?i)(?<=\d) ({'|'.join(_OPERATORS)}) (?=[\d(])",
      lambda word: f" {_OPERATORS[word[1].lower()]} "),
     (r"(?i)(?<![\w-])(?:minus|negative)\s+(?=[\d.])", "-"),
@@ -56,8 +45,12 @@ _REASON = re.compile(
 )  # fmt: skip
 _SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
 _START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:[-−–]\s?)?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
-_RANGE = re.compile(r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]", re.I)
-_UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
+_RANGE = re.compile(
+    r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]"
+    r"|(?:不到|不足|超过|[少多大小]于|至少|最多|少なくとも|최소|최대|적어도)[^\d.]{0,6}\d"
+    r"|\d[^\d.]{0,3}(?:以上|以下|以内|未満|이상|이하|미만)", re.I,
+)  # fmt: skip
+UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
 _NAME = re.compile(r"\s*[^\W\d_][\w ]*")
 _UNIT = re.compile(r"(?<=\d) ([^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$))")
 # What stands before a number and makes it another: √5, |-5|, log_2 5, f(5), 3 + some.
@@ -72,7 +65,7 @@ _MORE = re.compile(
 )
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
-_LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=$€£¥₹\s]*[-−–(\[]*[\d.]")
+_LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=$€£¥₹\s]*[-−–(\[\s]*[\d.]")
 
 
 def read_number(text: str) -> str:
@@ -83,7 +76,7 @@ def read_number(text: str) -> str:
             what is stated, as in ``√42`` or ``42 squared``.
     """
     *before, last = _sides(text)
-    unsolved = any(_UNKNOWN.search(s) and re.search(r"[\d+*/^²³√|-]", s) for s in before)
+    unsolved = any(UNKNOWN.search(s) and re.search(r"[\d+*/^²³√|-]", s) for s in before)
     start = _START.search(last)
     head = last[: start.start()] if start else last
     said = re.findall(r"(?<!-)\b[^\W\d_']+(?:'t)?\b|[<>≤≥]", "=".join([*before, head]).lower())
@@ -152,7 +145,7 @@ def _side(text: str) -> Equation | None:
 def _leading(text: str, head: str = "") -> Equation:
     """The equation that ``text`` opens with, if only a unit or a remark stands beside it."""
     equation, rest = parse_leading_equation(text.rstrip(".; "))
-    said = re.findall(r"\b(?!and\b)[a-z]+", rest.lower())
+    said = re.findall(r"\b(?!and\b)[^\W\d_]+", rest.lower())
     changed = words("changes").intersection(said[:1]) or words("worked").intersection(said)
     percent = equation.sign and re.match(r"\s*(?:%|per ?cent)", rest)
     more = _FUNCTION.search(head) or _MORE.search(rest) or phrases("denies").search(rest)

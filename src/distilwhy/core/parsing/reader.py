@@ -8,8 +8,9 @@ from functools import lru_cache
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
 from distilwhy.core.parsing.choice import Found, Letters, read_choice
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import language_of, phrases, split, words
 from distilwhy.core.parsing.number import is_bare, read_equation, read_number
+from distilwhy.core.parsing.numerals import with_figures
 from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000
@@ -31,12 +32,15 @@ _LETTERING = re.compile(r"(?<!\w)[aA1][).:\]]")
 _PLACEHOLDER = re.compile(
     r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|not (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
 )
-_DOTTED = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}))?(?![\d,]|\.\d)")
+_DOTTED = re.compile(
+    r"(?<![\d.,])(?:[1-9]\d?\d?(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}))?(?![\d,]|\.\d)"
+)
 _ASIDE = re.compile(r"(?<=[^\s\d(（]) ?[(（](?=\D*\d)[^()（）]*[^\W\d_]{2}[^()（）]*[)）]\W*$")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d\d?(?!\d|[.,]\d)")
 _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
 _COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
+_COMMAS = {"de", "es", "pt", "it", "nl"}  # languages that write 1.200,50
 _PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—(]")
 
 
@@ -75,8 +79,8 @@ class Reader:
         if kind == "text":
             few = not alone and len(text[:end].split()) <= 10
             return Found(_read_text(self.answer, text[:end] if few else text), False, text[end:])
-        plain = without_latex(text[:_LONGEST]).strip(" *`")
-        dotted = len(words("dotted").intersection(split(self.asked))) > 1
+        plain = with_figures(without_latex(text[:_LONGEST]), self.asked).strip(" *`")
+        dotted = language_of(self.asked) in _COMMAS
         aside = _ASIDE.search(plain)
         if aside and words("open", "or").isdisjoint(split(aside[0])):
             plain = plain[: aside.start()]
@@ -92,6 +96,11 @@ class Reader:
         with suppress(Unreadable):
             return self.find(text)
         return None
+
+    def value(self, number: str) -> str:
+        """A number of the reply or the row in canonical form; as it stands if it has none."""
+        found = self.read(number)
+        return found.label if found else number
 
     def whole(self, text: str) -> str | None:
         """The label, if ``text`` is nothing else; None otherwise."""

@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 
-from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, Words, split, words
+from distilwhy.core.parsing.clean import lowered, without_latex
+from distilwhy.core.parsing.cues import SENTENCE_END, Words, phrases, split, words
+from distilwhy.core.parsing.number import UNKNOWN
+from distilwhy.core.parsing.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST = 300
+_LONGEST_ROW = 1000
 _MOST = 40
 _LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 _ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
@@ -19,12 +22,27 @@ _SHORT_TEXT = re.compile(
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
 )
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30}):", re.M)
-_FIGURE = r"[-−]?(?:\d{1,3}(?: \d{3}(?!\d))+|\d[\d,]*)(?:\.\d+)?"
-_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.,]){_FIGURE}")
+_FIGURE = r"[-−]?(?:\d{1,3}(?:[ \u202f]\d{3}(?!\d))+|\d+)(?:[.,]\d+)*(?: ?\d*/\d+)?"
+_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){_FIGURE}")
 _RESULT = re.compile(rf"= ?[$€£]?({_FIGURE})(?![a-z]\b)")
+# What works out a number ends before "=", unlike an equation with an unknown: "3s = 48".
+_WORKED = re.compile(rf"\d(?: [^\W\d]{{1,12}}[²³]?)?\)? ?= ?[$€£]?({_FIGURE})(?![a-z]\b)")
+_SIGN = r"(?: ?[-+*/×÷·−] ?| : )"
+_SUM = re.compile(
+    rf"[(\[ ]*{_FIGURE}(?: ?[)\]])*(?:{_SIGN}[(\[ ]*{_FIGURE}(?: ?[)\]])*)+(?!{_SIGN}|\^)"
+)
+_SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
+_OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
+_GLOSS = re.compile(r"\s?[(（](?=[^()（）]*[^\W\d]|=)[^()（）]*[)）](?!\s*[-+*/×÷=^])")
+_CLAUSE = re.compile(r"(?<!\d),\s*|,\s")
+_ANSWERED = re.compile(
+    r"\W*(?:(?:it|that)['’]?s |it is )?[$€£]?[\d.,]*\d(?P<unit>(?: [^\W\d]+)?)(?P<mark>[:,]?)(?= )",
+    re.I,
+)
 _ASIDE = re.compile(r"\s(?:rather than|instead of|over)\b|, not\b")
 # So much for each of several.
-_RATE = re.compile(r"\d[^.\n]{0,30} (?:per|each|every|an?) (\w+)", re.I)
+_RATE = re.compile(r"\d[^.\n]{0,30} (?:per|pro|par|por|je|each|every|cada|an?) (\w+)", re.I)
+_QUESTION_PART = re.compile(r"[.!?\n](?=\s)|[。！？，]")
 _NAME = re.compile(r"(?<![.!?\n] )\b[A-Z][a-z]+\b|\b[A-Z][a-z]+(?= is )")
 _COUNTED = re.compile(r"\d ([^\W\d_]{3,})")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -54,9 +72,12 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     found = [statement for a, _ in ends if (statement := _opening(reader, text, a))]
     if not found and reader.choices:
         found = _sentences(reader, text, parts)
+    elif not found and reader.answer.kind == "equation":
+        found = [*_expression(reader, text, parts)]
     elif not found and reader.answer.kind == "number":
         explains = words("explains")  # as "Check: …" does
         told = [(a, b) for a, b in parts if explains.isdisjoint(split(text[a:b][:30])[:1])]
+        told = [(a, b) for a, b in told if not phrases("courtesy").match(lowered(text[a:b]))]
         found = [statement for a, b in told[-1:] for statement in _number(reader, text, a, b)]
     return found or _emphasised(reader, text, bold)
 
@@ -83,6 +104,7 @@ def spans(text: str) -> list[tuple[int, int]]:
 def hedges(said: Set[str]) -> bool:
     """Whether a sentence of these words affirms nothing, or says what others think."""
     theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
+    theirs -= {"he", "she"}
     return bool(theirs or said & words("open", "not", "crowd", "supposed", "wrong"))
 
 
@@ -169,31 +191,119 @@ def _is_form(word: str, label: str) -> bool:
 
 
 def _number(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
-    """A sentence with one number: all of a reply, or one that concludes or repeats a result."""
-    said = Words(lowered(text[a:b]))
+    """A sentence with one new number: all of a reply, or one that concludes, repeats a result, or
+    says what is asked.
+    """
+    row, sentence, all_said = (
+        with_figures(without_latex(part), reader.asked)
+        for part in (reader.asked[-_LONGEST_ROW:], text[a:b], text[:b])
+    )
+    sentence = _GLOSS.sub(_without_gloss, sentence)
+    said = Words(lowered(sentence))
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
-    begin, all_said = a + max(points, default=0), {*said.said}
-    numbers, results = _NUMBER.findall(text, begin, b), _RESULT.findall(text, 0, a)[-1:]
-    if len(numbers) > 1 and not points and {*results} & {*numbers}:
-        numbers, begin = results, text.index(results[0], a)
-        b = begin + len(results[0])
-    if not numbers or (len(numbers) > 1 and not points) or hedges(all_said):
+    if hedges(_heard(sentence)) or _ITEM.match(text, a):
         return
-    asked = reader.asked.rpartition("?")[0] or reader.asked
-    question = re.split(r"[.!?\n](?=\s)", asked)[-1]
-    rates = {rate[1] for rate in _RATE.finditer(text, begin, b)}
-    if any(word[0].isdigit() for word in split(question)):  # "in 5 years"
-        rates |= words("now") & all_said
-    another = _is_of_another(text[begin:b], reader.asked, question)
-    if _ITEM.match(text, a) or another or rates.difference(split(question)):
-        return
-    opening = split(text[a : text.index(numbers[0], a)])
-    own = {word[:4] for word in split(question)} | {"ther", "this", "that"}
-    is_asked = all(word[:4] in own or word[:3] in own or len(word) < 4 for word in opening)
-    alone = not text[:a].strip() and is_asked and words("circumstance").isdisjoint(opening[:1])
-    new = numbers[-1] not in reader.asked
-    if (new and (points or alone)) or results == numbers:
-        yield Statement(a, begin, b, text[begin:b], UNCUED)
+    results = [("", n) for n in _RESULT.findall(text, 0, a)[-1:]]
+    given = {*_NUMBER.findall(row)} - {"1"}
+    complete = given and given.issubset(_NUMBER.findall(all_said))
+    if (points or complete) and not UNKNOWN.search(_SUFFIX.sub("", sentence)):
+        results += [("last", n) for n in _WORKED.findall(sentence)[-1:]]
+    sums = [(place, reader.value(n)) for place, n in results]
+    clause, first = _without_reason(sentence[max(points, default=0) :], row), not text[:a].strip()
+    several = len({*_NUMBER.findall(clause)} - given - {"1"}) > 1
+    several = several and words("circumstance").isdisjoint(split(clause)[:1])
+    for part, whole in ((clause, first), (_CLAUSE.split(clause)[-1] if several else "", False)):
+        if payload := _asked(reader, part, row, sums, firm=bool(points), whole=whole):
+            yield Statement(a, a, b, payload, UNCUED)
+            return
+
+
+def _asked(
+    reader: Reader, clause: str, row: str, sums: list[tuple[str, str]], *, firm: bool, whole: bool
+) -> str:
+    """The part of a clause with its one new number, if that is what the row asks for."""
+    question = _QUESTION_PART.split(row[: max(row.rfind("?"), row.rfind("？"))])[-1]
+    known, wanted = ({*map(reader.value, {*_NUMBER.findall(part)})} for part in (row, question))
+    found = list(_NUMBER.finditer(clause))
+    values = [reader.value(number[0]) for number in found]
+    new, asked = {*values} - known, {*split(question)}
+    results = [n for place, n in sums if n in (values[-1:] if place else values)]
+    calculated = results and (new or len({*values}) == 1)
+    if not (calculated or len(new) == 1) or _is_of_another(clause, row, question):
+        return ""
+    value, mine = results[0] if calculated else min(new), wanted.intersection(values)
+    at = len(values) - 1 - values[::-1].index(value)
+    before = found[at - 1].end() if at else 0
+    begin = max(before, clause.rfind(",", 0, found[at].start()) + 1)
+    end = found[at + 1].start() if at + 1 < len(found) else len(clause)
+    head, tail = clause[: found[at].start()], clause[found[at].end() : end]
+    rates = {rate[1] for rate in _RATE.finditer(clause, found[at].start(), end)}
+    said = {*split(clause)}
+    rates |= words("now") & said if wanted else set()  # "in 5 years"
+    differs = (words("step") & said) | words("indefinite").intersection(split(tail)[:3])
+    joined = end < len(clause) and words("joint", "or", "worked", "range").intersection(
+        split(tail)[-1:]
+    )
+    if (rates | differs) - asked or joined or _OPERATOR.search(f"{head}\0{tail}"):
+        return ""
+    if mine and mine != wanted and words("joint") & asked:
+        return ""  # "2 hours are 120 minutes", where 2 hours and 20 minutes are asked for
+    told = wanted.union(new).issuperset(values) and _tells(
+        *((head, asked) if split(head) else (tail, {*split(row)})), bare=whole
+    )
+    return clause[begin:end] if calculated or firm or told else ""
+
+
+def _expression(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> Iterator[Statement]:
+    """The one expression of a reply, if it has all numbers of the row and is not left open."""
+    given = {*_NUMBER.findall(with_figures(reader.asked[-_LONGEST_ROW:], reader.asked))} - {"1"}
+    told = [(a, _GLOSS.sub("", without_latex(text[a:b]))) for a, b in parts]
+    sums = [(a, said, found[0]) for a, said in told for found in _SUM.finditer(said)]
+    stated = {label for *_, found in sums if (label := reader.value(found))}
+    for a, said, found in sums[-1:] if len(stated) == 1 else ():
+        used, heard = {*_NUMBER.findall(found)}, _heard(said)
+        if given and used >= given and not hedges(heard):
+            yield Statement(a, a, a + len(said), found, UNCUED)
+
+
+def _heard(sentence: str) -> Set[str]:
+    """The words of a sentence with figures, without "some" and "many" as in "gives some away"."""
+    said = {*split(sentence)}
+    counted = split(sentence)[:1] not in (["some"], ["many"]) and not said & words("say")
+    return said - {"some", "many"} if counted else said
+
+
+def _tells(head: str, asked: Set[str], *, bare: bool) -> bool:
+    """Whether what stands before a number is in the words of a question.
+
+    Args:
+        bare: Whether it need not share one with it.
+    """
+    opening = split(head)
+    own = {word[:n] for word in asked for n in (3, 4)}
+    told = {w for w in opening if not own.isdisjoint([w[:4], w[:3]]) and len(w) > 2}
+    plain = {w for w in opening if len(w) < 4 or "'" in w or w in words("plain")}
+    signs = [w in asked for w in opening if len(w) == 1 and not w.isascii()]
+    if told | plain < {*opening} or not words("circumstance").isdisjoint(opening[:1]):
+        return False
+    return (bare and not signs) or any(len(w) > 3 for w in told) or sum(signs) > len(signs) / 2
+
+
+def _without_gloss(gloss: re.Match[str]) -> str:
+    """Nothing for "(seven and a half)" or "(not 133)"; a gloss that leaves something open stays."""
+    said = split(gloss[0])
+    doubts = words("open", "or", "supposed", "not").intersection(said)
+    return gloss[0] if doubts and not re.match(r"\s?.not [$€£]?\d", gloss[0]) else ""
+
+
+def _without_reason(clause: str, row: str) -> str:
+    """``27`` of "27, since 31 minus 4 is 27"; ``22 players`` of "22 players: 11 on each side"."""
+    start = _ANSWERED.match(clause)
+    if not start:
+        return clause
+    unit, after = split(start["unit"]), split(clause[start.end() :])[:1]
+    listed = start["mark"] == ":" and unit and unit[0][:4] in lowered(row)
+    return start[0] if listed or words("because") & {*unit, *after} else clause
 
 
 def _is_of_another(sentence: str, row: str, question: str) -> bool:
