@@ -83,7 +83,8 @@ def spans(text: str) -> list[tuple[int, int]]:
 def hedges(said: Set[str]) -> bool:
     """Whether a sentence of these words affirms nothing, or says what others think."""
     theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
-    return bool(theirs or said & words("open", "not", "crowd", "supposed", "wrong"))
+    reported = said & words("reports") and not said & words("kind")
+    return bool(theirs or reported or said & words("open", "not", "crowd", "supposed", "wrong"))
 
 
 def _opening(reader: Reader, text: str, a: int) -> Statement | None:
@@ -114,10 +115,11 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     b = unlike.start() if unlike else b
     said = Words(lowered(text[a:b]))
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
-    if said.word(0) in words("concedes"):
+    introduced = said.word(0) in words("introduces") - words("circumstance", "reports")
+    if introduced or said.word(0) in words("concedes"):
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
-    concludes = said.word(start) in words("concludes")
+    concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         ties = (concludes and word not in words("not") | {'"'}) or _ties(said, index)
