@@ -20,7 +20,7 @@ _CAPITAL = r"((?-i:[B-HJ-Z]))(?![\w'+#]|\.\w)|([a-z])(?=\))"
 _ENDS = r"(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b))"
 _ALONE = r"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"
 _LETTER = rf"(?<!\w)(?:{_MARKED})|(?<![\w'.-])(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"
-_LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
+_LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+|の)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")
 _BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
@@ -28,6 +28,7 @@ _AFTER = re.compile(r"[\w+#]|-\w|'[a-z]|[.,/:]\d", re.I)
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
+_FORMS = (("o", "a"), ("f", "ve"), ("x", "sse"), ("v", "ve"), ("v", "ver"), ("v", "ves"))
 _NEAR = 40
 
 
@@ -89,7 +90,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     if several or not words("several").isdisjoint(head):
         raise Unreadable(f"the answer names more than one choice: {said}")
     fills = all(word in words("filler", "concludes") or word[-2:] == "ly" for word in head)
-    goes_on = words("because", "aside", "kind", "filler")
+    goes_on = words("because", "aside", "kind", "filler", "is", "wins")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     last = phrases("ending").sub("", line[others[-1].end :] if others else rest)
     around = split(" ".join([before, *gaps, last]))
@@ -108,7 +109,7 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
         Unreadable: if a letter names one choice and the text beside it another, or a mention
             may be of several.
     """
-    texts, mentions = _find_texts(line, choices), list[Mention]()
+    texts, mentions = _find_texts(line, choices, letters.certain), list[Mention]()
     taken = {at for hit in texts for at in range(hit.start, hit.end)}
     hits = [hit for hit in _find_letters(line, letters) if hit.end - 1 not in taken] + texts
     hits.sort(key=lambda hit: hit.start, reverse=True)
@@ -138,7 +139,8 @@ def _opens_aside(gap: str) -> bool:
     said = {*split(gap, marks=True)}
     joins = {"for", "and"} <= said or words("or") & said
     aside = SENTENCE_END.search(gap) or said & (words("not", "because", "aside") - {"in"})
-    return len(gap) > _NEAR or bool(aside and not joins)
+    dashed = gap.lstrip()[:1] in ("–", "—") and len(split(gap)) > 2
+    return len(gap) > _NEAR or bool((aside or dashed) and not joins)
 
 
 def _other_text(line: str, letter: Mention) -> bool:
@@ -155,10 +157,10 @@ def _other_text(line: str, letter: Mention) -> bool:
     return known.isdisjoint(word[:4] for word in said) and all(t.ratio() < 0.6 for t in typos)
 
 
-def _find_texts(line: str, choices: tuple[str, ...]) -> list[Mention]:
+def _find_texts(line: str, choices: tuple[str, ...], certain: bool) -> list[Mention]:
     """The choices' texts in a line, the longer before the shorter that they contain."""
     joined, hits = _joined(line), list[Mention]()
-    for spelt, alike in _spellings(choices):
+    for spelt, alike in _spellings(choices, certain):
         at = joined.find(spelt)
         while at >= 0:
             end = at + len(spelt)
@@ -172,9 +174,13 @@ def _find_texts(line: str, choices: tuple[str, ...]) -> list[Mention]:
 
 
 @lru_cache(maxsize=1024)
-def _spellings(choices: tuple[str, ...]) -> list[tuple[str, frozenset[str]]]:
+def _spellings(choices: tuple[str, ...], certain: bool) -> list[tuple[str, frozenset[str]]]:
     """The texts to look for, the longest first, each with the choices that it may be."""
     alike: dict[str, set[str]] = {}
+    for label in () if certain else choices:  # "falsa" is "falso"
+        for own, other in _FORMS:
+            if label.endswith(own) and " " not in label:
+                alike[_joined(label.removesuffix(own) + other)] = {label}
     for choice in choices:
         bare = _bare(choice)
         for text in (bare, _CAMEL.sub(" ", bare)):

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
 from distilwhy.core.parsing.choice import Found, Letters, read_choice
-from distilwhy.core.parsing.clean import without_latex
+from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.statements import Statement
@@ -37,6 +37,9 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d\d?(?!\d|[.,]\d)")
 _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
 _COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
+_FULL_STOP = re.compile(r"[.!](?=\s)|。")
+_INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
+_POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
 _PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—(]")
 
 
@@ -108,20 +111,29 @@ class Reader:
         text = text[:_LONGEST_CHOICE]
         if not self.choices:
             return None
+        if opening := _POLAR.match(text):
+            label = self._polar(lowered(opening[1]), opening[2] or "")
+            if label:
+                return Found(label, False, text[opening.end() :])
         try:
             found: Found | None = self.find(text)
         except Unnamed:
             found = None
-        except Unreadable:
-            return None
+        except Unreadable:  # of what may stand behind a whole sentence
+            end = _FULL_STOP.search(text, 3)
+            label = self.whole(text[: end.start()]) if end else None
+            return Found(label, False, text[end.start() :]) if end and label else None
         said, told = _PHRASE.split(text, maxsplit=1)[0], ""
         if found:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
             start, after = text.removesuffix(rest), split(rest)[:1]
-            if not words("clause").isdisjoint(after):
-                return None
             more = _PHRASE.split(rest, maxsplit=1)[0]
-            right = words("is", "article", "quality", "noun", "vague", "right")
+            subject = _INSERTED.match(rest) and not words("circumstance").isdisjoint(after)
+            if subject or not words("clause").isdisjoint(after):  # "Ham, by contrast, comes …"
+                return None
+            right = words("is", "article", "quality", "noun", "vague", "right", "wins")
+            if self.letters.certain and not words("the").isdisjoint(split(more)):
+                right |= self._question()
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
                 said, told = start, more
@@ -129,6 +141,20 @@ class Reader:
                 said = start
         label = self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
+
+    def _question(self) -> frozenset[str]:
+        """The words of the row's question, unless it asks what is not so."""
+        said = frozenset(split(self.asked[-_LONGEST_CHOICE:]))
+        return said if said.isdisjoint(words("not", "negative")) else frozenset()
+
+    def _polar(self, said: str, verb: str) -> str | None:
+        """The label that another word for it gives: ``yes`` for "Yep!", ``no`` for "No puede."."""
+        sides = words("yes"), words("no")
+        labels = [[c for c in self.choices if lowered(c) in side] for side in sides]
+        if [len(each) for each in labels] != [1, 1] or (verb and said in sides[0]):
+            return None
+        known = not verb or lowered(verb) in split(self.asked)
+        return next((l[0] for l, s in zip(labels, sides, strict=True) if known and said in s), None)
 
     def state(self, statement: Statement) -> str:
         """The label of a statement.
