@@ -123,6 +123,8 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
                 said = f"{min(hit.choices)!r}, the text {min(beside.choices)!r}"
                 raise Unreadable(f"the letter says {said}")
             hit = Mention(both, hit.start, beside.end, True)
+        elif beside and beside.lettered and hit.choices == beside.choices:
+            hit = Mention(hit.choices, hit.start, hits.pop().end, True)  # "park (a)"
         elif letters.certain and (hit.lettered or (beside and beside.lettered)):
             hit = hit._replace(lettered=True)
             if _other_text(line, hit):
@@ -148,7 +150,7 @@ def _other_text(line: str, letter: Mention) -> bool:
     beside = _BESIDE.match(line, letter.end)
     said = beside[1].lower().split() if beside else []
     goes_on = not said or said[0] in words(
-        "because", "aside", "filler", "kind", "remark", "right", "is"
+        "because", "aside", "filler", "kind", "remark", "right", "is", "wins"
     )
     if goes_on or phrases("ending", r"[*\s]*@").match(line, letter.end):
         return False

@@ -40,7 +40,7 @@ _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
 _POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
-_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—(]")
+_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|\s\((?!\w\))")
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Reader:
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
                 said, told = start, more
-            elif lettered or not words("because", "aside").isdisjoint(after):
+            elif (lettered and not rest.lstrip()[:1].islower()) or not words("because", "aside").isdisjoint(after):
                 said = start
         label = self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
