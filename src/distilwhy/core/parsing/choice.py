@@ -1,7 +1,7 @@
 """Which of some choices a text states: by letter, by text, or by both."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise, takewhile
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, listed, phrases, split, words
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
 _NAMED = (
@@ -112,6 +112,8 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     texts, mentions = _find_texts(line, choices, letters.certain), list[Mention]()
     taken = {at for hit in texts for at in range(hit.start, hit.end)}
     hits = [hit for hit in _find_letters(line, letters) if hit.end - 1 not in taken] + texts
+    if letters.certain and not hits:
+        hits = [*find_place(line, choices, phrases("placed", r" ?@(?![a-z])").pattern)]
     hits.sort(key=lambda hit: hit.start, reverse=True)
     while hits:
         hit = hits.pop()
@@ -134,6 +136,15 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
             raise Unreadable(f"{line[hit.start : hit.end]!r} may be any of {sorted(hit.choices)}")
         mentions.append(hit)
     return mentions
+
+
+def find_place(line: str, choices: tuple[str, ...], end: str) -> Iterator[Mention]:
+    """The choices that a line names by their place, as in ``the second option``, before an end."""
+    places = listed("ordinals")
+    for found in phrases("ordinals", rf"(?<!\w)(?P<place>@){end}").finditer(line):
+        index = places.index(found["place"].lower()) % 6
+        if index == 5 or index < len(choices):
+            yield Mention(frozenset([choices[-1 if index == 5 else index]]), *found.span(), True)
 
 
 def _opens_aside(gap: str) -> bool:

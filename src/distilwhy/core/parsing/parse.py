@@ -99,7 +99,9 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
 def _opens(reader: Reader, stated: Statement) -> bool:
     """Whether a statement, or its first sentence, gives an answer."""
     end = SENTENCE_END.search(stated.payload or "", 3)
-    first = replace(stated, payload=stated.payload[: end.start()]) if end and stated.payload else stated
+    first = (
+        replace(stated, payload=stated.payload[: end.start()]) if end and stated.payload else stated
+    )
     return any(reader.label(each) is not None for each in (stated, first))
 
 

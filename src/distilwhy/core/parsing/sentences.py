@@ -8,6 +8,7 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import SENTENCE_END, Words, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
+from distilwhy.core.parsing.verdicts import find_verdicts
 
 _LONGEST = 300
 _MOST = 40
@@ -53,7 +54,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         ends = ([] if worked else lines[:1]) + lines[1:][-1:]
     found = [statement for a, _ in ends if (statement := _opening(reader, text, a))]
     if not found and reader.choices:
-        found = _sentences(reader, text, parts)
+        found = find_verdicts(reader, text) or _sentences(reader, text, parts)
     elif not found and reader.answer.kind == "number":
         explains = words("explains")  # as "Check: …" does
         told = [(a, b) for a, b in parts if explains.isdisjoint(split(text[a:b][:30])[:1])]
