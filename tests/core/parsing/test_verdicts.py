@@ -67,3 +67,39 @@ def test_verdicts_that_single_out_no_choice_state_none(reply: str) -> None:
 )
 def test_a_choice_may_be_named_by_its_place(reply: str, label: str | None) -> None:
     assert read("choice", reply, OPTIONS).label == label
+
+
+@pytest.mark.parametrize(
+    ("labels", "reply", "label"),
+    [
+        (("yes", "no"), "Yep! It swims well.", "yes"),
+        (("예", "아니요"), "네, 가능합니다.", "예"),
+        (("yes", "no"), "Yep and nope.", None),
+        (("verdadero", "falso"), "La afirmación es falsa.", "falso"),
+        (NLI, "前提には書かれていないので、neutral が適切です。", "neutral"),
+        (("긍정", "부정"), "아쉬움이 커서 부정으로 분류됩니다.", "부정"),
+        (("긍정", "중립"), "긍정이거나 중립입니다.", None),
+        (("spam", "ham"), "Ham, by contrast, comes from people you know.", None),
+        (("ham", "spam"), "### Queue\nspam\n\n### Priority\nLow", "spam"),
+        (("Ja", "Nein"), "Falls er zustimmt: Ja. Falls er nicht zustimmt: Nein.", None),
+        (("toxic", "not toxic"), '{"toxic": true}', "toxic"),
+    ],
+)
+def test_a_label_may_be_said_in_other_words_or_places(
+    labels: tuple[str, ...], reply: str, label: str | None
+) -> None:
+    assert read("choice", reply, labels=labels).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("tape – auch wenn viele zuerst an rope denken, weil es fester ist.", "tape"),
+        ("Of the choices given, (b) is the one that fits best.", "tape"),
+        ("Marco la (a). Espera, no pega. Cambio mi respuesta a la (b).", "tape"),
+        ("The glue (a) is silly.", None),
+        ("According to Ann, it is tape.", None),
+    ],
+)
+def test_an_answer_may_open_or_close_a_sentence(reply: str, label: str | None) -> None:
+    assert read("choice", reply, OPTIONS).label == label
