@@ -103,3 +103,20 @@ def test_a_label_may_be_said_in_other_words_or_places(
 )
 def test_an_answer_may_open_or_close_a_sentence(reply: str, label: str | None) -> None:
     assert read("choice", reply, OPTIONS).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ('The plural is "mice".', "mice"),
+        ("Au 🥇", "Au"),
+        ('É "atriz".', "atriz"),
+        ('The plural is not "mouses".', None),
+        ('The text mentions "mice".', None),
+        ('Maybe it is "mice".', None),
+    ],
+)
+def test_a_text_may_be_quoted_in_a_sentence_that_says_what_it_is(
+    reply: str, label: str | None
+) -> None:
+    assert read("text", reply).label == label

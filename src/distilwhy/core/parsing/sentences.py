@@ -21,6 +21,7 @@ _SHORT_TEXT = re.compile(
     r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
 )
+_QUOTES = re.compile(r"([^\"\n.?!]{1,60}) \"([^\"\n]{1,60})\"[.!]?\s*\Z")  # The plural is "mice".
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
 _FIGURE = r"[-−]?(?:\d{1,3}(?: \d{3}(?!\d))+|\d[\d,]*)(?:\.\d+)?"
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.,]){_FIGURE}")
@@ -38,9 +39,13 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     what sentences state; failing that, the one answer in bold.
     """
     if reader.answer.kind == "text":
-        alone = _SHORT_TEXT.match(text)
+        alone = _SHORT_TEXT.match(text.rstrip())
         if alone and words("noun").isdisjoint(split(alone[0])):
             return [Statement(0, 0, alone.end(), alone[0], UNCUED, alone=True)]
+        quoted = _QUOTES.match(text)
+        said = split(quoted[1]) if quoted else []
+        if quoted and said and said[-1] in words("is") and not hedges({*said}):
+            return [Statement(0, quoted.start(2), quoted.end(2), quoted[2], UNCUED, alone=True)]
         return _emphasised(reader, text, bold)
     lines = [line.span() for line in _LINE.finditer(text)]
     said = [text[a:b] for a, b in lines]
