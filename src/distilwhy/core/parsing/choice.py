@@ -1,7 +1,7 @@
 """Which of some choices a text states: by letter, by text, or by both."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise, takewhile
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, listed, phrases, split, words
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
 _NAMED = (
@@ -20,14 +20,15 @@ _CAPITAL = r"((?-i:[B-HJ-Z]))(?![\w'+#]|\.\w)|([a-z])(?=\))"
 _ENDS = r"(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b))"
 _ALONE = r"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"
 _LETTER = rf"(?<!\w)(?:{_MARKED})|(?<![\w'.-])(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"
-_LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+)?")
+_LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+|の)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")
-_BEFORE = re.compile(r"(?:[\w-]|\d[.,/:])$")
+_BEFORE = re.compile(r"(?:(?![のはが])[\w-]|\d[.,/:])$")
 _AFTER = re.compile(r"[\w+#]|-\w|'[a-z]|[.,/:]\d", re.I)
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
+_FORMS = (("o", "a"), ("f", "ve"), ("x", "sse"), ("v", "ve"), ("v", "ver"), ("v", "ves"))
 _NEAR = 40
 
 
@@ -88,8 +89,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     several = lists or any(other.choices != first.choices for _, other in near)
     if several or not words("several").isdisjoint(head):
         raise Unreadable(f"the answer names more than one choice: {said}")
-    fills = all(word in words("filler", "concludes") or word[-2:] == "ly" for word in head)
-    goes_on = words("because", "aside", "kind", "filler")
+    fills = all(word in words("filler", "concludes", "kind") or word[-2:] == "ly" for word in head)
+    goes_on = words("because", "aside", "kind", "filler", "is", "wins")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     last = phrases("ending").sub("", line[others[-1].end :] if others else rest)
     around = split(" ".join([before, *gaps, last]))
@@ -108,9 +109,11 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
         Unreadable: if a letter names one choice and the text beside it another, or a mention
             may be of several.
     """
-    texts, mentions = _find_texts(line, choices), list[Mention]()
+    texts, mentions = _find_texts(line, choices, letters.certain), list[Mention]()
     taken = {at for hit in texts for at in range(hit.start, hit.end)}
     hits = [hit for hit in _find_letters(line, letters) if hit.end - 1 not in taken] + texts
+    if letters.certain and not hits:
+        hits = [*find_place(line, choices, phrases("placed", r" ?@(?![a-z])").pattern)]
     hits.sort(key=lambda hit: hit.start, reverse=True)
     while hits:
         hit = hits.pop()
@@ -122,6 +125,8 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
                 said = f"{min(hit.choices)!r}, the text {min(beside.choices)!r}"
                 raise Unreadable(f"the letter says {said}")
             hit = Mention(both, hit.start, beside.end, True)
+        elif beside and beside.lettered and hit.choices == beside.choices:
+            hit = Mention(hit.choices, hit.start, hits.pop().end, True)  # "park (a)"
         elif letters.certain and (hit.lettered or (beside and beside.lettered)):
             hit = hit._replace(lettered=True)
             if _other_text(line, hit):
@@ -133,12 +138,22 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     return mentions
 
 
+def find_place(line: str, choices: tuple[str, ...], end: str) -> Iterator[Mention]:
+    """The choices that a line names by their place, as in ``the second option``, before an end."""
+    places = listed("ordinals")
+    for found in phrases("ordinals", rf"(?<!\w)(?P<place>@){end}").finditer(line):
+        index = places.index(found["place"].lower()) % 6
+        if index == 5 or index < len(choices):
+            yield Mention(frozenset([choices[-1 if index == 5 else index]]), *found.span(), True)
+
+
 def _opens_aside(gap: str) -> bool:
     """Whether what stands between two choices opens an aside, such as ``, not …``, or is long."""
     said = {*split(gap, marks=True)}
     joins = {"for", "and"} <= said or words("or") & said
     aside = SENTENCE_END.search(gap) or said & (words("not", "because", "aside") - {"in"})
-    return len(gap) > _NEAR or bool(aside and not joins)
+    dashed = gap.lstrip()[:1] in ("–", "—") and len(split(gap)) > 2
+    return len(gap) > _NEAR or bool((aside or dashed) and not joins)
 
 
 def _other_text(line: str, letter: Mention) -> bool:
@@ -146,7 +161,7 @@ def _other_text(line: str, letter: Mention) -> bool:
     beside = _BESIDE.match(line, letter.end)
     said = beside[1].lower().split() if beside else []
     goes_on = not said or said[0] in words(
-        "because", "aside", "filler", "kind", "remark", "right", "is"
+        "because", "aside", "filler", "kind", "remark", "right", "is", "wins"
     )
     if goes_on or phrases("ending", r"[*\s]*@").match(line, letter.end):
         return False
@@ -155,10 +170,10 @@ def _other_text(line: str, letter: Mention) -> bool:
     return known.isdisjoint(word[:4] for word in said) and all(t.ratio() < 0.6 for t in typos)
 
 
-def _find_texts(line: str, choices: tuple[str, ...]) -> list[Mention]:
+def _find_texts(line: str, choices: tuple[str, ...], certain: bool) -> list[Mention]:
     """The choices' texts in a line, the longer before the shorter that they contain."""
     joined, hits = _joined(line), list[Mention]()
-    for spelt, alike in _spellings(choices):
+    for spelt, alike in _spellings(choices, certain):
         at = joined.find(spelt)
         while at >= 0:
             end = at + len(spelt)
@@ -172,9 +187,13 @@ def _find_texts(line: str, choices: tuple[str, ...]) -> list[Mention]:
 
 
 @lru_cache(maxsize=1024)
-def _spellings(choices: tuple[str, ...]) -> list[tuple[str, frozenset[str]]]:
+def _spellings(choices: tuple[str, ...], certain: bool) -> list[tuple[str, frozenset[str]]]:
     """The texts to look for, the longest first, each with the choices that it may be."""
     alike: dict[str, set[str]] = {}
+    for label in () if certain else choices:  # "falsa" is "falso"
+        for own, other in _FORMS:
+            if label.endswith(own) and " " not in label:
+                alike[_joined(label.removesuffix(own) + other)] = {label}
     for choice in choices:
         bare = _bare(choice)
         for text in (bare, _CAMEL.sub(" ", bare)):

@@ -23,12 +23,18 @@ _END = re.compile(
     r"<\|[\w ]+\|>|<｜[^｜\n]+｜>|</s>(?! [a-z])|<eos>|<(?:end|start)_of_turn>|\[/?INST\]"
 )
 _TAGS = r"b|strong|i|em|u|br|p|reason(?:ing|s)?|rationale|explanation|response|reply|solution"
+_CELL = r" *([^|\n]{1,300}?) *"
 _MARKUP = (
     (r"(?m)^>[ \t]*(?![\d=][\d.,% ]*$|[> \t])", ""),  # not "> 90"
     # Blanks before anything but a fence are consumed and put back, so that each is scanned once.
     (r"(?m)^\s*+```\w*\s*$|^(\s++)", r"\1"),
     (rf"(?i)</?(?:{_TAGS})\s*/?>|<\?xml[^>\n]{{0,80}}>", ""),
     (r"~~[^~\n]{1,300}~~", ""),
+    # A table of one row: its name, or if that is long the name of its column, heads its value.
+    (
+        rf"(?m)^\|{_CELL}\|{_CELL}\|[ \t]*\n\|[-:| ]+\n\|{_CELL}\|{_CELL}\|\s*$(?!\n *\|)",
+        lambda row: _in_one_line(row),
+    ),
     (r"(?m)^\|[-:| ]+$\n?", ""),
     (r"(?m)^\| *([^|\n]{1,60}?) *\| *([^|\n]{1,300}?) *\| *$", r"\1: \2"),
     (r"(?<![\w)])(\*\*|__)(?=\S)((?:(?!\1).){1,500}+)(?<=\S)\1(?!\d)", r"\2"),
@@ -126,6 +132,13 @@ def bare(text: str) -> str:
     return shown[: end.start()].strip() if end else shown
 
 
+def _in_one_line(table: re.Match[str]) -> str:
+    first, column, name, value = table.groups()
+    if not words("noun", "head", "explains").isdisjoint(split(first)):  # it has no heading
+        return f"{first}: {column}\n{name}: {value}"
+    return f"{name if name.count(' ') < 3 else column}: {value}"
+
+
 def without_latex(text: str) -> str:
     """Arithmetic in LaTeX as plain text: ``\\frac{1}{2}`` is ``((1)/(2))``."""
     if "\\" in text or "$$" in text or "{,}" in text:
@@ -173,11 +186,16 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
     first, end, known = answered(), len(text), set(_WORD.findall(own.lower()))
     for head in islice(_HEAD.finditer(text), _MOST):
         at, name = head.start(), lowered(head["name"] or head["inline"])
-        row, asks = name in rows or f"{name} {head['no']}" in rows, name in words("asks")
+        row, asks = (
+            name in rows or f"{name} {head['no']}" in rows,
+            not words("asks").isdisjoint(split(name)),
+        )
         if first is not None and at >= first - 1:
             if row or asks or (head["name"] and _is_another(text, head, first)):
                 end = at
                 break
+        elif head["name"] and asks and words("next").intersection(split(head["name"])):
+            return at
         elif row or (head["name"] and (asks or (head["no"] and name in words("shows")))):
             tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
             if not tells and not _asks_again(text, head.end(), at, known):

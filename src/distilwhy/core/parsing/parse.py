@@ -13,6 +13,7 @@ it says so, and the row trains nothing.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from distilwhy.core.parsing.answer import Unreadable
@@ -87,12 +88,21 @@ def _stopped(text: str, stop: Sequence[str]) -> str:
 def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int | None:
     """Where the first answer that can be read ends."""
     stated = [*first_alone(reader, text), *sorted(statements, key=lambda found: found.rank)]
-    first = next((found for found in stated if reader.label(found) is not None), None)
+    first = next((found for found in stated if _opens(reader, found)), None)
     first = first or next((s for s in find_uncued(reader, text, ()) if s.start == 0), None)
     if first is None:
         return None
     sentence = SENTENCE_END.search(text, first.at, first.end)
     return sentence.end() if sentence else first.end
+
+
+def _opens(reader: Reader, stated: Statement) -> bool:
+    """Whether a statement, or its first sentence, gives an answer."""
+    end = SENTENCE_END.search(stated.payload or "", 3)
+    first = (
+        replace(stated, payload=stated.payload[: end.start()]) if end and stated.payload else stated
+    )
+    return any(reader.label(each) is not None for each in (stated, first))
 
 
 def _read(

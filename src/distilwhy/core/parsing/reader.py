@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
-from distilwhy.core.parsing.choice import Found, Letters, read_choice
-from distilwhy.core.parsing.clean import without_latex
+from distilwhy.core.parsing.choice import Found, Letters, find_place, read_choice
+from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import language_of, phrases, split, words
 from distilwhy.core.parsing.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.numerals import with_figures
@@ -41,7 +41,12 @@ _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 
 _COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _COMMAS = {"de", "es", "pt", "it", "nl"}  # languages that write 1.200,50
-_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—(]")
+_FULL_STOP = re.compile(r"[.!](?=\s)|。")
+_INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
+_PLACED = r"(?=\W*$|,| (?:of|de|der|von|das|dos) )"
+_SIDES = ("yes", "no")
+_POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
+_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|\s\((?!\w\))")
 
 
 @dataclass(frozen=True)
@@ -117,27 +122,51 @@ class Reader:
         text = text[:_LONGEST_CHOICE]
         if not self.choices:
             return None
+        if opening := _POLAR.match(text):
+            label = self._polar(lowered(opening[1]), opening[2] or "")
+            if label:
+                return Found(label, False, text[opening.end() :])
         try:
             found: Found | None = self.find(text)
         except Unnamed:
             found = None
-        except Unreadable:
-            return None
+        except Unreadable:  # of what may stand behind a whole sentence
+            end = _FULL_STOP.search(text, 3)
+            label = self.whole(text[: end.start()]) if end else None
+            return Found(label, False, text[end.start() :]) if end and label else None
         said, told = _PHRASE.split(text, maxsplit=1)[0], ""
         if found:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
             start, after = text.removesuffix(rest), split(rest)[:1]
-            if not words("clause").isdisjoint(after):
-                return None
             more = _PHRASE.split(rest, maxsplit=1)[0]
-            right = words("is", "article", "quality", "noun", "vague", "right")
+            subject = _INSERTED.match(rest) and not words("circumstance").isdisjoint(after)
+            if subject or not words("clause").isdisjoint(after):  # "Ham, by contrast, comes …"
+                return None
+            right = words("is", "article", "quality", "noun", "vague", "right", "wins")
+            if self.letters.certain and not words("the").isdisjoint(split(more)):
+                right |= self.question()
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
                 said, told = start, more
-            elif lettered or not words("because", "aside").isdisjoint(after):
+            elif (lettered and not rest.lstrip()[:1].islower()) or not words(
+                "because", "aside"
+            ).isdisjoint(after):
                 said = start
         label = self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
+
+    def question(self) -> frozenset[str]:
+        """The words of the row's question, unless it asks what is not so."""
+        said = frozenset(split(self.asked[-_LONGEST_CHOICE:]))
+        return said if said.isdisjoint(words("not", "negative")) else frozenset()
+
+    def _polar(self, said: str, verb: str) -> str | None:
+        """The label that another word for it gives: ``yes`` for "Yep!", ``no`` for "No puede."."""
+        own = {table: [c for c in self.choices if lowered(c) in words(table)] for table in _SIDES}
+        sides = [table for table in _SIDES if said in words(table)]
+        known = not verb or (sides == ["no"] and lowered(verb) in split(self.asked))
+        fits = sides and known and all(len(labels) == 1 for labels in own.values())
+        return own[sides[0]][0] if fits else None
 
     def state(self, statement: Statement) -> str:
         """The label of a statement.
@@ -150,7 +179,15 @@ class Reader:
             raise Unnamed("the reply ends before its answer")
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
-        found = self.lead(payload) if statement.whole else self.find(payload, alone=statement.alone)
+        try:
+            whole = statement.whole
+            found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
+        except Unnamed:
+            place = next(find_place(payload[:60], self.choices, _PLACED), None)
+            before = split(payload[: place.start]) if place and self.letters.certain else ["?"]
+            if not place or not words("the").issuperset(before):
+                raise
+            return min(place.choices)  # "the first, because …"
         if found is None:
             raise Unnamed("no answer is stated")
         return found.label

@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 
+from distilwhy.core.parsing.answer import Unreadable
+from distilwhy.core.parsing.choice import find_mentions
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import SENTENCE_END, Words, phrases, split, words
 from distilwhy.core.parsing.number import UNKNOWN
 from distilwhy.core.parsing.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
+from distilwhy.core.parsing.verdicts import find_verdicts
 
 _LONGEST = 300
 _LONGEST_ROW = 1000
@@ -21,7 +24,8 @@ _SHORT_TEXT = re.compile(
     r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
 )
-_FIELD = re.compile(r"^([^\W\d_][\w ]{0,30}):", re.M)
+_QUOTES = re.compile(r"([^\"\n.?!]{1,60}) \"([^\"\n]{1,60})\"[.!]?\s*\Z")  # The plural is "mice".
+_FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
 _FIGURE = r"[-−]?(?:\d{1,3}(?:[ \u202f]\d{3}(?!\d))+|\d+)(?:[.,]\d+)*(?: ?\d*/\d+)?"
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){_FIGURE}")
 _RESULT = re.compile(rf"= ?[$€£]?({_FIGURE})(?![a-z]\b)")
@@ -53,9 +57,13 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     what sentences state; failing that, the one answer in bold.
     """
     if reader.answer.kind == "text":
-        alone = _SHORT_TEXT.match(text)
+        alone = _SHORT_TEXT.match(text.rstrip())
         if alone and words("noun").isdisjoint(split(alone[0])):
             return [Statement(0, 0, alone.end(), alone[0], UNCUED, alone=True)]
+        quoted = _QUOTES.match(text)
+        said = split(quoted[1]) if quoted else []
+        if quoted and said and said[-1] in words("is") and not hedges({*said}):
+            return [Statement(0, quoted.start(2), quoted.end(2), quoted[2], UNCUED, alone=True)]
         return _emphasised(reader, text, bold)
     lines = [line.span() for line in _LINE.finditer(text)]
     said = [text[a:b] for a, b in lines]
@@ -71,7 +79,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         ends = ([] if worked else lines[:1]) + lines[1:][-1:]
     found = [statement for a, _ in ends if (statement := _opening(reader, text, a))]
     if not found and reader.choices:
-        found = _sentences(reader, text, parts)
+        found = find_verdicts(reader, text) or _sentences(reader, text, parts)
     elif not found and reader.answer.kind == "equation":
         found = [*_expression(reader, text, parts)]
     elif not found and reader.answer.kind == "number":
@@ -105,7 +113,8 @@ def hedges(said: Set[str]) -> bool:
     """Whether a sentence of these words affirms nothing, or says what others think."""
     theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
     theirs -= {"he", "she"}
-    return bool(theirs or said & words("open", "not", "crowd", "supposed", "wrong"))
+    reported = said & words("reports") and not said & words("kind")
+    return bool(theirs or reported or said & words("open", "not", "crowd", "supposed", "wrong"))
 
 
 def _opening(reader: Reader, text: str, a: int) -> Statement | None:
@@ -124,9 +133,10 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
 
 def _sentences(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
     """What sentences state, if the first or the last does."""
-    stated = [_sentence(reader, text, a, b) for a, b in parts]
+    stated = [_sentence(reader, text, a, b) or _closing(reader, text, a, b) for a, b in parts]
     if not stated or not (stated[0] or stated[-1]):
-        return [s for a, b in parts[-1:] for s in _relation(reader, text, a, b)]
+        last = [s for a, b in parts[-1:] for s in _relation(reader, text, a, b)]
+        return last or _line_alone(reader, text)
     return [statement for statement in stated if statement]
 
 
@@ -136,10 +146,12 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     b = unlike.start() if unlike else b
     said = Words(lowered(text[a:b]))
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
-    if said.word(0) in words("concedes"):
+    first = said.word(said.skip(0, words("opener")))
+    introduced = first in words("introduces") - words("circumstance", "reports")
+    if introduced or first in words("concedes"):
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
-    concludes = said.word(start) in words("concludes")
+    concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         ties = (concludes and word not in words("not") | {'"'}) or _ties(said, index)
@@ -147,9 +159,12 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         if found is None:
             continue
         before = {*said.said[max(0, start - 1) : index + 1]}  # "might also be"
+        if word in words("as") and not word[0].isalpha():  # "not entailed → neutral"
+            before -= words("not", "open")
         others = {choice.lower() for choice in reader.choices} - {found.label.lower()}
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        hedged = text[a:at].count('"') % 2 or hedges(before) or before & words("noun", "concedes")
+        hedged = text[a:at].count('"') % 2 or hedges(before) or before & words("concedes")
+        hedged = hedged or (before & words("noun") and not before & words("revises"))
         # "In winter, … is" is no fact of the row.
         if said.word(start) in words("circumstance") and reader.letters.certain:
             hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
@@ -158,6 +173,41 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
             return Statement(a, at, b, text[at:b].lstrip(" ,:"), UNCUED, whole=True)
         return None
     return None
+
+
+def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
+    """The one choice of a Korean or Japanese sentence that ends with it: ``spam です。``"""
+    said = text[a:b].rstrip(" .!\n。")
+    if said.isascii():
+        return None
+    try:
+        mentions = find_mentions(said, reader.choices, reader.letters)
+    except Unreadable:
+        return None
+    others = (c for c in reader.choices if mentions and c not in mentions[0].choices)
+    one = mentions and not any(len(c) > 1 and c in said for c in others)
+    one = one and len({mention.choices for mention in mentions}) == 1
+    closes = one and phrases("ending", r"[\"'\s]*@").fullmatch(said, mentions[-1].end)
+    if not closes or said.isascii() or not re.search("[ぁ-ん가-힣]$", said):
+        return None
+    if hedges({*split(said[: mentions[0].start])} - words("not")):
+        return None
+    at = a + mentions[-1].start
+    return Statement(a, at, b, said[mentions[-1].start :], UNCUED, whole=True)
+
+
+def _line_alone(reader: Reader, text: str) -> list[Statement]:
+    """The one paragraph that is a choice and nothing else, below a heading or a sentence."""
+    lines = [line.span() for line in _LINE.finditer(text) if reader.whole(line[0])]
+    if len(lines) != 1 or lines[0][0] == 0:
+        return []
+    at, end = lines[0]
+    before = text[:at].rstrip().rpartition("\n")[2]
+    apart = text[:at].endswith("\n\n") and text[end : end + 2] in ("", "\n\n")
+    apart = apart or before[:1] == "#"
+    if not apart or "?" in before or hedges({*split(before)}):
+        return []
+    return [Statement(at, at, end, text[at:end], UNCUED, whole=True)]
 
 
 def _ties(said: Words, index: int) -> bool:
@@ -177,8 +227,14 @@ def _relation(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
     ``The premise contradicts the hypothesis.``
     """
     fields = words("kind").union(split(" ".join(_FIELD.findall(reader.asked))))
-    said = split(text[a:b])
-    more = [w for w in said if w not in fields | words("bare", "filler", "as", "into", "concludes")]
+    clause = Words(lowered(text[a:b]))
+    turns = [i for i, word in enumerate(clause.said) if word in words("turn", "concludes")]
+    said = split(text[a + (clause.at[turns[-1]] if turns else 0) : b])
+    more = [
+        w
+        for w in said
+        if w not in fields | words("bare", "filler", "as", "into", "concludes", "turn")
+    ]
     labels = [label for label in reader.choices if len(more) == 1 and _is_form(more[0], label)]
     if len(labels) == 1 and not fields.isdisjoint(said):
         yield Statement(a, a, b, labels[0], UNCUED, whole=True)
