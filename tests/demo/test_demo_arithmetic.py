@@ -3,7 +3,7 @@ from importlib import resources
 import pytest
 import yaml
 
-from distilwhy.core.parsing.expression import parse_equation
+from distilwhy.core.parsing.numbers.expression import parse_equation
 from distilwhy.demo.arithmetic import generate_problems, misread, solve
 
 PROBLEMS = generate_problems(1500, seed=3)

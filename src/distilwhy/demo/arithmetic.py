@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from distilwhy.core.parsing.expression import parse_equation
+from distilwhy.core.parsing.numbers.expression import parse_equation
 from distilwhy.errors import DataError
 
 _CARPET = (

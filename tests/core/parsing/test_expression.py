@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from distilwhy.core.parsing.expression import (
+from distilwhy.core.parsing.numbers.expression import (
     MAX_DEPTH,
     MAX_LENGTH,
     MAX_MAGNITUDE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distilwhy.core.parsing.numerals import with_figures
+from distilwhy.core.parsing.numbers.numerals import with_figures
 
 ROWS = {
     "en": "How many are there?",

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 from unicodedata import normalize
 
-from distilwhy.core.parsing.expression import NUMERAL, EquationError, parse_equation, render_number
+from distilwhy.core.parsing.numbers.expression import (
+    NUMERAL,
+    EquationError,
+    parse_equation,
+    render_number,
+)
 
 Kind = Literal["choice", "number", "equation", "text"]
 

@@ -9,8 +9,8 @@ from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, let
 from distilwhy.core.parsing.choice import Found, Letters, find_place, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import language_of, phrases, split, words
-from distilwhy.core.parsing.number import is_bare, read_equation, read_number
-from distilwhy.core.parsing.numerals import with_figures
+from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
+from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000

@@ -8,8 +8,8 @@ from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choice import find_mentions
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import SENTENCE_END, Words, phrases, split, words
-from distilwhy.core.parsing.number import UNKNOWN
-from distilwhy.core.parsing.numerals import with_figures
+from distilwhy.core.parsing.numbers.number import UNKNOWN
+from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 from distilwhy.core.parsing.verdicts import find_verdicts
@@ -257,7 +257,7 @@ def _number(reader: Reader, text: str, a: int, b: int) -> Iterator[Statement]:
     sentence = _GLOSS.sub(_without_gloss, sentence)
     said = Words(lowered(sentence))
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
-    if hedges(_heard(sentence)) or _ITEM.match(text, a):
+    if hedges(_words_of(sentence)) or _ITEM.match(text, a):
         return
     results = [("", n) for n in _RESULT.findall(text, 0, a)[-1:]]
     given = {*_NUMBER.findall(row)} - {"1"}
@@ -317,12 +317,12 @@ def _expression(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> 
     sums = [(a, said, found[0]) for a, said in told for found in _SUM.finditer(said)]
     stated = {label for *_, found in sums if (label := reader.value(found))}
     for a, said, found in sums[-1:] if len(stated) == 1 else ():
-        used, heard = {*_NUMBER.findall(found)}, _heard(said)
-        if given and used >= given and not hedges(heard):
+        used, spoken = {*_NUMBER.findall(found)}, _words_of(said)
+        if given and used >= given and not hedges(spoken):
             yield Statement(a, a, a + len(said), found, UNCUED)
 
 
-def _heard(sentence: str) -> Set[str]:
+def _words_of(sentence: str) -> Set[str]:
     """The words of a sentence with figures, without "some" and "many" as in "gives some away"."""
     said = {*split(sentence)}
     counted = split(sentence)[:1] not in (["some"], ["many"]) and not said & words("say")

@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from distilwhy.core.parsing.answer import CURRENCY, Unnamed, Unreadable
 from distilwhy.core.parsing.cues import phrases, split, words
-from distilwhy.core.parsing.expression import (
+from distilwhy.core.parsing.numbers.expression import (
     NUMERAL,
     Equation,
     EquationError,

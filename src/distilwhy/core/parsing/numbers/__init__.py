@@ -1,0 +1,1 @@
+"""Numbers and arithmetic as text: number words, numbers with their units, and expressions."""
