@@ -105,6 +105,7 @@ from reading import read
         ("The answer is 600 yen (648 yen with tax).", "600"),
         ("6 * 7 = 42. The shop makes 42 toys in 7 days.", "42"),
         ("12 500 + 1 300 = 13 800. The town now has 13 800 inhabitants.", "13800"),
+        ("答えは42円です。21円のパンが2個です。", "42"),
     ],
 )
 def test_a_number_is_read_however_it_is_put(text, label):
@@ -218,6 +219,7 @@ def test_a_number_is_read_however_it_is_put(text, label):
         "#### Step 1",
         "\\boxed{42",
         "The answer is \\boxed{42}. Wait, I made a mistake.",
+        "S'il fait beau, il en viendra 40 ; s'il pleut, il en viendra 42.",
     ],
 )
 def test_what_states_no_one_number_is_a_problem(text):

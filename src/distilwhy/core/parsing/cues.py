@@ -6,8 +6,10 @@ from bisect import bisect_left
 from functools import cache, lru_cache
 from importlib.resources import files
 
-SENTENCE_END = re.compile(r"[.!?](?:[\"')\]]*(?:\s+|$)|(?=[^\x00-\x7f]))|\n|[。！？]")
-_APART = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # letters of languages that part no words
+APART = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # letters of languages that part no words
+SENTENCE_END = re.compile(
+    rf"[.!?](?:[\"')\]]*(?:\s+|$)|(?=[^\x00-\x7f])|(?<=[{APART}].))|\n|[。！？]"
+)
 
 
 @cache
@@ -58,9 +60,9 @@ def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
 def _token(ascii_only: bool) -> re.Pattern[str]:
     letters, apart = "[a-z]+", ""
     if not ascii_only:
-        known = {w for table in _tables() for w in listed(table) if re.fullmatch(f"[{_APART}]+", w)}
-        letters = rf"[^\W\d_{_APART}]+"
-        apart = "|".join([*sorted(known, key=len, reverse=True), f"[{_APART}]", ""])
+        known = {w for table in _tables() for w in listed(table) if re.fullmatch(f"[{APART}]+", w)}
+        letters = rf"[^\W\d_{APART}]+"
+        apart = "|".join([*sorted(known, key=len, reverse=True), f"[{APART}]", ""])
     return re.compile(
         rf"{apart}\d(?:[\d.,]*\d)?|{letters}(?:['-]{letters})*|[-=]{{1,3}}>|\n|[^\s\w]"
     )

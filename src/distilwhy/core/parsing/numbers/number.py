@@ -8,7 +8,7 @@ import re
 from unicodedata import normalize
 
 from distilwhy.core.parsing.answer import CURRENCY, Unnamed, Unreadable
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import APART, phrases, split, words
 from distilwhy.core.parsing.numbers.expression import (
     NUMERAL,
     Equation,
@@ -38,7 +38,7 @@ _PLAIN = (
     (r"\s*([¼-¾⅐-⅞])", lambda found: " " + normalize("NFKC", found[1])),
     (r"(?<![\w./,*+-])(\d+)\s+(\d+)\s*[/⁄]\s*(\d+)(?![\d/]|\.\d)", r"(\1+\2/\3)"),  # 1 1/2
 )  # fmt: skip
-_SENTENCE = re.compile(r"\D*\d.*?(?:[.!?](?=\s|$|[^\x00-\x7f])(?!\s*=)|;|$)")
+_SENTENCE = re.compile(rf"\D*\d.*?(?:[.!?](?=\s|$|[^\x00-\x7f]|(?<=[{APART}].))(?!\s*=)|;|$)")
 _REASON = re.compile(
     r"(?<=.)\b(?:because|since|as|given)\b"
     r"|(?<=\d)[^\d]{0,20}?,? (?:not|rather than|instead of) [-$]?\d", re.I,
