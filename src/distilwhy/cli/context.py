@@ -1,6 +1,7 @@
 """What commands run in: progress on the terminal, Ctrl-C, a notice when one is slow."""
 
 import gc
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -30,8 +31,10 @@ def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it would cut the line
         if is_main():
             print_notice(f"\nStopped. {resume} to go on.")
+        signal.signal(signal.SIGINT, before)
         raise typer.Exit(130) from None
 
 
