@@ -31,7 +31,8 @@ def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # pressed again, it would cut the line
+        # Pressed again, it would cut the line.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         if is_main():
             print_notice(f"\nStopped. {resume} to go on.")
         signal.signal(signal.SIGINT, before)
