@@ -186,10 +186,8 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
     first, end, known = answered(), len(text), set(_WORD.findall(own.lower()))
     for head in islice(_HEAD.finditer(text), _MOST):
         at, name = head.start(), lowered(head["name"] or head["inline"])
-        row, asks = (
-            name in rows or f"{name} {head['no']}" in rows,
-            not words("asks").isdisjoint(split(name)),
-        )
+        row = name in rows or f"{name} {head['no']}" in rows
+        asks = not words("asks").isdisjoint(split(name))
         if first is not None and at >= first - 1:
             if row or asks or (head["name"] and _is_another(text, head, first)):
                 end = at

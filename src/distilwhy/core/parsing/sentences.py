@@ -188,7 +188,7 @@ def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     one = mentions and not any(len(c) > 1 and c in said for c in others)
     one = one and len({mention.choices for mention in mentions}) == 1
     closes = one and phrases("ending", r"[\"'\s]*@").fullmatch(said, mentions[-1].end)
-    if not closes or said.isascii() or not re.search("[ぁ-ん가-힣]$", said):
+    if not closes or not re.search("[ぁ-ん가-힣]$", said):
         return None
     if hedges({*split(said[: mentions[0].start])} - words("not")):
         return None
