@@ -10,8 +10,9 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import find_uncued, first_alone, spans
+from distilwhy.core.parsing.sentences import spans
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, WEAK, Statement
+from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
 _CLAUSE = r"(?:^|[.!?…\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
 

@@ -17,23 +17,16 @@ from dataclasses import replace
 from functools import partial
 
 from distilwhy.core.parsing.answer import Unreadable
-from distilwhy.core.parsing.clean import (
-    bare,
-    break_before_heads,
-    cut_next_row,
-    visible,
-    widen,
-    without_markup,
-    without_pictures,
-)
+from distilwhy.core.parsing.clean import bare, visible, widen, without_markup, without_pictures
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases
+from distilwhy.core.parsing.cut import break_before_heads, cut_next_row
 from distilwhy.core.parsing.decide import decide
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, without_preface
 from distilwhy.core.parsing.reader import Reader, reader_of
-from distilwhy.core.parsing.sentences import find_uncued, first_alone
 from distilwhy.core.parsing.statements import Statement, find_statements, without_cue
+from distilwhy.core.parsing.uncued import find_uncued, first_alone
 from distilwhy.core.task import Example, Task
 
 _BOLD = re.compile(r"\*\*([^*\n]{1,60})\*\*")

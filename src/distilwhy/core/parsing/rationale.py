@@ -7,8 +7,8 @@ from distilwhy.core.parsing.clean import widen, without_pictures_at_ends
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
 from distilwhy.core.parsing.decide import says_only
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import first_alone
 from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statements
+from distilwhy.core.parsing.uncued import first_alone
 
 _GREETING = r"\W*+(?:@[^\w\n]{0,3})?(?:(?:here|voici|aquí|hier)\b[^\n:.]{0,60}:)?\W{0,4}\n\s*"
 _OPENING = r"\A\s*@[,!.]\s+"

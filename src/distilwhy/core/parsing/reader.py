@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
-from distilwhy.core.parsing.choice import Found, Letters, find_place, read_choice
+from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import language_of, phrases, split, words
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from distilwhy.core.parsing.clean import answer_head, lowered, widen
+from distilwhy.core.parsing.clean import lowered, widen
 from distilwhy.core.parsing.cues import Words, split, words
+from distilwhy.core.parsing.cut import answer_head
 from distilwhy.core.task import CUE, Task
 
 # Statements of a rank count only where none of a lower rank can be read.

@@ -3,13 +3,13 @@
 import re
 
 from distilwhy.core.parsing.answer import Unreadable
-from distilwhy.core.parsing.choice import find_mentions
+from distilwhy.core.parsing.choices.choice import find_mentions
 from distilwhy.core.parsing.cues import split, words
 from distilwhy.core.parsing.reader import Reader
+from distilwhy.core.parsing.sentences import LINE
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST = 300
-_LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 _LETTER = re.compile(r"\(?\w[).:]")
 _OPENS = re.compile(r"[\s#*|•➤▶·-]*(?:\d{1,2}[.)]\s)?\s*")
 
@@ -21,7 +21,7 @@ def find_verdicts(reader: Reader, text: str) -> list[Statement]:
     if not reader.choices or (reader.letters.certain and not reader.question()):
         return []
     judged: dict[str, tuple[str, int, int]] = {}
-    for line in list(_LINE.finditer(text))[: 3 * len(reader.choices)]:
+    for line in list(LINE.finditer(text))[: 3 * len(reader.choices)]:
         choice, verdict = _judge(reader, line[0][:_LONGEST])
         if choice in judged:
             return []

@@ -1,0 +1,131 @@
+"""Choices that sentences state without a cue: "The shop is liable.", "It belongs to (b)." """
+
+import re
+from collections.abc import Sequence
+
+from distilwhy.core.parsing.answer import Unreadable
+from distilwhy.core.parsing.choices.choice import find_mentions
+from distilwhy.core.parsing.clean import lowered
+from distilwhy.core.parsing.cues import Words, phrases, split, words
+from distilwhy.core.parsing.reader import Reader
+from distilwhy.core.parsing.sentences import LINE, hedges
+from distilwhy.core.parsing.statements import UNCUED, Statement
+
+_FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
+_ASIDE = re.compile(r"\s(?:rather than|instead of|over)\b|, not\b")
+
+
+def find_stated(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
+    """What sentences state, if the first or the last does."""
+    stated = [_sentence(reader, text, a, b) or _closing(reader, text, a, b) for a, b in parts]
+    if not stated or not (stated[0] or stated[-1]):
+        last = _relation(reader, text, *parts[-1]) if parts else None
+        stated = [last or _line_alone(reader, text)]
+    return [statement for statement in stated if statement]
+
+
+def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
+    """``The shop is liable.``, ``It is no spam but an order.``"""
+    unlike = _ASIDE.search(text, a, b)
+    b = unlike.start() if unlike else b
+    said = Words(lowered(text[a:b]))
+    points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
+    first = said.word(said.skip(0, words("opener")))
+    introduced = first in words("introduces") - words("circumstance", "reports")
+    if introduced or first in words("concedes"):
+        points += [i for i, word in enumerate(said.said) if word == ","]
+    start = max(points, default=0)
+    concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
+    for index in range(len(said.said) - 1, start - 1, -1):
+        word, at = said.said[index], a + said.end(index)
+        ties = (concludes and word not in words("not") | {'"'}) or _ties(said, index)
+        found = reader.lead(text[at:b].lstrip(" ,:")) if ties else None
+        if found is None:
+            continue
+        before = {*said.said[max(0, start - 1) : index + 1]}  # "might also be"
+        if word in words("as") and not word[0].isalpha():  # "not entailed → neutral"
+            before -= words("not", "open")
+        others = {choice.lower() for choice in reader.choices} - {found.label.lower()}
+        named = any(choice in said.low[said.at[start] : at - a] for choice in others)
+        hedged = text[a:at].count('"') % 2 or hedges(before) or before & words("concedes")
+        hedged = hedged or (before & words("noun") and not before & words("revises"))
+        # "In winter, … is" is no fact of the row.
+        if said.word(start) in words("circumstance") and reader.letters.certain:
+            hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
+        contrast = before & words("not") and before & words("contrast")
+        if contrast or not (named or hedged):
+            return Statement(a, at, b, text[at:b].lstrip(" ,:"), UNCUED, whole=True)
+        return None
+    return None
+
+
+def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
+    """The one choice of a Korean or Japanese sentence that ends with it: ``spam です。``"""
+    said = text[a:b].rstrip(" .!\n。")
+    if said.isascii():
+        return None
+    try:
+        mentions = find_mentions(said, reader.choices, reader.letters)
+    except Unreadable:
+        return None
+    others = (c for c in reader.choices if mentions and c not in mentions[0].choices)
+    one = mentions and not any(len(c) > 1 and c in said for c in others)
+    one = one and len({mention.choices for mention in mentions}) == 1
+    closes = one and phrases("ending", r"[\"'\s]*@").fullmatch(said, mentions[-1].end)
+    if not closes or not re.search("[ぁ-ん가-힣]$", said):
+        return None
+    if hedges({*split(said[: mentions[0].start])} - words("not")):
+        return None
+    at = a + mentions[-1].start
+    return Statement(a, at, b, said[mentions[-1].start :], UNCUED, whole=True)
+
+
+def _line_alone(reader: Reader, text: str) -> Statement | None:
+    """The one paragraph that is a choice and nothing else, below a heading or a sentence."""
+    lines = [line.span() for line in LINE.finditer(text) if reader.whole(line[0])]
+    if len(lines) != 1 or lines[0][0] == 0:
+        return None
+    at, end = lines[0]
+    before = text[:at].rstrip().rpartition("\n")[2]
+    apart = text[:at].endswith("\n\n") and text[end : end + 2] in ("", "\n\n")
+    apart = apart or before[:1] == "#"
+    if not apart or "?" in before or hedges({*split(before)}):
+        return None
+    return Statement(at, at, end, text[at:end], UNCUED, whole=True)
+
+
+def _ties(said: Words, index: int) -> bool:
+    """Whether a word ties an answer to what it is said of: "is", or "to" in "belongs to"."""
+    word, near = said.said[index], said.said[max(0, index - 9) : index]
+    if near and near[-1] in words("favor"):
+        return index < 3 or not words("files", "head").isdisjoint(near)
+    if word in words("into"):
+        return not words("files").isdisjoint(near)
+    if word == "say":
+        return near[-1:] in (["i'd"], ["i'll"]) or near[-2:] == ["i", "would"]
+    return word in words("as", "concludes", "makes")
+
+
+def _relation(reader: Reader, text: str, a: int, b: int) -> Statement | None:
+    """A sentence of the row's field names and a form of one label, which ties them:
+    ``The premise contradicts the hypothesis.``
+    """
+    fields = words("kind").union(split(" ".join(_FIELD.findall(reader.asked))))
+    clause = Words(lowered(text[a:b]))
+    turns = [i for i, word in enumerate(clause.said) if word in words("turn", "concludes")]
+    said = split(text[a + (clause.at[turns[-1]] if turns else 0) : b])
+    more = [
+        w
+        for w in said
+        if w not in fields | words("bare", "filler", "as", "into", "concludes", "turn")
+    ]
+    labels = [label for label in reader.choices if len(more) == 1 and _is_form(more[0], label)]
+    if len(labels) != 1 or fields.isdisjoint(said):
+        return None
+    return Statement(a, a, b, labels[0], UNCUED, whole=True)
+
+
+def _is_form(word: str, label: str) -> bool:
+    """Whether a word is a form of a label: ``contradicts`` and ``contradiction``."""
+    stem = next((n for n in range(5, len(word) + 1) if word[: n + 1] != label.lower()[: n + 1]), 5)
+    return len(word) > 4 and word[:5] == label[:5].lower() and max(len(word), len(label)) - stem < 5

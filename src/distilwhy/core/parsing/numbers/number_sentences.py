@@ -1,0 +1,165 @@
+"""Numbers and expressions that sentences state without a cue: "So she has 41." """
+
+import re
+from collections.abc import Sequence, Set
+
+from distilwhy.core.parsing.clean import lowered, without_latex
+from distilwhy.core.parsing.cues import Words, split, words
+from distilwhy.core.parsing.numbers.number import UNKNOWN
+from distilwhy.core.parsing.numbers.numerals import with_figures
+from distilwhy.core.parsing.reader import Reader
+from distilwhy.core.parsing.sentences import hedges
+from distilwhy.core.parsing.statements import UNCUED, Statement
+
+_LONGEST_ROW = 1000
+_FIGURE = r"[-−]?(?:\d{1,3}(?:[ \u202f]\d{3}(?!\d))+|\d+)(?:[.,]\d+)*(?: ?\d*/\d+)?"
+_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){_FIGURE}")
+_RESULT = re.compile(rf"= ?[$€£]?({_FIGURE})(?![a-z]\b)")
+# What works out a number ends before "=", unlike an equation with an unknown: "3s = 48".
+_WORKED = re.compile(rf"\d(?: [^\W\d]{{1,12}}[²³]?)?\)? ?= ?[$€£]?({_FIGURE})(?![a-z]\b)")
+_SIGN = r"(?: ?[-+*/×÷·−] ?| : )"
+_SUM = re.compile(
+    rf"[(\[ ]*{_FIGURE}(?: ?[)\]])*(?:{_SIGN}[(\[ ]*{_FIGURE}(?: ?[)\]])*)+(?!{_SIGN}|\^)"
+)
+_SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
+_OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
+_GLOSS = re.compile(r"\s?[(（](?=[^()（）]*[^\W\d]|=)[^()（）]*[)）](?!\s*[-+*/×÷=^])")
+_CLAUSE = re.compile(r"(?<!\d),\s*|,\s")
+_ANSWERED = re.compile(
+    r"\W*(?:(?:it|that)['’]?s |it is )?[$€£]?[\d.,]*\d(?P<unit>(?: [^\W\d]+)?)(?P<mark>[:,]?)(?= )",
+    re.I,
+)
+# So much for each of several.
+_RATE = re.compile(r"\d[^.\n]{0,30} (?:per|pro|par|por|je|each|every|cada|an?) (\w+)", re.I)
+_QUESTION_PART = re.compile(r"[.!?\n](?=\s)|[。！？，]")
+_NAME = re.compile(r"(?<![.!?\n] )\b[A-Z][a-z]+\b|\b[A-Z][a-z]+(?= is )")
+_COUNTED = re.compile(r"\d ([^\W\d_]{3,})")
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+def find_result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
+    """A sentence with one new number: all of a reply, or one that concludes, repeats a result, or
+    says what is asked.
+    """
+    row, sentence, all_said = (
+        with_figures(without_latex(part), reader.asked)
+        for part in (reader.asked[-_LONGEST_ROW:], text[a:b], text[:b])
+    )
+    sentence = _GLOSS.sub(_without_gloss, sentence)
+    said = Words(lowered(sentence))
+    points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
+    if hedges(_words_of(sentence)):
+        return []
+    results = [("", n) for n in _RESULT.findall(text, 0, a)[-1:]]
+    given = {*_NUMBER.findall(row)} - {"1"}
+    complete = given and given.issubset(_NUMBER.findall(all_said))
+    if (points or complete) and not UNKNOWN.search(_SUFFIX.sub("", sentence)):
+        results += [("last", n) for n in _WORKED.findall(sentence)[-1:]]
+    sums = [(place, reader.value(n)) for place, n in results]
+    clause, first = _without_reason(sentence[max(points, default=0) :], row), not text[:a].strip()
+    several = len({*_NUMBER.findall(clause)} - given - {"1"}) > 1
+    several = several and words("circumstance").isdisjoint(split(clause)[:1])
+    for part, whole in ((clause, first), (_CLAUSE.split(clause)[-1] if several else "", False)):
+        if payload := _asked(reader, part, row, sums, firm=bool(points), whole=whole):
+            return [Statement(a, a, b, payload, UNCUED)]
+    return []
+
+
+def _asked(
+    reader: Reader, clause: str, row: str, sums: list[tuple[str, str]], *, firm: bool, whole: bool
+) -> str:
+    """The part of a clause with its one new number, if that is what the row asks for."""
+    question = _QUESTION_PART.split(row[: max(row.rfind("?"), row.rfind("？"))])[-1]
+    known, wanted = ({*map(reader.value, {*_NUMBER.findall(part)})} for part in (row, question))
+    found = list(_NUMBER.finditer(clause))
+    values = [reader.value(number[0]) for number in found]
+    new, asked = {*values} - known, {*split(question)}
+    results = [n for place, n in sums if n in (values[-1:] if place else values)]
+    calculated = results and (new or len({*values}) == 1)
+    if not (calculated or len(new) == 1) or _is_of_another(clause, row, question):
+        return ""
+    value, mine = results[0] if calculated else min(new), wanted.intersection(values)
+    at = len(values) - 1 - values[::-1].index(value)
+    before = found[at - 1].end() if at else 0
+    begin = max(before, clause.rfind(",", 0, found[at].start()) + 1)
+    end = found[at + 1].start() if at + 1 < len(found) else len(clause)
+    head, tail = clause[: found[at].start()], clause[found[at].end() : end]
+    rates = {rate[1] for rate in _RATE.finditer(clause, found[at].start(), end)}
+    said = {*split(clause)}
+    rates |= words("now") & said if wanted else set()  # "in 5 years"
+    differs = (words("step") & said) | words("indefinite").intersection(split(tail)[:3])
+    joined = end < len(clause) and words("joint", "or", "worked", "range").intersection(
+        split(tail)[-1:]
+    )
+    if (rates | differs) - asked or joined or _OPERATOR.search(f"{head}\0{tail}"):
+        return ""
+    if mine and mine != wanted and words("joint") & asked:
+        return ""  # "2 hours are 120 minutes", where 2 hours and 20 minutes are asked for
+    told = wanted.union(new).issuperset(values) and _tells(
+        *((head, asked) if split(head) else (tail, {*split(row)})), bare=whole
+    )
+    return clause[begin:end] if calculated or firm or told else ""
+
+
+def find_expression(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
+    """The one expression of a reply, if it has all numbers of the row and is not left open."""
+    given = {*_NUMBER.findall(with_figures(reader.asked[-_LONGEST_ROW:], reader.asked))} - {"1"}
+    told = [(a, _GLOSS.sub("", without_latex(text[a:b]))) for a, b in parts]
+    sums = [(a, said, found[0]) for a, said in told for found in _SUM.finditer(said)]
+    stated = {label for *_, found in sums if (label := reader.value(found))}
+    for a, said, found in sums[-1:] if len(stated) == 1 else ():
+        used, spoken = {*_NUMBER.findall(found)}, _words_of(said)
+        if given and used >= given and not hedges(spoken):
+            return [Statement(a, a, a + len(said), found, UNCUED)]
+    return []
+
+
+def _words_of(sentence: str) -> Set[str]:
+    """The words of a sentence with figures, without "some" and "many" as in "gives some away"."""
+    said = {*split(sentence)}
+    counted = split(sentence)[:1] not in (["some"], ["many"]) and not said & words("say")
+    return said - {"some", "many"} if counted else said
+
+
+def _tells(head: str, asked: Set[str], *, bare: bool) -> bool:
+    """Whether what stands before a number is in the words of a question.
+
+    Args:
+        bare: Whether it need not share one with it.
+    """
+    opening = split(head)
+    own = {word[:n] for word in asked for n in (3, 4)}
+    told = {w for w in opening if not own.isdisjoint([w[:4], w[:3]]) and len(w) > 2}
+    plain = {w for w in opening if len(w) < 4 or "'" in w or w in words("plain")}
+    signs = [w in asked for w in opening if len(w) == 1 and not w.isascii()]
+    if told | plain < {*opening} or not words("circumstance").isdisjoint(opening[:1]):
+        return False
+    return (bare and not signs) or any(len(w) > 3 for w in told) or sum(signs) > len(signs) / 2
+
+
+def _without_gloss(gloss: re.Match[str]) -> str:
+    """Nothing for "(seven and a half)" or "(not 133)"; a gloss that leaves something open stays."""
+    said = split(gloss[0])
+    doubts = words("open", "or", "supposed", "not").intersection(said)
+    return gloss[0] if doubts and not re.match(r"\s?.not [$€£]?\d", gloss[0]) else ""
+
+
+def _without_reason(clause: str, row: str) -> str:
+    """``27`` of "27, since 31 minus 4 is 27"; ``22 players`` of "22 players: 11 on each side"."""
+    start = _ANSWERED.match(clause)
+    if not start:
+        return clause
+    unit, after = split(start["unit"]), split(clause[start.end() :])[:1]
+    listed = start["mark"] == ":" and unit and unit[0][:4] in lowered(row)
+    return start[0] if listed or words("because") & {*unit, *after} else clause
+
+
+def _is_of_another(sentence: str, row: str, question: str) -> bool:
+    """Whether a sentence is about another name, or another counted thing, of the row than asked."""
+    together = not words("together").isdisjoint(split(question))
+    for pattern in (_NAME, _COUNTED):
+        known = set(pattern.findall(row))
+        said, asked = known & {*_LETTERS.findall(sentence)}, known & {*_LETTERS.findall(question)}
+        if said and (said.isdisjoint(asked) if asked else len(said) == 1 < len(known) and together):
+            return True
+    return False
