@@ -14,6 +14,7 @@ _QUOTED = re.compile(r"([^\"\n.?!]{1,60}) \"([^\"\n]{1,60})\"[.!]?\s*\Z")
 _HEADED = re.compile(r"\W{0,3}([^\W\d_][\w ]{0,30}): +(\S[^\n:]{0,60})\Z")
 _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
+_QUESTION = re.compile(r"\n|[.!?:]\s")
 _LONGEST = 200
 
 
@@ -28,7 +29,7 @@ def find_text(asked: str, text: str) -> list[Statement]:
     said = split(quoted[1]) if quoted else []
     if quoted and said and said[-1] in words("is") and not hedges({*said}):
         return [Statement(0, quoted.start(2), quoted.end(2), quoted[2], UNCUED, alone=True)]
-    question = {*split(asked[-_LONGEST:].strip().rpartition("\n")[2])}
+    question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
     if headed and question.issuperset(split(headed[1])):
         return [Statement(0, headed.start(2), headed.end(2), headed[2], UNCUED, alone=True)]
     parts = spans(text)
@@ -37,7 +38,9 @@ def find_text(asked: str, text: str) -> list[Statement]:
 
 
 def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
-    """The one name of a sentence whose other words are those of the question, in any form."""
+    """The one name of a sentence whose other words are those of the question, in any form, and
+    most of them.
+    """
     sentence = text[a:b].rstrip()
     known = {word[:4] for word in question if len(word) > 2} | {*question}
     names = [
@@ -48,9 +51,10 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
         return None
     rest = split(f"{sentence[: names[0].start()]} {sentence[names[0].end() :]}")
-    told = [word for word in rest if len(word) > 3 and word[:4] in known]
+    told = {word[:4] for word in rest if len(word) > 3 and word[:4] in known}
     more = [word for word in rest if word[:4] not in known]
     plain = words("is", "filler", "plain", "article")
-    if not told or hedges({*rest}) or not plain.issuperset(more):
+    asked = {word[:4] for word in question if len(word) > 3}
+    if not told or 2 * len(told) < len(asked) or hedges({*rest}) or not plain.issuperset(more):
         return None
     return Statement(a, a + names[0].start(), b, names[0][0], UNCUED, alone=True)
