@@ -8,9 +8,10 @@ from functools import lru_cache
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
 from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import language_of, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, language_of, phrases, split, words
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.numbers.numerals import with_figures
+from distilwhy.core.parsing.sentences import reported
 from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000
@@ -115,7 +116,7 @@ class Reader:
 
     def lead(self, text: str) -> Found | None:
         """The answer that a text is, or opens with before it says more."""
-        if self.choices and text.rstrip().endswith(":"):
+        if self.choices and (text.rstrip().endswith(":") or reported(SENTENCE_END.split(text)[0])):
             return None
         if label := self.whole(text):
             return Found(label, True, "")
@@ -240,7 +241,7 @@ def _without_scale(line: str, choices: tuple[str, ...]) -> str:
 def _read_text(answer: Answer, text: str) -> str:
     plain = re.sub(r"^\s*\$([^$]+)\$(?=\W*$)", r"\1", without_latex(text))
     if not plain.isascii():
-        plain = phrases("polite", r"\s*@").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
+        plain = phrases("polite", r"\s*@(?!\w)").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
     label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip(".")) or ""
     said = split(label[:_LONGEST_CHOICE].replace("’", "'"))
     if not label:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Set
 from itertools import pairwise
 
-from distilwhy.core.parsing.cues import SENTENCE_END, words
+from distilwhy.core.parsing.cues import SENTENCE_END, split, words
 
 ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
+_COMMA = re.compile(r",|\s[–—-]\s")
 LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 
 
@@ -25,3 +26,13 @@ def hedges(said: Set[str]) -> bool:
     theirs -= {"he", "she"}
     reported = said & words("reports") and not said & words("kind")
     return bool(theirs or reported or said & words("open", "not", "crowd", "supposed", "wrong"))
+
+
+def reported(sentence: str) -> bool:
+    """Whether a sentence ends in whose opinion it is: "…, some would say." """
+    *before, last = _COMMA.split(sentence)
+    said = split(last)
+    theirs = words("crowd", "people").intersection(said) if before and len(said) < 7 else ()
+    speaks = words("say", "believes", "reports")
+    ends = said[-1:] if last.isascii() else said  # in Japanese the verb is in the midst
+    return bool(theirs and speaks.intersection(said) and speaks.union(theirs).intersection(ends))
