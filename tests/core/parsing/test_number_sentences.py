@@ -90,6 +90,8 @@ def test_a_sentence_in_the_words_of_the_question_states_its_number(
         (MONEY, "不到40元。"),
         (SWEETS, "5개가 아닙니다."),
         (FRUIT, "72個以上です。"),
+        (FRUIT, "24 × 3 = 24 ×"),
+        (PENS, "Ben has 18 pens.\n\nHe buys 20 and gives 3 away, so he has 17."),
     ],
 )
 def test_a_number_that_is_a_step_or_a_bound_or_doubted_is_no_answer(row: str, reply: str) -> None:

@@ -29,7 +29,7 @@ from distilwhy.core.parsing.statements import Statement, find_statements, withou
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 from distilwhy.core.task import Example, Task
 
-_BOLD = re.compile(r"\*\*([^*\n]{1,60})\*\*")
+_BOLD = re.compile(r"(?m)(?:\*\*|^```\w*\n)([^*`\n]{1,60})(?:\*\*|\n```$)")  # or a fenced line
 _COMPLETE = re.compile(r"[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
 _CUT_SHORT = {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}
 _REFUSED = {

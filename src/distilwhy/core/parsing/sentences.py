@@ -7,7 +7,6 @@ from itertools import pairwise
 from distilwhy.core.parsing.cues import SENTENCE_END, split, words
 
 ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
-_COMMA = re.compile(r",|\s[–—-]\s")
 LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 
 
@@ -28,11 +27,11 @@ def hedges(said: Set[str]) -> bool:
     return bool(theirs or reported or said & words("open", "not", "crowd", "supposed", "wrong"))
 
 
-def reported(sentence: str) -> bool:
-    """Whether a sentence ends in whose opinion it is: "…, some would say." """
-    *before, last = _COMMA.split(sentence)
+def reported(text: str) -> bool:
+    """Whether the first sentence of a text ends in whose opinion it is: "…, some would say." """
+    *before, last = re.split(r",|\s[–—-]\s", SENTENCE_END.split(text, maxsplit=1)[0])
     said = split(last)
     theirs = words("crowd", "people").intersection(said) if before and len(said) < 7 else ()
     speaks = words("say", "believes", "reports")
-    ends = said[-1:] if last.isascii() else said  # in Japanese the verb is in the midst
-    return bool(theirs and speaks.intersection(said) and speaks.union(theirs).intersection(ends))
+    ends = speaks.union(theirs).intersection(said[-1:] if last.isascii() else said)
+    return bool(theirs and ends and speaks.intersection(said))

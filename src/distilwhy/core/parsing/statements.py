@@ -105,7 +105,8 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
-    if not asked and not words("negative").isdisjoint([before, *said.said[first : index + 1]]):
+    no_answer = words("negative") if known else words("negative", "wrong", "crowd", "people")
+    if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     payload, end = _payload(text, at, on_next)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import find_mentions
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import Words, phrases, split, words
+from distilwhy.core.parsing.cues import Words, listed, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import LINE, hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
@@ -38,7 +38,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
-        ties = (concludes and word not in words("not") | {'"'}) or _ties(said, index)
+        closes = word == ":" and reader.whole(text[at:b].strip()) is not None
+        ties = closes or _ties(said, index) or (concludes and word not in words("not") | {'"'})
         found = reader.lead(text[at:b].lstrip(" ,:")) if ties else None
         if found is None:
             continue
@@ -49,10 +50,14 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         named = any(choice in said.low[said.at[start] : at - a] for choice in others)
         hedged = text[a:at].count('"') % 2 or hedges(before) or before & words("concedes")
         hedged = hedged or (before & words("noun") and not before & words("revises"))
+        hedged = hedged or (closes and before & words("people", "say", "attributed", "negative"))
         # "In winter, … is" is no fact of the row.
         if said.word(start) in words("circumstance") and reader.letters.certain:
             hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
-        contrast = before & words("not") and before & words("contrast")
+        denies = before & words("not")
+        contrast = denies and before & words("contrast")
+        if denies and named and ":" in before:  # "not the mall: it is the park"
+            named, hedged = False, hedges(before - words("not"))
         if contrast or not (named or hedged):
             return Statement(a, at, b, text[at:b].lstrip(" ,:"), UNCUED, whole=True)
         return None
@@ -71,7 +76,8 @@ def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     others = (c for c in reader.choices if mentions and c not in mentions[0].choices)
     one = mentions and not any(len(c) > 1 and c in said for c in others)
     one = one and len({mention.choices for mention in mentions}) == 1
-    closes = one and phrases("ending", r"[\"'\s]*@").fullmatch(said, mentions[-1].end)
+    ending = rf"[\"'\s]*(?:(?:{'|'.join(listed('kind', 'ko') + listed('kind', 'ja'))})\s?){{,2}}@"
+    closes = one and phrases("ending", ending).fullmatch(said, mentions[-1].end)
     if not closes or not re.search("[ぁ-ん가-힣]$", said):
         return None
     if hedges({*split(said[: mentions[0].start])} - words("not")):
