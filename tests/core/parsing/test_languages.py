@@ -91,6 +91,15 @@ PLAN = ("urgente", "normal")
         (("spam", "no spam"), "No es solo spam.", None),
         (("Spam", "kein Spam"), "Das ist kein Spam.", "kein Spam"),
         (("urgent", "non urgent"), "Ce n'est pas urgent.", "non urgent"),
+        (("calme", "fâché"), "C'est la réponse (a).", "calme"),
+        (("calme", "fâché"), "(a), c'est faux.", None),
+        (PLAN, "(a), eso es falso.", None),
+        (PLAN, "Tal vez: urgente.", None),
+        (PLAN, "No va a urgente: ni a normal.", None),
+        (PLAN, "Mi colega dice: urgente.", None),
+        (PLAN, "Sin duda: **normal**. Nada de urgente aquí.", "normal"),
+        (PLAN, "O recado foi encaminhado ao setor normal, visto que pode esperar.", "normal"),
+        (PLAN, "De modo que la prioridad correcta es «normal».", "normal"),
     ],
 )
 def test_the_usual_words_of_each_language_state_and_take_back_a_label(labels, reply, label):

@@ -90,6 +90,7 @@ def test_a_sentence_in_the_words_of_the_question_states_its_number(
         (MONEY, "不到40元。"),
         (SWEETS, "5개가 아닙니다."),
         (FRUIT, "72個以上です。"),
+        ("一本书有320页，小明每天读40页，几天读完?", "小明每天多读10页。"),
         (FRUIT, "24 × 3 = 24 ×"),
         (PENS, "Ben has 18 pens.\n\nHe buys 20 and gives 3 away, so he has 17."),
     ],

@@ -37,6 +37,7 @@ def read_text(row: str, reply: str) -> Annotation:
         ("请写出“大”的反义词。", "“大”的反义词是“小”。", "小"),
         ("Wie heißt der Infinitiv?", "Es ist ein Verb. Der Infinitiv heißt „laufen“.", "laufen"),
         ("Le pluriel de « œil » ?", "Au pluriel, on dit « yeux », et non « œils ».", "yeux"),
+        ("O plural de «mão»?", "O plural é «mãos», e não «mães».", "mãos"),
         ("¿Qué falta?", "Falta «pan», pues se dice «al pan, pan».", "pan"),
     ],
 )
@@ -56,6 +57,8 @@ def test_the_name_in_a_sentence_of_words_of_the_question_is_the_answer(
         "The largest city is Toronto.",
         "Is the capital of Canada Toronto?",
         "<razón>Ottawa</razón>",
+        "Canada (no city is named).",
+        'The author says that it is "Ottawa".',
         'The capital is "Ottawa" or "Toronto".',
         'Some say that it is "Toronto".',
         'The first letter is "O". The second letter is "t". The third letter of',

@@ -18,6 +18,7 @@ from distilwhy.core.task import CUE, Task
 # Statements of a rank count only where none of a lower rank can be read.
 EXPLICIT, HEADING, UNCUED, WEAK = range(4)
 
+_DOUBTFUL = ("wrong", "crowd", "people", "say", "believes", "open", "supposed")  # in a heading
 _MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
@@ -105,7 +106,7 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
-    no_answer = words("negative") if known else words("negative", "wrong", "crowd", "people")
+    no_answer = words("negative", *(() if known else _DOUBTFUL))
     if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]

@@ -16,7 +16,7 @@ _HEADED = re.compile(
 )
 _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
-_UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) [^()\n]*\)\W*\Z"
+_UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"[^\s.,!\"はがをもにのでと]{1,20}?(?<![いん])@(?=[.!][^\"]*\Z)"
 _QUESTION = re.compile(r"\n|[.!?:]\s")
@@ -40,8 +40,7 @@ def find_text(asked: str, text: str) -> list[Statement]:
     question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
     parts = spans(text)
     ends = parts[:1] + parts[1:][-1:]
-    found = (_quotation(text, a, b) or _name(question, text, a, b) for a, b in ends)
-    return [statement for statement in found if statement]
+    return [s for a, b in ends if (s := _quotation(text, a, b) or _name(question, text, a, b))]
 
 
 def _quotation(text: str, a: int, b: int) -> Statement | None:
@@ -54,9 +53,9 @@ def _quotation(text: str, a: int, b: int) -> Statement | None:
             found.append(quote)
     if not found or found[0].start() < a or any(found[0][1] not in other[1] for other in found):
         return None
-    said = {*split(text[a : found[0].start()])}
-    said |= {*split(text[found[0].end() : b])} - words("not")
-    if hedges(said) or said & words("people", "or"):
+    before, after = split(text[a : found[0].start()]), split(text[found[0].end() : b])
+    theirs = words("people", "say").intersection(before[:-1])  # not "on dit"
+    if hedges({*before} | {*after} - words("not")) or theirs or words("or").intersection(after):
         return None
     return Statement(a, found[0].start(1), b, found[0][1], UNCUED, alone=True)
 

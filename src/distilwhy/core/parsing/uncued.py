@@ -61,9 +61,8 @@ def _in_sentences(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -
         return find_verdicts(reader, text) or find_stated(reader, text, parts)
     if reader.answer.kind == "equation":
         return find_expression(reader, text, parts)
-    if not parts or ITEM.match(text, parts[-1][0]):
-        return []
-    found = find_result(reader, text, *parts[-1])
+    last = parts[-1] if parts else (0, 0)
+    found = [] if ITEM.match(text, last[0]) else find_result(reader, text, *last)
     first = text[slice(*parts[0])] if parts[1:] and found else ""
     alone = len(re.findall(r"\d[\d.,]*", first)) == 1 and words("concludes").isdisjoint(
         split(first)

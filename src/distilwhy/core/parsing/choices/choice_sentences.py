@@ -56,7 +56,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
             hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
         denies = before & words("not")
         contrast = denies and before & words("contrast")
-        if denies and named and ":" in before:  # "not the mall: it is the park"
+        last = said.said[said.back(index, frozenset(":"), 99) : index]
+        if named and denies and denies.isdisjoint(last):  # "not the mall: it is the park"
             named, hedged = False, hedges(before - words("not"))
         if contrast or not (named or hedged):
             return Statement(a, at, b, text[at:b].lstrip(" ,:"), UNCUED, whole=True)
