@@ -15,9 +15,15 @@ from distilwhy.core.parsing.cues import phrases, split, words
 
 _LONGEST_QUESTION = 5000
 _MOST = 200  # heads looked at
+_FEW = 10  # words of a question
 _HEAD = re.compile(
     r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S*?(?: [\w'’-]+){,2}?)"
     r" ?(?P<no>\d*)[*_ ]*[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
+)
+# After an answer: "#5", "[2/67]", "Pair 2" or "Next question" on a line, JSON, code or HTML.
+_OTHER = re.compile(
+    r"\n\s*+(?:#\d+\s|\[\d+/\d+\]|\[?\{\"|def \w+\(|class \w+[:(]|#include|</?(?:html|body|div|table|tr|ul|h\d)\b"
+    r"|(?P<name>[^\W\d_]+(?: [^\W\d_]+)?)(?P<no> \d+)?[ \t]*\n)"
 )
 # After an answer: a title, or a question alone.
 _PARAGRAPH = re.compile(r"\n\s*+#+ (\w[^\n:]{0,40})\n|\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
@@ -47,7 +53,7 @@ def answer_head(template: str) -> str:
 def break_before_heads(text: str, template: str) -> str:
     """A text in which each head of the template opens a line, as long as it was."""
     for head in row_heads(template):
-        text = text.replace(f" {head}", f"\n{head}")
+        text = re.sub(f"(?<![,;]) {re.escape(head)}", f"\n{head}", text)
     return text
 
 
@@ -77,11 +83,20 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
             tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
             if not tells and not _asks_again(text, head.end(), at, known):
                 return at
+    if first is not None:
+        others = (o for o in _OTHER.finditer(text, first - 1) if _opens_another(o))
+        end = min((other.start() for other in others), default=end)
     for form in _PARAGRAPH.finditer(text, max(0, (first or 0) - 1)):
         unanswered = first is None and (form[1] or not _asks_more(text, form, known))
         if not unanswered and not (form[1] and _is_ours(form[1])):
             return min(end, form.start())
     return end
+
+
+def _opens_another(mark: re.Match[str]) -> bool:
+    name = split(mark["name"] or "")
+    asks = not words("asks").isdisjoint(name) and not words("next").isdisjoint(name)
+    return not mark["name"] or asks or bool(mark["no"] and not _is_ours(mark["name"]))
 
 
 def _asks_more(text: str, question: re.Match[str], known: set[str]) -> bool:
@@ -93,7 +108,7 @@ def _asks_more(text: str, question: re.Match[str], known: set[str]) -> bool:
 def _is_another(text: str, head: re.Match[str], first: int) -> bool:
     """Whether a headed line after the answer is another row: it shows one, or it is a paragraph
     whose head neither stood before the answer nor goes on with a reply."""
-    opens = re.match(r"\n[ \t]*\n", head[0]) and head[0][-1] == ":"
+    opens = re.match(r"\n[ \t]*\n", head[0]) and (head[0][-1] == ":" or head["no"])
     again = f"{head['name']}:" in text[: first + 1] or _is_ours(head["name"])
     return lowered(head["name"]) in words("shows") or bool(opens and not again)
 
@@ -115,4 +130,4 @@ def _asks_again(text: str, end: int, start: int, known: set[str]) -> bool:
         return False
     if not text[:start].strip():
         return len(foreign) <= len(said) / 2
-    return len(foreign) < len(said) / 5
+    return len(foreign) < len(said) / (5 if len(said) > _FEW else 10)

@@ -29,6 +29,7 @@ from distilwhy.core.parsing.statements import Statement, find_statements, withou
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 from distilwhy.core.task import Example, Task
 
+_PROMPTED = re.compile(r"\AA: (?=\S[^\n]{9})")  # as a prompt ends: it is no letter
 _BOLD = re.compile(r"\*\*([^*\n]{1,60})\*\*")
 _COMPLETE = re.compile(r"[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
 _CUT_SHORT = {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}
@@ -102,7 +103,7 @@ def _read(
     reader: Reader, task: Task, text: str, bold: Sequence[str], *, cut_short: bool
 ) -> tuple[str, str]:
     template = task.row_format.template
-    text = break_before_heads(without_preface(text), template)
+    text = break_before_heads(without_preface(_PROMPTED.sub("", text)), template)
     plain = widen(text)
     if not any(without_pictures(choice) != choice for choice in reader.choices):
         plain = without_pictures(plain)

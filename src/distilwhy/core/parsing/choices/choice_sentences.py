@@ -12,7 +12,8 @@ from distilwhy.core.parsing.sentences import LINE, hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
-_ASIDE = re.compile(r"\s(?:rather than|instead of|over)\b|, not\b")
+_ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
+_OVER = re.compile(r"\sover\b")
 
 
 def find_stated(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
@@ -39,7 +40,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         ties = (concludes and word not in words("not") | {'"'}) or _ties(said, index)
-        found = reader.lead(text[at:b].lstrip(" ,:")) if ties else None
+        payload = _OVER.split(text[at:b].lstrip(" ,:"), maxsplit=1)[0]
+        found = reader.lead(payload) if ties else None
         if found is None:
             continue
         before = {*said.said[max(0, start - 1) : index + 1]}  # "might also be"
@@ -54,7 +56,9 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
             hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
         contrast = before & words("not") and before & words("contrast")
         if contrast or not (named or hedged):
-            return Statement(a, at, b, text[at:b].lstrip(" ,:"), UNCUED, whole=True)
+            arrow = not word[0].isalpha() and word in words("as")
+            begin = index if arrow else start if concludes and start > 2 else 0
+            return Statement(a + said.at[begin], at, b, payload, UNCUED, whole=True)
         return None
     return None
 
