@@ -20,9 +20,9 @@ _HEAD = re.compile(
     r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S*?(?: [\w'’-]+){,2}?)"
     r" ?(?P<no>\d*)[*_ ]*[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
 )
-# After an answer: "#5", "[2/67]", "Pair 2" or "Next question" on a line, JSON, code or HTML.
+# After an answer: "#5", "[2/67]", "Pair 2" or "Next question" on a line, code or HTML.
 _OTHER = re.compile(
-    r"\n\s*+(?:#\d+\s|\[\d+/\d+\]|\[?\{\"|def \w+\(|class \w+[:(]|#include|</?(?:html|body|div|table|tr|ul|h\d)\b"
+    r"\n\s*+(?:#\d+\s|\[\d+/\d+\]|def \w+\(|class \w+[:(]|#include|</?(?:html|div|table|ul|h\d)\b"
     r"|(?P<name>[^\W\d_]+(?: [^\W\d_]+)?)(?P<no> \d+)?[ \t]*\n)"
 )
 # After an answer: a title, or a question alone.
@@ -30,6 +30,8 @@ _PARAGRAPH = re.compile(r"\n\s*+#+ (\w[^\n:]{0,40})\n|\n[ \t]*\n[^\n?]{10,400}\?
 _OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
+_FIELD = re.compile(r"\{\{.*?\}\}|\{[%#].*?[%#]\}", re.S)
+_RULE = re.compile(r"\n[ \t]*(?:[-*_=~] ?){3,}[ \t]*\n")
 
 
 @lru_cache(maxsize=64)
@@ -48,6 +50,14 @@ def answer_head(template: str) -> str:
     said = split(head)
     names = head[-1:] in (":", "：") and 0 < len(said) < 4
     return head[:-1] if names and words("speaks", "noun", "explains").isdisjoint(said) else ""
+
+
+@lru_cache(maxsize=64)
+def _questions(template: str) -> list[re.Pattern[str]]:
+    """What a template asks or tells in every row, between its fields or behind them."""
+    parts = (part.strip() for part in _FIELD.split(template))
+    long = (part for part in parts if len(split(part)) > 2 and "\n" not in part)
+    return [re.compile(re.escape(part)) for part in long]
 
 
 def break_before_heads(text: str, template: str) -> str:
@@ -83,9 +93,16 @@ def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int 
             tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
             if not tells and not _asks_again(text, head.end(), at, known):
                 return at
+    for found in (found for asked in _questions(template) for found in asked.finditer(text)):
+        start = max(text.rfind("\n", 0, found.start()), 0)
+        after = first is not None and found.start() >= first
+        if start and (after or not _asks_again(text, start, start, known)):
+            end = min(end, start)
     if first is not None:
         others = (o for o in _OTHER.finditer(text, first - 1) if _opens_another(o))
         end = min((other.start() for other in others), default=end)
+        rule = _RULE.search(text, first - 1) if len(split(text[:first])) > _FEW else None
+        end = min(end, rule.start() if rule else end)
     for form in _PARAGRAPH.finditer(text, max(0, (first or 0) - 1)):
         unanswered = first is None and (form[1] or not _asks_more(text, form, known))
         if not unanswered and not (form[1] and _is_ours(form[1])):
