@@ -60,6 +60,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         if contrast or not (named or hedged):
             arrow = not word[0].isalpha() and word in words("as")
             begin = index if arrow else start if concludes and start > 2 else 0
+            if said.word(begin - 1) in words("is", "concludes"):
+                begin = 0  # what stands before it is no reason: "The claim is thus false."
             return Statement(a + said.at[begin], at, b, payload, UNCUED, whole=True)
         return None
     return None
