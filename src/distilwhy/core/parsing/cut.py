@@ -15,18 +15,17 @@ from distilwhy.core.parsing.cues import phrases, split, words
 
 _LONGEST_QUESTION = 5000
 _MOST = 200  # heads looked at
-_FEW = 10  # words of a question
+_FEW, _TRIED = 10, 4
 _HEAD = re.compile(
     r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S*?(?: [\w'’-]+){,2}?)"
     r" ?(?P<no>\d*)[*_ ]*[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
 )
-# After an answer: "#5", "[2/67]", "Pair 2" or "Next question" on a line, code or HTML.
+# After an answer: "#5", "[2/67]", code or HTML, "## Title", "Pair 2", "Next question".
 _OTHER = re.compile(
     r"\n\s*+(?:#\d+\s|\[\d+/\d+\]|def \w+\(|class \w+[:(]|#include|</?(?:html|div|table|ul|h\d)\b"
-    r"|(?P<name>[^\W\d_]+(?: [^\W\d_]+)?)(?P<no> \d+)?[ \t]*\n)"
+    r"|#+ (?P<title>\w[^\n:]{0,40})\n|(?P<name>[^\W\d_]+(?: [^\W\d_]+)?)(?P<no> \d+)?[.)]?[ \t]*\n)"
 )
-# After an answer: a title, or a question alone.
-_PARAGRAPH = re.compile(r"\n\s*+#+ (\w[^\n:]{0,40})\n|\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
+_ALONE = re.compile(r"\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
 _OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
@@ -67,53 +66,82 @@ def break_before_heads(text: str, template: str) -> str:
     return text
 
 
-def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int | None]) -> int:
+def cut_next_row(
+    text: str,
+    template: str,
+    own: str,
+    answered: Callable[[], int | None],
+    answers: Callable[[str], bool],
+) -> int:
     """Where a reply of usual width ends and an invented row begins; its length if none does.
 
     Args:
         own: The row's own text.
-        answered: Gives the offset in ``text`` after the first answer; None if there is none.
+        answered: Gives the offset in ``text`` after the first answer with a cue; None without one.
+        answers: Whether a text states an answer, with a cue or without.
     """
     if "\n" not in text and not _HEAD.search(text):
         return len(text)
+    first, known = answered(), {*_WORD.findall(own.lower())}
     heads = [*row_heads(template), *_OWN_HEAD.findall(own)]
     rows = {lowered(head[:-1]).strip() for head in heads}
-    first, end, known = answered(), len(text), set(_WORD.findall(own.lower()))
+    ends = [_head(text, rows, known, first), _question(text, template, known, first)]
+    ends.append(_paragraph(text, known, first))
+    marks = sorted(at for at in _marks(text) if first is None or at >= first - 1)
+    ends.append(
+        next((at for at in marks[:_TRIED] if first is not None or answers(text[:at])), None)
+    )
+    return min((end for end in ends if end is not None), default=len(text))
+
+
+def _head(text: str, rows: set[str], known: set[str], first: int | None) -> int | None:
+    """The first head that opens another row."""
     for head in islice(_HEAD.finditer(text), _MOST):
         at, name = head.start(), lowered(head["name"] or head["inline"])
         row = name in rows or f"{name} {head['no']}" in rows
         asks = not words("asks").isdisjoint(split(name))
         if first is not None and at >= first - 1:
             if row or asks or (head["name"] and _is_another(text, head, first)):
-                end = at
-                break
+                return at
         elif head["name"] and asks and words("next").intersection(split(head["name"])):
             return at
         elif row or (head["name"] and (asks or (head["no"] and name in words("shows")))):
             tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
             if not tells and not _asks_again(text, head.end(), at, known):
                 return at
+    return None
+
+
+def _question(text: str, template: str, known: set[str], first: int | None) -> int | None:
+    """The first line with what the template asks in every row, unless it repeats this row."""
     for found in (found for asked in _questions(template) for found in asked.finditer(text)):
         start = max(text.rfind("\n", 0, found.start()), 0)
         after = first is not None and found.start() >= first
         if start and (after or not _asks_again(text, start, start, known)):
-            end = min(end, start)
-    if first is not None:
-        others = (o for o in _OTHER.finditer(text, first - 1) if _opens_another(o))
-        end = min((other.start() for other in others), default=end)
-        rule = _RULE.search(text, first - 1) if len(split(text[:first])) > _FEW else None
-        end = min(end, rule.start() if rule else end)
-    for form in _PARAGRAPH.finditer(text, max(0, (first or 0) - 1)):
-        unanswered = first is None and (form[1] or not _asks_more(text, form, known))
-        if not unanswered and not (form[1] and _is_ours(form[1])):
-            return min(end, form.start())
-    return end
+            return start
+    return None
 
 
-def _opens_another(mark: re.Match[str]) -> bool:
-    name = split(mark["name"] or "")
-    asks = not words("asks").isdisjoint(name) and not words("next").isdisjoint(name)
-    return not mark["name"] or asks or bool(mark["no"] and not _is_ours(mark["name"]))
+def _paragraph(text: str, known: set[str], first: int | None) -> int | None:
+    """After an answer, the first question alone; before it, one with a new number."""
+    questions = _ALONE.finditer(text, max(0, (first or 0) - 1))
+    found = (q.start() for q in questions if first is not None or _asks_more(text, q, known))
+    return next(found, None)
+
+
+def _marks(text: str) -> list[int]:
+    """What ends a reply that has answered: titles, numbered lines, rules, code."""
+    found = [mark.start() for mark in _OTHER.finditer(text) if _opens_another(text, mark)]
+    rules = (rule.start() for rule in _RULE.finditer(text))
+    return found + [at for at in rules if len(split(text[:at])) > _FEW]
+
+
+def _opens_another(text: str, mark: re.Match[str]) -> bool:
+    name, title = mark["name"] or mark["title"] or "", bool(mark["title"])
+    said = split(name)
+    asks = not words("asks").isdisjoint(said) and not words("next").isdisjoint(said)
+    numbered = mark["no"] and not name.isdigit() and f"{name} " not in text[: mark.start()]
+    return not name or asks or bool((title or numbered) and not _is_ours(name))
 
 
 def _asks_more(text: str, question: re.Match[str], known: set[str]) -> bool:

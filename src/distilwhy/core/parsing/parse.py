@@ -97,6 +97,15 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
     return min(ends, default=None)
 
 
+def _answers(reader: Reader, task: Task, text: str) -> bool:
+    """Whether a text states a choice, however it does."""
+    if not reader.choices:
+        return False
+    with suppress(Unreadable):
+        return bool(decide(reader, find_statements(text, task), text))
+    return False
+
+
 def _opens(reader: Reader, stated: Statement) -> bool:
     """Whether a statement, or its first sentence, gives an answer."""
     end = SENTENCE_END.search(stated.payload or "", 3)
@@ -116,7 +125,8 @@ def _read(
         plain = without_pictures(plain)
     statements = find_statements(plain, task)
     answered = partial(_answered, reader, statements, plain)
-    length = cut_next_row(plain, template, reader.asked, answered)
+    answers = partial(_answers, reader, task)
+    length = cut_next_row(plain, template, reader.asked, answered, answers)
     body = text[:length].rstrip()
     closing = phrases("courtesy", r"\n\s*(?=@)").search(body, max(0, length - 400))
     body = body[: closing.start()] if closing else body
@@ -144,7 +154,11 @@ def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tup
         with suppress(Unreadable):  # the object may be an invented row
             return _read(reader, task, before, (), cut_short=False)
     rest = "\n" + visible(text[first.end :])
-    after = rest[: cut_next_row(widen(rest), task.row_format.template, reader.asked, lambda: 1)]
+    after = rest[
+        : cut_next_row(
+            widen(rest), task.row_format.template, reader.asked, lambda: 1, lambda said: True
+        )
+    ]
     objects = [first, *find_objects(after, lambda text: reader.whole(text) is not None)]
     at = len(before)
     answers = [without_cue(visible(answer), task) for found in objects for answer in found.answers]
