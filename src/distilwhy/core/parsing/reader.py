@@ -142,7 +142,7 @@ class Reader:
             subject = _INSERTED.match(rest) and not words("circumstance").isdisjoint(after)
             if subject or not words("clause").isdisjoint(after):  # "Ham, by contrast, comes …"
                 return None
-            right = words("is", "article", "quality", "noun", "vague", "right", "wins")
+            right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
             if self.letters.certain and not words("the").isdisjoint(split(more)):
                 right |= self.question()
             lettered = ")" in start and len(start) > len(found.label) + 2

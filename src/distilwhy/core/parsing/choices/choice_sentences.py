@@ -29,10 +29,11 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     """``The shop is liable.``, ``It is no spam but an order.``"""
     unlike = _ASIDE.search(text, a, b)
     b = unlike.start() if unlike else b
-    said = Words(lowered(text[a:b]))
+    low = phrases("forced").sub(lambda said: " " * len(said[0]), lowered(text[a:b]))
+    said = Words(low)
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     first = said.word(said.skip(0, words("opener")))
-    introduced = first in words("introduces") - words("circumstance", "reports")
+    introduced = first in words("introduces", "because") - words("circumstance", "reports")
     if introduced or first in words("concedes"):
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
