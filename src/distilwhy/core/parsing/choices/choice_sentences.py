@@ -47,7 +47,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         found = reader.lead(payload) if ties else None
         if found is None:
             continue
-        before = {*said.said[max(0, start - 1) : index + 1]}  # "might also be"
+        since = start if said.word(start) == ";" else max(0, start - 1)
+        before = {*said.said[since : index + 1]}  # "might also be"
         if word in words("as") and not word[0].isalpha():  # "not entailed → neutral"
             before -= words("not", "open")
         others = {choice.lower() for choice in reader.choices} - {found.label.lower()}

@@ -24,6 +24,7 @@ _SUM = re.compile(
 _SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
 _OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
 _GLOSS = re.compile(r"\s?[(（](?=[^()（）]*[^\W\d]|=)[^()（）]*[)）](?!\s*[-+*/×÷=^])")
+_UNLIKE = re.compile(r",? (?:(?:and|und|et|y|e) )?(?:not|nicht|non|no|não) [$€£]?[\d.,]+(?=\W*$)")
 _CLAUSE = re.compile(r"(?<!\d),\s*|,\s")
 _ANSWERED = re.compile(
     r"\W*(?:(?:it|that)['’]?s |it is )?[$€£]?[\d.,]*\d(?P<unit>(?: [^\W\d]+)?)(?P<mark>[:,]?)(?= )",
@@ -45,7 +46,7 @@ def find_result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
         with_figures(without_latex(part), reader.asked)
         for part in (reader.asked[-_LONGEST_ROW:], text[a:b], text[:b])
     )
-    sentence = _GLOSS.sub(_without_gloss, sentence)
+    sentence = _UNLIKE.sub("", _GLOSS.sub(_without_gloss, sentence))
     said = Words(lowered(sentence))
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
     if hedges(_words_of(sentence)):
@@ -93,7 +94,7 @@ def _asked(
     )
     if (rates | differs) - asked or joined or _OPERATOR.search(f"{head}\0{tail}"):
         return ""
-    if mine and mine != wanted and words("joint") & asked:
+    if mine - {value} and mine != wanted and words("joint") & asked:
         return ""  # "2 hours are 120 minutes", where 2 hours and 20 minutes are asked for
     told = wanted.union(new).issuperset(values) and _tells(
         *((head, asked) if split(head) else (tail, {*split(row)})), bare=whole
