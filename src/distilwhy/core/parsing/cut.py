@@ -25,6 +25,7 @@ _OTHER = re.compile(
     r"\n\s*+(?:#\d+\s|\[\d+/\d+\]|def \w+\(|class \w+[:(]|#include|</?(?:html|div|table|ul|h\d)\b"
     r"|#+ (?P<title>\w[^\n:]{0,40})\n|(?P<name>[^\W\d_]+(?: [^\W\d_]+)?)(?P<no> \d+)?[.)]?[ \t]*\n)"
 )
+_NUMBERED = re.compile(r"\n[ \t]*\n([^\W\d_]+) \d+[.):] ?")  # "Exercise 7."
 _ALONE = re.compile(r"\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
 _OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
@@ -87,10 +88,10 @@ def cut_next_row(
     rows = {lowered(head[:-1]).strip() for head in heads}
     ends = [_head(text, rows, known, first), _question(text, template, known, first)]
     ends.append(_paragraph(text, known, first))
-    marks = sorted(at for at in _marks(text) if first is None or at >= first - 1)
-    ends.append(
-        next((at for at in marks[:_TRIED] if first is not None or answers(text[:at])), None)
-    )
+    marks = sorted(_marks(text))
+    early = [at for at in marks if first is None or at < first - 1]
+    ends.append(next((at for at in early[:_TRIED] if answers(text[:at])), None))
+    ends.append(next((at for at in marks if first is not None and at >= first - 1), None))
     return min((end for end in ends if end is not None), default=len(text))
 
 
@@ -132,6 +133,7 @@ def _paragraph(text: str, known: set[str], first: int | None) -> int | None:
 def _marks(text: str) -> list[int]:
     """What ends a reply that has answered: titles, numbered lines, rules, code."""
     found = [mark.start() for mark in _OTHER.finditer(text) if _opens_another(text, mark)]
+    found += [head.start() for head in _NUMBERED.finditer(text) if not _is_ours(head[1])]
     rules = (rule.start() for rule in _RULE.finditer(text))
     return found + [at for at in rules if len(split(text[:at])) > _FEW]
 
