@@ -15,7 +15,6 @@ from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000
 _LONGEST_CHOICE = 300
-_FEW = 5
 _TRUTH = {"true": "yes", "false": "no"}
 _REASON = re.compile(
     r",\s+(?:because|since|due to|given|as|I (?:think|guess))\b|(?<!\s)\s++because\b(?! of\b)"
@@ -121,8 +120,6 @@ class Reader:
         if label := self.whole(text):
             return Found(label, True, "")
         text = text[:_LONGEST_CHOICE]
-        if self.answer.kind == "text" and len(text.split()) < _FEW:
-            return self.read(text)
         if not self.choices:
             return None
         if opening := _POLAR.match(text):

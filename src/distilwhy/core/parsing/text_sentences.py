@@ -19,18 +19,18 @@ _LONGEST = 200
 
 
 def find_text(asked: str, text: str) -> list[Statement]:
-    """A reply of a few words, one in quotation marks, one headed by a word of the row, or the
+    """A reply of a few words, one in quotation marks, a last line headed by a word of the row or for a label, or the
     name in a sentence that is else made of words of the row's question.
     """
     alone = _SHORT.match(text.rstrip())
     if alone and words("noun").isdisjoint(split(alone[0])):
         return [Statement(0, 0, alone.end(), alone[0], UNCUED, alone=True)]
-    quoted, headed = _QUOTED.match(text), _HEADED.match(text)
+    quoted, headed = _QUOTED.match(text), _HEADED.match(text, text.rfind("\n") + 1)
     said = split(quoted[1]) if quoted else []
     if quoted and said and said[-1] in words("is") and not hedges({*said}):
         return [Statement(0, quoted.start(2), quoted.end(2), quoted[2], UNCUED, alone=True)]
     question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
-    if headed and question.issuperset(split(headed[1])):
+    if headed and words("head").union(question).issuperset(split(headed[1])):
         return [Statement(0, headed.start(2), headed.end(2), headed[2], UNCUED, alone=True)]
     parts = spans(text)
     ends = parts[:1] + parts[1:][-1:]

@@ -43,7 +43,7 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         ties = (concludes and word not in words("not") | {'"'}) or _ties(said, index)
         payload = _OVER.split(text[at:b].lstrip(" ,:"), maxsplit=1)[0]
         ends = text[b:].lstrip(" ")[:1] in ("", "\n") or text[b - 1 : b] == "\n"
-        ties = ties or (word == ":" and ends and reader.whole(payload.rstrip()))
+        ties = ties or (word == ":" and ends and reader.whole(payload.rstrip()) is not None)
         found = reader.lead(payload) if ties else None
         if found is None:
             continue
