@@ -30,6 +30,8 @@ def test_a_sentence_states_a_choice(reply: str) -> None:
         "Parks have no shops, so I cross out the park.",
         "He has no work to do there, so we can rule out the office.",
         "So I would exclude the mall.",
+        "Ida says that the answer is (b) mall. We have not checked it.",
+        "The editors would presumably mark it as mall.",
         "The answer that most people give is (b) mall, and they are mistaken.",
         "A rainy day would be a case for the mall; a sunny one for the park. Both apply.",
     ],

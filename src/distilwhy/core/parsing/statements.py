@@ -173,6 +173,10 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
         return "attributed"
     if weak:
         clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
+    unnamed = words("kind", "pronoun", "article")
+    for at in range(said.back(index, words("turn", "stop"), 9), index):
+        if said.said[at] in words("says") and unnamed.isdisjoint(said.said[max(0, at - 2) : at]):
+            return "attributed"  # "Ida says that the answer is"
     doubted = clause & words("opinion") and clause & words("not")
     return "supposed" if doubted or clause & words("supposed") else ""
 

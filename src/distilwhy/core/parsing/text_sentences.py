@@ -19,8 +19,8 @@ _LONGEST = 200
 
 
 def find_text(asked: str, text: str) -> list[Statement]:
-    """A reply of a few words, one in quotation marks, a last line headed by a word of the row or for a label, or the
-    name in a sentence that is else made of words of the row's question.
+    """A reply of a few words; one in quotation marks; a last line headed by a word of the row, or
+    for a label; or the name in a sentence that is else made of words of the row's question.
     """
     alone = _SHORT.match(text.rstrip())
     if alone and words("noun").isdisjoint(split(alone[0])):
