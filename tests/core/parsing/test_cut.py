@@ -46,6 +46,7 @@ def test_an_answer_is_followed_by_another_row_in_many_shapes(answer: str, anothe
     [
         "\n\nStep 2\nCheck it: routers are part of the network.",
         "\n\n## Why\n\nRouters are part of the network.",
+        ", since the Wi-Fi of a room is down\n\n---\n\n**Explanation**: Routers are part.",
         "\n\nReason 1. Routers are part of the network.",
     ],
 )

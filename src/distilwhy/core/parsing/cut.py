@@ -16,6 +16,7 @@ from distilwhy.core.parsing.cues import phrases, split, words
 _LONGEST_QUESTION = 5000
 _MOST = 200  # heads looked at
 _FEW, _TRIED = 10, 4
+_SHORT = 40  # After so many characters, a rule may end a reply.
 _HEAD = re.compile(
     r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S*?(?: [\w'’-]+){,2}?)"
     r" ?(?P<no>\d*)[*_ ]*[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
@@ -31,7 +32,7 @@ _OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
 _FIELD = re.compile(r"\{\{.*?\}\}|\{[%#].*?[%#]\}", re.S)
-_RULE = re.compile(r"\n[ \t]*(?:[-*_=~] ?){3,}[ \t]*\n")
+_RULE = re.compile(r"\n[ \t]*(?:[-*_=~] ?){3,}[ \t]*\n[\s*#]*+([^\n:.*]{0,30})")
 
 
 @lru_cache(maxsize=64)
@@ -115,7 +116,8 @@ def _head(text: str, rows: set[str], known: set[str], first: int | None) -> int 
 
 def _question(text: str, template: str, known: set[str], first: int | None) -> int | None:
     """The first line with what the template asks in every row, unless it repeats this row."""
-    for found in (found for asked in _questions(template) for found in asked.finditer(text)):
+    places = (found for asked in _questions(template) for found in asked.finditer(text))
+    for found in islice(places, _FEW):
         start = max(text.rfind("\n", 0, found.start()), 0)
         after = first is not None and found.start() >= first
         if start and (after or not _asks_again(text, start, start, known)):
@@ -134,8 +136,7 @@ def _marks(text: str) -> list[int]:
     """What ends a reply that has answered: titles, numbered lines, rules, code."""
     found = [mark.start() for mark in _OTHER.finditer(text) if _opens_another(text, mark)]
     found += [head.start() for head in _NUMBERED.finditer(text) if not _is_ours(head[1])]
-    rules = (rule.start() for rule in _RULE.finditer(text))
-    return found + [at for at in rules if len(split(text[:at])) > _FEW]
+    return found + [r.start() for r in _RULE.finditer(text, _SHORT) if not _is_ours(r[1])]
 
 
 def _opens_another(text: str, mark: re.Match[str]) -> bool:
