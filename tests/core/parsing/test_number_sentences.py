@@ -45,6 +45,12 @@ def label(kind: Kind, row: str, reply: str) -> str | None:
         (SWEETS, "한 사람은 다섯 개를 받았어요.", "5"),
         (FRUIT, "24×3=72で、72個です。", "72"),
         (FRUIT, "全部で七十二個です。", "72"),
+        (FRUIT, "24個が3箱分なので、七十二個です。", "72"),
+        (FRUIT, "24×3で62個……いえ、計算を間違えました。正しくは72個です。", "72"),
+        (MONEY, "还剩25元。28＋25不等于63，算错了。应该还剩35元。", "35"),
+        (SWEETS, "그러니 한 사람 몫은 다섯 개입니다.", "5"),
+        (TRAIN, "In drei Stunden kommt er demnach 240 km weit.", "240"),
+        (CASES, "Le quedan 50. ¡Suerte con los deberes!", "50"),
     ],
 )
 def test_a_sentence_in_the_words_of_the_question_states_its_number(
@@ -84,6 +90,8 @@ def test_a_sentence_in_the_words_of_the_question_states_its_number(
         (MONEY, "不到40元。"),
         (SWEETS, "5개가 아닙니다."),
         (FRUIT, "72個以上です。"),
+        (FRUIT, "24 × 3 = 24 ×"),
+        (PENS, "Ben has 18 pens.\n\nHe buys 20 and gives 3 away, so he has 17."),
     ],
 )
 def test_a_number_that_is_a_step_or_a_bound_or_doubted_is_no_answer(row: str, reply: str) -> None:

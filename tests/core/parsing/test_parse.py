@@ -95,7 +95,7 @@ def test_text_in_a_formula_is_read_without_its_marks():
 
 
 @pytest.mark.parametrize(
-    "text", ["I like it.\nParis", "It is Paris.", "The answer is", "#### Paris"]
+    "text", ["I like it.\nParis", "It is in Paris.", "The answer is", "#### Paris"]
 )
 def test_text_needs_a_cue(text):
     assert read("text", text).outcome == "unparsed"

@@ -26,6 +26,18 @@ def read_text(row: str, reply: str) -> Annotation:
         (TREATY, "Der Vertrag wurde in Bremen unterzeichnet.", "Bremen"),
         ("When did the museum move?", "The museum moved in 2003.", "2003"),
         ("Memo: …\nName the employer.", "**Employer:** Acme Ltd", "Acme Ltd"),
+        ("Name the employer.", "<employer>Acme Ltd</employer>", "Acme Ltd"),
+        ("Name the employer.", "Bonn is a town.\n\n```\nAcme Ltd\n```", "Acme Ltd"),
+        ("会社名を書いてください：「青木商事」", "東京は地名です。\n会社名：青木商事", "青木商事"),
+        (CAPITAL, "Ottawa (not Toronto, as many think).", "Ottawa"),
+        (CAPITAL, "C'est Ottawa.", "Ottawa"),
+        (CAPITAL, "It is Ottawa", "Ottawa"),
+        ("헝가리의 수도는?", "부다페스트예요. 도나우강이 흐릅니다.", "부다페스트"),
+        ("「梟」の読みは？", "鳥の名です。読みは「ふくろう」です。", "ふくろう"),
+        ("请写出“大”的反义词。", "“大”的反义词是“小”。", "小"),
+        ("Wie heißt der Infinitiv?", "Es ist ein Verb. Der Infinitiv heißt „laufen“.", "laufen"),
+        ("Le pluriel de « œil » ?", "Au pluriel, on dit « yeux », et non « œils ».", "yeux"),
+        ("¿Qué falta?", "Falta «pan», pues se dice «al pan, pan».", "pan"),
     ],
 )
 def test_the_name_in_a_sentence_of_words_of_the_question_is_the_answer(
@@ -43,6 +55,10 @@ def test_the_name_in_a_sentence_of_words_of_the_question_is_the_answer(
         "The capital of Canada is Ottawa or Toronto.",
         "The largest city is Toronto.",
         "Is the capital of Canada Toronto?",
+        "<razón>Ottawa</razón>",
+        'The capital is "Ottawa" or "Toronto".',
+        'Some say that it is "Toronto".',
+        'The first letter is "O". The second letter is "t". The third letter of',
     ],
 )
 def test_no_other_sentence_states_a_text(reply: str) -> None:

@@ -19,6 +19,7 @@ from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import language_of, phrases, split, words
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.numbers.numerals import with_figures
+from distilwhy.core.parsing.sentences import reported
 from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000
@@ -125,9 +126,9 @@ class Reader:
 
     def lead(self, text: str) -> Found | None:
         """The answer that a text is, or opens with before it says more."""
-        if self.choices and text.rstrip().endswith(":"):
+        if self.choices and (text.rstrip().endswith(":") or reported(text)):
             return None
-        if label := self.whole(text):
+        if label := self.whole(text) or self._denied(text.strip().rstrip(".!。")):
             return Found(label, True, "")
         text = text[:_LONGEST_CHOICE]
         if not self.choices:
@@ -169,6 +170,17 @@ class Reader:
         """The words of the row's question, unless it asks what is not so."""
         said = frozenset(split(self.asked[-_LONGEST_CHOICE:]))
         return said if said.isdisjoint(words("not", "negative")) else frozenset()
+
+    def _denied(self, said: str) -> str | None:
+        """The label ``no spam`` of "It is no spam." and "No es spam."."""
+        low, denials = lowered(said), words("not", "no")
+        for label in () if re.search(r"[^\w '’-]", said[:60]) else self.choices:
+            denial, _, other = lowered(label).partition(" ")
+            rest = {*split(low.removesuffix(f" {other}"))} if denial in denials else set()
+            known = other in map(lowered, self.choices)
+            if known and rest & denials and rest <= denials | words("is", "subject"):
+                return label
+        return None
 
     def _polar(self, said: str, verb: str) -> str | None:
         """The label that another word for it gives: ``yes`` for "Yep!", ``no`` for "No puede."."""
@@ -259,7 +271,7 @@ def _read_value(kind: Kind, plain: str) -> str | Unreadable:
 def _read_text(answer: Answer, text: str) -> str:
     plain = re.sub(r"^\s*\$([^$]+)\$(?=\W*$)", r"\1", without_latex(text))
     if not plain.isascii():
-        plain = phrases("polite", r"\s*@").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
+        plain = phrases("polite", r"\s*@(?!\w)").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
     label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip(".")) or ""
     said = split(label[:_LONGEST_CHOICE].replace("’", "'"))
     if not label:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Set
 from itertools import pairwise
 
-from distilwhy.core.parsing.cues import SENTENCE_END, words
+from distilwhy.core.parsing.cues import SENTENCE_END, split, words
 
 ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 LINE = re.compile(r"[^\n]*[^\s][^\n]*")
@@ -30,3 +30,13 @@ def hedges(said: Set[str]) -> bool:
     return bool(
         theirs or reported or discards or said & words("open", "not", "crowd", "supposed", "wrong")
     )
+
+
+def reported(text: str) -> bool:
+    """Whether the first sentence of a text ends in whose opinion it is: "…, some would say." """
+    *before, last = re.split(r",|\s[–—-]\s", SENTENCE_END.split(text, maxsplit=1)[0])
+    said = split(last)
+    theirs = words("crowd", "people").intersection(said) if before and len(said) < 7 else ()
+    speaks = words("say", "believes", "reports")
+    ends = speaks.union(theirs).intersection(said[-1:] if last.isascii() else said)
+    return bool(theirs and ends and speaks.intersection(said))

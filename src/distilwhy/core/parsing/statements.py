@@ -107,7 +107,8 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
     denied = denial(said, index, link == "weak")
     if not words("people", "crowd", "wrong", "not").isdisjoint(said.said[index + 1 : after]):
         denied = "attributed"  # "the answer that most people give is"
-    if not asked and not words("negative").isdisjoint([before, *said.said[first : index + 1]]):
+    no_answer = words("negative") if known else words("negative", "wrong", "crowd", "people")
+    if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     payload, end = _payload(text, at, on_next)

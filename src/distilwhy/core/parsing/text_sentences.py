@@ -2,39 +2,68 @@
 
 import re
 
-from distilwhy.core.parsing.cues import split, words
+from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.sentences import hedges, spans
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _SHORT = re.compile(
-    r"(?!#)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
+    r"(?!#|<\w)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
 )
-_QUOTED = re.compile(r"([^\"\n.?!]{1,60}) \"([^\"\n]{1,60})\"[.!]?\s*\Z")
-_HEADED = re.compile(r"\W{0,3}([^\W\d_][\w ]{0,30}): +(\S[^\n:]{0,60})\Z")
+_QUOTED = re.compile(r"\"([^\"\n]{1,60})\"")
+_HEADED = re.compile(
+    r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?:: *|>)([^\s<][^\n:<]{0,60})(?:</\w+>)?\Z"
+)
 _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
+_UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) [^()\n]*\)\W*\Z"
+_LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
+_POLITE = r"[^\s.,!\"はがをもにのでと]{1,20}?(?<![いん])@(?=[.!][^\"]*\Z)"
 _QUESTION = re.compile(r"\n|[.!?:]\s")
-_LONGEST = 200
+_LONGEST, _LONGEST_ROW = 200, 2000
 
 
 def find_text(asked: str, text: str) -> list[Statement]:
     """A reply of a few words; one in quotation marks; a last line headed by a word of the row, or
     for a label; or the name in a sentence that is else made of words of the row's question.
     """
-    alone = _SHORT.match(text.rstrip())
+    plain = phrases("not", _UNLIKE).sub(r"\1", text.rstrip())  # "Ottawa (not Toronto)."
+    opening = phrases("calls", r"\A@ (?-i:(?=[A-ZÀ-Þ\d]))").match(plain)
+    at = opening.end() if opening else 0
+    alone = _SHORT.match(plain, at) or phrases("polite", _POLITE).match(text)
     if alone and words("noun").isdisjoint(split(alone[0])):
-        return [Statement(0, 0, alone.end(), alone[0], UNCUED, alone=True)]
-    quoted, headed = _QUOTED.match(text), _HEADED.match(text, text.rfind("\n") + 1)
-    said = split(quoted[1]) if quoted else []
-    if quoted and said and said[-1] in words("is") and not hedges({*said}):
-        return [Statement(0, quoted.start(2), quoted.end(2), quoted[2], UNCUED, alone=True)]
+        return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
+    if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
+        return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
     question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
-    if headed and words("head").union(question).issuperset(split(headed[1])):
-        return [Statement(0, headed.start(2), headed.end(2), headed[2], UNCUED, alone=True)]
     parts = spans(text)
     ends = parts[:1] + parts[1:][-1:]
-    return [found for a, b in ends if (found := _name(question, text, a, b))]
+    found = (_quotation(text, a, b) or _name(question, text, a, b) for a, b in ends)
+    return [statement for statement in found if statement]
+
+
+def _heads(headed: re.Match[str], row: str) -> bool:
+    """Whether the head of the last line is one for labels, or the one head, and in the row."""
+    name = headed[1].lower()
+    in_row = name in row or {*split(row)}.issuperset(split(name))
+    return name in words("head") or (in_row and ":" not in headed.string[: headed.start()])
+
+
+def _quotation(text: str, a: int, b: int) -> Statement | None:
+    """The quotation behind "is" or the like in a sentence, if it is the only one in the text."""
+    found = list[re.Match[str]]()
+    for quote in _QUOTED.finditer(text, 0, b) if '"' not in text[b:] else ():
+        clause = re.split(r"[.!?,:;\n]", text[max(0, quote.start() - 99) : quote.start()])[-1]
+        links = words("is") & {*split(clause)[-1:]} or phrases("calls", _LAST).search(clause)
+        if links and phrases("polite", _ENDS).match(text, quote.end()):
+            found.append(quote)
+    if not found or found[0].start() < a or any(found[0][1] not in other[1] for other in found):
+        return None
+    said = {*split(text[a : found[0].start()])}
+    said |= {*split(text[found[0].end() : b])} - words("not")
+    if hedges(said) or said & words("people", "or"):
+        return None
+    return Statement(a, found[0].start(1), b, found[0][1], UNCUED, alone=True)
 
 
 def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from distilwhy.core.parsing.choices.choice_sentences import find_stated
 from distilwhy.core.parsing.choices.verdicts import find_verdicts
-from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.numbers.number_sentences import find_expression, find_result
 from distilwhy.core.parsing.reader import Reader
@@ -24,13 +23,21 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     """
     if reader.answer.kind == "text":
         return find_text(reader.asked, text) or _emphasised(reader, text, bold)
-    parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and "?" not in text[a:b]]
+    parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and not _is_aside(text[a:b])]
     parts = parts[:1] + parts[1:][-_MOST:]
     return (
         _at_ends(reader, text, parts)
         or _in_sentences(reader, text, parts)
         or _emphasised(reader, text, bold)
     )
+
+
+def _is_aside(sentence: str) -> bool:
+    """Whether a sentence only asks, checks, greets, wishes well, or stands in brackets."""
+    checks = ":" in sentence[:30] and not words("explains").isdisjoint(split(sentence[:30])[:1])
+    bracketed = re.fullmatch(r"\([^()]{20,}\)\W*", sentence)
+    greets = phrases("greets", r"\W*@\W*\Z").match(sentence)
+    return "?" in sentence or any((checks, bracketed, greets, phrases("courtesy").match(sentence)))
 
 
 def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
@@ -53,19 +60,19 @@ def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> lis
 
 
 def _in_sentences(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
-    """What sentences state; of a number, the last that may."""
+    """What sentences state; of a number, the last that may and a first with no other."""
     if reader.choices:
         return find_verdicts(reader, text) or find_stated(reader, text, parts)
     if reader.answer.kind == "equation":
         return find_expression(reader, text, parts)
-    a, b = next(((a, b) for a, b in reversed(parts) if not _checks(lowered(text[a:b]))), (0, 0))
-    return [] if a == b or ITEM.match(text, a) else find_result(reader, text, a, b)
-
-
-def _checks(sentence: str) -> bool:
-    """Whether a sentence is no result, as ``Check: …`` and ``I hope this helps!``"""
-    heads = not words("explains").isdisjoint(split(sentence[:30])[:1])
-    return heads or phrases("courtesy").match(sentence) is not None
+    if not parts or ITEM.match(text, parts[-1][0]):
+        return []
+    found = find_result(reader, text, *parts[-1])
+    first = text[slice(*parts[0])] if parts[1:] and found else ""
+    alone = len(re.findall(r"\d[\d.,]*", first)) == 1 and words("concludes").isdisjoint(
+        split(first)
+    )
+    return [*(find_result(reader, text, *parts[0]) if alone else []), *found]
 
 
 def first_alone(reader: Reader, text: str) -> list[Statement]:
@@ -84,7 +91,7 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     line = line.rstrip("$ \t\r")
     heading = None if more else _HEADING.match(line)
     named = {*split(heading[0])} if heading else set()
-    theirs = hedges(named) or named & words("explains", "negative")
+    theirs = hedges(named) or named & words("explains", "negative", "people")
     for at in [0, heading.end()] if heading and not theirs else [0]:
         if len(line) < _LONGEST and (found := reader.lead(line[at:])):
             end = a + len(line) - len(found.rest)

@@ -28,7 +28,7 @@ _AFTER = re.compile(r"[\w+#]|-\w|'[a-z]|[.,/:]\d", re.I)
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
-_FORMS = (("o", "a"), ("f", "ve"), ("x", "sse"), ("v", "ve"), ("v", "ver"), ("v", "ves"))
+_FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
 _NEAR = 40
 
 

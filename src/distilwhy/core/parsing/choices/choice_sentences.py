@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import find_mentions
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import Words, phrases, split, words
+from distilwhy.core.parsing.cues import Words, listed, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import LINE, hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
@@ -40,33 +40,50 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
-        ties = (concludes and word not in words("not") | {'"'}) or _ties(said, index)
         payload = _OVER.split(text[at:b].lstrip(" ,:"), maxsplit=1)[0]
-        ends = text[b:].lstrip(" ")[:1] in ("", "\n") or text[b - 1 : b] == "\n"
-        ties = ties or (word == ":" and ends and reader.whole(payload.rstrip()) is not None)
-        found = reader.lead(payload) if ties else None
+        closes = word == ":" and reader.whole(payload.rstrip()) is not None
+        concluded = concludes and (word[0].isalpha() or word == ",") and word not in words("not")
+        found = reader.lead(payload) if closes or concluded or _ties(said, index) else None
         if found is None:
             continue
-        since = start if said.word(start) == ";" else max(0, start - 1)
-        before = {*said.said[since : index + 1]}  # "might also be"
-        if word in words("as") and not word[0].isalpha():  # "not entailed → neutral"
-            before -= words("not", "open")
-        others = {choice.lower() for choice in reader.choices} - {found.label.lower()}
-        named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        hedged = text[a:at].count('"') % 2 or hedges(before) or before & words("concedes")
-        hedged = hedged or (before & words("noun") and not before & words("revises"))
-        # "In winter, … is" is no fact of the row.
-        if said.word(start) in words("circumstance") and reader.letters.certain:
-            hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
-        contrast = before & words("not") and before & words("contrast")
-        if contrast or not (named or hedged):
-            arrow = not word[0].isalpha() and word in words("as")
-            begin = index if arrow else start if concludes and start > 2 else 0
-            if said.word(begin - 1) in words("is", "concludes"):
-                begin = 0  # what stands before it is no reason: "The claim is thus false."
-            return Statement(a + said.at[begin], at, b, payload, UNCUED, whole=True)
-        return None
+        if not _affirms(reader, said, start, index, found.label, closes=closes):
+            return None
+        arrow = not word[0].isalpha() and word in words("as")
+        begin = index if arrow else start if concludes and start > 2 else 0
+        if said.word(begin - 1) in words("is", "concludes"):
+            begin = 0  # what stands before it is no reason: "The claim is thus false."
+        return Statement(a + said.at[begin], at, b, payload, UNCUED, whole=True)
     return None
+
+
+def _affirms(
+    reader: Reader, said: Words, start: int, index: int, label: str, *, closes: bool
+) -> bool:
+    """Whether the words of a clause up to the one that ties a label affirm it.
+
+    Args:
+        start: The first word of the clause, and ``index`` that which ties the label to it.
+        closes: Whether that is a colon.
+    """
+    first, tie = said.word(start), said.said[index]
+    before = {*said.said[start if first == ";" else max(0, start - 1) : index + 1]}
+    if tie in words("as") and not tie[0].isalpha():  # "not entailed → neutral"
+        before -= words("not", "open")
+    others = {choice.lower() for choice in reader.choices} - {label.lower()}
+    clause = said.low[said.at[start] : said.end(index)]
+    named = any(choice in clause for choice in others)
+    if before & words("not") and before & words("contrast"):
+        return True
+    if named and before & words("not") and ":" in before:  # "not the mall: it is the park"
+        return not hedges(before - words("not"))
+    quoted = said.low[: said.end(index)].count('"') % 2
+    asked = before & words("noun") and not before & words("revises")
+    theirs = closes and before & words("people", "attributed", "negative")
+    if named or quoted or asked or theirs or hedges(before) or before & words("concedes"):
+        return False
+    # "In winter, … is" is no fact of the row.
+    circumstance = first in words("circumstance") and reader.letters.certain
+    return not circumstance or not words("said", "pronoun", "favor").isdisjoint(before)
 
 
 def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
@@ -81,7 +98,8 @@ def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     others = (c for c in reader.choices if mentions and c not in mentions[0].choices)
     one = mentions and not any(len(c) > 1 and c in said for c in others)
     one = one and len({mention.choices for mention in mentions}) == 1
-    closes = one and phrases("ending", r"[\"'\s]*@").fullmatch(said, mentions[-1].end)
+    ending = rf"[\"'\s]*(?:(?:{'|'.join(listed('kind', 'ko') + listed('kind', 'ja'))})\s?){{,2}}@"
+    closes = one and phrases("ending", ending).fullmatch(said, mentions[-1].end)
     if not closes or not re.search("[ぁ-ん가-힣]$", said):
         return None
     if hedges({*split(said[: mentions[0].start])} - words("not")):
