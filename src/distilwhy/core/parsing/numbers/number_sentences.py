@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence, Set
 
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import Words, split, words
+from distilwhy.core.parsing.cues import Words, phrases, split, words
 from distilwhy.core.parsing.numbers.number import UNKNOWN
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
@@ -49,7 +49,8 @@ def find_result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     sentence = _UNLIKE.sub("", _GLOSS.sub(_without_gloss, sentence))
     said = Words(lowered(sentence))
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
-    if hedges(_words_of(sentence)):
+    persons = words("crowd").intersection(split(row)) - {"some", "many", "others"}
+    if hedges(_words_of(sentence) - persons):
         return []
     results = [("", n) for n in _RESULT.findall(text, 0, a)[-1:]]
     given = {*_NUMBER.findall(row)} - {"1"}
@@ -149,7 +150,8 @@ def _without_reason(clause: str, row: str) -> str:
     """``27`` of "27, since 31 minus 4 is 27"; ``22 players`` of "22 players: 11 on each side"."""
     start = _ANSWERED.match(clause)
     if not start:
-        return clause
+        head = phrases("because", r",\s@\s").split(clause, maxsplit=1)[0]
+        return head if len(_NUMBER.findall(head)) == 1 else clause
     unit, after = split(start["unit"]), split(clause[start.end() :])[:1]
     listed = start["mark"] == ":" and unit and unit[0][:4] in lowered(row)
     return start[0] if listed or words("because") & {*unit, *after} else clause
