@@ -8,7 +8,7 @@ from distilwhy.core.parsing.choices.choice import find_mentions
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import Words, listed, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import LINE, hedges
+from distilwhy.core.parsing.sentences import hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
@@ -20,8 +20,7 @@ def find_stated(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> 
     """What sentences state, if the first or the last does."""
     stated = [_sentence(reader, text, a, b) or _closing(reader, text, a, b) for a, b in parts]
     if not stated or not (stated[0] or stated[-1]):
-        last = _relation(reader, text, *parts[-1]) if parts else None
-        stated = [last or _line_alone(reader, text)]
+        stated = [_relation(reader, text, *parts[-1]) if parts else None]
     return [statement for statement in stated if statement]
 
 
@@ -106,20 +105,6 @@ def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         return None
     at = a + mentions[-1].start
     return Statement(a, at, b, said[mentions[-1].start :], UNCUED, whole=True)
-
-
-def _line_alone(reader: Reader, text: str) -> Statement | None:
-    """The one paragraph that is a choice and nothing else, below a heading or a sentence."""
-    lines = [line.span() for line in LINE.finditer(text) if reader.whole(line[0])]
-    if len(lines) != 1 or lines[0][0] == 0:
-        return None
-    at, end = lines[0]
-    before = text[:at].rstrip().rpartition("\n")[2]
-    apart = text[:at].endswith("\n\n") and text[end : end + 2] in ("", "\n\n")
-    apart = apart or before[:1] == "#"
-    if not apart or "?" in before or hedges({*split(before)}):
-        return None
-    return Statement(at, at, end, text[at:end], UNCUED, whole=True)
 
 
 def _ties(said: Words, index: int) -> bool:

@@ -49,7 +49,7 @@ def find_result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     sentence = _UNLIKE.sub("", _GLOSS.sub(_without_gloss, sentence))
     said = Words(lowered(sentence))
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
-    persons = words("crowd").intersection(split(row)) - {"some", "many", "others"}
+    persons = {word for word in words("crowd") if word in lowered(row)} - {"some", "many"}
     if hedges(_words_of(sentence) - persons):
         return []
     results = [("", n) for n in _RESULT.findall(text, 0, a)[-1:]]
