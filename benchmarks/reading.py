@@ -128,7 +128,8 @@ def compute(node: ast.expr) -> Fraction:
 
 def read_letter(text: str, example: Example) -> str | None:
     """``The answer is C``, at the end: a capital letter. Rarely: ``A is the most plausible``."""
-    mark = last(r"(?:answer is (?:actually )?\(?|(?=[A-E] is the most))([A-E])\b", text)
+    cue = r"answer (?:that best fits this \w+ )?is (?:actually )?\(?"
+    mark = last(rf"(?:{cue}|(?=[A-E] is the most))([A-E])\b", text)
     return example.options["ABCDE".index(mark)] if mark else None
 
 

@@ -9,6 +9,8 @@ from distilwhy.core.task import Example, RowFormat, Task
 
 PENS = "Ann has 12 pens. Ben buys 4 boxes of 5 pens and gives 3 away. How many pens does Ben have?"
 SALE = "A shirt costs $40 and is reduced by 15 %. What does it cost now?"
+BILL = "Three friends share a bill of $10.50. How much does each of them pay?"
+MEAN = "What is the average of 80, 90 and 100?"
 FLOUR = "250 g of flour are for 4 people. How many grams are needed for 10 people?"
 TRAIN = "Ein Zug fährt 80 km in einer Stunde. Wie weit kommt er in 3 Stunden?"
 CARDS = "Léa a 45 billes et en perd 18. Combien de billes lui reste-t-il ?"
@@ -34,6 +36,10 @@ def label(kind: Kind, row: str, reply: str) -> str | None:
         (PENS, "It's 17 (not 20).", "17"),
         (PENS, "So he's got 17.\nConfidence: 95%", "17"),
         (SALE, "It costs $34 now.", "34"),
+        (SALE, "It costs $34, since 15 % of 40 is 6.", "34"),
+        (SALE, "Now it costs $34, not $40.", "34"),
+        (BILL, "Each friend pays $10.50 / 3 = **$3.50**.", "3.5"),
+        (MEAN, "(80 + 90 + 100) / 3 = 90. Hence the average is 90.", "90"),
         (TRAIN, "In 3 Stunden sind es 3 · 80 = 240 km.", "240"),
         (TRAIN, "Er kommt zweihundertvierzig Kilometer weit.", "240"),
         (CARDS, "45 - 18 = 27, il lui reste donc 27 billes.", "27"),

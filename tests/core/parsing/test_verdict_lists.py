@@ -2,6 +2,7 @@
 
 import pytest
 
+from distilwhy.core.parsing.cues import listed
 from reading import read
 
 OPTIONS = ("glue", "tape", "rope")
@@ -23,6 +24,11 @@ NLI = ("entailment", "neutral", "contradiction")
 )
 def test_the_one_choice_with_a_good_verdict_is_the_answer(reply: str) -> None:
     assert read("choice", reply, OPTIONS).label == "tape"
+
+
+def test_each_language_names_its_places_in_sixes() -> None:
+    languages = ("en", "de", "fr", "es", "pt", "ko", "zh", "ja")
+    assert all(len(listed("ordinals", language)) % 6 == 0 for language in languages)
 
 
 def test_so_is_the_one_label() -> None:

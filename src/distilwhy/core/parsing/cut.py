@@ -15,15 +15,24 @@ from distilwhy.core.parsing.cues import phrases, split, words
 
 _LONGEST_QUESTION = 5000
 _MOST = 200  # heads looked at
+_FEW, _TRIED = 10, 4
+_SHORT = 40  # After so many characters, a rule may end a reply.
 _HEAD = re.compile(
     r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S*?(?: [\w'’-]+){,2}?)"
     r" ?(?P<no>\d*)[*_ ]*[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
 )
-# After an answer: a title, or a question alone.
-_PARAGRAPH = re.compile(r"\n\s*+#+ (\w[^\n:]{0,40})\n|\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
+# After an answer: "#5", "[2/67]", code or HTML, "## Title", "Pair 2", "Next question".
+_OTHER = re.compile(
+    r"\n\s*+(?:#\d+\s|\[\d+/\d+\]|def \w+\(|class \w+[:(]|#include|</?(?:html|div|table|ul|h\d)\b"
+    r"|#+ (?P<title>\w[^\n:]{0,40})\n|(?P<name>[^\W\d_]+(?: [^\W\d_]+)?)(?P<no> \d+)?[.)]?[ \t]*\n)"
+)
+_NUMBERED = re.compile(r"\n[ \t]*\n([^\W\d_]+) \d+[.):] ?")  # "Exercise 7."
+_ALONE = re.compile(r"\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
 _OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
+_FIELD = re.compile(r"\{\{.*?\}\}|\{[%#].*?[%#]\}", re.S)
+_RULE = re.compile(r"\n[ \t]*(?:[-*_=~] ?){3,}[ \t]*\n[\s*#]*+([^\n:.*]{0,30})")
 
 
 @lru_cache(maxsize=64)
@@ -44,44 +53,98 @@ def answer_head(template: str) -> str:
     return head[:-1] if names and words("speaks", "noun", "explains").isdisjoint(said) else ""
 
 
+@lru_cache(maxsize=64)
+def _questions(template: str) -> list[re.Pattern[str]]:
+    """What a template asks or tells in every row, between its fields or behind them."""
+    parts = (part.strip() for part in _FIELD.split(template))
+    long = (part for part in parts if len(split(part)) > 2 and "\n" not in part)
+    return [re.compile(re.escape(part)) for part in long]
+
+
 def break_before_heads(text: str, template: str) -> str:
     """A text in which each head of the template opens a line, as long as it was."""
     for head in row_heads(template):
-        text = text.replace(f" {head}", f"\n{head}")
+        text = re.sub(f"(?<![,;]) {re.escape(head)}", f"\n{head}", text)
     return text
 
 
-def cut_next_row(text: str, template: str, own: str, answered: Callable[[], int | None]) -> int:
+def cut_next_row(
+    text: str,
+    template: str,
+    own: str,
+    answered: Callable[[], int | None],
+    answers: Callable[[str], bool],
+) -> int:
     """Where a reply of usual width ends and an invented row begins; its length if none does.
 
     Args:
         own: The row's own text.
-        answered: Gives the offset in ``text`` after the first answer; None if there is none.
+        answered: Gives the offset in ``text`` after the first answer with a cue; None without one.
+        answers: Whether a text states an answer, with a cue or without.
     """
     if "\n" not in text and not _HEAD.search(text):
         return len(text)
+    first, known = answered(), {*_WORD.findall(own.lower())}
     heads = [*row_heads(template), *_OWN_HEAD.findall(own)]
     rows = {lowered(head[:-1]).strip() for head in heads}
-    first, end, known = answered(), len(text), set(_WORD.findall(own.lower()))
+    ends = [_head(text, rows, known, first), _question(text, template, known, first)]
+    ends.append(_paragraph(text, known, first))
+    marks = sorted(_marks(text))
+    early = [at for at in marks if first is None or at < first - 1]
+    ends.append(next((at for at in early[:_TRIED] if answers(text[:at])), None))
+    ends.append(next((at for at in marks if first is not None and at >= first - 1), None))
+    return min((end for end in ends if end is not None), default=len(text))
+
+
+def _head(text: str, rows: set[str], known: set[str], first: int | None) -> int | None:
+    """The first head that opens another row."""
     for head in islice(_HEAD.finditer(text), _MOST):
         at, name = head.start(), lowered(head["name"] or head["inline"])
         row = name in rows or f"{name} {head['no']}" in rows
         asks = not words("asks").isdisjoint(split(name))
         if first is not None and at >= first - 1:
             if row or asks or (head["name"] and _is_another(text, head, first)):
-                end = at
-                break
+                return at
         elif head["name"] and asks and words("next").intersection(split(head["name"])):
             return at
         elif row or (head["name"] and (asks or (head["no"] and name in words("shows")))):
             tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
             if not tells and not _asks_again(text, head.end(), at, known):
                 return at
-    for form in _PARAGRAPH.finditer(text, max(0, (first or 0) - 1)):
-        unanswered = first is None and (form[1] or not _asks_more(text, form, known))
-        if not unanswered and not (form[1] and _is_ours(form[1])):
-            return min(end, form.start())
-    return end
+    return None
+
+
+def _question(text: str, template: str, known: set[str], first: int | None) -> int | None:
+    """The first line with what the template asks in every row, unless it repeats this row."""
+    places = (found for asked in _questions(template) for found in asked.finditer(text))
+    for found in islice(places, _FEW):
+        start = max(text.rfind("\n", 0, found.start()), 0)
+        after = first is not None and found.start() >= first
+        if start and (after or not _asks_again(text, start, start, known)):
+            return start
+    return None
+
+
+def _paragraph(text: str, known: set[str], first: int | None) -> int | None:
+    """After an answer, the first question alone; before it, one with a new number."""
+    questions = _ALONE.finditer(text, max(0, (first or 0) - 1))
+    found = (q.start() for q in questions if first is not None or _asks_more(text, q, known))
+    return next(found, None)
+
+
+def _marks(text: str) -> list[int]:
+    """What ends a reply that has answered: titles, numbered lines, rules, code."""
+    found = [mark.start() for mark in _OTHER.finditer(text) if _opens_another(text, mark)]
+    found += [head.start() for head in _NUMBERED.finditer(text) if not _is_ours(head[1])]
+    return found + [r.start() for r in _RULE.finditer(text, _SHORT) if not _is_ours(r[1])]
+
+
+def _opens_another(text: str, mark: re.Match[str]) -> bool:
+    name, title = mark["name"] or mark["title"] or "", bool(mark["title"])
+    said = split(name)
+    asks = not words("asks").isdisjoint(said) and not words("next").isdisjoint(said)
+    numbered = mark["no"] and not name.isdigit() and f"{name} " not in text[: mark.start()]
+    return not name or asks or bool((title or numbered) and not _is_ours(name))
 
 
 def _asks_more(text: str, question: re.Match[str], known: set[str]) -> bool:
@@ -93,7 +156,7 @@ def _asks_more(text: str, question: re.Match[str], known: set[str]) -> bool:
 def _is_another(text: str, head: re.Match[str], first: int) -> bool:
     """Whether a headed line after the answer is another row: it shows one, or it is a paragraph
     whose head neither stood before the answer nor goes on with a reply."""
-    opens = re.match(r"\n[ \t]*\n", head[0]) and head[0][-1] == ":"
+    opens = re.match(r"\n[ \t]*\n", head[0]) and (head[0][-1] == ":" or head["no"])
     again = f"{head['name']}:" in text[: first + 1] or _is_ours(head["name"])
     return lowered(head["name"]) in words("shows") or bool(opens and not again)
 
@@ -115,4 +178,4 @@ def _asks_again(text: str, end: int, start: int, known: set[str]) -> bool:
         return False
     if not text[:start].strip():
         return len(foreign) <= len(said) / 2
-    return len(foreign) < len(said) / 5
+    return len(foreign) < len(said) / (5 if len(said) > _FEW else 10)

@@ -47,7 +47,11 @@ def find_objects(text: str, is_answer: Callable[[str], bool]) -> list[JsonReply]
         try:
             fields, at = _JSON.raw_decode(text, brace.start(1))
         except (ValueError, RecursionError):
-            fields, at = (_mend(text[start:]), len(text)) if is_reply else ({}, brace.end())
+            fields, at = (
+                (_mend(text[start : text.rfind("}") + 1 or None]), len(text))
+                if is_reply
+                else ({}, brace.end())
+            )
         alone = is_reply and not text[at:].strip("`\n ")
         answers, rationale = _read(_flat(fields), is_answer, alone=alone)
         if answers:

@@ -13,6 +13,7 @@ it says so, and the row trains nothing.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -25,10 +26,13 @@ from distilwhy.core.parsing.decide import decide
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, without_preface
 from distilwhy.core.parsing.reader import Reader, reader_of
+from distilwhy.core.parsing.sentences import spans
 from distilwhy.core.parsing.statements import Statement, find_statements, without_cue
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 from distilwhy.core.task import Example, Task
 
+_PROMPTED = re.compile(r"\AA: (?=\S[^\n]{9})")  # as a prompt ends: it is no letter
+_FIELD = re.compile(r"\{\{\s*(\w+)")
 _BOLD = re.compile(r"(?m)(?:\*\*|^```\w*\n)([^*`\n]{1,60})(?:\*\*|\n```$)")  # or a fenced line
 _COMPLETE = re.compile(r"[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
 _CUT_SHORT = {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}
@@ -83,10 +87,23 @@ def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int
     stated = [*first_alone(reader, text), *sorted(statements, key=lambda found: found.rank)]
     first = next((found for found in stated if _opens(reader, found)), None)
     first = first or next((s for s in find_uncued(reader, text, ()) if s.start == 0), None)
-    if first is None:
-        return None
-    sentence = SENTENCE_END.search(text, first.at, first.end)
-    return sentence.end() if sentence else first.end
+    inline = (
+        (a, b) for a, b in spans(text) if reader.choices and text[a - 1 : a] not in ("", "\n")
+    )
+    ends = [b for a, b in inline if reader.whole(text[a:b])][:1]  # of "… for it. Spam."
+    if first is not None:
+        sentence = SENTENCE_END.search(text, first.at, first.end)
+        ends.append(sentence.end() if sentence else first.end)
+    return min(ends, default=None)
+
+
+def _answers(reader: Reader, task: Task, text: str) -> bool:
+    """Whether a text states a choice, however it does."""
+    if not reader.choices:
+        return False
+    with suppress(Unreadable):
+        return bool(decide(reader, find_statements(text, task), text))
+    return False
 
 
 def _opens(reader: Reader, stated: Statement) -> bool:
@@ -102,13 +119,14 @@ def _read(
     reader: Reader, task: Task, text: str, bold: Sequence[str], *, cut_short: bool
 ) -> tuple[str, str]:
     template = task.row_format.template
-    text = break_before_heads(without_preface(text), template)
+    text = break_before_heads(without_preface(_PROMPTED.sub("", text)), template)
     plain = widen(text)
     if not any(without_pictures(choice) != choice for choice in reader.choices):
         plain = without_pictures(plain)
     statements = find_statements(plain, task)
     answered = partial(_answered, reader, statements, plain)
-    length = cut_next_row(plain, template, reader.asked, answered)
+    answers = partial(_answers, reader, task)
+    length = cut_next_row(plain, template, reader.asked, answered, answers)
     body = text[:length].rstrip()
     closing = phrases("courtesy", r"\n\s*(?=@)").search(body, max(0, length - 400))
     body = body[: closing.start()] if closing else body
@@ -131,9 +149,16 @@ def _read(
 
 def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tuple[str, str]:
     """Read a reply with a JSON object, which is one more statement among those around it."""
-    before = visible(text[: first.start])
+    before, fields = visible(text[: first.start]), _FIELD.findall(task.row_format.template)
+    if before and any(f'"{name}"' in text[first.start : first.end] for name in fields):
+        with suppress(Unreadable):  # the object may be an invented row
+            return _read(reader, task, before, (), cut_short=False)
     rest = "\n" + visible(text[first.end :])
-    after = rest[: cut_next_row(widen(rest), task.row_format.template, reader.asked, lambda: 1)]
+    after = rest[
+        : cut_next_row(
+            widen(rest), task.row_format.template, reader.asked, lambda: 1, lambda said: True
+        )
+    ]
     objects = [first, *find_objects(after, lambda text: reader.whole(text) is not None)]
     at = len(before)
     answers = [without_cue(visible(answer), task) for found in objects for answer in found.answers]

@@ -5,7 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
-from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable, fold, letter, match_choice
+from distilwhy.core.parsing.answer import (
+    Answer,
+    Kind,
+    Unnamed,
+    Unreadable,
+    fold,
+    letter,
+    match_choice,
+)
 from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import language_of, phrases, split, words
@@ -94,7 +102,9 @@ class Reader:
             plain = _DOTTED.sub(lambda n: n[0].replace(".", "").replace(",", "."), plain)
         if (_COMMA_OR_POINT if dotted else _POINT_OR_COMMA).search(plain):
             raise Unreadable(f"the answer may be two numbers: {text[:60]!r}")
-        label = read_number(plain) if kind == "number" else read_equation(plain)
+        label = _read_value(kind, plain)
+        if isinstance(label, Unreadable):
+            raise label
         return Found(label, is_bare(plain, kind), text[end:])
 
     def read(self, text: str) -> Found | None:
@@ -143,7 +153,7 @@ class Reader:
             subject = _INSERTED.match(rest) and not words("circumstance").isdisjoint(after)
             if subject or not words("clause").isdisjoint(after):  # "Ham, by contrast, comes …"
                 return None
-            right = words("is", "article", "quality", "noun", "vague", "right", "wins")
+            right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
             if self.letters.certain and not words("the").isdisjoint(split(more)):
                 right |= self.question()
             lettered = ")" in start and len(start) > len(found.label) + 2
@@ -247,6 +257,15 @@ def _without_scale(line: str, choices: tuple[str, ...]) -> str:
     if not all(choice.isdigit() for choice in choices):
         return line
     return re.sub(rf"(?: ?/ ?| out of ){max(map(int, choices))}\b|(?<=\d) stars?\b", "", line)
+
+
+@lru_cache(maxsize=256)
+def _read_value(kind: Kind, plain: str) -> str | Unreadable:
+    """The number or the expression of a text, or why it has none; a reply is read several times."""
+    try:
+        return read_number(plain) if kind == "number" else read_equation(plain)
+    except Unreadable as error:
+        return error.with_traceback(None)
 
 
 def _read_text(answer: Answer, text: str) -> str:

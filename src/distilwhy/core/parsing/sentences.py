@@ -24,7 +24,12 @@ def hedges(said: Set[str]) -> bool:
     theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
     theirs -= {"he", "she"}
     reported = said & words("reports") and not said & words("kind")
-    return bool(theirs or reported or said & words("open", "not", "crowd", "supposed", "wrong"))
+    discards = (said & words("discards") and "each" not in said) or (
+        {"rule", "rules", "ruled"} & said and "out" in said
+    )
+    return bool(
+        theirs or reported or discards or said & words("open", "not", "crowd", "supposed", "wrong")
+    )
 
 
 def reported(text: str) -> bool:

@@ -106,6 +106,8 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
+    if not words("people", "crowd", "wrong", "not").isdisjoint(said.said[index + 1 : after]):
+        denied = "attributed"  # "the answer that most people give is"
     no_answer = words("negative", *(() if known else _DOUBTFUL))
     if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
         denied = "negated"
@@ -173,6 +175,10 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
         return "attributed"
     if weak:
         clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
+    unnamed = words("kind", "pronoun", "article")
+    for at in range(said.back(index, words("turn", "stop"), 9), index):
+        if said.said[at] in words("says") and unnamed.isdisjoint(said.said[max(0, at - 2) : at]):
+            return "attributed"  # "Ida says that the answer is"
     doubted = clause & words("opinion") and clause & words("not")
     return "supposed" if doubted or clause & words("supposed") else ""
 

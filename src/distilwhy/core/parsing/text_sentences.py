@@ -20,12 +20,12 @@ _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"[^\s.,!\"はがをもにのでと]{1,20}?(?<![いん])@(?=[.!][^\"]*\Z)"
 _QUESTION = re.compile(r"\n|[.!?:]\s")
-_LONGEST = 200
+_LONGEST, _LONGEST_ROW = 200, 2000
 
 
 def find_text(asked: str, text: str) -> list[Statement]:
-    """A reply of a few words, one in quotation marks, one headed by a word of the row, or the
-    name in a sentence that is else made of words of the row's question.
+    """A reply of a few words; one in quotation marks; a last line headed by a word of the row, or
+    for a label; or the name in a sentence that is else made of words of the row's question.
     """
     plain = phrases("not", _UNLIKE).sub(r"\1", text.rstrip())  # "Ottawa (not Toronto)."
     opening = phrases("calls", r"\A@ (?-i:(?=[A-ZÀ-Þ\d]))").match(plain)
@@ -33,14 +33,19 @@ def find_text(asked: str, text: str) -> list[Statement]:
     alone = _SHORT.match(plain, at) or phrases("polite", _POLITE).match(text)
     if alone and words("noun").isdisjoint(split(alone[0])):
         return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
-    headed = _HEADED.search(text)
-    named = headed and ":" not in text[: headed.start()] and split(headed[1])
-    if headed and named and {*split(asked[-_LONGEST:])}.issuperset(named):
+    if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
     question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
     parts = spans(text)
     ends = parts[:1] + parts[1:][-1:]
     return [s for a, b in ends if (s := _quotation(text, a, b) or _name(question, text, a, b))]
+
+
+def _heads(headed: re.Match[str], row: str) -> bool:
+    """Whether the head of the last line is one for labels, or the one head, and in the row."""
+    name = headed[1].lower()
+    in_row = name in row or {*split(row)}.issuperset(split(name))
+    return name in words("head") or (in_row and ":" not in headed.string[: headed.start()])
 
 
 def _quotation(text: str, a: int, b: int) -> Statement | None:

@@ -51,7 +51,11 @@ def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> lis
         lines = [*parts]
     elif len(lines) > 1 and re.search(r"[-+*/×÷=]", said[0]):
         lines = lines[-1:]  # the first works something out
-    ends = lines[:1] + lines[1:][-1:]
+    ends = [
+        line
+        for line in lines
+        if line in (lines[0], lines[-1]) or (reader.choices and reader.whole(text[slice(*line)]))
+    ]
     return [statement for a, _ in ends if (statement := _opening(reader, text, a))]
 
 

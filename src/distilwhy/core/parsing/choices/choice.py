@@ -19,7 +19,7 @@ _MARKED = rf"[(\[{{'\"]\s*([a-z]|\d{{1,2}})\s*[)\]}}'\"]|{_NAMED}(?![a-z\d])"
 _CAPITAL = r"((?-i:[B-HJ-Z]))(?![\w'+#]|\.\w)|([a-z])(?=\))"
 _ENDS = r"(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b))"
 _ALONE = r"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"
-_LETTER = rf"(?<!\w)(?:{_MARKED})|(?<![\w'.-])(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"
+_LETTER = rf"(?<!\w)(?:{_MARKED})|(?<![\w'.°-])(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"
 _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+|の)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")

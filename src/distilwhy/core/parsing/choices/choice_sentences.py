@@ -8,19 +8,19 @@ from distilwhy.core.parsing.choices.choice import find_mentions
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import Words, listed, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import LINE, hedges
+from distilwhy.core.parsing.sentences import hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
-_ASIDE = re.compile(r"\s(?:rather than|instead of|over)\b|, not\b")
+_ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
+_OVER = re.compile(r"\sover\b")
 
 
 def find_stated(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
     """What sentences state, if the first or the last does."""
     stated = [_sentence(reader, text, a, b) or _closing(reader, text, a, b) for a, b in parts]
     if not stated or not (stated[0] or stated[-1]):
-        last = _relation(reader, text, *parts[-1]) if parts else None
-        stated = [last or _line_alone(reader, text)]
+        stated = [_relation(reader, text, *parts[-1]) if parts else None]
     return [statement for statement in stated if statement]
 
 
@@ -28,41 +28,63 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     """``The shop is liable.``, ``It is no spam but an order.``"""
     unlike = _ASIDE.search(text, a, b)
     b = unlike.start() if unlike else b
-    said = Words(lowered(text[a:b]))
+    low = phrases("forced").sub(lambda said: " " * len(said[0]), lowered(text[a:b]))
+    said = Words(low)
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     first = said.word(said.skip(0, words("opener")))
-    introduced = first in words("introduces") - words("circumstance", "reports")
+    introduced = first in words("introduces", "because") - words("circumstance", "reports")
     if introduced or first in words("concedes"):
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
     concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
-        closes = word == ":" and reader.whole(text[at:b].strip()) is not None
-        ties = closes or _ties(said, index) or (concludes and word not in words("not") | {'"'})
-        found = reader.lead(text[at:b].lstrip(" ,:")) if ties else None
+        payload = _OVER.split(text[at:b].lstrip(" ,:"), maxsplit=1)[0]
+        closes = word == ":" and reader.whole(payload.rstrip()) is not None
+        concluded = concludes and (word[0].isalpha() or word == ",") and word not in words("not")
+        found = reader.lead(payload) if closes or concluded or _ties(said, index) else None
         if found is None:
             continue
-        before = {*said.said[max(0, start - 1) : index + 1]}  # "might also be"
-        if word in words("as") and not word[0].isalpha():  # "not entailed → neutral"
-            before -= words("not", "open")
-        others = {choice.lower() for choice in reader.choices} - {found.label.lower()}
-        named = any(choice in said.low[said.at[start] : at - a] for choice in others)
-        hedged = text[a:at].count('"') % 2 or hedges(before) or before & words("concedes")
-        hedged = hedged or (before & words("noun") and not before & words("revises"))
-        hedged = hedged or (closes and before & words("people", "say", "attributed", "negative"))
-        # "In winter, … is" is no fact of the row.
-        if said.word(start) in words("circumstance") and reader.letters.certain:
-            hedged = hedged or words("said", "pronoun", "favor").isdisjoint(before)
-        denies = before & words("not")
-        contrast = denies and before & words("contrast")
-        last = said.said[said.back(index, frozenset(":"), 99) : index]
-        if named and denies and denies.isdisjoint(last):  # "not the mall: it is the park"
-            named, hedged = False, hedges(before - words("not"))
-        if contrast or not (named or hedged):
-            return Statement(a, at, b, text[at:b].lstrip(" ,:"), UNCUED, whole=True)
-        return None
+        if not _affirms(reader, said, start, index, found.label, closes=closes):
+            return None
+        arrow = not word[0].isalpha() and word in words("as")
+        begin = index if arrow else start if concludes and start > 2 else 0
+        if said.word(begin - 1) in words("is", "concludes"):
+            begin = 0  # what stands before it is no reason: "The claim is thus false."
+        return Statement(a + said.at[begin], at, b, payload, UNCUED, whole=True)
     return None
+
+
+def _affirms(
+    reader: Reader, said: Words, start: int, index: int, label: str, *, closes: bool
+) -> bool:
+    """Whether the words of a clause up to the one that ties a label affirm it.
+
+    Args:
+        start: The first word of the clause, and ``index`` that which ties the label to it.
+        closes: Whether that is a colon.
+    """
+    first, tie = said.word(start), said.said[index]
+    before = {*said.said[start if first == ";" else max(0, start - 1) : index + 1]}
+    if tie in words("as") and not tie[0].isalpha():  # "not entailed → neutral"
+        before -= words("not", "open")
+    others = {choice.lower() for choice in reader.choices} - {label.lower()}
+    clause = said.low[said.at[start] : said.end(index)]
+    named = any(choice in clause for choice in others)
+    denies = before & words("not")
+    if denies and before & words("contrast"):
+        return True
+    last = said.said[said.back(index, frozenset(":"), 99) : index]
+    if named and denies and denies.isdisjoint(last):  # "not the mall: it is the park"
+        return not hedges(before - words("not"))
+    quoted = said.low[: said.end(index)].count('"') % 2
+    asked = before & words("noun") and not before & words("revises")
+    theirs = closes and before & words("people", "attributed", "negative")
+    if named or quoted or asked or theirs or hedges(before) or before & words("concedes"):
+        return False
+    # "In winter, … is" is no fact of the row.
+    circumstance = first in words("circumstance") and reader.letters.certain
+    return not circumstance or not words("said", "pronoun", "favor").isdisjoint(before)
 
 
 def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
@@ -85,20 +107,6 @@ def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         return None
     at = a + mentions[-1].start
     return Statement(a, at, b, said[mentions[-1].start :], UNCUED, whole=True)
-
-
-def _line_alone(reader: Reader, text: str) -> Statement | None:
-    """The one paragraph that is a choice and nothing else, below a heading or a sentence."""
-    lines = [line.span() for line in LINE.finditer(text) if reader.whole(line[0])]
-    if len(lines) != 1 or lines[0][0] == 0:
-        return None
-    at, end = lines[0]
-    before = text[:at].rstrip().rpartition("\n")[2]
-    apart = text[:at].endswith("\n\n") and text[end : end + 2] in ("", "\n\n")
-    apart = apart or before[:1] == "#"
-    if not apart or "?" in before or hedges({*split(before)}):
-        return None
-    return Statement(at, at, end, text[at:end], UNCUED, whole=True)
 
 
 def _ties(said: Words, index: int) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence, Set
 
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import Words, split, words
+from distilwhy.core.parsing.cues import Words, phrases, split, words
 from distilwhy.core.parsing.numbers.number import UNKNOWN
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
@@ -24,6 +24,7 @@ _SUM = re.compile(
 _SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
 _OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
 _GLOSS = re.compile(r"\s?[(（](?=[^()（）]*[^\W\d]|=)[^()（）]*[)）](?!\s*[-+*/×÷=^])")
+_UNLIKE = re.compile(r",? (?:(?:and|und|et|y|e) )?(?:not|nicht|non|no|não) [$€£]?[\d.,]+(?=\W*$)")
 _CLAUSE = re.compile(r"(?<!\d),\s*|,\s")
 _ANSWERED = re.compile(
     r"\W*(?:(?:it|that)['’]?s |it is )?[$€£]?[\d.,]*\d(?P<unit>(?: [^\W\d]+)?)(?P<mark>[:,]?)(?= )",
@@ -45,10 +46,11 @@ def find_result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
         with_figures(without_latex(part), reader.asked)
         for part in (reader.asked[-_LONGEST_ROW:], text[a:b], text[:b])
     )
-    sentence = _GLOSS.sub(_without_gloss, sentence)
+    sentence = _UNLIKE.sub("", _GLOSS.sub(_without_gloss, sentence))
     said = Words(lowered(sentence))
     points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
-    if hedges(_words_of(sentence)):
+    persons = {word for word in words("crowd") if word in lowered(row)} - {"some", "many"}
+    if hedges(_words_of(sentence) - persons):
         return []
     results = [("", n) for n in _RESULT.findall(text, 0, a)[-1:]]
     given = {*_NUMBER.findall(row)} - {"1"}
@@ -93,7 +95,7 @@ def _asked(
     )
     if (rates | differs) - asked or joined or _OPERATOR.search(f"{head}\0{tail}"):
         return ""
-    if mine and mine != wanted and words("joint") & asked:
+    if mine - {value} and mine != wanted and words("joint") & asked:
         return ""  # "2 hours are 120 minutes", where 2 hours and 20 minutes are asked for
     told = wanted.union(new).issuperset(values) and _tells(
         *((head, asked) if split(head) else (tail, {*split(row)})), bare=whole
@@ -148,7 +150,8 @@ def _without_reason(clause: str, row: str) -> str:
     """``27`` of "27, since 31 minus 4 is 27"; ``22 players`` of "22 players: 11 on each side"."""
     start = _ANSWERED.match(clause)
     if not start:
-        return clause
+        head = phrases("because", r",\s@\s").split(clause, maxsplit=1)[0]
+        return head if len(_NUMBER.findall(head)) == 1 else clause
     unit, after = split(start["unit"]), split(clause[start.end() :])[:1]
     listed = start["mark"] == ":" and unit and unit[0][:4] in lowered(row)
     return start[0] if listed or words("because") & {*unit, *after} else clause
