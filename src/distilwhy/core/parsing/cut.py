@@ -32,7 +32,7 @@ _OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
 _FIELD = re.compile(r"\{\{.*?\}\}|\{[%#].*?[%#]\}", re.S)
-_RULE = re.compile(r"\n[ \t]*(?:[-*_=~] ?){3,}[ \t]*\n[\s*#]*+([^\n:.*]{0,30})")
+_RULE = re.compile(r"\n[ \t]*(?:[-*_=~#] ?){3,}[ \t]*\n[\s*#]*+([^\n:.*]{0,30})")
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ _SHORT = re.compile(
 )
 _QUOTED = re.compile(r"\"([^\"\n]{1,60})\"")
 _HEADED = re.compile(
-    r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?:: *|>)([^\s<][^\n:<]{0,60})(?:</\w+>)?\Z"
+    r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?: ?: *|>)([^\s<][^\n:<]{0,60})(?:</\w+>)?\Z"
 )
 _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
@@ -45,7 +45,10 @@ def _heads(headed: re.Match[str], row: str) -> bool:
     """Whether the head of the last line is one for labels, or the one head, and in the row."""
     name = headed[1].lower()
     in_row = name in row or {*split(row)}.issuperset(split(name))
-    return name in words("head") or (in_row and ":" not in headed.string[: headed.start()])
+    tagged = headed[0][:1] == "<" and headed.start() == 0
+    return (
+        tagged or name in words("head") or (in_row and ":" not in headed.string[: headed.start()])
+    )
 
 
 def _quotation(text: str, a: int, b: int) -> Statement | None:
@@ -75,6 +78,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
         name
         for name in _NAMES.finditer(sentence)
         if any(word[:4] not in known for word in split(name[0]))
+        and sentence[name.end() : name.end() + 1] != ":"
     ]
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
         return None

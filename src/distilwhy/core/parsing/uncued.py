@@ -107,7 +107,8 @@ def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     for span in answers if len(answers) == 1 and text.count(min(answers)) == 1 else ():
         at = text.index(span)
         a, b = next((a, b) for a, b in spans(text) if a <= at < b)
-        if not hedges({*split(text[a:b])}):
+        heads = is_text and text[at + len(span) :].lstrip()[:1] in (":", "：")
+        if not heads and not hedges({*split(text[a:b])}):
             whole = not is_text
             return [Statement(a, at, at + len(span), span, UNCUED, whole=whole, alone=is_text)]
     return []
