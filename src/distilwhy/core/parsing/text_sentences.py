@@ -19,6 +19,10 @@ _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"[^\s.,!\"はがをもにのでと]{1,20}?(?<![いん])@(?=[.!][^\"]*\Z)"
+_TOPIC = re.compile(
+    r"([^\s\"，,]{1,15}?)(?:[은는] |は|是)([^\s\"，,的のはでない]{1,12}?)"
+    r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
+)
 _QUESTION = re.compile(r"\n|[.!?:]\s")
 _LONGEST, _LONGEST_ROW = 200, 2000
 
@@ -38,7 +42,11 @@ def find_text(asked: str, text: str) -> list[Statement]:
     question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
     parts = spans(text)
     ends = parts[:1] + parts[1:][-1:]
-    return [s for a, b in ends if (s := _quotation(text, a, b) or _name(question, text, a, b))]
+    return [
+        s
+        for a, b in ends
+        if (s := _quotation(text, a, b) or _topic(asked, text, a, b) or _name(question, text, a, b))
+    ]
 
 
 def _heads(headed: re.Match[str], row: str) -> bool:
@@ -66,6 +74,14 @@ def _quotation(text: str, a: int, b: int) -> Statement | None:
     if hedges({*before} | {*after} - words("not")) or theirs or words("or").intersection(after):
         return None
     return Statement(a, found[0].start(1), b, found[0][1], UNCUED, alone=True)
+
+
+def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
+    """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the row names what this is said of."""
+    found = _TOPIC.match(text[a:b].strip())
+    if not found or found[1] not in asked or len(found[1]) < 2 or hedges({*split(found[2])}):
+        return None
+    return Statement(a, a + text[a:b].index(found[2]), b, found[2], UNCUED, alone=True)
 
 
 def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:

@@ -108,10 +108,10 @@ def find_expression(reader: Reader, text: str, parts: Sequence[tuple[int, int]])
     given = {*_NUMBER.findall(with_figures(reader.asked[-_LONGEST_ROW:], reader.asked))} - {"1"}
     told = [(a, _GLOSS.sub("", without_latex(text[a:b]))) for a, b in parts]
     sums = [(a, said, found[0]) for a, said in told for found in _SUM.finditer(said)]
-    stated = {label for *_, found in sums if (label := reader.value(found))}
+    sums = [found for found in sums if given and given.issubset(_NUMBER.findall(found[2]))]
+    stated = {reader.value(found) for *_, found in sums}
     for a, said, found in sums[-1:] if len(stated) == 1 else ():
-        used, spoken = {*_NUMBER.findall(found)}, _words_of(said)
-        if given and used >= given and not hedges(spoken):
+        if not hedges(_words_of(said)):
             return [Statement(a, a, a + len(said), found, UNCUED)]
     return []
 
