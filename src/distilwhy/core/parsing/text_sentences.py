@@ -53,7 +53,7 @@ def _heads(headed: re.Match[str], row: str) -> bool:
     """Whether the head of the last line is one for labels, or the one head, and in the row."""
     name = headed[1].lower()
     in_row = name in row or {*split(row)}.issuperset(split(name))
-    tagged = headed[0][:1] == "<" and headed.start() == 0
+    tagged = headed[0][:1] == "<" and headed.start() == 0 and name not in words("explains")
     return (
         tagged or name in words("head") or (in_row and ":" not in headed.string[: headed.start()])
     )

@@ -33,7 +33,7 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     first = said.word(said.skip(0, words("opener")))
     introduced = first in words("introduces", "because") - words("circumstance", "reports")
-    if introduced:
+    if introduced or first in words("concedes"):
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
     concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
@@ -66,7 +66,7 @@ def _affirms(
     """
     first, tie = said.word(start), said.said[index]
     before = {*said.said[start if first == ";" else max(0, start - 1) : index + 1]}
-    if not tie[0].isalpha():  # "not entailed → neutral"
+    if tie in words("as") and not tie[0].isalpha():  # "not entailed → neutral"
         before -= words("not", "open")
     others = {choice.lower() for choice in reader.choices} - {label.lower()}
     clause = said.low[said.at[start] : said.end(index)]
@@ -80,7 +80,7 @@ def _affirms(
     quoted = said.low[: said.end(index)].count('"') % 2
     asked = before & words("noun") and not before & words("revises")
     theirs = closes and before & words("people", "attributed", "negative")
-    if named or quoted or asked or theirs or hedges(before):
+    if named or quoted or asked or theirs or hedges(before) or before & words("concedes"):
         return False
     # "In winter, … is" is no fact of the row.
     circumstance = first in words("circumstance") and reader.letters.certain
