@@ -70,3 +70,21 @@ def test_no_other_sentence_states_a_text(reply: str) -> None:
 
 def test_the_sentence_is_no_reason() -> None:
     assert read_text("Who wrote Emma?", "Jane Austen wrote Emma.").rationale == ""
+
+
+@pytest.mark.parametrize(
+    ("row", "reply", "text"),
+    [
+        ("Field: dosage", "Value: [dosage]", None),
+        ("Name the tenant.", "Here it is:\n\n- **Tenant**: Li Wenbo", "Li Wenbo"),
+        ("Extract the address.", "<extracted>help@acme.io</extracted>", "help@acme.io"),
+        ("임대인은 누구인가?", "임대인은 김영호입니다.", "김영호"),
+        ("加拿大的首都是哪里？", "加拿大的首都是渥太华。", "渥太华"),
+        ("加拿大的首都是哪里？", "加拿大的首都是很美的城市。", None),
+        ("カナダの首都は？", "カナダの首都はオタワです。", "オタワ"),
+    ],
+)
+def test_a_head_or_a_topic_of_the_row_says_what_a_text_is(
+    row: str, reply: str, text: str | None
+) -> None:
+    assert read_text(row, reply).label == text
