@@ -179,7 +179,7 @@ def test_reasons_may_follow_the_answer(text, rationale):
         ("\\boxed{", "ends before its answer"),
         ("Answer: B. No, it's C.", "taken back"),
         ("The answer is (b). Hmm, wait, that is wrong.", "taken back"),
-        ("The answer is (b) - wait, that is wrong.", "a negation"),
+        ("The answer is (b) - wait, that is wrong.", "taken back"),
         ("The answer is (b).\n\nI made a mistake: people walk there.", "taken back"),
         ("", "the reply is empty"),
         (" \n ", "the reply is empty"),

@@ -1,8 +1,9 @@
 """Ends a reply where another row begins, which the teacher invented.
 
 A row opens with a head: the words that the task's template writes before its first field, or one
-in general use, such as ``Q:`` or ``### Problem 2``. Once the reply has stated an answer any head
-ends it. Before that a head may also repeat the row itself, which ends nothing.
+in general use, such as ``Q:`` or ``### Problem 2``; or it asks what the template asks in every row.
+Before an answer, that may also repeat the row itself, which ends nothing. After an answer, a title,
+a numbered line, a question, a rule, code or HTML ends the reply too.
 """
 
 import re
@@ -15,11 +16,12 @@ from distilwhy.core.parsing.cues import phrases, split, words
 
 _LONGEST_QUESTION = 5000
 _MOST = 200  # heads looked at
-_FEW, _TRIED = 10, 4
-_SHORT = 40  # After so many characters, a rule may end a reply.
+_TRIED = 4
+_FEW = 10  # A question of fewer words must repeat the row to the word.
+_SHORT = 40  # A rule ends a reply only after this many characters.
 _HEAD = re.compile(
-    r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S*?(?: [\w'’-]+){,2}?)"
-    r" ?(?P<no>\d*)[*_ ]*[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
+    r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S{,60}?(?: [\w'’-]+){,2}?)"
+    r" ?(?P<no>\d*)[*_ ]*+[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
 )
 # After an answer: "#5", "[2/67]", code or HTML, "## Title", "Pair 2", "Next question".
 _OTHER = re.compile(
@@ -54,17 +56,17 @@ def answer_head(template: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _questions(template: str) -> list[re.Pattern[str]]:
+def _questions(template: str) -> re.Pattern[str] | None:
     """What a template asks or tells in every row, between its fields or behind them."""
-    parts = (part.strip() for part in _FIELD.split(template))
-    long = (part for part in parts if len(split(part)) > 2 and "\n" not in part)
-    return [re.compile(re.escape(part)) for part in long]
+    lines = (line.strip() for part in _FIELD.split(template) for line in part.splitlines())
+    asked = [re.escape(line) for line in lines if len(split(line)) > 2]
+    return re.compile("|".join(asked)) if asked else None
 
 
 def break_before_heads(text: str, template: str) -> str:
     """A text in which each head of the template opens a line, as long as it was."""
     for head in row_heads(template):
-        text = re.sub(f"(?<![,;]) {re.escape(head)}", f"\n{head}", text)
+        text = re.sub(f"(?<![,;]) (?={re.escape(head)})", "\n", text)
     return text
 
 
@@ -79,7 +81,8 @@ def cut_next_row(
 
     Args:
         own: The row's own text.
-        answered: Gives the offset in ``text`` after the first answer with a cue; None without one.
+        answered: Gives the offset in ``text`` after the first answer with a cue, or alone; None
+            without one.
         answers: Whether a text states an answer, with a cue or without.
     """
     if "\n" not in text and not _HEAD.search(text):
@@ -116,10 +119,10 @@ def _head(text: str, rows: set[str], known: set[str], first: int | None) -> int 
 
 def _question(text: str, template: str, known: set[str], first: int | None) -> int | None:
     """The first line with what the template asks in every row, unless it repeats this row."""
-    places = (found for asked in _questions(template) for found in asked.finditer(text))
-    for found in islice(places, _FEW):
+    asked = _questions(template)
+    for found in islice(asked.finditer(text), _TRIED) if asked else ():
         start = max(text.rfind("\n", 0, found.start()), 0)
-        after = first is not None and found.start() >= first
+        after = first is not None and found.start() >= first - 1
         if start and (after or not _asks_again(text, start, start, known)):
             return start
     return None
@@ -134,17 +137,21 @@ def _paragraph(text: str, known: set[str], first: int | None) -> int | None:
 
 def _marks(text: str) -> list[int]:
     """What ends a reply that has answered: titles, numbered lines, rules, code."""
-    found = [mark.start() for mark in _OTHER.finditer(text) if _opens_another(text, mark)]
+    marks = islice(_OTHER.finditer(text), _MOST)
+    found = [mark.start() for mark in marks if _opens_another(text, mark)]
     found += [head.start() for head in _NUMBERED.finditer(text) if not _is_ours(head[1])]
     return found + [r.start() for r in _RULE.finditer(text, _SHORT) if not _is_ours(r[1])]
 
 
 def _opens_another(text: str, mark: re.Match[str]) -> bool:
-    name, title = mark["name"] or mark["title"] or "", bool(mark["title"])
-    said = split(name)
-    asks = not words("asks").isdisjoint(said) and not words("next").isdisjoint(said)
-    numbered = mark["no"] and not name.isdigit() and f"{name} " not in text[: mark.start()]
-    return not name or asks or bool((title or numbered) and not _is_ours(name))
+    """Whether a mark opens another row, as code and numbers do; a title may be the reply's own."""
+    name = mark["name"] or mark["title"]
+    if not name:
+        return True
+    said = {*split(name)}
+    asks = said & words("asks") and said & words("next")
+    titled = mark["title"] or (mark["no"] and text.find(f"{name} ", 0, mark.start()) < 0)
+    return bool(asks or (titled and not _is_ours(name)))
 
 
 def _asks_more(text: str, question: re.Match[str], known: set[str]) -> bool:

@@ -20,7 +20,7 @@ from functools import partial
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import bare, visible, widen, without_markup, without_pictures
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
-from distilwhy.core.parsing.cues import SENTENCE_END, phrases
+from distilwhy.core.parsing.cues import SENTENCE_END, listed, phrases
 from distilwhy.core.parsing.cut import break_before_heads, cut_next_row
 from distilwhy.core.parsing.decide import decide
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
@@ -149,7 +149,9 @@ def _read(
 
 def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tuple[str, str]:
     """Read a reply with a JSON object, which is one more statement among those around it."""
-    before, fields = visible(text[: first.start]), _FIELD.findall(task.row_format.template)
+    known = listed("answers") + listed("rationales")
+    before, names = visible(text[: first.start]), _FIELD.findall(task.row_format.template)
+    fields = [name for name in names if name.replace("_", " ") not in known]
     if before and any(f'"{name}"' in text[first.start : first.end] for name in fields):
         with suppress(Unreadable):  # the object may be an invented row
             return _read(reader, task, before, (), cut_short=False)

@@ -1,6 +1,7 @@
 """Reads one answer in the words of one statement: a choice, a number, an expression or text."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -104,7 +105,7 @@ class Reader:
             raise Unreadable(f"the answer may be two numbers: {text[:60]!r}")
         label = _read_value(kind, plain)
         if isinstance(label, Unreadable):
-            raise label
+            raise label.with_traceback(None)
         return Found(label, is_bare(plain, kind), text[end:])
 
     def read(self, text: str) -> Found | None:
@@ -159,9 +160,7 @@ class Reader:
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
                 said, told = start, more
-            elif (lettered and not rest.lstrip()[:1].islower()) or not words(
-                "because", "aside"
-            ).isdisjoint(after):
+            elif (lettered and not rest.lstrip()[:1].islower()) or _goes_on(start, rest, after):
                 said = start
         label = self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
@@ -174,11 +173,12 @@ class Reader:
     def _denied(self, said: str) -> str | None:
         """The label ``no spam`` of "It is no spam." and "No es spam."."""
         low, denials = lowered(said), words("not", "no")
+        known = {*map(lowered, self.choices)}
         for label in () if re.search(r"[^\w '’-]", said[:60]) else self.choices:
             denial, _, other = lowered(label).partition(" ")
-            rest = {*split(low.removesuffix(f" {other}"))} if denial in denials else set()
-            known = other in map(lowered, self.choices)
-            if known and rest & denials and rest <= denials | words("is", "subject"):
+            rest = {*split(low.removesuffix(f" {other}"))}
+            pairs = denial in denials and other in known and low.endswith(f" {other}")
+            if pairs and rest & denials and rest <= denials | words("is", "subject"):
                 return label
         return None
 
@@ -259,13 +259,21 @@ def _without_scale(line: str, choices: tuple[str, ...]) -> str:
     return re.sub(rf"(?: ?/ ?| out of ){max(map(int, choices))}\b|(?<=\d) stars?\b", "", line)
 
 
+def _goes_on(start: str, rest: str, after: Sequence[str]) -> bool:
+    """Whether what follows an answer opens a reason or an aside."""
+    if after == ["by"]:  # "refuted by the evidence", unlike "music by Mozart"
+        return lowered(start.rstrip()).endswith("ed")
+    reasons = words("because", "aside") - (set() if rest[:1] == "," else {"car"})
+    return not reasons.isdisjoint(after)
+
+
 @lru_cache(maxsize=256)
 def _read_value(kind: Kind, plain: str) -> str | Unreadable:
     """The number or the expression of a text, or why it has none; a reply is read several times."""
     try:
         return read_number(plain) if kind == "number" else read_equation(plain)
     except Unreadable as error:
-        return error.with_traceback(None)
+        return error
 
 
 def _read_text(answer: Answer, text: str) -> str:

@@ -23,12 +23,12 @@ def hedges(said: Set[str]) -> bool:
     """Whether a sentence of these words affirms nothing, or says what others think."""
     theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
     theirs -= {"he", "she"}
-    reported = said & words("reports") and not said & words("kind")
+    quoted = said & words("reports") and not said & words("kind")
     discards = (said & words("discards") and "each" not in said) or (
-        {"rule", "rules", "ruled"} & said and "out" in said
+        {"rule", "rules", "ruled", "cross", "strike"} & said and "out" in said
     )
     return bool(
-        theirs or reported or discards or said & words("open", "not", "crowd", "supposed", "wrong")
+        theirs or quoted or discards or said & words("open", "not", "crowd", "supposed", "wrong")
     )
 
 
@@ -36,7 +36,8 @@ def reported(text: str) -> bool:
     """Whether the first sentence of a text ends in whose opinion it is: "…, some would say." """
     *before, last = re.split(r",|\s[–—-]\s", SENTENCE_END.split(text, maxsplit=1)[0])
     said = split(last)
-    theirs = words("crowd", "people").intersection(said) if before and len(said) < 7 else ()
+    persons = words("crowd", "people") - {"most"}
+    theirs = persons.intersection(said) if before and len(said) < 7 else ()
     speaks = words("say", "believes", "reports")
     ends = speaks.union(theirs).intersection(said[-1:] if last.isascii() else said)
     return bool(theirs and ends and speaks.intersection(said))

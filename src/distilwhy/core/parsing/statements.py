@@ -18,6 +18,7 @@ from distilwhy.core.task import CUE, Task
 # Statements of a rank count only where none of a lower rank can be read.
 EXPLICIT, HEADING, UNCUED, WEAK = range(4)
 
+_UNSAID = ("people", "crowd", "wrong", "not", "negative", "attributed", "discards")
 _DOUBTFUL = ("wrong", "crowd", "people", "say", "believes", "open", "supposed")  # in a heading
 _MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _LONGEST = 1000
@@ -102,11 +103,13 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
     if not link or not (heads or (known and free and link != "line")):
         return  # "the student's answer is"
     said_of.update(said.said[index + 1 : after])
-    if noun in words("vague") and said_of.isdisjoint(words("quality", "concludes")) and not firm:
+    qualities = words("quality") if noun == "one" else words("quality", "concludes")
+    if noun in words("vague") and said_of.isdisjoint(qualities) and not firm:
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
-    if not words("people", "crowd", "wrong", "not").isdisjoint(said.said[index + 1 : after]):
+    between = said.said[index + 1 : after]
+    if between[:1] in (["that"], ["which"]) and not words(*_UNSAID).isdisjoint(between):
         denied = "attributed"  # "the answer that most people give is"
     no_answer = words("negative", *(() if known else _DOUBTFUL))
     if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
@@ -175,7 +178,7 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
         return "attributed"
     if weak:
         clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
-    unnamed = words("kind", "pronoun", "article")
+    unnamed = words("kind", "pronoun", "article", "because", "filler")
     for at in range(said.back(index, words("turn", "stop"), 9), index):
         if said.said[at] in words("says") and unnamed.isdisjoint(said.said[max(0, at - 2) : at]):
             return "attributed"  # "Ida says that the answer is"

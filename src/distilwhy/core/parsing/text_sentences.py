@@ -18,24 +18,26 @@ _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
-_POLITE = r"[^\s.,!\"はがをもにのでと]{1,20}?(?<![いん])@(?=[.!][^\"]*\Z)"
+_POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
 _TOPIC = re.compile(
-    r"([^\s\"，,]{1,15}?)(?:[은는] |は|是)([^\s\"，,的のはでない]{1,12}?)"
+    r"\s*([^\s\"，,]{1,15}?)(?:[은는] |は|是)([^\s\"，,的のはでない]{1,12}?)"
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
 _QUESTION = re.compile(r"\n|[.!?:]\s")
+_PLACED = ("in", "at", "on", "à", "en", "em")
 _LONGEST, _LONGEST_ROW = 200, 2000
 
 
 def find_text(asked: str, text: str) -> list[Statement]:
-    """A reply of a few words; one in quotation marks; a last line headed by a word of the row, or
-    for a label; or the name in a sentence that is else made of words of the row's question.
+    """A reply of a few words; one in quotation marks; a last line headed by a word of the row or by
+    a head such as *Label*; or the name in a sentence otherwise made of words of the question.
     """
     plain = phrases("not", _UNLIKE).sub(r"\1", text.rstrip())  # "Ottawa (not Toronto)."
     opening = phrases("calls", r"\A@ (?-i:(?=[A-ZÀ-Þ\d]))").match(plain)
     at = opening.end() if opening else 0
     alone = _SHORT.match(plain, at) or phrases("polite", _POLITE).match(text)
-    if alone and words("noun").isdisjoint(split(alone[0])):
+    unsaid = alone and alone.re is not _SHORT and alone[1] in words("unsaid")
+    if alone and not unsaid and words("noun").isdisjoint(split(alone[0])):
         return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
     if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
@@ -50,9 +52,10 @@ def find_text(asked: str, text: str) -> list[Statement]:
 
 
 def _heads(headed: re.Match[str], row: str) -> bool:
-    """Whether the head of the last line is one for labels, or the one head, and in the row."""
+    """Whether the head of the last line is one for labels, or the only head and in the row."""
     name = headed[1].lower()
-    in_row = name in row or {*split(row)}.issuperset(split(name))
+    in_row = {*split(row)}.issuperset(split(name)) or (not name.isascii() and name in row)
+    in_row = in_row and (name not in words("explains") or headed[0][:1] == "<")
     tagged = headed[0][:1] == "<" and headed.start() == 0 and name not in words("explains")
     return (
         tagged or name in words("head") or (in_row and ":" not in headed.string[: headed.start()])
@@ -77,11 +80,12 @@ def _quotation(text: str, a: int, b: int) -> Statement | None:
 
 
 def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
-    """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the row names what this is said of."""
-    found = _TOPIC.match(text[a:b].strip())
-    if not found or found[1] not in asked or len(found[1]) < 2 or hedges({*split(found[2])}):
+    """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the question has the topic."""
+    found = _TOPIC.match(text[a:b].rstrip())
+    question = re.split(r"[\n.?。？！]", asked.strip(" .?。？\n"))[-1]
+    if not found or found[1] not in question or len(found[1]) < 2 or hedges({*split(found[2])}):
         return None
-    return Statement(a, a + text[a:b].index(found[2]), b, found[2], UNCUED, alone=True)
+    return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
 
 
 def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
@@ -97,6 +101,11 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
         and sentence[name.end() : name.end() + 1] != ":"
     ]
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
+        return None
+    figures, before = names[0][0][0].isdigit(), split(sentence[: names[0].start()])[-1:]
+    if figures and words("dates").isdisjoint(question):
+        return None
+    if question & words("who") and before and before[0] in _PLACED:
         return None
     rest = split(f"{sentence[: names[0].start()]} {sentence[names[0].end() :]}")
     told = {word[:4] for word in rest if len(word) > 3 and word[:4] in known}

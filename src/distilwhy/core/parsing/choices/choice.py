@@ -81,7 +81,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
     doubted = gloss and not words("open", "not").isdisjoint(split(gloss[1]))
-    if denied or doubted or phrases("denies", r"[^.!?。\n]*?@").match(rest[:_NEAR]):
+    if denied or doubted or _denies(rest[:_NEAR], first):
         raise Unreadable(f"the answer is a negation or left open: {said}")
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
     lists = len(mentions) == len(choices) > 2 and not split("".join(gaps))
@@ -100,6 +100,14 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)
+
+
+def _denies(rest: str, mention: Mention) -> bool:
+    """Whether what follows a choice denies it; where words are parted, right behind it."""
+    denial = phrases("denies", r"([^.!?。\n]*?)@").match(rest)
+    apart = denial and re.search("[a-z]", denial[1], re.I)
+    own = {lowered(choice) for choice in mention.choices}
+    return bool(denial and not apart and own.isdisjoint(words("no", "wrong", "rejects")))
 
 
 def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list[Mention]:

@@ -39,10 +39,11 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
-        payload = _OVER.split(text[at:b].lstrip(" ,:"), maxsplit=1)[0]
+        payload = text[at:b].lstrip(" ,:")
         closes = word == ":" and reader.whole(payload.rstrip()) is not None
         concluded = concludes and (word[0].isalpha() or word == ",") and word not in words("not")
-        found = reader.lead(payload) if closes or concluded or _ties(said, index) else None
+        ties = closes or concluded or _ties(said, index)
+        found = reader.lead(payload) or reader.lead(_OVER.split(payload)[0]) if ties else None
         if found is None:
             continue
         if not _affirms(reader, said, start, index, found.label, closes=closes):

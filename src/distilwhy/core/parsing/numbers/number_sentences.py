@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence, Set
 
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import Words, phrases, split, words
+from distilwhy.core.parsing.cues import Words, language_of, phrases, split, words
 from distilwhy.core.parsing.numbers.number import UNKNOWN
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
@@ -48,7 +48,9 @@ def find_result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     )
     sentence = _UNLIKE.sub("", _GLOSS.sub(_without_gloss, sentence))
     said = Words(lowered(sentence))
-    points = [said.end(i) for i, word in enumerate(said.said) if word in words("concludes")]
+    others = {"also", "logo"} if language_of(reader.asked) == "en" else set()
+    concludes = words("concludes") - others  # in German and Portuguese
+    points = [said.end(i) for i, word in enumerate(said.said) if word in concludes]
     persons = {word for word in words("crowd") if word in lowered(row)} - {"some", "many"}
     if hedges(_words_of(sentence) - persons):
         return []
