@@ -41,7 +41,7 @@ def read_text(row: str, reply: str) -> Annotation:
         ("¿Qué falta?", "Falta «pan», pues se dice «al pan, pan».", "pan"),
     ],
 )
-def test_the_name_in_a_sentence_of_words_of_the_question_is_the_answer(
+def test_a_sentence_in_the_words_of_the_question_or_a_quotation_states_a_text(
     row: str, reply: str, text: str
 ) -> None:
     assert read_text(row, reply).label == text

@@ -83,13 +83,12 @@ def _stopped(text: str, stop: Sequence[str]) -> str:
 
 
 def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int | None:
-    """Where the first answer that can be read ends."""
+    """Where the first answer ends that has a cue, opens the text, or is a sentence of its own."""
     stated = [*first_alone(reader, text), *sorted(statements, key=lambda found: found.rank)]
     first = next((found for found in stated if _opens(reader, found)), None)
     first = first or next((s for s in find_uncued(reader, text, ()) if s.start == 0), None)
-    inline = (
-        (a, b) for a, b in spans(text) if reader.choices and text[a - 1 : a] not in ("", "\n")
-    )
+    parts = spans(text) if reader.choices else []
+    inline = ((a, b) for a, b in parts if text[a - 1 : a] not in ("", "\n"))
     ends = [b for a, b in inline if reader.whole(text[a:b])][:1]  # of "… for it. Spam."
     if first is not None:
         sentence = SENTENCE_END.search(text, first.at, first.end)

@@ -41,7 +41,9 @@ def _is_aside(sentence: str) -> bool:
 
 
 def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
-    """What the first and the last sentence open with; of numbers, the first and the last line."""
+    """What the first and the last sentence open with, and sentences that are a choice and no more;
+    of numbers, what the first and the last line open with.
+    """
     lines = [line.span() for line in LINE.finditer(text)]
     said = [text[a:b] for a, b in lines]
     leads = {lead.label for line in said[:12] if reader.choices and (lead := reader.lead(line))}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import find_mentions
@@ -130,11 +131,8 @@ def _relation(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     clause = Words(lowered(text[a:b]))
     turns = [i for i, word in enumerate(clause.said) if word in words("turn", "concludes")]
     said = split(text[a + (clause.at[turns[-1]] if turns else 0) : b])
-    more = [
-        w
-        for w in said
-        if w not in fields | words("bare", "filler", "as", "into", "concludes", "turn")
-    ]
+    known = fields | words("bare", "filler", "as", "into", "concludes", "turn")
+    more = [word for word in said if word not in known]
     labels = [label for label in reader.choices if len(more) == 1 and _is_form(more[0], label)]
     if len(labels) != 1 or fields.isdisjoint(said):
         return None
@@ -143,5 +141,6 @@ def _relation(reader: Reader, text: str, a: int, b: int) -> Statement | None:
 
 def _is_form(word: str, label: str) -> bool:
     """Whether a word is a form of a label: ``contradicts`` and ``contradiction``."""
-    stem = next((n for n in range(5, len(word) + 1) if word[: n + 1] != label.lower()[: n + 1]), 5)
-    return len(word) > 4 and word[:5] == label[:5].lower() and max(len(word), len(label)) - stem < 5
+    pairs = zip(word, label.lower(), strict=False)
+    stem = len([*takewhile(lambda pair: pair[0] == pair[1], pairs)])
+    return stem > 4 and max(len(word), len(label)) - stem < 5

@@ -1,4 +1,4 @@
-"""Answers that a reply states by a verdict on each choice, or by its place among them."""
+"""Answers that a reply states by a verdict on each choice."""
 
 import re
 
