@@ -49,6 +49,9 @@ def test_a_choice_beside_an_ambiguous_word(reply: str, label: str | None) -> Non
         (("spam", "ham"), "Réponse : spam, car l'adresse est fausse.", "spam"),
         (("positivo", "negativo"), "positivo. Aliás, o autor elogia tudo.", "positivo"),
         (("urgente", "normal"), "Bien, es urgente.", "urgente"),
+        (("ja", "nein"), "Das ist ja das Problem: Er weiß es ja selbst nicht.", None),
+        (("はい", "いいえ"), "はい、では順番に考えていきましょう。", None),
+        (("spam", "ham"), "Spam. By the way, ham is a kind of meat.", "spam"),
         (("pull over", "drive"), "So he would pull over.", "pull over"),
     ],
 )

@@ -11,7 +11,7 @@ from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import spans
-from distilwhy.core.parsing.statements import EXPLICIT, HEADING, WEAK, Statement
+from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, Statement
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
 _CLAUSE = r"(?:^|[.!?…\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
@@ -35,13 +35,20 @@ def decide(
     for ranked in _by_rank(reader, [s for s in statements if not s.denied], text, bold):
         try:
             if decision := _agree(reader, ranked, text):
-                return decision
+                label, stated = decision
+                if stated.rank != UNCUED or label not in _denied(reader, statements):
+                    return decision
         except Unnamed as error:
             problem = problem or error
     denied = [
         f"the answer is only {s.denied}: {text[s.start :][:60]!r}" for s in statements if s.denied
     ]
     raise problem or Unreadable(denied[-1] if denied else "no answer is stated")
+
+
+def _denied(reader: Reader, statements: Sequence[Statement]) -> set[str | None]:
+    """What a reply says that others answer, or that would be the answer."""
+    return {reader.label(replace(s, denied="")) for s in statements if s.denied and s.rank != WEAK}
 
 
 def _by_rank(

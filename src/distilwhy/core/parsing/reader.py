@@ -17,7 +17,7 @@ from distilwhy.core.parsing.answer import (
 )
 from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import language_of, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, language_of, phrases, split, words
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.sentences import reported
@@ -127,7 +127,9 @@ class Reader:
 
     def lead(self, text: str) -> Found | None:
         """The answer that a text is, or opens with before it says more."""
-        if self.choices and (text.rstrip().endswith(":") or reported(text)):
+        sentence = SENTENCE_END.split(text, maxsplit=1)[0]
+        discards = not words("discards").isdisjoint(split(sentence[-20:])[-1:])
+        if self.choices and (text.rstrip().endswith(":") or reported(text) or discards):
             return None
         if label := self.whole(text) or self._denied(text.strip().rstrip(".!。")):
             return Found(label, True, "")

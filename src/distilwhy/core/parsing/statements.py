@@ -108,6 +108,9 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
+    owner = said.word(index - 1).removesuffix("'s")
+    if owner != said.word(index - 1) and owner not in words("kind") | {"here", "it", "that"}:
+        denied = "attributed"  # "my neighbour's answer:"
     between = said.said[index + 1 : after]
     if between[:1] in (["that"], ["which"]) and not words(*_UNSAID).isdisjoint(between):
         denied = "attributed"  # "the answer that most people give is"

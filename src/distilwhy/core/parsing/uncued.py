@@ -25,11 +25,10 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         return find_text(reader.asked, text) or _emphasised(reader, text, bold)
     parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and not _is_aside(text[a:b])]
     parts = parts[:1] + parts[1:][-_MOST:]
-    return (
-        _at_ends(reader, text, parts)
-        or _in_sentences(reader, text, parts)
-        or _emphasised(reader, text, bold)
-    )
+    found = _at_ends(reader, text, parts)
+    if reader.choices and found and found[-1].start == parts[0][0] and parts[1:]:
+        found += find_stated(reader, text, parts[-1:])
+    return found or _in_sentences(reader, text, parts) or _emphasised(reader, text, bold)
 
 
 def _is_aside(sentence: str) -> bool:
@@ -37,7 +36,8 @@ def _is_aside(sentence: str) -> bool:
     checks = ":" in sentence[:30] and not words("explains").isdisjoint(split(sentence[:30])[:1])
     bracketed = re.fullmatch(r"\([^()]{20,}\)\W*", sentence)
     greets = phrases("greets", r"\W*@\W*\Z").match(sentence)
-    return "?" in sentence or any((checks, bracketed, greets, phrases("courtesy").match(sentence)))
+    beside = phrases("courtesy").match(sentence) or phrases("besides").match(sentence.lstrip())
+    return "?" in sentence or any((checks, bracketed, greets, beside))
 
 
 def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:

@@ -14,6 +14,7 @@ from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
 _ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
+_PARTICLE = re.compile(r"\W*[^\W\d_]+ ([^\W\d_]+)")
 _OVER = re.compile(r"\sover\b")
 
 
@@ -37,6 +38,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     if introduced or first in words("concedes"):
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
+    if first in words("supposed") and not start:
+        return None
     concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
@@ -47,6 +50,9 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         found = reader.lead(payload) or reader.lead(_OVER.split(payload)[0]) if ties else None
         if found is None:
             continue
+        particle = lowered(found.label) in words("yes", "no") and _PARTICLE.match(payload)
+        if particle and particle[1].lower() not in words("because"):
+            return None  # "das ist ja das Problem"
         if not _affirms(reader, said, start, index, found.label, closes=closes):
             return None
         arrow = not word[0].isalpha() and word in words("as")
