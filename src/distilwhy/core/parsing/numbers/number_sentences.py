@@ -99,8 +99,9 @@ def _asked(
         return ""
     if mine - {value} and mine != wanted and words("joint") & asked:
         return ""  # "2 hours are 120 minutes", where 2 hours and 20 minutes are asked for
+    known_words = {*split(row)}
     told = wanted.union(new).issuperset(values) and _tells(
-        *((head, asked) if split(head) else (tail, {*split(row)})), bare=whole
+        *((head, asked) if split(head) else (tail, known_words)), known_words, bare=whole
     )
     return clause[begin:end] if calculated or firm or told else ""
 
@@ -125,7 +126,7 @@ def _words_of(sentence: str) -> Set[str]:
     return said - {"some", "many"} if counted else said
 
 
-def _tells(head: str, asked: Set[str], *, bare: bool) -> bool:
+def _tells(head: str, asked: Set[str], row: Set[str], *, bare: bool) -> bool:
     """Whether what stands before a number is in the words of a question.
 
     Args:
@@ -136,9 +137,13 @@ def _tells(head: str, asked: Set[str], *, bare: bool) -> bool:
     told = {w for w in opening if not own.isdisjoint([w[:4], w[:3]]) and len(w) > 2}
     plain = {w for w in opening if len(w) < 4 or "'" in w or w in words("plain")}
     signs = [w in asked for w in opening if len(w) == 1 and not w.isascii()]
-    if told | plain < {*opening} or not words("circumstance").isdisjoint(opening[:1]):
+    others, stems = {*opening} - told - plain, {word[:4] for word in row}
+    if any(w[:4] not in stems for w in others):
         return False
-    return (bare and not signs) or any(len(w) > 3 for w in told) or sum(signs) > len(signs) / 2
+    if not words("circumstance").isdisjoint(opening[:1]):
+        return False
+    alone = bare and not signs and not others
+    return alone or any(len(w) > 3 for w in told) or sum(signs) > len(signs) / 2
 
 
 def _without_gloss(gloss: re.Match[str]) -> str:
