@@ -10,7 +10,7 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import phrases, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import spans
+from distilwhy.core.parsing.sentences import hedges, spans
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, Statement
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
@@ -32,6 +32,7 @@ def decide(
             between them takes the first back.
     """
     problem: Unreadable | None = None
+    statements = [_set_in_bold(reader, s, bold) for s in statements]
     for ranked in _by_rank(reader, [s for s in statements if not s.denied], text, bold):
         try:
             if decision := _agree(reader, ranked, text):
@@ -44,6 +45,17 @@ def decide(
         f"the answer is only {s.denied}: {text[s.start :][:60]!r}" for s in statements if s.denied
     ]
     raise problem or Unreadable(denied[-1] if denied else "no answer is stated")
+
+
+def _set_in_bold(reader: Reader, stated: Statement, bold: Sequence[str]) -> Statement:
+    """A statement; of one that cannot be read, the one bold number that ends its line."""
+    line = stated.payload or ""
+    spans = {span for span in bold if span in line and reader.whole(span)} - {line}
+    if reader.choices or len(spans) != 1 or stated.denied or reader.label(stated):
+        return stated
+    span = min(spans)
+    is_last = not re.search(r"\d", line.rpartition(span)[2]) and not hedges({*split(line)})
+    return replace(stated, payload=span, whole=True) if is_last else stated
 
 
 def _denied(reader: Reader, statements: Sequence[Statement]) -> set[str | None]:

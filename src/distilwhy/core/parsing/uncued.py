@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from distilwhy.core.parsing.choices.choice_sentences import find_stated
 from distilwhy.core.parsing.choices.verdicts import find_verdicts
 from distilwhy.core.parsing.cues import phrases, split, words
-from distilwhy.core.parsing.numbers.number_sentences import find_expression, find_result
+from distilwhy.core.parsing.numbers.number_sentences import find_expression, find_results
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import ITEM, LINE, hedges, spans
 from distilwhy.core.parsing.statements import UNCUED, Statement
@@ -62,18 +62,12 @@ def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> lis
 
 
 def _in_sentences(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
-    """What sentences state; of a number, the last that may and a first with no other."""
+    """What sentences state."""
     if reader.choices:
         return find_verdicts(reader, text) or find_stated(reader, text, parts)
     if reader.answer.kind == "equation":
         return find_expression(reader, text, parts)
-    last = parts[-1] if parts else (0, 0)
-    found = [] if ITEM.match(text, last[0]) else find_result(reader, text, *last)
-    first = text[slice(*parts[0])] if parts[1:] and found else ""
-    alone = len(re.findall(r"\d[\d.,]*", first)) == 1 and words("concludes").isdisjoint(
-        split(first)
-    )
-    return [*(find_result(reader, text, *parts[0]) if alone else []), *found]
+    return find_results(reader, text, parts) if parts else []
 
 
 def first_alone(reader: Reader, text: str) -> list[Statement]:
@@ -106,8 +100,10 @@ def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     answers = {
         span for span in {*bold} if (span[-1] not in ":：" if is_text else reader.whole(span))
     } - {text}
-    for span in answers if len(answers) == 1 and text.count(min(answers)) == 1 else ():
-        at = text.index(span)
+    for span in answers if len(answers) == 1 else ():
+        at = text.rindex(span)
+        if text.count(span) > 1 and at < spans(text)[-1][0]:
+            return []
         a, b = next((a, b) for a, b in spans(text) if a <= at < b)
         heads = is_text and text[at + len(span) :].lstrip()[:1] in (":", "：")
         if not heads and not hedges({*split(text[a:b])}):

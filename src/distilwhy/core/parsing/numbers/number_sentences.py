@@ -8,7 +8,7 @@ from distilwhy.core.parsing.cues import Words, language_of, phrases, split, word
 from distilwhy.core.parsing.numbers.number import UNKNOWN
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import hedges
+from distilwhy.core.parsing.sentences import ITEM, hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST_ROW = 1000
@@ -38,7 +38,25 @@ _COUNTED = re.compile(r"\d ([^\W\d_]{3,})")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
-def find_result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
+def find_results(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
+    """The number of the last sentence, and that of a first with no other.
+
+    The first alone counts if what follows works out its number.
+    """
+    found = [] if ITEM.match(text, parts[-1][0]) else _result(reader, text, *parts[-1])
+    opening = text[slice(*parts[0])]
+    if (
+        not parts[1:]
+        or len(_NUMBER.findall(opening)) != 1
+        or words("concludes") & {*split(opening)}
+    ):
+        return found
+    first, worked = _result(reader, text, *parts[0]), _RESULT.findall(text, parts[0][1])
+    agrees = [*map(reader.label, first)] == [*map(reader.value, worked[-1:])]
+    return [*first, *found] if found or agrees else []
+
+
+def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     """A sentence with one new number: all of a reply, or one that concludes, repeats a result, or
     says what is asked.
     """
