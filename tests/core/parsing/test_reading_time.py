@@ -48,7 +48,8 @@ MIXTURES = [
     "#,", "*-", "#$$", "-\n", " - \n", "\n#\n", "\n \n", "**1**1", "_a_ ", "`a", "(\n", "~~a",
     "✅", "🙂 ", ". ✅ ", "a: ✓\n", "</a>", "! ", ".", "\nconfidence: 0.9", "| a | b |\n",
     "queue: ",
-    "\n---\n", "\n\nPair 2\n", "\n#5 ", "\n\nExercise 7. ",
+    "\n---\n", "\n\nPair 2\n", "\n#5 ", "\n\nExercise 7. ", "**12** ",
+    "Answer: a **7** b\n",
     "\n```x y", "so\n#", ". no\nno", "1 = ", "the answer is\n\n", "if if ", "  because", "\n1. ",
 ]  # fmt: skip
 UNITS = [*BLANKS, *MARKS, *BRACKETS, *NUMBERS, *LATEX, *CUES, *WORDS, *MIXTURES]

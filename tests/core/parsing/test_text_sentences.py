@@ -76,6 +76,11 @@ def test_the_sentence_is_no_reason() -> None:
     ("row", "reply", "text"),
     [
         ("Field: dosage", "Value: [dosage]", None),
+        ("What is the opposite of scarce?", "Opposite: abundant\n\nIt means enough.", "abundant"),
+        ("Quel est le prénom ?", "Perrin est un nom.\n\nPrénom : Odile", "Odile"),
+        ("Name the city.", "Firm: Acme\nCity: Oslo", "Oslo"),
+        ("Qual era o destino?", "O destino era o Funchal.", "Funchal"),
+        (CAPITAL, "Although Toronto is larger, the capital of Canada is Ottawa.", "Ottawa"),
         ("Name the tenant.", "Here it is:\n\n- **Tenant**: Li Wenbo", "Li Wenbo"),
         ("Extract the address.", "<extracted>help@acme.io</extracted>", "help@acme.io"),
         ("임대인은 누구인가?", "임대인은 김영호입니다.", "김영호"),

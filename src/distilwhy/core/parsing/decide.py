@@ -14,6 +14,7 @@ from distilwhy.core.parsing.sentences import hedges, spans
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, Statement
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
+_MOST = 40  # spans in bold looked at
 _CLAUSE = r"(?:^|[.!?…\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
 
 
@@ -32,7 +33,8 @@ def decide(
             between them takes the first back.
     """
     problem: Unreadable | None = None
-    statements = [_set_in_bold(reader, s, bold) for s in statements]
+    figures = [] if reader.choices else [span for span in {*bold[-_MOST:]} if reader.whole(span)]
+    statements = [_with_figure(reader, statement, figures) for statement in statements]
     for ranked in _by_rank(reader, [s for s in statements if not s.denied], text, bold):
         try:
             if decision := _agree(reader, ranked, text):
@@ -47,15 +49,14 @@ def decide(
     raise problem or Unreadable(denied[-1] if denied else "no answer is stated")
 
 
-def _set_in_bold(reader: Reader, stated: Statement, bold: Sequence[str]) -> Statement:
-    """A statement; of one that cannot be read, the one bold number that ends its line."""
+def _with_figure(reader: Reader, stated: Statement, figures: Sequence[str]) -> Statement:
+    """A statement; of one that cannot be read, the one number in bold that ends its line."""
     line = stated.payload or ""
-    spans = {span for span in bold if span in line and reader.whole(span)} - {line}
-    if reader.choices or len(spans) != 1 or stated.denied or reader.label(stated):
+    found = [figure for figure in figures if figure in line and figure != line]
+    if len(found) != 1 or stated.denied or reader.label(stated) or hedges({*split(line)}):
         return stated
-    span = min(spans)
-    is_last = not re.search(r"\d", line.rpartition(span)[2]) and not hedges({*split(line)})
-    return replace(stated, payload=span, whole=True) if is_last else stated
+    ends = re.search(rf"(?<![\w*.,]){re.escape(found[0])}(?![\w*])[^\d*]*\Z", line)
+    return replace(stated, payload=found[0]) if ends else stated
 
 
 def _denied(reader: Reader, statements: Sequence[Statement]) -> set[str | None]:

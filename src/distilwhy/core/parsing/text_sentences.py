@@ -12,8 +12,10 @@ _SHORT = re.compile(
 )
 _QUOTED = re.compile(r"\"([^\"\n]{1,60})\"")
 _HEADED = re.compile(
-    r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?: ?: *|>)([^\s<][^\n:<]{0,60})(?:</\w+>)?\Z"
+    r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?: ?: *|>)([^\s<][^\n:<]{0,60})"
+    r"(?:</\w+>)?(?=\Z|\n[ \t]*\n)"
 )
+_HEAD = re.compile(r"(?m)^\W{0,3}[^\W\d_][\w ]{0,30} ?:(?=[ *])")
 _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
@@ -29,8 +31,9 @@ _LONGEST, _LONGEST_ROW = 200, 2000
 
 
 def find_text(asked: str, text: str) -> list[Statement]:
-    """A reply of a few words; one in quotation marks; a last line headed by a word of the row or by
-    a head such as *Label*; or the name in a sentence otherwise made of words of the question.
+    """A reply of a few words; one in quotation marks; a paragraph's last line headed by a word of
+    the row or by a head such as *Label*; or the name in a sentence otherwise made of words of the
+    question.
     """
     plain = phrases("not", _UNLIKE).sub(r"\1", text.rstrip())  # "Ottawa (not Toronto)."
     opening = phrases("calls", r"\A@ (?-i:(?=[A-ZÀ-Þ\d]))").match(plain)
@@ -52,14 +55,13 @@ def find_text(asked: str, text: str) -> list[Statement]:
 
 
 def _heads(headed: re.Match[str], row: str) -> bool:
-    """Whether the head of the last line is one for labels, or the only head and in the row."""
+    """Whether the head of a line is one for labels, or the only head and in the row."""
     name = headed[1].lower()
     in_row = {*split(row)}.issuperset(split(name)) or (not name.isascii() and name in row)
     in_row = in_row and (name not in words("explains") or headed[0][:1] == "<")
     tagged = headed[0][:1] == "<" and headed.start() == 0 and name not in words("explains")
-    return (
-        tagged or name in words("head") or (in_row and ":" not in headed.string[: headed.start()])
-    )
+    only = len(_HEAD.findall(headed.string)) < 2
+    return tagged or name in words("head") or (in_row and only)
 
 
 def _quotation(text: str, a: int, b: int) -> Statement | None:
@@ -92,6 +94,8 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     """The one name of a sentence whose other words are those of the question, in any form, and
     most of them.
     """
+    if split(text[a:b])[:1] and split(text[a:b])[0] in words("concedes"):
+        a = text.rfind(", ", a, b) + 1 or a
     sentence = text[a:b].rstrip()
     known = {word[:4] for word in question if len(word) > 2} | {*question}
     names = [
@@ -111,7 +115,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     told = {word[:4] for word in rest if len(word) > 3 and word[:4] in known}
     more = [word for word in rest if word[:4] not in known]
     plain = words("is", "filler", "plain", "article")
-    asked = {word[:4] for word in question if len(word) > 3}
+    asked = {word[:4] for word in question - words("tongue") if len(word) > 3}
     if not told or 2 * len(told) < len(asked) or hedges({*rest}) or not plain.issuperset(more):
         return None
     return Statement(a, a + names[0].start(), b, names[0][0], UNCUED, alone=True)
