@@ -27,9 +27,8 @@ def route(reply: str, template: str = "Ticket: {{ text }}") -> Annotation:
         "\n\nNext question\nA refund is late. So it is billing.",
         "\n\n예제 4)\n환불이 늦습니다. The answer is billing.",
         "\n\nAufgabe 7. Die Rechnung fehlt. The answer is billing.",
-        "\n---\nA refund is late. The answer is billing.",
-        "\n\n* * * * *\n\nA refund is late. The answer is billing.",
-        "\n\n## References\n\nSo it is billing.",
+        "\n\n* * * * *\n\nTranslate the next sentence.",
+        "\n\n## References\n\nRouters, a history.",
         "\n\ndef route(ticket):\n    return 'billing'",
         "\n<table><tr><td>refund</td><td>Answer: billing</td></tr></table>",
         " Ticket: A refund is late. Team: billing",
@@ -52,6 +51,24 @@ def test_an_answer_is_followed_by_another_row_in_many_shapes(answer: str, anothe
 )
 def test_what_goes_on_with_the_reply_is_no_other_row(more: str) -> None:
     assert "Routers are part" in route(f"network{more}").rationale.replace("routers", "Routers")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "## Cables\nThey are broken, so network.\n\n## Bill\nIt is late.\n\n## Conclusion\nbilling",
+        "Part 1\nCables break, so it is network.\n\nPart 2\nIt is late.\n\nThe answer is billing.",
+        "The cables are broken, so that half is network.\n\n---\n\nIt is late.\n\nAnswer: billing",
+    ],
+)
+def test_a_part_of_the_reply_is_no_other_row(reply: str) -> None:
+    assert route(reply).label in ("billing", None)
+
+
+def test_a_rule_or_a_title_behind_a_cue_ends_the_reply() -> None:
+    for another in ("\n---\n", "\n\n* * *\n\n", "\n\n## Refund\n\n"):
+        reply = f"{REASON}. The answer is network.{another}A refund. The answer is billing."
+        assert route(reply).label == "network"
 
 
 def test_a_row_that_asks_the_same_in_a_sentence_is_another() -> None:

@@ -93,9 +93,13 @@ def cut_next_row(
     ends = [_head(text, rows, known, first), _question(text, template, known, first)]
     ends.append(_paragraph(text, known, first))
     marks = sorted(_marks(text))
-    early = [at for at in marks if first is None or at < first - 1]
-    ends.append(next((at for at in early[:_TRIED] if answers(text[:at])), None))
-    ends.append(next((at for at in marks if first is not None and at >= first - 1), None))
+    early = [mark for mark in marks if first is None or mark[0] < first - 1]
+    for at, is_row in early[:_TRIED]:
+        # What may be a part of the reply is none only where no answer follows.
+        if answers(text[:at]) and (is_row or not answers(text[at:])):
+            ends.append(at)
+            break
+    ends.append(next((at for at, _ in marks if first is not None and at >= first - 1), None))
     return min((end for end in ends if end is not None), default=len(text))
 
 
@@ -135,12 +139,23 @@ def _paragraph(text: str, known: set[str], first: int | None) -> int | None:
     return next(found, None)
 
 
-def _marks(text: str) -> list[int]:
-    """What ends a reply that has answered: titles, numbered lines, rules, code."""
+def _marks(text: str) -> list[tuple[int, bool]]:
+    """What ends a reply that has answered, and whether it surely opens a row, as ``Pair 2``, ``#5``
+    and code do, unlike titles, rules and ``Part 2``.
+    """
     marks = islice(_OTHER.finditer(text), _MOST)
-    found = [mark.start() for mark in marks if _opens_another(text, mark)]
-    found += [head.start() for head in _NUMBERED.finditer(text) if not _is_ours(head[1])]
-    return found + [r.start() for r in _RULE.finditer(text, _SHORT) if not _is_ours(r[1])]
+    found = [
+        (m.start(), _is_row(m["name"] or m["title"] or ""))
+        for m in marks
+        if _opens_another(text, m)
+    ]
+    numbered = (head for head in _NUMBERED.finditer(text) if not _is_ours(head[1]))
+    found += [(head.start(), _is_row(head[1])) for head in numbered]
+    return found + [(r.start(), False) for r in _RULE.finditer(text, _SHORT) if not _is_ours(r[1])]
+
+
+def _is_row(head: str) -> bool:
+    return not head or not words("asks", "shows").isdisjoint(split(head))
 
 
 def _opens_another(text: str, mark: re.Match[str]) -> bool:
