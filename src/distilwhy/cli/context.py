@@ -31,8 +31,13 @@ def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        # Pressed again, it would cut the line.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Pressed again, it would cut the line, or come before it is ignored.
+        before = None
+        while before is None:
+            try:
+                before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            except KeyboardInterrupt:
+                continue
         if is_main():
             print_notice(f"\nStopped. {resume} to go on.")
         signal.signal(signal.SIGINT, before)
