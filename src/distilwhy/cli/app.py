@@ -8,6 +8,7 @@ import typer
 
 from distilwhy._version import __version__
 from distilwhy.cli.commands import annotate, deploy, predict, results, serve, start, train
+from distilwhy.cli.context import say_stopped
 from distilwhy.cli.output import print_line, print_notice
 from distilwhy.environment import set_defaults
 from distilwhy.errors import DistilwhyError
@@ -75,6 +76,7 @@ def _exit_interrupted() -> None:
     # As Python ends it gives signals their default action: another Ctrl-C would change the exit
     # status.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    say_stopped()
     sys.exit(INTERRUPTED)
 
 

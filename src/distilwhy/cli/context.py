@@ -25,9 +25,13 @@ LEFT_FAILED = 3
 RUN_AGAIN = "Run the same command again"
 
 
+_unsaid: list[str] = []  # how to go on, while a command runs that has to say so if interrupted
+
+
 @contextmanager
 def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
     """Make Ctrl-C end the command with exit status 130 and a line: ``resume`` to go on."""
+    _unsaid[:] = [resume]
     try:
         yield
     except KeyboardInterrupt:
@@ -38,10 +42,17 @@ def interruptible(resume: str = RUN_AGAIN) -> Iterator[None]:
                 before = signal.signal(signal.SIGINT, signal.SIG_IGN)
             except KeyboardInterrupt:
                 continue
-        if is_main():
-            print_notice(f"\nStopped. {resume} to go on.")
+        say_stopped()
         signal.signal(signal.SIGINT, before)
         raise typer.Exit(130) from None
+    _unsaid.clear()
+
+
+def say_stopped() -> None:
+    """Print how to go on, unless that is said already."""
+    if _unsaid and is_main():
+        print_notice(f"\nStopped. {_unsaid[0]} to go on.")
+    _unsaid.clear()
 
 
 @contextmanager
