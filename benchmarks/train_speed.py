@@ -1,16 +1,18 @@
 """The time of training steps, against the original's algorithm, and where it goes.
 
 python benchmarks/train_speed.py [--device auto] [--only SHAPE ...] [--rows N] [--profile]
+    [--without-original]
 python benchmarks/train_speed.py --only t5 --experiment FILE --tokenizer FOLDER
 
 The original's algorithm (Hsieh et al. 2023) runs the whole model once for the labels and once for
 the rationales of a batch, in fp32 with eager attention, and computes logits at every position. Its
 batches are rows in random order; ours have rows of similar length together. It also runs in bf16
-with sdpa attention. Rows are of random tokens, or those that an experiment trains ``step-by-step``
-on. All take whole steps, the optimizer's included; they run in turns, and medians are shown. Tokens
-are those of inputs and targets without padding, each input counted once. The FLOPs are those of
-matrix products with weights, forward and backward, without what is computed twice; the share of the
-peak is for bf16.
+with sdpa attention. On a GPU, ours also run with layers that are not compiled.
+Rows are of random tokens, or those that an experiment trains ``step-by-step`` on. All take whole
+steps, the optimizer's included; they run in turns, and medians are shown. Tokens are those of
+inputs and targets without padding, each input counted once. The FLOPs are those of matrix products
+with weights, forward and backward, without what is computed twice; the share of the peak is for
+bf16.
 ``--profile`` also shows which operations a step spends its time on.
 """
 
@@ -41,6 +43,7 @@ from distilwhy.store.run_folder import RunFolder
 from distilwhy.students.batch import to_device
 from distilwhy.students.encoding import DrawnRow, EncodedRow, EncodedTarget
 from distilwhy.students.network import Network
+from distilwhy.students.training.compiled_layers import FROM_STEPS
 from distilwhy.students.training.loop import TrainingLoop
 from distilwhy.students.training.sampler import WINDOW
 
@@ -50,8 +53,9 @@ LENGTHS = {
     "smollm2": Lengths(128, 4, 96),
     "minilm": Lengths(128, 3, 96),
 }
+PLAIN = "bf16, not compiled"
 ROWS = {"cpu": 16, "cuda": 64}
-STEPS = {"cpu": 3, "cuda": 10}
+STEPS = {"cpu": 3, "cuda": 5}
 # Operations by what they are for; the first that fits counts.
 KINDS = {
     "matrix products": ("mm", "linear"),
@@ -79,12 +83,19 @@ class Steps:
 
 
 def our_steps(
-    kind: str, rows: list[EncodedRow], lengths: Lengths, batch: int, precision: str, count: int
+    kind: str,
+    rows: list[EncodedRow],
+    lengths: Lengths,
+    batch: int,
+    precision: str,
+    count: int,
+    compiles: bool = True,
 ) -> Steps:
     """Steps of distilwhy's training loop."""
     network = make_network(kind, lengths)
-    config = TrainingConfig(steps=10**6, batch_size=batch, precision=precision)  # type: ignore[arg-type]
-    loop = TrainingLoop(network, rows, [], config, 0, Path(mkdtemp()))
+    steps = 10**6 if compiles else FROM_STEPS - 1
+    config = TrainingConfig(steps=steps, batch_size=batch, precision=precision)  # type: ignore[arg-type]
+    loop = TrainingLoop(network, rows, [], config, 0, Path(mkdtemp()), print)
 
     def run() -> None:
         loop.state.step = 0
@@ -226,7 +237,9 @@ def measure(
         way: our_steps(kind, own, lengths, batch, way[:4], count)
         for way, own in (("fp32", rows), ("bf16", rows), ("bf16, labels alone", labels_alone(rows)))
     }
-    if kind != "minilm":
+    if device.type == "cuda":
+        ways[PLAIN] = our_steps(kind, rows, lengths, batch, "bf16", count, compiles=False)
+    if kind != "minilm" and not given.without_original:
         plain = {
             "original, fp32": ("fp32", "eager"),
             "original in bf16 with sdpa": ("bf16", "sdpa"),
@@ -277,9 +290,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     parser.add_argument("--experiment", type=Path)
     parser.add_argument("--tokenizer", type=Path)
+    parser.add_argument("--without-original", action="store_true")
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     device = machine.use_device(given.device)
+    # Several students take turns here, each with compiled layers of its own.
+    torch._dynamo.config.recompile_limit = 64
     peak = machine.peak(device)
     print(f"{machine.name_machine(device)}; bf16 peak {peak / 1e12:,.2f} TFLOP/s")
     rows = read_rows(given.experiment, given.tokenizer) if given.experiment else []

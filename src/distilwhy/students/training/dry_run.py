@@ -13,6 +13,7 @@ from distilwhy.students.batch import to_device
 from distilwhy.students.cpu.quick import QuickOnCpu
 from distilwhy.students.encoding import DrawnRow
 from distilwhy.students.network import Network
+from distilwhy.students.training.compiled_layers import CompiledLayers
 from distilwhy.students.training.distributed import join_processes
 from distilwhy.students.training.loss import Losses, WeightedLoss
 
@@ -30,6 +31,7 @@ class DryRun:
 
     def __init__(self, network: Network, config: TrainingConfig, quick: QuickOnCpu) -> None:
         self._network, self._quick = network, quick
+        self._compiled = CompiledLayers(network, network.device, config.steps)
         self._loss = WeightedLoss(network, config).train()
         self._dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(
             choose_precision(config.precision, network.device, network.width)
@@ -53,13 +55,20 @@ class DryRun:
     def seconds(self, rows: Sequence[DrawnRow]) -> float:
         """How long a forward and a backward pass take. The gradient is discarded."""
         started = time.perf_counter()
+        if len(rows) > 1:
+            self._compiled.run(lambda: self._pass(rows))
+        else:
+            # A single row would be compiled as a case of its own.
+            self._pass(rows)
+        taken = time.perf_counter() - started
+        self._network.zero_grad(set_to_none=True)
+        return taken
+
+    def _pass(self, rows: Sequence[DrawnRow]) -> None:
         with self._quick():
             losses = self._forward(rows)
             torch.autograd.backward(losses.total)
         losses.total.item()  # Waits for a GPU.
-        taken = time.perf_counter() - started
-        self._network.zero_grad(set_to_none=True)
-        return taken
 
     def _saved_bytes(self, rows: Sequence[DrawnRow]) -> int:
         own = {_storage(p) for p in [*self._network.parameters(), *self._network.buffers()]}

@@ -116,10 +116,11 @@ def _step_seconds(run: DryRun, batches: list[list[DrawnRow]], config: TrainingCo
     """The seconds of a step, from those of a token.
 
     Runs more and more rows, up to those of a full pass or as many as do not take too long, and
-    then takes the median over further batches: a token of few rows takes longer. The first pass is
-    not counted, since it is slower than the others.
+    then takes the median over further batches: a token of few rows takes longer. The first passes
+    of one row and of several are not counted, since they are slower than the others.
     """
-    run.seconds(batches[0][:1])
+    for few in (1, 2):
+        run.seconds(batches[0][:few])
     parts = config.accumulate * count_processes()
     batch_tokens = sum(map(count_tokens, batches)) / len(batches)
     most, before, rates, spent, step = 1, 0.0, list[float](), 0.0, 0.0

@@ -25,6 +25,7 @@ from distilwhy.students.gradient_gate import opens_at
 from distilwhy.students.network import Network
 from distilwhy.students.student import Student
 from distilwhy.students.training.checkpoint import Checkpoint, TrainingState
+from distilwhy.students.training.compiled_layers import CompiledLayers
 from distilwhy.students.training.loss import Losses, WeightedLoss, faded_factor
 from distilwhy.students.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from distilwhy.students.training.precision import open_accelerator
@@ -63,7 +64,7 @@ def train(
         config: Only its first learning rate is used.
         seed: Decides the batches and dropout.
         on_step: Called after every step, with the steps done and the steps to do.
-        say: Called with a message if a checkpoint cannot be read.
+        say: Called with a message if a checkpoint cannot be read, or layers cannot be compiled.
 
     Raises:
         BrokenCheckpointError: if none of the checkpoints in ``folder`` can be read. Discard the
@@ -75,7 +76,7 @@ def train(
         raise StudentError("there are no rows to train on; annotate first, or give gold labels")
     truncator = Truncator(student.spec.config)
     encoded = [student.network.encode(row, truncator) for row in rows]
-    loop = TrainingLoop(student.network, encoded, validation, config, seed, folder)
+    loop = TrainingLoop(student.network, encoded, validation, config, seed, folder, say)
     loop.checkpoint.resume(say)
     state = loop.state
     with open_trackers(tracked, state.step, folder) as log:
@@ -115,6 +116,7 @@ class TrainingLoop:
         config: TrainingConfig,
         seed: int,
         folder: Path,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.network, self.validation = network, validation
         self.config, self.seed = config, seed
@@ -139,6 +141,7 @@ class TrainingLoop:
         self.quick = QuickOnCpu(trained.model, self.accelerator.device, network.width)
         if config.gradient_checkpointing:
             self.quick.checkpoint_activations(trained.model)
+        self.compiled = CompiledLayers(trained, self.accelerator.device, config.steps, say)
         self.gate = trained.gate
         optimizer = make_optimizer(loss, config)
         if self.accelerator.is_main_process or not self.is_sharded:
@@ -175,12 +178,7 @@ class TrainingLoop:
         set_learning_rate(self.optimizer, self.config, self.state.step)
         self._set_gate()
         self.loss.train()
-        sums: torch.Tensor = torch.zeros(2, 2, device=self.accelerator.device)
-        own = self._own_parts(drawn)
-        for part, rows in own:
-            is_last = part == own[-1][0]
-            with nullcontext() if is_last else self.accelerator.no_sync(self.loss):
-                sums += self._backward(part, rows, len(drawn))
+        sums: torch.Tensor = self.compiled.run(lambda: self._gradients(drawn))
         sums = self.accelerator.reduce(sums)
         # Where weights are sharded, a missing gradient is 0; so it is everywhere.
         for parameter in self.loss.parameters():
@@ -191,6 +189,17 @@ class TrainingLoop:
         self.optimizer.zero_grad(set_to_none=True)
         self.state.step += 1
         self.state.tokens += sum(row.tokens for row in drawn)
+        return sums
+
+    def _gradients(self, drawn: Sequence[DrawnRow]) -> torch.Tensor:
+        """Leave this process's gradients of a batch, and return its losses and weights."""
+        self.optimizer.zero_grad(set_to_none=True)
+        sums: torch.Tensor = torch.zeros(2, 2, device=self.accelerator.device)
+        own = self._own_parts(drawn)
+        for part, rows in own:
+            is_last = part == own[-1][0]
+            with nullcontext() if is_last else self.accelerator.no_sync(self.loss):
+                sums += self._backward(part, rows, len(drawn))
         return sums
 
     def _check_finite(self, sums: torch.Tensor) -> None:

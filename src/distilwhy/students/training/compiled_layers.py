@@ -1,0 +1,98 @@
+"""Layers compiled for a GPU.
+
+A layer of a small student is some forty short operations, forward and backward, and Python takes
+longer to start them than a GPU to finish them. ``torch.compile`` fuses them into a few. Layers of
+one kind share what is compiled, which takes half a minute for a whole model.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+
+from distilwhy.students.forwards import Forwards, using_forwards
+from distilwhy.students.lora import is_adapted
+from distilwhy.students.network import Network
+from distilwhy.students.training.distributed import is_alone
+
+# Shorter trainings gain less time than compiling takes.
+FROM_STEPS = 500
+Found = TypeVar("Found")
+
+
+class CompiledLayers:
+    """Runs the layers of a network compiled, on a GPU and in one process.
+
+    Nothing is compiled for short trainings, nor with adapters.
+
+    Args:
+        steps: Those of the whole training.
+        say: Called with a message if layers cannot be compiled.
+        backend: That of ``torch.compile``.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        device: torch.device,
+        steps: int,
+        say: Callable[[str], None] = lambda line: None,
+        backend: Any = "inductor",
+    ) -> None:
+        self._forwards: Forwards = {}
+        self._say, self._has_run = say, False
+        pays = device.type == "cuda" and steps >= FROM_STEPS
+        if pays and is_alone() and not is_adapted(network.model):
+            self._forwards = compile_layers(network, backend)
+
+    def run(self, work: Callable[[], Found]) -> Found:
+        """What the work returns when the layers run compiled.
+
+        The first work is also done beforehand with the layers as they are, and is done so for good
+        if it then fails. So it must not depend on what was done of it before.
+        """
+        if self._has_run or not self._forwards:
+            with self._compiled():
+                return work()
+        # Raises errors of the work's own. What a student tries out on its model comes here, too:
+        # it would be compiled for nothing.
+        work()
+        self._has_run = True
+        try:
+            with self._compiled():
+                return work()
+        except Exception as error:  # noqa: BLE001
+            self._forwards = {}
+            why = " ".join(str(error).splitlines()[:2]) or type(error).__name__
+            self._say(f"the student's layers cannot be compiled, so steps take longer ({why})")
+            return work()
+
+    @contextmanager
+    def _compiled(self) -> Iterator[None]:
+        with warnings.catch_warnings(), using_forwards(self._forwards):
+            if self._forwards:
+                # Advice to whoever wrote the model.
+                warnings.simplefilter("ignore")
+            yield
+
+
+def compile_layers(network: torch.nn.Module, backend: Any) -> Forwards:
+    """Compiled forwards of all layers that a network repeats, for inputs of any length."""
+    # torch keeps a few versions of a layer only, and those of earlier students would count.
+    torch.compiler.reset()
+    return {
+        layer: torch.compile(layer.forward, dynamic=True, backend=backend)
+        for layer in repeated_layers(network)
+    }
+
+
+def repeated_layers(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """The modules in lists of modules of one kind, but none within another of them."""
+    for child in module.children():
+        is_list = isinstance(child, torch.nn.ModuleList)
+        if is_list and len(set(map(type, child.children()))) == 1:
+            yield from child.children()
+        else:
+            yield from repeated_layers(child)

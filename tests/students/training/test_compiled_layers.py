@@ -1,0 +1,142 @@
+"""Compiled layers: they give the losses and gradients of plain ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distilwhy.students.encoding import DrawnRow, Truncator
+from distilwhy.students.student import Student
+from distilwhy.students.training import loop
+from distilwhy.students.training.compiled_layers import FROM_STEPS, CompiledLayers, repeated_layers
+from distilwhy.students.training.loss import WeightedLoss
+from fruit import LIMITS, TRAINING, fruit_rows, new_student, train_fruit, weights_of
+
+# A device that layers are compiled for; all here runs on the CPU.
+GPU = torch.device("cuda")
+DEEP = LIMITS.model_copy(update={"scratch": LIMITS.scratch.model_copy(update={"layers": 3})})
+Gradients = dict[str, torch.Tensor]
+
+
+def compiled(
+    student: Student, backend: Any = "eager", said: list[str] | None = None
+) -> CompiledLayers:
+    say = (lambda line: None) if said is None else said.append
+    return CompiledLayers(student.network, GPU, FROM_STEPS, say, backend)
+
+
+def learner(student: Student) -> Callable[[int], Gradients]:
+    """Gives the gradients of so many rows."""
+    network, truncator = student.network, Truncator(student.spec.config)
+    loss = WeightedLoss(network, TRAINING).train()
+    encoded = [network.encode(row, truncator) for row in fruit_rows()]
+
+    def work(count: int) -> Gradients:
+        torch.manual_seed(0)
+        loss.zero_grad()
+        drawn = [DrawnRow(row, row.variants[0]) for row in encoded[:count]]
+        loss(network.collate(drawn), 1.0, count, 1.0).total.backward()
+        return {n: p.grad.clone() for n, p in loss.named_parameters() if p.grad is not None}
+
+    return work
+
+
+def are_close(one: Gradients, other: Gradients) -> bool:
+    largest = max(float(gradient.abs().max()) for gradient in one.values())
+    return one.keys() == other.keys() and all(
+        torch.allclose(one[name], other[name], atol=1e-5 * largest) for name in one
+    )
+
+
+def counting(graphs: list[torch.nn.Module]) -> Callable[..., Any]:
+    """A backend that notes what it compiles."""
+
+    def backend(graph: torch.fx.GraphModule, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    return backend
+
+
+def failing(graph: Any, inputs: Any) -> Any:
+    raise NotImplementedError("no compiler\nand more")
+
+
+@pytest.mark.parametrize(("family", "backend"), [("seq2seq", "eager"), ("causal", "aot_eager")])
+def test_gradients_are_those_of_plain_layers(family: str, backend: str):
+    student = new_student(limits=DEEP.model_copy(update={"family": family}))
+    work, layers = learner(student), compiled(student, backend)
+    for count in (6, 9):
+        plain = work(count)
+        assert are_close(plain, layers.run(lambda count=count: work(count)))
+
+
+def test_layers_share_what_is_compiled_for_any_batch():
+    graphs = list[torch.nn.Module]()
+    student = new_student(limits=DEEP.model_copy(update={"family": "causal"}))
+    work, layers = learner(student), compiled(student, counting(graphs))
+    for count in (6, 9, 4, 11):
+        layers.run(lambda count=count: work(count))
+    assert len(list(repeated_layers(student.network))) == 3
+    assert len(graphs) == 1
+
+
+def test_layers_that_cannot_be_compiled_run_as_they_are():
+    said, done = list[str](), list[int]()
+    student = new_student(limits=DEEP)
+    work, layers = learner(student), compiled(student, failing, said)
+
+    def note(count: int) -> Gradients:
+        done.append(count)
+        return work(count)
+
+    assert are_close(work(6), layers.run(lambda: note(6)))
+    assert len(said) == 1
+    assert "cannot be compiled" in said[0]
+    assert "no compiler" in said[0]
+    assert "and more" not in said[0]
+    layers.run(lambda: note(7))
+    assert done == [6, 6, 6, 7]
+    assert len(said) == 1
+
+
+def test_errors_of_the_work_are_its_own():
+    said = list[str]()
+    layers = compiled(new_student(), said=said)
+
+    def work() -> None:
+        raise ValueError("a loss of nan")
+
+    with pytest.raises(ValueError, match="a loss of nan"):
+        layers.run(work)
+    assert said == []
+
+
+@pytest.mark.parametrize(("device", "steps"), [("cpu", FROM_STEPS), ("cuda", FROM_STEPS - 1)])
+def test_nothing_is_compiled_where_it_does_not_pay(device: str, steps: int):
+    student, graphs = new_student(), list[torch.nn.Module]()
+    layers = CompiledLayers(student.network, torch.device(device), steps, backend=counting(graphs))
+    work = learner(student)
+    layers.run(lambda: work(4))
+    assert graphs == []
+
+
+@pytest.mark.parametrize("backend", ["eager", failing])
+def test_a_training_with_compiled_layers_learns_the_same(
+    backend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plain, other, said = new_student(), new_student(), list[str]()
+    training = {"steps": 6, "evaluate_every": 3}
+    train_fruit(tmp_path / "plain", plain, **training)
+
+    def layers(network: Any, device: Any, steps: int, say: Any) -> CompiledLayers:
+        return CompiledLayers(network, GPU, FROM_STEPS, say, backend)
+
+    monkeypatch.setattr(loop, "CompiledLayers", layers)
+    train_fruit(tmp_path / "compiled", other, say=said.append, **training)
+    assert len(said) == (backend is failing)
+    weights = weights_of(plain)
+    for name, weight in weights_of(other).items():
+        assert torch.allclose(weight, weights[name], atol=1e-4), name
