@@ -1,13 +1,13 @@
 """The time of training steps, against the original's algorithm, and where it goes.
 
 python benchmarks/train_speed.py [--device auto] [--only SHAPE ...] [--rows N] [--profile]
-    [--without-original]
+    [--ways WAY ...]
 python benchmarks/train_speed.py --only t5 --experiment FILE --tokenizer FOLDER
 
 The original's algorithm (Hsieh et al. 2023) runs the whole model once for the labels and once for
 the rationales of a batch, in fp32 with eager attention, and computes logits at every position. Its
 batches are rows in random order; ours have rows of similar length together. It also runs in bf16
-with sdpa attention. On a GPU, ours also run with layers that are not compiled.
+with sdpa attention. On a GPU, those of a decoder also run with layers that are not compiled.
 Rows are of random tokens, or those that an experiment trains ``step-by-step`` on. All take whole
 steps, the optimizer's included; they run in turns, and medians are shown. Tokens are those of
 inputs and targets without padding, each input counted once. The FLOPs are those of matrix products
@@ -53,7 +53,9 @@ LENGTHS = {
     "smollm2": Lengths(128, 4, 96),
     "minilm": Lengths(128, 3, 96),
 }
-PLAIN = "bf16, not compiled"
+PLAIN, ALONE = "bf16, not compiled", "bf16, labels alone"
+ORIGINAL = {"original, fp32": ("fp32", "eager"), "original in bf16 with sdpa": ("bf16", "sdpa")}
+WAYS = (*ORIGINAL, "fp32", "bf16", ALONE, PLAIN)
 ROWS = {"cpu": 16, "cuda": 64}
 STEPS = {"cpu": 3, "cuda": 5}
 # Operations by what they are for; the first that fits counts.
@@ -227,27 +229,38 @@ def show_profile(steps: Steps, device: torch.device) -> None:
     print(machine.table(["of a step", "ms", "share"], rows))
 
 
+def is_possible(way: str, kind: str, device: torch.device) -> bool:
+    """Whether steps can be taken in this way: the original has no encoders, a CPU compiles none."""
+    return not (way in ORIGINAL and kind == "minilm") and not (
+        way == PLAIN and device.type == "cpu"
+    )
+
+
+def make_steps(
+    way: str,
+    kind: str,
+    rows: list[EncodedRow],
+    lengths: Lengths,
+    batch: int,
+    count: int,
+    device: torch.device,
+) -> Steps:
+    """Steps in one of ``WAYS``."""
+    if way in ORIGINAL:
+        return original_steps(kind, rows, lengths, batch, *ORIGINAL[way], count, device)
+    own = labels_alone(rows) if way == ALONE else rows
+    return our_steps(kind, own, lengths, batch, way[:4], count, compiles=way != PLAIN)
+
+
 def measure(
     kind: str, given: argparse.Namespace, rows: list[EncodedRow], device: torch.device, peak: float
 ) -> None:
     name, lengths = FAMILIES[kind][0], LENGTHS[kind]
     batch, count = given.rows or ROWS[device.type], STEPS[device.type]
     rows = rows or make_rows(batch * WINDOW, lengths)
-    ways = {
-        way: our_steps(kind, own, lengths, batch, way[:4], count)
-        for way, own in (("fp32", rows), ("bf16", rows), ("bf16, labels alone", labels_alone(rows)))
-    }
-    if device.type == "cuda":
-        ways[PLAIN] = our_steps(kind, rows, lengths, batch, "bf16", count, compiles=False)
-    if kind != "minilm" and not given.without_original:
-        plain = {
-            "original, fp32": ("fp32", "eager"),
-            "original in bf16 with sdpa": ("bf16", "sdpa"),
-        }
-        ways = {
-            way: original_steps(kind, rows, lengths, batch, *how, count, device)
-            for way, how in plain.items()
-        } | ways
+    wanted = given.ways or WAYS
+    possible = [way for way in WAYS if way in wanted and is_possible(way, kind, device)]
+    ways = {way: make_steps(way, kind, rows, lengths, batch, count, device) for way in possible}
     found = machine.seconds_in_turns({way: steps.run for way, steps in ways.items()}, device)
     first, lines, tokens = next(iter(found.values())), [], {}
     for way, taken in found.items():
@@ -266,9 +279,11 @@ def measure(
         )
     print(f"\n{name}, batch {batch}, rows of up to {longest(rows)} tokens")
     print(machine.table(["step", "ms", "tokens/s", "TFLOP", "of peak", "times as fast"], lines))
-    ratio = found["bf16"] / found["bf16, labels alone"]
-    more = tokens["bf16"] / tokens["bf16, labels alone"]
-    print(f"both tasks: {ratio:.2f} times a step of labels alone, at {more:.2f} times the tokens")
+    if "bf16" in found and ALONE in found:
+        ratio, more = found["bf16"] / found[ALONE], tokens["bf16"] / tokens[ALONE]
+        print(
+            f"both tasks: {ratio:.2f} times a step of labels alone, at {more:.2f} times the tokens"
+        )
     if device.type == "cuda":
         print(f"peak memory {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB, for all in turns")
     if given.profile:
@@ -290,7 +305,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     parser.add_argument("--experiment", type=Path)
     parser.add_argument("--tokenizer", type=Path)
-    parser.add_argument("--without-original", action="store_true")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, help="default: all")
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     device = machine.use_device(given.device)

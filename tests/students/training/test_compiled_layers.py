@@ -16,7 +16,9 @@ from fruit import LIMITS, TRAINING, fruit_rows, new_student, train_fruit, weight
 
 # A device that layers are compiled for; all here runs on the CPU.
 GPU = torch.device("cuda")
-DEEP = LIMITS.model_copy(update={"scratch": LIMITS.scratch.model_copy(update={"layers": 3})})
+SHAPE = LIMITS.scratch.model_copy(update={"layers": 3})
+DEEP = LIMITS.model_copy(update={"family": "causal", "scratch": SHAPE})
+LONG = TRAINING.model_copy(update={"steps": FROM_STEPS})
 Gradients = dict[str, torch.Tensor]
 
 
@@ -24,7 +26,7 @@ def compiled(
     student: Student, backend: Any = "eager", said: list[str] | None = None
 ) -> CompiledLayers:
     say = (lambda line: None) if said is None else said.append
-    return CompiledLayers(student.network, GPU, FROM_STEPS, say, backend)
+    return CompiledLayers(student.network, GPU, LONG, say, backend)
 
 
 def learner(student: Student) -> Callable[[int], Gradients]:
@@ -64,10 +66,9 @@ def failing(graph: Any, inputs: Any) -> Any:
     raise NotImplementedError("no compiler\nand more")
 
 
-@pytest.mark.parametrize(("family", "backend"), [("seq2seq", "eager"), ("causal", "aot_eager")])
-def test_gradients_are_those_of_plain_layers(family: str, backend: str):
-    student = new_student(limits=DEEP.model_copy(update={"family": family}))
-    work, layers = learner(student), compiled(student, backend)
+def test_gradients_are_those_of_plain_layers():
+    student = new_student(limits=DEEP)
+    work, layers = learner(student), compiled(student, "aot_eager")
     for count in (6, 9):
         plain = work(count)
         assert are_close(plain, layers.run(lambda count=count: work(count)))
@@ -75,7 +76,7 @@ def test_gradients_are_those_of_plain_layers(family: str, backend: str):
 
 def test_layers_share_what_is_compiled_for_any_batch():
     graphs = list[torch.nn.Module]()
-    student = new_student(limits=DEEP.model_copy(update={"family": "causal"}))
+    student = new_student(limits=DEEP)
     work, layers = learner(student), compiled(student, counting(graphs))
     for count in (6, 9, 4, 11):
         layers.run(lambda count=count: work(count))
@@ -104,7 +105,7 @@ def test_layers_that_cannot_be_compiled_run_as_they_are():
 
 def test_errors_of_the_work_are_its_own():
     said = list[str]()
-    layers = compiled(new_student(), said=said)
+    layers = compiled(new_student(limits=DEEP), said=said)
 
     def work() -> None:
         raise ValueError("a loss of nan")
@@ -114,10 +115,22 @@ def test_errors_of_the_work_are_its_own():
     assert said == []
 
 
-@pytest.mark.parametrize(("device", "steps"), [("cpu", FROM_STEPS), ("cuda", FROM_STEPS - 1)])
-def test_nothing_is_compiled_where_it_does_not_pay(device: str, steps: int):
-    student, graphs = new_student(), list[torch.nn.Module]()
-    layers = CompiledLayers(student.network, torch.device(device), steps, backend=counting(graphs))
+@pytest.mark.parametrize(
+    ("family", "device", "training"),
+    [
+        ("seq2seq", "cuda", {}),
+        ("causal", "cpu", {}),
+        ("causal", "cuda", {"steps": FROM_STEPS - 1}),
+        ("causal", "cuda", {"gradient_checkpointing": True}),
+    ],
+)
+def test_nothing_is_compiled_where_it_does_not_pay(
+    family: str, device: str, training: dict[str, Any]
+):
+    student = new_student(limits=DEEP.model_copy(update={"family": family}))
+    graphs = list[torch.nn.Module]()
+    config = LONG.model_copy(update=training)
+    layers = CompiledLayers(student.network, torch.device(device), config, backend=counting(graphs))
     work = learner(student)
     layers.run(lambda: work(4))
     assert graphs == []
@@ -127,12 +140,12 @@ def test_nothing_is_compiled_where_it_does_not_pay(device: str, steps: int):
 def test_a_training_with_compiled_layers_learns_the_same(
     backend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    plain, other, said = new_student(), new_student(), list[str]()
+    plain, other, said = new_student(limits=DEEP), new_student(limits=DEEP), list[str]()
     training = {"steps": 6, "evaluate_every": 3}
     train_fruit(tmp_path / "plain", plain, **training)
 
-    def layers(network: Any, device: Any, steps: int, say: Any) -> CompiledLayers:
-        return CompiledLayers(network, GPU, FROM_STEPS, say, backend)
+    def layers(network: Any, device: Any, config: Any, say: Any) -> CompiledLayers:
+        return CompiledLayers(network, GPU, LONG, say, backend)
 
     monkeypatch.setattr(loop, "CompiledLayers", layers)
     train_fruit(tmp_path / "compiled", other, say=said.append, **training)

@@ -1,8 +1,8 @@
-"""Layers compiled for a GPU.
+"""A decoder's layers, compiled for a GPU.
 
 A layer of a small student is some forty short operations, forward and backward, and Python takes
-longer to start them than a GPU to finish them. ``torch.compile`` fuses them into a few. Layers of
-one kind share what is compiled, which takes half a minute for a whole model.
+longer to start them than a GPU to finish them. ``torch.compile`` fuses them into a few. All layers
+of a decoder share what is compiled.
 """
 
 import warnings
@@ -12,23 +12,24 @@ from typing import Any, TypeVar
 
 import torch
 
+from distilwhy.config import TrainingConfig
 from distilwhy.students.forwards import Forwards, using_forwards
 from distilwhy.students.lora import is_adapted
 from distilwhy.students.network import Network
 from distilwhy.students.training.distributed import is_alone
 
-# Shorter trainings gain less time than compiling takes.
-FROM_STEPS = 500
+# Shorter trainings gain less time than compiling takes, which is about half a minute.
+FROM_STEPS = 1000
 Found = TypeVar("Found")
 
 
 class CompiledLayers:
-    """Runs the layers of a network compiled, on a GPU and in one process.
+    """Runs the layers of a decoder compiled, on a GPU and in one process.
 
-    Nothing is compiled for short trainings, nor with adapters.
+    Nothing is compiled for short trainings, with adapters, or where activations are checkpointed.
+    The layers of an encoder–decoder are of four kinds, which take minutes to compile.
 
     Args:
-        steps: Those of the whole training.
         say: Called with a message if layers cannot be compiled.
         backend: That of ``torch.compile``.
     """
@@ -37,14 +38,15 @@ class CompiledLayers:
         self,
         network: Network,
         device: torch.device,
-        steps: int,
+        config: TrainingConfig,
         say: Callable[[str], None] = lambda line: None,
         backend: Any = "inductor",
     ) -> None:
         self._forwards: Forwards = {}
         self._say, self._has_run = say, False
-        pays = device.type == "cuda" and steps >= FROM_STEPS
-        if pays and is_alone() and not is_adapted(network.model):
+        pays = device.type == "cuda" and is_alone() and config.steps >= FROM_STEPS
+        is_plain = not config.gradient_checkpointing and not is_adapted(network.model)
+        if network.family == "causal" and pays and is_plain:
             self._forwards = compile_layers(network, backend)
 
     def run(self, work: Callable[[], Found]) -> Found:

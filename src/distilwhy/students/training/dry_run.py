@@ -31,7 +31,7 @@ class DryRun:
 
     def __init__(self, network: Network, config: TrainingConfig, quick: QuickOnCpu) -> None:
         self._network, self._quick = network, quick
-        self._compiled = CompiledLayers(network, network.device, config.steps)
+        self._compiled = CompiledLayers(network, network.device, config)
         self._loss = WeightedLoss(network, config).train()
         self._dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(
             choose_precision(config.precision, network.device, network.width)

@@ -141,7 +141,7 @@ class TrainingLoop:
         self.quick = QuickOnCpu(trained.model, self.accelerator.device, network.width)
         if config.gradient_checkpointing:
             self.quick.checkpoint_activations(trained.model)
-        self.compiled = CompiledLayers(trained, self.accelerator.device, config.steps, say)
+        self.compiled = CompiledLayers(trained, self.accelerator.device, config, say)
         self.gate = trained.gate
         optimizer = make_optimizer(loss, config)
         if self.accelerator.is_main_process or not self.is_sharded:
