@@ -26,7 +26,7 @@ _TOPIC = re.compile(
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
 _QUESTION = re.compile(r"\n|[.!?:]\s")
-_PLACED = ("in", "at", "on", "à", "en", "em")
+PLACED = ("in", "at", "on", "à", "en", "em")
 _LONGEST, _LONGEST_ROW = 200, 2000
 
 
@@ -109,7 +109,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     figures, before = names[0][0][0].isdigit(), split(sentence[: names[0].start()])[-1:]
     if figures and words("dates").isdisjoint(question):
         return None
-    if question & words("who") and before and before[0] in _PLACED:
+    if question & words("who") and before and before[0] in PLACED:
         return None
     rest = split(f"{sentence[: names[0].start()]} {sentence[names[0].end() :]}")
     told = {word[:4] for word in rest if len(word) > 3 and word[:4] in known}

@@ -163,7 +163,7 @@ def find_place(line: str, choices: tuple[str, ...], end: str) -> Iterator[Mentio
     for found in () if _counts(choices) else phrases("placed", _PLACE).finditer(line):
         index = digit(found[found.lastindex or 0]) - 1
         if index < len(choices):
-            yield Mention(frozenset([choices[index]]), *found.span(), True)
+            yield Mention(frozenset([choices[index]]), *found.span(), False)
 
 
 @lru_cache(maxsize=1024)

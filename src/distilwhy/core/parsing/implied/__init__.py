@@ -1,1 +1,1 @@
-"""Answers that a reply implies."""
+"""Answers that a reply implies without stating them."""

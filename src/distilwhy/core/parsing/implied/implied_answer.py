@@ -8,29 +8,29 @@ import re
 from collections.abc import Set
 from fractions import Fraction
 from functools import lru_cache
-from itertools import permutations
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import Mention, find_mentions
 from distilwhy.core.parsing.clean import without_latex
 from distilwhy.core.parsing.cues import APART, language_of, split, words
+from distilwhy.core.parsing.numbers.number import RANGE
 from distilwhy.core.parsing.numbers.number_sentences import FIGURE, RATE, is_of_another
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import hedges, spans
-from distilwhy.core.parsing.statements import UNCUED, Statement
-from distilwhy.core.parsing.text_sentences import NAMES
+from distilwhy.core.parsing.statements import IMPLIED, Statement
+from distilwhy.core.parsing.text_sentences import NAMES, PLACED
 from distilwhy.core.parsing.uncued import is_aside
 
 _CLOSED = re.compile(r"[.!][\"')\]]*\W*\Z")  # unlike a reply that a limit cut
 _CLAUSE = re.compile(r"[,;:–—]\s*|\s-\s|\.{3}|\s?\((?=[^()]{3})")
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){FIGURE}")
-_SIGN = re.compile(r"[-+*/×÷·=]")
+_UNIT = re.compile(r" ?[^\W\d]*(?: ?/ ?[^\W\d]+)?[\s%€$¢°]*")
 _GLOSS = re.compile(r"\s?[(（][^()（）]*[)）]")
 _QUOTED = re.compile(r"\"([^\"\n]{1,60})\"(?=\.|,| [–—-])")
 _DENIED = ("not", "wrong", "discards", "negative", "rejects")
-_UNSURE = ("open", "supposed", "crowd", "people", "attributed", "says", "believes", "reports")
+_UNSURE = ("open", "supposed", "crowd", "attributed", "says", "believes", "reports")
 _MOST_NUMBERS, _LONGEST_ROW = 3, 1000
 
 
@@ -40,19 +40,20 @@ def find_implied(reader: Reader, text: str) -> list[Statement]:
     if not parts:
         return []
     (a, b), sentences = parts[-1], [text[a:b] for a, b in parts]
+    if words("plans") & {*split(sentences[-1])}:
+        return []
     start = a if parts[1:] else b  # the only sentence is the rationale too
     if reader.choices:
         label = _closing_choice(reader, sentences)
-        return [Statement(start, a, b, label, UNCUED, whole=True)] if label else []
+        return [Statement(start, a, b, label, IMPLIED, whole=True)] if label else []
     if reader.answer.kind == "equation":
         return []
-    opens = _opening_number if reader.answer.kind == "number" else _opening_quotation
-    if said := opens(reader, sentences):
+    is_text = reader.answer.kind == "text"
+    if is_text and (said := _opening_quotation(reader, sentences)):
         at = text.index(said)
-        return [Statement(at, at, at + len(said), said, UNCUED, alone=True)]
-    closes = _closing_number if reader.answer.kind == "number" else _closing_name
-    said = closes(reader, sentences) if _CLOSED.search(text[a:b]) else ""
-    return [Statement(start, a, b, said, UNCUED, alone=True)] if said else []
+        return [Statement(at, at, at + len(said), said, IMPLIED, alone=True)]
+    said = (_closing_name if is_text else _closing_number)(reader, sentences)
+    return [Statement(start, a, b, said, IMPLIED, alone=True)] if said else []
 
 
 class _Sentence(NamedTuple):
@@ -75,12 +76,6 @@ class _Sentence(NamedTuple):
         clause = {*self.words(*self.clause(mention))}
         return bool(clause & words(*_DENIED)) or hedges(clause)
 
-    def sets_aside(self, mention: Mention) -> bool:
-        """Whether all that a clause says of a choice is that it is not so: ``, not the park``."""
-        start, _ = self.clause(mention)
-        before = self.words(start, mention.start)
-        return start > 0 and len(before) < 4 and not words("not").isdisjoint(before)
-
 
 def _closing_choice(reader: Reader, sentences: list[str]) -> str:
     """The one choice that the last sentence names, and neither denies nor doubts, if the reply
@@ -91,23 +86,26 @@ def _closing_choice(reader: Reader, sentences: list[str]) -> str:
     except Unreadable:
         return ""
     last, own = told[-1], reader.letters.certain
-    kept = [mention for mention in last.named if not last.sets_aside(mention)]
-    if len({mention.choices for mention in kept}) != 1 or not _CLOSED.search(last.text):
+    if len({mention.choices for mention in last.named}) != 1 or not _CLOSED.search(last.text):
         return ""
-    mention, label, opening = kept[-1], min(kept[-1].choices), last.words()[:1]
-    doubted = words(*_UNSURE) & {*last.words()} or words("concedes").intersection(opening)
-    if doubted or any(map(last.denies, kept)) or label in words("yes", "no"):
+    mention, opening = last.named[-1], last.words()[:1]
+    label = min(mention.choices)
+    told_of = words("concedes", "people") - {"he", "she", "they"} | {"i"}
+    doubted = words(*_UNSURE) & {*last.words()} or told_of.intersection(opening)
+    if doubted or any(map(last.denies, last.named)) or label in words("yes", "no"):
         return ""
     spelt = last.text[mention.start : mention.end]
     closes = not last.words(mention.end, last.clause(mention)[1])
     denies = words(*_DENIED, "clause") & {*last.words(mention.end)}
+    cased = spelt.islower() and label[0].isupper()
     # A label may be any word of a sentence, unless it ends a clause.
-    if not own and (
-        mention.lettered or not closes or denies or (spelt.islower() and label[0].isupper())
-    ):
+    if not own and (mention.lettered or not closes or denies or cased):
         return ""
-    others = any(m.choices != mention.choices for sentence in told for m in sentence.named)
-    return label if (_is_reached if others else _is_alone)(reader, told, mention) else ""
+    row = reader.asked.lower()
+    if row.count(label.lower()) > min(row.count(choice.lower()) for choice in reader.choices):
+        return ""
+    several = any(m.choices != mention.choices for sentence in told for m in sentence.named)
+    return label if (_is_reached if several else _is_alone)(reader, told, mention) else ""
 
 
 def _sentence(reader: Reader, text: str) -> _Sentence:
@@ -131,7 +129,8 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
     """
     rest = [c for c in reader.choices if c not in mention.choices and not c.isascii()]
     last, before = told[-1], told[-1].words(0, mention.start)
-    opens = words("the", "article").issuperset(before) and last.text[mention.start] != "("
+    marked = last.text[mention.start] == "(" or last.text[mention.end - 1].isdigit()  # option 2
+    opens = words("the", "article").issuperset(before) and not marked
     return not (
         opens
         or mention.end - mention.start < 2
@@ -152,12 +151,6 @@ def _is_reached(_: Reader, told: list[_Sentence], mention: Mention) -> bool:
     return discards and not any(m.choices == mention.choices for s in told[:-1] for m in s.named)
 
 
-def _opening_number(reader: Reader, sentences: list[str]) -> str:
-    """``Twenty-four`` of "Twenty-four. Each spider has eight legs." """
-    said = sentences[0].strip().rstrip(".!")
-    return said if sentences[1:] and reader.whole(said) and not _SIGN.search(said) else ""
-
-
 def _closing_number(reader: Reader, sentences: list[str]) -> str:
     """The only number of the last sentence that the row has not, if those of the row make it, all
     of them; or any two of row and reply, where the reply goes over all of the row.
@@ -166,29 +159,43 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
         with_figures(without_latex(said), reader.asked)
         for said in (reader.asked[-_LONGEST_ROW:], *sentences)
     )
-    said, question = _GLOSS.sub("", told[-1]), {*split(asked := row[slice(*spans(row)[-1])])}
-    given, known = (sorted(n for n, _ in _numbers(reader, t)) for t in (row, " ".join(told)))
-    new = {value: number for value, number in _numbers(reader, said) if value not in given}
-    if len(new) != 1 or hedges({*split(said)}) or is_of_another(said, row, asked):
+    said, question = _GLOSS.sub("", told[-1]), _question(row)
+    given, known = _values(reader, row), {*_values(reader, " ".join(told))}
+    numbers = [(_values(reader, number[0]), number) for number in _NUMBER.finditer(said)]
+    new = {value[0]: number for value, number in numbers if value and value[0] not in given}
+    if len(new) != 1 or is_of_another(said, row, question):
         return ""
     value, number = new.popitem()
-    after = split(said[number.end() :])[:2]
-    beside = {*split(said[: number.start()])[-2:], *after}
-    rates = {rate[1] for rate in RATE.finditer(said, number.start())}
-    elsewhere = (rates | words("now") & {*split(said)}) - question
-    changed = beside & words("indefinite", "worked", "changes") or words("joint", "or") & {*after}
-    if elsewhere or changed or _SIGN.search(said.rstrip()[-1:]):
+    closed = _CLOSED.search(said) or _UNIT.fullmatch(said, number.end())
+    if not closed or _is_other(said, number, {*split(row)}, {*split(question)}):
         return ""
     if len(given) <= _MOST_NUMBERS and value in _results(tuple(given)):
         return number[0]
-    pairs = permutations({*known, *given} - {value}, 2)
-    made = value / 100 in known or any(value in _made(x, y) for x, y in pairs)
-    return number[0] if made and {*given} - {1} <= {*known} else ""
+    known -= {value}
+    made = any(y in known and y != x for x in known for y in _made(value, x))
+    return number[0] if known.issuperset(given) and (made or value / 100 in known) else ""
 
 
-def _numbers(reader: Reader, text: str) -> list[tuple[Fraction, re.Match[str]]]:
-    read = ((reader.read(number[0]), number) for number in _NUMBER.finditer(text))
-    return [(Fraction(found.label), number) for found, number in read if found]
+def _values(reader: Reader, text: str) -> list[Fraction]:
+    """The numbers of a text, in order, without 1, which may be an article."""
+    found = (reader.read(number) for number in _NUMBER.findall(text))
+    return sorted(Fraction(each.label) for each in found if each and each.label != "1")
+
+
+def _is_other(said: str, number: re.Match[str], row: Set[str], question: Set[str]) -> bool:
+    """Whether a sentence doubts its number, or makes it a bound, a rate, a part of another, or one
+    of another time.
+    """
+    after = split(said[number.end() :])[:2]
+    beside = {*split(said[: number.start()])[-2:], *after}
+    rates = {rate[1] for rate in RATE.finditer(said, number.start())}
+    return bool(
+        hedges({*split(said)} - (words("crowd") & row))
+        or RANGE.search(said, max(0, number.start() - 7), number.end() + 7)
+        or (rates | words("now") & {*split(said)}) - question
+        or beside & words("indefinite", "worked", "changes")
+        or words("joint", "or").intersection(after)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -219,13 +226,22 @@ def _closing_name(reader: Reader, sentences: list[str]) -> str:
     """The one name of the last sentence beside those of the question, if the sentence ends with it
     and either the row has it too or more is said before.
     """
-    said = sentences[-1].rstrip(' .!"\n')
-    question = reader.asked[slice(*spans(reader.asked)[-1])].lower()
+    said, question = sentences[-1].rstrip(' .!"\n'), _question(reader.asked).lower()
     named = {n[0] for n in NAMES.finditer(said) if n.start() > 0 or " " in n[0]}
-    new = [name for name in named if name.lower() not in question]
-    if len(new) != 1 or not said.endswith(new[0]) or ":" in said or re.search(f"[{APART}]", new[0]):
+    name, *others = [name for name in named if name.lower() not in question] or [":"]
+    closes = said.endswith(name) and _CLOSED.search(sentences[-1])
+    if others or not closes or ":" in said or re.search(f"[{APART}]", name):
         return ""
-    before, extracts = {*split(said.removesuffix(new[0]))}, new[0] in reader.asked
+    extracts = name in reader.asked
     noun = language_of(reader.asked) == "de" and not extracts  # any has a capital letter
-    doubted = hedges(before) or before & words("noun", "says")
-    return new[0] if (extracts or sentences[1:]) and not noun and not doubted else ""
+    before, asked = split(said.removesuffix(name)), {*split(question)}
+    figures = name[0].isdigit() and words("dates").isdisjoint(asked)
+    place = words("who") & asked and before[-1:] and before[-1] in PLACED
+    doubted = hedges({*before}) or words("noun", "says").intersection(before)
+    fits = (extracts or sentences[1:]) and not (noun or figures or place or doubted)
+    return name if fits else ""
+
+
+def _question(row: str) -> str:
+    """The last sentence of a row."""
+    return row[slice(*spans(row)[-1])] if row.strip() else ""

@@ -21,6 +21,7 @@ _SIGN = r"(?: ?[-+*/×÷·−] ?| : )"
 _SUM = re.compile(
     rf"[(\[ ]*{FIGURE}(?: ?[)\]])*(?:{_SIGN}[(\[ ]*{FIGURE}(?: ?[)\]])*)+(?!{_SIGN}|\^)"
 )
+_SIGNED = re.compile(r"[+*/×÷·=]|\d ?[-−]")
 _SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
 _OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
 _GLOSS = re.compile(r"\s?[(（](?=[^()（）]*[^\W\d]|=)[^()（）]*[)）](?!\s*[-+*/×÷=^])")
@@ -41,15 +42,15 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 def find_results(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
     """The number of the last sentence, and that of a first with no other.
 
-    The first alone counts if what follows works out its number.
+    The first alone counts if what follows works out its number, or if it is a number and no more.
     """
     found = [] if ITEM.match(text, parts[-1][0]) else _result(reader, text, *parts[-1])
-    opening = text[slice(*parts[0])]
-    if (
-        not parts[1:]
-        or len(_NUMBER.findall(opening)) != 1
-        or words("concludes") & {*split(opening)}
-    ):
+    opening, concludes = text[slice(*parts[0])], words("concludes")
+    alone = opening.strip().rstrip(".!")
+    if parts[1:] and reader.whole(alone) and not _SIGNED.search(alone):
+        first = [Statement(parts[0][0], *parts[0], alone, UNCUED)]
+        return first + found if concludes & {*split(text[slice(*parts[-1])])} else first
+    if not parts[1:] or len(_NUMBER.findall(opening)) != 1 or concludes & {*split(opening)}:
         return found
     first, worked = _result(reader, text, *parts[0]), _RESULT.findall(text, parts[0][1])
     agrees = [*map(reader.label, first)] == [*map(reader.value, worked[-1:])]
