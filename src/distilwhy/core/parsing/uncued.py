@@ -101,7 +101,8 @@ def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         span for span in {*bold} if (span[-1] not in ":：" if is_text else reader.whole(span))
     } - {text}
     for span in answers if len(answers) == 1 else ():
-        at = text.rindex(span)
+        if (at := text.rfind(span)) < 0:  # it is in a part that is no longer there
+            return []
         if text.count(span) > 1 and at < spans(text)[-1][0]:
             return []
         a, b = next((a, b) for a, b in spans(text) if a <= at < b)

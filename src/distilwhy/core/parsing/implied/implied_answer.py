@@ -97,7 +97,7 @@ def _closing_choice(reader: Reader, sentences: list[str]) -> str:
     spelt = last.text[mention.start : mention.end]
     closes = not last.words(mention.end, last.clause(mention)[1])
     denies = words(*_DENIED, "clause") & {*last.words(mention.end)}
-    cased = spelt.islower() and label[0].isupper()
+    cased = spelt.islower() and label[:1].isupper()
     # A label may be any word of a sentence, unless it ends a clause.
     if not own and (mention.lettered or not closes or denies or cased):
         return ""
