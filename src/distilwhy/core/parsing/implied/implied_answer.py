@@ -72,6 +72,12 @@ class _Sentence(NamedTuple):
     def words(self, start: int = 0, end: int | None = None) -> list[str]:
         return split(self.said[start:end])
 
+    def doubts(self) -> bool:
+        """Whether it is unsure, or opens with whose opinion it is, or as a part of another."""
+        told_of = words("concedes", "people") - {"he", "she", "they"} | {"i"}
+        said = self.words()
+        return bool(words(*_UNSURE) & {*said} or told_of.intersection(said[:1]))
+
     def denies(self, mention: Mention) -> bool:
         clause = {*self.words(*self.clause(mention))}
         return bool(clause & words(*_DENIED)) or hedges(clause)
@@ -85,27 +91,28 @@ def _closing_choice(reader: Reader, sentences: list[str]) -> str:
         told = [_sentence(reader, sentence) for sentence in sentences]
     except Unreadable:
         return ""
-    last, own = told[-1], reader.letters.certain
+    last = told[-1]
     if len({mention.choices for mention in last.named}) != 1 or not _CLOSED.search(last.text):
         return ""
-    mention, opening = last.named[-1], last.words()[:1]
-    label = min(mention.choices)
-    told_of = words("concedes", "people") - {"he", "she", "they"} | {"i"}
-    doubted = words(*_UNSURE) & {*last.words()} or told_of.intersection(opening)
-    if doubted or any(map(last.denies, last.named)) or label in words("yes", "no"):
+    mention, label = last.named[-1], min(last.named[-1].choices)
+    if last.doubts() or any(map(last.denies, last.named)) or label in words("yes", "no"):
         return ""
-    spelt = last.text[mention.start : mention.end]
-    closes = not last.words(mention.end, last.clause(mention)[1])
-    denies = words(*_DENIED, "clause") & {*last.words(mention.end)}
-    cased = spelt.islower() and label[:1].isupper()
-    # A label may be any word of a sentence, unless it ends a clause.
-    if not own and (mention.lettered or not closes or denies or cased):
+    if not reader.letters.certain and not _is_label(last, mention, label):
         return ""
-    row = reader.asked.lower()
+    row = reader.asked.lower()  # what it speaks of itself may be only repeated
     if row.count(label.lower()) > min(row.count(choice.lower()) for choice in reader.choices):
         return ""
     several = any(m.choices != mention.choices for sentence in told for m in sentence.named)
-    return label if (_is_reached if several else _is_alone)(reader, told, mention) else ""
+    firm = _is_reached(told, mention) if several else _is_alone(reader, told, mention)
+    return label if firm else ""
+
+
+def _is_label(last: _Sentence, mention: Mention, label: str) -> bool:
+    """Whether a fixed label ends a clause, as it is spelt: elsewhere it may be any word."""
+    closes = not last.words(mention.end, last.clause(mention)[1])
+    denies = words(*_DENIED, "clause").intersection(last.words(mention.end))
+    cased = label[:1].islower() or not last.text[mention.start : mention.end].islower()
+    return closes and cased and not denies and not mention.lettered
 
 
 def _sentence(reader: Reader, text: str) -> _Sentence:
@@ -141,7 +148,7 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
     )
 
 
-def _is_reached(_: Reader, told: list[_Sentence], mention: Mention) -> bool:
+def _is_reached(told: list[_Sentence], mention: Mention) -> bool:
     """Whether a choice is new in the last sentence, and the others are discarded or lumped."""
     for sentence in told:
         others = {m.choices for m in sentence.named} - {mention.choices}
