@@ -75,3 +75,8 @@ def test_words_that_are_no_one_number_are_several() -> None:
     assert with_figures("seven and eight") == "7 and 8"
     assert with_figures("twenty and five") == "20 and 5"
     assert with_figures("zwei und drei", ROWS["de"]) == "2 und 3"
+
+
+@pytest.mark.parametrize("row", ["Hoeveel kost het brood?", "Quanti gatti ci sono?"])
+def test_a_row_of_another_language_leaves_a_text_as_it_is(row: str) -> None:
+    assert with_figures("– 5 (vijf, cinque)", row) == "– 5 (vijf, cinque)"

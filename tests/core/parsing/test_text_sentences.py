@@ -93,3 +93,10 @@ def test_a_head_or_a_topic_of_the_row_says_what_a_text_is(
     row: str, reply: str, text: str | None
 ) -> None:
     assert read_text(row, reply).label == text
+
+
+@pytest.mark.parametrize(
+    "rest", ["Let me know if **Ottawa** is meant.", "Q: Who is next?\nA: **Ann**"]
+)
+def test_what_is_in_bold_in_a_part_that_is_cut_off_is_no_answer(rest: str) -> None:
+    assert read_text(CAPITAL, f"It is hard to say.\n\n{rest}").label is None

@@ -9,6 +9,7 @@ from distilwhy.core.parsing.answer import Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.implied.implied_answer import find_implied
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.sentences import hedges, spans
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, Statement
@@ -43,6 +44,9 @@ def decide(
                     return decision
         except Unnamed as error:
             problem = problem or error
+    unsaid = not problem and not any(statement.denied for statement in statements)
+    if unsaid and (decision := _agree(reader, find_implied(reader, text), text)):
+        return decision
     denied = [
         f"the answer is only {s.denied}: {text[s.start :][:60]!r}" for s in statements if s.denied
     ]

@@ -73,7 +73,7 @@ def _mend(text: str) -> dict[str, object]:
 def _read(
     fields: dict[str, object], is_answer: Callable[[str], bool], *, alone: bool
 ) -> tuple[tuple[str, ...], str | None]:
-    """The answers of an object and its rationale; a field that stands alone is an answer."""
+    """The answers of an object and its rationale; the one field of few words is an answer."""
     reasons = [key for key in listed("rationales") if key in fields]
     texts = {key: text for key, text in fields.items() if isinstance(text, str)}
     keys = list_answer_keys(fields)
@@ -82,8 +82,8 @@ def _read(
         return (true[0],), None
     if not keys:
         named = [key for key, text in texts.items() if key not in reasons and is_answer(text)]
-        single = alone and len(fields) == 1 and not reasons
-        short = [key for key, text in texts.items() if single and len(text.split()) < 5]
+        brief = [key for key, text in texts.items() if len(text.split()) < 5 and key not in reasons]
+        short = brief if alone and len(texts) == len(fields) and len(brief) == 1 else []
         keys = named if len(named) == 1 else short
         rest = [key for key in texts if key not in keys]
         reasons = reasons or (rest if keys and len(rest) == 1 else [])

@@ -27,7 +27,7 @@ from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, without_preface
 from distilwhy.core.parsing.reader import Reader, reader_of
 from distilwhy.core.parsing.sentences import spans
-from distilwhy.core.parsing.statements import Statement, find_statements, without_cue
+from distilwhy.core.parsing.statements import IMPLIED, Statement, find_statements, without_cue
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 from distilwhy.core.task import Example, Task
 
@@ -139,7 +139,8 @@ def _read(
     # A text may go on after a full stop, as "Mr." does.
     complete = "\n" in said or (reader.answer.kind != "text" and _COMPLETE.search(said))
     # Where more follows than is read, it was not the answer that the limit cut.
-    if cut_short and length == len(text) and not (complete or stated.alone):
+    over = (complete or stated.alone) and stated.rank != IMPLIED
+    if cut_short and length == len(text) and not over:
         raise Unreadable("the reply may have been cut within its answer")
     before = [s for s in statements if s.at < stated.start]
     reasons = reasons_before(reader, body[: stated.start], label, before)

@@ -45,7 +45,11 @@ _PLACEHOLDER = re.compile(
 _DOTTED = re.compile(
     r"(?<![\d.,])(?:[1-9]\d?\d?(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}))?(?![\d,]|\.\d)"
 )
-_ASIDE = re.compile(r"(?<=[^\s\d(（]) ?[(（](?=\D*\d)[^()（）]*[^\W\d_]{2}[^()（）]*[)）]\W*$")
+_ASIDE = re.compile(
+    r"(?:(?<=[^\s\d(（]) ?[(（](?=\D*\d)|(?<=\S)\s*[(（](?=[^\W\d_]{2}[^()（）]*=))"
+    r"[^()（）]*[^\W\d_]{2}[^()（）]*[)）]\W*$"
+)
+_SCALE = r"\b[01] ?(?:@|[-–~至到]|から|에서|부터) ?(\d+)"
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d\d?(?!\d|[.,]\d)")
 _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
 _COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
@@ -54,6 +58,7 @@ _COMMAS = {"de", "es", "pt", "it", "nl"}  # languages that write 1.200,50
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
 _PLACED = r"(?=\W*$|,| (?:of|de|der|von|das|dos) )"
+_LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
 _SIDES = ("yes", "no")
 _POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
 _PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|\s\((?!\w\))")
@@ -95,6 +100,8 @@ class Reader:
             few = not alone and len(text[:end].split()) <= 10
             return Found(_read_text(self.answer, text[:end] if few else text), False, text[end:])
         plain = with_figures(without_latex(text[:_LONGEST]), self.asked).strip(" *`")
+        for scale in phrases("range", _SCALE).findall(self.asked[-_LONGEST:]):
+            plain = re.sub(rf"^([\d.,]+) ?/ ?{scale}(?![\d.,]*\d)", r"\1", plain)
         dotted = language_of(self.asked) in _COMMAS
         aside = _ASIDE.search(plain)
         if aside and words("open", "or").isdisjoint(split(aside[0])):
@@ -164,7 +171,8 @@ class Reader:
                 said, told = start, more
             elif (lettered and not rest.lstrip()[:1].islower()) or _goes_on(start, rest, after):
                 said = start
-        label = self.whole(said)
+        listed = said != text and _LISTED.match(said) and said.lstrip()[0] not in self.choices
+        label = None if listed else self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
 
     def question(self) -> frozenset[str]:

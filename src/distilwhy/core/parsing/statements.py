@@ -16,7 +16,7 @@ from distilwhy.core.parsing.cut import answer_head
 from distilwhy.core.task import CUE, Task
 
 # Statements of a rank count only where none of a lower rank can be read.
-EXPLICIT, HEADING, UNCUED, WEAK = range(4)
+EXPLICIT, HEADING, UNCUED, WEAK, IMPLIED = range(5)
 
 _UNSAID = ("people", "crowd", "wrong", "not", "negative", "attributed", "discards")
 _DOUBTFUL = ("wrong", "crowd", "people", "say", "believes", "open", "supposed")  # in a heading

@@ -17,7 +17,7 @@ _HEADED = re.compile(
 )
 _HEAD = re.compile(r"(?m)^\W{0,3}[^\W\d_][\w ]{0,30} ?:(?=[ *])")
 _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
-_NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
+NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
@@ -26,7 +26,7 @@ _TOPIC = re.compile(
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
 _QUESTION = re.compile(r"\n|[.!?:]\s")
-_PLACED = ("in", "at", "on", "à", "en", "em")
+PLACED = ("in", "at", "on", "à", "en", "em")
 _LONGEST, _LONGEST_ROW = 200, 2000
 
 
@@ -100,7 +100,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     known = {word[:4] for word in question if len(word) > 2} | {*question}
     names = [
         name
-        for name in _NAMES.finditer(sentence)
+        for name in NAMES.finditer(sentence)
         if any(word[:4] not in known for word in split(name[0]))
         and sentence[name.end() : name.end() + 1] != ":"
     ]
@@ -109,7 +109,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     figures, before = names[0][0][0].isdigit(), split(sentence[: names[0].start()])[-1:]
     if figures and words("dates").isdisjoint(question):
         return None
-    if question & words("who") and before and before[0] in _PLACED:
+    if question & words("who") and before and before[0] in PLACED:
         return None
     rest = split(f"{sentence[: names[0].start()]} {sentence[names[0].end() :]}")
     told = {word[:4] for word in rest if len(word) > 3 and word[:4] in known}

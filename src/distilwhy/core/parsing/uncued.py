@@ -23,7 +23,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     """
     if reader.answer.kind == "text":
         return find_text(reader.asked, text) or _emphasised(reader, text, bold)
-    parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and not _is_aside(text[a:b])]
+    parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and not is_aside(text[a:b])]
     parts = parts[:1] + parts[1:][-_MOST:]
     found = _at_ends(reader, text, parts)
     if reader.choices and found and found[-1].start == parts[0][0] and parts[1:]:
@@ -31,7 +31,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     return found or _in_sentences(reader, text, parts) or _emphasised(reader, text, bold)
 
 
-def _is_aside(sentence: str) -> bool:
+def is_aside(sentence: str) -> bool:
     """Whether a sentence only asks, checks, greets, wishes well, or stands in brackets."""
     checks = ":" in sentence[:30] and not words("explains").isdisjoint(split(sentence[:30])[:1])
     bracketed = re.fullmatch(r"\([^()]{20,}\)\W*", sentence)
@@ -101,7 +101,8 @@ def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         span for span in {*bold} if (span[-1] not in ":：" if is_text else reader.whole(span))
     } - {text}
     for span in answers if len(answers) == 1 else ():
-        at = text.rindex(span)
+        if (at := text.rfind(span)) < 0:  # it is in a part that is no longer there
+            return []
         if text.count(span) > 1 and at < spans(text)[-1][0]:
             return []
         a, b = next((a, b) for a, b in spans(text) if a <= at < b)

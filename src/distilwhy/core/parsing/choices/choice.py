@@ -6,10 +6,12 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise, takewhile
 from typing import NamedTuple
+from unicodedata import digit
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import SENTENCE_END, listed, phrases, split, words
+from distilwhy.core.parsing.numbers.numerals import with_figures
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
 _NAMED = (
@@ -30,6 +32,7 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
 _NEAR = 40
+_PLACE = r"(?<!\w)@ ?#?([1-9])(?![\w%]|[.,]\d)|^\W*([1-9①-⑨])\W*[번番号號]?\W*$"
 
 
 class Found(NamedTuple):
@@ -69,6 +72,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     """
     mentions, said = find_mentions(line, choices, letters), f"{line[:60]!r}"
     before = line[: mentions[0].start] if mentions else line
+    if mentions and split(before) == [str(choices.index(min(mentions[0].choices)) + 1)]:
+        before = ""  # of "2) Brazil", the second choice
     head = split(before)
     if not words("not").isdisjoint(head):
         raise Unnamed(f"the answer is a negation: {said}")
@@ -94,9 +99,9 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     last = phrases("ending").sub("", line[others[-1].end :] if others else rest)
     around = split(" ".join([before, *gaps, last]))
-    bare = {first.choices} >= {other.choices for other in others} and words("bare", "kind") >= {
-        *around
-    }
+    figure = line.strip().isdigit() and min(first.choices) not in line  # it may count anything
+    bare = {first.choices} >= {other.choices for other in others} and not figure
+    bare = bare and words("bare", "kind").issuperset(around)
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)
@@ -147,12 +152,25 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
 
 
 def find_place(line: str, choices: tuple[str, ...], end: str) -> Iterator[Mention]:
-    """The choices that a line names by their place, as in ``the second option``, before an end."""
+    """The choices that a line names by their place: ``the second option`` before an end;
+    ``option 2`` anywhere; ``②`` alone.
+    """
     places = listed("ordinals")
     for found in phrases("ordinals", rf"(?<!\w)(?P<place>@){end}").finditer(line):
         index = places.index(found["place"].lower()) % 6
         if index == 5 or index < len(choices):
             yield Mention(frozenset([choices[-1 if index == 5 else index]]), *found.span(), True)
+    for found in () if _counts(choices) else phrases("placed", _PLACE).finditer(line):
+        index = digit(found[found.lastindex or 0]) - 1
+        if index < len(choices):
+            yield Mention(frozenset([choices[index]]), *found.span(), False)
+
+
+@lru_cache(maxsize=1024)
+def _counts(choices: tuple[str, ...]) -> bool:
+    """Whether a choice has a number, so that none is a place."""
+    said = "\n".join(choices)
+    return re.search(r"\d", with_figures(said, said)) is not None
 
 
 def _opens_aside(gap: str) -> bool:

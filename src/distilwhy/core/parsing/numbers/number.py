@@ -45,7 +45,7 @@ _REASON = re.compile(
 )  # fmt: skip
 _SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
 _START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:[-−–]\s?)?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
-_RANGE = re.compile(
+RANGE = re.compile(
     r"\d\s*[–—~]\s*\d|\d-\d|[a-z]\s+[-−–]\s+[(\[]*[\d.]"
     r"|(?:不到|不足|超过|[少多大小]于|至少|最多|少なくとも|최소|최대|적어도)[^\d.]{0,6}\d"
     r"|\d[^\d.]{0,3}(?:以上|以下|以内|未満|이상|이하|미만|보다)", re.I,
@@ -80,7 +80,7 @@ def read_number(text: str) -> str:
     start = _START.search(last)
     head = last[: start.start()] if start else last
     said = re.findall(r"(?<!-)\b[^\W\d_']+(?:'t)?\b|[<>≤≥]", "=".join([*before, head]).lower())
-    indefinite = not words("indefinite", "not").isdisjoint(said) or _RANGE.search(last)
+    indefinite = not words("indefinite", "not").isdisjoint(said) or RANGE.search(last)
     if unsolved or (start and indefinite):
         raise Unreadable(f"the answer is no definite number: {text[:60]!r}")
     if start is None:

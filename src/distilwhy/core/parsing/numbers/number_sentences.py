@@ -12,15 +12,16 @@ from distilwhy.core.parsing.sentences import ITEM, hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST_ROW = 1000
-_FIGURE = r"[-−]?(?:\d{1,3}(?:[ \u202f]\d{3}(?!\d))+|\d+)(?:[.,]\d+)*(?: ?\d*/\d+)?"
-_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){_FIGURE}")
-_RESULT = re.compile(rf"= ?[$€£]?({_FIGURE})(?![a-z]\b)")
+FIGURE = r"[-−]?(?:\d{1,3}(?:[ \u202f]\d{3}(?!\d))+|\d+)(?:[.,]\d+)*(?: ?\d*/\d+)?"
+_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){FIGURE}")
+_RESULT = re.compile(rf"= ?[$€£]?({FIGURE})(?![a-z]\b)")
 # What works out a number ends before "=", unlike an equation with an unknown: "3s = 48".
-_WORKED = re.compile(rf"\d(?: [^\W\d]{{1,12}}[²³]?)?\)? ?= ?[$€£]?({_FIGURE})(?![a-z]\b)")
+_WORKED = re.compile(rf"\d(?: [^\W\d]{{1,12}}[²³]?)?\)? ?= ?[$€£]?({FIGURE})(?![a-z]\b)")
 _SIGN = r"(?: ?[-+*/×÷·−] ?| : )"
 _SUM = re.compile(
-    rf"[(\[ ]*{_FIGURE}(?: ?[)\]])*(?:{_SIGN}[(\[ ]*{_FIGURE}(?: ?[)\]])*)+(?!{_SIGN}|\^)"
+    rf"[(\[ ]*{FIGURE}(?: ?[)\]])*(?:{_SIGN}[(\[ ]*{FIGURE}(?: ?[)\]])*)+(?!{_SIGN}|\^)"
 )
+_SIGNED = re.compile(r"[+*/×÷·=]|\d ?[-−]")
 _SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
 _OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
 _GLOSS = re.compile(r"\s?[(（](?=[^()（）]*[^\W\d]|=)[^()（）]*[)）](?!\s*[-+*/×÷=^])")
@@ -31,7 +32,7 @@ _ANSWERED = re.compile(
     re.I,
 )
 # So much for each of several.
-_RATE = re.compile(r"\d[^.\n]{0,30} (?:per|pro|par|por|je|each|every|cada|an?) (\w+)", re.I)
+RATE = re.compile(r"\d[^.\n]{0,30} (?:per|pro|par|por|je|each|every|cada|an?) (\w+)", re.I)
 _QUESTION_PART = re.compile(r"[.!?\n](?=\s)|[。！？，]")
 _NAME = re.compile(r"(?<![.!?\n] )\b[A-Z][a-z]+\b|\b[A-Z][a-z]+(?= is )")
 _COUNTED = re.compile(r"\d ([^\W\d_]{3,})")
@@ -41,15 +42,15 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 def find_results(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
     """The number of the last sentence, and that of a first with no other.
 
-    The first alone counts if what follows works out its number.
+    The first alone counts if what follows works out its number, or if it is a number and no more.
     """
     found = [] if ITEM.match(text, parts[-1][0]) else _result(reader, text, *parts[-1])
-    opening = text[slice(*parts[0])]
-    if (
-        not parts[1:]
-        or len(_NUMBER.findall(opening)) != 1
-        or words("concludes") & {*split(opening)}
-    ):
+    opening, concludes = text[slice(*parts[0])], words("concludes")
+    alone = opening.strip().rstrip(".!")
+    if parts[1:] and reader.whole(alone) and not _SIGNED.search(alone):
+        first = [Statement(parts[0][0], *parts[0], alone, UNCUED)]
+        return first + found if concludes & {*split(text[slice(*parts[-1])])} else first
+    if not parts[1:] or len(_NUMBER.findall(opening)) != 1 or concludes & {*split(opening)}:
         return found
     first, worked = _result(reader, text, *parts[0]), _RESULT.findall(text, parts[0][1])
     agrees = [*map(reader.label, first)] == [*map(reader.value, worked[-1:])]
@@ -98,7 +99,7 @@ def _asked(
     new, asked = {*values} - known, {*split(question)}
     results = [n for place, n in sums if n in (values[-1:] if place else values)]
     calculated = results and (new or len({*values}) == 1)
-    if not (calculated or len(new) == 1) or _is_of_another(clause, row, question):
+    if not (calculated or len(new) == 1) or is_of_another(clause, row, question):
         return ""
     value, mine = results[0] if calculated else min(new), wanted.intersection(values)
     at = len(values) - 1 - values[::-1].index(value)
@@ -106,7 +107,7 @@ def _asked(
     begin = max(before, clause.rfind(",", 0, found[at].start()) + 1)
     end = found[at + 1].start() if at + 1 < len(found) else len(clause)
     head, tail = clause[: found[at].start()], clause[found[at].end() : end]
-    rates = {rate[1] for rate in _RATE.finditer(clause, found[at].start(), end)}
+    rates = {rate[1] for rate in RATE.finditer(clause, found[at].start(), end)}
     said = {*split(clause)}
     rates |= words("now") & said if wanted else set()  # "in 5 years"
     differs = (words("step") & said) | words("indefinite").intersection(split(tail)[:3])
@@ -182,7 +183,7 @@ def _without_reason(clause: str, row: str) -> str:
     return start[0] if listed or words("because") & {*unit, *after} else clause
 
 
-def _is_of_another(sentence: str, row: str, question: str) -> bool:
+def is_of_another(sentence: str, row: str, question: str) -> bool:
     """Whether a sentence is about another name, or another counted thing, of the row than asked."""
     together = not words("together").isdisjoint(split(question))
     for pattern in (_NAME, _COUNTED):

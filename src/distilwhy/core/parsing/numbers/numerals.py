@@ -44,7 +44,7 @@ def _values(language: str) -> dict[str, int]:
 @cache
 def _pattern(language: str) -> re.Pattern[str]:
     """A run of number words of a language."""
-    word = _any_of(_values(language))
+    word = _any_of(_values(language)) or "(?!)"  # Italian and Dutch have none
     joint = "|".join([*listed("joint", language), "[ -]"])
     # Behind Korean words a counter may follow at once.
     end = r"(?=[개명권장쪽분원살마자시번입이예]|\W|$)" if language == "ko" else r"(?![\w-])"

@@ -1,0 +1,1 @@
+"""Answers that a reply implies without stating them."""

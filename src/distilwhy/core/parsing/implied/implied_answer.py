@@ -1,0 +1,254 @@
+"""Answers that a reply implies: the last resort, where nothing in it states one.
+
+No rule here knows a wording. Each rests on what a reply is made of: which choices it names, and in
+what order; whether a number follows from those of the row; what stands alone, or last.
+"""
+
+import re
+from collections.abc import Set
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+from distilwhy.core.parsing.answer import Unreadable
+from distilwhy.core.parsing.choices.choice import Mention, find_mentions
+from distilwhy.core.parsing.clean import without_latex
+from distilwhy.core.parsing.cues import APART, language_of, split, words
+from distilwhy.core.parsing.numbers.number import RANGE
+from distilwhy.core.parsing.numbers.number_sentences import FIGURE, RATE, is_of_another
+from distilwhy.core.parsing.numbers.numerals import with_figures
+from distilwhy.core.parsing.reader import Reader
+from distilwhy.core.parsing.sentences import hedges, spans
+from distilwhy.core.parsing.statements import IMPLIED, Statement
+from distilwhy.core.parsing.text_sentences import NAMES, PLACED
+from distilwhy.core.parsing.uncued import is_aside
+
+_CLOSED = re.compile(r"[.!][\"')\]]*\W*\Z")  # unlike a reply that a limit cut
+_CLAUSE = re.compile(r"[,;:–—]\s*|\s-\s|\.{3}|\s?\((?=[^()]{3})")
+_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){FIGURE}")
+_UNIT = re.compile(r" ?[^\W\d]*(?: ?/ ?[^\W\d]+)?[\s%€$¢°]*")
+_GLOSS = re.compile(r"\s?[(（][^()（）]*[)）]")
+_QUOTED = re.compile(r"\"([^\"\n]{1,60})\"(?=\.|,| [–—-])")
+_DENIED = ("not", "wrong", "discards", "negative", "rejects")
+_UNSURE = ("open", "supposed", "crowd", "attributed", "says", "believes", "reports")
+_MOST_NUMBERS, _LONGEST_ROW = 3, 1000
+
+
+def find_implied(reader: Reader, text: str) -> list[Statement]:
+    """The answer that a reply of usual width implies, if any."""
+    parts = [(a, b) for a, b in spans(text) if not is_aside(text[a:b])]
+    if not parts:
+        return []
+    (a, b), sentences = parts[-1], [text[a:b] for a, b in parts]
+    if words("plans") & {*split(sentences[-1])}:
+        return []
+    start = a if parts[1:] else b  # the only sentence is the rationale too
+    if reader.choices:
+        label = _closing_choice(reader, sentences)
+        return [Statement(start, a, b, label, IMPLIED, whole=True)] if label else []
+    if reader.answer.kind == "equation":
+        return []
+    is_text = reader.answer.kind == "text"
+    if is_text and (said := _opening_quotation(reader, sentences)):
+        at = text.index(said)
+        return [Statement(at, at, at + len(said), said, IMPLIED, alone=True)]
+    said = (_closing_name if is_text else _closing_number)(reader, sentences)
+    return [Statement(start, a, b, said, IMPLIED, alone=True)] if said else []
+
+
+class _Sentence(NamedTuple):
+    """A sentence, what it says beside the choices that it names, and where it names them."""
+
+    text: str
+    said: str
+    named: list[Mention]
+
+    def clause(self, mention: Mention) -> tuple[int, int]:
+        cuts = [cut.span() for cut in _CLAUSE.finditer(self.said)]
+        starts = [end for _, end in cuts if end <= mention.start]
+        ends = [start for start, _ in cuts if start >= mention.end]
+        return max(starts, default=0), min(ends, default=len(self.said))
+
+    def words(self, start: int = 0, end: int | None = None) -> list[str]:
+        return split(self.said[start:end])
+
+    def doubts(self) -> bool:
+        """Whether it is unsure, or opens with whose opinion it is, or as a part of another."""
+        told_of = words("concedes", "people") - {"he", "she", "they"} | {"i"}
+        said = self.words()
+        return bool(words(*_UNSURE) & {*said} or told_of.intersection(said[:1]))
+
+    def denies(self, mention: Mention) -> bool:
+        clause = {*self.words(*self.clause(mention))}
+        return bool(clause & words(*_DENIED)) or hedges(clause)
+
+
+def _closing_choice(reader: Reader, sentences: list[str]) -> str:
+    """The one choice that the last sentence names, and neither denies nor doubts, if the reply
+    names no other, or if it discards others and comes to this one only then.
+    """
+    try:
+        told = [_sentence(reader, sentence) for sentence in sentences]
+    except Unreadable:
+        return ""
+    last = told[-1]
+    if len({mention.choices for mention in last.named}) != 1 or not _CLOSED.search(last.text):
+        return ""
+    mention, label = last.named[-1], min(last.named[-1].choices)
+    if last.doubts() or any(map(last.denies, last.named)) or label in words("yes", "no"):
+        return ""
+    if not reader.letters.certain and not _is_label(last, mention, label):
+        return ""
+    row = reader.asked.lower()  # what it speaks of itself may be only repeated
+    if row.count(label.lower()) > min(row.count(choice.lower()) for choice in reader.choices):
+        return ""
+    several = any(m.choices != mention.choices for sentence in told for m in sentence.named)
+    firm = _is_reached(told, mention) if several else _is_alone(reader, told, mention)
+    return label if firm else ""
+
+
+def _is_label(last: _Sentence, mention: Mention, label: str) -> bool:
+    """Whether a fixed label ends a clause, as it is spelt: elsewhere it may be any word."""
+    closes = not last.words(mention.end, last.clause(mention)[1])
+    denies = words(*_DENIED, "clause").intersection(last.words(mention.end))
+    cased = label[:1].islower() or not last.text[mention.start : mention.end].islower()
+    return closes and cased and not denies and not mention.lettered
+
+
+def _sentence(reader: Reader, text: str) -> _Sentence:
+    """A sentence and the choices in it, also where words are not parted, as in ``海豚用肺呼吸``."""
+    found = find_mentions(text, reader.choices, reader.letters)
+    for choice in reader.choices if not text.isascii() else ():
+        longer = any(choice in c and c in text for c in reader.choices if c != choice)
+        known = longer or any(choice in mention.choices for mention in found)
+        if not known and re.fullmatch(f"[{APART}]{{2,}}", choice):
+            hits = re.finditer(re.escape(choice), text)
+            found += [Mention(frozenset([choice]), *hit.span(), False) for hit in hits]
+    said = text
+    for _, start, end, _ in found:
+        said = said[:start] + " " * (end - start) + said[end:]
+    return _Sentence(text, said, sorted(found, key=lambda mention: mention.start))
+
+
+def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
+    """Whether a reply names no other choice, and says of this one no mere fact, as in
+    ``Mercury is close to the sun``.
+    """
+    rest = [c for c in reader.choices if c not in mention.choices and not c.isascii()]
+    last, before = told[-1], told[-1].words(0, mention.start)
+    marked = last.text[mention.start] == "(" or last.text[mention.end - 1].isdigit()  # option 2
+    opens = words("the", "article").issuperset(before) and not marked
+    return not (
+        opens
+        or mention.end - mention.start < 2
+        or words("circumstance").intersection(before[:1])
+        or words(*_DENIED, "favor").intersection(before)
+        or any(choice in sentence.text for choice in rest for sentence in told)
+        or any(sentence.denies(m) for sentence in told for m in sentence.named)
+    )
+
+
+def _is_reached(told: list[_Sentence], mention: Mention) -> bool:
+    """Whether a choice is new in the last sentence, and the others are discarded or lumped."""
+    for sentence in told:
+        others = {m.choices for m in sentence.named} - {mention.choices}
+        if len(others) == 1 and not words(*_DENIED, "supposed") & {*sentence.words()}:
+            return False
+    discards = any(words(*_DENIED, "left") & {*sentence.words()} for sentence in told)
+    return discards and not any(m.choices == mention.choices for s in told[:-1] for m in s.named)
+
+
+def _closing_number(reader: Reader, sentences: list[str]) -> str:
+    """The only number of the last sentence that the row has not, if those of the row make it, all
+    of them; or any two of row and reply, where the reply goes over all of the row.
+    """
+    row, *told = (
+        with_figures(without_latex(said), reader.asked)
+        for said in (reader.asked[-_LONGEST_ROW:], *sentences)
+    )
+    said, question = _GLOSS.sub("", told[-1]), _question(row)
+    given, known = _values(reader, row), {*_values(reader, " ".join(told))}
+    numbers = [(_values(reader, number[0]), number) for number in _NUMBER.finditer(said)]
+    new = {value[0]: number for value, number in numbers if value and value[0] not in given}
+    if len(new) != 1 or is_of_another(said, row, question):
+        return ""
+    value, number = new.popitem()
+    closed = _CLOSED.search(said) or _UNIT.fullmatch(said, number.end())
+    if not closed or _is_other(said, number, {*split(row)}, {*split(question)}):
+        return ""
+    if len(given) <= _MOST_NUMBERS and value in _results(tuple(given)):
+        return number[0]
+    known -= {value}
+    made = any(y in known and y != x for x in known for y in _made(value, x))
+    return number[0] if known.issuperset(given) and (made or value / 100 in known) else ""
+
+
+def _values(reader: Reader, text: str) -> list[Fraction]:
+    """The numbers of a text, in order, without 1, which may be an article."""
+    found = (reader.read(number) for number in _NUMBER.findall(text))
+    return sorted(Fraction(each.label) for each in found if each and each.label != "1")
+
+
+def _is_other(said: str, number: re.Match[str], row: Set[str], question: Set[str]) -> bool:
+    """Whether a sentence doubts its number, or makes it a bound, a rate, a part of another, or one
+    of another time.
+    """
+    after = split(said[number.end() :])[:2]
+    beside = {*split(said[: number.start()])[-2:], *after}
+    rates = {rate[1] for rate in RATE.finditer(said, number.start())}
+    return bool(
+        hedges({*split(said)} - (words("crowd") & row))
+        or RANGE.search(said, max(0, number.start() - 7), number.end() + 7)
+        or (rates | words("now") & {*split(said)}) - question
+        or beside & words("indefinite", "worked", "changes")
+        or words("joint", "or").intersection(after)
+    )
+
+
+@lru_cache(maxsize=256)
+def _results(numbers: tuple[Fraction, ...]) -> Set[Fraction]:
+    """What sums, differences, products and quotients make of some numbers, each used once."""
+    if len(numbers) < 2:
+        return frozenset(numbers)
+    splits = (
+        [tuple(n for i, n in enumerate(numbers) if picked >> i & 1 == side) for side in (0, 1)]
+        for picked in range(1, 2 ** (len(numbers) - 1))
+    )
+    pairs = ((x, y) for left, right in splits for x in _results(left) for y in _results(right))
+    return frozenset(made for x, y in pairs for made in _made(x, y))
+
+
+def _made(x: Fraction, y: Fraction) -> Set[Fraction]:
+    return set() if {x, y} & {0, 1} else {x + y, x - y, y - x, x * y, x / y, y / x}
+
+
+def _opening_quotation(reader: Reader, sentences: list[str]) -> str:
+    """``mice`` of ``"Mice", an irregular plural.``"""
+    found, said = _QUOTED.match(sentences[0]), {*split(" ".join(sentences))}
+    doubted = words("open", "supposed") & said
+    return found[1] if found and not doubted and found[0] not in reader.asked else ""
+
+
+def _closing_name(reader: Reader, sentences: list[str]) -> str:
+    """The one name of the last sentence beside those of the question, if the sentence ends with it
+    and either the row has it too or more is said before.
+    """
+    said, question = sentences[-1].rstrip(' .!"\n'), _question(reader.asked).lower()
+    named = {n[0] for n in NAMES.finditer(said) if n.start() > 0 or " " in n[0]}
+    name, *others = [name for name in named if name.lower() not in question] or [":"]
+    closes = said.endswith(name) and _CLOSED.search(sentences[-1])
+    if others or not closes or ":" in said or re.search(f"[{APART}]", name):
+        return ""
+    extracts = name in reader.asked
+    noun = language_of(reader.asked) == "de" and not extracts  # any has a capital letter
+    before, asked = split(said.removesuffix(name)), {*split(question)}
+    figures = name[0].isdigit() and words("dates").isdisjoint(asked)
+    place = words("who") & asked and before[-1:] and before[-1] in PLACED
+    doubted = hedges({*before}) or words("noun", "says").intersection(before)
+    fits = (extracts or sentences[1:]) and not (noun or figures or place or doubted)
+    return name if fits else ""
+
+
+def _question(row: str) -> str:
+    """The last sentence of a row."""
+    return row[slice(*spans(row)[-1])] if row.strip() else ""
