@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from distilwhy.core.parsing.clean import lowered, widen
 from distilwhy.core.parsing.cues import Words, split, words
-from distilwhy.core.parsing.cut import answer_head
 from distilwhy.core.task import CUE, Task
 
 # Statements of a rank count only where none of a lower rank can be read.
@@ -23,6 +22,7 @@ _DOUBTFUL = ("wrong", "crowd", "people", "say", "believes", "open", "supposed") 
 _MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
+_ASKED_NOUN = re.compile(r"([^\W\d_]+)[:：]\s*\Z")
 _ITEM = re.compile(r"[-•>*]\s+")
 _MARK = re.compile(r"\\f?boxed\s*\{|####|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
 _BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+)\}")
@@ -61,15 +61,21 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
         task: Its cue counts as well, and what its template asks for the answer with.
     """
     said = Words(lowered(text))
-    own = split(answer_head(task.row_format.template)) if task else []
-    nouns = words("noun", "head", "vague").union(own[-1:])
+    own = _asked_noun(task.row_format.template) if task else ""
+    nouns = words("noun", "head", "vague") | {own}
     heads = [i for i, word in enumerate(said.said) if word in nouns or _ends_heading(said, i)]
     cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
     taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
-    found = [s for i in _some(heads) for s in _announced(text, said, i, [said.said[i]] == own[-1:])]
+    found = [s for i in _some(heads) for s in _announced(text, said, i, said.said[i] == own)]
     found += [s for mark in _some([*_MARK.finditer(said.low)]) for s in _marked(text, said, mark)]
     found = cued + [statement for statement in found if statement.at not in taken]
     return sorted(found, key=lambda statement: (statement.end, statement.start))
+
+
+def _asked_noun(template: str) -> str:
+    """The word with which a template asks for the answer behind its last field, as ``Stars:``."""
+    asked = _ASKED_NOUN.search(template.lower())
+    return asked[1] if asked and asked[1] not in words("speaks", "explains") else ""
 
 
 def _some(found: list[_Found]) -> list[_Found]:
