@@ -1,15 +1,19 @@
-"""The words of cues.toml, and the words of a text."""
+"""The words of cues.toml, and the words and sentences of a text."""
 
 import re
 import tomllib
 from bisect import bisect_left
+from collections.abc import Set
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import pairwise
 
 APART = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # letters of languages that part no words
 SENTENCE_END = re.compile(
     rf"[.!?](?:[\"')\]]*(?:\s+|$)|(?=[^\x00-\x7f])|(?<=[{APART}].))|\n|[。！？]"
 )
+ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
+LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 
 
 @cache
@@ -60,7 +64,8 @@ def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
 def _token(ascii_only: bool) -> re.Pattern[str]:
     letters, apart = "[a-z]+", ""
     if not ascii_only:
-        known = {w for table in _tables() for w in listed(table) if re.fullmatch(f"[{APART}]+", w)}
+        tables = _tables().keys() - {"denies", "ending"}
+        known = {w for table in tables for w in listed(table) if re.fullmatch(f"[{APART}]+", w)}
         letters = rf"[^\W\d_{APART}]+"
         apart = "|".join([*sorted(known, key=len, reverse=True), f"[{APART}]", ""])
     return re.compile(
@@ -73,6 +78,39 @@ def split(text: str, *, marks: bool = False) -> list[str]:
     low = text.lower()
     found = _token(low.isascii()).findall(low)
     return found if marks else [word for word in found if word[0].isalnum()]
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """The sentences of a text, with the blanks behind them."""
+    ends = [0]
+    for stop in SENTENCE_END.finditer(text):
+        if stop[0] == "\n" or stop.start() - ends[-1] > 1:  # unlike "b. park"
+            ends.append(stop.end())
+    return [(a, b) for a, b in pairwise([*ends, len(text)]) if text[a:b].strip()]
+
+
+def hedges(said: Set[str]) -> bool:
+    """Whether a sentence of these words affirms nothing, or says what others think."""
+    theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
+    theirs -= {"he", "she"}
+    quoted = said & words("reports") and not said & words("kind")
+    discards = (said & words("discards") and "each" not in said) or (
+        {"rule", "rules", "ruled", "cross", "strike"} & said and "out" in said
+    )
+    return bool(
+        theirs or quoted or discards or said & words("open", "not", "crowd", "supposed", "wrong")
+    )
+
+
+def reported(text: str) -> bool:
+    """Whether the first sentence of a text ends in whose opinion it is: "…, some would say." """
+    *before, last = re.split(r",|\s[–—-]\s", SENTENCE_END.split(text, maxsplit=1)[0])
+    said = split(last)
+    persons = words("crowd", "people") - {"most"}
+    theirs = persons.intersection(said) if before and len(said) < 7 else ()
+    speaks = words("say", "believes", "reports")
+    ends = speaks.union(theirs).intersection(said[-1:] if last.isascii() else said)
+    return bool(theirs and ends and speaks.intersection(said))
 
 
 class Words:

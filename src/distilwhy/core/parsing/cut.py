@@ -15,10 +15,9 @@ from itertools import islice
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, phrases, spans, split, words
 from distilwhy.core.parsing.decide import decide
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import spans
 from distilwhy.core.parsing.statements import Statement, find_statements
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 from distilwhy.core.task import Task

@@ -8,10 +8,9 @@ from dataclasses import replace
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import phrases, spans, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import hedges, spans
-from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, Statement
+from distilwhy.core.parsing.statements import EXPLICIT, HEADING, WEAK, Statement
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
 _MOST = 40  # spans in bold looked at
@@ -38,9 +37,7 @@ def decide(
     for ranked in _by_rank(reader, [s for s in statements if not s.denied], text, bold):
         try:
             if decision := _agree(reader, ranked, text):
-                label, stated = decision
-                if stated.rank != UNCUED or label not in _denied(reader, statements):
-                    return decision
+                return decision
         except Unnamed as error:
             problem = problem or error
     denied = [
@@ -53,15 +50,10 @@ def _with_figure(reader: Reader, stated: Statement, figures: Sequence[str]) -> S
     """A statement; of one that cannot be read, the one number in bold that ends its line."""
     line = stated.payload or ""
     found = [figure for figure in figures if figure in line and figure != line]
-    if len(found) != 1 or stated.denied or reader.label(stated) or hedges({*split(line)}):
+    if len(found) != 1 or reader.label(stated):
         return stated
     ends = re.search(rf"(?<![\w*.,]){re.escape(found[0])}(?![\w*])[^\d*]*\Z", line)
     return replace(stated, payload=found[0]) if ends else stated
-
-
-def _denied(reader: Reader, statements: Sequence[Statement]) -> set[str | None]:
-    """What a reply says that others answer, or that would be the answer."""
-    return {reader.label(replace(s, denied="")) for s in statements if s.denied and s.rank != WEAK}
 
 
 def _by_rank(
@@ -100,7 +92,7 @@ def _agree(
             elif _retraction(between) is None:
                 raise Unreadable(f"{TWO_ANSWERS}: {before[:40]!r} and {label[:40]!r}")
         found = label, statement
-    if problem and not (found and isinstance(problem, Unnamed)):
+    if problem and not found:
         raise problem
     if found and _left_open(reader, low[found[1].at :], found[0]):
         raise Unreadable("the answer is left open")

@@ -66,7 +66,7 @@ def _mend(text: str) -> dict[str, object]:
     _, *parts = _KEY.split(text)
     values = (_VALUE.fullmatch(value) for value in parts[1::2])
     read = zip(parts[::2], values, strict=True)
-    said = {key: value[1] or (value[2] or "").strip() for key, value in read if value}
+    said = {key: value[1] or value[2] or "" for key, value in read if value}
     return {key: text.replace('\\"', '"').replace("\\n", "\n") for key, text in said.items()}
 
 

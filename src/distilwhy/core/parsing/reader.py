@@ -17,10 +17,9 @@ from distilwhy.core.parsing.answer import (
 )
 from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import SENTENCE_END, language_of, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, language_of, phrases, reported, split, words
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.numbers.numerals import with_figures
-from distilwhy.core.parsing.sentences import reported
 from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000
@@ -208,8 +207,7 @@ class Reader:
             found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
         except Unnamed:
             place = next(find_place(payload[:60], self.choices, _PLACED), None)
-            before = split(payload[: place.start]) if place and self.letters.certain else ["?"]
-            if not place or not words("the").issuperset(before):
+            if not place or not words("the").issuperset(split(payload[: place.start])):
                 raise
             return min(place.choices)  # "the first, because …"
         if found is None:

@@ -3,12 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from distilwhy.core.parsing.choices.choice_sentences import find_stated
-from distilwhy.core.parsing.choices.verdicts import find_verdicts
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.choices.choice_sentences import find_stated, find_verdicts
+from distilwhy.core.parsing.cues import ITEM, LINE, hedges, phrases, spans, split, words
 from distilwhy.core.parsing.numbers.number_sentences import find_expression, find_results
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import ITEM, LINE, hedges, spans
 from distilwhy.core.parsing.statements import UNCUED, Statement
 from distilwhy.core.parsing.text_sentences import find_text
 
@@ -102,11 +100,8 @@ def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     } - {text}
     for span in answers if len(answers) == 1 else ():
         at = text.rindex(span)
-        if text.count(span) > 1 and at < spans(text)[-1][0]:
-            return []
         a, b = next((a, b) for a, b in spans(text) if a <= at < b)
-        heads = is_text and text[at + len(span) :].lstrip()[:1] in (":", "：")
-        if not heads and not hedges({*split(text[a:b])}):
+        if not hedges({*split(text[a:b])}):
             whole = not is_text
             return [Statement(a, at, at + len(span), span, UNCUED, whole=whole, alone=is_text)]
     return []

@@ -4,11 +4,10 @@ import re
 from collections.abc import Sequence, Set
 
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import Words, language_of, phrases, split, words
+from distilwhy.core.parsing.cues import ITEM, Words, hedges, language_of, phrases, split, words
 from distilwhy.core.parsing.numbers.number import UNKNOWN
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import ITEM, hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST_ROW = 1000
