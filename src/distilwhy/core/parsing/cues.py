@@ -3,7 +3,7 @@
 import re
 import tomllib
 from bisect import bisect_left
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
@@ -27,6 +27,11 @@ def listed(table: str, language: str = "") -> tuple[str, ...]:
 @cache
 def words(*tables: str) -> frozenset[str]:
     return frozenset(word for table in tables for word in listed(table))
+
+
+def has(said: Iterable[str], *tables: str) -> bool:
+    """Whether one of some words is in one of these tables."""
+    return not words(*tables).isdisjoint(said)
 
 
 @cache

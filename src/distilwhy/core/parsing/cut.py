@@ -15,7 +15,7 @@ from itertools import islice
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, phrases, spans, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, has, phrases, spans, split, words
 from distilwhy.core.parsing.decide import decide
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import Statement, find_statements
@@ -132,9 +132,9 @@ def _heads(text: str, rows: set[str]) -> Iterator[tuple[int, int, int]]:
         at, end = head.span()
         name = lowered(head["name"] or head["inline"])
         said, begins, shows = split(name), head["name"] is not None, name in words("shows")
-        asks, numbered = not words("asks").isdisjoint(said), shows and head["no"]
+        asks, numbered = has(said, "asks"), shows and head["no"]
         opens = re.match(r"\n[ \t]*\n", head[0]) and (head[0][-1] == ":" or head["no"])
-        if asks and begins and not words("next").isdisjoint(said):
+        if asks and begins and has(said, "next"):
             yield at, end, NEW
         elif name in rows or f"{name} {head['no']}" in rows or (begins and (asks or numbered)):
             yield at, end, ROW
@@ -170,7 +170,7 @@ def _marks(text: str) -> Iterator[tuple[int, int, int]]:
         for mark in islice(pattern.finditer(text), _MOST):
             name = next(filter(None, mark.groups()), "")
             said = {*split(name)}
-            shows = pattern is _PLAIN or not words("asks", "shows").isdisjoint(said)
+            shows = pattern is _PLAIN or has(said, "asks", "shows")
             if pattern is _TITLED and mark[3] and not (shows and said & words("next")):
                 continue
             if pattern is _PLAIN or not _is_ours(name):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
-from distilwhy.core.parsing.cues import phrases, spans, split, words
+from distilwhy.core.parsing.cues import has, phrases, spans, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, WEAK, Statement
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
@@ -134,9 +134,9 @@ def _retraction(low: str) -> int | None:
     """Where a text takes back what was said before, as in "Wait, …" or "That is wrong." """
     for a, b in spans(low):
         said = split(low[a:b].partition(",")[0][:60])
-        right = not (words("not").isdisjoint(said) or words("right").isdisjoint(said))
-        told = not words("said").isdisjoint(said[:2])
-        if told and (right or not words("wrong").isdisjoint(said)):
+        right = not (not has(said, "not") or not has(said, "right"))
+        told = has(said[:2], "said")
+        if told and (right or has(said, "wrong")):
             return a
     found = phrases("retracts", f"{_CLAUSE}@").search(low)
     return found.start() if found else None

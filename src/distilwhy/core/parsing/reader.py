@@ -17,7 +17,15 @@ from distilwhy.core.parsing.answer import (
 )
 from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import SENTENCE_END, language_of, phrases, reported, split, words
+from distilwhy.core.parsing.cues import (
+    SENTENCE_END,
+    has,
+    language_of,
+    phrases,
+    reported,
+    split,
+    words,
+)
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.statements import Statement
@@ -96,7 +104,7 @@ class Reader:
         plain = with_figures(without_latex(text[:_LONGEST]), self.asked).strip(" *`")
         dotted = language_of(self.asked) in _COMMAS
         aside = _ASIDE.search(plain)
-        if aside and words("open", "or").isdisjoint(split(aside[0])):
+        if aside and not has(split(aside[0]), "open", "or"):
             plain = plain[: aside.start()]
         if dotted or _THOUSANDS.search(plain):  # "1.200,5" is 1200.5
             plain = _DOTTED.sub(lambda n: n[0].replace(".", "").replace(",", "."), plain)
@@ -127,7 +135,7 @@ class Reader:
     def lead(self, text: str) -> Found | None:
         """The answer that a text is, or opens with before it says more."""
         sentence = SENTENCE_END.split(text, maxsplit=1)[0]
-        discards = not words("discards").isdisjoint(split(sentence[-20:])[-1:])
+        discards = has(split(sentence[-20:])[-1:], "discards")
         if self.choices and (text.rstrip().endswith(":") or reported(text) or discards):
             return None
         if label := self.whole(text) or self._denied(text.strip().rstrip(".!。")):
@@ -152,11 +160,11 @@ class Reader:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
             start, after = text.removesuffix(rest), split(rest)[:1]
             more = _PHRASE.split(rest, maxsplit=1)[0]
-            subject = _INSERTED.match(rest) and not words("circumstance").isdisjoint(after)
-            if subject or not words("clause").isdisjoint(after):  # "Ham, by contrast, comes …"
+            subject = _INSERTED.match(rest) and has(after, "circumstance")
+            if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
                 return None
             right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
-            if self.letters.certain and not words("the").isdisjoint(split(more)):
+            if self.letters.certain and has(split(more), "the"):
                 right |= self.question()
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
@@ -284,8 +292,8 @@ def _read_text(answer: Answer, text: str) -> str:
     said = split(label[:_LONGEST_CHOICE].replace("’", "'"))
     if not label:
         raise Unnamed("the answer is empty")
-    denies = len(said) < 12 and not words("not").isdisjoint(said)
-    refuses = denies and not words("withholds").isdisjoint(said)
+    denies = len(said) < 12 and has(said, "not")
+    refuses = denies and has(said, "withholds")
     either = len(label) < _LONGEST_CHOICE and _EITHER.fullmatch(label)
     missing = label.endswith(":") or label.lower() in words("missing")
     if missing or refuses or either or _PLACEHOLDER.fullmatch(label):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from distilwhy.core.parsing.clean import lowered, widen
-from distilwhy.core.parsing.cues import Words, split, words
+from distilwhy.core.parsing.cues import Words, has, split, words
 from distilwhy.core.task import CUE, Task
 
 # Statements of a rank count only where none of a lower rank can be read.
@@ -125,7 +125,7 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     payload, end = _payload(text, at, on_next)
-    if link == "weak" and payload and not words("supposed").isdisjoint(split(payload)):
+    if link == "weak" and payload and has(split(payload), "supposed"):
         denied = "supposed"
     rank = WEAK if link == "weak" else EXPLICIT if known or asked else HEADING
     yield Statement(_opening(said, first), at, end, payload, rank, not firm, denied)

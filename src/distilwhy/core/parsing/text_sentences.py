@@ -2,7 +2,7 @@
 
 import re
 
-from distilwhy.core.parsing.cues import hedges, phrases, spans, split, words
+from distilwhy.core.parsing.cues import has, hedges, phrases, spans, split, words
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _SHORT = re.compile(
@@ -38,7 +38,7 @@ def find_text(asked: str, text: str) -> list[Statement]:
     at = opening.end() if opening else 0
     alone = _SHORT.match(plain, at) or phrases("polite", _POLITE).match(text)
     unsaid = alone and alone.re is not _SHORT and alone[1] in words("unsaid")
-    if alone and not unsaid and words("noun").isdisjoint(split(alone[0])):
+    if alone and not unsaid and not has(split(alone[0]), "noun"):
         return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
     if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
@@ -91,7 +91,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     """The one name of a sentence whose other words are those of the question, in any form, and
     most of them.
     """
-    if not words("concedes").isdisjoint(split(text[a:b])[:1]):
+    if has(split(text[a:b])[:1], "concedes"):
         a = text.rfind(", ", a, b) + 1 or a
     sentence = text[a:b].rstrip()
     known = {word[:4] for word in question if len(word) > 2} | {*question}
@@ -104,8 +104,8 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
         return None
     figures, before = names[0][0][0].isdigit(), split(sentence[: names[0].start()])[-1:]
-    placed = question & words("who") and not words("circumstance").isdisjoint(before)
-    if placed or (figures and words("dates").isdisjoint(question)):
+    placed = question & words("who") and has(before, "circumstance")
+    if placed or (figures and not has(question, "dates")):
         return None
     rest = split(f"{sentence[: names[0].start()]} {sentence[names[0].end() :]}")
     told = {word[:4] for word in rest if len(word) > 3 and word[:4] in known}

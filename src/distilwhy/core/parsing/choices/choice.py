@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, listed, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, has, listed, phrases, split, words
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
 _NAMED = (
@@ -70,7 +70,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     mentions, said = find_mentions(line, choices, letters), f"{line[:60]!r}"
     before = line[: mentions[0].start] if mentions else line
     head = split(before)
-    if not words("not").isdisjoint(head):
+    if has(head, "not"):
         raise Unnamed(f"the answer is a negation: {said}")
     if not mentions or SENTENCE_END.search(before):
         raise Unnamed(f"the answer names none of the choices: {said}")
@@ -80,14 +80,14 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     after = split(re.split(r"[.,;:!?]", rest[:60], maxsplit=1)[0])
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
-    doubted = gloss and not words("open", "not").isdisjoint(split(gloss[1]))
+    doubted = gloss and has(split(gloss[1]), "open", "not")
     if denied or doubted or _denies(rest[:_NEAR], first):
         raise Unreadable(f"the answer is a negation or left open: {said}")
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
     lists = len(mentions) == len(choices) > 2 and not split("".join(gaps))
     near = takewhile(lambda beside: not _opens_aside(beside[0]), zip(gaps, others, strict=True))
     several = lists or any(other.choices != first.choices for _, other in near)
-    if several or not words("several").isdisjoint(head):
+    if several or has(head, "several"):
         raise Unreadable(f"the answer names more than one choice: {said}")
     fills = all(word in words("filler", "concludes", "kind") or word[-2:] == "ly" for word in head)
     goes_on = words("because", "aside", "kind", "filler", "is", "wins")

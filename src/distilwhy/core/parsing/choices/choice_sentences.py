@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import find_mentions
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import LINE, Words, hedges, phrases, split, words
+from distilwhy.core.parsing.cues import LINE, Words, has, hedges, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
@@ -117,16 +117,16 @@ def _affirms(
         return False
     # "In winter, … is" is no fact of the row.
     circumstance = first in words("circumstance") and reader.letters.certain
-    return not circumstance or not words("said", "pronoun", "favor").isdisjoint(before)
+    return not circumstance or has(before, "said", "pronoun", "favor")
 
 
 def _ties(said: Words, index: int) -> bool:
     """Whether a word ties an answer to what it is said of: "is", or "to" in "belongs to"."""
     word, near = said.said[index], said.said[max(0, index - 9) : index]
     if near and near[-1] in words("favor"):
-        return index < 3 or not words("files", "head").isdisjoint(near)
+        return index < 3 or has(near, "files", "head")
     if word in words("into"):
-        return not words("files").isdisjoint(near)
+        return has(near, "files")
     if word == "say":
         return near[-1:] in (["i'd"], ["i'll"]) or near[-2:] == ["i", "would"]
     return word in words("as", "concludes", "makes")
@@ -169,5 +169,5 @@ def _judge(reader: Reader, line: str) -> tuple[str, str]:
     }
     sides = {word in words("affirms") for word in apart}
     verdict = ("yes" if sides.pop() else "no") if len(sides) == 1 else ""
-    left_open = verdict == "yes" and not words("open", "supposed").isdisjoint(more)
+    left_open = verdict == "yes" and has(more, "open", "supposed")
     return min(mentions[0].choices), "open" if left_open else verdict

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence, Set
 
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import ITEM, Words, hedges, language_of, phrases, split, words
+from distilwhy.core.parsing.cues import ITEM, Words, has, hedges, language_of, phrases, split, words
 from distilwhy.core.parsing.numbers.number import UNKNOWN
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
@@ -79,7 +79,7 @@ def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     sums = [(place, reader.value(n)) for place, n in results]
     clause, first = _without_reason(sentence[max(points, default=0) :], row), not text[:a].strip()
     several = len({*_NUMBER.findall(clause)} - given - {"1"}) > 1
-    several = several and words("circumstance").isdisjoint(split(clause)[:1])
+    several = several and not has(split(clause)[:1], "circumstance")
     for part, whole in ((clause, first), (_CLAUSE.split(clause)[-1] if several else "", False)):
         if payload := _asked(reader, part, row, sums, firm=bool(points), whole=whole):
             return [Statement(a, a, b, payload, UNCUED)]
@@ -157,7 +157,7 @@ def _tells(head: str, asked: Set[str], row: Set[str], *, bare: bool) -> bool:
     others, stems = {*opening} - told - plain, {word[:4] for word in row}
     if any(w[:4] not in stems for w in others):
         return False
-    if not words("circumstance").isdisjoint(opening[:1]):
+    if has(opening[:1], "circumstance"):
         return False
     alone = bare and not signs and not others
     return alone or any(len(w) > 3 for w in told) or sum(signs) > len(signs) / 2
@@ -183,7 +183,7 @@ def _without_reason(clause: str, row: str) -> str:
 
 def _is_of_another(sentence: str, row: str, question: str) -> bool:
     """Whether a sentence is about another name, or another counted thing, of the row than asked."""
-    together = not words("together").isdisjoint(split(question))
+    together = has(split(question), "together")
     for pattern in (_NAME, _COUNTED):
         known = set(pattern.findall(row))
         said, asked = known & {*_LETTERS.findall(sentence)}, known & {*_LETTERS.findall(question)}
