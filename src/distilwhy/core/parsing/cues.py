@@ -108,14 +108,16 @@ def hedges(said: Set[str]) -> bool:
 
 
 def reported(text: str) -> bool:
-    """Whether the first sentence of a text ends in whose opinion it is: "…, some would say." """
+    """Whether the first sentence of a text ends in whose opinion it is: "…, some would say.", or
+    in what rules it out, as in German.
+    """
     *before, last = re.split(r",|\s[–—-]\s", SENTENCE_END.split(text, maxsplit=1)[0])
     said = split(last)
     persons = words("crowd", "people") - {"most"}
     theirs = persons.intersection(said) if before and len(said) < 7 else ()
     speaks = words("say", "believes", "reports")
     ends = speaks.union(theirs).intersection(said[-1:] if last.isascii() else said)
-    return bool(theirs and ends and speaks.intersection(said))
+    return has(said[-1:], "discards") or bool(theirs and ends and speaks.intersection(said))
 
 
 class Words:

@@ -1,7 +1,7 @@
 """Decides which of the stated answers a reply gives."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
 from distilwhy.core.parsing.cues import has, phrases, spans, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.statements import EXPLICIT, HEADING, WEAK, Statement
+from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, Statement
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
 _MOST = 40  # spans in bold looked at
@@ -34,16 +34,22 @@ def decide(
     problem: Unreadable | None = None
     figures = [] if reader.choices else [span for span in {*bold[-_MOST:]} if reader.whole(span)]
     statements = [_with_figure(reader, statement, figures) for statement in statements]
-    for ranked in _by_rank(reader, [s for s in statements if not s.denied], text, bold):
+    unread = {"choice": (), "text": (HEADING, WEAK)}.get(reader.answer.kind, (HEADING,))
+    for rank in (EXPLICIT, HEADING, UNCUED, WEAK):  # the firmest first
+        ranked = [s for s in statements if s.rank == rank not in unread and not s.denied]
+        if rank == UNCUED:
+            ranked = find_uncued(reader, text, bold)
+        elif rank == EXPLICIT:
+            ranked = [*first_alone(reader, text), *ranked]
         try:
             if decision := _agree(reader, ranked, text):
                 return decision
         except Unnamed as error:
             problem = problem or error
-    denied = [
-        f"the answer is only {s.denied}: {text[s.start :][:60]!r}" for s in statements if s.denied
-    ]
-    raise problem or Unreadable(denied[-1] if denied else "no answer is stated")
+    for s in statements[::-1] if not problem else ():
+        if s.denied:
+            raise Unreadable(f"the answer is only {s.denied}: {text[s.start :][:60]!r}")
+    raise problem or Unreadable("no answer is stated")
 
 
 def _with_figure(reader: Reader, stated: Statement, figures: Sequence[str]) -> Statement:
@@ -54,17 +60,6 @@ def _with_figure(reader: Reader, stated: Statement, figures: Sequence[str]) -> S
         return stated
     ends = re.search(rf"(?<![\w*.,]){re.escape(found[0])}(?![\w*])[^\d*]*\Z", line)
     return replace(stated, payload=found[0]) if ends else stated
-
-
-def _by_rank(
-    reader: Reader, affirmed: Sequence[Statement], text: str, bold: Sequence[str]
-) -> Iterator[list[Statement]]:
-    """What states an answer, the firmest first: of each, only where none before it can be read."""
-    explicit = [s for s in affirmed if s.rank == EXPLICIT]
-    yield [*first_alone(reader, text), *explicit]
-    yield [s for s in affirmed if s.rank == HEADING and reader.choices]
-    yield find_uncued(reader, text, bold)
-    yield [s for s in affirmed if s.rank == WEAK and reader.answer.kind != "text"]
 
 
 def _agree(
@@ -98,15 +93,10 @@ def _agree(
         raise Unreadable("the answer is left open")
     if found and (back := _retraction(low[found[1].at + 1 :])) is not None:
         start = found[1].at + 1 + back
-        later = [_moved(s, start) for s in find_uncued(reader, text[start:], ())]
+        later = find_uncued(reader, "\n" * start + text[start:], ())
         if not later or not (found := _agree(reader, later, text)):
             raise Unreadable("the answer is taken back")
     return found
-
-
-def _moved(statement: Statement, by: int) -> Statement:
-    start, at, end = (place + by for place in (statement.start, statement.at, statement.end))
-    return replace(statement, start=start, at=at, end=end)
 
 
 def _state(reader: Reader, statement: Statement, others: Sequence[Statement]) -> str:
@@ -146,8 +136,6 @@ def says_only(reader: Reader, text: str, label: str) -> bool:
     """Whether a text says nothing, or this answer and nothing else."""
     if not re.search(r"\w", text):
         return True
-    if "\n" in text.strip() or len(text.split()) > 12 or re.search(r"[.!?]\s+\w", text):
-        return False
-    found = reader.read(text)
+    found = None if re.search(r"[.!?]\s+\w", text) else reader.read(text)
     same = found and reader.answer.same(found.label, label)
     return bool(found and same and (found.bare or len(text.split()) < 7))

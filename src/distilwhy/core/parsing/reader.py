@@ -8,7 +8,6 @@ from functools import lru_cache
 
 from distilwhy.core.parsing.answer import (
     Answer,
-    Kind,
     Unnamed,
     Unreadable,
     fold,
@@ -18,7 +17,6 @@ from distilwhy.core.parsing.answer import (
 from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import (
-    SENTENCE_END,
     has,
     language_of,
     phrases,
@@ -110,9 +108,7 @@ class Reader:
             plain = _DOTTED.sub(lambda n: n[0].replace(".", "").replace(",", "."), plain)
         if (_COMMA_OR_POINT if dotted else _POINT_OR_COMMA).search(plain):
             raise Unreadable(f"the answer may be two numbers: {text[:60]!r}")
-        label = _read_value(kind, plain)
-        if isinstance(label, Unreadable):
-            raise label.with_traceback(None)
+        label = read_number(plain) if kind == "number" else read_equation(plain)
         return Found(label, is_bare(plain, kind), text[end:])
 
     def read(self, text: str) -> Found | None:
@@ -134,9 +130,7 @@ class Reader:
 
     def lead(self, text: str) -> Found | None:
         """The answer that a text is, or opens with before it says more."""
-        sentence = SENTENCE_END.split(text, maxsplit=1)[0]
-        discards = has(split(sentence[-20:])[-1:], "discards")
-        if self.choices and (text.rstrip().endswith(":") or reported(text) or discards):
+        if self.choices and (text.rstrip().endswith(":") or reported(text)):
             return None
         if label := self.whole(text) or self._denied(text.strip().rstrip(".!。")):
             return Found(label, True, "")
@@ -164,8 +158,6 @@ class Reader:
             if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
                 return None
             right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
-            if self.letters.certain and has(split(more), "the"):
-                right |= self.question()
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
                 said, told = start, more
@@ -173,11 +165,6 @@ class Reader:
                 said = start
         label = self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
-
-    def question(self) -> frozenset[str]:
-        """The words of the row's question, unless it asks what is not so."""
-        said = frozenset(split(self.asked[-_LONGEST_CHOICE:]))
-        return said if said.isdisjoint(words("not", "negative")) else frozenset()
 
     def _denied(self, said: str) -> str | None:
         """The label ``no spam`` of "It is no spam." and "No es spam."."""
@@ -234,12 +221,10 @@ def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str)
 
     Args:
         asked: The row's text, which may letter the fixed labels, as "(a) spam (b) not spam" does.
-        shown: Further texts that may; the first that does decides. Labels that no text letters
-            are lettered in their order.
+        shown: Further texts that may. Labels that no text letters are lettered in their order.
     """
     choices = answer.choices(options) if answer.kind == "choice" else ()
-    texts = () if options else (asked, *shown)
-    named = next(filter(None, (_lettered(choices, text) for text in texts)), {})
+    named = {} if options else _lettered(choices, "\n".join([asked, *shown]))
     # Where no text letters them: by the letter that a choice itself is, and by its place.
     pairs = [(choice.lower(), choice) for choice in choices if len(choice) == 1]
     if options or not pairs:
@@ -273,15 +258,6 @@ def _goes_on(start: str, rest: str, after: Sequence[str]) -> bool:
         return lowered(start.rstrip()).endswith("ed")
     reasons = words("because", "aside") - (set() if rest[:1] == "," else {"car"})
     return not reasons.isdisjoint(after)
-
-
-@lru_cache(maxsize=256)
-def _read_value(kind: Kind, plain: str) -> str | Unreadable:
-    """The number or the expression of a text, or why it has none; a reply is read several times."""
-    try:
-        return read_number(plain) if kind == "number" else read_equation(plain)
-    except Unreadable as error:
-        return error
 
 
 def _read_text(answer: Answer, text: str) -> str:

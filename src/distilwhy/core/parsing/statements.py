@@ -120,7 +120,7 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
     between = said.said[index + 1 : after]
     if between[:1] in (["that"], ["which"]) and not words(*_UNSAID).isdisjoint(between):
         denied = "attributed"  # "the answer that most people give is"
-    no_answer = words("negative", *(() if known else _DOUBTFUL))
+    no_answer = words("negative", "discards", *(() if known else _DOUBTFUL))
     if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
@@ -199,12 +199,7 @@ def _opening(said: Words, index: int) -> int:
     """Where the sentence of a cue begins, if it says nothing else, as in "Based on this, …"."""
     start = said.back(index, words("stop"), 9)
     before = [word for word in said.said[start:index] if word not in words("opener")]
-    introduced = (
-        before
-        and before[0] in words("introduces")
-        and (before[-1] == "," or not said.low.isascii())
-    )
-    alone = introduced or words("frame").issuperset(before)
+    alone = has(before[:1], "introduces") or words("frame").issuperset(before)
     return said.at[start if alone and start < index else index]
 
 

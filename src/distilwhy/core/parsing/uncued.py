@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from distilwhy.core.parsing.choices.choice_sentences import find_stated, find_verdicts
-from distilwhy.core.parsing.cues import ITEM, LINE, has, hedges, phrases, spans, split, words
+from distilwhy.core.parsing.cues import ITEM, LINE, has, hedges, phrases, spans, split
 from distilwhy.core.parsing.numbers.number_sentences import find_expression, find_results
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
@@ -35,12 +35,11 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
 
 
 def _is_aside(sentence: str) -> bool:
-    """Whether a sentence only asks, checks, greets, wishes well, or stands in brackets."""
+    """Whether a sentence only asks, checks, greets or wishes well."""
     checks = ":" in sentence[:30] and has(split(sentence[:30])[:1], "explains")
-    bracketed = re.fullmatch(r"\([^()]{20,}\)\W*", sentence)
     greets = phrases("greets", r"\W*@\W*\Z").match(sentence)
     beside = phrases("courtesy").match(sentence) or phrases("besides").match(sentence.lstrip())
-    return "?" in sentence or any((checks, bracketed, greets, beside))
+    return "?" in sentence or any((checks, greets, beside))
 
 
 def _is_list(reader: Reader, text: str) -> bool:
@@ -79,7 +78,7 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     line = line.rstrip("$ \t\r")
     heading = _HEADING.sub("", line, count=1)
     named = {*split(line.removesuffix(heading))}
-    theirs = more or hedges(named) or named & words("explains", "negative", "people")
+    theirs = more or hedges(named) or has(named, "explains", "negative", "people")
     for said in [line] if theirs else [line, heading]:
         if len(line) < _LONGEST and (found := reader.lead(said)):
             at, end = a + len(line) - len(said), a + len(line) - len(found.rest)

@@ -84,10 +84,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     if denied or doubted or _denies(rest[:_NEAR], first):
         raise Unreadable(f"the answer is a negation or left open: {said}")
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
-    lists = len(mentions) == len(choices) > 2 and not split("".join(gaps))
     near = takewhile(lambda beside: not _opens_aside(beside[0]), zip(gaps, others, strict=True))
-    several = lists or any(other.choices != first.choices for _, other in near)
-    if several or has(head, "several"):
+    if has(head, "several") or any(other.choices != first.choices for _, other in near):
         raise Unreadable(f"the answer names more than one choice: {said}")
     fills = all(word in words("filler", "concludes", "kind") or word[-2:] == "ly" for word in head)
     goes_on = words("because", "aside", "kind", "filler", "is", "wins")
@@ -133,8 +131,6 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
                 said = f"{min(hit.choices)!r}, the text {min(beside.choices)!r}"
                 raise Unreadable(f"the letter says {said}")
             hit = Mention(both, hit.start, beside.end, True)
-        elif beside and beside.lettered and hit.choices == beside.choices:
-            hit = Mention(hit.choices, hit.start, hits.pop().end, True)  # "park (a)"
         elif letters.certain and (hit.lettered or (beside and beside.lettered)):
             hit = hit._replace(lettered=True)
             if _other_text(line, hit):

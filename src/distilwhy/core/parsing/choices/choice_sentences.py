@@ -23,21 +23,17 @@ def find_verdicts(reader: Reader, text: str) -> list[Statement]:
     """The line of the one choice that is affirmed, where each has a line and another is denied:
     ``(a) Faux : … (b) Vrai : …``, ``❌ mall``.
     """
-    if reader.letters.certain and not reader.question():
+    if reader.letters.certain and has(split(reader.asked[-_LONGEST:]), "not", "negative"):
         return []
-    judged: dict[str, tuple[str, int, int]] = {}
-    for line in list(LINE.finditer(text))[: 3 * len(reader.choices)]:
-        choice, verdict = _judge(reader, line[0][:_LONGEST])
-        if choice in judged:
-            return []
-        if choice:
-            judged[choice] = (verdict, *line.span())
-    affirmed = [choice for choice, (verdict, *_) in judged.items() if verdict in ("yes", "open")]
-    verdicts = {verdict for verdict, *_ in judged.values()}
-    if len(judged) < len(reader.choices) or len(affirmed) != 1 or not verdicts >= {"yes", "no"}:
+    lines = list(LINE.finditer(text))[: 3 * len(reader.choices)]
+    judged = [(*_judge(reader, line[0][:_LONGEST]), *line.span()) for line in lines]
+    judged = [found for found in judged if found[0]]
+    affirmed = [found for found in judged if found[1] in ("yes", "open")]
+    each = sorted(choice for choice, *_ in judged) == sorted(reader.choices)
+    if not each or len(affirmed) != 1 or not {found[1] for found in judged} >= {"yes", "no"}:
         return []
-    _, start, end = judged[affirmed[0]]
-    return [Statement(start, start, end, affirmed[0], UNCUED, whole=True)]
+    choice, _, start, end = affirmed[0]
+    return [Statement(start, start, end, choice, UNCUED, whole=True)]
 
 
 def find_stated(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
@@ -60,8 +56,6 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     if introduced or first in words("concedes"):
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
-    if first in words("supposed") and not start:
-        return None
     concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
@@ -112,7 +106,7 @@ def _affirms(
         return not hedges(before - words("not"))
     quoted = said.low[: said.end(index)].count('"') % 2
     asked = before & words("noun") and not before & words("revises")
-    theirs = closes and before & words("people", "attributed", "negative")
+    theirs = closes and has(before, "people", "attributed", "negative")
     if named or quoted or asked or theirs or hedges(before) or before & words("concedes"):
         return False
     # "In winter, … is" is no fact of the row.
