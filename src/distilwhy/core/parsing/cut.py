@@ -102,21 +102,26 @@ def cut_next_row(reader: Reader, task: Task, text: str, statements: Sequence[Sta
 
 def _answered(reader: Reader, text: str, statements: Sequence[Statement]) -> int | None:
     """Where the first answer ends that has a cue, opens the text, or is a sentence of its own."""
-    stated = [*first_alone(reader, text), *sorted(statements, key=lambda found: found.rank)]
-    stated += [found for found in find_uncued(reader, text, ()) if found.start == 0]
-    ends = [end for found in stated if (end := _end(reader, found, text))][:1]
+    by_rank = sorted(statements, key=lambda found: found.rank)
+    end = _end_of_first(reader, [*first_alone(reader, text), *by_rank], text)
+    if end is None:
+        opening = [found for found in find_uncued(reader, text, ()) if found.start == 0]
+        end = _end_of_first(reader, opening, text)
     parts = spans(text) if reader.choices else []
     inline = [(a, b) for a, b in parts if text[a - 1 : a] not in ("", "\n")]
-    ends += [b for a, b in inline if reader.whole(text[a:b])][:1]  # of "… for it. Spam."
-    return min(ends, default=None)
+    alone = next((b for a, b in inline if reader.whole(text[a:b])), None)  # of "… for it. Spam."
+    return min((at for at in (end, alone) if at), default=None)
 
 
-def _end(reader: Reader, stated: Statement, text: str) -> int | None:
-    """Where a statement ends, or its first sentence, if either gives an answer."""
-    sentence = SENTENCE_END.search(text, stated.at + 3, stated.end)
-    end = sentence.end() if sentence else stated.end
-    first = replace(stated, payload=text[stated.at : end])
-    return end if any(reader.label(each) is not None for each in (stated, first)) else None
+def _end_of_first(reader: Reader, statements: Sequence[Statement], text: str) -> int | None:
+    """Where the first statement ends, or its first sentence, of which either gives an answer."""
+    for stated in statements:
+        sentence = SENTENCE_END.search(text, stated.at + 3, stated.end)
+        end = sentence.end() if sentence else stated.end
+        first = replace(stated, payload=text[stated.at : end])
+        if any(reader.label(each) is not None for each in (stated, first)):
+            return end
+    return None
 
 
 def _answers(reader: Reader, task: Task, text: str) -> bool:

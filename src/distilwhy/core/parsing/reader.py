@@ -59,6 +59,7 @@ _COMMAS = {"de", "es", "pt", "it", "nl"}  # languages that write 1.200,50
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
 _PLACED = r"(?=\W*$|,| (?:of|de|der|von|das|dos) )"
+_DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")
 _POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
 _PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|\s\((?!\w\))")
@@ -158,6 +159,9 @@ class Reader:
             if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
                 return None
             right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
+            question = {*split(self.asked[-_LONGEST_CHOICE:])}
+            if has(split(more), "the") and self.letters.certain and not has(question, *_DENIES):
+                right |= question
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
                 said, told = start, more
