@@ -164,7 +164,3 @@ class Words:
         ):
             index -= 1
         return index
-
-    def clause(self, index: int) -> frozenset[str]:
-        """The words before one in its clause."""
-        return frozenset(self.said[self.back(index, words("turn", "stop"), 25) : index])

@@ -114,12 +114,10 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
-    owner = said.word(index - 1).removesuffix("'s")
-    if owner != said.word(index - 1) and owner not in words("kind") | {"here", "it", "that"}:
-        denied = "attributed"  # "my neighbour's answer:"
-    between = said.said[index + 1 : after]
-    if between[:1] in (["that"], ["which"]) and not words(*_UNSAID).isdisjoint(between):
-        denied = "attributed"  # "the answer that most people give is"
+    owner, between = said.word(index - 1), said.said[index + 1 : after]
+    owned = owner[-2:] == "'s" and owner[:-2] not in words("kind") | {"here", "it", "that"}
+    if owned or (between[:1] in (["that"], ["which"]) and has(between, *_UNSAID)):
+        denied = "attributed"  # "my neighbour's answer:", "the answer that most people give is"
     no_answer = words("negative", "discards", *(() if known else _DOUBTFUL))
     if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
         denied = "negated"
@@ -178,15 +176,14 @@ def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
 
 def denial(said: Words, index: int, weak: bool = False) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
-    clause = said.clause(index)
+    ends = words("stop") if weak else words("turn", "stop")
+    clause = {*said.said[said.back(index, ends, 25) : index]}
     held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
     theirs = clause & words("people", "crowd")
     said_before = [word.removesuffix("'s") for word in said.said[:index]]
     quoted = said_before.count('"') % 2 and words("crowd", "people") & {*said_before}
     if held or (theirs and clause & words("say")) or quoted:
         return "attributed"
-    if weak:
-        clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
     unnamed = words("kind", "pronoun", "article", "because", "filler")
     for at in range(said.back(index, words("turn", "stop"), 9), index):
         if said.said[at] in words("says") and unnamed.isdisjoint(said.said[max(0, at - 2) : at]):

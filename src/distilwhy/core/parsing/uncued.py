@@ -35,11 +35,12 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
 
 
 def _is_aside(sentence: str) -> bool:
-    """Whether a sentence only asks, checks, greets or wishes well."""
+    """Whether a sentence only asks, checks, greets, wishes well, or stands in brackets."""
     checks = ":" in sentence[:30] and has(split(sentence[:30])[:1], "explains")
+    bracketed = re.fullmatch(r"\([^()]{20,}\)\W*", sentence)
     greets = phrases("greets", r"\W*@\W*\Z").match(sentence)
     beside = phrases("courtesy").match(sentence) or phrases("besides").match(sentence.lstrip())
-    return "?" in sentence or any((checks, greets, beside))
+    return "?" in sentence or any((checks, bracketed, greets, beside))
 
 
 def _is_list(reader: Reader, text: str) -> bool:
