@@ -14,7 +14,7 @@ from distilwhy.core.parsing.answer import (
     letter,
     match_choice,
 )
-from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
+from distilwhy.core.parsing.choices.choice import Found, Letters, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import (
     has,
@@ -58,7 +58,6 @@ _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _COMMAS = {"de", "es", "pt", "it", "nl"}  # languages that write 1.200,50
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
-_PLACED = r"(?=\W*$|,| (?:of|de|der|von|das|dos) )"
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")
 _POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
@@ -133,7 +132,7 @@ class Reader:
         """The answer that a text is, or opens with before it says more."""
         if self.choices and (text.rstrip().endswith(":") or reported(text)):
             return None
-        if label := self.whole(text) or self._denied(text.strip().rstrip(".!。")):
+        if label := self.whole(text):
             return Found(label, True, "")
         text = text[:_LONGEST_CHOICE]
         if not self.choices:
@@ -170,18 +169,6 @@ class Reader:
         label = self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
 
-    def _denied(self, said: str) -> str | None:
-        """The label ``no spam`` of "It is no spam." and "No es spam."."""
-        low, denials = lowered(said), words("not", "no")
-        known = {*map(lowered, self.choices)}
-        for label in () if re.search(r"[^\w '’-]", said[:60]) else self.choices:
-            denial, _, other = lowered(label).partition(" ")
-            rest = {*split(low.removesuffix(f" {other}"))}
-            pairs = denial in denials and other in known and low.endswith(f" {other}")
-            if pairs and rest & denials and rest <= denials | words("is", "subject"):
-                return label
-        return None
-
     def _polar(self, said: str, verb: str) -> str | None:
         """The label that another word for it gives: ``yes`` for "Yep!", ``no`` for "No puede."."""
         own = {table: [c for c in self.choices if lowered(c) in words(table)] for table in _SIDES}
@@ -201,14 +188,8 @@ class Reader:
             raise Unnamed("the reply ends before its answer")
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
-        try:
-            whole = statement.whole
-            found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
-        except Unnamed:
-            place = next(find_place(payload[:60], self.choices, _PLACED), None)
-            if not place or not words("the").issuperset(split(payload[: place.start])):
-                raise
-            return min(place.choices)  # "the first, because …"
+        whole = statement.whole
+        found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
         if found is None:
             raise Unnamed("no answer is stated")
         return found.label

@@ -1,7 +1,7 @@
 """Which of some choices a text states: by letter, by text, or by both."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise, takewhile
@@ -29,6 +29,7 @@ _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
+_PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
 _NEAR = 40
 
 
@@ -71,6 +72,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     before = line[: mentions[0].start] if mentions else line
     head = split(before)
     if has(head, "not"):
+        if mentions and (label := _opposite(head, mentions[0].choices, choices)):
+            return Found(label, not re.search(r"\w", line[mentions[0].end :]), "")
         raise Unnamed(f"the answer is a negation: {said}")
     if not mentions or SENTENCE_END.search(before):
         raise Unnamed(f"the answer names none of the choices: {said}")
@@ -92,12 +95,20 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     last = phrases("ending").sub("", line[others[-1].end :] if others else rest)
     around = split(" ".join([before, *gaps, last]))
-    bare = {first.choices} >= {other.choices for other in others} and words("bare", "kind") >= {
-        *around
-    }
+    same = all(other.choices == first.choices for other in others)
+    # "It is the first." may be said of anything.
+    place = first.lettered and line[first.start : first.end].lower() in words("ordinals")
+    bare = same and not place and words("bare", "kind").issuperset(around)
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)
+
+
+def _opposite(head: Sequence[str], denied: frozenset[str], choices: tuple[str, ...]) -> str | None:
+    """The choice ``no spam`` of "It is not spam" and "No es spam"."""
+    known, texts = words("not", "no", "is", "subject").issuperset(head), {*map(lowered, denied)}
+    denials = (choice for choice in choices if known and has(split(choice)[:1], "not", "no"))
+    return next((c for c in denials if lowered(c).partition(" ")[2] in texts), None)
 
 
 def _denies(rest: str, mention: Mention) -> bool:
@@ -119,7 +130,7 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     taken = {at for hit in texts for at in range(hit.start, hit.end)}
     hits = [hit for hit in _find_letters(line, letters) if hit.end - 1 not in taken] + texts
     if letters.certain and not hits:
-        hits = [*find_place(line, choices, phrases("placed", r" ?@(?![a-z])").pattern)]
+        hits = [*_find_places(line, choices)]
     hits.sort(key=lambda hit: hit.start, reverse=True)
     while hits:
         hit = hits.pop()
@@ -142,12 +153,13 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     return mentions
 
 
-def find_place(line: str, choices: tuple[str, ...], end: str) -> Iterator[Mention]:
-    """The choices that a line names by their place, as in ``the second option``, before an end."""
-    places = listed("ordinals")
-    for found in phrases("ordinals", rf"(?<!\w)(?P<place>@){end}").finditer(line):
+def _find_places(line: str, choices: tuple[str, ...]) -> Iterator[Mention]:
+    """The choices that a line names by place: ``the second option``, or ``the second, because``."""
+    places, named = listed("ordinals"), phrases("placed", r" ?@(?![a-z])").pattern
+    for found in phrases("ordinals", rf"(?<!\w)(?P<place>@)(?P<named>{named})?").finditer(line):
         index = places.index(found["place"].lower()) % 6
-        if index == 5 or index < len(choices):
+        alone = _PLACED.match(line, found.end()) and has(split(line[: found.start()])[-1:], "the")
+        if (found["named"] or alone) and (index == 5 or index < len(choices)):
             yield Mention(frozenset([choices[-1 if index == 5 else index]]), *found.span(), True)
 
 
