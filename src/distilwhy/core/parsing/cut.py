@@ -61,11 +61,11 @@ def row_heads(template: str) -> list[str]:
 
 
 @lru_cache(maxsize=64)
-def _questions(template: str) -> re.Pattern[str] | None:
+def _questions(template: str) -> re.Pattern[str]:
     """What a template asks or tells in every row, between its fields or behind them."""
     lines = (line.strip() for part in _FIELD.split(template) for line in part.splitlines())
     asked = [re.escape(line) for line in lines if len(split(line)) > 2]
-    return re.compile("|".join(asked)) if asked else None
+    return re.compile("|".join(asked) or r"(?!)")
 
 
 def break_before_heads(text: str, template: str) -> str:
@@ -152,10 +152,9 @@ def _heads(text: str, rows: set[str]) -> Iterator[tuple[int, int, int]]:
 
 def _asked(text: str, template: str) -> Iterator[tuple[int, int, int]]:
     """Lines with what the template asks in every row."""
-    asked = _questions(template)
-    for found in islice(asked.finditer(text), _TRIED) if asked else ():
-        start = max(text.rfind("\n", 0, found.start()), 0)
-        if start:
+    for found in islice(_questions(template).finditer(text), _TRIED):
+        start = text.rfind("\n", 0, found.start())
+        if start > 0:
             yield start, start, ROW
 
 

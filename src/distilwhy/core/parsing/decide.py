@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
@@ -100,11 +99,9 @@ def _agree(
 
 
 def _state(reader: Reader, statement: Statement, others: Sequence[Statement]) -> str:
-    """What a statement gives, up to the next on its line if it cannot be read whole."""
+    """What a statement gives, up to the next on its line."""
     following = [other.start for other in others if statement.at < other.start < statement.end]
     if following and statement.payload and reader.answer.kind != "text":
-        with suppress(Unreadable):
-            return reader.state(statement)
         payload = statement.payload[: min(following) - statement.end]
         statement = replace(statement, payload=payload)
     return reader.state(statement)
