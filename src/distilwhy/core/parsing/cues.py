@@ -96,15 +96,12 @@ def spans(text: str) -> list[tuple[int, int]]:
 
 def hedges(said: Set[str]) -> bool:
     """Whether a sentence of these words affirms nothing, or says what others think."""
-    theirs = {word[:-2] for word in said if word[-2:] == "'s"} & words("crowd", "people")
-    theirs -= {"he", "she"}
-    quoted = said & words("reports") and not said & words("kind")
-    discards = (said & words("discards") and "each" not in said) or (
-        {"rule", "rules", "ruled", "cross", "strike"} & said and "out" in said
-    )
-    return bool(
-        theirs or quoted or discards or said & words("open", "not", "crowd", "supposed", "wrong")
-    )
+    owners = {word[:-2] for word in said if word[-2:] == "'s"} - {"he", "she"}
+    quoted = has(said, "reports") and not has(said, "kind")
+    discards = has(said, "discards") and "each" not in said
+    crossed = "out" in said and not said.isdisjoint(("rule", "rules", "ruled", "cross", "strike"))
+    doubts = has(said, "open", "not", "crowd", "supposed", "wrong")
+    return has(owners, "crowd", "people") or quoted or discards or crossed or doubts
 
 
 def reported(text: str) -> bool:

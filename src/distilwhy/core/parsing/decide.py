@@ -121,9 +121,8 @@ def _retraction(low: str) -> int | None:
     """Where a text takes back what was said before, as in "Wait, …" or "That is wrong." """
     for a, b in spans(low):
         said = split(low[a:b].partition(",")[0][:60])
-        right = not (not has(said, "not") or not has(said, "right"))
-        told = has(said[:2], "said")
-        if told and (right or has(said, "wrong")):
+        wrong = has(said, "wrong") or (has(said, "not") and has(said, "right"))
+        if wrong and has(said[:2], "said"):
             return a
     found = phrases("retracts", f"{_CLAUSE}@").search(low)
     return found.start() if found else None

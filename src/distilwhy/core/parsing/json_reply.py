@@ -75,11 +75,10 @@ def _read(
 ) -> tuple[tuple[str, ...], str | None]:
     """The answers of an object and its rationale; a field that stands alone is an answer."""
     reasons = [key for key in listed("rationales") if key in fields]
-    texts = {key: text for key, text in fields.items() if isinstance(text, str)}
     keys = list_answer_keys(fields)
-    true = [key for key, value in fields.items() if value is True and is_answer(key)]
-    if not keys and len(true) == 1:  # {"spam": true}
-        return (true[0],), None
+    if not keys:  # {"spam": true}
+        fields = fields | {key: key for key in fields if fields[key] is True and is_answer(key)}
+    texts = {key: text for key, text in fields.items() if isinstance(text, str)}
     if not keys:
         named = [key for key, text in texts.items() if key not in reasons and is_answer(text)]
         single = alone and len(fields) == 1 and not reasons

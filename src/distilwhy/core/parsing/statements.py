@@ -178,18 +178,18 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
     ends = words("stop") if weak else words("turn", "stop")
     clause = {*said.said[said.back(index, ends, 25) : index]}
-    held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
-    theirs = clause & words("people", "crowd")
+    held = has(clause, "believes") or ("second" not in clause and has(clause, "attributed"))
+    theirs = has(clause, "people", "crowd") and has(clause, "say")
     said_before = [word.removesuffix("'s") for word in said.said[:index]]
-    quoted = said_before.count('"') % 2 and words("crowd", "people") & {*said_before}
-    if held or (theirs and clause & words("say")) or quoted:
+    quoted = said_before.count('"') % 2 and has(said_before, "crowd", "people")
+    if held or theirs or quoted:
         return "attributed"
     unnamed = words("kind", "pronoun", "article", "because", "filler")
     for at in range(said.back(index, words("turn", "stop"), 9), index):
         if said.said[at] in words("says") and unnamed.isdisjoint(said.said[max(0, at - 2) : at]):
             return "attributed"  # "Ida says that the answer is"
-    doubted = clause & words("opinion") and clause & words("not")
-    return "supposed" if doubted or clause & words("supposed") else ""
+    doubted = has(clause, "opinion") and has(clause, "not")
+    return "supposed" if doubted or has(clause, "supposed") else ""
 
 
 def _opening(said: Words, index: int) -> int:

@@ -44,12 +44,11 @@ def find_text(asked: str, text: str) -> list[Statement]:
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
     question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
     parts = spans(text)
-    ends = parts[:1] + parts[1:][-1:]
-    return [
-        s
-        for a, b in ends
-        if (s := _quotation(text, a, b) or _topic(asked, text, a, b) or _name(question, text, a, b))
-    ]
+    stated = (
+        _quotation(text, a, b) or _topic(asked, text, a, b) or _name(question, text, a, b)
+        for a, b in parts[:1] + parts[1:][-1:]
+    )
+    return [statement for statement in stated if statement]
 
 
 def _heads(headed: re.Match[str], row: str) -> bool:

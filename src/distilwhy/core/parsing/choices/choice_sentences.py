@@ -99,15 +99,15 @@ def _affirms(
     clause = said.low[said.at[start] : said.end(index)]
     named = any(choice in clause for choice in others)
     denies = before & words("not")
-    if denies and before & words("contrast"):
+    if denies and has(before, "contrast"):
         return True
     last = said.said[said.back(index, frozenset(":"), 99) : index]
     if named and denies and denies.isdisjoint(last):  # "not the mall: it is the park"
         return not hedges(before - words("not"))
     quoted = said.low[: said.end(index)].count('"') % 2
-    asked = before & words("noun") and not before & words("revises")
+    asked = has(before, "noun") and not has(before, "revises")
     theirs = closes and has(before, "people", "attributed", "negative")
-    if named or quoted or asked or theirs or hedges(before) or before & words("concedes"):
+    if named or quoted or asked or theirs or hedges(before) or has(before, "concedes"):
         return False
     # "In winter, … is" is no fact of the row.
     circumstance = first in words("circumstance") and reader.letters.certain
