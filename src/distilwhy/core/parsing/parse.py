@@ -90,7 +90,7 @@ def _read(
     """The label and the rationale of a reply.
 
     Args:
-        given: Answers that it gives in an object, which stood where they are in the text.
+        given: Answers of a JSON object, each with the place in the text where that stood.
     """
     template = task.row_format.template
     text = break_before_heads(text if given else without_preface(_PROMPTED.sub("", text)), template)
@@ -122,11 +122,8 @@ def _read(
 def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tuple[str, str]:
     """Read a reply with JSON objects, whose answers are statements among those around them."""
     before, after = visible(text[: first.start]), visible(text[first.end :])
-    known, names = (
-        listed("answers") + listed("rationales"),
-        _FIELD.findall(task.row_format.template),
-    )
-    fields = [name for name in names if name.replace("_", " ") not in known]
+    known = {name.replace(" ", "_") for name in listed("answers") + listed("rationales")}
+    fields = {*_FIELD.findall(task.row_format.template)} - known
     if before and any(f'"{name}"' in text[first.start : first.end] for name in fields):
         with suppress(Unreadable):  # the object may be an invented row
             return _read(reader, task, before)

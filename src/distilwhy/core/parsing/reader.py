@@ -158,9 +158,9 @@ class Reader:
             if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
                 return None
             right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
-            question = {*split(self.asked[-_LONGEST_CHOICE:])}
-            if has(split(more), "the") and self.letters.certain and not has(question, *_DENIES):
-                right |= question
+            if self.letters.certain and has(split(more), "the"):
+                question = {*split(self.asked[-_LONGEST_CHOICE:])}
+                right |= set() if has(question, *_DENIES) else question
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
                 said, told = start, more

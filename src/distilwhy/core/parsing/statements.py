@@ -63,7 +63,11 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     said = Words(lowered(text))
     own = _asked_noun(task.row_format.template) if task else ""
     nouns = words("noun", "head", "vague") | {own}
-    heads = [i for i, word in enumerate(said.said) if word in nouns or _ends_heading(said, i)]
+    heads = [
+        i
+        for i, word in enumerate(said.said)
+        if word in nouns or (said.word(i + 1) == ":" != word and said.word(i + 2) != "\n")
+    ]
     cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
     taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
     found = [s for i in _some(heads) for s in _announced(text, said, i, said.said[i] == own)]
@@ -80,11 +84,6 @@ def _asked_noun(template: str) -> str:
 
 def _some(found: list[_Found]) -> list[_Found]:
     return found if len(found) <= 2 * _MOST else found[:_MOST] + found[-_MOST:]
-
-
-def _ends_heading(said: Words, index: int) -> bool:
-    """Whether a word ends a heading, as in ``Department: Finance``."""
-    return said.word(index + 1) == ":" != said.said[index] and said.word(index + 2) != "\n"
 
 
 def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Statement]:

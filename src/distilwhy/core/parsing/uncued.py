@@ -90,13 +90,12 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
 def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
     """The one answer that a reply sets in bold, in a sentence that neither hedges nor denies."""
     is_text = reader.answer.kind == "text"
-    answers = {
-        span for span in {*bold} if (span[-1] not in ":：" if is_text else reader.whole(span))
-    } - {text}
-    for span in answers if len(answers) == 1 else ():
-        at = text.rindex(span)
-        a, b = next((a, b) for a, b in spans(text) if a <= at < b)
-        if not hedges({*split(text[a:b])}):
-            whole = not is_text
-            return [Statement(a, at, at + len(span), span, UNCUED, whole=whole, alone=is_text)]
-    return []
+    answers = [s for s in {*bold} if (s[-1] not in ":：" if is_text else reader.whole(s))]
+    if len(answers) != 1 or answers[0] == text:
+        return []
+    at = text.rindex(answers[0])
+    a, b = next((a, b) for a, b in spans(text) if a <= at < b)
+    if hedges({*split(text[a:b])}):
+        return []
+    end, whole = at + len(answers[0]), not is_text
+    return [Statement(a, at, end, answers[0], UNCUED, whole=whole, alone=is_text)]
