@@ -6,7 +6,7 @@ position in the run.
 
 import re
 
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import has, phrases, split
 
 _CHANNEL = r"@|<\|channel\|>\s*(?:{})[^<\n]{{0,40}}(?:<\|message\|>|\n)"
 _THINKS, _THOUGHT = _CHANNEL.format("analysis|commentary|thought"), _CHANNEL.format("final")
@@ -115,7 +115,7 @@ def bare(text: str) -> str:
 
 def _in_one_line(table: re.Match[str]) -> str:
     first, column, name, value = table.groups()
-    if not words("noun", "head", "explains").isdisjoint(split(first)):  # it has no heading
+    if has(split(first), "noun", "head", "explains"):  # it has no heading
         return f"{first}: {column}\n{name}: {value}"
     return f"{name if name.count(' ') < 3 else column}: {value}"
 

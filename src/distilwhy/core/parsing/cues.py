@@ -1,15 +1,19 @@
-"""The words of cues.toml, and the words of a text."""
+"""The words of cues.toml, and the words and sentences of a text."""
 
 import re
 import tomllib
 from bisect import bisect_left
+from collections.abc import Iterable, Set
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import pairwise
 
 APART = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # letters of languages that part no words
 SENTENCE_END = re.compile(
     rf"[.!?](?:[\"')\]]*(?:\s+|$)|(?=[^\x00-\x7f])|(?<=[{APART}].))|\n|[。！？]"
 )
+ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
+LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 
 
 @cache
@@ -23,6 +27,11 @@ def listed(table: str, language: str = "") -> tuple[str, ...]:
 @cache
 def words(*tables: str) -> frozenset[str]:
     return frozenset(word for table in tables for word in listed(table))
+
+
+def has(said: Iterable[str], *tables: str) -> bool:
+    """Whether one of some words is in one of these tables."""
+    return not words(*tables).isdisjoint(said)
 
 
 @cache
@@ -60,7 +69,8 @@ def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
 def _token(ascii_only: bool) -> re.Pattern[str]:
     letters, apart = "[a-z]+", ""
     if not ascii_only:
-        known = {w for table in _tables() for w in listed(table) if re.fullmatch(f"[{APART}]+", w)}
+        tables = _tables().keys() - {"denies", "ending"}
+        known = {w for table in tables for w in listed(table) if re.fullmatch(f"[{APART}]+", w)}
         letters = rf"[^\W\d_{APART}]+"
         apart = "|".join([*sorted(known, key=len, reverse=True), f"[{APART}]", ""])
     return re.compile(
@@ -73,6 +83,38 @@ def split(text: str, *, marks: bool = False) -> list[str]:
     low = text.lower()
     found = _token(low.isascii()).findall(low)
     return found if marks else [word for word in found if word[0].isalnum()]
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """The sentences of a text, with the blanks behind them."""
+    ends = [0]
+    for stop in SENTENCE_END.finditer(text):
+        if stop[0] == "\n" or stop.start() - ends[-1] > 1:  # unlike "b. park"
+            ends.append(stop.end())
+    return [(a, b) for a, b in pairwise([*ends, len(text)]) if text[a:b].strip()]
+
+
+def hedges(said: Set[str]) -> bool:
+    """Whether a sentence of these words affirms nothing, or says what others think."""
+    owners = {word[:-2] for word in said if word[-2:] == "'s"} - {"he", "she"}
+    quoted = has(said, "reports") and not has(said, "kind")
+    discards = has(said, "discards") and "each" not in said
+    crossed = "out" in said and not said.isdisjoint(("rule", "rules", "ruled", "cross", "strike"))
+    doubts = has(said, "open", "not", "crowd", "supposed", "wrong")
+    return has(owners, "crowd", "people") or quoted or discards or crossed or doubts
+
+
+def reported(text: str) -> bool:
+    """Whether the first sentence of a text ends in whose opinion it is: "…, some would say.", or
+    in what rules it out, as in German.
+    """
+    *before, last = re.split(r",|\s[–—-]\s", SENTENCE_END.split(text, maxsplit=1)[0])
+    said = split(last)
+    persons = words("crowd", "people") - {"most"}
+    theirs = persons.intersection(said) if before and len(said) < 7 else ()
+    speaks = words("say", "believes", "reports")
+    ends = speaks.union(theirs).intersection(said[-1:] if last.isascii() else said)
+    return has(said[-1:], "discards") or bool(theirs and ends and speaks.intersection(said))
 
 
 class Words:
@@ -119,7 +161,3 @@ class Words:
         ):
             index -= 1
         return index
-
-    def clause(self, index: int) -> frozenset[str]:
-        """The words before one in its clause."""
-        return frozenset(self.said[self.back(index, words("turn", "stop"), 25) : index])

@@ -7,34 +7,48 @@ a numbered line, a question, a rule, code or HTML ends the reply too.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 
+from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, has, phrases, spans, split, words
+from distilwhy.core.parsing.decide import decide
+from distilwhy.core.parsing.reader import Reader
+from distilwhy.core.parsing.statements import Statement, find_statements
+from distilwhy.core.parsing.uncued import find_uncued, first_alone
+from distilwhy.core.task import Task
+
+# Where another row may begin: surely; unless it repeats this row; behind an answer of any kind;
+# there, unless another follows, as in a part of the reply; behind an answer with a cue.
+NEW, ROW, OTHER, TITLE, LATER = range(5)
 
 _LONGEST_QUESTION = 5000
 _MOST = 200  # heads looked at
 _TRIED = 4
 _FEW = 10  # A question of fewer words must repeat the row to the word.
-_SHORT = 40  # A rule ends a reply only after this many characters.
 _HEAD = re.compile(
     r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S{,60}?(?: [\w'’-]+){,2}?)"
     r" ?(?P<no>\d*)[*_ ]*+[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
 )
-# After an answer: "#5", "[2/67]", code or HTML, "## Title", "Pair 2", "Next question".
-_OTHER = re.compile(
-    r"\n\s*+(?:#\d+\s|\[\d+/\d+\]|def \w+\(|class \w+[:(]|#include|</?(?:html|div|table|ul|h\d)\b"
-    r"|#+ (?P<title>\w[^\n:]{0,40})\n|(?P<name>[^\W\d_]+(?: [^\W\d_]+)?)(?P<no> \d+)?[.)]?[ \t]*\n)"
+# After an answer: "#5", "[2/67]", code or HTML; "## Title", "Pair 2"; "Exercise 7."; a rule.
+_PLAIN = re.compile(
+    r"\n\s*+(?:#\d+\s|\[\d+/\d+\]|def \w+\(|class \w+[:(]|#include|</?(?:html|div|table|ul|h\d)\b)"
 )
-_NUMBERED = re.compile(r"\n[ \t]*\n([^\W\d_]+) \d+[.):] ?")  # "Exercise 7."
+_TITLED = re.compile(
+    r"\n\s*+(?:#+ (\w[^\n:]{0,40})|([^\W\d_]+(?: [^\W\d_]+)?) \d+[.)]?[ \t]*|(Next question))\n",
+    re.I,
+)
+_NUMBERED = re.compile(r"\n[ \t]*\n([^\W\d_]+) \d+[.):] ?")
+_RULE = re.compile(r"\n[ \t]*(?:[-*_=~#] ?){3,}[ \t]*\n[\s*#]*+([^\n:.*]{0,30})")
 _ALONE = re.compile(r"\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
 _OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
 _FIELD = re.compile(r"\{\{.*?\}\}|\{[%#].*?[%#]\}", re.S)
-_RULE = re.compile(r"\n[ \t]*(?:[-*_=~#] ?){3,}[ \t]*\n[\s*#]*+([^\n:.*]{0,30})")
 
 
 @lru_cache(maxsize=64)
@@ -47,20 +61,11 @@ def row_heads(template: str) -> list[str]:
 
 
 @lru_cache(maxsize=64)
-def answer_head(template: str) -> str:
-    """What a template writes behind its last field to ask for the answer, such as ``Stars:``."""
-    head = re.split(r"[}%#]\}", template)[-1].strip().rpartition("\n")[2].strip()
-    said = split(head)
-    names = head[-1:] in (":", "：") and 0 < len(said) < 4
-    return head[:-1] if names and words("speaks", "noun", "explains").isdisjoint(said) else ""
-
-
-@lru_cache(maxsize=64)
-def _questions(template: str) -> re.Pattern[str] | None:
+def _questions(template: str) -> re.Pattern[str]:
     """What a template asks or tells in every row, between its fields or behind them."""
     lines = (line.strip() for part in _FIELD.split(template) for line in part.splitlines())
     asked = [re.escape(line) for line in lines if len(split(line)) > 2]
-    return re.compile("|".join(asked)) if asked else None
+    return re.compile("|".join(asked) or r"(?!)")
 
 
 def break_before_heads(text: str, template: str) -> str:
@@ -70,117 +75,110 @@ def break_before_heads(text: str, template: str) -> str:
     return text
 
 
-def cut_next_row(
-    text: str,
-    template: str,
-    own: str,
-    answered: Callable[[], int | None],
-    answers: Callable[[str], bool],
-) -> int:
-    """Where a reply of usual width ends and an invented row begins; its length if none does.
-
-    Args:
-        own: The row's own text.
-        answered: Gives the offset in ``text`` after the first answer with a cue, or alone; None
-            without one.
-        answers: Whether a text states an answer, with a cue or without.
-    """
+def cut_next_row(reader: Reader, task: Task, text: str, statements: Sequence[Statement]) -> int:
+    """Where a reply of usual width ends and an invented row begins; its length if none does."""
     if "\n" not in text and not _HEAD.search(text):
         return len(text)
-    first, known = answered(), {*_WORD.findall(own.lower())}
-    heads = [*row_heads(template), *_OWN_HEAD.findall(own)]
-    rows = {lowered(head[:-1]).strip() for head in heads}
-    ends = [_head(text, rows, known, first), _question(text, template, known, first)]
-    ends.append(_paragraph(text, known, first))
-    marks = sorted(_marks(text))
-    early = [mark for mark in marks if first is None or mark[0] < first - 1]
-    for at, is_row in early[:_TRIED]:
-        # What may be a part of the reply is none only where no answer follows.
-        if answers(text[:at]) and (is_row or not answers(text[at:])):
-            ends.append(at)
-            break
-    ends.append(next((at for at, _ in marks if first is not None and at >= first - 1), None))
-    return min((end for end in ends if end is not None), default=len(text))
-
-
-def _head(text: str, rows: set[str], known: set[str], first: int | None) -> int | None:
-    """The first head that opens another row."""
-    for head in islice(_HEAD.finditer(text), _MOST):
-        at, name = head.start(), lowered(head["name"] or head["inline"])
-        row = name in rows or f"{name} {head['no']}" in rows
-        asks = not words("asks").isdisjoint(split(name))
-        if first is not None and at >= first - 1:
-            if row or asks or (head["name"] and _is_another(text, head, first)):
-                return at
-        elif head["name"] and asks and words("next").intersection(split(head["name"])):
+    template = task.row_format.template
+    first, known = _answered(reader, text, statements), {*_WORD.findall(reader.asked.lower())}
+    heads = [*row_heads(template), *_OWN_HEAD.findall(reader.asked)]
+    breaks = [*_heads(text, {lowered(head[:-1]).strip() for head in heads})]
+    breaks += [*_asked(text, template), *_paragraphs(text, known, first), *_marks(text)]
+    tried = 0
+    for at, end, kind in sorted(breaks):
+        if kind == NEW or (first is not None and at >= first - 1):
             return at
-        elif row or (head["name"] and (asks or (head["no"] and name in words("shows")))):
-            tells = at == 0 and first and "\n" not in text[head.end() : first].strip()
-            if not tells and not _asks_again(text, head.end(), at, known):
+        if kind == ROW:
+            tells = at == 0 and first and "\n" not in text[end:first].strip()
+            if not tells and not _asks_again(text, end, at, known):
                 return at
+        elif kind in (OTHER, TITLE) and tried < _TRIED:
+            tried += 1
+            parts = text[:at], text[at:] if kind == TITLE else ""
+            if [_answers(reader, task, part) for part in parts] == [True, False]:
+                return at
+    return len(text)
+
+
+def _answered(reader: Reader, text: str, statements: Sequence[Statement]) -> int | None:
+    """Where the first answer ends that has a cue, opens the text, or is a sentence of its own."""
+    by_rank = sorted(statements, key=lambda found: found.rank)
+    end = _end_of_first(reader, [*first_alone(reader, text), *by_rank], text)
+    if end is None:
+        opening = [found for found in find_uncued(reader, text, ()) if found.start == 0]
+        end = _end_of_first(reader, opening, text)
+    parts = spans(text) if reader.choices else []
+    inline = [(a, b) for a, b in parts if text[a - 1 : a] not in ("", "\n")]
+    alone = next((b for a, b in inline if reader.whole(text[a:b])), None)  # of "… for it. Spam."
+    return min((at for at in (end, alone) if at), default=None)
+
+
+def _end_of_first(reader: Reader, statements: Sequence[Statement], text: str) -> int | None:
+    """Where the first statement ends, or its first sentence, of which either gives an answer."""
+    for stated in statements:
+        sentence = SENTENCE_END.search(text, stated.at + 3, stated.end)
+        end = sentence.end() if sentence else stated.end
+        first = replace(stated, payload=text[stated.at : end])
+        if any(reader.label(each) is not None for each in (stated, first)):
+            return end
     return None
 
 
-def _question(text: str, template: str, known: set[str], first: int | None) -> int | None:
-    """The first line with what the template asks in every row, unless it repeats this row."""
-    asked = _questions(template)
-    for found in islice(asked.finditer(text), _TRIED) if asked else ():
-        start = max(text.rfind("\n", 0, found.start()), 0)
-        after = first is not None and found.start() >= first - 1
-        if start and (after or not _asks_again(text, start, start, known)):
-            return start
-    return None
+def _answers(reader: Reader, task: Task, text: str) -> bool:
+    """Whether a text states a choice, however it does."""
+    with suppress(Unreadable):
+        return bool(reader.choices and decide(reader, find_statements(text, task), text))
+    return False
 
 
-def _paragraph(text: str, known: set[str], first: int | None) -> int | None:
-    """After an answer, the first question alone; before it, one with a new number."""
-    questions = _ALONE.finditer(text, max(0, (first or 0) - 1))
-    found = (q.start() for q in questions if first is not None or _asks_more(text, q, known))
-    return next(found, None)
+def _heads(text: str, rows: set[str]) -> Iterator[tuple[int, int, int]]:
+    """Heads with a colon, a full stop or a bracket that may open another row."""
+    for head in islice(_HEAD.finditer(text), _MOST):
+        at, end = head.span()
+        name = lowered(head["name"] or head["inline"])
+        said, begins, shows = split(name), head["name"] is not None, name in words("shows")
+        asks, numbered = has(said, "asks"), shows and head["no"]
+        opens = re.match(r"\n[ \t]*\n", head[0]) and (head[0][-1] == ":" or head["no"])
+        if asks and begins and has(said, "next"):
+            yield at, end, NEW
+        elif name in rows or f"{name} {head['no']}" in rows or (begins and (asks or numbered)):
+            yield at, end, ROW
+        elif asks or (
+            begins
+            and (shows or (opens and not _is_ours(name) and f"{head['name']}:" not in text[:at]))
+        ):
+            yield at, end, LATER
 
 
-def _marks(text: str) -> list[tuple[int, bool]]:
-    """What ends a reply that has answered, and whether it surely opens a row, as ``Pair 2``, ``#5``
-    and code do, unlike titles, rules and ``Part 2``.
-    """
-    marks = islice(_OTHER.finditer(text), _MOST)
-    found = [
-        (m.start(), _is_row(m["name"] or m["title"] or ""))
-        for m in marks
-        if _opens_another(text, m)
-    ]
-    numbered = (head for head in _NUMBERED.finditer(text) if not _is_ours(head[1]))
-    found += [(head.start(), _is_row(head[1])) for head in numbered]
-    return found + [(r.start(), False) for r in _RULE.finditer(text, _SHORT) if not _is_ours(r[1])]
+def _asked(text: str, template: str) -> Iterator[tuple[int, int, int]]:
+    """Lines with what the template asks in every row."""
+    for found in islice(_questions(template).finditer(text), _TRIED):
+        start = text.rfind("\n", 0, found.start())
+        if start > 0:
+            yield start, start, ROW
 
 
-def _is_row(head: str) -> bool:
-    return not head or not words("asks", "shows").isdisjoint(split(head))
+def _paragraphs(text: str, known: set[str], first: int | None) -> Iterator[tuple[int, int, int]]:
+    """The first question alone; before an answer, that with a number which is new."""
+    for question in _ALONE.finditer(text, max(0, (first or 0) - 1)):
+        before = known.union(_WORD.findall(text[: question.start()]))
+        new = {*_WORD.findall(question[0])} - before
+        if first is not None or any(word[0].isdigit() for word in new):
+            yield *question.span(), NEW
+            break
 
 
-def _opens_another(text: str, mark: re.Match[str]) -> bool:
-    """Whether a mark opens another row, as code and numbers do; a title may be the reply's own."""
-    name = mark["name"] or mark["title"]
-    if not name:
-        return True
-    said = {*split(name)}
-    asks = said & words("asks") and said & words("next")
-    titled = mark["title"] or (mark["no"] and text.find(f"{name} ", 0, mark.start()) < 0)
-    return bool(asks or (titled and not _is_ours(name)))
-
-
-def _asks_more(text: str, question: re.Match[str], known: set[str]) -> bool:
-    """Whether a question has a number that neither the row nor the reply before it has."""
-    before = known.union(_WORD.findall(text[: question.start()]))
-    return any(word[0].isdigit() and word not in before for word in _WORD.findall(question[0]))
-
-
-def _is_another(text: str, head: re.Match[str], first: int) -> bool:
-    """Whether a headed line after the answer is another row: it shows one, or it is a paragraph
-    whose head neither stood before the answer nor goes on with a reply."""
-    opens = re.match(r"\n[ \t]*\n", head[0]) and (head[0][-1] == ":" or head["no"])
-    again = f"{head['name']}:" in text[: first + 1] or _is_ours(head["name"])
-    return lowered(head["name"]) in words("shows") or bool(opens and not again)
+def _marks(text: str) -> Iterator[tuple[int, int, int]]:
+    """What ends a reply that has answered: numbers, code, titles and rules."""
+    for pattern in (_PLAIN, _TITLED, _NUMBERED, _RULE):
+        for mark in islice(pattern.finditer(text), _MOST):
+            name = next(filter(None, mark.groups()), "")
+            said = {*split(name)}
+            shows = pattern is _PLAIN or has(said, "asks", "shows")
+            if pattern is _TITLED and mark[3] and not (shows and said & words("next")):
+                continue
+            if pattern is _PLAIN or not _is_ours(name):
+                yield mark.start(), mark.start(), OTHER if shows else TITLE
 
 
 def _is_ours(name: str) -> bool:

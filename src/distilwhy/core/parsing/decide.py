@@ -1,17 +1,15 @@
 """Decides which of the stated answers a reply gives."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 
 from distilwhy.core.parsing.answer import Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.completion import TWO_ANSWERS
-from distilwhy.core.parsing.cues import phrases, split, words
+from distilwhy.core.parsing.cues import has, phrases, spans, split, words
 from distilwhy.core.parsing.implied.implied_answer import find_implied
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import hedges, spans
 from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, Statement
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
@@ -36,47 +34,35 @@ def decide(
     problem: Unreadable | None = None
     figures = [] if reader.choices else [span for span in {*bold[-_MOST:]} if reader.whole(span)]
     statements = [_with_figure(reader, statement, figures) for statement in statements]
-    for ranked in _by_rank(reader, [s for s in statements if not s.denied], text, bold):
+    unread = {"choice": (), "text": (HEADING, WEAK)}.get(reader.answer.kind, (HEADING,))
+    for rank in (EXPLICIT, HEADING, UNCUED, WEAK):  # the firmest first
+        ranked = [s for s in statements if s.rank == rank not in unread and not s.denied]
+        if rank == UNCUED:
+            ranked = find_uncued(reader, text, bold)
+        elif rank == EXPLICIT:
+            ranked = [*first_alone(reader, text), *ranked]
         try:
             if decision := _agree(reader, ranked, text):
-                label, stated = decision
-                if stated.rank != UNCUED or label not in _denied(reader, statements):
-                    return decision
+                return decision
         except Unnamed as error:
             problem = problem or error
-    unsaid = not problem and not any(statement.denied for statement in statements)
+    unsaid = not problem and not any(s.denied for s in statements)
     if unsaid and (decision := _agree(reader, find_implied(reader, text), text)):
         return decision
-    denied = [
-        f"the answer is only {s.denied}: {text[s.start :][:60]!r}" for s in statements if s.denied
-    ]
-    raise problem or Unreadable(denied[-1] if denied else "no answer is stated")
+    for s in statements[::-1] if not problem else ():
+        if s.denied:
+            raise Unreadable(f"the answer is only {s.denied}: {text[s.start :][:60]!r}")
+    raise problem or Unreadable("no answer is stated")
 
 
 def _with_figure(reader: Reader, stated: Statement, figures: Sequence[str]) -> Statement:
     """A statement; of one that cannot be read, the one number in bold that ends its line."""
     line = stated.payload or ""
     found = [figure for figure in figures if figure in line and figure != line]
-    if len(found) != 1 or stated.denied or reader.label(stated) or hedges({*split(line)}):
+    if len(found) != 1 or reader.label(stated):
         return stated
     ends = re.search(rf"(?<![\w*.,]){re.escape(found[0])}(?![\w*])[^\d*]*\Z", line)
     return replace(stated, payload=found[0]) if ends else stated
-
-
-def _denied(reader: Reader, statements: Sequence[Statement]) -> set[str | None]:
-    """What a reply says that others answer, or that would be the answer."""
-    return {reader.label(replace(s, denied="")) for s in statements if s.denied and s.rank != WEAK}
-
-
-def _by_rank(
-    reader: Reader, affirmed: Sequence[Statement], text: str, bold: Sequence[str]
-) -> Iterator[list[Statement]]:
-    """What states an answer, the firmest first: of each, only where none before it can be read."""
-    explicit = [s for s in affirmed if s.rank == EXPLICIT]
-    yield [*first_alone(reader, text), *explicit]
-    yield [s for s in affirmed if s.rank == HEADING and reader.choices]
-    yield find_uncued(reader, text, bold)
-    yield [s for s in affirmed if s.rank == WEAK and reader.answer.kind != "text"]
 
 
 def _agree(
@@ -104,29 +90,22 @@ def _agree(
             elif _retraction(between) is None:
                 raise Unreadable(f"{TWO_ANSWERS}: {before[:40]!r} and {label[:40]!r}")
         found = label, statement
-    if problem and not (found and isinstance(problem, Unnamed)):
+    if problem and not found:
         raise problem
     if found and _left_open(reader, low[found[1].at :], found[0]):
         raise Unreadable("the answer is left open")
     if found and (back := _retraction(low[found[1].at + 1 :])) is not None:
         start = found[1].at + 1 + back
-        later = [_moved(s, start) for s in find_uncued(reader, text[start:], ())]
+        later = find_uncued(reader, "\n" * start + text[start:], ())
         if not later or not (found := _agree(reader, later, text)):
             raise Unreadable("the answer is taken back")
     return found
 
 
-def _moved(statement: Statement, by: int) -> Statement:
-    start, at, end = (place + by for place in (statement.start, statement.at, statement.end))
-    return replace(statement, start=start, at=at, end=end)
-
-
 def _state(reader: Reader, statement: Statement, others: Sequence[Statement]) -> str:
-    """What a statement gives, up to the next on its line if it cannot be read whole."""
+    """What a statement gives, up to the next on its line."""
     following = [other.start for other in others if statement.at < other.start < statement.end]
     if following and statement.payload and reader.answer.kind != "text":
-        with suppress(Unreadable):
-            return reader.state(statement)
         payload = statement.payload[: min(following) - statement.end]
         statement = replace(statement, payload=payload)
     return reader.state(statement)
@@ -146,9 +125,8 @@ def _retraction(low: str) -> int | None:
     """Where a text takes back what was said before, as in "Wait, …" or "That is wrong." """
     for a, b in spans(low):
         said = split(low[a:b].partition(",")[0][:60])
-        right = not (words("not").isdisjoint(said) or words("right").isdisjoint(said))
-        told = not words("said").isdisjoint(said[:2])
-        if told and (right or not words("wrong").isdisjoint(said)):
+        wrong = has(said, "wrong") or (has(said, "not") and has(said, "right"))
+        if wrong and has(said[:2], "said"):
             return a
     found = phrases("retracts", f"{_CLAUSE}@").search(low)
     return found.start() if found else None
@@ -158,8 +136,6 @@ def says_only(reader: Reader, text: str, label: str) -> bool:
     """Whether a text says nothing, or this answer and nothing else."""
     if not re.search(r"\w", text):
         return True
-    if "\n" in text.strip() or len(text.split()) > 12 or re.search(r"[.!?]\s+\w", text):
-        return False
-    found = reader.read(text)
+    found = None if re.search(r"[.!?]\s+\w", text) else reader.read(text)
     same = found and reader.answer.same(found.label, label)
     return bool(found and same and (found.bare or len(text.split()) < 7))

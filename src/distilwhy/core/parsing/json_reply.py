@@ -66,7 +66,7 @@ def _mend(text: str) -> dict[str, object]:
     _, *parts = _KEY.split(text)
     values = (_VALUE.fullmatch(value) for value in parts[1::2])
     read = zip(parts[::2], values, strict=True)
-    said = {key: value[1] or (value[2] or "").strip() for key, value in read if value}
+    said = {key: value[1] or value[2] or "" for key, value in read if value}
     return {key: text.replace('\\"', '"').replace("\\n", "\n") for key, text in said.items()}
 
 
@@ -75,11 +75,10 @@ def _read(
 ) -> tuple[tuple[str, ...], str | None]:
     """The answers of an object and its rationale; the one field of few words is an answer."""
     reasons = [key for key in listed("rationales") if key in fields]
-    texts = {key: text for key, text in fields.items() if isinstance(text, str)}
     keys = list_answer_keys(fields)
-    true = [key for key, value in fields.items() if value is True and is_answer(key)]
-    if not keys and len(true) == 1:  # {"spam": true}
-        return (true[0],), None
+    if not keys:  # {"spam": true}
+        fields = fields | {key: key for key in fields if fields[key] is True and is_answer(key)}
+    texts = {key: text for key, text in fields.items() if isinstance(text, str)}
     if not keys:
         named = [key for key, text in texts.items() if key not in reasons and is_answer(text)]
         brief = [key for key, text in texts.items() if len(text.split()) < 5 and key not in reasons]

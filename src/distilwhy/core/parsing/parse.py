@@ -14,21 +14,17 @@ it says so, and the row trains nothing.
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import bare, visible, widen, without_markup, without_pictures
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
-from distilwhy.core.parsing.cues import SENTENCE_END, listed, phrases
+from distilwhy.core.parsing.cues import listed, phrases
 from distilwhy.core.parsing.cut import break_before_heads, cut_next_row
 from distilwhy.core.parsing.decide import decide
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
 from distilwhy.core.parsing.rationale import reasons_after, reasons_before, without_preface
 from distilwhy.core.parsing.reader import Reader, reader_of
-from distilwhy.core.parsing.sentences import spans
 from distilwhy.core.parsing.statements import IMPLIED, Statement, find_statements, without_cue
-from distilwhy.core.parsing.uncued import find_uncued, first_alone
 from distilwhy.core.task import Example, Task
 
 _PROMPTED = re.compile(r"\AA: (?=\S[^\n]{9})")  # as a prompt ends: it is no letter
@@ -82,58 +78,35 @@ def _stopped(text: str, stop: Sequence[str]) -> str:
     return text[: min(ends)].rstrip() if ends else text
 
 
-def _answered(reader: Reader, statements: Sequence[Statement], text: str) -> int | None:
-    """Where the first answer ends that has a cue, opens the text, or is a sentence of its own."""
-    stated = [*first_alone(reader, text), *sorted(statements, key=lambda found: found.rank)]
-    first = next((found for found in stated if _opens(reader, found)), None)
-    first = first or next((s for s in find_uncued(reader, text, ()) if s.start == 0), None)
-    parts = spans(text) if reader.choices else []
-    inline = ((a, b) for a, b in parts if text[a - 1 : a] not in ("", "\n"))
-    ends = [b for a, b in inline if reader.whole(text[a:b])][:1]  # of "… for it. Spam."
-    if first is not None:
-        sentence = SENTENCE_END.search(text, first.at, first.end)
-        ends.append(sentence.end() if sentence else first.end)
-    return min(ends, default=None)
-
-
-def _answers(reader: Reader, task: Task, text: str) -> bool:
-    """Whether a text states a choice, however it does."""
-    if not reader.choices:
-        return False
-    with suppress(Unreadable):
-        return bool(decide(reader, find_statements(text, task), text))
-    return False
-
-
-def _opens(reader: Reader, stated: Statement) -> bool:
-    """Whether a statement, or its first sentence, gives an answer."""
-    end = SENTENCE_END.search(stated.payload or "", 3)
-    first = (
-        replace(stated, payload=stated.payload[: end.start()]) if end and stated.payload else stated
-    )
-    return any(reader.label(each) is not None for each in (stated, first))
-
-
 def _read(
-    reader: Reader, task: Task, text: str, bold: Sequence[str], *, cut_short: bool
+    reader: Reader,
+    task: Task,
+    text: str,
+    bold: Sequence[str] = (),
+    given: Sequence[Statement] = (),
+    *,
+    cut_short: bool = False,
 ) -> tuple[str, str]:
+    """The label and the rationale of a reply.
+
+    Args:
+        given: Answers of a JSON object, each with the place in the text where that stood.
+    """
     template = task.row_format.template
-    text = break_before_heads(without_preface(_PROMPTED.sub("", text)), template)
+    text = break_before_heads(text if given else without_preface(_PROMPTED.sub("", text)), template)
     plain = widen(text)
     if not any(without_pictures(choice) != choice for choice in reader.choices):
         plain = without_pictures(plain)
-    statements = find_statements(plain, task)
-    answered = partial(_answered, reader, statements, plain)
-    answers = partial(_answers, reader, task)
-    length = cut_next_row(plain, template, reader.asked, answered, answers)
+    statements = [*given, *find_statements(plain, task)]
+    length = cut_next_row(reader, task, plain, statements)
     body = text[:length].rstrip()
     closing = phrases("courtesy", r"\n\s*(?=@)").search(body, max(0, length - 400))
     body = body[: closing.start()] if closing else body
-    if not body:
+    if not body and not given:
         raise Unreadable("the reply is empty")
     if len(body) < len(plain):
         plain = plain[: len(body)]
-        statements = find_statements(plain, task)
+        statements = [*given, *find_statements(plain, task)]
     label, stated = decide(reader, statements, plain, bold)
     said = body[stated.at :].strip()
     # A text may go on after a full stop, as "Mr." does.
@@ -148,25 +121,19 @@ def _read(
 
 
 def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tuple[str, str]:
-    """Read a reply with a JSON object, which is one more statement among those around it."""
-    known = listed("answers") + listed("rationales")
-    before, names = visible(text[: first.start]), _FIELD.findall(task.row_format.template)
-    fields = [name for name in names if name.replace("_", " ") not in known]
+    """Read a reply with JSON objects, whose answers are statements among those around them."""
+    before, after = visible(text[: first.start]), visible(text[first.end :])
+    known = {name.replace(" ", "_") for name in listed("answers") + listed("rationales")}
+    fields = {*_FIELD.findall(task.row_format.template)} - known
     if before and any(f'"{name}"' in text[first.start : first.end] for name in fields):
         with suppress(Unreadable):  # the object may be an invented row
-            return _read(reader, task, before, (), cut_short=False)
-    rest = "\n" + visible(text[first.end :])
-    after = rest[
-        : cut_next_row(
-            widen(rest), task.row_format.template, reader.asked, lambda: 1, lambda said: True
-        )
-    ]
-    objects = [first, *find_objects(after, lambda text: reader.whole(text) is not None)]
+            return _read(reader, task, before)
     at = len(before)
+    objects = [first, *find_objects(after, lambda text: reader.whole(text) is not None)]
     answers = [without_cue(visible(answer), task) for found in objects for answer in found.answers]
-    stated = [Statement(at, at, at, said, alone=True) for said in answers]
-    around = widen(before + after)
-    label, _ = decide(reader, [*stated, *find_statements(around, task)], around)
-    reasons = before if first.rationale is None else visible(first.rationale)
-    statements = find_statements(reasons, task)
-    return label, reasons_before(reader, reasons, label, statements)
+    given = [Statement(at, at, at, said, alone=True) for said in answers]
+    label, reasons = _read(reader, task, f"{before}\n{after}", (), given)
+    if first.rationale is None:
+        return label, reasons
+    reasons = visible(first.rationale)
+    return label, reasons_before(reader, reasons, label, find_statements(reasons, task))

@@ -7,7 +7,7 @@ from distilwhy.core.parsing.clean import widen, without_pictures_at_ends
 from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
 from distilwhy.core.parsing.decide import says_only
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.statements import EXPLICIT, Statement, find_statements
+from distilwhy.core.parsing.statements import EXPLICIT, Statement
 from distilwhy.core.parsing.uncued import first_alone
 
 _GREETING = r"\W*+(?:@[^\w\n]{0,3})?(?:(?:here|voici|aquí|hier)\b[^\n:.]{0,60}:)?\W{0,4}\n\s*"
@@ -20,6 +20,7 @@ _HEAD = re.compile(
     r"(?:[:：=][^\w\n\"'“„«(-]*|\n)"
 )
 _FIELD = re.compile(r"\A\W*[^\W\d_][\w ]{0,20}[:：]")
+_ROW_LINE = re.compile(rf"{_FIELD.pattern}|[?？][*_ )]*$")
 _LONGEST_ROW = 10_000
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff]+|[\u3040-\u30ff\u3400-\u9fff]{2}")
 _CONFIDENCE = re.compile(r"\n[^\w\n]{0,9}confidence\W{1,9}[\d.]{1,9}\W{0,9}\Z", re.I)
@@ -55,11 +56,8 @@ def _without_row(text: str, asked: str) -> str:
     """A text without the questions and headed lines that repeat a line of the row."""
     *lines, last = text.split("\n")
     own = {_content(line) for line in asked[:_LONGEST_ROW].split("\n")}
-    repeat = [
-        line for line in lines if _FIELD.match(line) or widen(line).rstrip("*_ )")[-1:] == "?"
-    ]
-    repeat = [line for line in repeat if _content(line) in own]
-    return "\n".join([*(line for line in lines if line not in repeat), last])
+    shown = [line for line in lines if not (_ROW_LINE.search(line) and _content(line) in own)]
+    return "\n".join([*shown, last])
 
 
 def _content(line: str) -> str:
@@ -78,10 +76,6 @@ def reasons_after(reader: Reader, text: str, label: str, statement: Statement) -
     heads = [h for h in _HEAD.finditer(after) if _names(h, words("explains") - {"confidence"})]
     if heads:
         after = after[heads[0].end() : heads[1].start() if len(heads) > 1 else None]
-    for again in find_statements(widen(after)):
-        if reader.answer.same(reader.label(again), label):
-            after = after[: again.start]
-            break
     reasons = tidy(after)
     closed = "\"'" if reasons.count('"') % 2 else ""
     reasons = reasons.lstrip(f".,:;!)]{closed}–—- 。，、：；！")
@@ -91,11 +85,8 @@ def reasons_after(reader: Reader, text: str, label: str, statement: Statement) -
 def without_preface(text: str) -> str:
     """A text without a first line such as "Sure! Here is my answer:" or "## Analysis"."""
     line = _TITLE.match(text)
-    line = (
-        line
-        if line and _names(line, words("explains"))
-        else phrases("greets", _GREETING).match(text)
-    )
+    if not line or not _names(line, words("explains")):
+        line = phrases("greets", _GREETING).match(text)
     return text[line.end() :] if line else text
 
 

@@ -8,19 +8,24 @@ from functools import lru_cache
 
 from distilwhy.core.parsing.answer import (
     Answer,
-    Kind,
     Unnamed,
     Unreadable,
     fold,
     letter,
     match_choice,
 )
-from distilwhy.core.parsing.choices.choice import Found, Letters, find_place, read_choice
+from distilwhy.core.parsing.choices.choice import Found, Letters, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import SENTENCE_END, language_of, phrases, split, words
+from distilwhy.core.parsing.cues import (
+    has,
+    language_of,
+    phrases,
+    reported,
+    split,
+    words,
+)
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.numbers.numerals import with_figures
-from distilwhy.core.parsing.sentences import reported
 from distilwhy.core.parsing.statements import Statement
 
 _LONGEST = 1000
@@ -57,8 +62,8 @@ _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _COMMAS = {"de", "es", "pt", "it", "nl"}  # languages that write 1.200,50
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
-_PLACED = r"(?=\W*$|,| (?:of|de|der|von|das|dos) )"
 _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
+_DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")
 _POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
 _PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|\s\((?!\w\))")
@@ -104,15 +109,13 @@ class Reader:
             plain = re.sub(rf"^([\d.,]+) ?/ ?{scale}(?![\d.,]*\d)", r"\1", plain)
         dotted = language_of(self.asked) in _COMMAS
         aside = _ASIDE.search(plain)
-        if aside and words("open", "or").isdisjoint(split(aside[0])):
+        if aside and not has(split(aside[0]), "open", "or"):
             plain = plain[: aside.start()]
         if dotted or _THOUSANDS.search(plain):  # "1.200,5" is 1200.5
             plain = _DOTTED.sub(lambda n: n[0].replace(".", "").replace(",", "."), plain)
         if (_COMMA_OR_POINT if dotted else _POINT_OR_COMMA).search(plain):
             raise Unreadable(f"the answer may be two numbers: {text[:60]!r}")
-        label = _read_value(kind, plain)
-        if isinstance(label, Unreadable):
-            raise label.with_traceback(None)
+        label = read_number(plain) if kind == "number" else read_equation(plain)
         return Found(label, is_bare(plain, kind), text[end:])
 
     def read(self, text: str) -> Found | None:
@@ -134,11 +137,9 @@ class Reader:
 
     def lead(self, text: str) -> Found | None:
         """The answer that a text is, or opens with before it says more."""
-        sentence = SENTENCE_END.split(text, maxsplit=1)[0]
-        discards = not words("discards").isdisjoint(split(sentence[-20:])[-1:])
-        if self.choices and (text.rstrip().endswith(":") or reported(text) or discards):
+        if self.choices and (text.rstrip().endswith(":") or reported(text)):
             return None
-        if label := self.whole(text) or self._denied(text.strip().rstrip(".!。")):
+        if label := self.whole(text):
             return Found(label, True, "")
         text = text[:_LONGEST_CHOICE]
         if not self.choices:
@@ -160,12 +161,13 @@ class Reader:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
             start, after = text.removesuffix(rest), split(rest)[:1]
             more = _PHRASE.split(rest, maxsplit=1)[0]
-            subject = _INSERTED.match(rest) and not words("circumstance").isdisjoint(after)
-            if subject or not words("clause").isdisjoint(after):  # "Ham, by contrast, comes …"
+            subject = _INSERTED.match(rest) and has(after, "circumstance")
+            if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
                 return None
             right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
-            if self.letters.certain and not words("the").isdisjoint(split(more)):
-                right |= self.question()
+            if self.letters.certain and has(split(more), "the"):
+                question = {*split(self.asked[-_LONGEST_CHOICE:])}
+                right |= set() if has(question, *_DENIES) else question
             lettered = ")" in start and len(start) > len(found.label) + 2
             if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
                 said, told = start, more
@@ -174,23 +176,6 @@ class Reader:
         listed = said != text and _LISTED.match(said) and said.lstrip()[0] not in self.choices
         label = None if listed else self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
-
-    def question(self) -> frozenset[str]:
-        """The words of the row's question, unless it asks what is not so."""
-        said = frozenset(split(self.asked[-_LONGEST_CHOICE:]))
-        return said if said.isdisjoint(words("not", "negative")) else frozenset()
-
-    def _denied(self, said: str) -> str | None:
-        """The label ``no spam`` of "It is no spam." and "No es spam."."""
-        low, denials = lowered(said), words("not", "no")
-        known = {*map(lowered, self.choices)}
-        for label in () if re.search(r"[^\w '’-]", said[:60]) else self.choices:
-            denial, _, other = lowered(label).partition(" ")
-            rest = {*split(low.removesuffix(f" {other}"))}
-            pairs = denial in denials and other in known and low.endswith(f" {other}")
-            if pairs and rest & denials and rest <= denials | words("is", "subject"):
-                return label
-        return None
 
     def _polar(self, said: str, verb: str) -> str | None:
         """The label that another word for it gives: ``yes`` for "Yep!", ``no`` for "No puede."."""
@@ -211,15 +196,8 @@ class Reader:
             raise Unnamed("the reply ends before its answer")
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
-        try:
-            whole = statement.whole
-            found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
-        except Unnamed:
-            place = next(find_place(payload[:60], self.choices, _PLACED), None)
-            before = split(payload[: place.start]) if place and self.letters.certain else ["?"]
-            if not place or not words("the").issuperset(before):
-                raise
-            return min(place.choices)  # "the first, because …"
+        whole = statement.whole
+        found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
         if found is None:
             raise Unnamed("no answer is stated")
         return found.label
@@ -236,12 +214,10 @@ def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str)
 
     Args:
         asked: The row's text, which may letter the fixed labels, as "(a) spam (b) not spam" does.
-        shown: Further texts that may; the first that does decides. Labels that no text letters
-            are lettered in their order.
+        shown: Further texts that may. Labels that no text letters are lettered in their order.
     """
     choices = answer.choices(options) if answer.kind == "choice" else ()
-    texts = () if options else (asked, *shown)
-    named = next(filter(None, (_lettered(choices, text) for text in texts)), {})
+    named = {} if options else _lettered(choices, "\n".join([asked, *shown]))
     # Where no text letters them: by the letter that a choice itself is, and by its place.
     pairs = [(choice.lower(), choice) for choice in choices if len(choice) == 1]
     if options or not pairs:
@@ -277,15 +253,6 @@ def _goes_on(start: str, rest: str, after: Sequence[str]) -> bool:
     return not reasons.isdisjoint(after)
 
 
-@lru_cache(maxsize=256)
-def _read_value(kind: Kind, plain: str) -> str | Unreadable:
-    """The number or the expression of a text, or why it has none; a reply is read several times."""
-    try:
-        return read_number(plain) if kind == "number" else read_equation(plain)
-    except Unreadable as error:
-        return error
-
-
 def _read_text(answer: Answer, text: str) -> str:
     plain = re.sub(r"^\s*\$([^$]+)\$(?=\W*$)", r"\1", without_latex(text))
     if not plain.isascii():
@@ -294,8 +261,8 @@ def _read_text(answer: Answer, text: str) -> str:
     said = split(label[:_LONGEST_CHOICE].replace("’", "'"))
     if not label:
         raise Unnamed("the answer is empty")
-    denies = len(said) < 12 and not words("not").isdisjoint(said)
-    refuses = denies and not words("withholds").isdisjoint(said)
+    denies = len(said) < 12 and has(said, "not")
+    refuses = denies and has(said, "withholds")
     either = len(label) < _LONGEST_CHOICE and _EITHER.fullmatch(label)
     missing = label.endswith(":") or label.lower() in words("missing")
     if missing or refuses or either or _PLACEHOLDER.fullmatch(label):

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from distilwhy.core.parsing.clean import lowered, widen
-from distilwhy.core.parsing.cues import Words, split, words
-from distilwhy.core.parsing.cut import answer_head
+from distilwhy.core.parsing.cues import Words, has, split, words
 from distilwhy.core.task import CUE, Task
 
 # Statements of a rank count only where none of a lower rank can be read.
@@ -23,6 +22,7 @@ _DOUBTFUL = ("wrong", "crowd", "people", "say", "believes", "open", "supposed") 
 _MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
 _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
+_ASKED_NOUN = re.compile(r"([^\W\d_]+)[:：]\s*\Z")
 _ITEM = re.compile(r"[-•>*]\s+")
 _MARK = re.compile(r"\\f?boxed\s*\{|####|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
 _BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+)\}")
@@ -61,24 +61,29 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
         task: Its cue counts as well, and what its template asks for the answer with.
     """
     said = Words(lowered(text))
-    own = split(answer_head(task.row_format.template)) if task else []
-    nouns = words("noun", "head", "vague").union(own[-1:])
-    heads = [i for i, word in enumerate(said.said) if word in nouns or _ends_heading(said, i)]
+    own = _asked_noun(task.row_format.template) if task else ""
+    nouns = words("noun", "head", "vague") | {own}
+    heads = [
+        i
+        for i, word in enumerate(said.said)
+        if word in nouns or (said.word(i + 1) == ":" != word and said.word(i + 2) != "\n")
+    ]
     cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
     taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
-    found = [s for i in _some(heads) for s in _announced(text, said, i, [said.said[i]] == own[-1:])]
+    found = [s for i in _some(heads) for s in _announced(text, said, i, said.said[i] == own)]
     found += [s for mark in _some([*_MARK.finditer(said.low)]) for s in _marked(text, said, mark)]
     found = cued + [statement for statement in found if statement.at not in taken]
     return sorted(found, key=lambda statement: (statement.end, statement.start))
 
 
+def _asked_noun(template: str) -> str:
+    """The word with which a template asks for the answer behind its last field, as ``Stars:``."""
+    asked = _ASKED_NOUN.search(template.lower())
+    return asked[1] if asked and asked[1] not in words("speaks", "explains") else ""
+
+
 def _some(found: list[_Found]) -> list[_Found]:
     return found if len(found) <= 2 * _MOST else found[:_MOST] + found[-_MOST:]
-
-
-def _ends_heading(said: Words, index: int) -> bool:
-    """Whether a word ends a heading, as in ``Department: Finance``."""
-    return said.word(index + 1) == ":" != said.said[index] and said.word(index + 2) != "\n"
 
 
 def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Statement]:
@@ -108,18 +113,16 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
         return
     first = line if heads else start
     denied = denial(said, index, link == "weak")
-    owner = said.word(index - 1).removesuffix("'s")
-    if owner != said.word(index - 1) and owner not in words("kind") | {"here", "it", "that"}:
-        denied = "attributed"  # "my neighbour's answer:"
-    between = said.said[index + 1 : after]
-    if between[:1] in (["that"], ["which"]) and not words(*_UNSAID).isdisjoint(between):
-        denied = "attributed"  # "the answer that most people give is"
-    no_answer = words("negative", *(() if known else _DOUBTFUL))
+    owner, between = said.word(index - 1), said.said[index + 1 : after]
+    owned = owner[-2:] == "'s" and owner[:-2] not in words("kind") | {"here", "it", "that"}
+    if owned or (between[:1] in (["that"], ["which"]) and has(between, *_UNSAID)):
+        denied = "attributed"  # "my neighbour's answer:", "the answer that most people give is"
+    no_answer = words("negative", "discards", *(() if known else _DOUBTFUL))
     if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     payload, end = _payload(text, at, on_next)
-    if link == "weak" and payload and not words("supposed").isdisjoint(split(payload)):
+    if link == "weak" and payload and has(split(payload), "supposed"):
         denied = "supposed"
     rank = WEAK if link == "weak" else EXPLICIT if known or asked else HEADING
     yield Statement(_opening(said, first), at, end, payload, rank, not firm, denied)
@@ -172,33 +175,27 @@ def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
 
 def denial(said: Words, index: int, weak: bool = False) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
-    clause = said.clause(index)
-    held = clause & words("believes") or ("second" not in clause and clause & words("attributed"))
-    theirs = clause & words("people", "crowd")
+    ends = words("stop") if weak else words("turn", "stop")
+    clause = {*said.said[said.back(index, ends, 25) : index]}
+    held = has(clause, "believes") or ("second" not in clause and has(clause, "attributed"))
+    theirs = has(clause, "people", "crowd") and has(clause, "say")
     said_before = [word.removesuffix("'s") for word in said.said[:index]]
-    quoted = said_before.count('"') % 2 and words("crowd", "people") & {*said_before}
-    if held or (theirs and clause & words("say")) or quoted:
+    quoted = said_before.count('"') % 2 and has(said_before, "crowd", "people")
+    if held or theirs or quoted:
         return "attributed"
-    if weak:
-        clause |= {*said.said[said.back(index, words("stop"), 25) : index]}
     unnamed = words("kind", "pronoun", "article", "because", "filler")
     for at in range(said.back(index, words("turn", "stop"), 9), index):
         if said.said[at] in words("says") and unnamed.isdisjoint(said.said[max(0, at - 2) : at]):
             return "attributed"  # "Ida says that the answer is"
-    doubted = clause & words("opinion") and clause & words("not")
-    return "supposed" if doubted or clause & words("supposed") else ""
+    doubted = has(clause, "opinion") and has(clause, "not")
+    return "supposed" if doubted or has(clause, "supposed") else ""
 
 
 def _opening(said: Words, index: int) -> int:
     """Where the sentence of a cue begins, if it says nothing else, as in "Based on this, …"."""
     start = said.back(index, words("stop"), 9)
     before = [word for word in said.said[start:index] if word not in words("opener")]
-    introduced = (
-        before
-        and before[0] in words("introduces")
-        and (before[-1] == "," or not said.low.isascii())
-    )
-    alone = introduced or words("frame").issuperset(before)
+    alone = has(before[:1], "introduces") or words("frame").issuperset(before)
     return said.at[start if alone and start < index else index]
 
 

@@ -2,8 +2,7 @@
 
 import re
 
-from distilwhy.core.parsing.cues import phrases, split, words
-from distilwhy.core.parsing.sentences import hedges, spans
+from distilwhy.core.parsing.cues import has, hedges, phrases, spans, split, words
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _SHORT = re.compile(
@@ -26,7 +25,6 @@ _TOPIC = re.compile(
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
 _QUESTION = re.compile(r"\n|[.!?:]\s")
-PLACED = ("in", "at", "on", "à", "en", "em")
 _LONGEST, _LONGEST_ROW = 200, 2000
 
 
@@ -40,28 +38,26 @@ def find_text(asked: str, text: str) -> list[Statement]:
     at = opening.end() if opening else 0
     alone = _SHORT.match(plain, at) or phrases("polite", _POLITE).match(text)
     unsaid = alone and alone.re is not _SHORT and alone[1] in words("unsaid")
-    if alone and not unsaid and words("noun").isdisjoint(split(alone[0])):
+    if alone and not unsaid and not has(split(alone[0]), "noun"):
         return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
     if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
     question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
     parts = spans(text)
-    ends = parts[:1] + parts[1:][-1:]
-    return [
-        s
-        for a, b in ends
-        if (s := _quotation(text, a, b) or _topic(asked, text, a, b) or _name(question, text, a, b))
-    ]
+    stated = (
+        _quotation(text, a, b) or _topic(asked, text, a, b) or _name(question, text, a, b)
+        for a, b in parts[:1] + parts[1:][-1:]
+    )
+    return [statement for statement in stated if statement]
 
 
 def _heads(headed: re.Match[str], row: str) -> bool:
     """Whether the head of a line is one for labels, or the only head and in the row."""
     name = headed[1].lower()
-    in_row = {*split(row)}.issuperset(split(name)) or (not name.isascii() and name in row)
-    in_row = in_row and (name not in words("explains") or headed[0][:1] == "<")
-    tagged = headed[0][:1] == "<" and headed.start() == 0 and name not in words("explains")
-    only = len(_HEAD.findall(headed.string)) < 2
-    return tagged or name in words("head") or (in_row and only)
+    if name in words("explains"):
+        return False
+    in_row, only = {*split(row)}.issuperset(split(name)), len(_HEAD.findall(headed.string)) < 2
+    return headed[0][:1] == "<" or name in words("head") or (in_row and only)
 
 
 def _quotation(text: str, a: int, b: int) -> Statement | None:
@@ -72,11 +68,11 @@ def _quotation(text: str, a: int, b: int) -> Statement | None:
         links = words("is") & {*split(clause)[-1:]} or phrases("calls", _LAST).search(clause)
         if links and phrases("polite", _ENDS).match(text, quote.end()):
             found.append(quote)
-    if not found or found[0].start() < a or any(found[0][1] not in other[1] for other in found):
+    if not found or found[0].start() < a:
         return None
     before, after = split(text[a : found[0].start()]), split(text[found[0].end() : b])
     theirs = words("people", "say").intersection(before[:-1])  # not "on dit"
-    if hedges({*before} | {*after} - words("not")) or theirs or words("or").intersection(after):
+    if hedges({*before} | {*after} - words("not")) or theirs:
         return None
     return Statement(a, found[0].start(1), b, found[0][1], UNCUED, alone=True)
 
@@ -85,7 +81,7 @@ def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
     """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the question has the topic."""
     found = _TOPIC.match(text[a:b].rstrip())
     question = re.split(r"[\n.?。？！]", asked.strip(" .?。？\n"))[-1]
-    if not found or found[1] not in question or len(found[1]) < 2 or hedges({*split(found[2])}):
+    if not found or found[1] not in question:
         return None
     return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
 
@@ -94,7 +90,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     """The one name of a sentence whose other words are those of the question, in any form, and
     most of them.
     """
-    if split(text[a:b])[:1] and split(text[a:b])[0] in words("concedes"):
+    if has(split(text[a:b])[:1], "concedes"):
         a = text.rfind(", ", a, b) + 1 or a
     sentence = text[a:b].rstrip()
     known = {word[:4] for word in question if len(word) > 2} | {*question}
@@ -107,9 +103,8 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
         return None
     figures, before = names[0][0][0].isdigit(), split(sentence[: names[0].start()])[-1:]
-    if figures and words("dates").isdisjoint(question):
-        return None
-    if question & words("who") and before and before[0] in PLACED:
+    placed = question & words("who") and has(before, "circumstance")
+    if placed or (figures and not has(question, "dates")):
         return None
     rest = split(f"{sentence[: names[0].start()]} {sentence[names[0].end() :]}")
     told = {word[:4] for word in rest if len(word) > 3 and word[:4] in known}

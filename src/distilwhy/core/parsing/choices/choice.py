@@ -1,7 +1,7 @@
 """Which of some choices a text states: by letter, by text, or by both."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise, takewhile
@@ -10,7 +10,7 @@ from unicodedata import digit
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, listed, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, has, listed, phrases, split, words
 from distilwhy.core.parsing.numbers.numerals import with_figures
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
@@ -31,6 +31,7 @@ _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
+_PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
 _NEAR = 40
 _PLACE = r"(?<!\w)@ ?#?([1-9])(?![\w%]|[.,]\d)|^\W*([1-9①-⑨])\W*[번番号號]?\W*$"
 
@@ -75,7 +76,9 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     if mentions and split(before) == [str(choices.index(min(mentions[0].choices)) + 1)]:
         before = ""  # of "2) Brazil", the second choice
     head = split(before)
-    if not words("not").isdisjoint(head):
+    if has(head, "not"):
+        if mentions and (label := _opposite(head, mentions[0].choices, choices)):
+            return Found(label, not re.search(r"\w", line[mentions[0].end :]), "")
         raise Unnamed(f"the answer is a negation: {said}")
     if not mentions or SENTENCE_END.search(before):
         raise Unnamed(f"the answer names none of the choices: {said}")
@@ -85,26 +88,33 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     after = split(re.split(r"[.,;:!?]", rest[:60], maxsplit=1)[0])
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
-    doubted = gloss and not words("open", "not").isdisjoint(split(gloss[1]))
+    doubted = gloss and has(split(gloss[1]), "open", "not")
     if denied or doubted or _denies(rest[:_NEAR], first):
         raise Unreadable(f"the answer is a negation or left open: {said}")
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
-    lists = len(mentions) == len(choices) > 2 and not split("".join(gaps))
     near = takewhile(lambda beside: not _opens_aside(beside[0]), zip(gaps, others, strict=True))
-    several = lists or any(other.choices != first.choices for _, other in near)
-    if several or not words("several").isdisjoint(head):
+    if has(head, "several") or any(other.choices != first.choices for _, other in near):
         raise Unreadable(f"the answer names more than one choice: {said}")
     fills = all(word in words("filler", "concludes", "kind") or word[-2:] == "ly" for word in head)
     goes_on = words("because", "aside", "kind", "filler", "is", "wins")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     last = phrases("ending").sub("", line[others[-1].end :] if others else rest)
     around = split(" ".join([before, *gaps, last]))
-    figure = line.strip().isdigit() and min(first.choices) not in line  # it may count anything
-    bare = {first.choices} >= {other.choices for other in others} and not figure
-    bare = bare and words("bare", "kind").issuperset(around)
+    same = all(other.choices == first.choices for other in others)
+    # "It is the first." may be said of anything, and a figure may count anything.
+    place = first.lettered and line[first.start : first.end].lower() in words("ordinals")
+    figure = line.strip().isdigit() and min(first.choices) not in line
+    bare = same and not (place or figure) and words("bare", "kind").issuperset(around)
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)
+
+
+def _opposite(head: Sequence[str], denied: frozenset[str], choices: tuple[str, ...]) -> str | None:
+    """The choice ``no spam`` of "It is not spam" and "No es spam"."""
+    known, texts = words("not", "no", "is", "subject").issuperset(head), {*map(lowered, denied)}
+    denials = (choice for choice in choices if known and has(split(choice)[:1], "not", "no"))
+    return next((c for c in denials if lowered(c).partition(" ")[2] in texts), None)
 
 
 def _denies(rest: str, mention: Mention) -> bool:
@@ -126,7 +136,7 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     taken = {at for hit in texts for at in range(hit.start, hit.end)}
     hits = [hit for hit in _find_letters(line, letters) if hit.end - 1 not in taken] + texts
     if letters.certain and not hits:
-        hits = [*find_place(line, choices, phrases("placed", r" ?@(?![a-z])").pattern)]
+        hits = [*_find_places(line, choices)]
     hits.sort(key=lambda hit: hit.start, reverse=True)
     while hits:
         hit = hits.pop()
@@ -138,8 +148,6 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
                 said = f"{min(hit.choices)!r}, the text {min(beside.choices)!r}"
                 raise Unreadable(f"the letter says {said}")
             hit = Mention(both, hit.start, beside.end, True)
-        elif beside and beside.lettered and hit.choices == beside.choices:
-            hit = Mention(hit.choices, hit.start, hits.pop().end, True)  # "park (a)"
         elif letters.certain and (hit.lettered or (beside and beside.lettered)):
             hit = hit._replace(lettered=True)
             if _other_text(line, hit):
@@ -151,14 +159,15 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     return mentions
 
 
-def find_place(line: str, choices: tuple[str, ...], end: str) -> Iterator[Mention]:
-    """The choices that a line names by their place: ``the second option`` before an end;
+def _find_places(line: str, choices: tuple[str, ...]) -> Iterator[Mention]:
+    """The choices that a line names by place: ``the second option``, or ``the second, because``;
     ``option 2`` anywhere; ``②`` alone.
     """
-    places = listed("ordinals")
-    for found in phrases("ordinals", rf"(?<!\w)(?P<place>@){end}").finditer(line):
+    places, named = listed("ordinals"), phrases("placed", r" ?@(?![a-z])").pattern
+    for found in phrases("ordinals", rf"(?<!\w)(?P<place>@)(?P<named>{named})?").finditer(line):
         index = places.index(found["place"].lower()) % 6
-        if index == 5 or index < len(choices):
+        alone = _PLACED.match(line, found.end()) and has(split(line[: found.start()])[-1:], "the")
+        if (found["named"] or alone) and (index == 5 or index < len(choices)):
             yield Mention(frozenset([choices[-1 if index == 5 else index]]), *found.span(), True)
     for found in () if _counts(choices) else phrases("placed", _PLACE).finditer(line):
         index = digit(found[found.lastindex or 0]) - 1

@@ -1,26 +1,44 @@
-"""Choices that sentences state without a cue: "The shop is liable.", "It belongs to (b)." """
+"""Choices that are stated without a cue, as in "The shop is liable.", or by a verdict on each."""
 
 import re
 from collections.abc import Sequence
-from itertools import takewhile
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import find_mentions
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import Words, listed, phrases, split, words
+from distilwhy.core.parsing.cues import LINE, Words, has, hedges, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
 _ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
 _PARTICLE = re.compile(r"\W*[^\W\d_]+ ([^\W\d_]+)")
-_OVER = re.compile(r"\sover\b")
+_ENDS = re.compile(r"[ぁ-ん가-힣]\W*$")  # as a sentence does whose last word is its verb
+_LONGEST = 300
+_LETTER = re.compile(r"\(?\w[).:]")
+_OPENS = re.compile(r"\A[\s#*|•➤▶·-]*(?:\d{1,2}[.)]\s)?\s*")
+
+
+def find_verdicts(reader: Reader, text: str) -> list[Statement]:
+    """The line of the one choice that is affirmed, where each has a line and another is denied:
+    ``(a) Faux : … (b) Vrai : …``, ``❌ mall``.
+    """
+    if reader.letters.certain and has(split(reader.asked[-_LONGEST:]), "not", "negative"):
+        return []
+    lines = list(LINE.finditer(text))[: 3 * len(reader.choices)]
+    judged = [(*_judge(reader, line[0][:_LONGEST]), *line.span()) for line in lines]
+    judged = [found for found in judged if found[0]]
+    affirmed = [found for found in judged if found[1] in ("yes", "open")]
+    each = sorted(choice for choice, *_ in judged) == sorted(reader.choices)
+    if not each or len(affirmed) != 1 or not {found[1] for found in judged} >= {"yes", "no"}:
+        return []
+    choice, _, start, end = affirmed[0]
+    return [Statement(start, start, end, choice, UNCUED, whole=True)]
 
 
 def find_stated(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:
     """What sentences state, if the first or the last does."""
-    stated = [_sentence(reader, text, a, b) or _closing(reader, text, a, b) for a, b in parts]
+    stated = [_sentence(reader, text, a, b) for a, b in parts]
     if not stated or not (stated[0] or stated[-1]):
         stated = [_relation(reader, text, *parts[-1]) if parts else None]
     return [statement for statement in stated if statement]
@@ -38,16 +56,15 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     if introduced or first in words("concedes"):
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
-    if first in words("supposed") and not start:
-        return None
     concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         payload = text[at:b].lstrip(" ,:")
-        closes = word == ":" and reader.whole(payload.rstrip()) is not None
+        last = word == ":" or (word != '"' and _ENDS.search(payload))
+        closes = bool(last and reader.whole(payload.rstrip()))
         concluded = concludes and (word[0].isalpha() or word == ",") and word not in words("not")
         ties = closes or concluded or _ties(said, index)
-        found = reader.lead(payload) or reader.lead(_OVER.split(payload)[0]) if ties else None
+        found = reader.lead(payload) if ties else None
         if found is None:
             continue
         particle = lowered(found.label) in words("yes", "no") and _PARTICLE.match(payload)
@@ -77,76 +94,74 @@ def _affirms(
     if tie in words("as") and not tie[0].isalpha():  # "not entailed → neutral"
         before -= words("not", "open")
     others = {choice.lower() for choice in reader.choices} - {label.lower()}
+    letters = reader.letters.named.items()
+    others |= {f"({name})" for name, choices in letters if label not in choices}
     clause = said.low[said.at[start] : said.end(index)]
     named = any(choice in clause for choice in others)
     denies = before & words("not")
-    if denies and before & words("contrast"):
+    if denies and has(before, "contrast"):
         return True
     last = said.said[said.back(index, frozenset(":"), 99) : index]
     if named and denies and denies.isdisjoint(last):  # "not the mall: it is the park"
         return not hedges(before - words("not"))
     quoted = said.low[: said.end(index)].count('"') % 2
-    asked = before & words("noun") and not before & words("revises")
-    theirs = closes and before & words("people", "attributed", "negative")
-    if named or quoted or asked or theirs or hedges(before) or before & words("concedes"):
+    asked = has(before, "noun") and not has(before, "revises")
+    theirs = closes and has(before, "people", "attributed", "negative")
+    if named or quoted or asked or theirs or hedges(before) or has(before, "concedes"):
         return False
     # "In winter, … is" is no fact of the row.
     circumstance = first in words("circumstance") and reader.letters.certain
-    return not circumstance or not words("said", "pronoun", "favor").isdisjoint(before)
-
-
-def _closing(reader: Reader, text: str, a: int, b: int) -> Statement | None:
-    """The one choice of a Korean or Japanese sentence that ends with it: ``spam です。``"""
-    said = text[a:b].rstrip(" .!\n。")
-    if said.isascii():
-        return None
-    try:
-        mentions = find_mentions(said, reader.choices, reader.letters)
-    except Unreadable:
-        return None
-    others = (c for c in reader.choices if mentions and c not in mentions[0].choices)
-    one = mentions and not any(len(c) > 1 and c in said for c in others)
-    one = one and len({mention.choices for mention in mentions}) == 1
-    ending = rf"[\"'\s]*(?:(?:{'|'.join(listed('kind', 'ko') + listed('kind', 'ja'))})\s?){{,2}}@"
-    closes = one and phrases("ending", ending).fullmatch(said, mentions[-1].end)
-    if not closes or not re.search("[ぁ-ん가-힣]$", said):
-        return None
-    if hedges({*split(said[: mentions[0].start])} - words("not")):
-        return None
-    at = a + mentions[-1].start
-    return Statement(a, at, b, said[mentions[-1].start :], UNCUED, whole=True)
+    return not circumstance or has(before, "said", "pronoun", "favor")
 
 
 def _ties(said: Words, index: int) -> bool:
     """Whether a word ties an answer to what it is said of: "is", or "to" in "belongs to"."""
     word, near = said.said[index], said.said[max(0, index - 9) : index]
     if near and near[-1] in words("favor"):
-        return index < 3 or not words("files", "head").isdisjoint(near)
+        return index < 3 or has(near, "files", "head")
     if word in words("into"):
-        return not words("files").isdisjoint(near)
+        return has(near, "files")
     if word == "say":
         return near[-1:] in (["i'd"], ["i'll"]) or near[-2:] == ["i", "would"]
     return word in words("as", "concludes", "makes")
 
 
 def _relation(reader: Reader, text: str, a: int, b: int) -> Statement | None:
-    """A sentence of the row's field names and a form of one label, which ties them:
+    """A last clause of the row's field names and a form of one label, which ties them:
     ``The premise contradicts the hypothesis.``
     """
     fields = words("kind").union(split(" ".join(_FIELD.findall(reader.asked))))
-    clause = Words(lowered(text[a:b]))
-    turns = [i for i, word in enumerate(clause.said) if word in words("turn", "concludes")]
-    said = split(text[a + (clause.at[turns[-1]] if turns else 0) : b])
-    known = fields | words("bare", "filler", "as", "into", "concludes", "turn")
-    more = [word for word in said if word not in known]
-    labels = [label for label in reader.choices if len(more) == 1 and _is_form(more[0], label)]
-    if len(labels) != 1 or fields.isdisjoint(said):
+    said = split(text[a:b])
+    turns = [i for i, word in enumerate(said) if word in words("turn", "concludes")]
+    said = said[max(turns, default=0) :]
+    more = {*said} - fields - words("bare", "filler", "as", "into", "concludes", "turn")
+    labels = [label for label in reader.choices if len(label) > 4 and " " not in label]
+    forms = [label for label in labels if {word[:5] for word in more} == {label[:5].lower()}]
+    if len(forms) != 1 or fields.isdisjoint(said):
         return None
-    return Statement(a, a, b, labels[0], UNCUED, whole=True)
+    return Statement(a, a, b, forms[0], UNCUED, whole=True)
 
 
-def _is_form(word: str, label: str) -> bool:
-    """Whether a word is a form of a label: ``contradicts`` and ``contradiction``."""
-    pairs = zip(word, label.lower(), strict=False)
-    stem = len([*takewhile(lambda pair: pair[0] == pair[1], pairs)])
-    return stem > 4 and max(len(word), len(label)) - stem < 5
+def _judge(reader: Reader, line: str) -> tuple[str, str]:
+    """The choice that a line opens with, and whether the line says yes or no to it, or neither."""
+    said = _OPENS.sub("", line, count=1)
+    marks = words("affirms", "rejects")
+    mark = said[:1] if said[:1] in marks else ""
+    said = said.removeprefix(mark).strip()
+    try:
+        mentions = find_mentions(said, reader.choices, reader.letters)
+    except Unreadable:  # of what stands beside a letter
+        letter = _LETTER.match(said)
+        mentions = find_mentions(letter[0], reader.choices, reader.letters) if letter else []
+    if not mentions or split(said[: mentions[0].start]):
+        return "", ""
+    more = ["", mark, *split(said[mentions[0].end :], marks=True), ""]
+    apart = {  # not in "correct spelling"
+        word
+        for before, word, after in zip(more, more[1:], more[2:], strict=False)
+        if word in marks and not (word.isalpha() and (before[:1].isalnum() or after[:1].isalnum()))
+    }
+    sides = {word in words("affirms") for word in apart}
+    verdict = ("yes" if sides.pop() else "no") if len(sides) == 1 else ""
+    left_open = verdict == "yes" and has(more, "open", "supposed")
+    return min(mentions[0].choices), "open" if left_open else verdict

@@ -13,14 +13,13 @@ from typing import NamedTuple
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import Mention, find_mentions
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import APART, language_of, split, words
+from distilwhy.core.parsing.cues import APART, has, hedges, language_of, spans, split, words
 from distilwhy.core.parsing.numbers.number import RANGE
 from distilwhy.core.parsing.numbers.number_sentences import FIGURE, RATE, is_of_another
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import hedges, spans
 from distilwhy.core.parsing.statements import IMPLIED, Statement
-from distilwhy.core.parsing.text_sentences import NAMES, PLACED
+from distilwhy.core.parsing.text_sentences import NAMES
 from distilwhy.core.parsing.uncued import is_aside
 
 _CLOSED = re.compile(r"[.!][\"')\]]*\W*\Z")  # unlike a reply that a limit cut
@@ -40,7 +39,7 @@ def find_implied(reader: Reader, text: str) -> list[Statement]:
     if not parts:
         return []
     (a, b), sentences = parts[-1], [text[a:b] for a, b in parts]
-    if words("plans") & {*split(sentences[-1])}:
+    if has(split(sentences[-1]), "plans"):
         return []
     start = a if parts[1:] else b  # the only sentence is the rationale too
     if reader.choices:
@@ -76,11 +75,11 @@ class _Sentence(NamedTuple):
         """Whether it is unsure, or opens with whose opinion it is, or as a part of another."""
         told_of = words("concedes", "people") - {"he", "she", "they"} | {"i"}
         said = self.words()
-        return bool(words(*_UNSURE) & {*said} or told_of.intersection(said[:1]))
+        return has(said, *_UNSURE) or bool(told_of.intersection(said[:1]))
 
     def denies(self, mention: Mention) -> bool:
         clause = {*self.words(*self.clause(mention))}
-        return bool(clause & words(*_DENIED)) or hedges(clause)
+        return has(clause, *_DENIED) or hedges(clause)
 
 
 def _closing_choice(reader: Reader, sentences: list[str]) -> str:
@@ -110,7 +109,7 @@ def _closing_choice(reader: Reader, sentences: list[str]) -> str:
 def _is_label(last: _Sentence, mention: Mention, label: str) -> bool:
     """Whether a fixed label ends a clause, as it is spelt: elsewhere it may be any word."""
     closes = not last.words(mention.end, last.clause(mention)[1])
-    denies = words(*_DENIED, "clause").intersection(last.words(mention.end))
+    denies = has(last.words(mention.end), *_DENIED, "clause")
     cased = label[:1].islower() or not last.text[mention.start : mention.end].islower()
     return closes and cased and not denies and not mention.lettered
 
@@ -136,13 +135,15 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
     """
     rest = [c for c in reader.choices if c not in mention.choices and not c.isascii()]
     last, before = told[-1], told[-1].words(0, mention.start)
-    marked = last.text[mention.start] == "(" or last.text[mention.end - 1].isdigit()  # option 2
+    marked = (
+        last.text[last.named[0].start] == "(" or last.text[mention.end - 1].isdigit()
+    )  # option 2
     opens = words("the", "article").issuperset(before) and not marked
     return not (
         opens
         or mention.end - mention.start < 2
-        or words("circumstance").intersection(before[:1])
-        or words(*_DENIED, "favor").intersection(before)
+        or has(before[:1], "circumstance")
+        or has(before, *_DENIED, "favor")
         or any(choice in sentence.text for choice in rest for sentence in told)
         or any(sentence.denies(m) for sentence in told for m in sentence.named)
     )
@@ -152,9 +153,9 @@ def _is_reached(told: list[_Sentence], mention: Mention) -> bool:
     """Whether a choice is new in the last sentence, and the others are discarded or lumped."""
     for sentence in told:
         others = {m.choices for m in sentence.named} - {mention.choices}
-        if len(others) == 1 and not words(*_DENIED, "supposed") & {*sentence.words()}:
+        if len(others) == 1 and not has(sentence.words(), *_DENIED, "supposed"):
             return False
-    discards = any(words(*_DENIED, "left") & {*sentence.words()} for sentence in told)
+    discards = any(has(sentence.words(), *_DENIED, "left") for sentence in told)
     return discards and not any(m.choices == mention.choices for s in told[:-1] for m in s.named)
 
 
@@ -200,8 +201,8 @@ def _is_other(said: str, number: re.Match[str], row: Set[str], question: Set[str
         hedges({*split(said)} - (words("crowd") & row))
         or RANGE.search(said, max(0, number.start() - 7), number.end() + 7)
         or (rates | words("now") & {*split(said)}) - question
-        or beside & words("indefinite", "worked", "changes")
-        or words("joint", "or").intersection(after)
+        or has(beside, "indefinite", "worked", "changes")
+        or has(after, "joint", "or")
     )
 
 
@@ -225,7 +226,7 @@ def _made(x: Fraction, y: Fraction) -> Set[Fraction]:
 def _opening_quotation(reader: Reader, sentences: list[str]) -> str:
     """``mice`` of ``"Mice", an irregular plural.``"""
     found, said = _QUOTED.match(sentences[0]), {*split(" ".join(sentences))}
-    doubted = words("open", "supposed") & said
+    doubted = has(said, "open", "supposed")
     return found[1] if found and not doubted and found[0] not in reader.asked else ""
 
 
@@ -242,9 +243,9 @@ def _closing_name(reader: Reader, sentences: list[str]) -> str:
     extracts = name in reader.asked
     noun = language_of(reader.asked) == "de" and not extracts  # any has a capital letter
     before, asked = split(said.removesuffix(name)), {*split(question)}
-    figures = name[0].isdigit() and words("dates").isdisjoint(asked)
-    place = words("who") & asked and before[-1:] and before[-1] in PLACED
-    doubted = hedges({*before}) or words("noun", "says").intersection(before)
+    figures = name[0].isdigit() and not has(asked, "dates")
+    place = has(asked, "who") and has(before[-1:], "circumstance")
+    doubted = hedges({*before}) or has(before, "noun", "says")
     fits = (extracts or sentences[1:]) and not (noun or figures or place or doubted)
     return name if fits else ""
 

@@ -8,7 +8,7 @@ import re
 from unicodedata import normalize
 
 from distilwhy.core.parsing.answer import CURRENCY, Unnamed, Unreadable
-from distilwhy.core.parsing.cues import APART, phrases, split, words
+from distilwhy.core.parsing.cues import APART, has, phrases, split, words
 from distilwhy.core.parsing.numbers.expression import (
     NUMERAL,
     Equation,
@@ -80,7 +80,7 @@ def read_number(text: str) -> str:
     start = _START.search(last)
     head = last[: start.start()] if start else last
     said = re.findall(r"(?<!-)\b[^\W\d_']+(?:'t)?\b|[<>≤≥]", "=".join([*before, head]).lower())
-    indefinite = not words("indefinite", "not").isdisjoint(said) or RANGE.search(last)
+    indefinite = has(said, "indefinite", "not") or RANGE.search(last)
     if unsolved or (start and indefinite):
         raise Unreadable(f"the answer is no definite number: {text[:60]!r}")
     if start is None:
@@ -110,7 +110,7 @@ def is_bare(line: str, kind: str) -> bool:
     """Whether a line such as ``54 - 13 = 41`` or ``41 apples`` has at most a unit beside it."""
     most = 12 if kind == "equation" else 4
     few = len(split(line.rpartition("=")[2])) <= most and len(line.split()) <= 12
-    plain = words("is", "verb", "wrong").isdisjoint(split(line))
+    plain = not has(split(line), "is", "verb", "wrong")
     return few and plain and bool(_LINE.match(line)) and not _BULLET.match(line)
 
 

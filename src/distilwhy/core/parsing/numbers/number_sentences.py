@@ -4,11 +4,10 @@ import re
 from collections.abc import Sequence, Set
 
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import Words, language_of, phrases, split, words
+from distilwhy.core.parsing.cues import ITEM, Words, has, hedges, language_of, phrases, split, words
 from distilwhy.core.parsing.numbers.number import UNKNOWN
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
-from distilwhy.core.parsing.sentences import ITEM, hedges
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _LONGEST_ROW = 1000
@@ -45,12 +44,12 @@ def find_results(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) ->
     The first alone counts if what follows works out its number, or if it is a number and no more.
     """
     found = [] if ITEM.match(text, parts[-1][0]) else _result(reader, text, *parts[-1])
-    opening, concludes = text[slice(*parts[0])], words("concludes")
+    opening = text[slice(*parts[0])]
     alone = opening.strip().rstrip(".!")
     if parts[1:] and reader.whole(alone) and not _SIGNED.search(alone):
         first = [Statement(parts[0][0], *parts[0], alone, UNCUED)]
-        return first + found if concludes & {*split(text[slice(*parts[-1])])} else first
-    if not parts[1:] or len(_NUMBER.findall(opening)) != 1 or concludes & {*split(opening)}:
+        return first + found if has(split(text[slice(*parts[-1])]), "concludes") else first
+    if not parts[1:] or len(_NUMBER.findall(opening)) != 1 or has(split(opening), "concludes"):
         return found
     first, worked = _result(reader, text, *parts[0]), _RESULT.findall(text, parts[0][1])
     agrees = [*map(reader.label, first)] == [*map(reader.value, worked[-1:])]
@@ -81,8 +80,10 @@ def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     sums = [(place, reader.value(n)) for place, n in results]
     clause, first = _without_reason(sentence[max(points, default=0) :], row), not text[:a].strip()
     several = len({*_NUMBER.findall(clause)} - given - {"1"}) > 1
-    several = several and words("circumstance").isdisjoint(split(clause)[:1])
-    for part, whole in ((clause, first), (_CLAUSE.split(clause)[-1] if several else "", False)):
+    last = (
+        "" if not several or has(split(clause)[:1], "circumstance") else _CLAUSE.split(clause)[-1]
+    )
+    for part, whole in ((clause, first), (last, False)):
         if payload := _asked(reader, part, row, sums, firm=bool(points), whole=whole):
             return [Statement(a, a, b, payload, UNCUED)]
     return []
@@ -111,9 +112,7 @@ def _asked(
     said = {*split(clause)}
     rates |= words("now") & said if wanted else set()  # "in 5 years"
     differs = (words("step") & said) | words("indefinite").intersection(split(tail)[:3])
-    joined = end < len(clause) and words("joint", "or", "worked", "range").intersection(
-        split(tail)[-1:]
-    )
+    joined = end < len(clause) and has(split(tail)[-1:], "joint", "or", "worked", "range")
     if (rates | differs) - asked or joined or _OPERATOR.search(f"{head}\0{tail}"):
         return ""
     if mine - {value} and mine != wanted and words("joint") & asked:
@@ -157,9 +156,7 @@ def _tells(head: str, asked: Set[str], row: Set[str], *, bare: bool) -> bool:
     plain = {w for w in opening if len(w) < 4 or "'" in w or w in words("plain")}
     signs = [w in asked for w in opening if len(w) == 1 and not w.isascii()]
     others, stems = {*opening} - told - plain, {word[:4] for word in row}
-    if any(w[:4] not in stems for w in others):
-        return False
-    if not words("circumstance").isdisjoint(opening[:1]):
+    if has(opening[:1], "circumstance") or any(w[:4] not in stems for w in others):
         return False
     alone = bare and not signs and not others
     return alone or any(len(w) > 3 for w in told) or sum(signs) > len(signs) / 2
@@ -168,7 +165,7 @@ def _tells(head: str, asked: Set[str], row: Set[str], *, bare: bool) -> bool:
 def _without_gloss(gloss: re.Match[str]) -> str:
     """Nothing for "(seven and a half)" or "(not 133)"; a gloss that leaves something open stays."""
     said = split(gloss[0])
-    doubts = words("open", "or", "supposed", "not").intersection(said)
+    doubts = has(said, "open", "or", "supposed", "not")
     return gloss[0] if doubts and not re.match(r"\s?.not [$€£]?\d", gloss[0]) else ""
 
 
@@ -185,7 +182,7 @@ def _without_reason(clause: str, row: str) -> str:
 
 def is_of_another(sentence: str, row: str, question: str) -> bool:
     """Whether a sentence is about another name, or another counted thing, of the row than asked."""
-    together = not words("together").isdisjoint(split(question))
+    together = has(split(question), "together")
     for pattern in (_NAME, _COUNTED):
         known = set(pattern.findall(row))
         said, asked = known & {*_LETTERS.findall(sentence)}, known & {*_LETTERS.findall(question)}
