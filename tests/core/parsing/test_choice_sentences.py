@@ -39,6 +39,8 @@ def test_a_sentence_states_a_choice(reply: str) -> None:
         "Mall here is only a word. The place that is meant is the park.",
         "The editors would presumably mark it as mall.",
         "The answer that most people give is (b) mall, and they are mistaken.",
+        "Without more context I can't tell. People meet in a park, and also shop in a mall.",
+        "That would be in character for a mall, and for a park. I lean neither way.",
         "A rainy day would be a case for the mall; a sunny one for the park. Both apply.",
     ],
 )

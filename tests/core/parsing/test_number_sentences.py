@@ -102,6 +102,7 @@ def test_a_sentence_in_the_words_of_the_question_states_its_number(
         (FRUIT, "72個以上です。"),
         ("一本书有320页，小明每天读40页，几天读完?", "小明每天多读10页。"),
         (FRUIT, "24 × 3 = 24 ×"),
+        ("Solve y^2 - 9y + 20 = 0 for y.", "Factoring, (y − 4)(y − 5) = 0, so y = 4 or y = 5."),
         (PENS, "Ben has 18 pens.\n\nHe buys 20 and gives 3 away, so he has 17."),
     ],
 )
@@ -132,6 +133,14 @@ def test_the_one_expression_with_all_numbers_of_the_row_is_the_answer(
     reply: str, expression: str | None
 ) -> None:
     assert label("equation", EGGS, reply) == expression
+
+
+def test_a_part_headed_by_what_is_asked_is_no_other_row() -> None:
+    row = "A coat of $80 is reduced by 15 %. What is the new price?"
+    reply = "Reduction: 80 × 0.15 = 12\n\nNew price: **$68**"
+    assert label("number", row, reply) in ("68", None)
+    reply = "Reduction: 80 × 0.15 = 12\n\nThe answer is 68.\n\nOld house: $9. The answer is 4."
+    assert label("number", row, reply) == "68"
 
 
 def test_a_question_about_other_numbers_opens_another_row() -> None:

@@ -80,6 +80,8 @@ def test_the_sentence_is_no_reason() -> None:
         ("Quel est le prénom ?", "Perrin est un nom.\n\nPrénom : Odile", "Odile"),
         ("Name the city.", "Firm: Acme\nCity: Oslo", "Oslo"),
         ("Qual era o destino?", "O destino era o Funchal.", "Funchal"),
+        (CAPITAL, "The answer is **Ottawa**, which lies on a river (the Ottawa).", "Ottawa"),
+        (CAPITAL, "The answer is **New Ottawa** Heights.", "New Ottawa Heights"),
         (CAPITAL, "Although Toronto is larger, the capital of Canada is Ottawa.", "Ottawa"),
         ("Name the tenant.", "Here it is:\n\n- **Tenant**: Li Wenbo", "Li Wenbo"),
         ("Extract the address.", "<extracted>help@acme.io</extracted>", "help@acme.io"),

@@ -82,7 +82,7 @@ def cut_next_row(reader: Reader, task: Task, text: str, statements: Sequence[Sta
     template = task.row_format.template
     first, known = _answered(reader, text, statements), {*_WORD.findall(reader.asked.lower())}
     heads = [*row_heads(template), *_OWN_HEAD.findall(reader.asked)]
-    breaks = [*_heads(text, {lowered(head[:-1]).strip() for head in heads})]
+    breaks = [*_heads(text, {lowered(head[:-1]).strip() for head in heads}, lowered(reader.asked))]
     breaks += [*_asked(text, template), *_paragraphs(text, known, first), *_marks(text)]
     tried = 0
     for at, end, kind in sorted(breaks):
@@ -131,7 +131,7 @@ def _answers(reader: Reader, task: Task, text: str) -> bool:
     return False
 
 
-def _heads(text: str, rows: set[str]) -> Iterator[tuple[int, int, int]]:
+def _heads(text: str, rows: set[str], own: str) -> Iterator[tuple[int, int, int]]:
     """Heads with a colon, a full stop or a bracket that may open another row."""
     for head in islice(_HEAD.finditer(text), _MOST):
         at, end = head.span()
@@ -143,11 +143,13 @@ def _heads(text: str, rows: set[str]) -> Iterator[tuple[int, int, int]]:
             yield at, end, NEW
         elif name in rows or f"{name} {head['no']}" in rows or (begins and (asks or numbered)):
             yield at, end, ROW
-        elif asks or (
-            begins
-            and (shows or (opens and not _is_ours(name) and f"{head['name']}:" not in text[:at]))
-        ):
+        elif asks or (begins and shows):
             yield at, end, LATER
+        elif begins and opens and f"{head['name']}:" not in text[:at]:
+            # The reply may head a part with what the row asks for: "New price:".
+            again = re.findall(rf"(?<![a-z]){re.escape(name)}(?![a-z])([:：]?)", own)
+            if not _is_ours(name) and (not again or any(again)):
+                yield at, end, LATER
 
 
 def _asked(text: str, template: str) -> Iterator[tuple[int, int, int]]:

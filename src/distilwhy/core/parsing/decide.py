@@ -33,6 +33,8 @@ def decide(
     """
     problem: Unreadable | None = None
     figures = [] if reader.choices else [span for span in {*bold[-_MOST:]} if reader.whole(span)]
+    if reader.answer.kind == "text":
+        statements = [_in_bold(statement, bold) for statement in statements]
     statements = [_with_figure(reader, statement, figures) for statement in statements]
     unread = {"choice": (), "text": (HEADING, WEAK)}.get(reader.answer.kind, (HEADING,))
     for rank in (EXPLICIT, HEADING, UNCUED, WEAK):  # the firmest first
@@ -65,6 +67,15 @@ def _with_figure(reader: Reader, stated: Statement, figures: Sequence[str]) -> S
     return replace(stated, payload=found[0]) if ends else stated
 
 
+def _in_bold(stated: Statement, bold: Sequence[str]) -> Statement:
+    """A statement; of one that opens in bold, with more behind a comma or a bracket, only that."""
+    said = (stated.payload or "").lstrip(" \"'")
+    for span in bold[-_MOST:]:
+        if said.startswith(span) and said[len(span) :].lstrip()[:1] in (",", "(", ";"):
+            return replace(stated, payload=span)
+    return stated
+
+
 def _agree(
     reader: Reader, statements: Sequence[Statement], text: str
 ) -> tuple[str, Statement] | None:
@@ -92,7 +103,8 @@ def _agree(
         found = label, statement
     if problem and not found:
         raise problem
-    if found and _left_open(reader, low[found[1].at :], found[0]):
+    firm = found and found[1].rank in (EXPLICIT, HEADING)
+    if found and _left_open(reader, low[found[1].at if firm else 0 :], found[0]):
         raise Unreadable("the answer is left open")
     if found and (back := _retraction(low[found[1].at + 1 :])) is not None:
         start = found[1].at + 1 + back

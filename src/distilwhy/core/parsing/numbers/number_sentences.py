@@ -20,6 +20,7 @@ _SIGN = r"(?: ?[-+*/×÷·−] ?| : )"
 _SUM = re.compile(
     rf"[(\[ ]*{FIGURE}(?: ?[)\]])*(?:{_SIGN}[(\[ ]*{FIGURE}(?: ?[)\]])*)+(?!{_SIGN}|\^)"
 )
+_ROOT = re.compile(rf"(?<![\w)])([a-z]) ?= ?({FIGURE})(?=[\s,.]*(?:[^\W\d]{{2}}|$))")
 _SIGNED = re.compile(r"[+*/×÷·=]|\d ?[-−]")
 _SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
 _OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
@@ -65,6 +66,9 @@ def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
         for part in (reader.asked[-_LONGEST_ROW:], text[a:b], text[:b])
     )
     sentence = _UNLIKE.sub("", _GLOSS.sub(_without_gloss, sentence))
+    roots = {*_ROOT.findall(sentence)}
+    if len(roots) > len({unknown for unknown, _ in roots}):
+        return []  # "x = 2 or x = 3"
     said = Words(lowered(sentence))
     others = {"also", "logo"} if language_of(reader.asked) == "en" else set()
     concludes = words("concludes") - others  # in German and Portuguese
