@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from distilwhy.core.parsing.clean import widen, without_pictures_at_ends
-from distilwhy.core.parsing.cues import SENTENCE_END, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, endings, phrases, split, words
 from distilwhy.core.parsing.decide import says_only
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import EXPLICIT, Statement
@@ -69,7 +69,7 @@ def reasons_after(reader: Reader, text: str, label: str, statement: Statement) -
     said = text[statement.at : statement.end]
     found = reader.read(widen(said))
     rest = said[len(said) - len(found.rest) :] if found else ""
-    rest = phrases("ending", r"\A@").sub("", rest.lstrip("'’”»"))
+    rest = endings(r"\A@").sub("", rest.lstrip("'’”»"))
     goes_on = _GOES_ON.match(rest)
     opens = goes_on and (not goes_on[1] or goes_on[1].lower() in words("because"))
     after = (rest if opens else "") + text[statement.end :]

@@ -10,7 +10,7 @@ from unicodedata import digit
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, has, listed, phrases, split, words
+from distilwhy.core.parsing.cues import SENTENCE_END, endings, has, listed, phrases, split, words
 from distilwhy.core.parsing.numbers.numerals import with_figures
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
@@ -98,7 +98,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     fills = all(word in words("filler", "concludes", "kind") or word[-2:] == "ly" for word in head)
     goes_on = words("because", "aside", "kind", "filler", "is", "wins")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
-    last = phrases("ending").sub("", line[others[-1].end :] if others else rest)
+    last = endings().sub("", line[others[-1].end :] if others else rest)
     around = split(" ".join([before, *gaps, last]))
     same = all(other.choices == first.choices for other in others)
     # "It is the first." may be said of anything, and a figure may count anything.
@@ -198,7 +198,7 @@ def _other_text(line: str, letter: Mention) -> bool:
     goes_on = not said or said[0] in words(
         "because", "aside", "filler", "kind", "remark", "right", "is", "wins"
     )
-    if goes_on or phrases("ending", r"[*\s]*@").match(line, letter.end):
+    if goes_on or endings(r"[*\s]*@").match(line, letter.end):
         return False
     known = {word[:4] for choice in letter.choices for word in split(choice)}
     typos = (SequenceMatcher(None, " ".join(said), choice.lower()) for choice in letter.choices)
@@ -245,7 +245,7 @@ def _stands_alone(line: str, start: int, end: int) -> bool:
     """Not ``park`` in ``parking`` or ``park-like``, nor ``3`` in ``-3`` or ``3.5``."""
     if _BEFORE.search(line, max(0, start - 2), start):
         return False
-    return not _AFTER.match(line, end) or phrases("ending").match(line, end) is not None
+    return not _AFTER.match(line, end) or endings().match(line, end) is not None
 
 
 def _find_letters(line: str, letters: Letters) -> list[Mention]:

@@ -65,7 +65,7 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         concluded = concludes and (word[0].isalpha() or word == ",") and word not in words("not")
         ties = closes or concluded or _ties(said, index)
         found = reader.lead(payload) if ties else None
-        if found is None:
+        if found is None or _is_part(reader, found.label, text, at):
             continue
         particle = lowered(found.label) in words("yes", "no") and _PARTICLE.match(payload)
         if particle and particle[1].lower() not in words("because"):
@@ -78,6 +78,14 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
             begin = 0  # what stands before it is no reason: "The claim is thus false."
         return Statement(a + said.at[begin], at, b, payload, UNCUED, whole=True)
     return None
+
+
+def _is_part(reader: Reader, label: str, text: str, at: int) -> bool:
+    """Whether a label at an offset is the end of another: ``surgery`` of ``heart surgery``."""
+    end = text.find(label, at) + len(label)
+    return any(
+        c != label and c.endswith(label) and text.endswith(c, 0, end) for c in reader.choices
+    )
 
 
 def _affirms(
