@@ -2,6 +2,10 @@
 
 import pytest
 
+from distilwhy.core.parsing.answer import Answer
+from distilwhy.core.parsing.completion import Completion
+from distilwhy.core.parsing.parse import parse_completion
+from distilwhy.core.task import Example, RowFormat, Task
 from reading import choose, read
 
 LEVELS = ("P1", "P2", "P3")
@@ -70,3 +74,91 @@ def test_the_reason_before_a_conclusion_in_one_sentence_is_kept() -> None:
 def test_a_field_for_the_final_choice_is_read_in_a_broken_object_too() -> None:
     reply = 'Here it is:\n\n{"rationale": "A "mall" has shops.", "final_choice": "mall",}\n\nBye!'
     assert choose(reply).label == "mall"
+
+
+PLACES = {
+    "ja": ("公園", "店", "事務所"),
+    "ko": ("공원", "가게", "사무실"),
+    "zh": ("公园", "商店", "办公室"),
+}
+QUEUES = ("technical", "billing", "cancellation")
+
+
+def pick(language: str, reply: str) -> str | None:
+    """The place among the choices of what a reply states, as a letter."""
+    options = PLACES[language]
+    asked = "\n".join(f"({letter}) {each}" for letter, each in zip("abc", options, strict=True))
+    task = Task("", RowFormat("{{ q }}", "label", options="choices"), Answer("choice"))
+    found = parse_completion(task, Example("1", f"?\n{asked}", options), Completion(reply)).label
+    return "abc"[options.index(found)] if found else None
+
+
+@pytest.mark.parametrize(
+    ("language", "reply", "letter"),
+    [
+        ("ja", "正解はBです。", "b"),
+        ("ja", "Bが正解です。", "b"),
+        ("ja", "よってAを選びます。", "a"),
+        ("ja", "AではなくBです。", "b"),
+        ("ja", "ビタミンBは体によい。", None),
+        ("ko", "정답은 B입니다.", "b"),
+        ("ko", "A가 맞습니다.", "a"),
+        ("ko", "B번입니다.", "b"),
+        ("zh", "B是正确的。", "b"),
+        ("zh", "答案为A。", "a"),
+    ],
+)
+def test_a_letter_may_stand_beside_words_that_are_not_parted(
+    language: str, reply: str, letter: str | None
+) -> None:
+    assert pick(language, reply) == letter
+
+
+@pytest.mark.parametrize(
+    ("language", "reply", "letter"),
+    [
+        ("ja", "靴の話なので、店と考えるのが自然です。", "b"),
+        ("ja", "この文は店に分類すべきです。", "b"),
+        ("ja", "店に分類するのは適切ではない。", None),
+        ("ja", "店と事務所の両方に該当します。", None),
+        ("ja", "もし靴の話であれば、店に分類するのが適切です。", None),
+        ("ja", "店に該当するかは難しい判断です。", None),
+        ("ko", "신발 이야기이므로 가게로 분류하는 것이 좋습니다.", "b"),
+        ("ko", "가게가 가장 적절합니다.", "b"),
+        ("ko", "가게로 분류하기는 어렵습니다.", None),
+        ("zh", "商店最合适。", "b"),
+        ("zh", "因此,商店是最合适的选择。", "b"),
+        ("zh", "商店不是最合适的选择。", None),
+    ],
+)
+def test_a_sentence_may_close_behind_its_choice_in_many_words(
+    language: str, reply: str, letter: str | None
+) -> None:
+    assert pick(language, reply) == letter
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("Technical is the best fit here.", "technical"),
+        ("Technical fits best here.", "technical"),
+        ("Although an invoice is named, technical is the better label.", "technical"),
+        ("Rather than billing, this is technical.", "technical"),
+        ("Between billing and technical, technical fits better.", "technical"),
+        ("Technical staff would be the right people to ask.", None),
+        ("Read strictly, technical would fit. Read loosely, it is about billing.", None),
+    ],
+)
+def test_a_label_may_open_its_sentence(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=QUEUES).label == label
+
+
+def test_a_letter_may_be_right_for_a_reason() -> None:
+    assert choose("Option (b) is correct because malls have shops.").label == "mall"
+    assert choose("Option (b) is correct because the park has none.").label == "mall"
+
+
+def test_the_end_of_a_longer_choice_is_not_named() -> None:
+    wards = ("外科", "整形外科")
+    reply = "けがですので、整形外科の受診をご案内するのが適切です。"
+    assert read("choice", reply, labels=wards).label in ("整形外科", None)

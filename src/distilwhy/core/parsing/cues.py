@@ -16,7 +16,7 @@ ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 # Behind an answer, to the end of its sentence; no denial, and no doubt.
 _DOUBT = "ない|ませ|ず|難し|にく|か。|両方|않|아니|없|못|어렵|까|모두|둘|不|吗|难|都"
-_PARTICLE = "[にとがをのはで로으(이가을를에은는의쪽 ]|是|这"
+_PARTICLE = "[にとがをのはで로으(이가을를에은는의쪽번 是这最更]"
 _REST = r"[^。、，,.!?:\n]"
 _SETTLED = (
     rf"[」』”’\"')]?(?![^。.!?\n]{{,40}}(?:{_DOUBT}))"

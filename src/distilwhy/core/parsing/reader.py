@@ -161,6 +161,9 @@ class Reader:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
             start, after = text.removesuffix(rest), split(rest)[:1]
             more = _PHRASE.split(rest, maxsplit=1)[0]
+            verdict = phrases("because", r"\s@(?!\w)").split(more, maxsplit=1)[0]
+            if has(split(verdict), "right", "noun", "head", "quality"):
+                more = verdict  # of "B is correct because …"
             subject = _INSERTED.match(rest) and has(after, "circumstance")
             if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
                 return None

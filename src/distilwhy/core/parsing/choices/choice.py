@@ -18,10 +18,13 @@ _NAMED = (
     r"(?:(?:option|choice|letter|letra|lettre|buchstabe) |(?:选项|選項|選択肢|선택지) ?)([a-z])"
 )
 _MARKED = rf"[(\[{{'\"]\s*([a-z]|\d{{1,2}})\s*[)\]}}'\"]|{_NAMED}(?![a-z\d])"
-_CAPITAL = r"((?-i:[B-HJ-Z]))(?![\w'+#]|\.\w)|([a-z])(?=\))"
-_ENDS = r"(?=\s*(?:$|[).:,;/&]|[-–—]\s|(?:and|or|because|since|as|is|but)\b))"
+# What stands beside a letter where words are not parted: "正解はBです", "B가 맞습니다".
+_PARTED = r"(?:(?<![\w'.°-])|(?<=[はがのを은는이가是选選为為即]))"
+_JOINED = "[でがをはにのだ입가를을은는이번로와과是正对對项項]"
+_CAPITAL = rf"((?-i:[B-HJ-Z]))(?:(?={_JOINED})|(?![\w'+#]|\.\w))|([a-z])(?=\))"
+_ENDS = rf"(?=\s*(?:$|[).:,;/&]|[-–—]\s|{_JOINED}|(?:and|or|because|since|as|is|but)\b))"
 _ALONE = r"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"
-_LETTER = rf"(?<!\w)(?:{_MARKED})|(?<![\w'.°-])(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"
+_LETTER = rf"(?<!\w)(?:{_MARKED})|{_PARTED}(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"
 _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+|の)?")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")

@@ -53,10 +53,13 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     first = said.word(said.skip(0, words("opener")))
     introduced = first in words("introduces", "because") - words("circumstance", "reports")
-    if introduced or first in words("concedes"):
+    opened = introduced or first in words("concedes")
+    if opened:
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
-    concludes = said.word(start) in words("concludes") or (introduced and said.word(start) == ",")
+    concludes = said.word(start) in words("concludes") or (
+        opened and said.word(start) == "," and said.word(start + 1) != "which"
+    )
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         payload = text[at:b].lstrip(" ,:")
