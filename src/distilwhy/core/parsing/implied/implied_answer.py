@@ -30,7 +30,8 @@ _GLOSS = re.compile(r"\s?[(（][^()（）]*[)）]")
 _QUOTED = re.compile(r"\"([^\"\n]{1,60})\"(?=\.|,| [–—-])")
 _DENIED = ("not", "wrong", "discards", "negative", "rejects")
 _UNSURE = ("open", "supposed", "crowd", "attributed", "says", "believes", "reports")
-_MOST_NUMBERS, _LONGEST_ROW = 3, 1000
+_MOST_NUMBERS, _LONGEST_ROW, _LONGEST = 3, 1000, 300
+_MOST_KNOWN = 200  # numbers of the reply
 
 
 def find_implied(reader: Reader, text: str) -> list[Statement]:
@@ -39,7 +40,7 @@ def find_implied(reader: Reader, text: str) -> list[Statement]:
     if not parts:
         return []
     (a, b), sentences = parts[-1], [text[a:b] for a, b in parts]
-    if has(split(sentences[-1]), "plans"):
+    if b - a > _LONGEST or has(split(sentences[-1]), "plans"):
         return []
     start = a if parts[1:] else b  # the only sentence is the rationale too
     if reader.choices:
@@ -168,7 +169,7 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
         for said in (reader.asked[-_LONGEST_ROW:], *sentences)
     )
     said, question = _GLOSS.sub("", told[-1]), _question(row)
-    given, known = _values(reader, row), {*_values(reader, " ".join(told))}
+    given, known = _values(reader, row), {*_values(reader, " ".join(told), _MOST_KNOWN)}
     numbers = [(_values(reader, number[0]), number) for number in _NUMBER.finditer(said)]
     new = {value[0]: number for value, number in numbers if value and value[0] not in given}
     if len(new) != 1 or is_of_another(said, row, question):
@@ -184,9 +185,9 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
     return number[0] if known.issuperset(given) and (made or value / 100 in known) else ""
 
 
-def _values(reader: Reader, text: str) -> list[Fraction]:
-    """The numbers of a text, in order, without 1, which may be an article."""
-    found = (reader.read(number) for number in _NUMBER.findall(text))
+def _values(reader: Reader, text: str, most: int = _LONGEST_ROW) -> list[Fraction]:
+    """The last numbers of a text, in order, without 1, which may be an article."""
+    found = (reader.read(number) for number in _NUMBER.findall(text)[-most:])
     return sorted(Fraction(each.label) for each in found if each and each.label != "1")
 
 
