@@ -162,3 +162,30 @@ def test_the_end_of_a_longer_choice_is_not_named() -> None:
     wards = ("外科", "整形外科")
     reply = "けがですので、整形外科の受診をご案内するのが適切です。"
     assert read("choice", reply, labels=wards).label in ("整形外科", None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("We may choose among technical, billing, cancellation. First, the app", None),
+        ("Answer: billing\n\nScratch that. The answer should be technical.", "technical"),
+        ("Answer: billing\n\nScratch that. The answer might be technical.", None),
+    ],
+)
+def test_a_list_states_nothing_and_what_follows_a_retraction_counts(
+    reply: str, label: str | None
+) -> None:
+    assert read("choice", reply, labels=QUEUES).label == label
+
+
+def test_korean_labels_in_a_list_are_no_answer() -> None:
+    labels = ("함의", "중립", "모순")
+    reply = "이 문제에서 쓸 수 있는 라벨은 함의, 중립, 모순입니다. 먼저 전제를 살펴보면 그가"
+    assert read("choice", reply, labels=labels).label is None
+    assert read("choice", "이 문장의 라벨은 모순입니다.", labels=labels).label == "모순"
+
+
+def test_a_list_of_lettered_choices_that_breaks_off_states_nothing() -> None:
+    options = ("I know that she sings.", "He says he sings.", "It sings.")
+    reply = 'One by one.\n\n(a) "I know that she sings." – It has no comma.\n\n(b) "He sa'
+    assert read("choice", reply, options).label is None

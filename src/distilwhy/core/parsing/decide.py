@@ -44,7 +44,7 @@ def decide(
         elif rank == EXPLICIT:
             ranked = [*first_alone(reader, text), *ranked]
         try:
-            if decision := _agree(reader, ranked, text):
+            if decision := _agree(reader, ranked, text, statements):
                 return decision
         except Unnamed as error:
             problem = problem or error
@@ -77,9 +77,13 @@ def _in_bold(stated: Statement, bold: Sequence[str]) -> Statement:
 
 
 def _agree(
-    reader: Reader, statements: Sequence[Statement], text: str
+    reader: Reader, statements: Sequence[Statement], text: str, known: Sequence[Statement] = ()
 ) -> tuple[str, Statement] | None:
-    """What statements of one rank agree on; None if none of them has to be an answer."""
+    """What statements of one rank agree on; None if none of them has to be an answer.
+
+    Args:
+        known: Statements of any rank. They count behind what takes an answer back.
+    """
     low = lowered(text)
     found: tuple[str, Statement] | None = None
     problem: Unreadable | None = None  # of the last ones
@@ -108,9 +112,11 @@ def _agree(
         raise Unreadable("the answer is left open")
     if found and (back := _retraction(low[found[1].at + 1 :])) is not None:
         start = found[1].at + 1 + back
-        later = find_uncued(reader, "\n" * start + text[start:], ())
-        if not later or not (found := _agree(reader, later, text)):
-            raise Unreadable("the answer is taken back")
+        behind = [s for s in known if s.start >= start and not s.denied]
+        for later in find_uncued(reader, "\n" * start + text[start:], ()), behind:
+            if later and (found := _agree(reader, later, text)):
+                return found
+        raise Unreadable("the answer is taken back")
     return found
 
 

@@ -12,6 +12,7 @@ from distilwhy.core.parsing.text_sentences import find_text
 
 _LONGEST = 300
 _MOST = 40
+_ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
 _HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}[:=]\s*)?")
 
 
@@ -47,7 +48,7 @@ def _is_list(reader: Reader, text: str) -> bool:
     """Whether the lines of a text list several answers, or end in a list."""
     lines = [line[0] for line in LINE.finditer(text)]
     leads = {lead.label for line in lines[:12] if reader.choices and (lead := reader.lead(line))}
-    return len(leads) > 1 or (len(lines) > 1 and all(ITEM.match(line) for line in lines[-2:]))
+    return len(leads) > 1 or (len(lines) > 1 and all(_ITEM.match(line) for line in lines[-2:]))
 
 
 def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> list[Statement]:

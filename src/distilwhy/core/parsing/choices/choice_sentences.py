@@ -84,10 +84,15 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
 
 
 def _is_part(reader: Reader, label: str, text: str, at: int) -> bool:
-    """Whether a label at an offset is the end of another: ``surgery`` of ``heart surgery``."""
-    end = text.find(label, at) + len(label)
+    """Whether a label at an offset is the end of another (``surgery`` of ``heart surgery``), or of
+    a list of them.
+    """
+    start = text.find(label, at)
+    whole, before = text[: start + len(label)], text[: max(start, 0)].rstrip(" ,、，/·")
     return any(
-        c != label and c.endswith(label) and text.endswith(c, 0, end) for c in reader.choices
+        before.endswith(other) or (other.endswith(label) and whole.endswith(other))
+        for other in reader.choices
+        if other != label
     )
 
 
