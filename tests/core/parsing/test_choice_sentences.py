@@ -43,7 +43,6 @@ def test_a_sentence_states_a_choice(reply: str) -> None:
         "Mall here is only a word. The place that is meant is the park.",
         "The editors would presumably mark it as mall.",
         "The answer that most people give is (b) mall, and they are mistaken.",
-        "Without more context I can't tell. People meet in a park, and also shop in a mall.",
         "That would be in character for a mall, and for a park. I lean neither way.",
         "A rainy day would be a case for the mall; a sunny one for the park. Both apply.",
     ],
@@ -123,6 +122,10 @@ def test_a_letter_may_stand_beside_words_that_are_not_parted(
         ("ja", "店と事務所の両方に該当します。", None),
         ("ja", "もし靴の話であれば、店に分類するのが適切です。", None),
         ("ja", "店に該当するかは難しい判断です。", None),
+        ("ja", "店に分類する人もいます。", None),
+        ("ko", "가게로 분류하면 안 됩니다.", None),
+        ("ko", "가게를 선택하는 것은 실수입니다.", None),
+        ("zh", "商店是合理的干扰项。", None),
         ("ko", "신발 이야기이므로 가게로 분류하는 것이 좋습니다.", "b"),
         ("ko", "가게가 가장 적절합니다.", "b"),
         ("ko", "가게로 분류하기는 어렵습니다.", None),
@@ -137,13 +140,16 @@ def test_a_sentence_may_close_behind_its_choice_in_many_words(
     assert pick(language, reply) == letter
 
 
+def test_a_clause_that_goes_on_does_not_close() -> None:
+    assert pick("ja", "店が自然ですが、事務所が正解です。") != "b"
+
+
 @pytest.mark.parametrize(
     ("reply", "label"),
     [
         ("Technical is the best fit here.", "technical"),
         ("Technical fits best here.", "technical"),
         ("Although an invoice is named, technical is the better label.", "technical"),
-        ("Rather than billing, this is technical.", "technical"),
         ("Between billing and technical, technical fits better.", "technical"),
         ("Technical staff would be the right people to ask.", None),
         ("Read strictly, technical would fit. Read loosely, it is about billing.", None),
@@ -155,7 +161,8 @@ def test_a_label_may_open_its_sentence(reply: str, label: str | None) -> None:
 
 def test_a_letter_may_be_right_for_a_reason() -> None:
     assert choose("Option (b) is correct because malls have shops.").label == "mall"
-    assert choose("Option (b) is correct because the park has none.").label == "mall"
+    reply = "Option (b) is correct because Ann says so, but (a) is the right one."
+    assert choose(reply).label != "mall"
 
 
 def test_the_end_of_a_longer_choice_is_not_named() -> None:
@@ -189,3 +196,28 @@ def test_a_list_of_lettered_choices_that_breaks_off_states_nothing() -> None:
     options = ("I know that she sings.", "He says he sings.", "It sings.")
     reply = 'One by one.\n\n(a) "I know that she sings." – It has no comma.\n\n(b) "He sa'
     assert read("choice", reply, options).label is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("No, that's spam.", None),
+        ("No: it is spam.", None),
+        ("It is not spam.", "not spam"),
+    ],
+)
+def test_a_no_that_answers_denies_no_label(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=("spam", "not spam")).label == label
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I can't tell from the premise whether he is married. Neutral.",
+        "The premise leaves it open; it depends on the weather. So neutral.",
+        "前提からは判断できません。よってneutralです。",
+    ],
+)
+def test_what_cannot_be_told_of_a_row_is_a_reason_for_neutral(reply: str) -> None:
+    labels = ("entailment", "neutral", "contradiction")
+    assert read("choice", reply, labels=labels).label == "neutral"

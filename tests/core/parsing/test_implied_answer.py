@@ -224,56 +224,6 @@ def test_or_if_two_of_the_reply_make_it(row: str, reply: str, number: str | None
     assert label("number", row, reply) == number
 
 
-@pytest.mark.parametrize(
-    ("row", "reply", "text"),
-    [
-        ("Give the plural of 'goose'.", '"Geese", as with tooth and teeth.', "Geese"),
-        ("Wie lautet der Plural von Maus?", "„Mäuse“ – mit Umlaut.", "Mäuse"),
-        ("Quel est le pluriel de « cheval » ?", "« Chevaux », en -aux.", "Chevaux"),
-        ("「走る」の命令形は？", "「走れ」。五段活用の動詞です。", "走れ"),
-        ("Explain 'goose'.", "'Goose', if I am right, is a bird.", None),
-        ("Give the plural of 'goose'.", '"Geese", or perhaps "gooses".', None),
-        ("Give the plural of 'goose'.", '"Geese" is what some say.', None),
-    ],
-)
-def test_a_quotation_that_opens_a_reply_is_its_text(row: str, reply: str, text: str | None) -> None:
-    assert label("text", row, reply) == text
-
-
-LETTER = "Dear Ms Okoro, we met Mr Lind in Malmö. Yours, Eva Brandt\nWho signed the letter?"
-
-
-@pytest.mark.parametrize(
-    ("row", "reply", "text"),
-    [
-        (LETTER, "At the foot of the page stands Eva Brandt.", "Eva Brandt"),
-        (
-            LETTER,
-            "The letter closes with a name. That is how we know it was Eva Brandt.",
-            "Eva Brandt",
-        ),
-        (
-            "Qui a peint ce tableau ?",
-            "Le style est celui d'une école du Nord. On reconnaît là Jan Steen.",
-            "Jan Steen",
-        ),
-        (LETTER, "It was not Eva Brandt.", None),
-        (LETTER, "It was either Mr Lind or Eva Brandt.", None),
-        (LETTER, "The page shows Mr Lind before Eva Brandt.", None),
-        (LETTER, "Some think of Eva Brandt.", None),
-        ("Who painted it?", "A critic thinks of Jan Steen.", None),
-        ("Who painted it?", "It hangs in The Hague.", None),
-        ("Who painted it?", "It is old. It hangs in Paris.", None),
-        ("Who painted it?", "It is old. It was sold in 1850.", None),
-        ("Wer hat es gemalt?", "Das ist schwer. Dazu fehlt mir der Kontext.", None),
-    ],
-)
-def test_the_one_name_at_the_end_of_a_reply_is_its_text(
-    row: str, reply: str, text: str | None
-) -> None:
-    assert label("text", row, reply) == text
-
-
 def test_a_reply_that_a_limit_cut_implies_none() -> None:
     reply = "You'd want a barometer for that."
     assert read("choice", reply, TOOLS, finish="length").label is None
@@ -308,6 +258,7 @@ def test_a_number_is_no_place_among_numbers() -> None:
         ('{"firm": "Brimco", "grounds": "It is the only company that the text names."}', "Brimco"),
         ('{"firma": "Brimco", "warum": "Der Text nennt nur dieses eine Unternehmen."}', "Brimco"),
         ('{"firm": "Brimco", "town": "Malmö"}', None),
+        ('{"status": "ok", "message": "I cannot find any name in the text you gave."}', None),
         ('{"firm": null, "grounds": "The text names no company of any kind at all."}', None),
     ],
 )

@@ -82,6 +82,7 @@ def test_the_sentence_is_no_reason() -> None:
         ("Qual era o destino?", "O destino era o Funchal.", "Funchal"),
         (CAPITAL, "The answer is **Ottawa**, which lies on a river (the Ottawa).", "Ottawa"),
         (CAPITAL, "The answer is **New Ottawa** Heights.", "New Ottawa Heights"),
+        (CAPITAL, "The answer is **Ottawa**, Canada.", "Ottawa, Canada"),
         (CAPITAL, "Although Toronto is larger, the capital of Canada is Ottawa.", "Ottawa"),
         ("Name the tenant.", "Here it is:\n\n- **Tenant**: Li Wenbo", "Li Wenbo"),
         ("Extract the address.", "<extracted>help@acme.io</extracted>", "help@acme.io"),

@@ -103,6 +103,35 @@ def test_layers_that_cannot_be_compiled_run_as_they_are():
     assert len(said) == 1
 
 
+def test_a_later_batch_that_cannot_be_compiled_ends_no_training():
+    """A single row is compiled as a case of its own."""
+    said, compiled_before = list[str](), list[torch.nn.Module]()
+    once = counting(compiled_before)
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        return failing(graph, inputs) if compiled_before else once(graph, inputs)
+
+    student = new_student(limits=DEEP)
+    work, layers = learner(student), compiled(student, backend, said)
+    layers.run(lambda: work(6))
+    assert said == []
+    assert are_close(work(1), layers.run(lambda: work(1)))
+    assert len(said) == 1
+
+
+def test_a_lack_of_memory_is_not_blamed_on_compiling():
+    said, done = list[str](), list[int]()
+
+    def work() -> None:
+        done.append(1)
+        if len(done) == 2:
+            raise torch.OutOfMemoryError("out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        compiled(new_student(limits=DEEP), said=said).run(work)
+    assert said == []
+
+
 def test_errors_of_the_work_are_its_own():
     said = list[str]()
     layers = compiled(new_student(limits=DEEP), said=said)

@@ -14,14 +14,6 @@ SENTENCE_END = re.compile(
 )
 ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 LINE = re.compile(r"[^\n]*[^\s][^\n]*")
-# Behind an answer, to the end of its sentence; no denial, and no doubt.
-_DOUBT = "ない|ませ|ず|難し|にく|か。|両方|않|아니|없|못|어렵|까|모두|둘|不|吗|难|都"
-_PARTICLE = "[にとがをのはで로으(이가을를에은는의쪽번 是这最更]"
-_REST = r"[^。、，,.!?:\n]"
-_SETTLED = (
-    rf"[」』”’\"')]?(?![^。.!?\n]{{,40}}(?:{_DOUBT}))"
-    rf"(?={_PARTICLE}){_REST}{{,14}}?@{_REST}{{,16}}(?=[。.!?\n]|$)"
-)
 
 
 @cache
@@ -53,8 +45,12 @@ def phrases(table: str, pattern: str = "@") -> re.Pattern[str]:
 
 @cache
 def endings(pattern: str = "@") -> re.Pattern[str]:
-    """The same for what closes a sentence behind its answer: ``입니다``, or more than that."""
-    either = f"(?:{phrases('settles', _SETTLED).pattern}|{phrases('ending').pattern})"
+    """The same for what closes a sentence behind its answer: ``입니다``, or words of the tables
+    "settles" and "glue" alone.
+    """
+    glue, stems = (phrases(table).pattern for table in ("glue", "settles"))
+    more = rf"[」』”’\"')]?(?:{glue}|\s)*?{stems}(?:{stems}|{glue}|\s)*+(?<!が)(?=[。.!?\n]|$)"
+    either = f"(?:{more}|{phrases('ending').pattern})"
     return re.compile(pattern.replace("@", either), re.I)
 
 
@@ -84,7 +80,7 @@ def _tables() -> dict[str, dict[str, tuple[str, ...]]]:
 def _token(ascii_only: bool) -> re.Pattern[str]:
     letters, apart = "[a-z]+", ""
     if not ascii_only:
-        tables = _tables().keys() - {"denies", "ending", "settles"}
+        tables = _tables().keys() - {"denies", "ending", "settles", "glue"}
         known = {w for table in tables for w in listed(table) if re.fullmatch(f"[{APART}]+", w)}
         letters = rf"[^\W\d_{APART}]+"
         apart = "|".join([*sorted(known, key=len, reverse=True), f"[{APART}]", ""])

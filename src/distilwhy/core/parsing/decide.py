@@ -14,6 +14,9 @@ from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, S
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
 _MOST = 40  # spans in bold looked at
+_ASIDE = re.compile(
+    r"\s*(?:\((?!or\b)|, (?:which|who|where|que|qui|où|onde|donde|der|die|das|wo)\b)"
+)
 _CLAUSE = r"(?:^|[.!?…\n(—,;*]|\s-\s)\s*+(?:(?:but|oh|hmm+|no|and|so|well|ah|sorry),?[^\S\n]+){0,3}"
 
 
@@ -68,10 +71,10 @@ def _with_figure(reader: Reader, stated: Statement, figures: Sequence[str]) -> S
 
 
 def _in_bold(stated: Statement, bold: Sequence[str]) -> Statement:
-    """A statement; of one that opens in bold, with more behind a comma or a bracket, only that."""
+    """A statement; of one that opens in bold, before a clause or a bracket about it, only that."""
     said = (stated.payload or "").lstrip(" \"'")
     for span in bold[-_MOST:]:
-        if said.startswith(span) and said[len(span) :].lstrip()[:1] in (",", "(", ";"):
+        if said.startswith(span) and _ASIDE.match(said, len(span)):
             return replace(stated, payload=span)
     return stated
 
@@ -107,8 +110,7 @@ def _agree(
         found = label, statement
     if problem and not found:
         raise problem
-    firm = found and found[1].rank in (EXPLICIT, HEADING)
-    if found and _left_open(reader, low[found[1].at if firm else 0 :], found[0]):
+    if found and _left_open(reader, low[found[1].at :], found[0]):
         raise Unreadable("the answer is left open")
     if found and (back := _retraction(low[found[1].at + 1 :])) is not None:
         start = found[1].at + 1 + back

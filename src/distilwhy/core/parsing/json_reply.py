@@ -81,7 +81,8 @@ def _read(
     texts = {key: text for key, text in fields.items() if isinstance(text, str)}
     if not keys:
         named = [key for key, text in texts.items() if key not in reasons and is_answer(text)]
-        brief = [key for key, text in texts.items() if len(text.split()) < 5 and key not in reasons]
+        beside = {*reasons, *listed("beside")}
+        brief = [key for key, text in texts.items() if len(text.split()) < 5 and key not in beside]
         short = brief if alone and len(texts) == len(fields) and len(brief) == 1 else []
         keys = named if len(named) == 1 else short
         rest = [key for key in texts if key not in keys]

@@ -1,13 +1,14 @@
 """Parses a teacher's completion into an annotation.
 
-Reading is tolerant of what real teachers do, and never guesses: where two readings are possible
-it says so, and the row trains nothing.
+Reading is tolerant of what real teachers do: where two readings are possible it says so, and the
+row trains nothing.
 
 1. ``clean``: thinking, chat tokens and markup are taken away.
 2. The text ends where another row begins, by the task's template and by general heads.
 3. ``statements``: every place that states an answer, with how much it means it.
 4. The answer is what the affirmed ones agree on. A later one replaces an earlier one only where
-   the reply takes that back; two answers without that are a problem, not a choice.
+   the reply takes that back; two answers without that are a problem, not a choice. If nothing
+   states an answer, the reply may still imply one.
 5. The rationale is what stands before the answer; failing that, what follows it.
 """
 

@@ -14,7 +14,7 @@ from distilwhy.core.parsing.answer import (
     letter,
     match_choice,
 )
-from distilwhy.core.parsing.choices.choice import Found, Letters, read_choice
+from distilwhy.core.parsing.choices.choice import Found, Letters, find_mentions, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import (
     has,
@@ -161,8 +161,10 @@ class Reader:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
             start, after = text.removesuffix(rest), split(rest)[:1]
             more = _PHRASE.split(rest, maxsplit=1)[0]
-            verdict = phrases("because", r"\s@(?!\w)").split(more, maxsplit=1)[0]
-            if has(split(verdict), "right", "noun", "head", "quality"):
+            verdict = phrases("because", r"\s(?!as\b)@(?!\w)").split(more, maxsplit=1)[0]
+            if has(split(verdict), "right", "noun", "head", "quality") and self._names_no_other(
+                rest, found.label
+            ):
                 more = verdict  # of "B is correct because …"
             subject = _INSERTED.match(rest) and has(after, "circumstance")
             if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
@@ -179,6 +181,13 @@ class Reader:
         listed = said != text and _LISTED.match(said) and said.lstrip()[0] not in self.choices
         label = None if listed else self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
+
+    def _names_no_other(self, text: str, label: str) -> bool:
+        """Whether a text names no choice but this one."""
+        with suppress(Unreadable):
+            mentions = find_mentions(text, self.choices, self.letters)
+            return all(label in mention.choices for mention in mentions)
+        return False
 
     def _polar(self, said: str, verb: str) -> str | None:
         """The label that another word for it gives: ``yes`` for "Yep!", ``no`` for "No puede."."""

@@ -20,14 +20,15 @@ from distilwhy.students.training.distributed import is_alone
 
 # Shorter trainings gain less time than compiling takes, which is about half a minute.
 FROM_STEPS = 1000
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class CompiledLayers:
     """Runs the layers of a decoder compiled, on a GPU and in one process.
 
     Nothing is compiled for short trainings, with adapters, or where activations are checkpointed.
-    The layers of an encoder–decoder are of four kinds, which take minutes to compile.
+    Nor are encoder–decoders and encoders, whose layers are of several kinds: compiling them had
+    taken longer than a minute on an H100 when it was given up.
 
     Args:
         say: Called with a message if layers cannot be compiled.
@@ -49,34 +50,36 @@ class CompiledLayers:
         if network.family == "causal" and pays and is_plain:
             self._forwards = compile_layers(network, backend)
 
-    def run(self, work: Callable[[], Found]) -> Found:
+    def run(self, work: Callable[[], Result]) -> Result:
         """What the work returns when the layers run compiled.
 
-        The first work is also done beforehand with the layers as they are, and is done so for good
-        if it then fails. So it must not depend on what was done of it before.
+        Work that fails so is done once more with the layers as they are, which then stay so. The
+        first work is also done beforehand with the layers as they are: a network tries out what its
+        model can do when it is first run, and those few runs are not worth compiling for. So work
+        must begin anew each time.
         """
-        if self._has_run or not self._forwards:
-            with self._compiled():
-                return work()
-        # Raises errors of the work's own. What a student tries out on its model comes here, too:
-        # it would be compiled for nothing.
-        work()
-        self._has_run = True
+        if not self._forwards:
+            return work()
+        if not self._has_run:
+            self._has_run = True
+            work()
         try:
             with self._compiled():
                 return work()
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:  # noqa: BLE001
             self._forwards = {}
+            result = work()  # raises the error again if compiling did not cause it
             why = " ".join(str(error).splitlines()[:2]) or type(error).__name__
             self._say(f"the student's layers cannot be compiled, so steps take longer ({why})")
-            return work()
+            return result
 
     @contextmanager
     def _compiled(self) -> Iterator[None]:
         with warnings.catch_warnings(), using_forwards(self._forwards):
-            if self._forwards:
-                # Advice to whoever wrote the model.
-                warnings.simplefilter("ignore")
+            # They are advice to whoever wrote the model.
+            warnings.simplefilter("ignore")
             yield
 
 
@@ -91,7 +94,7 @@ def compile_layers(network: torch.nn.Module, backend: Any) -> Forwards:
 
 
 def repeated_layers(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """The modules in lists of modules of one kind, but none within another of them."""
+    """The modules of each list of modules of one kind; of a list within such a module, none."""
     for child in module.children():
         is_list = isinstance(child, torch.nn.ModuleList)
         if is_list and len(set(map(type, child.children()))) == 1:

@@ -36,7 +36,11 @@ _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
 _PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
 _NEAR = 40
-_PLACE = r"(?<!\w)@ ?#?([1-9])(?![\w%]|[.,]\d)|^\W*([1-9①-⑨])\W*[번番号號]?\W*$"
+_PLACE = re.compile(
+    r"(?<!\w)(?:option|choice|opción|opção|alternativ[ea]|选项|選項|選択肢|선택지|보기) ?#?"
+    r"([1-9])(?![\w%]|[.,]\d)|^\W*([1-9①-⑨])\W*[번番号號]?\W*$",
+    re.I,
+)
 
 
 class Found(NamedTuple):
@@ -80,7 +84,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
         before = ""  # of "2) Brazil", the second choice
     head = split(before)
     if has(head, "not"):
-        if mentions and (label := _opposite(head, mentions[0].choices, choices)):
+        parted = re.search(r"[,:;.–—]", before)  # "No, that's spam."
+        if mentions and not parted and (label := _opposite(head, mentions[0].choices, choices)):
             return Found(label, not re.search(r"\w", line[mentions[0].end :]), "")
         raise Unnamed(f"the answer is a negation: {said}")
     if not mentions or SENTENCE_END.search(before):
@@ -172,7 +177,7 @@ def _find_places(line: str, choices: tuple[str, ...]) -> Iterator[Mention]:
         alone = _PLACED.match(line, found.end()) and has(split(line[: found.start()])[-1:], "the")
         if (found["named"] or alone) and (index == 5 or index < len(choices)):
             yield Mention(frozenset([choices[-1 if index == 5 else index]]), *found.span(), True)
-    for found in () if _counts(choices) else phrases("placed", _PLACE).finditer(line):
+    for found in () if _counts(choices) else _PLACE.finditer(line):
         index = digit(found[found.lastindex or 0]) - 1
         if index < len(choices):
             yield Mention(frozenset([choices[index]]), *found.span(), False)

@@ -1,7 +1,7 @@
 """Answers that a reply implies: the last resort, where nothing in it states one.
 
-No rule here knows a wording. Each rests on what a reply is made of: which choices it names, and in
-what order; whether a number follows from those of the row; what stands alone, or last.
+The rules look at what a reply is made of rather than at how it says that it answers: which choices
+it names, and in what order; whether its last number follows from those of the row.
 """
 
 import re
@@ -13,13 +13,12 @@ from typing import NamedTuple
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import Mention, find_mentions
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import APART, has, hedges, language_of, spans, split, words
+from distilwhy.core.parsing.cues import APART, has, hedges, spans, split, words
 from distilwhy.core.parsing.numbers.number import RANGE
 from distilwhy.core.parsing.numbers.number_sentences import FIGURE, RATE, is_of_another
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import IMPLIED, Statement
-from distilwhy.core.parsing.text_sentences import NAMES
 from distilwhy.core.parsing.uncued import is_aside
 
 _CLOSED = re.compile(r"[.!][\"')\]]*\W*\Z")  # unlike a reply that a limit cut
@@ -27,9 +26,9 @@ _CLAUSE = re.compile(r"[,;:–—]\s*|\s-\s|\.{3}|\s?\((?=[^()]{3})")
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){FIGURE}")
 _UNIT = re.compile(r" ?[^\W\d]*(?: ?/ ?[^\W\d]+)?[\s%€$¢°]*")
 _GLOSS = re.compile(r"\s?[(（][^()（）]*[)）]")
-_QUOTED = re.compile(r"\"([^\"\n]{1,60})\"(?=\.|,| [–—-])")
 _DENIED = ("not", "wrong", "discards", "negative", "rejects")
-_UNSURE = ("open", "supposed", "crowd", "attributed", "says", "believes", "reports")
+_DISCARDS = ("not", "wrong", "discards", "rejects", "left")
+_UNSURE = ("open", "supposed", "crowd", "attributed", "says", "believes", "reports", "spares")
 _MOST_NUMBERS, _LONGEST_ROW, _LONGEST = 3, 1000, 300
 _MOST_KNOWN = 200  # numbers of the reply
 
@@ -46,13 +45,9 @@ def find_implied(reader: Reader, text: str) -> list[Statement]:
     if reader.choices:
         label = _closing_choice(reader, sentences)
         return [Statement(start, a, b, label, IMPLIED, whole=True)] if label else []
-    if reader.answer.kind == "equation":
+    if reader.answer.kind != "number":
         return []
-    is_text = reader.answer.kind == "text"
-    if is_text and (said := _opening_quotation(reader, sentences)):
-        at = text.index(said)
-        return [Statement(at, at, at + len(said), said, IMPLIED, alone=True)]
-    said = (_closing_name if is_text else _closing_number)(reader, sentences)
+    said = _closing_number(reader, sentences)
     return [Statement(start, a, b, said, IMPLIED, alone=True)] if said else []
 
 
@@ -156,7 +151,7 @@ def _is_reached(told: list[_Sentence], mention: Mention) -> bool:
         others = {m.choices for m in sentence.named} - {mention.choices}
         if len(others) == 1 and not has(sentence.words(), *_DENIED, "supposed"):
             return False
-    discards = any(has(sentence.words(), *_DENIED, "left") for sentence in told)
+    discards = any(has(sentence.words(), *_DISCARDS) for sentence in told)
     return discards and not any(m.choices == mention.choices for s in told[:-1] for m in s.named)
 
 
@@ -169,7 +164,7 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
         for said in (reader.asked[-_LONGEST_ROW:], *sentences)
     )
     said, question = _GLOSS.sub("", told[-1]), _question(row)
-    given, known = _values(reader, row), {*_values(reader, " ".join(told), _MOST_KNOWN)}
+    given, known = _values(reader, row), {*_values(reader, " ".join(told))}
     numbers = [(_values(reader, number[0]), number) for number in _NUMBER.finditer(said)]
     new = {value[0]: number for value, number in numbers if value and value[0] not in given}
     if len(new) != 1 or is_of_another(said, row, question):
@@ -185,8 +180,8 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
     return number[0] if known.issuperset(given) and (made or value / 100 in known) else ""
 
 
-def _values(reader: Reader, text: str, most: int = _LONGEST_ROW) -> list[Fraction]:
-    """The last numbers of a text, in order, without 1, which may be an article."""
+def _values(reader: Reader, text: str, most: int = _MOST_KNOWN) -> list[Fraction]:
+    """The last numbers of a text, sorted, without 1, which may be an article."""
     found = (reader.read(number) for number in _NUMBER.findall(text)[-most:])
     return sorted(Fraction(each.label) for each in found if each and each.label != "1")
 
@@ -200,6 +195,7 @@ def _is_other(said: str, number: re.Match[str], row: Set[str], question: Set[str
     rates = {rate[1] for rate in RATE.finditer(said, number.start())}
     return bool(
         hedges({*split(said)} - (words("crowd") & row))
+        or has(split(said), "spares")
         or RANGE.search(said, max(0, number.start() - 7), number.end() + 7)
         or (rates | words("now") & {*split(said)}) - question
         or has(beside, "indefinite", "worked", "changes")
@@ -222,33 +218,6 @@ def _results(numbers: tuple[Fraction, ...]) -> Set[Fraction]:
 
 def _made(x: Fraction, y: Fraction) -> Set[Fraction]:
     return set() if {x, y} & {0, 1} else {x + y, x - y, y - x, x * y, x / y, y / x}
-
-
-def _opening_quotation(reader: Reader, sentences: list[str]) -> str:
-    """``mice`` of ``"Mice", an irregular plural.``"""
-    found, said = _QUOTED.match(sentences[0]), {*split(" ".join(sentences))}
-    doubted = has(said, "open", "supposed")
-    return found[1] if found and not doubted and found[0] not in reader.asked else ""
-
-
-def _closing_name(reader: Reader, sentences: list[str]) -> str:
-    """The one name of the last sentence beside those of the question, if the sentence ends with it
-    and either the row has it too or more is said before.
-    """
-    said, question = sentences[-1].rstrip(' .!"\n'), _question(reader.asked).lower()
-    named = {n[0] for n in NAMES.finditer(said) if n.start() > 0 or " " in n[0]}
-    name, *others = [name for name in named if name.lower() not in question] or [":"]
-    closes = said.endswith(name) and _CLOSED.search(sentences[-1])
-    if others or not closes or ":" in said or re.search(f"[{APART}]", name):
-        return ""
-    extracts = name in reader.asked
-    noun = language_of(reader.asked) == "de" and not extracts  # any has a capital letter
-    before, asked = split(said.removesuffix(name)), {*split(question)}
-    figures = name[0].isdigit() and not has(asked, "dates")
-    place = has(asked, "who") and has(before[-1:], "circumstance")
-    doubted = hedges({*before}) or has(before, "noun", "says")
-    fits = (extracts or sentences[1:]) and not (noun or figures or place or doubted)
-    return name if fits else ""
 
 
 def _question(row: str) -> str:
