@@ -16,7 +16,7 @@ _HEADED = re.compile(
 )
 _HEAD = re.compile(r"(?m)^\W{0,3}[^\W\d_][\w ]{0,30} ?:(?=[ *])")
 _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
-NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
+_NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
@@ -96,7 +96,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     known = {word[:4] for word in question if len(word) > 2} | {*question}
     names = [
         name
-        for name in NAMES.finditer(sentence)
+        for name in _NAMES.finditer(sentence)
         if any(word[:4] not in known for word in split(name[0]))
         and sentence[name.end() : name.end() + 1] != ":"
     ]

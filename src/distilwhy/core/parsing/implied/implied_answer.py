@@ -30,12 +30,13 @@ _DENIED = ("not", "wrong", "discards", "negative", "rejects")
 _DISCARDS = ("not", "wrong", "discards", "rejects", "left")
 _UNSURE = ("open", "supposed", "crowd", "attributed", "says", "believes", "reports", "spares")
 _MOST_NUMBERS, _LONGEST_ROW, _LONGEST = 3, 1000, 300
-_MOST_KNOWN = 200  # numbers of the reply
+_MOST, _MOST_KNOWN = 200, 200  # sentences and numbers of the reply
 
 
 def find_implied(reader: Reader, text: str) -> list[Statement]:
     """The answer that a reply of usual width implies, if any."""
-    parts = [(a, b) for a, b in spans(text) if not is_aside(text[a:b])]
+    every = spans(text)
+    parts = [(a, b) for a, b in every if not is_aside(text[a:b])] if len(every) <= _MOST else []
     if not parts:
         return []
     (a, b), sentences = parts[-1], [text[a:b] for a, b in parts]
@@ -68,7 +69,8 @@ class _Sentence(NamedTuple):
         return split(self.said[start:end])
 
     def doubts(self) -> bool:
-        """Whether it is unsure, or opens with whose opinion it is, or as a part of another."""
+        """Whether it is unsure, or opens with a concession or with who thinks so: "I …"."""
+        # "He needs a barometer" tells of the row.
         told_of = words("concedes", "people") - {"he", "she", "they"} | {"i"}
         said = self.words()
         return has(said, *_UNSURE) or bool(told_of.intersection(said[:1]))
@@ -146,7 +148,9 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
 
 
 def _is_reached(told: list[_Sentence], mention: Mention) -> bool:
-    """Whether a choice is new in the last sentence, and the others are discarded or lumped."""
+    """Whether a choice is new in the last sentence, some sentence discards others, and none names
+    just one other without a denial.
+    """
     for sentence in told:
         others = {m.choices for m in sentence.named} - {mention.choices}
         if len(others) == 1 and not has(sentence.words(), *_DENIED, "supposed"):
