@@ -163,6 +163,8 @@ def test_a_letter_may_be_right_for_a_reason() -> None:
     assert choose("Option (b) is correct because malls have shops.").label == "mall"
     reply = "Option (b) is correct because Ann says so, but (a) is the right one."
     assert choose(reply).label != "mall"
+    reply = "Option (b) is best for shopping. Option (a) is best for walking."
+    assert choose(reply).label is None
 
 
 def test_the_end_of_a_longer_choice_is_not_named() -> None:

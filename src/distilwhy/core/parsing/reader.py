@@ -162,9 +162,9 @@ class Reader:
             start, after = text.removesuffix(rest), split(rest)[:1]
             more = _PHRASE.split(rest, maxsplit=1)[0]
             verdict = phrases("because", r"\s(?!as\b)@(?!\w)").split(more, maxsplit=1)[0]
-            if has(split(verdict), "right", "noun", "head", "quality") and self._names_no_other(
-                rest, found.label
-            ):
+            judges = has(split(verdict), "right", "noun", "head", "quality")
+            sentence = _FULL_STOP.split(rest, maxsplit=1)[0]
+            if judges and self._names_no_other(sentence, found.label):
                 more = verdict  # of "B is correct because …"
             subject = _INSERTED.match(rest) and has(after, "circumstance")
             if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
