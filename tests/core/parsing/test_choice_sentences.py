@@ -44,6 +44,9 @@ def test_a_sentence_states_a_choice(reply: str) -> None:
         "The editors would presumably mark it as mall.",
         "The answer that most people give is (b) mall, and they are mistaken.",
         "That would be in character for a mall, and for a park. I lean neither way.",
+        "Mall, for example, is a word that we took from English.",
+        "Malls have shops. I would be careful with the park, if you walk, and with the office.",
+        "There is a lot to say of shops. The park, for instance, has none.",
         "A rainy day would be a case for the mall; a sunny one for the park. Both apply.",
     ],
 )
@@ -223,3 +226,13 @@ def test_a_no_that_answers_denies_no_label(reply: str, label: str | None) -> Non
 def test_what_cannot_be_told_of_a_row_is_a_reason_for_neutral(reply: str) -> None:
     labels = ("entailment", "neutral", "contradiction")
     assert read("choice", reply, labels=labels).label == "neutral"
+
+
+def test_a_reply_that_breaks_off_at_an_article_names_no_letter() -> None:
+    options = ("crise hídrica", "reforma agrária", "desmatamento")
+    reply = "O texto trata de tudo. Assim sendo, a alternativa que melhor resume o texto é a"
+    assert read("choice", reply, options).label is None
+
+
+def test_a_text_that_breaks_off_is_none() -> None:
+    assert read("text", "这首诗写的是思乡之情,语言清新朴素.它的作者是").label is None

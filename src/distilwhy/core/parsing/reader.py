@@ -166,7 +166,9 @@ class Reader:
             sentence = _FULL_STOP.split(rest, maxsplit=1)[0]
             if judges and self._names_no_other(sentence, found.label):
                 more = verdict  # of "B is correct because …"
-            subject = _INSERTED.match(rest) and has(after, "circumstance")
+            inserted = _INSERTED.match(rest)
+            said_between = split(inserted[0]) if inserted else []
+            subject = has(said_between[:1], "circumstance") or has(said_between, "spares")
             if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
                 return None
             right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
@@ -276,7 +278,8 @@ def _read_text(answer: Answer, text: str) -> str:
     denies = len(said) < 12 and has(said, "not")
     refuses = denies and has(said, "withholds")
     either = len(label) < _LONGEST_CHOICE and _EITHER.fullmatch(label)
-    missing = label.endswith(":") or label.lower() in words("missing")
+    breaks_off = len(said) > 2 and has(said[-1:], "is") and not said[-1].isascii()
+    missing = label.endswith(":") or breaks_off or label.lower() in words("missing")
     if missing or refuses or either or _PLACEHOLDER.fullmatch(label):
         raise Unreadable(f"the answer is only announced, refused or left open: {label[:60]!r}")
     return label

@@ -17,6 +17,7 @@ _ENDS = re.compile(r"[ぁ-ん가-힣]\W*$")  # as a sentence does whose last wor
 _LONGEST = 300
 _LETTER = re.compile(r"\(?\w[).:]")
 _OPENS = re.compile(r"\A[\s#*|•➤▶·-]*(?:\d{1,2}[.)]\s)?\s*")
+_ARTICLES = ("a", "o", "e", "y", "à")
 
 
 def find_verdicts(reader: Reader, text: str) -> list[Statement]:
@@ -63,6 +64,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         payload = text[at:b].lstrip(" ,:")
+        if payload.strip() in _ARTICLES:
+            continue  # of a reply that breaks off
         last = word == ":" or (word != '"' and _ENDS.search(payload))
         closes = bool(last and reader.whole(payload.rstrip()))
         concluded = concludes and (word[0].isalpha() or word == ",") and word not in words("not")

@@ -156,6 +156,8 @@ def _is_reached(told: list[_Sentence], mention: Mention) -> bool:
         if len(others) == 1 and not has(sentence.words(), *_DENIED, "supposed"):
             return False
     discards = any(has(sentence.words(), *_DISCARDS) for sentence in told)
+    if any(has(sentence.words(), "supposed") for sentence in told[:-1] if sentence.named):
+        return False
     return discards and not any(m.choices == mention.choices for s in told[:-1] for m in s.named)
 
 
