@@ -125,9 +125,9 @@ def test_a_lack_of_memory_is_not_blamed_on_compiling():
     def work() -> None:
         done.append(1)
         if len(done) == 2:
-            raise torch.OutOfMemoryError("out of memory")
+            raise torch.cuda.OutOfMemoryError("out of memory")
 
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(torch.cuda.OutOfMemoryError):
         compiled(new_student(limits=DEEP), said=said).run(work)
     assert said == []
 

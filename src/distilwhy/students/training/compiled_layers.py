@@ -66,7 +66,7 @@ class CompiledLayers:
         try:
             with self._compiled():
                 return work()
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             raise
         except Exception as error:  # noqa: BLE001
             self._forwards = {}

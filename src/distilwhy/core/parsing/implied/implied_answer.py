@@ -133,9 +133,8 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
     """
     rest = [c for c in reader.choices if c not in mention.choices and not c.isascii()]
     last, before = told[-1], told[-1].words(0, mention.start)
-    marked = (
-        last.text[last.named[0].start] == "(" or last.text[mention.end - 1].isdigit()
-    )  # option 2
+    # "(b)" and "option 2" are no words of a fact.
+    marked = last.text[last.named[0].start] == "(" or last.text[mention.end - 1].isdigit()
     opens = words("the", "article").issuperset(before) and not marked
     return not (
         opens
