@@ -1,7 +1,6 @@
 """Reads one answer in the words of one statement: a choice, a number, an expression or text."""
 
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,17 +17,16 @@ from distilwhy.core.parsing.choices.choice import Found, Letters, find_mentions,
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import (
     has,
-    language_of,
     phrases,
     reported,
     split,
     words,
 )
+from distilwhy.core.parsing.numbers.figures import with_points
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
-from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.statements import Statement
+from distilwhy.core.parsing.texts.text import read_text
 
-_LONGEST = 1000
 _LONGEST_CHOICE = 300
 _TRUTH = {"true": "yes", "false": "no"}
 _REASON = re.compile(
@@ -40,26 +38,8 @@ _SENTENCE = re.compile(
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
-_EITHER = re.compile(
-    r"(?:[Ee]ither .+|[A-Z][^.,]*) (?:or|oder|ou|o) [A-Z].*|.+ (?:또는|或者?|または) ?.+", re.S
-)
 _LETTERING = re.compile(r"(?<!\w)[aA1][).:\]]")
-_PLACEHOLDER = re.compile(
-    r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|not (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
-)
-_DOTTED = re.compile(
-    r"(?<![\d.,])(?:[1-9]\d?\d?(?:\.\d{3})+|\d+)(?:,(?:\d\d?|\d{4,}))?(?![\d,]|\.\d)"
-)
-_ASIDE = re.compile(
-    r"(?:(?<=[^\s\d(（]) ?[(（](?=\D*\d)|(?<=\S)\s*[(（](?=[^\W\d_]{2}[^()（）]*=))"
-    r"[^()（）]*[^\W\d_]{2}[^()（）]*[)）]\W*$"
-)
-_SCALE = r"\b[01] ?(?:@|[-–~至到]|から|에서|부터) ?(\d+)"
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d\d?(?!\d|[.,]\d)")
-_POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
-_COMMA_OR_POINT = re.compile(r"(?<![\d.,])[1-9]\d{0,2},\d{3}(?!\d|[.,]\d)")  # 1,250
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
-_COMMAS = {"de", "es", "pt", "it", "nl"}  # languages that write 1.200,50
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
 _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
@@ -103,18 +83,8 @@ class Reader:
         end = min(ends, default=len(text))
         if kind == "text":
             few = not alone and len(text[:end].split()) <= 10
-            return Found(_read_text(self.answer, text[:end] if few else text), False, text[end:])
-        plain = with_figures(without_latex(text[:_LONGEST]), self.asked).strip(" *`")
-        for scale in phrases("range", _SCALE).findall(self.asked[-_LONGEST:]):
-            plain = re.sub(rf"^([\d.,]+) ?/ ?{scale}(?![\d.,]*\d)", r"\1", plain)
-        dotted = language_of(self.asked) in _COMMAS
-        aside = _ASIDE.search(plain)
-        if aside and not has(split(aside[0]), "open", "or"):
-            plain = plain[: aside.start()]
-        if dotted or _THOUSANDS.search(plain):  # "1.200,5" is 1200.5
-            plain = _DOTTED.sub(lambda n: n[0].replace(".", "").replace(",", "."), plain)
-        if (_COMMA_OR_POINT if dotted else _POINT_OR_COMMA).search(plain):
-            raise Unreadable(f"the answer may be two numbers: {text[:60]!r}")
+            return Found(read_text(self.answer, text[:end] if few else text), False, text[end:])
+        plain = with_points(text, self.asked)
         label = read_number(plain) if kind == "number" else read_equation(plain)
         return Found(label, is_bare(plain, kind), text[end:])
 
@@ -159,30 +129,30 @@ class Reader:
         said, told = _PHRASE.split(text, maxsplit=1)[0], ""
         if found:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
-            start, after = text.removesuffix(rest), split(rest)[:1]
-            more = _PHRASE.split(rest, maxsplit=1)[0]
-            verdict = phrases("because", r"\s(?!as\b)@(?!\w)").split(more, maxsplit=1)[0]
-            judges = has(split(verdict), "right", "noun", "head", "quality")
-            sentence = _FULL_STOP.split(rest, maxsplit=1)[0]
-            if judges and self._names_no_other(sentence, found.label):
-                more = verdict  # of "B is correct because …"
-            inserted = _INSERTED.match(rest)
-            said_between = split(inserted[0]) if inserted else []
-            subject = has(said_between[:1], "circumstance") or has(said_between, "spares")
-            if subject or has(after, "clause"):  # "Ham, by contrast, comes …"
+            start = text.removesuffix(rest)
+            if _is_subject(rest):
                 return None
-            right = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
-            if self.letters.certain and has(split(more), "the"):
-                question = {*split(self.asked[-_LONGEST_CHOICE:])}
-                right |= set() if has(question, *_DENIES) else question
             lettered = ")" in start and len(start) > len(found.label) + 2
-            if split(more) and right.issuperset(split(more)):  # "(b) is the best answer"
-                said, told = start, more
-            elif (lettered and not rest.lstrip()[:1].islower()) or _goes_on(start, rest, after):
+            if verdict := self._verdict(found.label, rest):
+                said, told = start, verdict
+            elif (lettered and not rest.lstrip()[:1].islower()) or _goes_on(start, rest):
                 said = start
         listed = said != text and _LISTED.match(said) and said.lstrip()[0] not in self.choices
         label = None if listed else self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None
+
+    def _verdict(self, label: str, rest: str) -> str:
+        """What follows a choice and calls it the answer: " is the best option"; "" if none does."""
+        more = _PHRASE.split(rest, maxsplit=1)[0]
+        verdict = phrases("because", r"\s(?!as\b)@(?!\w)").split(more, maxsplit=1)[0]
+        judges = has(split(verdict), "right", "noun", "head", "quality")
+        if judges and self._names_no_other(_FULL_STOP.split(rest, maxsplit=1)[0], label):
+            more = verdict  # of " is correct because …"
+        known = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
+        if self.letters.certain and has(split(more), "the"):
+            question = {*split(self.asked[-_LONGEST_CHOICE:])}
+            known |= set() if has(question, *_DENIES) else question
+        return more if split(more) and known.issuperset(split(more)) else ""
 
     def _names_no_other(self, text: str, label: str) -> bool:
         """Whether a text names no choice but this one."""
@@ -259,27 +229,18 @@ def _without_scale(line: str, choices: tuple[str, ...]) -> str:
     return re.sub(rf"(?: ?/ ?| out of ){max(map(int, choices))}\b|(?<=\d) stars?\b", "", line)
 
 
-def _goes_on(start: str, rest: str, after: Sequence[str]) -> bool:
+def _is_subject(rest: str) -> bool:
+    """Whether a choice before this only opens a sentence: "Ham, by contrast, comes …"."""
+    inserted = _INSERTED.match(rest)
+    said = split(inserted[0]) if inserted else []
+    opens = has(said[:1], "circumstance") or has(said, "spares")
+    return opens or has(split(rest)[:1], "clause")
+
+
+def _goes_on(start: str, rest: str) -> bool:
     """Whether what follows an answer opens a reason or an aside."""
+    after = split(rest)[:1]
     if after == ["by"]:  # "refuted by the evidence", unlike "music by Mozart"
         return lowered(start.rstrip()).endswith("ed")
     reasons = words("because", "aside") - (set() if rest[:1] == "," else {"car"})
     return not reasons.isdisjoint(after)
-
-
-def _read_text(answer: Answer, text: str) -> str:
-    plain = re.sub(r"^\s*\$([^$]+)\$(?=\W*$)", r"\1", without_latex(text))
-    if not plain.isascii():
-        plain = phrases("polite", r"\s*@(?!\w)").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
-    label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip(".")) or ""
-    said = split(label[:_LONGEST_CHOICE].replace("’", "'"))
-    if not label:
-        raise Unnamed("the answer is empty")
-    denies = len(said) < 12 and has(said, "not")
-    refuses = denies and has(said, "withholds")
-    either = len(label) < _LONGEST_CHOICE and _EITHER.fullmatch(label)
-    breaks_off = len(said) > 2 and has(said[-1:], "is") and not said[-1].isascii()
-    missing = label.endswith(":") or breaks_off or label.lower() in words("missing")
-    if missing or refuses or either or _PLACEHOLDER.fullmatch(label):
-        raise Unreadable(f"the answer is only announced, refused or left open: {label[:60]!r}")
-    return label

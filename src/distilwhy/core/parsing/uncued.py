@@ -8,7 +8,7 @@ from distilwhy.core.parsing.cues import ITEM, LINE, has, hedges, phrases, spans,
 from distilwhy.core.parsing.numbers.number_sentences import find_expression, find_results
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
-from distilwhy.core.parsing.text_sentences import find_text
+from distilwhy.core.parsing.texts.text_sentences import find_text
 
 _LONGEST = 300
 _MOST = 40
