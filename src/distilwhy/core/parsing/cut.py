@@ -32,7 +32,7 @@ _TRIED = 4
 _FEW = 10  # A question of fewer words must repeat the row to the word.
 _HEAD = re.compile(
     r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S{,60}?(?: [\w'’-]+){,2}?)"
-    r" ?(?P<no>\d*)[*_ ]*+[:.)\]]|(?<=[.!?)\]\"'])[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
+    r" ?(?P<no>\d*)[*_ ]*+[:.)\]]|(?<=\S)[ \t]++\**(?P<inline>[^\W\d_]+)[ \t]*\d*\**:"
 )
 # After an answer: "#5", "[2/67]", code or HTML; "## Title", "Pair 2"; "Exercise 7."; a rule.
 _PLAIN = re.compile(
@@ -138,6 +138,10 @@ def _heads(text: str, rows: set[str], own: str) -> Iterator[tuple[int, int, int]
         name = lowered(head["name"] or head["inline"])
         said, begins, shows = split(name), head["name"] is not None, name in words("shows")
         asks, numbered = has(said, "asks"), shows and head["no"]
+        if not begins and text[at - 1] not in ".!?)]\"'":
+            if asks:  # of "B Question: …"
+                yield at, at, OTHER
+            continue
         opens = re.match(r"\n[ \t]*\n", head[0]) and (head[0][-1] == ":" or head["no"])
         if asks and begins and has(said, "next"):
             yield at, end, NEW
@@ -194,10 +198,13 @@ def _asks_again(text: str, end: int, start: int, known: set[str]) -> bool:
     Where nothing stands before it, half of the words are enough.
     """
     line = text[end : end + _LONGEST_QUESTION].lstrip().split("\n", 1)[0]
-    said = _WORD.findall(line.lower())
+    spelt = _WORD.findall(line)
+    said = [word.lower() for word in spelt]
     foreign = [word for word in said if word not in known]
     if any(word[0].isdigit() for word in foreign):
         return False
     if not text[:start].strip():
-        return len(foreign) <= len(said) / 2
+        stems = {word[:4] for word in known}
+        named = any(word[0].isupper() and word[:4].lower() not in stems for word in spelt[1:])
+        return len(foreign) < len(said) / 2 and not named
     return len(foreign) < len(said) / (5 if len(said) > _FEW else 10)

@@ -109,7 +109,7 @@ def _agree(
             elif _retraction(between) is None:
                 raise Unreadable(f"{TWO_ANSWERS}: {before[:40]!r} and {label[:40]!r}")
         found = label, statement
-    if problem and not found:
+    if problem and not (found and isinstance(problem, Unnamed)):
         raise problem
     if found and _left_open(reader, low[found[1].at :], found[0]):
         raise Unreadable("the answer is left open")

@@ -107,6 +107,8 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
     free = said_of or (firm and not (before[0].isalpha() and noun.isascii()))
     if not link or not (heads or (known and free and link != "line")):
         return  # "the student's answer is"
+    if not known and not asked and noun in words("explains", "beside"):
+        return  # "Confidence: low"
     said_of.update(said.said[index + 1 : after])
     qualities = words("quality") if noun == "one" else words("quality", "concludes")
     if noun in words("vague") and said_of.isdisjoint(qualities) and not firm:
@@ -118,7 +120,10 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
     if owned or (between[:1] in (["that"], ["which"]) and has(between, *_UNSAID)):
         denied = "attributed"  # "my neighbour's answer:", "the answer that most people give is"
     no_answer = words("negative", "discards", *(() if known else _DOUBTFUL))
-    if not asked and not no_answer.isdisjoint([before, *said.said[first : index + 1]]):
+    out = has(between, "discards") or no_answer.intersection(
+        [before, *said.said[first : index + 1]]
+    )
+    if out and not asked:
         denied = "negated"
     at, on_next = said.end(after - 1), "\n" in said.said[index:after]
     payload, end = _payload(text, at, on_next)
@@ -178,7 +183,7 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
     ends = words("stop") if weak else words("turn", "stop")
     clause = {*said.said[said.back(index, ends, 25) : index]}
     held = has(clause, "believes") or ("second" not in clause and has(clause, "attributed"))
-    theirs = has(clause, "people", "crowd") and has(clause, "say")
+    theirs = has(clause, "people", "crowd") and has(clause, "say", "reports")
     said_before = [word.removesuffix("'s") for word in said.said[:index]]
     quoted = said_before.count('"') % 2 and has(said_before, "crowd", "people")
     if held or theirs or quoted:

@@ -13,6 +13,7 @@ from distilwhy.core.parsing.texts.text_sentences import find_text
 _LONGEST = 300
 _MOST = 40
 _ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
+_BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @) ?\Z"
 _HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}[:=]\s*)?")
 
 
@@ -22,6 +23,8 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     """
     if reader.answer.kind == "text":
         return find_text(reader.asked, text) or _emphasised(reader, text, bold)
+    if not reader.choices and phrases("joint", _BREAKS_OFF).search(text):
+        return []
     parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and not is_aside(text[a:b])]
     parts = parts[:1] + parts[1:][-_MOST:]
     found = [] if _is_list(reader, text) else _at_ends(reader, text, parts)

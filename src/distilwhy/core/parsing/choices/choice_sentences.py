@@ -61,6 +61,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     concludes = said.word(start) in words("concludes") or (
         opened and said.word(start) == "," and said.word(start + 1) != "which"
     )
+    if first in words("supposed") and not has(said.said, "concludes"):
+        return None  # "If that is so, it is spam."
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         payload = text[at:b].lstrip(" ,:")
@@ -125,7 +127,7 @@ def _affirms(
         return not hedges(before - words("not"))
     quoted = said.low[: said.end(index)].count('"') % 2
     asked = has(before, "noun") and not has(before, "revises")
-    theirs = closes and has(before, "people", "attributed", "negative")
+    theirs = has(before, "attributed") or (closes and has(before, "people", "negative"))
     if named or quoted or asked or theirs or hedges(before) or has(before, "concedes"):
         return False
     # "In winter, … is" is no fact of the row.

@@ -60,7 +60,7 @@ _FUNCTION = re.compile(
 )
 # What follows a number and is more of it: an operator, a power, another number, an unknown.
 _MORE = re.compile(
-    r"[\d⁰-⁹²³₀-₉^*×÷·+!√πϖ∞\\<>≤≥]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)|^\W*(?i:and an?)\b"
+    r"[\d_⁰-⁹²³₀-₉^*×÷·+!√πϖ∞\\<>≤≥]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)|^\W*(?i:and an?)\b"
     r"|^-(?:odd|something)\b|^(?!\s+[aIm]\b|\s?[gLlshVWJNACF]\b)\s*[A-Za-z]\b"
 )
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")

@@ -15,8 +15,12 @@ _ONE, _POWER = "".join(_ONES), "".join(_POWERS)
 _PART = rf"(\d[\d,]*(?:\.\d+)?|[{_ONE}])?([{_POWER}])"
 # "三十六" and "1만 2천", unlike "十分", "第三十" and "5千克".
 _SIGNS = re.compile(
-    rf"(?<![第\d가-힣{_ONE}])(?<!\d[.,])(?<!分[之の])(?=[\d{_ONE}]|[십백百十][{_ONE}])"
+    rf"(?<![第\d가-힣{_ONE}])(?<!\d[.,])(?<!分[之の])(?=[\d{_ONE}]|[십백百十][{_ONE}]|만 ?[{_ONE}])"
     rf"(?:{_PART}[ 零〇]?)++(?:(\d+|[{_ONE}])(?![\d/{_ONE}]|[.,]\d))?(?!分[之の]|[克米瓦卡])"
+)
+# "negative 11" and "is minus 11", unlike "20 minus 11".
+_NEGATIVE = re.compile(
+    r"(?i)\bnegative (?=\d)|(?:(?<=\A)|(?<=\bis )|(?<=\bto )|(?<=\bof ))minus (?=\d)"
 )
 
 
@@ -26,6 +30,7 @@ def with_figures(text: str, row: str = "") -> str:
     """
     for language in sorted({language_of(row), "en", "en" if text.isascii() else "ko"}):
         text = _pattern(language).sub(partial(_figures, language), text)
+    text = _NEGATIVE.sub("-", text)
     text = phrases("half", r"(?<![\d.,/])(\d+) @").sub(r"\1.5", text)
     return text if text.isascii() else _SIGNS.sub(_signed, text)
 

@@ -11,7 +11,7 @@ _EITHER = re.compile(
     r"(?:[Ee]ither .+|[A-Z][^.,]*) (?:or|oder|ou|o) [A-Z].*|.+ (?:또는|或者?|または) ?.+", re.S
 )
 _PLACEHOLDER = re.compile(
-    r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|not (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
+    r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|[Nn]ot (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
 )
 
 
