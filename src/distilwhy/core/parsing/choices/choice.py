@@ -93,7 +93,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     first, *others = mentions
     gloss = None if others else _GLOSS.match(line, first.end)
     rest = line[gloss.end() if gloss else first.end :]
-    after = split(re.split(r"[.,;:!?]", rest[:60], maxsplit=1)[0])
+    after = split(re.split(r"[.,;:!?]|(?<=\s)[–—]\s+(?!no\b)", rest[:60], maxsplit=1)[0])
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
     doubted = gloss and has(split(gloss[1]), "open", "not")

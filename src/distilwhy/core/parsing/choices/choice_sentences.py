@@ -11,7 +11,7 @@ from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
-_ASIDE = re.compile(r"\s(?:rather than|instead of)\b|, not\b")
+_ASIDE = re.compile(r"(?:\s(?:rather than|instead of)\b|, not\b)[^;:]*\Z")
 _PARTICLE = re.compile(r"\W*[^\W\d_]+ ([^\W\d_]+)")
 _ENDS = re.compile(r"[ぁ-ん가-힣]\W*$")  # as a sentence does whose last word is its verb
 _LONGEST = 300
@@ -47,8 +47,8 @@ def find_stated(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> 
 
 def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     """``The shop is liable.``, ``It is no spam but an order.``"""
-    unlike = _ASIDE.search(text, a, b)
-    b = unlike.start() if unlike else b
+    unlike = _ASIDE.search(text[a:b])
+    b = a + unlike.start() if unlike else b
     low = phrases("forced").sub(lambda said: " " * len(said[0]), lowered(text[a:b]))
     said = Words(low)
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
@@ -119,6 +119,9 @@ def _affirms(
     others |= {f"({name})" for name, choices in letters if label not in choices}
     clause = said.low[said.at[start] : said.end(index)]
     named = any(choice in clause for choice in others)
+    earlier = said.low[: said.at[start]] if first == ";" else ""
+    if not has(split(earlier), "not", "open", "discards", "wrong", "concedes"):
+        named = named or any(choice in earlier for choice in others)  # "one says spam; one, ham"
     denies = before & words("not")
     if denies and has(before, "contrast"):
         return True
