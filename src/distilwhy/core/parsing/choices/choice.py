@@ -21,7 +21,7 @@ _MARKED = rf"[(\[{{'\"]\s*([a-z]|\d{{1,2}})\s*[)\]}}'\"]|{_NAMED}(?![a-z\d])"
 # What stands beside a letter where words are not parted: "正解はBです", "B가 맞습니다".
 _PARTED = r"(?:(?<![\w'.°-])|(?<=[はがのを은는이가是选選为為即]))"
 _JOINED = "[でがをはにのだ입가를을은는이번로와과是正对對项項]"
-_CAPITAL = rf"((?-i:[B-HJ-Z]))(?:(?={_JOINED})|(?![\w'+#]|\.\w))|([a-z])(?=\))"
+_CAPITAL = rf"((?-i:[B-HJ-Z]))(?:(?={_JOINED})|(?![\w'+#]|\.\w))|([a-z])(?=\)|{_JOINED}|一択)"
 _ENDS = rf"(?=\s*(?:$|[).:,;/&]|[-–—]\s|{_JOINED}|(?:and|or|because|since|as|is|but)\b))"
 _ALONE = r"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"
 _LETTER = rf"(?<!\w)(?:{_MARKED})|{_PARTED}(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"

@@ -29,9 +29,10 @@ def find_verdicts(reader: Reader, text: str) -> list[Statement]:
     lines = list(LINE.finditer(text))[: 3 * len(reader.choices)]
     judged = [(*_judge(reader, line[0][:_LONGEST]), *line.span()) for line in lines]
     judged = [found for found in judged if found[0]]
-    affirmed = [found for found in judged if found[1] in ("yes", "open")]
+    affirmed = [found for found in judged if found[1] in ("yes", "marked", "open")]
     each = sorted(choice for choice, *_ in judged) == sorted(reader.choices)
-    if not each or len(affirmed) != 1 or not {found[1] for found in judged} >= {"yes", "no"}:
+    denied = any(found[1] == "no" for found in judged)
+    if not each or len(affirmed) != 1 or not (denied or affirmed[0][1] == "marked"):
         return []
     choice, _, start, end = affirmed[0]
     return [Statement(start, start, end, choice, UNCUED, whole=True)]
@@ -188,4 +189,6 @@ def _judge(reader: Reader, line: str) -> tuple[str, str]:
     sides = {word in words("affirms") for word in apart}
     verdict = ("yes" if sides.pop() else "no") if len(sides) == 1 else ""
     left_open = verdict == "yes" and has(more, "open", "supposed")
+    if verdict == "yes" and not any(word.isalnum() for word in apart):
+        verdict = "marked"
     return min(mentions[0].choices), "open" if left_open else verdict

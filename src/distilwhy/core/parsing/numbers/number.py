@@ -52,7 +52,9 @@ RANGE = re.compile(
 )  # fmt: skip
 UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
 _NAME = re.compile(r"\s*[^\W\d_][\w ]*")
-_UNIT = re.compile(r"(?<=\d) ([^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$))")
+_UNIT = re.compile(
+    r"(?<=\d) ?((?:[kcmd]?[mgl]|[hs]|min)(?![a-z])|(?<= )[^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$))"
+)
 # What stands before a number and makes it another: √5, |-5|, log_2 5, f(5), 3 + some.
 _FUNCTION = re.compile(
     r"[√∛∜±∓≠|^\\_]|(?:[\w)](?:\s*[*/+]|\()|\b(?:log|ln|lg|exp|sqrt|abs|sin|cos|tan)\d*)[\s({\[]*$",
@@ -65,6 +67,7 @@ _MORE = re.compile(
 )
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
+_DIVIDED = re.compile(r"(?<=\)) ?: ?(?=[\d(])|(?<=\d) ?: ?(?=\()|(?<=\d) : (?=\d)")
 _LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=$€£¥₹\s]*[-−–(\[\s]*[\d.]")
 
 
@@ -97,7 +100,8 @@ def read_equation(text: str) -> str:
     Raises:
         Unreadable: if there is none, or only part of it can be read.
     """
-    found = [side for part in _sides(_ADVERB.sub("", text)) if (side := _side(part))]
+    text = _DIVIDED.sub(" / ", _ADVERB.sub("", text))
+    found = [side for part in _sides(text) if (side := _side(part))]
     worked = [equation for equation in found if equation.sign]
     if not found:
         raise Unnamed(f"the answer is no equation: {text[:60]!r}")
