@@ -51,6 +51,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     unlike = _ASIDE.search(text[a:b])
     b = a + unlike.start() if unlike else b
     low = phrases("forced").sub(lambda said: " " * len(said[0]), lowered(text[a:b]))
+    if (only := _only(low)) is not None and reader.lead(text[a + only : b].lstrip()):
+        return Statement(a, a + only, b, text[a + only : b], UNCUED, whole=True)
     said = Words(low)
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     first = said.word(said.skip(0, words("opener")))
@@ -87,6 +89,16 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
             begin = 0  # what stands before it is no reason: "The claim is thus false."
         return Statement(a + said.at[begin], at, b, payload, UNCUED, whole=True)
     return None
+
+
+def _only(low: str) -> int | None:
+    """Where a sentence names what it denies of all else: "nothing but …", "not anything but …"."""
+    found = phrases("nothing_but").search(low)
+    if not found and (other := phrases("but_for").search(low)):
+        found = other if has(split(low[: other.start()]), "not", "hard") else None
+    if not found or hedges({*split(low[: found.start()])} - words("not", "hard")):
+        return None
+    return found.end()
 
 
 def _is_part(reader: Reader, label: str, text: str, at: int) -> bool:
@@ -126,6 +138,10 @@ def _affirms(
     denies = before & words("not")
     if denies and has(before, "contrast"):
         return True
+    if tie == ":" and denies.isdisjoint(said.said[max(start, index - 4) : index]):
+        before -= denies  # "they can't both be true: contradiction"
+    if tie in words("left") and (denies or named):  # "(a) is a myth, which leaves (b)"
+        return not hedges(before - words("not", "wrong", "discards"))
     last = said.said[said.back(index, frozenset(":"), 99) : index]
     if named and denies and denies.isdisjoint(last):  # "not the mall: it is the park"
         return not hedges(before - words("not"))

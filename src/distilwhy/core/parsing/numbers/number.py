@@ -53,7 +53,8 @@ RANGE = re.compile(
 UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?![A-Za-z])")
 _NAME = re.compile(r"\s*[^\W\d_][\w ]*")
 _UNIT = re.compile(
-    r"(?<=\d) ?((?:[kcmd]?[mgl]|[hs]|min)(?![a-z])|(?<= )[^\W\d_]{3,})(?: [^\W\d_]{3,})?(?=\s*(?:[-+*/=]|$))"
+    r"(?<=\d) ?((?:[kcmd]?[mgl]|[hs]|min)(?![a-z])|(?<= )[^\W\d_]{3,})(?: [^\W\d_]{3,})?"
+    r"(?=\s*(?:[-+*/=]|$))"
 )
 # What stands before a number and makes it another: √5, |-5|, log_2 5, f(5), 3 + some.
 _FUNCTION = re.compile(
