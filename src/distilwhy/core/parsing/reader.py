@@ -146,7 +146,7 @@ class Reader:
         more = _PHRASE.split(rest, maxsplit=1)[0]
         verdict = phrases("because", r"\s(?!as\b)@(?!\w)").split(more, maxsplit=1)[0]
         judges = has(split(verdict), "right", "noun", "head", "quality")
-        if judges and self._names_no_other(_FULL_STOP.split(rest, maxsplit=1)[0], label):
+        if judges and self.names_no_other(_FULL_STOP.split(rest, maxsplit=1)[0], label):
             more = verdict  # of " is correct because …"
         known = words("is", "article", "quality", "noun", "head", "vague", "right", "wins")
         if self.letters.certain and has(split(more), "the"):
@@ -154,7 +154,7 @@ class Reader:
             known |= set() if has(question, *_DENIES) else question
         return more if split(more) and known.issuperset(split(more)) else ""
 
-    def _names_no_other(self, text: str, label: str) -> bool:
+    def names_no_other(self, text: str, label: str) -> bool:
         """Whether a text names no choice but this one."""
         with suppress(Unreadable):
             mentions = find_mentions(text, self.choices, self.letters)

@@ -16,6 +16,7 @@ from distilwhy.core.parsing.numbers.numerals import with_figures
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
 _NAMED = (
     r"(?:(?:option|choice|letter|letra|lettre|buchstabe) |(?:选项|選項|選択肢|선택지) ?)([a-z])"
+    r"|(?:opción|opção|alternativ[ae]|proposition|aussage|satz|statement) ([a-z])(?=[):.,;!]|\W*$)"
 )
 _MARKED = rf"[(\[{{'\"]\s*([a-z]|\d{{1,2}})\s*[)\]}}'\"]|{_NAMED}(?![a-z\d])"
 # What stands beside a letter where words are not parted: "正解はBです", "B가 맞습니다".
@@ -34,6 +35,7 @@ _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
+_ELIDED = re.compile(r"(?<!\w)[ld]['’](?=\w{3})", re.I)  # "l'équipe technique"
 _PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
 _NEAR = 40
 _PLACE = re.compile(
@@ -82,7 +84,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     before = line[: mentions[0].start] if mentions else line
     if mentions and split(before) == [str(choices.index(min(mentions[0].choices)) + 1)]:
         before = ""  # of "2) Brazil", the second choice
-    head = split(before)
+    head = split(_ELIDED.sub("", before))
     if has(head, "not"):
         parted = re.search(r"[,:;.–—]", before)  # "No, that's spam."
         if mentions and not parted and (label := _opposite(head, mentions[0].choices, choices)):
@@ -107,7 +109,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     goes_on = words("because", "aside", "kind", "filler", "is", "wins")
     ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
     last = endings().sub("", line[others[-1].end :] if others else rest)
-    around = split(" ".join([before, *gaps, last]))
+    around = head + split(" ".join([*gaps, last]))
     same = all(other.choices == first.choices for other in others)
     # "It is the first." may be said of anything, and a figure may count anything.
     place = first.lettered and line[first.start : first.end].lower() in words("ordinals")

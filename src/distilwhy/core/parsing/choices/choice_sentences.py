@@ -10,6 +10,7 @@ from distilwhy.core.parsing.cues import LINE, Words, has, hedges, phrases, split
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
+_CORRECTS = r"@[^,:.]{,12},"
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
 _ASIDE = re.compile(r"(?:\s(?:rather than|instead of)\b|, not\b)[^;:]*\Z")
 _PARTICLE = re.compile(r"\W*[^\W\d_]+ ([^\W\d_]+)")
@@ -57,15 +58,15 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     first = said.word(said.skip(0, words("opener")))
     introduced = first in words("introduces", "because") - words("circumstance", "reports")
-    opened = introduced or first in words("concedes")
+    opened = introduced or first in words("concedes") or phrases("retracts", _CORRECTS).match(low)
     if opened:
         points += [i for i, word in enumerate(said.said) if word == ","]
     start = max(points, default=0)
     concludes = said.word(start) in words("concludes") or (
         opened and said.word(start) == "," and said.word(start + 1) != "which"
     )
-    if first in words("supposed") and not has(said.said, "concludes"):
-        return None  # "If that is so, it is spam."
+    # "If that is so, it is spam."
+    conditional = first in words("supposed") and not has(said.said, "concludes")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         payload = text[at:b].lstrip(" ,:")
@@ -78,6 +79,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         found = reader.lead(payload) if ties else None
         if found is None or _is_part(reader, found.label, text, at):
             continue
+        if conditional and not closes:
+            return None
         particle = lowered(found.label) in words("yes", "no") and _PARTICLE.match(payload)
         if particle and particle[1].lower() not in words("because"):
             return None  # "das ist ja das Problem"
@@ -88,7 +91,10 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         if said.word(begin - 1) in words("is", "concludes"):
             begin = 0  # what stands before it is no reason: "The claim is thus false."
         return Statement(a + said.at[begin], at, b, payload, UNCUED, whole=True)
-    return None
+    end = text.rfind("; ", a, b)
+    earlier = _sentence(reader, text, a, end) if end > a else None
+    label = reader.label(earlier) if earlier else None
+    return earlier if label and reader.names_no_other(text[end:b], label) else None
 
 
 def _only(low: str) -> int | None:
@@ -133,11 +139,14 @@ def _affirms(
     clause = said.low[said.at[start] : said.end(index)]
     named = any(choice in clause for choice in others)
     earlier = said.low[: said.at[start]] if first == ";" else ""
-    if not has(split(earlier), "not", "open", "discards", "wrong", "concedes"):
+    denied = has(split(earlier), "not", "open", "discards", "wrong", "concedes")
+    if not denied and not phrases("retracts").search(earlier):
         named = named or any(choice in earlier for choice in others)  # "one says spam; one, ham"
     denies = before & words("not")
     if denies and has(before, "contrast"):
         return True
+    if tie == ":" and first in words("supposed"):
+        before -= words("supposed", "open")  # "If it rains, one gets wet: entailment"
     if tie == ":" and denies.isdisjoint(said.said[max(start, index - 4) : index]):
         before -= denies  # "they can't both be true: contradiction"
     if tie in words("left") and (denies or named):  # "(a) is a myth, which leaves (b)"
