@@ -46,7 +46,7 @@ _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")
 _POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
-_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|\s\((?!\w\))")
+_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|[–—―]{2}|\s\((?!\w\))")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,16 @@ from unicodedata import digit
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import SENTENCE_END, endings, has, listed, phrases, split, words
+from distilwhy.core.parsing.cues import (
+    APART,
+    SENTENCE_END,
+    endings,
+    has,
+    listed,
+    phrases,
+    split,
+    words,
+)
 from distilwhy.core.parsing.numbers.numerals import with_figures
 
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
@@ -38,9 +47,11 @@ _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "
 _ELIDED = re.compile(r"(?<!\w)[ld]['’](?=\w{3})", re.I)  # "l'équipe technique"
 _PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
 _NEAR = 40
+_OWN = rf"(?<![^\W{APART}])"  # a word of its own, unless words are not parted
 _PLACE = re.compile(
-    r"(?<!\w)(?:option|choice|opción|opção|alternativ[ea]|选项|選項|選択肢|선택지|보기) ?#?"
-    r"([1-9])(?![\w%]|[.,]\d)|^\W*([1-9①-⑨])\W*[번番号號]?\W*$",
+    rf"{_OWN}(?:option|choice|opción|opção|alternativ[ea]|选项|選項|選択肢|선택지|보기) ?#?"
+    r"([1-9])(?![\da-z_%개個つ种種]|[.,]\d)|^\W*([1-9])\W*[번番号號]?\W*$|([①-⑨])"
+    r"|(?<![\w.,])([1-9])(?:번|番)(?:이|가|을|를|은|는|입|로|が|を|は|です|で|だ|に)",
     re.I,
 )
 
@@ -174,7 +185,7 @@ def _find_places(line: str, choices: tuple[str, ...]) -> Iterator[Mention]:
     ``option 2`` anywhere; ``②`` alone.
     """
     places, named = listed("ordinals"), phrases("placed", r" ?@(?![a-z])").pattern
-    for found in phrases("ordinals", rf"(?<!\w)(?P<place>@)(?P<named>{named})?").finditer(line):
+    for found in phrases("ordinals", rf"{_OWN}(?P<place>@)(?P<named>{named})?").finditer(line):
         index = places.index(found["place"].lower()) % 6
         alone = _PLACED.match(line, found.end()) and has(split(line[: found.start()])[-1:], "the")
         if (found["named"] or alone) and (index == 5 or index < len(choices)):
