@@ -1,8 +1,10 @@
 """Texts that a reply states without a cue: "Paris", ``The plural is "mice".``, "Ida wrote it." """
 
 import re
+from collections.abc import Set
 
-from distilwhy.core.parsing.cues import has, hedges, phrases, spans, split, words
+from distilwhy.core.parsing.clean import lowered
+from distilwhy.core.parsing.cues import Words, has, hedges, phrases, spans, split, words
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _SHORT = re.compile(
@@ -16,12 +18,18 @@ _HEADED = re.compile(
 )
 _HEAD = re.compile(r"(?m)^\W{0,3}[^\W\d_][\w ]{0,30} ?:(?=[ *])")
 _NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
+_TAIL = re.compile(r"[,;:]\s|\s\(|\s[-–—]\s")
+_PHRASE = re.compile(  # a name, or an article and up to five words
+    rf"(?:(?:the|a|an|der|die|das|ein|eine|le|la|les|el|los|las|o|os|as) |l['’])?{_NAME}"
+    rf"(?: (?:of|de|da|do|del|von) [\w'’-]+| {_NAME}){{,3}}"
+    r"|(?:the|der|die|das|le|la|el|o) (?:[\w'’-]+ ){,4}[\w'’-]+"
+)
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
 _TOPIC = re.compile(
-    r"\s*([^\s\"，,]{1,15}?)(?:[은는] |は|是)([^\s\"，,的のはでない]{1,12}?)"
+    r"\s*([^\s\"，,.][^\"，,.]{,40}?)(?:[은는] |は|是)([^\s\"，,的のはでない]{1,12}?)"
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
 _QUESTION = re.compile(r"\n|[.!?:]\s")
@@ -45,7 +53,10 @@ def find_text(asked: str, text: str) -> list[Statement]:
     question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
     parts = spans(text)
     stated = (
-        _quotation(text, a, b) or _topic(asked, text, a, b) or _name(question, text, a, b)
+        _quotation(text, a, b)
+        or _topic(asked, text, a, b)
+        or _copula(question, text, a, b)
+        or _name(asked, question, text, a, b)
         for a, b in parts[:1] + parts[1:][-1:]
     )
     return [statement for statement in stated if statement]
@@ -86,9 +97,43 @@ def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
     return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
 
 
-def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
+def _copula(question: Set[str], text: str, a: int, b: int) -> Statement | None:
+    """What a sentence says that the question's subject is: ``The river that flows through Cairo is
+    the Nile.``, ``Diamond is the hardest natural material.``
+    """
+    sentence = _TAIL.split(text[a:b].rstrip(" .!\n"), maxsplit=1)[0]
+    said = Words(lowered(sentence))
+    if "?" in text[a:b] or hedges({*said.said}) or has(said.said, "people", "attributed"):
+        return None
+    for index in range(1, len(said.said) - 1):
+        if said.said[index] not in words("is", "named"):
+            continue
+        sides = [(0, said.at[index]), (said.end(index), len(sentence))]
+        for (start, end), other in zip(sides[::-1], sides, strict=True):
+            answer = sentence[start:end].strip()
+            if _is_asked(question, sentence[slice(*other)]) and _PHRASE.fullmatch(answer):
+                at = a + sentence.index(answer, start)
+                return Statement(a, at, at + len(answer), answer, UNCUED, alone=True)
+    return None
+
+
+def _is_asked(question: Set[str], part: str) -> bool:
+    """Whether a part of a sentence has most words of the question, and few others."""
+    if part[:1] == '"':
+        return False  # it is about a word of the question
+    asked = _stems(question - words("tongue", "who", "dates", "is"))
+    content = {word[:4] for word in split(part) if len(word) > 3} - _stems(words("tongue"))
+    told = content & asked
+    return len(told) >= max(len(asked), 1) / 2 and 3 * len(told) >= 2 * len(content)
+
+
+def _stems(said: Set[str]) -> Set[str]:
+    return {word[:4] for word in said if len(word) > 2}
+
+
+def _name(row: str, question: Set[str], text: str, a: int, b: int) -> Statement | None:
     """The one name of a sentence whose other words are those of the question, in any form, and
-    most of them.
+    most of them; or that of the row, in a sentence about "it".
     """
     if has(split(text[a:b])[:1], "concedes"):
         a = text.rfind(", ", a, b) + 1 or a
@@ -99,6 +144,7 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
         for name in _NAMES.finditer(sentence)
         if any(word[:4] not in known for word in split(name[0]))
         and sentence[name.end() : name.end() + 1] != ":"
+        and not (name.start() == 0 and has([name[0].lower()], "it", "circumstance"))
     ]
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
         return None
@@ -111,6 +157,9 @@ def _name(question: set[str], text: str, a: int, b: int) -> Statement | None:
     more = [word for word in rest if word[:4] not in known]
     plain = words("is", "filler", "plain", "article")
     asked = {word[:4] for word in question - words("tongue") if len(word) > 3}
-    if not told or 2 * len(told) < len(asked) or hedges({*rest}) or not plain.issuperset(more):
+    if not told or hedges({*rest}):
+        return None
+    quotes = has(rest[:1], "it") and names[0][0] in row  # "It was signed in Utrecht."
+    if not quotes and (2 * len(told) < len(asked) or not plain.issuperset(more)):
         return None
     return Statement(a, a + names[0].start(), b, names[0][0], UNCUED, alone=True)
