@@ -152,7 +152,9 @@ def _heads(text: str, rows: set[str], own: str) -> Iterator[tuple[int, int, int]
         elif begins and opens and f"{head['name']}:" not in text[:at]:
             # The reply may head a part with what the row asks for: "New price:".
             again = re.findall(rf"(?<![a-z]){re.escape(name)}(?![a-z])([:：]?)", own)
-            if not _is_ours(name) and (not again or any(again)):
+            stems = {word[:4] for word in split(own)}
+            asked = said and all(word[:4] in stems for word in said)
+            if not (_is_ours(name) or (asked and not any(again))) and (not again or any(again)):
                 yield at, end, LATER
 
 

@@ -33,7 +33,9 @@ def find_verdicts(reader: Reader, text: str) -> list[Statement]:
     affirmed = [found for found in judged if found[1] in ("yes", "marked", "open")]
     each = sorted(choice for choice, *_ in judged) == sorted(reader.choices)
     denied = any(found[1] == "no" for found in judged)
-    if not each or len(affirmed) != 1 or not (denied or affirmed[0][1] == "marked"):
+    if not each or len(affirmed) != 1:
+        return []
+    if affirmed[0][1] != "marked" and not (denied and affirmed[0][1] == "yes"):
         return []
     choice, _, start, end = affirmed[0]
     return [Statement(start, start, end, choice, UNCUED, whole=True)]
@@ -60,11 +62,10 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     introduced = first in words("introduces", "because") - words("circumstance", "reports")
     opened = introduced or first in words("concedes") or phrases("retracts", _CORRECTS).match(low)
     if opened:
-        points += [i for i, word in enumerate(said.said) if word == ","]
+        commas = [i for i, word in enumerate(said.said) if word == ","]
+        points += [i for i in commas if said.word(i + 1) != "which"]
     start = max(points, default=0)
-    concludes = said.word(start) in words("concludes") or (
-        opened and said.word(start) == "," and said.word(start + 1) != "which"
-    )
+    concludes = said.word(start) in words("concludes") or (opened and said.word(start) == ",")
     # "If that is so, it is spam."
     conditional = first in words("supposed") and not has(said.said, "concludes")
     for index in range(len(said.said) - 1, start - 1, -1):

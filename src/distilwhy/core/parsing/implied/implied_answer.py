@@ -178,8 +178,10 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
     closed = _CLOSED.search(said) or _UNIT.fullmatch(said, number.end())
     if not closed or _is_other(said, number, {*split(row)}, {*split(question)}):
         return ""
-    if len(given) <= _MOST_NUMBERS and value in _results(tuple(given)):
-        return number[0]
+    figures = _values(reader, reader.asked[-_LONGEST_ROW:])  # without "two" of "two numbers"
+    for parts in (given, figures):
+        if 1 < len(parts) <= _MOST_NUMBERS and value in _results(tuple(parts)):
+            return number[0]
     known -= {value}
     made = any(y in known and y != x for x in known for y in _made(value, x))
     return number[0] if known.issuperset(given) and (made or value / 100 in known) else ""

@@ -54,7 +54,7 @@ UNKNOWN = re.compile(r"(?<![A-Za-z])(?!(?<=\d )[gLlmshVWJ]|(?<=/)[hs])[b-zB-Z](?
 _NAME = re.compile(r"\s*[^\W\d_][\w ]*")
 _UNIT = re.compile(
     r"(?<=\d) ?((?:[kcmd]?[mgl]|[hs]|min)(?![a-z])|(?<= )[^\W\d_]{3,})(?: [^\W\d_]{3,})?"
-    r"(?=\s*(?:[-+*/=]|$))"
+    r"(?=\s*(?:[-+*=]|/(?!\s?[a-z])|$))"
 )
 # What stands before a number and makes it another: √5, |-5|, log_2 5, f(5), 3 + some.
 _FUNCTION = re.compile(

@@ -44,8 +44,9 @@ def find_results(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) ->
 
     The first alone counts if what follows works out its number, or if it is a number and no more.
     """
-    found = [] if ITEM.match(text, parts[-1][0]) else _result(reader, text, *parts[-1])
-    opening = text[slice(*parts[0])]
+    listed = ITEM.match(text, parts[-1][0]) and "=" not in text[slice(*parts[-1])]
+    found = [] if listed else _result(reader, text, *parts[-1])
+    opening = with_figures(text[slice(*parts[0])], reader.asked)
     alone = opening.strip().rstrip(".!")
     if parts[1:] and reader.whole(alone) and not _SIGNED.search(alone):
         first = [Statement(parts[0][0], *parts[0], alone, UNCUED)]
@@ -103,6 +104,8 @@ def _asked(
     values = [reader.value(number[0]) for number in found]
     new, asked = {*values} - known, {*split(question)}
     results = [n for place, n in sums if n in (values[-1:] if place else values)]
+    if len(new) == 1 and known.issuperset(results):
+        results = []  # "since 2 · 84 = 168, it goes at 84", where 168 is given
     calculated = results and (new or len({*values}) == 1)
     if not (calculated or len(new) == 1) or is_of_another(clause, row, question):
         return ""
@@ -187,8 +190,9 @@ def _without_reason(clause: str, row: str) -> str:
 def is_of_another(sentence: str, row: str, question: str) -> bool:
     """Whether a sentence is about another name, or another counted thing, of the row than asked."""
     together = has(split(question), "together")
-    for pattern in (_NAME, _COUNTED):
-        known = set(pattern.findall(row))
+    for pattern in (_COUNTED, _NAME)[: 1 if language_of(row) == "de" else 2]:
+        found = pattern.findall(row)
+        known = {word for word in found if word.lower() not in words("joint", "is", "tongue")}
         said, asked = known & {*_LETTERS.findall(sentence)}, known & {*_LETTERS.findall(question)}
         if said and (said.isdisjoint(asked) if asked else len(said) == 1 < len(known) and together):
             return True

@@ -55,8 +55,8 @@ def find_text(asked: str, text: str) -> list[Statement]:
     stated = (
         _quotation(text, a, b)
         or _topic(asked, text, a, b)
-        or _copula(question, text, a, b)
         or _name(asked, question, text, a, b)
+        or _copula(question, text, a, b)
         for a, b in parts[:1] + parts[1:][-1:]
     )
     return [statement for statement in stated if statement]
