@@ -130,6 +130,8 @@ def _affirms(
         start: The first word of the clause, and ``index`` that which ties the label to it.
         closes: Whether that is a colon.
     """
+    colon = said.back(index, frozenset(":"), 99)
+    start = max(start, colon - 1 if colon else 0)
     first, tie = said.word(start), said.said[index]
     before = {*said.said[start if first == ";" else max(0, start - 1) : index + 1]}
     if tie in words("as") and not tie[0].isalpha():  # "not entailed → neutral"
@@ -141,15 +143,18 @@ def _affirms(
     named = any(choice in clause for choice in others)
     earlier = said.low[: said.at[start]] if first == ";" else ""
     denied = has(split(earlier), "not", "open", "discards", "wrong", "concedes")
-    if not denied and not phrases("retracts").search(earlier):
+    if not denied and not phrases("retracts").search(said.low, 0, said.end(index)):
         named = named or any(choice in earlier for choice in others)  # "one says spam; one, ham"
     denies = before & words("not")
     if denies and has(before, "contrast"):
         return True
     if tie == ":" and first in words("supposed"):
         before -= words("supposed", "open")  # "If it rains, one gets wet: entailment"
-    if tie == ":" and denies.isdisjoint(said.said[max(start, index - 4) : index]):
+    if tie == ":" and denies.isdisjoint(said.said[max(start, index - 3) : index]):
         before -= denies  # "they can't both be true: contradiction"
+    which = phrases("which", r",\s@(?!\w)").search(said.low, said.at[start], said.end(index))
+    if which and tie not in words("is"):  # "nothing settles it, which leaves us at neutral"
+        before -= denies - {*split(said.low[which.end() : said.end(index)])}
     if tie in words("left") and (denies or named):  # "(a) is a myth, which leaves (b)"
         return not hedges(before - words("not", "wrong", "discards"))
     last = said.said[said.back(index, frozenset(":"), 99) : index]

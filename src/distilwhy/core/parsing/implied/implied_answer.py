@@ -13,7 +13,7 @@ from typing import NamedTuple
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import Mention, find_mentions
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import APART, has, hedges, spans, split, words
+from distilwhy.core.parsing.cues import APART, has, hedges, phrases, spans, split, words
 from distilwhy.core.parsing.numbers.number import RANGE
 from distilwhy.core.parsing.numbers.number_sentences import FIGURE, RATE, is_of_another
 from distilwhy.core.parsing.numbers.numerals import with_figures
@@ -77,7 +77,8 @@ class _Sentence(NamedTuple):
 
     def denies(self, mention: Mention) -> bool:
         clause = {*self.words(*self.clause(mention))}
-        return has(clause, *_DENIED) or hedges(clause)
+        denied = phrases("denies").search(self.said, mention.end)
+        return has(clause, *_DENIED) or hedges(clause) or denied is not None
 
 
 def _closing_choice(reader: Reader, sentences: list[str]) -> str:
