@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import find_mentions
+from distilwhy.core.parsing.choices.clause import Clause, ties
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import LINE, Words, has, hedges, phrases, split, words
 from distilwhy.core.parsing.reader import Reader
@@ -76,8 +77,8 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         last = word == ":" or (word != '"' and _ENDS.search(payload))
         closes = bool(last and reader.whole(payload.rstrip()))
         concluded = concludes and (word[0].isalpha() or word == ",") and word not in words("not")
-        ties = closes or concluded or _ties(said, index)
-        found = reader.lead(payload) if ties else None
+        tied = closes or concluded or ties(said, index)
+        found = reader.lead(payload) if tied else None
         if found is None or _is_part(reader, found.label, text, at):
             continue
         if conditional and not closes:
@@ -85,7 +86,7 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         particle = lowered(found.label) in words("yes", "no") and _PARTICLE.match(payload)
         if particle and particle[1].lower() not in words("because"):
             return None  # "das ist ja das Problem"
-        if not _affirms(reader, said, start, index, found.label, closes=closes):
+        if not Clause(reader, said, start, index, found.label).affirms(closes=closes):
             return None
         arrow = not word[0].isalpha() and word in words("as")
         begin = index if arrow else start if concludes and start > 2 else 0
@@ -119,67 +120,6 @@ def _is_part(reader: Reader, label: str, text: str, at: int) -> bool:
         for other in reader.choices
         if other != label
     )
-
-
-def _affirms(
-    reader: Reader, said: Words, start: int, index: int, label: str, *, closes: bool
-) -> bool:
-    """Whether the words of a clause up to the one that ties a label affirm it.
-
-    Args:
-        start: The first word of the clause, and ``index`` that which ties the label to it.
-        closes: Whether that is a colon.
-    """
-    colon = said.back(index, frozenset(":"), 99)
-    start = max(start, colon - 1 if colon else 0)
-    first, tie = said.word(start), said.said[index]
-    before = {*said.said[start if first == ";" else max(0, start - 1) : index + 1]}
-    if tie in words("as") and not tie[0].isalpha():  # "not entailed → neutral"
-        before -= words("not", "open")
-    others = {choice.lower() for choice in reader.choices} - {label.lower()}
-    letters = reader.letters.named.items()
-    others |= {f"({name})" for name, choices in letters if label not in choices}
-    clause = said.low[said.at[start] : said.end(index)]
-    named = any(choice in clause for choice in others)
-    earlier = said.low[: said.at[start]] if first == ";" else ""
-    denied = has(split(earlier), "not", "open", "discards", "wrong", "concedes")
-    if not denied and not phrases("retracts").search(said.low, 0, said.end(index)):
-        named = named or any(choice in earlier for choice in others)  # "one says spam; one, ham"
-    denies = before & words("not")
-    if denies and has(before, "contrast"):
-        return True
-    if tie == ":" and first in words("supposed"):
-        before -= words("supposed", "open")  # "If it rains, one gets wet: entailment"
-    if tie == ":" and denies.isdisjoint(said.said[max(start, index - 3) : index]):
-        before -= denies  # "they can't both be true: contradiction"
-    which = phrases("which", r",\s@(?!\w)").search(said.low, said.at[start], said.end(index))
-    if which and tie not in words("is"):  # "nothing settles it, which leaves us at neutral"
-        before -= denies - {*split(said.low[which.end() : said.end(index)])}
-    if tie in words("left") and (denies or named):  # "(a) is a myth, which leaves (b)"
-        return not hedges(before - words("not", "wrong", "discards"))
-    last = said.said[said.back(index, frozenset(":"), 99) : index]
-    if named and denies and denies.isdisjoint(last):  # "not the mall: it is the park"
-        return not hedges(before - words("not"))
-    quoted = said.low[: said.end(index)].count('"') % 2
-    asked = has(before, "noun") and not has(before, "revises")
-    theirs = has(before, "attributed") or (closes and has(before, "people", "negative"))
-    if named or quoted or asked or theirs or hedges(before) or has(before, "concedes"):
-        return False
-    # "In winter, … is" is no fact of the row.
-    circumstance = first in words("circumstance") and reader.letters.certain
-    return not circumstance or has(before, "said", "pronoun", "favor")
-
-
-def _ties(said: Words, index: int) -> bool:
-    """Whether a word ties an answer to what it is said of: "is", or "to" in "belongs to"."""
-    word, near = said.said[index], said.said[max(0, index - 9) : index]
-    if near and near[-1] in words("favor"):
-        return index < 3 or has(near, "files", "head")
-    if word in words("into"):
-        return has(near, "files")
-    if word == "say":
-        return near[-1:] in (["i'd"], ["i'll"]) or near[-2:] == ["i", "would"]
-    return word in words("as", "concludes", "makes")
 
 
 def _relation(reader: Reader, text: str, a: int, b: int) -> Statement | None:
