@@ -117,7 +117,8 @@ def _announced(text: str, said: Words, index: int, asked: bool) -> Iterator[Stat
     denied = denial(said, index, link == "weak")
     owner, between = said.word(index - 1), said.said[index + 1 : after]
     owned = owner[-2:] == "'s" and owner[:-2] not in words("kind") | {"here", "it", "that"}
-    if owned or (between[:1] in (["that"], ["which"]) and has(between, *_UNSAID)):
+    unsaid = words(*_UNSAID) - {"most"}  # of "the answer that makes the most sense"
+    if owned or (between[:1] in (["that"], ["which"]) and not unsaid.isdisjoint(between)):
         denied = "attributed"  # "my neighbour's answer:", "the answer that most people give is"
     no_answer = words("negative", "discards", *(() if known else _DOUBTFUL))
     out = has(between, "discards") or no_answer.intersection(

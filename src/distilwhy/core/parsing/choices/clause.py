@@ -1,5 +1,6 @@
 """Whether the words before a choice tie it to the row, and affirm it."""
 
+import re
 from collections.abc import Set
 
 from distilwhy.core.parsing.cues import Words, has, hedges, phrases, split, words
@@ -69,6 +70,8 @@ class Clause:
     def _names_another(self) -> bool:
         """Whether they name another choice, or a part before a semicolon affirms one."""
         end, begin = self.said.end(self.index), self.said.at[self.start]
+        if which := self._which():
+            begin = which.end()
         named = any(choice in self.said.low[begin:end] for choice in self.others)
         earlier = self.said.low[:begin] if self.first == ";" else ""
         retracted = phrases("retracts").search(self.said.low, 0, end)
@@ -84,9 +87,13 @@ class Clause:
         near = self.said.said[max(self.start, self.index - 3) : self.index]
         if self.tie == ":" and denies.isdisjoint(near):
             found |= denies  # "they can't both be true: contradiction"
-        which = phrases("which", r",\s@(?!\w)").search(self.said.low, self.said.at[self.start], end)
-        if which and self.tie not in words(
-            "is"
-        ):  # "nothing settles it, which leaves us at neutral"
+        if which := self._which():  # "nothing settles it, which leaves us at neutral"
             found |= denies - {*split(self.said.low[which.end() : end])}
         return found
+
+    def _which(self) -> re.Match[str] | None:
+        """Where they conclude by "…, which …", unless a copula ties the label."""
+        if self.tie in words("is"):
+            return None
+        begin, end = self.said.at[self.start], self.said.end(self.index)
+        return phrases("which", r",\s@(?!\w)").search(self.said.low, begin, end)

@@ -32,7 +32,8 @@ _TOPIC = re.compile(
     r"\s*([^\s\"，,.][^\"，,.]{,40}?)(?:[은는] |は|是)([^\s\"，,的のはでない]{1,12}?)"
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
-_QUESTION = re.compile(r"\n|[.!?:]\s")
+_QUESTION = re.compile(r"\n|[.!?:]\s|[。！？]")
+_ASKED = re.compile(r"(?:^|[\n.!?:。！？]\s*)([^\n.!?:。！？]+(?:[?？]|[か까나][.。]))")
 _LONGEST, _LONGEST_ROW = 200, 2000
 
 
@@ -50,7 +51,7 @@ def find_text(asked: str, text: str) -> list[Statement]:
         return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
     if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
-    question = {*split(_QUESTION.split(asked[-_LONGEST:].strip())[-1])}
+    question = {*split(_question(asked))}
     parts = spans(text)
     stated = (
         _quotation(text, a, b)
@@ -60,6 +61,13 @@ def find_text(asked: str, text: str) -> list[Statement]:
         for a, b in parts[:1] + parts[1:][-1:]
     )
     return [statement for statement in stated if statement]
+
+
+def _question(asked: str) -> str:
+    """The last question of a row; its last sentence if it has none."""
+    row = asked[-_LONGEST_ROW:].strip()
+    questions = list(_ASKED.finditer(row))
+    return questions[-1][1] if questions else _QUESTION.split(row)[-1]
 
 
 def _heads(headed: re.Match[str], row: str) -> bool:
@@ -91,8 +99,7 @@ def _quotation(text: str, a: int, b: int) -> Statement | None:
 def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
     """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the question has the topic."""
     found = _TOPIC.match(text[a:b].rstrip())
-    question = re.split(r"[\n.?。？！]", asked.strip(" .?。？\n"))[-1]
-    if not found or found[1] not in question:
+    if not found or found[1] not in _question(asked):
         return None
     return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
 
@@ -143,7 +150,7 @@ def _name(row: str, question: Set[str], text: str, a: int, b: int) -> Statement 
         name
         for name in _NAMES.finditer(sentence)
         if any(word[:4] not in known for word in split(name[0]))
-        and sentence[name.end() : name.end() + 1] != ":"
+        and ":" not in sentence[name.end() :]
         and not (name.start() == 0 and has([name[0].lower()], "it", "circumstance"))
     ]
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
