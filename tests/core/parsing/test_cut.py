@@ -92,6 +92,22 @@ def test_a_short_question_with_one_other_word_is_another() -> None:
     assert parse_completion(task, example, Completion(reply)).label is None
 
 
+@pytest.mark.parametrize(
+    ("reply", "choice"),
+    [
+        ("A Question: What breaks a nail? B", "hammer"),
+        ("\nQ: What is used in Norway?\n(a) rope\n(b) saw\nAnswer: (b)", None),
+        ("Q: What drives it?\nA: (a) hammer", "hammer"),
+    ],
+)
+def test_a_row_on_the_same_line_or_with_another_name_is_another(
+    reply: str, choice: str | None
+) -> None:
+    task = Task("", RowFormat("{{ q }}"), Answer("choice"))
+    example = Example("1", "What drives a nail?\n(a) hammer\n(b) saw", ("hammer", "saw"))
+    assert parse_completion(task, example, Completion(reply)).label == choice
+
+
 def test_the_letter_that_a_prompt_ends_with_is_no_answer() -> None:
     task = Task("", RowFormat("{{ q }}"), Answer("choice"))
     example = Example("1", "What warns of a fire?", ("siren", "flute"))

@@ -239,6 +239,8 @@ def test_what_states_no_one_number_is_a_problem(text):
         ("The answer is 84 ÷ 2.", "84 / 2"),
         ("The answer is 84 divided by 2.", "84 / 2"),
         ("The answer is 5 minus two.", "5 - 2"),
+        ("The answer is (60-12):4", "( 60 - 12 ) / 4"),
+        ("The answer is 600 l / 50 l.", "600 / 50"),
         ("The answer is 84 points / 2 rounds.", "84 / 2"),
         ("Share them.\n84 / 2 = 42", "84 / 2"),
         ("The answer is 84 / 2. #### 42", "84 / 2"),

@@ -71,6 +71,7 @@ def test_a_sentence_in_the_words_of_the_question_states_its_number(
     ("row", "reply"),
     [
         (PENS, "Ben buys 20 pens."),
+        (PENS, "Pens of Ben: 4 × 5 ="),
         (PENS, "The boxes contain 4 × 5 = 20 pens."),
         (PENS, "First, Ben has 4 × 5 = 20 pens."),
         (PENS, "Ben has 20 pens before giving any away."),

@@ -10,6 +10,7 @@ ROWS = {
     "fr": "Combien de billes a-t-il ?",
     "es": "¿Cuántos le quedan?",
     "pt": "Quantos são ao todo?",
+    "ko": "모두 몇 개입니까?",
 }
 
 
@@ -18,6 +19,10 @@ ROWS = {
     [
         ("en", "Forty-two.", "42."),
         ("en", "twenty five", "25"),
+        ("en", "negative eleven degrees", "-11 degrees"),
+        ("en", "It is minus eleven.", "It is -11."),
+        ("en", "twenty minus eleven", "20 minus 11"),
+        ("ko", "만 팔천 원", "18000원"),
         ("en", "One hundred and fifty", "150"),
         ("en", "twelve hundred", "1200"),
         ("en", "two thousand five hundred and six", "2506"),

@@ -76,6 +76,8 @@ def _read(
     """The answers of an object and its rationale; the one field of few words is an answer."""
     reasons = [key for key in listed("rationales") if key in fields]
     keys = list_answer_keys(fields)
+    if not keys and len(more := [key for key in listed("fields") if key in fields]) == 1:
+        keys = more
     if not keys:  # {"spam": true}
         fields = fields | {key: key for key in fields if fields[key] is True and is_answer(key)}
     texts = {key: text for key, text in fields.items() if isinstance(text, str)}

@@ -42,6 +42,7 @@ _LETTERING = re.compile(r"(?<!\w)[aA1][).:\]]")
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
+_PRAISED = r"\s@(?=\W*$|[.;:!]|,(?! (?:unless|if|but)\b)|\s[-–—])"
 _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")
@@ -143,6 +144,8 @@ class Reader:
 
     def _verdict(self, label: str, rest: str) -> str:
         """What follows a choice and calls it the answer: " is the best option"; "" if none does."""
+        if praise := phrases("praises", _PRAISED).match(rest):
+            return praise[0]
         more = _PHRASE.split(rest, maxsplit=1)[0]
         verdict = phrases("because", r"\s(?!as\b)@(?!\w)").split(more, maxsplit=1)[0]
         judges = has(split(verdict), "right", "noun", "head", "quality")

@@ -51,7 +51,7 @@ _OWN = rf"(?<![^\W{APART}])"  # a word of its own, unless words are not parted
 _PLACE = re.compile(
     rf"{_OWN}(?:option|choice|opción|opção|alternativ[ea]|选项|選項|選択肢|선택지|보기) ?#?"
     r"([1-9])(?![\da-z_%개個つ种種]|[.,]\d)|^\W*([1-9])\W*[번番号號]?\W*$|([①-⑨])"
-    r"|(?<![\w.,])([1-9])(?:번|番)(?:이|가|을|를|은|는|입|로|が|を|は|です|で|だ|に)",
+    r"|(?<![\w.,])([1-9])(?:번|番)(?:이(?!나)|가|을|를|은|는|입|로|が|を|は|です|で|だ|に)",
     re.I,
 )
 
@@ -118,7 +118,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
         raise Unreadable(f"the answer names more than one choice: {said}")
     fills = all(word in words("filler", "concludes", "kind") or word[-2:] == "ly" for word in head)
     goes_on = words("because", "aside", "kind", "filler", "is", "wins")
-    ends = _STOPS.match(rest) or not goes_on.isdisjoint(after[:1])
+    praised = phrases("praises", r"\s@").match(rest)
+    ends = _STOPS.match(rest) or praised or not goes_on.isdisjoint(after[:1])
     last = endings().sub("", line[others[-1].end :] if others else rest)
     around = head + split(" ".join([*gaps, last]))
     same = all(other.choices == first.choices for other in others)
@@ -219,7 +220,8 @@ def _other_text(line: str, letter: Mention) -> bool:
     goes_on = not said or said[0] in words(
         "because", "aside", "filler", "kind", "remark", "right", "is", "wins"
     )
-    if goes_on or endings(r"[*\s]*@").match(line, letter.end):
+    praised = phrases("praises", r"\s@").match(line, letter.end)
+    if goes_on or praised or endings(r"[*\s]*@").match(line, letter.end):
         return False
     known = {word[:4] for choice in letter.choices for word in split(choice)}
     typos = (SequenceMatcher(None, " ".join(said), choice.lower()) for choice in letter.choices)

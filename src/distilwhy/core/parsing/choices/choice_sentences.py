@@ -11,6 +11,7 @@ from distilwhy.core.parsing.cues import LINE, Words, has, hedges, phrases, split
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
+_SEES = ("sees", "filler", "is", "as", "not", "hard", "pronoun", "noun", "kind", "because", "clash")
 _CORRECTS = r"@[^,:.]{,12},"
 _FIELD = re.compile(r"^([^\W\d_][\w ]{0,30})[:：]", re.M)
 _ASIDE = re.compile(r"(?:\s(?:rather than|instead of)\b|, not\b)[^;:]*\Z")
@@ -61,14 +62,15 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     points = [i for i, word in enumerate(said.said) if word in words("concludes", "clause")]
     first = said.word(said.skip(0, words("opener")))
     introduced = first in words("introduces", "because") - words("circumstance", "reports")
-    opened = introduced or first in words("concedes") or phrases("retracts", _CORRECTS).match(low)
+    corrects = phrases("retracts", _CORRECTS).match(low) is not None
+    opened = introduced or first in words("concedes") or corrects
     if opened:
         commas = [i for i, word in enumerate(said.said) if word == ","]
         points += [i for i in commas if said.word(i + 1) != "which"]
     start = max(points, default=0)
     concludes = said.word(start) in words("concludes") or (opened and said.word(start) == ",")
     # "If that is so, it is spam."
-    conditional = first in words("supposed") and not has(said.said, "concludes")
+    conditional = first in words("supposed", "conditional") and not has(said.said, "concludes")
     for index in range(len(said.said) - 1, start - 1, -1):
         word, at = said.said[index], a + said.end(index)
         payload = text[at:b].lstrip(" ,:")
@@ -77,11 +79,12 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         last = word == ":" or (word != '"' and _ENDS.search(payload))
         closes = bool(last and reader.whole(payload.rstrip()))
         concluded = concludes and (word[0].isalpha() or word == ",") and word not in words("not")
+        concluded = concluded and (index == start or not corrects)
         tied = closes or concluded or ties(said, index)
         found = reader.lead(payload) if tied else None
         if found is None or _is_part(reader, found.label, text, at):
             continue
-        if conditional and not closes:
+        if conditional:
             return None
         particle = lowered(found.label) in words("yes", "no") and _PARTICLE.match(payload)
         if particle and particle[1].lower() not in words("because"):
@@ -96,17 +99,23 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
     end = text.rfind("; ", a, b)
     earlier = _sentence(reader, text, a, end) if end > a else None
     label = reader.label(earlier) if earlier else None
-    return earlier if label and reader.names_no_other(text[end:b], label) else None
+    more = split(text[max(end, a) : b])
+    taken_back = words("wrong", "believes", "supposed", "rejects") - words("no")
+    doubted = not taken_back.isdisjoint(more) or (len(more) < 7 and has(more, "not"))
+    return earlier if label and not doubted and reader.names_no_other(text[end:b], label) else None
 
 
 def _only(low: str) -> int | None:
     """Where a sentence names what it denies of all else: "nothing but …", "not anything but …"."""
+    if found := phrases("must_be").search(low):
+        return None if hedges({*split(low[: found.start()])} - words("not")) else found.end()
     found = phrases("nothing_but").search(low)
     if not found and (other := phrases("but_for").search(low)):
         found = other if has(split(low[: other.start()]), "not", "hard") else None
-    if not found or hedges({*split(low[: found.start()])} - words("not", "hard")):
-        return None
-    return found.end()
+    before = {*split(low[: found.start()])} if found else set()
+    more = {word for word in before if len(word) > 3} - words(*_SEES)
+    twice = has(before, "not") and has(before, "hard")
+    return None if not found or more or twice or has(before, "supposed") else found.end()
 
 
 def _is_part(reader: Reader, label: str, text: str, at: int) -> bool:
@@ -159,7 +168,8 @@ def _judge(reader: Reader, line: str) -> tuple[str, str]:
     }
     sides = {word in words("affirms") for word in apart}
     verdict = ("yes" if sides.pop() else "no") if len(sides) == 1 else ""
-    left_open = verdict == "yes" and has(more, "open", "supposed")
-    if verdict == "yes" and not any(word.isalnum() for word in apart):
+    doubted = has(more, "open", "supposed", "crowd") or not {"?", "likely"}.isdisjoint(more)
+    left_open = verdict == "yes" and doubted
+    if verdict == "yes" and apart.isdisjoint("○◯") and not any(map(str.isalnum, apart)):
         verdict = "marked"
     return min(mentions[0].choices), "open" if left_open else verdict

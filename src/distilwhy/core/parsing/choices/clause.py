@@ -32,7 +32,8 @@ class Clause:
     def __init__(self, reader: Reader, said: Words, start: int, index: int, label: str) -> None:
         colon = said.back(index, frozenset(":"), 99)
         self.reader, self.said, self.index = reader, said, index
-        self.start = max(start, colon - 1 if colon else 0)
+        theirs = has(said.said[start:colon], "attributed", "believes", "crowd")
+        self.start = max(start, colon - 1 if colon and not theirs else 0)
         self.first, self.tie = said.word(self.start), said.said[index]
         begin = self.start if self.first == ";" else max(0, self.start - 1)
         self.before = {*said.said[begin : index + 1]}
@@ -82,10 +83,8 @@ class Clause:
     def _untouched(self, denies: Set[str]) -> Set[str]:
         """The words that deny or suppose something, but not the label."""
         found, end = set[str](), self.said.end(self.index)
-        if self.tie == ":" and self.first in words("supposed"):
-            found |= words("supposed", "open")  # "If it rains, one gets wet: entailment"
         near = self.said.said[max(self.start, self.index - 3) : self.index]
-        if self.tie == ":" and denies.isdisjoint(near):
+        if self.tie == ":" and has(self.before, "clash") and denies.isdisjoint(near):
             found |= denies  # "they can't both be true: contradiction"
         if which := self._which():  # "nothing settles it, which leaves us at neutral"
             found |= denies - {*split(self.said.low[which.end() : end])}

@@ -68,7 +68,9 @@ _MORE = re.compile(
 )
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
-_DIVIDED = re.compile(r"(?<=\)) ?: ?(?=[\d(])|(?<=\d) ?: ?(?=\()|(?<=\d) : (?=\d)")
+_DIVIDED = re.compile(  # by a colon
+    r"(\([^()]*[-−–+*/×·][^()]*\)) ?: ?(?=[\d(])|(?<=\d)() ?: ?(?=\(\d)|(?<=\d)() : (?=\d)"
+)
 _LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=$€£¥₹\s]*[-−–(\[\s]*[\d.]")
 
 
@@ -101,7 +103,7 @@ def read_equation(text: str) -> str:
     Raises:
         Unreadable: if there is none, or only part of it can be read.
     """
-    text = _DIVIDED.sub(" / ", _ADVERB.sub("", text))
+    text = _DIVIDED.sub(lambda sign: f"{sign[1] or ''} / ", _ADVERB.sub("", text))
     found = [side for part in _sides(text) if (side := _side(part))]
     worked = [equation for equation in found if equation.sign]
     if not found:

@@ -22,7 +22,7 @@ _TAIL = re.compile(r"[,;:]\s|\s\(|\s[-–—]\s")
 _PHRASE = re.compile(  # a name, or an article and up to five words
     rf"(?:(?:the|a|an|der|die|das|ein|eine|le|la|les|el|los|las|o|os|as) |l['’])?{_NAME}"
     rf"(?: (?:of|de|da|do|del|von) [\w'’-]+| {_NAME}){{,3}}"
-    r"|(?:the|der|die|das|le|la|el|o) (?:[\w'’-]+ ){,4}[\w'’-]+"
+    r"|(?:the|der|die|das|le|la|el|o) [\w'’-]+"
 )
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
@@ -99,7 +99,8 @@ def _quotation(text: str, a: int, b: int) -> Statement | None:
 def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
     """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the question has the topic."""
     found = _TOPIC.match(text[a:b].rstrip())
-    if not found or found[1] not in _question(asked):
+    verb = found and found[2][-1] in "다요"  # "수도는 중요합니다"
+    if not found or verb or found[1] not in _question(asked):
         return None
     return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
 
@@ -129,9 +130,11 @@ def _is_asked(question: Set[str], part: str) -> bool:
     if part[:1] == '"':
         return False  # it is about a word of the question
     asked = _stems(question - words("tongue", "who", "dates", "is"))
-    content = {word[:4] for word in split(part) if len(word) > 3} - _stems(words("tongue"))
+    said = {word for word in split(part) if len(word) > 3}
+    content = {word[:4] for word in said - words("tongue", "filler", "plain", "pronoun", "who")}
     told = content & asked
-    return len(told) >= max(len(asked), 1) / 2 and 3 * len(told) >= 2 * len(content)
+    foreign = has(said, "negative", "step", "now")  # "the former capital"
+    return len(told) >= max(len(asked), 1) / 2 and 3 * len(told) >= 2 * len(content) and not foreign
 
 
 def _stems(said: Set[str]) -> Set[str]:
@@ -156,8 +159,9 @@ def _name(row: str, question: Set[str], text: str, a: int, b: int) -> Statement 
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
         return None
     figures, before = names[0][0][0].isdigit(), split(sentence[: names[0].start()])[-1:]
-    placed = question & words("who") and has(before, "circumstance")
-    if placed or (figures and not has(question, "dates")):
+    placed = has(before, "circumstance") and has(question, "who")
+    elsewhere = has(question, "where") and not has(before, "places")
+    if placed or elsewhere or (figures and not has(question, "dates")):
         return None
     rest = split(f"{sentence[: names[0].start()]} {sentence[names[0].end() :]}")
     told = {word[:4] for word in rest if len(word) > 3 and word[:4] in known}
@@ -166,7 +170,8 @@ def _name(row: str, question: Set[str], text: str, a: int, b: int) -> Statement 
     asked = {word[:4] for word in question - words("tongue") if len(word) > 3}
     if not told or hedges({*rest}):
         return None
-    quotes = has(rest[:1], "it") and names[0][0] in row  # "It was signed in Utrecht."
-    if not quotes and (2 * len(told) < len(asked) or not plain.issuperset(more)):
+    told_of = has(rest[:1], "it") and names[0][0] in row  # "It was signed in Utrecht."
+    plain |= words("it", "named", "circumstance") if told_of else set()
+    if (2 * len(told) < len(asked) and not told_of) or not plain.issuperset(more):
         return None
     return Statement(a, a + names[0].start(), b, names[0][0], UNCUED, alone=True)
