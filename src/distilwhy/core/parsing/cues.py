@@ -114,7 +114,7 @@ def hedges(said: Set[str]) -> bool:
     discards = has(said, "discards") and "each" not in said
     crossed = "out" in said and not said.isdisjoint(("rule", "rules", "ruled", "cross", "strike"))
     doubts = has(said, "open", "not", "crowd", "supposed", "wrong")
-    return has(owners, "crowd", "people") or quoted or discards or crossed or doubts
+    return has(owners, "crowd", "people", "machines") or quoted or discards or crossed or doubts
 
 
 def reported(text: str) -> bool:

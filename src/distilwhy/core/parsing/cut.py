@@ -138,10 +138,10 @@ def _heads(text: str, rows: set[str], own: str) -> Iterator[tuple[int, int, int]
         name = lowered(head["name"] or head["inline"])
         said, begins, shows = split(name), head["name"] is not None, name in words("shows")
         asks, numbered = has(said, "asks"), shows and head["no"]
-        short = begins and at == 0 and asks and len(said) == 2 and len(said[0]) == 1
-        if short or (not begins and text[at - 1] not in ".!?)]\"'"):
+        behind = begins and at == 0 and has(said[1:][-1:], "asks") and not has(said, "next")
+        if behind or (not begins and text[at - 1] not in ".!?)]\"'"):
             if asks:  # of "B Question: …"
-                start = text.index(" ", at) if short else at
+                start = lowered(text).rindex(said[-1], 0, end) if behind else at
                 yield start, start, OTHER
             continue
         opens = re.match(r"\n[ \t]*\n", head[0]) and (head[0][-1] == ":" or head["no"])

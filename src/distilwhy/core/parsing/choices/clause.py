@@ -39,7 +39,7 @@ class Clause:
         self.before = {*said.said[begin : index + 1]}
         arrow = self.tie in words("as") and not self.tie[0].isalpha()
         if arrow:  # "not entailed → neutral"
-            self.before -= words("not", "open")
+            self.before -= words("not", "open", "hard")
         letters = reader.letters.named.items()
         self.others = {choice.lower() for choice in reader.choices} - {label.lower()}
         self.others |= {f"({name})" for name, choices in letters if label not in choices}
@@ -53,6 +53,9 @@ class Clause:
         named, denies = self._names_another(), self.before & words("not")
         if denies and has(self.before, "contrast"):
             return True
+        end, begin = self.said.end(self.index), self.said.at[self.start]
+        if phrases("seemingly").search(self.said.low, begin, end):
+            return False
         before = self.before - self._untouched(denies)
         if self.tie in words("left") and (denies or named):  # "(a) is a myth, which leaves (b)"
             return not hedges(before - words("not", "wrong", "discards"))
@@ -62,7 +65,7 @@ class Clause:
         quoted = self.said.low[: self.said.end(self.index)].count('"') % 2
         asked = has(before, "noun") and not has(before, "revises")
         theirs = has(before, "attributed") or (closes and has(before, "people", "negative"))
-        if named or quoted or asked or theirs or hedges(before) or has(before, "concedes"):
+        if named or quoted or asked or theirs or hedges(before) or has(before, "concedes", "hard"):
             return False
         # "In winter, … is" is no fact of the row.
         circumstance = self.first in words("circumstance") and self.reader.letters.certain

@@ -73,7 +73,8 @@ class _Sentence(NamedTuple):
         # "He needs a barometer" tells of the row.
         told_of = words("concedes", "people") - {"he", "she", "they"} | {"i"}
         said = self.words()
-        return has(said, *_UNSURE) or bool(told_of.intersection(said[:1]))
+        partly = phrases("seemingly").search(self.text)
+        return has(said, *_UNSURE) or bool(told_of.intersection(said[:1]) or partly)
 
     def denies(self, mention: Mention) -> bool:
         clause = {*self.words(*self.clause(mention))}

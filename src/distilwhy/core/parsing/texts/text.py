@@ -10,6 +10,7 @@ _LONGEST = 300
 _EITHER = re.compile(
     r"(?:[Ee]ither .+|[A-Z][^.,]*) (?:or|oder|ou|o) [A-Z].*|.+ (?:또는|或者?|または) ?.+", re.S
 )
+_ASKS = re.compile(r"(?:까요?|でしょうか?|ですか|什么|哪里|哪儿|谁|吗|呢)[。.?？]?$")
 _PLACEHOLDER = re.compile(
     r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|[Nn]ot (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
 )
@@ -32,7 +33,12 @@ def read_text(answer: Answer, text: str) -> str:
     refuses = denies and has(said, "withholds")
     either = len(label) < _LONGEST and _EITHER.fullmatch(label)
     breaks_off = len(said) > 2 and has(said[-1:], "is") and not said[-1].isascii()
-    missing = label.endswith(":") or breaks_off or label.lower() in words("missing")
+    missing = (
+        label.endswith(":")
+        or _ASKS.search(label)
+        or breaks_off
+        or label.lower() in words("missing")
+    )
     if missing or refuses or either or _PLACEHOLDER.fullmatch(label):
         raise Unreadable(f"the answer is only announced, refused or left open: {label[:60]!r}")
     return label
