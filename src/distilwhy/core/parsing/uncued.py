@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from distilwhy.core.parsing.choices.choice_sentences import find_stated, find_verdicts
+from distilwhy.core.parsing.choices.choice_sentences import find_stated
+from distilwhy.core.parsing.choices.verdicts import find_verdicts
 from distilwhy.core.parsing.cues import ITEM, LINE, has, hedges, phrases, spans, split
 from distilwhy.core.parsing.numbers.number_sentences import find_expression, find_results
 from distilwhy.core.parsing.reader import Reader
