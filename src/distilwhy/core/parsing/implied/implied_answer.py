@@ -13,7 +13,7 @@ from typing import NamedTuple
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import Mention, find_mentions
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import APART, has, hedges, phrases, spans, split, words
+from distilwhy.core.parsing.cues import APART, ITEM, has, hedges, phrases, spans, split, words
 from distilwhy.core.parsing.numbers.number import RANGE
 from distilwhy.core.parsing.numbers.number_sentences import FIGURE, RATE, is_of_another
 from distilwhy.core.parsing.numbers.numerals import with_figures
@@ -25,6 +25,7 @@ _CLOSED = re.compile(r"[.!][\"')\]]*\W*\Z")  # unlike a reply that a limit cut
 _CLAUSE = re.compile(r"[,;:–—]\s*|\s-\s|\.{3}|\s?\((?=[^()]{3})")
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){FIGURE}")
 _UNIT = re.compile(r" ?[^\W\d]*(?: ?/ ?[^\W\d]+)?[\s%€$¢°]*")
+_PART = re.compile(r"(?<!\d)[,，;；]\s*|[,，;；](?!\d)\s*")
 _GLOSS = re.compile(r"\s?[(（][^()（）]*[)）]")
 _DENIED = ("not", "wrong", "discards", "negative", "rejects")
 _DISCARDS = ("not", "wrong", "discards", "rejects", "left")
@@ -170,10 +171,14 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
         with_figures(without_latex(said), reader.asked)
         for said in (reader.asked[-_LONGEST_ROW:], *sentences)
     )
-    said, question = _GLOSS.sub("", told[-1]), _question(row)
+    item, question = ITEM.match(told[-1]), _question(row)
+    said = _GLOSS.sub("", told[-1][item.end() if item else 0 :])
     given, known = _values(reader, row), {*_values(reader, " ".join(told))}
-    numbers = [(_values(reader, number[0]), number) for number in _NUMBER.finditer(said)]
-    new = {value[0]: number for value, number in numbers if value and value[0] not in given}
+    before = {*given, *_values(reader, " ".join(told[:-1]))}
+    new = _new(reader, said, before) or _new(reader, said, {*given})
+    if len(new) > 1:  # "20 - 12 = 8, so 8 are left"
+        said = _PART.split(said)[-1]
+        new = _new(reader, said, {*given})
     if len(new) != 1 or is_of_another(said, row, question):
         return ""
     value, number = new.popitem()
@@ -189,6 +194,12 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
     return number[0] if known.issuperset(given) and (made or value / 100 in known) else ""
 
 
+def _new(reader: Reader, said: str, known: Set[Fraction]) -> dict[Fraction, re.Match[str]]:
+    """The numbers of a sentence that are not known, each where it stands last."""
+    numbers = [(_values(reader, number[0]), number) for number in _NUMBER.finditer(said)]
+    return {value[0]: number for value, number in numbers if value and value[0] not in known}
+
+
 def _values(reader: Reader, text: str, most: int = _MOST_KNOWN) -> list[Fraction]:
     """The last numbers of a text, sorted, without 1, which may be an article."""
     found = (reader.read(number) for number in _NUMBER.findall(text)[-most:])
@@ -199,11 +210,11 @@ def _is_other(said: str, number: re.Match[str], row: Set[str], question: Set[str
     """Whether a sentence doubts its number, or makes it a bound, a rate, a part of another, or one
     of another time.
     """
-    after = split(said[number.end() :])[:2]
+    after, stems = split(said[number.end() :])[:2], {word[:4] for word in row}
     beside = {*split(said[: number.start()])[-2:], *after}
     rates = {rate[1] for rate in RATE.finditer(said, number.start())}
     return bool(
-        hedges({*split(said)} - (words("crowd") & row))
+        hedges({word for word in split(said) if word[:4] not in stems or not has([word], "crowd")})
         or has(split(said), "spares")
         or RANGE.search(said, max(0, number.start() - 7), number.end() + 7)
         or (rates | words("now") & {*split(said)}) - question
