@@ -110,7 +110,7 @@ def hedges(said: Set[str]) -> bool:
     owners = (
         {word[:-2] for word in said if word[-2:] == "'s"} if has(said, "views", "say") else set()
     )
-    quoted = has(said, "reports") and not has(said, "kind")
+    quoted = has(said, "reports") and not has(said, "kind", "sources")
     discards = has(said, "discards") and "each" not in said
     crossed = "out" in said and not said.isdisjoint(("rule", "rules", "ruled", "cross", "strike"))
     doubts = has(said, "open", "not", "crowd", "supposed", "wrong")

@@ -138,6 +138,8 @@ def _heads(text: str, rows: set[str], own: str) -> Iterator[tuple[int, int, int]
         name = lowered(head["name"] or head["inline"])
         said, begins, shows = split(name), head["name"] is not None, name in words("shows")
         asks, numbered = has(said, "asks"), shows and head["no"]
+        if begins and head[0][-1] == "." and " " in name and not head["no"]:
+            continue  # "Question sans danger."
         behind = begins and at == 0 and has(said[1:][-1:], "asks") and not has(said, "next")
         if behind or (not begins and text[at - 1] not in ".!?)]\"'"):
             if asks:  # of "B Question: …"

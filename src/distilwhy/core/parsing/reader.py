@@ -42,6 +42,8 @@ _LETTERING = re.compile(r"(?<!\w)[aA1][).:\]]")
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
+# Of "(a), the park, is …".
+_APPOSED = re.compile(r",(?= (?:is|was|are|describes|means|ist|est|es|é)\b)")
 _PRAISED = r"\s@(?=\W*$|[.;:!]|,(?! (?:unless|if|but)\b)|\s[-–—])"
 _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
@@ -131,11 +133,13 @@ class Reader:
         if found:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
             start = text.removesuffix(rest)
-            if _is_subject(rest):
+            apposed = _APPOSED.match(rest) is not None
+            verdict = self._verdict(found.label, rest[apposed:])
+            if _is_subject(rest) or (apposed and not verdict):
                 return None
             lettered = ")" in start and len(start) > len(found.label) + 2
-            if verdict := self._verdict(found.label, rest):
-                said, told = start, verdict
+            if verdict:
+                said, told = start, rest[:apposed] + verdict
             elif (lettered and not rest.lstrip()[:1].islower()) or _goes_on(start, rest):
                 said = start
         listed = said != text and _LISTED.match(said) and said.lstrip()[0] not in self.choices

@@ -90,7 +90,8 @@ class Clause:
         if self.tie == ":" and has(self.before, "clash") and denies.isdisjoint(near):
             found |= denies  # "they can't both be true: contradiction"
         if which := self._which():  # "nothing settles it, which leaves us at neutral"
-            found |= denies - {*split(self.said.low[which.end() : end])}
+            doubts = words("open", "supposed", "crowd") - words("not")
+            found |= self.before - {*split(self.said.low[which.end() : end])} - doubts
         return found
 
     def _which(self) -> re.Match[str] | None:

@@ -176,7 +176,10 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
     given, known = _values(reader, row), {*_values(reader, " ".join(told))}
     before = {*given, *_values(reader, " ".join(told[:-1]))}
     new = _new(reader, said, before) or _new(reader, said, {*given})
-    if len(new) > 1:  # "20 - 12 = 8, so 8 are left"
+    if len(new) > 1:  # "it is 5 over the two days"
+        figures = {*_values(reader, without_latex(sentences[-1]))}
+        new = {value: number for value, number in new.items() if value in figures}
+    if len(new) != 1:  # "20 - 12 = 8, so 8 are left"
         said = _PART.split(said)[-1]
         new = _new(reader, said, {*given})
     if len(new) != 1 or is_of_another(said, row, question):
@@ -185,8 +188,8 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
     closed = _CLOSED.search(said) or _UNIT.fullmatch(said, number.end())
     if not closed or _is_other(said, number, {*split(row)}, {*split(question)}):
         return ""
-    figures = _values(reader, reader.asked[-_LONGEST_ROW:])  # without "two" of "two numbers"
-    for parts in (given, figures):
+    digits = _values(reader, reader.asked[-_LONGEST_ROW:])  # without "two" of "two numbers"
+    for parts in (given, digits):
         if 1 < len(parts) <= _MOST_NUMBERS and value in _results(tuple(parts)):
             return number[0]
     known -= {value}

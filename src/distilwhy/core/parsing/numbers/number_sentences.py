@@ -104,7 +104,7 @@ def _asked(
     values = [reader.value(number[0]) for number in found]
     new, asked = {*values} - known, {*split(question)}
     results = [n for place, n in sums if n in (values[-1:] if place else values)]
-    if len(new) == 1 and known.issuperset(results):
+    if len(new) == 1 and values[-1:] == [*new] and known.issuperset(results):
         results = []  # "since 2 · 84 = 168, it goes at 84", where 168 is given
     calculated = results and (new or len({*values}) == 1)
     if not (calculated or len(new) == 1) or is_of_another(clause, row, question):

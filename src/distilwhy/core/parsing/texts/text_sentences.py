@@ -13,7 +13,7 @@ _SHORT = re.compile(
 )
 _QUOTED = re.compile(r"\"([^\"\n]{1,60})\"")
 _HEADED = re.compile(
-    r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?: ?: *|>)([^\s<][^\n:<]{0,60})"
+    r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?: ?: *|>| (?:→|->|=>|⇒) )([^\s<][^\n:<→]{0,60})"
     r"(?:</\w+>)?(?=\Z|\n[ \t]*\n)"
 )
 _HEAD = re.compile(r"(?m)^\W{0,3}[^\W\d_][\w ]{0,30} ?:(?=[ *])")
@@ -75,7 +75,8 @@ def _heads(headed: re.Match[str], row: str) -> bool:
     name = headed[1].lower()
     if name in words("explains"):
         return False
-    in_row, only = {*split(row)}.issuperset(split(name)), len(_HEAD.findall(headed.string)) < 2
+    in_row = {*split(row)}.issuperset({*split(name)} - words("part", "filler"))
+    only = len(_HEAD.findall(headed.string)) < 2
     return headed[0][:1] == "<" or name in words("head") or (in_row and only)
 
 
@@ -109,6 +110,8 @@ def _copula(question: Set[str], text: str, a: int, b: int) -> Statement | None:
     """What a sentence says that the question's subject is: ``The river that flows through Cairo is
     the Nile.``, ``Diamond is the hardest natural material.``
     """
+    turn = phrases("clause", r".*,\s@\s").match(text[a:b])  # "X is large, but …"
+    a = a + turn.end() if turn else a
     sentence = _TAIL.split(text[a:b].rstrip(" .!\n"), maxsplit=1)[0]
     said = Words(lowered(sentence))
     if "?" in text[a:b] or hedges({*said.said}) or has(said.said, "people", "attributed"):
@@ -119,7 +122,8 @@ def _copula(question: Set[str], text: str, a: int, b: int) -> Statement | None:
         sides = [(0, said.at[index]), (said.end(index), len(sentence))]
         for (start, end), other in zip(sides[::-1], sides, strict=True):
             answer = sentence[start:end].strip()
-            if _is_asked(question, sentence[slice(*other)]) and _PHRASE.fullmatch(answer):
+            named = _PHRASE.fullmatch(answer) and answer.lower() not in words("plain", "it")
+            if named and _is_asked(question, sentence[slice(*other)]):
                 at = a + sentence.index(answer, start)
                 return Statement(a, at, at + len(answer), answer, UNCUED, alone=True)
     return None
@@ -129,9 +133,10 @@ def _is_asked(question: Set[str], part: str) -> bool:
     """Whether a part of a sentence has most words of the question, and few others."""
     if part[:1] == '"':
         return False  # it is about a word of the question
-    asked = _stems(question - words("tongue", "who", "dates", "is"))
+    asked = _stems(question - words("tongue", "who", "is"))
     said = {word for word in split(part) if len(word) > 3}
-    content = {word[:4] for word in said - words("tongue", "filler", "plain", "pronoun", "who")}
+    others = words("tongue", "filler", "plain", "pronoun", "who", "sources", "kind")
+    content = {word[:4] for word in said - others}
     told = content & asked
     foreign = has(said, "negative", "step", "now")  # "the former capital"
     return len(told) >= max(len(asked), 1) / 2 and 3 * len(told) >= 2 * len(content) and not foreign
