@@ -29,7 +29,8 @@ _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
 _TOPIC = re.compile(
-    r"\s*([^\s\"，,.][^\"，,.]{,40}?)(?:[은는] |は|是)([^\s\"，,的のはでない]{1,12}?)"
+    r"\s*([^\s\"，,.][^\"，,.]{,40}?)(?:[은는] |は|是)"
+    r"(\d[\d년월일年月 ./-]*[일日]|[^\s\"，,的のはでない]{1,12}?)"
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
 _QUESTION = re.compile(r"\n|[.!?:]\s|[。！？]")
@@ -54,7 +55,7 @@ def find_text(asked: str, text: str) -> list[Statement]:
     question = {*split(_question(asked))}
     parts = spans(text)
     stated = (
-        _quotation(text, a, b)
+        _quotation(asked, question, text, a, b)
         or _topic(asked, text, a, b)
         or _name(asked, question, text, a, b)
         or _copula(question, text, a, b)
@@ -80,14 +81,21 @@ def _heads(headed: re.Match[str], row: str) -> bool:
     return headed[0][:1] == "<" or name in words("head") or (in_row and only)
 
 
-def _quotation(text: str, a: int, b: int) -> Statement | None:
-    """The quotation behind "is" or the like in a sentence, if it is the only one in the text."""
+def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Statement | None:
+    """The quotation behind "is" or the like in a sentence, or of the row in one that has a word of
+    the question, if it is the only one in the text.
+    """
     found = list[re.Match[str]]()
     for quote in _QUOTED.finditer(text, 0, b) if '"' not in text[b:] else ():
         clause = re.split(r"[.!?,:;\n]", text[max(0, quote.start() - 99) : quote.start()])[-1]
         links = words("is") & {*split(clause)[-1:]} or phrases("calls", _LAST).search(clause)
         if links and phrases("polite", _ENDS).match(text, quote.end()):
             found.append(quote)
+    if not found:  # "It is governed by the laws of "Ohio"", where the row has that
+        row = asked.removesuffix(_question(asked)) if text.count('"') == 2 else ""
+        told = [quote for quote in _QUOTED.finditer(text, a, b) if quote[1] in row]
+        stems = _stems(question)
+        found = [q for q in told if stems & _stems({*split(text[a : q.start()])} - words("tongue"))]
     if not found or found[0].start() < a:
         return None
     before, after = split(text[a : found[0].start()]), split(text[found[0].end() : b])
