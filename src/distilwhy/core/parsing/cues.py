@@ -13,6 +13,9 @@ SENTENCE_END = re.compile(
     rf"[.!?](?:[\"')\]]*(?:\s+|$)|(?=[^\x00-\x7f])|(?<=[{APART}].))|\n|[。！？]"
 )
 ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
+_ENDED = re.compile(r"\n|[.!?:]\s|[。！？]")
+_ASKED = re.compile(r"(?:^|[\n.!?:。！？]\s*)([^\n.!?:。！？]+(?:[?？]|[か까나][.。]))")
+_LONGEST_ROW = 2000
 LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 
 
@@ -128,6 +131,14 @@ def reported(text: str) -> bool:
     speaks = words("say", "believes", "reports")
     ends = speaks.union(theirs).intersection(said[-1:] if last.isascii() else said)
     return has(said[-1:], "discards") or bool(theirs and ends and speaks.intersection(said))
+
+
+@lru_cache(maxsize=256)
+def question_of(row: str) -> str:
+    """The last question of a row; its last sentence if it has none."""
+    end = row[-_LONGEST_ROW:].strip()
+    questions = list(_ASKED.finditer(end))
+    return questions[-1][1] if questions else _ENDED.split(end)[-1]
 
 
 class Words:

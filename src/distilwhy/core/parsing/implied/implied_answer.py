@@ -13,7 +13,17 @@ from typing import NamedTuple
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import Mention, find_mentions
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import APART, ITEM, has, hedges, phrases, spans, split, words
+from distilwhy.core.parsing.cues import (
+    APART,
+    ITEM,
+    has,
+    hedges,
+    phrases,
+    question_of,
+    spans,
+    split,
+    words,
+)
 from distilwhy.core.parsing.numbers.number import RANGE
 from distilwhy.core.parsing.numbers.number_sentences import FIGURE, RATE, is_of_another
 from distilwhy.core.parsing.numbers.numerals import with_figures
@@ -171,7 +181,7 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
         with_figures(without_latex(said), reader.asked)
         for said in (reader.asked[-_LONGEST_ROW:], *sentences)
     )
-    item, question = ITEM.match(told[-1]), _question(row)
+    item, question = ITEM.match(told[-1]), question_of(row)
     said = _GLOSS.sub("", told[-1][item.end() if item else 0 :])
     given, known = _values(reader, row), {*_values(reader, " ".join(told))}
     before = {*given, *_values(reader, " ".join(told[:-1]))}
@@ -241,8 +251,3 @@ def _results(numbers: tuple[Fraction, ...]) -> Set[Fraction]:
 
 def _made(x: Fraction, y: Fraction) -> Set[Fraction]:
     return set() if {x, y} & {0, 1} else {x + y, x - y, y - x, x * y, x / y, y / x}
-
-
-def _question(row: str) -> str:
-    """The last sentence of a row."""
-    return row[slice(*spans(row)[-1])] if row.strip() else ""

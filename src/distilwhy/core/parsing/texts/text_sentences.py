@@ -4,7 +4,16 @@ import re
 from collections.abc import Set
 
 from distilwhy.core.parsing.clean import lowered
-from distilwhy.core.parsing.cues import Words, has, hedges, phrases, spans, split, words
+from distilwhy.core.parsing.cues import (
+    Words,
+    has,
+    hedges,
+    phrases,
+    question_of,
+    spans,
+    split,
+    words,
+)
 from distilwhy.core.parsing.statements import UNCUED, Statement
 
 _SHORT = re.compile(
@@ -33,8 +42,6 @@ _TOPIC = re.compile(
     r"(\d[\d년월일年月 ./-]*[일日]|[^\s\"，,的のはでない]{1,12}?)"
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
-_QUESTION = re.compile(r"\n|[.!?:]\s|[。！？]")
-_ASKED = re.compile(r"(?:^|[\n.!?:。！？]\s*)([^\n.!?:。！？]+(?:[?？]|[か까나][.。]))")
 _LONGEST, _LONGEST_ROW = 200, 2000
 
 
@@ -52,7 +59,7 @@ def find_text(asked: str, text: str) -> list[Statement]:
         return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
     if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
-    question = {*split(_question(asked))}
+    question = {*split(question_of(asked))}
     parts = spans(text)
     stated = (
         _quotation(asked, question, text, a, b)
@@ -62,13 +69,6 @@ def find_text(asked: str, text: str) -> list[Statement]:
         for a, b in parts[:1] + parts[1:][-1:]
     )
     return [statement for statement in stated if statement]
-
-
-def _question(asked: str) -> str:
-    """The last question of a row; its last sentence if it has none."""
-    row = asked[-_LONGEST_ROW:].strip()
-    questions = list(_ASKED.finditer(row))
-    return questions[-1][1] if questions else _QUESTION.split(row)[-1]
 
 
 def _heads(headed: re.Match[str], row: str) -> bool:
@@ -92,7 +92,7 @@ def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Sta
         if links and phrases("polite", _ENDS).match(text, quote.end()):
             found.append(quote)
     if not found:  # "It is governed by the laws of "Ohio"", where the row has that
-        row = asked.removesuffix(_question(asked)) if text.count('"') == 2 else ""
+        row = asked.removesuffix(question_of(asked)) if text.count('"') == 2 else ""
         told = [quote for quote in _QUOTED.finditer(text, a, b) if quote[1] in row]
         stems = _stems(question)
         found = [q for q in told if stems & _stems({*split(text[a : q.start()])} - words("tongue"))]
@@ -109,7 +109,7 @@ def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
     """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the question has the topic."""
     found = _TOPIC.match(text[a:b].rstrip())
     verb = found and found[2][-1] in "다요"  # "수도는 중요합니다"
-    if not found or verb or found[1] not in _question(asked):
+    if not found or verb or found[1] not in question_of(asked):
         return None
     return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
 
