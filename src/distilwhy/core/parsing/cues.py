@@ -13,8 +13,8 @@ SENTENCE_END = re.compile(
     rf"[.!?](?:[\"')\]]*(?:\s+|$)|(?=[^\x00-\x7f])|(?<=[{APART}].))|\n|[。！？]"
 )
 ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
-_ENDED = re.compile(r"\n|[.!?:]\s|[。！？]")
-_ASKED = re.compile(r"(?:^|[\n.!?:。！？]\s*)([^\n.!?:。！？]+(?:[?？]|[か까나][.。]))")
+_ENDED = re.compile(r"[.!?:](?=\s)|\n|[。！？：，]")
+_ASKS = re.compile(r"[?？]|(?<=[か까나])[.。]")
 _LONGEST_ROW = 2000
 LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 
@@ -136,9 +136,9 @@ def reported(text: str) -> bool:
 @lru_cache(maxsize=256)
 def question_of(row: str) -> str:
     """The last question of a row; its last sentence if it has none."""
-    end = row[-_LONGEST_ROW:].strip()
-    questions = list(_ASKED.finditer(end))
-    return questions[-1][1] if questions else _ENDED.split(end)[-1]
+    end = row[-_LONGEST_ROW:].strip(" .。!！\n")
+    asks = [mark.end() for mark in _ASKS.finditer(end)]
+    return _ENDED.split(end[: asks[-1] - 1 if asks else None])[-1].strip()
 
 
 class Words:

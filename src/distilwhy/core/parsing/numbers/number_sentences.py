@@ -4,7 +4,17 @@ import re
 from collections.abc import Sequence, Set
 
 from distilwhy.core.parsing.clean import lowered, without_latex
-from distilwhy.core.parsing.cues import ITEM, Words, has, hedges, language_of, phrases, split, words
+from distilwhy.core.parsing.cues import (
+    ITEM,
+    Words,
+    has,
+    hedges,
+    language_of,
+    phrases,
+    question_of,
+    split,
+    words,
+)
 from distilwhy.core.parsing.numbers.number import UNKNOWN
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
@@ -33,7 +43,6 @@ _ANSWERED = re.compile(
 )
 # So much for each of several.
 RATE = re.compile(r"\d[^.\n]{0,30} (?:per|pro|par|por|je|each|every|cada|an?) (\w+)", re.I)
-_QUESTION_PART = re.compile(r"[.!?\n](?=\s)|[。！？，]")
 _NAME = re.compile(r"(?<![.!?\n] )\b[A-Z][a-z]+\b|\b[A-Z][a-z]+(?= is )")
 _COUNTED = re.compile(r"\d ([^\W\d_]{3,})")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -98,7 +107,7 @@ def _asked(
     reader: Reader, clause: str, row: str, sums: list[tuple[str, str]], *, firm: bool, whole: bool
 ) -> str:
     """The part of a clause with its one new number, if that is what the row asks for."""
-    question = _QUESTION_PART.split(row[: max(row.rfind("?"), row.rfind("？"))])[-1]
+    question = question_of(row)
     known, wanted = ({*map(reader.value, {*_NUMBER.findall(part)})} for part in (row, question))
     found = list(_NUMBER.finditer(clause))
     values = [reader.value(number[0]) for number in found]

@@ -92,8 +92,8 @@ def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Sta
         if links and phrases("polite", _ENDS).match(text, quote.end()):
             found.append(quote)
     if not found:  # "It is governed by the laws of "Ohio"", where the row has that
-        row = asked.removesuffix(question_of(asked)) if text.count('"') == 2 else ""
-        told = [quote for quote in _QUOTED.finditer(text, a, b) if quote[1] in row]
+        quotes = _QUOTED.finditer(text, a, b) if text.count('"') == 2 else ()
+        told = [q for q in quotes if q[1] in asked and q[1] not in question_of(asked)]
         stems = _stems(question)
         found = [q for q in told if stems & _stems({*split(text[a : q.start()])} - words("tongue"))]
     if not found or found[0].start() < a:
