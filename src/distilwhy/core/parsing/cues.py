@@ -135,9 +135,14 @@ def reported(text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def question_of(row: str) -> str:
-    """The last question of a row; its last sentence if it has none."""
+    """The last question of a row; if it has none, a first sentence that says what to extract, or
+    else its last.
+    """
     end = row[-_LONGEST_ROW:].strip(" .。!！\n")
     asks = [mark.end() for mark in _ASKS.finditer(end)]
+    first = _ENDED.split(row[:_LONGEST_ROW].strip(), maxsplit=1)[0]
+    if not asks and has(split(first), "extracts"):
+        return first
     return _ENDED.split(end[: asks[-1] - 1 if asks else None])[-1].strip()
 
 

@@ -51,7 +51,7 @@ def decide(
                 return decision
         except Unnamed as error:
             problem = problem or error
-    unsaid = not problem and not any(s.denied for s in statements)
+    unsaid = not problem and not any(s.denied for s in statements if s.rank == EXPLICIT)
     if unsaid and (decision := _agree(reader, find_implied(reader, text), text)):
         return decision
     for s in statements[::-1] if not problem else ():

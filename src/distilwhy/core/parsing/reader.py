@@ -24,6 +24,7 @@ from distilwhy.core.parsing.cues import (
 )
 from distilwhy.core.parsing.numbers.figures import with_points
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
+from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.statements import Statement
 from distilwhy.core.parsing.texts.text import read_text
 
@@ -230,10 +231,12 @@ def _lettered(choices: tuple[str, ...], text: str) -> dict[str, frozenset[str]]:
 
 
 def _without_scale(line: str, choices: tuple[str, ...]) -> str:
-    """``2`` of ``2/5``, ``2 out of 5`` and ``2 stars``, where the choices are numbers up to 5."""
+    """``2`` of ``2/5``, ``2 out of 5`` and ``two stars``, where the choices are numbers up to 5."""
     if not all(choice.isdigit() for choice in choices):
         return line
-    return re.sub(rf"(?: ?/ ?| out of ){max(map(int, choices))}\b|(?<=\d) stars?\b", "", line)
+    line = phrases("stars", r"(\d|[a-zà-ÿ]) ?@").sub(r"\1", line)
+    most = max(map(int, choices))
+    return re.sub(rf"(?: ?/ ?| (?:out of|sur|von|de|em) ){most}\b", "", with_figures(line, line))
 
 
 def _is_subject(rest: str) -> bool:

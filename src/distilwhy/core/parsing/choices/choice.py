@@ -95,6 +95,8 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     before = line[: mentions[0].start] if mentions else line
     if mentions and split(before) == [str(choices.index(min(mentions[0].choices)) + 1)]:
         before = ""  # of "2) Brazil", the second choice
+    if mentions and re.fullmatch(r"[A-Z]{2,6} \(", before):
+        before = ""  # of "NEI (Not Enough Info)"
     head = split(_ELIDED.sub("", before))
     if has(head, "not"):
         parted = re.search(r"[,:;.–—]", before)  # "No, that's spam."
@@ -275,7 +277,9 @@ def _find_letters(line: str, letters: Letters) -> list[Mention]:
     found = []
     for mark in phrases("the", _LETTER).finditer(line):
         named = mark[mark.lastindex or 0].lower()
-        marked = mark[1] or mark[2] or letters.certain or line[mark.end() :][:1] != ":"
+        pronoun = named == "i" and line[mark.start() :][:1] == "I"
+        unmarked = line[mark.end() :][:1] == ":" or pronoun
+        marked = mark[1] or mark[2] or letters.certain or not unmarked
         if named in letters.named and marked:
             found.append(Mention(letters.named[named], *mark.span(), True))
     return found

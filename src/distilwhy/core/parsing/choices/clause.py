@@ -65,6 +65,9 @@ class Clause:
         quoted = self.said.low[: self.said.end(self.index)].count('"') % 2
         asked = has(before, "noun") and not has(before, "revises")
         theirs = has(before, "attributed") or (closes and has(before, "people", "negative"))
+        pair = words("several") - {"one", "all", "any"}
+        if self.tie == ":" and not denies and not pair.isdisjoint(before):
+            return False  # "Both can be defended: the park because …"
         if named or quoted or asked or theirs or hedges(before) or has(before, "concedes", "hard"):
             return False
         # "In winter, … is" is no fact of the row.

@@ -200,7 +200,9 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
         return ""
     digits = _values(reader, reader.asked[-_LONGEST_ROW:])  # without "two" of "two numbers"
     for parts in (given, digits):
-        if 1 < len(parts) <= _MOST_NUMBERS and value in _results(tuple(parts)):
+        made = _results(tuple(parts)) if 1 < len(parts) <= _MOST_NUMBERS else set()
+        percent = said[number.end() :].lstrip()[:1] == "%" and value / 100 in made
+        if value in made or percent:
             return number[0]
     known -= {value}
     made = any(y in known and y != x for x in known for y in _made(value, x))

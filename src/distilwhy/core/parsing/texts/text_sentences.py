@@ -108,7 +108,8 @@ def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Sta
 def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
     """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the question has the topic."""
     found = _TOPIC.match(text[a:b].rstrip())
-    verb = found and found[2][-1] in "다요"  # "수도는 중요합니다"
+    # "수도는 중요합니다", "추출하는 작업입니다"
+    verb = found and (found[2][-1] in "다요" or found[1][-1] in "하되있없")
     if not found or verb or found[1] not in question_of(asked):
         return None
     return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
