@@ -39,7 +39,7 @@ _SENTENCE = re.compile(
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
-_LETTERING = re.compile(r"(?<!\w)[aA1][).:\]]")
+_LETTERING = re.compile(r"(?<!\w)[A-Za-z0-9](?:[).:\]]| ?=)")
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
@@ -224,7 +224,9 @@ def _lettered(choices: tuple[str, ...], text: str) -> dict[str, frozenset[str]]:
     """The letters that a text gives to all choices, all different; else empty."""
     named: dict[str, frozenset[str]] = {}
     for choice in choices if _LETTERING.search(text) else ():
-        mark = re.search(rf"(?<!\w)([A-Za-z]|\d{{1,2}})[).:\]]\s*{re.escape(choice)}(?!\w)", text)
+        mark = re.search(
+            rf"(?<!\w)([A-Za-z]|\d{{1,2}})(?:[).:\]]| ?=)\s*{re.escape(choice)}(?!\w)", text
+        )
         if mark:
             named[mark[1].lower()] = frozenset([choice])
     return named if len(named) == len(choices) else {}

@@ -24,8 +24,9 @@ _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
 _ASKED_NOUN = re.compile(r"([^\W\d_]+)[:：]\s*\Z")
 _ITEM = re.compile(r"[-•>*]\s+")
-_MARK = re.compile(r"\\f?boxed\s*\{|####|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
+_MARK = re.compile(r"\\f?boxed\s*\{|####|\[\[|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
 _BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+)\}")
+_DOUBLE = re.compile(r"([^\[\]\n]{1,60})\]\]")
 _TAGGED = re.compile(r"([^<]*+(?:<(?!/)[^<]*+)*+)</[\w ]+>")
 _BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)")
 _Found = TypeVar("_Found")
@@ -157,7 +158,7 @@ def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
     """A box, ``<answer>``, or ``####``."""
     start, at, tag = mark.start(), mark.end(), mark["tag"]
     known = not tag or tag in words("noun", "head") | {"final"}
-    pattern = _TAGGED if tag else _BOXED
+    pattern = _TAGGED if tag else _DOUBLE if mark[0] == "[[" else _BOXED
     inside = None if mark[0] == "####" else pattern.match(text, at, at + _LONGEST)
     payload, end = _payload(text, at) if mark[0][-1] != "{" else (None, len(text))
     if inside:

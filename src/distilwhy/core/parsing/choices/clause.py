@@ -16,7 +16,7 @@ def ties(said: Words, index: int) -> bool:
         return index < 3 or has(near, "files", "head")
     if word in words("into"):
         return has(near, "files")
-    if word == "say":
+    if word in ("say", "answer"):
         return near[-1:] in (["i'd"], ["i'll"]) or near[-2:] == ["i", "would"]
     return word in words("as", "concludes", "makes")
 
@@ -34,8 +34,12 @@ class Clause:
         self.reader, self.said, self.index = reader, said, index
         theirs = has(said.said[start:colon], "attributed", "believes", "crowd")
         self.start = max(start, colon - 1 if colon and not theirs else 0)
+        low = said.low[: said.end(index)]
+        corrected = list(phrases("retracts", r",\s*@").finditer(low, said.at[self.start]))
+        if corrected:  # "first I thought (a), scratch that, it is (b)"
+            self.start = said.index(corrected[-1].start())
         self.first, self.tie = said.word(self.start), said.said[index]
-        begin = self.start if self.first == ";" else max(0, self.start - 1)
+        begin = self.start if self.first in (";", ",") else max(0, self.start - 1)
         self.before = {*said.said[begin : index + 1]}
         arrow = self.tie in words("as") and not self.tie[0].isalpha()
         if arrow:  # "not entailed → neutral"
@@ -63,7 +67,7 @@ class Clause:
         if named and denies and denies.isdisjoint(last):  # "not the mall: it is the park"
             return not hedges(before - words("not"))
         quoted = self.said.low[: self.said.end(self.index)].count('"') % 2
-        asked = has(before, "noun") and not has(before, "revises")
+        asked = has(before - {self.tie}, "noun") and not has(before, "revises")
         theirs = has(before, "attributed") or (closes and has(before, "people", "negative"))
         pair = words("several") - {"one", "all", "any"}
         if self.tie == ":" and not denies and not pair.isdisjoint(before):
@@ -102,4 +106,5 @@ class Clause:
         if self.tie in words("is"):
             return None
         begin, end = self.said.at[self.start], self.said.end(self.index)
-        return phrases("which", r",\s@(?!\w)").search(self.said.low, begin, end)
+        filed = phrases("files", r",(?=\s@\s(?:ich|wir|man)\b)").search(self.said.low, begin, end)
+        return phrases("which", r",\s@(?!\w)").search(self.said.low, begin, end) or filed

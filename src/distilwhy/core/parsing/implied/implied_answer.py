@@ -90,7 +90,7 @@ class _Sentence(NamedTuple):
     def denies(self, mention: Mention) -> bool:
         clause = {*self.words(*self.clause(mention))}
         denied = phrases("denies").search(self.said, mention.end)
-        return has(clause, *_DENIED) or hedges(clause) or denied is not None
+        return has(clause, *_DENIED, "mentions") or hedges(clause) or denied is not None
 
 
 def _closing_choice(reader: Reader, sentences: list[str]) -> str:
@@ -200,9 +200,9 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
         return ""
     digits = _values(reader, reader.asked[-_LONGEST_ROW:])  # without "two" of "two numbers"
     for parts in (given, digits):
-        made = _results(tuple(parts)) if 1 < len(parts) <= _MOST_NUMBERS else set()
-        percent = said[number.end() :].lstrip()[:1] == "%" and value / 100 in made
-        if value in made or percent:
+        results = _results(tuple(parts)) if 1 < len(parts) <= _MOST_NUMBERS else set()
+        percent = said[number.end() :].lstrip()[:1] == "%" and value / 100 in results
+        if value in results or percent:
             return number[0]
     known -= {value}
     made = any(y in known and y != x for x in known for y in _made(value, x))

@@ -35,6 +35,8 @@ _PHRASE = re.compile(  # a name, or an article and up to five words
 )
 _NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
+_MARK = re.compile(r"\A####\s+(?=[^\n]+\Z)")
+_REMARK = re.compile(r"(?<=\w\.) \([^()]*\)\W*\Z")  # of "Snow. (It says that snow fell.)"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
 _TOPIC = re.compile(
@@ -50,6 +52,11 @@ def find_text(asked: str, text: str) -> list[Statement]:
     the row or by a head such as *Label*; or the name in a sentence otherwise made of words of the
     question.
     """
+    text = _REMARK.sub("", text)
+    said = _MARK.sub("", text.rstrip())
+    whole = said and said[-1] not in ".!?" and not any(mark in said for mark in ":\n")
+    if whole and len(said) < _LONGEST and said in asked:
+        return [Statement(0, 0, len(text), said, UNCUED, alone=True)]  # a part of the row
     plain = phrases("not", _UNLIKE).sub(r"\1", text.rstrip())  # "Ottawa (not Toronto)."
     opening = phrases("calls", r"\A@ (?-i:(?=[A-ZÀ-Þ\d]))").match(plain)
     at = opening.end() if opening else 0
