@@ -25,10 +25,10 @@ from distilwhy.core.parsing.cues import (
 from distilwhy.core.parsing.numbers.figures import with_points
 from distilwhy.core.parsing.numbers.number import is_bare, read_equation, read_number
 from distilwhy.core.parsing.numbers.numerals import with_figures
-from distilwhy.core.parsing.statements import Statement
+from distilwhy.core.parsing.statements import EXPLICIT, Statement
 from distilwhy.core.parsing.texts.text import read_text
 
-_LONGEST_CHOICE = 300
+_LONGEST_CHOICE, _SHORT = 300, 80
 _TRUTH = {"true": "yes", "false": "no"}
 _REASON = re.compile(
     r",\s+(?:because|since|due to|given|as|I (?:think|guess))\b|(?<!\s)\s++because\b(?! of\b)"
@@ -191,6 +191,9 @@ class Reader:
         whole = statement.whole
         found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
         if found is None:
+            either = "/" in payload or has(split(payload), "or")
+            if either and self.choices and statement.rank == EXPLICIT and len(payload) < _SHORT:
+                self.find(payload)  # which tells of several choices, if it names them
             raise Unnamed("no answer is stated")
         return found.label
 
