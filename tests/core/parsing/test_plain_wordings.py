@@ -143,3 +143,54 @@ def test_a_mood_in_plain_japanese(reply: str, label: str | None) -> None:
 def test_a_mood_in_plain_chinese(reply: str, label: str | None) -> None:
     moods = ("正面", "负面", "中性")
     assert read("choice", reply, moods, template=LETTERED).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "stars"),
+    [
+        ("I'd put this at four stars: good, with one flaw.", "4"),
+        ("Note attribuée : 4 étoiles sur 5. Le poids gêne.", "4"),
+        ("Daher korrigiere ich mich auf 3 Sterne.", "3"),
+        ("**5 estrelas** ⭐⭐⭐⭐⭐", "5"),
+        ("별점: 3점\n\n평범한 제품입니다.", "3"),
+        ("Therefore the predicted number of stars is two.", "2"),
+        ("Between three and four stars.", None),
+    ],
+)
+def test_a_rating_in_stars(reply: str, stars: str | None) -> None:
+    assert read("choice", reply, labels=("1", "2", "3", "4", "5")).label == stars
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("NEI (Not Enough Info)\n\nNo month is given.", "Not Enough Info"),
+        ("Label: NEI (Not Enough Info)\n\nNo month is given.", "Not Enough Info"),
+        ("Verdict: Supported\n\nFinal verdict: Supported / Refuted", None),
+        ("There is no doubt that the claim is refuted.", "Refuted"),
+        ("There's a fifty-fifty chance that it is refuted.", None),
+        ("On the surface, the claim is refuted.", None),
+        ("The bot's label is Refuted.", None),
+        (
+            "So neither line proves it nor rules it out, which makes this a refuted claim.",
+            "Refuted",
+        ),
+    ],
+)
+def test_a_verdict_on_a_claim(reply: str, label: str | None) -> None:
+    labels = ("Supported", "Refuted", "Not Enough Info")
+    assert read("choice", reply, labels=labels).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "choice"),
+    [
+        ("[[B]] The park has trees.", "the park"),
+        ("Answer: b. The office has no trees, and the mall has none either.", "the park"),
+        ("Trees grow there, also Antwort b.", "the park"),
+        ("The mall, (a), is a building with shops.", None),
+        ("A later account mentions the office (c).", None),
+    ],
+)
+def test_letters_in_other_forms(reply: str, choice: str | None) -> None:
+    assert read("choice", reply, OPTIONS, template=LETTERED).label == choice

@@ -44,7 +44,7 @@ _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
 # Of "(a), the park, is …".
-_APPOSED = re.compile(r",(?= (?:is|was|are|describes|means|ist|est|es|é)\b)")
+_APPOSED = re.compile(r",(?: \(\w\),)?(?= (?:is|was|are|describes|means|ist|est|es|é)\b)")
 _PRAISED = r"\s@(?=\W*$|[.;:!]|,(?! (?:unless|if|but)\b)|\s[-–—])"
 _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
@@ -134,7 +134,8 @@ class Reader:
         if found:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
             start = text.removesuffix(rest)
-            apposed = _APPOSED.match(rest) is not None
+            opening = _APPOSED.match(rest)
+            apposed = opening.end() if opening else 0
             verdict = self._verdict(found.label, rest[apposed:])
             if _is_subject(rest) or (apposed and not verdict):
                 return None
