@@ -212,5 +212,6 @@ def _asks_again(text: str, end: int, start: int, known: set[str]) -> bool:
     if not text[:start].strip():
         stems = {word[:4] for word in known}
         named = any(word[0].isupper() and word[:4].lower() not in stems for word in spelt[1:])
-        return len(foreign) < len(said) / 2 and not named
+        half = len(said) / 2 if "?" in line else (len(said) + 1) / 2
+        return len(foreign) < half and not named
     return len(foreign) < len(said) / (5 if len(said) > _FEW else 10)

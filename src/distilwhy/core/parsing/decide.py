@@ -14,6 +14,7 @@ from distilwhy.core.parsing.statements import EXPLICIT, HEADING, UNCUED, WEAK, S
 from distilwhy.core.parsing.uncued import find_uncued, first_alone
 
 _MOST = 40  # spans in bold looked at
+_LONGEST = 80  # of a payload that is no paragraph
 _ASIDE = re.compile(
     r"\s*(?:\((?!or\b)|, (?:which|who|where|que|qui|où|onde|donde|der|die|das|wo)\b)"
 )
@@ -91,11 +92,13 @@ def _agree(
     low = lowered(text)
     found: tuple[str, Statement] | None = None
     problem: Unreadable | None = None  # of the last ones
+    long = False  # whether that is of a paragraph
     for statement in statements:
         try:
             label = _state(reader, statement, statements)
         except Unreadable as error:
             optional = isinstance(error, Unnamed) and (statement.whole or statement.rank == WEAK)
+            long = len(statement.payload or "") > _LONGEST
             problem = problem if optional or (problem and isinstance(error, Unnamed)) else error
             continue
         problem = None
@@ -109,7 +112,7 @@ def _agree(
             elif _retraction(between) is None:
                 raise Unreadable(f"{TWO_ANSWERS}: {before[:40]!r} and {label[:40]!r}")
         found = label, statement
-    if problem and not (found and isinstance(problem, Unnamed)):
+    if problem and not (found and (isinstance(problem, Unnamed) or long)):
         raise problem
     if found and _left_open(reader, low[found[1].at :], found[0]):
         raise Unreadable("the answer is left open")

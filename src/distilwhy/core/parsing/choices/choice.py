@@ -25,8 +25,8 @@ from distilwhy.core.parsing.numbers.numerals import with_figures
 # A letter in brackets; a capital one; "A", "I" and small ones only where they are no words.
 _NAMED = (
     r"(?:(?:option|choice|letter|letra|lettre|buchstabe) |(?:选项|選項|選択肢|선택지) ?)([a-z])"
-    r"|(?:opción|opção|alternativ[ae]|proposition|aussage|satz|statement|antwort|réponse|respuesta|resposta)"
-    r" ([a-z])(?=[):.,;!]|\W*$)"
+    r"|(?:opción|opção|alternativ[ae]|proposition|aussage|satz|statement|antwort|réponse|respuesta"
+    r"|resposta) ([a-z])(?=[):.,;!]|\W*$)"
 )
 _MARKED = rf"[(\[{{'\"]\s*([a-z]|\d{{1,2}})\s*[)\]}}'\"]|{_NAMED}(?![a-z\d])"
 # What stands beside a letter where words are not parted: "正解はBです", "B가 맞습니다".
@@ -34,7 +34,7 @@ _PARTED = r"(?:(?<![\w'.°-])|(?<=[はがのを은는이가是选選为為即]))
 _JOINED = "[でがをはにのだ입가를을은는이번로와과是正对對项項]"
 _CAPITAL = rf"((?-i:[B-HJ-Z]))(?:(?={_JOINED})|(?![\w'+#]|\.\w))|([a-z])(?=\)| ?{_JOINED}|一択)"
 _ENDS = rf"(?=\s*(?:$|[).:,;/&]|[-–—]\s|{_JOINED}|(?:and|or|because|since|as|is|but)\b))"
-_ALONE = r"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?!\w)|$))"
+_ALONE = rf"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?![^\W{APART}])|$))"
 _LETTER = rf"(?<!\w)(?:{_MARKED})|{_PARTED}(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_ALONE}"
 _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+|の)?")
 _SENTENCE = re.compile(r"\.\s+[A-Z].* [a-z]")

@@ -69,6 +69,8 @@ class Clause:
         quoted = self.said.low[: self.said.end(self.index)].count('"') % 2
         asked = has(before - {self.tie}, "noun") and not has(before, "revises")
         theirs = has(before, "attributed") or (closes and has(before, "people", "negative"))
+        others = words("people") - words("it", "pronoun") - {"most", "man"}
+        theirs = theirs or (self.start == 0 and self.first in others)
         pair = words("several") - {"one", "all", "any"}
         if self.tie == ":" and not denies and not pair.isdisjoint(before):
             return False  # "Both can be defended: the park because …"
@@ -96,6 +98,9 @@ class Clause:
         near = self.said.said[max(self.start, self.index - 3) : self.index]
         if self.tie == ":" and has(self.before, "clash") and denies.isdisjoint(near):
             found |= denies  # "they can't both be true: contradiction"
+        possible = not self.before.isdisjoint(("possible", "möglich", "posible", "possível"))
+        if self.tie == ":" and possible and (denies or has(self.before, "spares")):
+            found |= words("open")  # "it is possible without being certain: neutral"
         if which := self._which():  # "nothing settles it, which leaves us at neutral"
             doubts = words("open", "supposed", "crowd") - words("not")
             found |= self.before - {*split(self.said.low[which.end() : end])} - doubts

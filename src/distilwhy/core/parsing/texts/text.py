@@ -10,7 +10,9 @@ _LONGEST = 300
 _EITHER = re.compile(
     r"(?:[Ee]ither .+|[A-Z][^.,]*) (?:or|oder|ou|o) [A-Z].*|.+ (?:또는|或者?|または) ?.+", re.S
 )
-_ASKS = re.compile(r"(?:까요?|でしょうか?|ですか|什么|哪里|哪儿|谁|吗|呢)[。.?？]?$")
+_ASKS = re.compile(  # or says that it is not stated
+    r"(?:까요?|でしょうか?|ですか|什么|哪里|哪儿|谁|吗|呢|않음|없음|않습니다|없습니다)[。.?？]?$"
+)
 _PLACEHOLDER = re.compile(
     r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|[Nn]ot (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
 )

@@ -126,7 +126,7 @@ def _copula(question: Set[str], text: str, a: int, b: int) -> Statement | None:
     """What a sentence says that the question's subject is: ``The river that flows through Cairo is
     the Nile.``, ``Diamond is the hardest natural material.``
     """
-    turn = phrases("clause", r".*,\s@\s").match(text[a:b])  # "X is large, but …"
+    turn = phrases("clause", r".*(?:,\s@|:)\s").match(text[a:b])  # "X is large, but …"
     a = a + turn.end() if turn else a
     sentence = _TAIL.split(text[a:b].rstrip(" .!\n"), maxsplit=1)[0]
     said = Words(lowered(sentence))
@@ -139,7 +139,9 @@ def _copula(question: Set[str], text: str, a: int, b: int) -> Statement | None:
         for (start, end), other in zip(sides[::-1], sides, strict=True):
             answer = sentence[start:end].strip()
             named = _PHRASE.fullmatch(answer) and answer.lower() not in words("plain", "it")
-            if named and _is_asked(question, sentence[slice(*other)]):
+            part = sentence[slice(*other)]
+            it = start > 0 and has([part.strip().lower()], "it") and answer[:1].isupper()
+            if named and (it or _is_asked(question, part)):
                 at = a + sentence.index(answer, start)
                 return Statement(a, at, at + len(answer), answer, UNCUED, alone=True)
     return None
