@@ -186,8 +186,10 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
     clause = {*said.said[said.back(index, ends, 25) : index]}
     held = has(clause, "believes") or ("second" not in clause and has(clause, "attributed"))
     theirs = has(clause, "people", "crowd") and has(clause, "say", "reports")
-    said_before = [word.removesuffix("'s") for word in said.said[:index]]
-    quoted = said_before.count('"') % 2 and has(said_before, "crowd", "people")
+    before = said.said[:index]
+    quoted = before.count('"') % 2 and has(
+        (word.removesuffix("'s") for word in before), "crowd", "people"
+    )
     if held or theirs or quoted:
         return "attributed"
     unnamed = words("kind", "pronoun", "article", "because", "filler")

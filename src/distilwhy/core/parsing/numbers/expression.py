@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 from operator import add, mul, sub, truediv
 
 MAX_LENGTH = 300
@@ -62,10 +63,22 @@ def parse_leading_equation(text: str, *, whole: bool = False) -> tuple[Equation,
         EquationError: if ``text`` starts with no equation, or an operator ends the equation that
             should be the ``whole`` text.
     """
-    parser = _Parser(text, whole)
-    equation = parser.climb(1, 0)
+    found = _leading(text, whole)
+    if isinstance(found, str):
+        raise EquationError(found)
+    return found
+
+
+@lru_cache(maxsize=512)
+def _leading(text: str, whole: bool) -> tuple[Equation, str] | str:
+    """That equation and what follows it, or why there is none; kept, as answers are read often."""
+    try:
+        parser = _Parser(text, whole)
+        equation = parser.climb(1, 0)
+    except EquationError as error:
+        return str(error)
     if len(equation.text.replace(" ", "")) > MAX_LENGTH:
-        raise EquationError(f"it is longer than {MAX_LENGTH} characters")
+        return f"it is longer than {MAX_LENGTH} characters"
     return equation, text[parser.ends[parser.at - 1] :]
 
 
