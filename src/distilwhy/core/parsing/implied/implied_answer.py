@@ -181,20 +181,12 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
         with_figures(without_latex(said), reader.asked)
         for said in (reader.asked[-_LONGEST_ROW:], *sentences)
     )
-    item, question = ITEM.match(told[-1]), question_of(row)
-    said = _GLOSS.sub("", told[-1][item.end() if item else 0 :])
-    given, known = _values(reader, row), {*_values(reader, " ".join(told))}
-    before = {*given, *_values(reader, " ".join(told[:-1]))}
-    new = _new(reader, said, before) or _new(reader, said, {*given})
-    if len(new) > 1:  # "it is 5 over the two days"
-        figures = {*_values(reader, without_latex(sentences[-1]))}
-        new = {value: number for value, number in new.items() if value in figures}
-    if len(new) != 1:  # "20 - 12 = 8, so 8 are left"
-        said = _PART.split(said)[-1]
-        new = _new(reader, said, {*given})
-    if len(new) != 1 or is_of_another(said, row, question):
+    question, given = question_of(row), _values(reader, row)
+    known = {*_values(reader, " ".join(told))}
+    number = _new_number(reader, told, sentences[-1], {*given})
+    if number is None or is_of_another(number.string, row, question):
         return ""
-    value, number = new.popitem()
+    said, value = number.string, _values(reader, number[0])[0]
     closed = _CLOSED.search(said) or _UNIT.fullmatch(said, number.end())
     if not closed or _is_other(said, number, {*split(row)}, {*split(question)}):
         return ""
@@ -207,6 +199,26 @@ def _closing_number(reader: Reader, sentences: list[str]) -> str:
     known -= {value}
     made = any(y in known and y != x for x in known for y in _made(value, x))
     return number[0] if known.issuperset(given) and (made or value / 100 in known) else ""
+
+
+def _new_number(
+    reader: Reader, told: list[str], last: str, given: Set[Fraction]
+) -> re.Match[str] | None:
+    """The one new number of the last sentence, or of its last clause: ``20 - 12 = 8, so 8 remain``.
+
+    Args:
+        told: The sentences with figures, and ``last`` the last without.
+    """
+    item = ITEM.match(told[-1])
+    said = _GLOSS.sub("", told[-1][item.end() if item else 0 :])
+    new = _new(reader, said, {*given, *_values(reader, " ".join(told[:-1]))})
+    new = new or _new(reader, said, given)
+    if len(new) > 1:  # "it is 5 over the two days"
+        figures = {*_values(reader, without_latex(last))}
+        new = {value: number for value, number in new.items() if value in figures}
+    if len(new) != 1:
+        new = _new(reader, _PART.split(said)[-1], given)
+    return new.popitem()[1] if len(new) == 1 else None
 
 
 def _new(reader: Reader, said: str, known: Set[Fraction]) -> dict[Fraction, re.Match[str]]:
