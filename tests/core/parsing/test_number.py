@@ -145,6 +145,8 @@ def test_a_number_is_read_however_it_is_put(text, label):
         "The answer is 2024-01-31.",
         "The answer is 3 million.",
         "The answer is 5k.",
+        "The answer is 5 K.",
+        "The answer is not enough (5 are missing).",
         "The answer is 5K.",
         "The answer is 3 dozen.",
         "The answer is $5 M.",

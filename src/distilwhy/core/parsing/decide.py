@@ -92,14 +92,16 @@ def _agree(
     low = lowered(text)
     found: tuple[str, Statement] | None = None
     problem: Unreadable | None = None  # of the last ones
-    long = False  # whether that is of a paragraph
+    fatal = False  # whether it counts beside an answer
     for statement in statements:
         try:
             label = _state(reader, statement, statements)
         except Unreadable as error:
-            optional = isinstance(error, Unnamed) and (statement.whole or statement.rank == WEAK)
-            long = len(statement.payload or "") > _LONGEST
-            problem = problem if optional or (problem and isinstance(error, Unnamed)) else error
+            unnamed = isinstance(error, Unnamed)
+            optional = unnamed and (statement.whole or statement.rank == WEAK)
+            if not optional and not (problem and unnamed):
+                problem = error
+                fatal = not unnamed and len(statement.payload or "") <= _LONGEST
             continue
         problem = None
         if found:
@@ -112,7 +114,7 @@ def _agree(
             elif _retraction(between) is None:
                 raise Unreadable(f"{TWO_ANSWERS}: {before[:40]!r} and {label[:40]!r}")
         found = label, statement
-    if problem and not (found and (isinstance(problem, Unnamed) or long)):
+    if problem and (fatal or not found):
         raise problem
     if found and _left_open(reader, low[found[1].at :], found[0]):
         raise Unreadable("the answer is left open")

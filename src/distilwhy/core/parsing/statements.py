@@ -155,11 +155,13 @@ def _link(said: Words, index: int) -> tuple[str, int]:
 
 
 def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
-    """A box, ``<answer>``, or ``####``."""
+    """A box, ``[[A]]``, ``<answer>``, or ``####``."""
     start, at, tag = mark.start(), mark.end(), mark["tag"]
     known = not tag or tag in words("noun", "head") | {"final"}
     pattern = _TAGGED if tag else _DOUBLE if mark[0] == "[[" else _BOXED
     inside = None if mark[0] == "####" else pattern.match(text, at, at + _LONGEST)
+    if mark[0] == "[[" and not inside:
+        return  # a list of lists
     payload, end = _payload(text, at) if mark[0][-1] != "{" else (None, len(text))
     if inside:
         payload, end = inside[1].strip() or None, inside.end()

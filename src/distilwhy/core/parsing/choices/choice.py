@@ -190,7 +190,7 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
 
 def _find_places(line: str, choices: tuple[str, ...]) -> Iterator[Mention]:
     """The choices that a line names by place: ``the second option``, or ``the second, because``;
-    ``option 2`` anywhere; ``②`` alone.
+    ``option 2``, ``②`` and ``2번이`` anywhere.
     """
     places, named = listed("ordinals"), phrases("placed", r" ?@(?![a-z])").pattern
     for found in phrases("ordinals", rf"{_OWN}(?P<place>@)(?P<named>{named})?").finditer(line):

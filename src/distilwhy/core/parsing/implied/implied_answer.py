@@ -242,7 +242,7 @@ def _is_other(said: str, number: re.Match[str], row: Set[str], question: Set[str
     rates = {rate[1] for rate in RATE.finditer(said, number.start())}
     return bool(
         hedges({word for word in split(said) if word[:4] not in stems or not has([word], "crowd")})
-        or has({*split(said)} - {"need", "like"}, "spares")
+        or has({*split(said)} - {"need", "like"}, "spares")  # "you need 5" tells what is asked
         or RANGE.search(said, max(0, number.start() - 7), number.end() + 7)
         or (rates | words("now") & {*split(said)}) - question
         or has(beside, "indefinite", "worked", "changes")

@@ -16,6 +16,7 @@ _ASIDE = re.compile(
     r"(?:(?<=[^\s\d(（]) ?[(（](?=\D*\d)|(?<=\S)\s*[(（](?=[^\W\d_]{2}[^()（）]*=))"
     r"[^()（）]*[^\W\d_]{2}[^()（）]*[)）]\W*$"
 )
+_KELVIN = re.compile(r"(?<=\d) K(?!\w)")
 _SCALE = r"\b[01] ?(?:@|[-–~至到]|から|에서|부터) ?(\d+)"
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\.\d{3})+,\d\d?(?!\d|[.,]\d)")
 _POINT_OR_COMMA = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d\d0(?!\d|[.,]\d)")  # 1.250
@@ -35,6 +36,8 @@ def with_points(text: str, asked: str) -> str:
     plain = with_figures(without_latex(text[:_LONGEST]), asked).strip(" *`")
     for scale in phrases("range", _SCALE).findall(asked[-_LONGEST:]):
         plain = re.sub(rf"^([\d.,]+) ?/ ?{scale}(?![\d.,]*\d)", r"\1", plain)
+    if _KELVIN.search(asked):  # else "5 K" may be 5000
+        plain = _KELVIN.sub("", plain)
     dotted = language_of(asked) in _COMMAS
     aside = _ASIDE.search(plain)
     if aside and not has(split(aside[0]), "open", "or"):

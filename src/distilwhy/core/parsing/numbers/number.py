@@ -35,9 +35,9 @@ _PLAIN = (
      lambda word: f" {_OPERATORS[word[1].lower()]} "),
     (r"(?i)(?<![\w-])(?:minus|negative)\s+(?=[\d.])", "-"),
     (r"(?<![-\d])(-?\d+) \(\1\)", r"\1"),  # seven (7)
-    (r"^[^\d()]{1,40} \((-?\d[\d.,]*)[^()=]*\)\W*$", r"\1"),  # half an ampere (0.5 A)
+    (r"(?i)^(?:a |one )?(?:half|quarter|third)\b[^\d()]{0,40} \((-?\d[\d.,]*)[^()=]*\)\W*$",
+     r"\1"),  # half an ampere (0.5 A)
     (r"(?<=\d) [a-zA-Z]{1,3}[·⋅][a-zA-Z]{1,3}(?:/[a-zA-Z]+[²2]?)?(?!\w)", ""),  # 4.8 kg·m/s
-    (r"(?<=\d) K(?!\w)", ""),  # kelvin
     (r"\s*([¼-¾⅐-⅞])", lambda found: " " + normalize("NFKC", found[1])),
     (r"(?<![\w./,*+-])(\d+)\s+(\d+)\s*[/⁄]\s*(\d+)(?![\d/]|\.\d)", r"(\1+\2/\3)"),  # 1 1/2
 )  # fmt: skip

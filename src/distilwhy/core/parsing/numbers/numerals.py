@@ -19,9 +19,7 @@ _SIGNS = re.compile(
     rf"(?:{_PART}[ 零〇]?)++(?:(\d+|[{_ONE}])(?![\d/{_ONE}]|[.,]\d))?(?!分[之の]|[克米瓦卡])"
 )
 # "negative 11" and "is minus 11", unlike "20 minus 11".
-_NEGATIVE = re.compile(
-    r"(?i)\bnegative (?=\d)|(?:(?<=\A)|(?<=\bis )|(?<=\bto )|(?<=\bof ))minus (?=\d)"
-)
+_NEGATIVE = re.compile(r"(?i)\bnegative (?=\d)|(?:\A|(?<=\bis )|(?<=\bto )|(?<=\bof ))minus (?=\d)")
 
 
 def with_figures(text: str, row: str = "") -> str:
