@@ -3,9 +3,10 @@
 import os
 
 DEFAULTS = {
-    # OpenMP threads that spin while they wait slow one another down when cores are few, because
-    # torch's forward and backward passes have a thread pool each. See docs/students.md.
+    # OpenMP threads that wait for long by spinning bring processes that share the cores almost to a
+    # standstill; those that do not spin at all take long to wake up. These spin for a moment.
     "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "1000",
     # torch caches compiled code for up to 1,024 shapes of matrix products. Texts of many lengths
     # keep adding shapes, and these small blocks fragment the heap: a process grows step by step.
     "LRU_CACHE_CAPACITY": "16",

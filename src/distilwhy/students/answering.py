@@ -8,7 +8,7 @@ import torch
 
 from distilwhy.core.method import TargetTask
 from distilwhy.core.task import Example
-from distilwhy.hardware import choose_precision
+from distilwhy.hardware import choose_precision, keeping_heap
 from distilwhy.students.network import Generated, Network
 
 # So many of the closest choices are made in both precisions, to learn how far apart rounding takes
@@ -33,6 +33,10 @@ class Answering:
 
     def answer(self, examples: Sequence[Example]) -> list[Generated]:
         """What the network writes for each example, in the order given."""
+        with keeping_heap():
+            return self._answer(examples)
+
+    def _answer(self, examples: Sequence[Example]) -> list[Generated]:
         if not self._narrows(len(examples)):
             return self._ask(self.network, examples)
         narrow, device = self.network.in_bf16(), self.network.device.type

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 
-def pad(rows: Sequence[Sequence[float]], filler: float, left: bool = False) -> torch.Tensor:
+def pad(rows: Sequence[Sequence[int]], filler: int, left: bool = False) -> torch.Tensor:
     """Rows of different lengths as one ``[rows, longest]`` tensor."""
     longest = max(map(len, rows))
-    gaps = [[filler] * (longest - len(row)) for row in rows]
-    return torch.tensor(
-        [[*gap, *row] if left else [*row, *gap] for row, gap in zip(rows, gaps, strict=True)]
-    )
+    padded = np.full((len(rows), longest), filler)
+    for to, row in zip(padded, rows, strict=True):
+        start = longest - len(row) if left else 0
+        to[start : start + len(row)] = row
+    return torch.from_numpy(padded)
 
 
 def to_device(value: Any, device: torch.device) -> Any:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -39,9 +41,9 @@ class Labels:
         """Those of targets with these tokens, each predicted from its start on."""
         counts = torch.tensor([len(ids) for ids in written])
         targets = torch.arange(len(written)).repeat_interleave(counts)
-        places = torch.tensor([i for ids in written for i in range(len(ids))], dtype=torch.long)
+        places = torch.arange(len(targets)) - (counts.cumsum(0) - counts)[targets]
         return cls(
-            torch.tensor([token for ids in written for token in ids], dtype=torch.long),
+            torch.from_numpy(np.array([*chain.from_iterable(written)], dtype=np.int64)),
             targets,
             torch.tensor(starts)[targets] + places,
             places,

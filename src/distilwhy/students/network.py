@@ -20,6 +20,7 @@ from distilwhy.core.method import Target, TargetTask, TrainingRow
 from distilwhy.core.task import Example
 from distilwhy.errors import StudentError
 from distilwhy.literal_text import TextEncoder
+from distilwhy.students.cpu.short_attention import use_short_attention
 from distilwhy.students.encoding import TASKS, DrawnRow, EncodedRow, EncodedTarget, Truncator
 from distilwhy.students.gradient_gate import GradientGate
 from distilwhy.students.logits import TaskOutput
@@ -94,11 +95,13 @@ class Network(torch.nn.Module, ABC):
         return all(p.dtype == torch.float32 for p in self.parameters())
 
     def in_bf16(self) -> Self:
-        """A copy with its parameters in bf16."""
+        """A copy with its parameters in bf16, to answer under autocast."""
         shared = [self.tokenizer, self.text_encoder, self.spec]
         # For weights without a gradient, torch's matmul copies them for each row of some batches.
         narrow = {id(p): torch.nn.Parameter(p.detach().bfloat16()) for p in self.parameters()}
-        return copy.deepcopy(self, {**narrow, **{id(part): part for part in shared}})
+        found = copy.deepcopy(self, {**narrow, **{id(part): part for part in shared}})
+        use_short_attention(found.model)
+        return found
 
     @property
     def can_explain(self) -> bool:

@@ -73,16 +73,14 @@ class SharedPrompt:
     targets: tuple[EncodedTarget, ...]
 
     @property
-    def spans(self) -> list[range]:
-        """The positions of the prompt and of each target."""
-        start = len(self.prompt)
-        ends = [start + len(_input_ids(target)) for target in self.targets]
-        return [range(start), *(range(start, end) for end in ends)]
+    def lengths(self) -> list[int]:
+        """The tokens of the prompt and of each target."""
+        return [len(self.prompt), *(len(_input_ids(target)) for target in self.targets)]
 
     @property
     def is_shared(self) -> bool:
         """Whether the tokens of more than one target follow the prompt."""
-        return sum(bool(_input_ids(target)) for target in self.targets) > 1
+        return sum(length > 0 for length in self.lengths[1:]) > 1
 
     @property
     def ids(self) -> list[int]:
@@ -90,9 +88,8 @@ class SharedPrompt:
 
     def columns(self, index: int) -> range:
         """Where in the sequence the tokens of a target are predicted."""
-        before = sum(len(_input_ids(target)) for target in self.targets[:index])
         target = self.targets[index]
-        first = len(self.prompt) + before + len(target.opening) - 1
+        first = sum(self.lengths[: index + 1]) + len(target.opening) - 1
         return range(first, first + len(target.ids))
 
 
@@ -108,11 +105,19 @@ def share_prompts(rows: Sequence[DrawnRow]) -> list[SharedPrompt]:
 
 def pack(prompts: Sequence[SharedPrompt], filler: int) -> PackedBatch:
     """Prompts as padded tensors; ``filler`` is the padding token."""
-    segments = [[n for n, span in enumerate(prompt.spans) for _ in span] for prompt in prompts]
+    ids = pad([prompt.ids for prompt in prompts], filler)
+    columns, lengths = torch.arange(ids.shape[1]), pad([prompt.lengths for prompt in prompts], 0)
+    ends = lengths.cumsum(1)
+    segments = (columns >= ends[:, :, None]).sum(1)
+    is_padding = segments == lengths.shape[1]
+    segments[is_padding] = PADDING
+    # What lies between the end of the prompt and each target, which positions do not count.
+    between = (ends - lengths - lengths[:, :1]).clamp(min=0)
+    positions = columns - between.gather(1, segments.clamp(min=0))
     return PackedBatch(
-        pad([prompt.ids for prompt in prompts], filler),
-        pad([[*chain.from_iterable(prompt.spans)] for prompt in prompts], 0),
-        pad(segments, PADDING),
+        ids,
+        positions.masked_fill(is_padding, 0),
+        segments,
         any(prompt.is_shared for prompt in prompts),
         tuple(
             _packed_targets(task, prompts)

@@ -150,6 +150,7 @@ class TrainingLoop:
         if hasattr(self.loss, "set_reduce_scatter_unused_params"):
             # Otherwise FSDP 2 waits forever for a process whose rows have no rationale.
             self.loss.set_reduce_scatter_unused_params(True)
+        self.parameters = list(self.loss.parameters())
         self.accelerator.register_for_checkpointing(self.state)
 
     def run(self, on_evaluation: OnEvaluation, on_step: OnStep) -> None:
@@ -177,14 +178,15 @@ class TrainingLoop:
         drawn = self.order.draw(self.state.step)
         set_learning_rate(self.optimizer, self.config, self.state.step)
         self._set_gate()
-        self.loss.train()
+        if not (self.loss.training and self.network.training):
+            self.loss.train()
         sums: torch.Tensor = self.compiled.run(lambda: self._gradients(drawn))
         sums = self.accelerator.reduce(sums)
         # Where weights are sharded, a missing gradient is 0; so it is everywhere.
-        for parameter in self.loss.parameters():
+        for parameter in self.parameters:
             if parameter.requires_grad and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        self.accelerator.clip_grad_norm_(self.loss.parameters(), MAX_GRADIENT_NORM)
+        self.accelerator.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.state.step += 1
