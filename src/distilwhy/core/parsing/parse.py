@@ -101,7 +101,7 @@ def _read(
     statements = [*given, *find_statements(plain, task)]
     length = cut_next_row(reader, task, plain, statements)
     body = text[:length].rstrip()
-    closing = phrases("courtesy", r"\n\s*(?=@)").search(body, max(0, length - 400))
+    closing = phrases("courtesy", r"\n\s*+(?=@)").search(body, max(0, length - 400))
     body = body[: closing.start()] if closing else body
     if not body and not given:
         raise Unreadable("the reply is empty")

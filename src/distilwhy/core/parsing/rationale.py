@@ -13,7 +13,7 @@ from distilwhy.core.parsing.uncued import first_alone
 _GREETING = r"\W*+(?:@[^\w\n]{0,3})?(?:(?:here|voici|aquí|hier)\b[^\n:.]{0,60}:)?\W{0,4}\n\s*"
 _OPENING = r"\A\s*@[,!.]\s+"
 _PREFACE = r"\A\W*@[^.!:。\n]{0,80}[.!:。\n]\s*"
-_COURTESY = r"(?:\A|[.!?]\s+|\n\s*)(?=@)"
+_COURTESY = r"(?:\A|[.!?]\s++|\n\s*+)(?=@)"
 _TITLE = re.compile(r"#+ ([^\n]{1,40})\n\s*")
 _HEAD = re.compile(
     r"(?:\A|\n)[^\w\n]*+(?:\d[.)] [^\w\n]*+)?([^\W\d_][\w-]{0,20}(?: [\w-]{1,20}){0,2})\W{0,3}?"
