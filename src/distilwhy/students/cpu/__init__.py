@@ -1,1 +1,1 @@
-"""Operations and layers that train wide students faster on a CPU."""
+"""Operations and layers that train wide students, and answer, faster on a CPU."""
