@@ -15,6 +15,13 @@ def test_what_the_user_has_set_is_kept(monkeypatch: pytest.MonkeyPatch):
     assert os.environ == {**DEFAULTS, "LRU_CACHE_CAPACITY": "7"}
 
 
+def test_a_policy_of_the_user_is_not_overruled(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.environ", {"OMP_WAIT_POLICY": "ACTIVE"})
+    set_defaults()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert "GOMP_SPINCOUNT" not in os.environ
+
+
 def test_the_command_line_sets_them_before_torch_reads_them():
     code = (
         "import os, sys\n"

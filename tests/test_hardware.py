@@ -7,6 +7,7 @@ import psutil
 import pytest
 import torch
 
+from distilwhy import hardware
 from distilwhy.hardware import keeping_heap, release_memory
 
 BLOCKS, VALUES = 4000, 2**14  # 250 MiB, in blocks of 64 KiB
@@ -37,3 +38,18 @@ def test_a_heap_that_is_kept_is_not_fetched_again_page_by_page():
         faults()
         kept = faults()
     assert kept < given_back / 10
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has such a setting")
+def test_a_heap_is_kept_until_the_last_context_ends(monkeypatch: pytest.MonkeyPatch):
+    tuned = []
+    monkeypatch.setattr(hardware, "_glibc", lambda name: lambda *values: tuned.append(values))
+    first, second = keeping_heap(), keeping_heap()
+    first.__enter__()
+    second.__enter__()
+    kept = list(tuned)
+    first.__exit__(None, None, None)
+    assert tuned == kept
+    assert len(kept) == 2
+    second.__exit__(None, None, None)
+    assert len(tuned) == 4

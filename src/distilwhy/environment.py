@@ -3,8 +3,8 @@
 import os
 
 DEFAULTS = {
-    # OpenMP threads that wait for long by spinning bring processes that share the cores almost to a
-    # standstill; those that do not spin at all take long to wake up. These spin for a moment.
+    # OpenMP threads that spin for long while they wait bring processes that share the cores almost
+    # to a standstill; those that do not spin at all take long to wake up. These spin for a moment.
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "1000",
     # torch caches compiled code for up to 1,024 shapes of matrix products. Texts of many lengths
@@ -22,5 +22,7 @@ DEFAULTS = {
 
 def set_defaults() -> None:
     """Set those that the user has not set."""
+    has_policy = "OMP_WAIT_POLICY" in os.environ
     for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
+        if not (has_policy and name == "GOMP_SPINCOUNT"):  # it would overrule the policy
+            os.environ.setdefault(name, value)

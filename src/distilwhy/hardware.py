@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ CPU_WIDE = 384
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT, _GIVEN_BACK = 2**31 - 1, 2**25
 
-_keeping = False
+_lock, _keeping = threading.Lock(), 0
 
 
 def choose_device() -> torch.device:
@@ -60,22 +61,25 @@ def keeping_heap() -> Iterator[None]:
     """Within the context, memory that is freed stays with the process, for the next allocation.
 
     By default glibc gives large blocks back to the system at once. Getting them again, page by
-    page, takes a tenth of the time of a training step. A context within another changes nothing.
+    page, takes a tenth of the time of a training step. Where contexts overlap, in one thread or
+    several, memory is kept until the last ends.
     """
-    global _keeping
-    tune = _glibc("mallopt")
-    if tune is None or _keeping:
-        yield
-        return
-    _keeping = True
-    tune(_MMAP_THRESHOLD, _KEPT)
-    tune(_TRIM_THRESHOLD, _KEPT)
+    _keep(1)
     try:
         yield
     finally:
-        tune(_MMAP_THRESHOLD, _GIVEN_BACK)
-        tune(_TRIM_THRESHOLD, 2 * _GIVEN_BACK)
-        _keeping = False
+        _keep(-1)
+
+
+def _keep(more: int) -> None:
+    """Count the contexts in which memory is kept."""
+    global _keeping
+    with _lock:
+        before, _keeping = _keeping, _keeping + more
+        tune = _glibc("mallopt")
+        if tune is not None and not (before and _keeping):
+            tune(_MMAP_THRESHOLD, _KEPT if _keeping else _GIVEN_BACK)
+            tune(_TRIM_THRESHOLD, _KEPT if _keeping else 2 * _GIVEN_BACK)
 
 
 def _glibc(name: str) -> Any:

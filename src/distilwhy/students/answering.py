@@ -33,15 +33,11 @@ class Answering:
 
     def answer(self, examples: Sequence[Example]) -> list[Generated]:
         """What the network writes for each example, in the order given."""
-        with keeping_heap():
-            return self._answer(examples)
-
-    def _answer(self, examples: Sequence[Example]) -> list[Generated]:
         if not self._narrows(len(examples)):
             return self._ask(self.network, examples)
         narrow, device = self.network.in_bf16(), self.network.device.type
         # Autocast casts what some models compute in fp32 whatever their weights are in.
-        with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
+        with keeping_heap(), torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
             answers = self._ask(narrow, examples)
         return answers if self.task == "rationale" else self._settle(examples, answers)
 

@@ -11,7 +11,7 @@ import torch
 def pad(rows: Sequence[Sequence[int]], filler: int, left: bool = False) -> torch.Tensor:
     """Rows of different lengths as one ``[rows, longest]`` tensor."""
     longest = max(map(len, rows))
-    padded = np.full((len(rows), longest), filler)
+    padded = np.full((len(rows), longest), filler, dtype=np.int64)
     for to, row in zip(padded, rows, strict=True):
         start = longest - len(row) if left else 0
         to[start : start + len(row)] = row

@@ -40,6 +40,14 @@ def test_students_of_all_families_answer_as_with_torch_attention(
     assert answers() == pytest.approx(plain, abs=0.02)
 
 
+def test_attention_of_many_weights_is_torch_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(short_attention, "_MOST", 0)
+    monkeypatch.setattr(short_attention, "attention", None)
+    network = scratch(CHOICE, "finetune", family="causal").network
+    use_short_attention(network.model)
+    assert len(network.generate("label", ROWS)) == len(ROWS)
+
+
 def test_only_the_copy_in_bf16_answers_so():
     network = scratch(CHOICE, "finetune", family="causal").network
     narrow = network.in_bf16()

@@ -115,6 +115,19 @@ def test_gradient_norms_show_a_weight_too_small_to_matter(tmp_path: Path):
     assert min(small["label"], large["label"]) > 1e-3
 
 
+def test_a_model_that_was_loaded_to_answer_trains_with_dropout(tmp_path: Path):
+    student = new_student()
+    student.network.model.eval()
+    modes = []
+
+    def note(step: int, steps: int) -> None:
+        modes.append(all(module.training for module in student.network.modules()))
+
+    config = TRAINING.model_copy(update={"steps": 3, "evaluate_every": 2})
+    train(student, fruit_rows(), fruit_examples(), config, 0, tmp_path, on_step=note)
+    assert modes == [True] * 3
+
+
 def test_no_rows_is_an_error(tmp_path: Path):
     with pytest.raises(StudentError, match="no rows to train on; annotate first"):
         train(new_student(), [], fruit_examples(), TRAINING, 0, tmp_path)

@@ -1,1 +1,1 @@
-"""Operations and layers that train wide students, and answer, faster on a CPU."""
+"""Operations and layers with which wide students train and answer faster on a CPU."""

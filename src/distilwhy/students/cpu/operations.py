@@ -1,4 +1,4 @@
-"""Dropout and attention that train faster on a CPU than torch's own."""
+"""Dropout and attention that are faster on a CPU than torch's own."""
 
 import math
 from collections.abc import Sequence

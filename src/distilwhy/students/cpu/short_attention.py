@@ -1,4 +1,4 @@
-"""Attention that answers faster on a CPU than torch's own, which is slow in 16 bits."""
+"""Attention for answers in 16 bits on a CPU, where torch's own is slow."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -10,6 +10,8 @@ from torch.overrides import TorchFunctionMode
 from distilwhy.students.cpu.operations import attention
 
 _NAME = "distilwhy_short"
+# The weights of a layer are held at once if they are no more than this.
+_MOST = 2**27
 
 
 def use_short_attention(model: Any) -> None:
@@ -17,11 +19,11 @@ def use_short_attention(model: Any) -> None:
 
     Nothing changes for models that do not compute it by torch's ``scaled_dot_product_attention``.
     """
-    # A student that only answers in fp32 need not import them.
+    # Importing them takes over a second, and whoever has a model has them already.
     from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
     is_plain = isinstance(model, PreTrainedModel) and model.config._attn_implementation == "sdpa"
-    if is_plain and model.device.type == "cpu":
+    if is_plain and model.device.type == "cpu" and model._can_set_attn_implementation():
         AttentionInterface.register(_NAME, partial(_attend, AttentionInterface()["sdpa"]))
         AttentionMaskInterface.register(_NAME, AttentionMaskInterface()["sdpa"])
         model.set_attn_implementation(_NAME)
@@ -41,5 +43,7 @@ class _Replacing(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is functional.scaled_dot_product_attention:
-            func = attention
+            query, key = args[:2]
+            if query.shape[:-1].numel() * key.shape[-2] <= _MOST:
+                func = attention
         return func(*args, **(kwargs or {}))

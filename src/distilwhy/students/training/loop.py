@@ -178,8 +178,7 @@ class TrainingLoop:
         drawn = self.order.draw(self.state.step)
         set_learning_rate(self.optimizer, self.config, self.state.step)
         self._set_gate()
-        if not (self.loss.training and self.network.training):
-            self.loss.train()
+        self.loss.train()
         sums: torch.Tensor = self.compiled.run(lambda: self._gradients(drawn))
         sums = self.accelerator.reduce(sums)
         # Where weights are sharded, a missing gradient is 0; so it is everywhere.
