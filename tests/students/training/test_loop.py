@@ -124,7 +124,9 @@ def test_a_model_that_was_loaded_to_answer_trains_with_dropout(tmp_path: Path):
         modes.append(all(module.training for module in student.network.modules()))
 
     config = TRAINING.model_copy(update={"steps": 3, "evaluate_every": 2})
-    train(student, fruit_rows(), fruit_examples(), config, 0, tmp_path, on_step=note)
+    train(
+        student, fruit_rows(rationales=False), fruit_examples(), config, 0, tmp_path, on_step=note
+    )
     assert modes == [True] * 3
 
 
