@@ -22,6 +22,10 @@ _NUMBER = re.compile(rf"[-−–]?\s*(?:{NUMERAL})(?:\s*/\s*\d+)?")
 # Not all of string.punctuation: C is not C++, and 5 is neither -5 nor $5.
 _OUTER = " .,;:!?()[]*_`'\"“”‘’"
 ARTICLE = re.compile(r"^(?:a|an|the) (?=.)")
+# Those of other languages, which may also begin a name, as in "La Paz".
+_ARTICLES = re.compile(
+    r"^(?:(?:der|die|das|ein|eine|le|la|les|un|une|el|los|las|una|o|os|um|uma) |l['’])(?=.)"
+)
 
 
 class Unreadable(ValueError):
@@ -74,7 +78,8 @@ class Answer:
             return parse_equation(left).value == parse_equation(right).value
         if spelt(left) == spelt(right):
             return True
-        return self.kind == "text" and fold(left) == fold(right) != ""
+        plain = {_ARTICLES.sub("", fold(text)) for text in (left, right)}
+        return self.kind == "text" and len(plain) == 1 and plain != {""}
 
 
 def fold(text: str) -> str:

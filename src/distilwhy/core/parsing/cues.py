@@ -15,7 +15,7 @@ SENTENCE_END = re.compile(
 ITEM = re.compile(r"[^\S\n]*(?:\d{1,2}[.)]|[-*•])(?=\s|$)")
 _ENDED = re.compile(r"[.!?:](?=\s)|\n|[。！？：，]")
 _ASKS = re.compile(r"[?？]|(?<=[か까나])[.。]")
-_LONGEST_ROW = 2000
+_LONGEST_ROW, _LONGEST_CLAUSE = 2000, 200
 LINE = re.compile(r"[^\n]*[^\s][^\n]*")
 
 
@@ -125,7 +125,7 @@ def reported(text: str) -> bool:
     in what rules it out, as in German.
     """
     *before, last = re.split(r",|\s[–—-]\s", SENTENCE_END.split(text, maxsplit=1)[0])
-    said = split(last)
+    said = split(last[-_LONGEST_CLAUSE:])
     persons = words("crowd", "people") - {"most"}
     theirs = persons.intersection(said) if before and len(said) < 7 else ()
     speaks = words("say", "believes", "reports")
@@ -135,14 +135,16 @@ def reported(text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def question_of(row: str) -> str:
-    """The last question of a row; if it has none, a first sentence that says what to extract, or
-    else its last.
+    """The last question of a row; if it has none, the first sentence of the row or of a line that
+    says what to extract, or else its last.
     """
     end = row[-_LONGEST_ROW:].strip(" .。!！\n")
     asks = [mark.end() for mark in _ASKS.finditer(end)]
-    first = _ENDED.split(row[:_LONGEST_ROW].strip(), maxsplit=1)[0]
-    if not asks and has(split(first), "extracts"):
-        return first
+    told = [row[:_LONGEST_ROW].strip(), *end.split("\n")[:0:-1]]
+    firsts = [first for line in told if (first := _ENDED.split(line, maxsplit=1)[0])]
+    for first in [] if asks else firsts:
+        if has(split(first) if first == firsts[0] else split(first)[:1], "extracts"):
+            return first
     return _ENDED.split(end[: asks[-1] - 1 if asks else None])[-1].strip()
 
 

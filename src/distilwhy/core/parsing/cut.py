@@ -62,10 +62,15 @@ def row_heads(template: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _questions(template: str) -> re.Pattern[str]:
-    """What a template asks or tells in every row, between its fields or behind them."""
-    lines = (line.strip() for part in _FIELD.split(template) for line in part.splitlines())
+    """What a template asks or tells in every row, between its fields or behind them; as *head*,
+    what it writes before a field.
+    """
+    *between, behind = _FIELD.split(template)
+    lines = [line.strip() for part in (*between, behind) for line in part.splitlines()]
     asked = [re.escape(line) for line in lines if len(split(line)) > 2]
-    return re.compile("|".join(asked) or r"(?!)")
+    last = [part.strip().rpartition("\n")[2] for part in between[1:]]
+    heads = [re.escape(line) for line in last if len(split(line)) > 1 and line[-1] in ":："]
+    return re.compile("|".join([*asked, *(f"(?P<h{i}>{h})" for i, h in enumerate(heads))]) or "(?!)")
 
 
 def break_before_heads(text: str, template: str) -> str:
@@ -167,7 +172,7 @@ def _asked(text: str, template: str) -> Iterator[tuple[int, int, int]]:
     for found in islice(_questions(template).finditer(text), _TRIED):
         start = text.rfind("\n", 0, found.start())
         if start > 0:
-            yield start, start, ROW
+            yield start, found.end() if found.lastindex else start, ROW
 
 
 def _paragraphs(text: str, known: set[str], first: int | None) -> Iterator[tuple[int, int, int]]:

@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from distilwhy.core.parsing.answer import (
@@ -31,7 +31,7 @@ from distilwhy.core.parsing.texts.text import read_text
 _LONGEST_CHOICE, _SHORT = 300, 80
 _TRUTH = {"true": "yes", "false": "no"}
 _REASON = re.compile(
-    r",\s+(?:because|since|due to|given|as|I (?:think|guess))\b|(?<!\s)\s++because\b(?! of\b)"
+    r",\s+(?:because|since|due to|given|as|which|I (?:think|guess))\b|(?<!\s)\s++because\b(?! of\b)"
 )
 # After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
 _SENTENCE = re.compile(
@@ -42,10 +42,11 @@ _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
 _LETTERING = re.compile(r"(?<!\w)[A-Za-z0-9](?:[).:\]]| ?=)")
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
+_DASH = re.compile(r";(?= )|\s[–—-](?= )")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
 # Of "(a), the park, is …".
 _APPOSED = re.compile(r",(?: \(\w\),)?(?= (?:is|was|are|describes|means|ist|est|es|é)\b)")
-_PRAISED = r"\s@(?=\W*$|[.;:!]|,(?! (?:unless|if|but)\b)|\s[-–—])"
+_PRAISED = r"\s@(?: (?:out )?of (?:the|these|those|all) \w+)?(?=\W*$|[.;:!]|,(?! (?:unless|if|but)\b)|\s[-–—])"
 _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")
@@ -61,6 +62,8 @@ class Reader:
     choices: tuple[str, ...]
     letters: Letters
     asked: str = ""
+    # What was read before: the same statement is looked at from several sides.
+    known: dict[tuple[str, bool], Found | Unreadable] = field(default_factory=dict, repr=False)
 
     def find(self, text: str, *, alone: bool = False) -> Found:
         """The answer, in canonical form, that one statement gives, such as ``(b) park.``
@@ -72,6 +75,17 @@ class Reader:
             Unnamed: if it names no answer at all.
             Unreadable: if it may be read in two ways, or denies what it names.
         """
+        if (text, alone) not in self.known:
+            try:
+                self.known[text, alone] = self._find(text, alone)
+            except Unreadable as error:
+                self.known[text, alone] = error
+        found = self.known[text, alone]
+        if isinstance(found, Unreadable):
+            raise found.with_traceback(None)
+        return found
+
+    def _find(self, text: str, alone: bool) -> Found:
         if text.strip() in self.choices:
             return Found(text.strip(), True, "")
         text, kind = text.lstrip(" *`\n"), self.answer.kind
@@ -126,10 +140,14 @@ class Reader:
             found: Found | None = self.find(text)
         except Unnamed:
             found = None
-        except Unreadable:  # of what may stand behind a whole sentence
-            end = _FULL_STOP.search(text, 3)
-            label = self.whole(text[: end.start()]) if end else None
-            return Found(label, False, text[end.start() :]) if end and label else None
+        except Unreadable:  # of what may stand behind a whole sentence, or behind its dash
+            for end in (_FULL_STOP.search(text, 3), _DASH.search(text, 3)):
+                label = self.whole(text[: end.start()]) if end else None
+                rest = text[end.end() :] if end else ""
+                doubted = has(split(rest)[:2], "or", "open", "not")
+                if end and label and not doubted and not self.whole(rest):
+                    return Found(label, False, text[end.start() :])
+            return None
         said, told = _PHRASE.split(text, maxsplit=1)[0], ""
         if found:
             rest = found.rest.removeprefix(")")  # of "b) is correct"
@@ -192,8 +210,8 @@ class Reader:
         whole = statement.whole
         found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
         if found is None:
-            either = "/" in payload or has(split(payload), "or")
-            if either and self.choices and statement.rank == EXPLICIT and len(payload) < _SHORT:
+            short = self.choices and statement.rank == EXPLICIT and len(payload) < _SHORT
+            if short and ("/" in payload or has(split(payload), "or")):
                 self.find(payload)  # which tells of several choices, if it names them
             raise Unnamed("no answer is stated")
         return found.label

@@ -24,7 +24,10 @@ _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
 _ASKED_NOUN = re.compile(r"([^\W\d_]+)[:：]\s*\Z")
 _ITEM = re.compile(r"[-•>*]\s+")
-_MARK = re.compile(r"\\f?boxed\s*\{|####|\[\[|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>")
+_MARK = re.compile(
+    r"\\f?boxed\s*\{|####|\[\[|\[(?:final )?(?P<name>[^\W\d][\w ]{0,30})\](?=:? *\S)"
+    r"|<(?:final[_ ])?(?P<tag>[^\W\d][\w ]{0,30})>"
+)
 _BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+)\}")
 _DOUBLE = re.compile(r"([^\[\]\n]{1,60})\]\]")
 _TAGGED = re.compile(r"([^<]*+(?:<(?!/)[^<]*+)*+)</[\w ]+>")
@@ -155,11 +158,13 @@ def _link(said: Words, index: int) -> tuple[str, int]:
 
 
 def _marked(text: str, said: Words, mark: re.Match[str]) -> Iterator[Statement]:
-    """A box, ``[[A]]``, ``<answer>``, or ``####``."""
+    """A box, ``[[A]]``, ``<answer>``, ``[RESULT]`` or ``####``."""
     start, at, tag = mark.start(), mark.end(), mark["tag"]
+    if mark["name"] and mark["name"] not in words("noun", "head"):
+        return  # "[1]"
     known = not tag or tag in words("noun", "head") | {"final"}
     pattern = _TAGGED if tag else _DOUBLE if mark[0] == "[[" else _BOXED
-    inside = None if mark[0] == "####" else pattern.match(text, at, at + _LONGEST)
+    inside = None if mark["name"] or mark[0] == "####" else pattern.match(text, at, at + _LONGEST)
     if mark[0] == "[[" and not inside:
         return  # a list of lists
     payload, end = _payload(text, at) if mark[0][-1] != "{" else (None, len(text))

@@ -27,6 +27,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     if not reader.choices and phrases("joint", _BREAKS_OFF).search(text):
         return []
     parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and not is_aside(text[a:b])]
+    parts = [(a, b) for a, b in parts if re.search(r"\w|[^\x00-\x7f]", text[a:b])]
     parts = parts[:1] + parts[1:][-_MOST:]
     found = [] if _is_list(reader, text) else _at_ends(reader, text, parts)
     if reader.choices and found:

@@ -30,8 +30,8 @@ _NAMED = (
 )
 _MARKED = rf"[(\[{{'\"]\s*([a-z]|\d{{1,2}})\s*[)\]}}'\"]|{_NAMED}(?![a-z\d])"
 # What stands beside a letter where words are not parted: "正解はBです", "B가 맞습니다".
-_PARTED = r"(?:(?<![\w'.°-])|(?<=[はがのを은는이가是选選为為即]))"
-_JOINED = "[でがをはにのだ입가를을은는이번로와과是正对對项項]"
+_PARTED = r"(?:(?<![\w'.°-])|(?<=[はがのを은는이가是选選为為即和与與及や]))"
+_JOINED = "[でがをはにのだや입가를을은는이번로와과是正对對项項和与與及]"
 _CAPITAL = rf"((?-i:[B-HJ-Z]))(?:(?={_JOINED})|(?![\w'+#]|\.\w))|([a-z])(?=\)| ?{_JOINED}|一択)"
 _ENDS = rf"(?=\s*(?:$|[).:,;/&]|[-–—]\s|{_JOINED}|(?:and|or|because|since|as|is|but)\b))"
 _ALONE = rf"^\W*+(?:@ )?([a-z])(?=[ $!?*'\"]*(?:[):.](?![^\W{APART}])|$))"
@@ -213,6 +213,9 @@ def _counts(choices: tuple[str, ...]) -> bool:
 
 def _opens_aside(gap: str) -> bool:
     """Whether what stands between two choices opens an aside, such as ``, not …``, or is long."""
+    *_, last = ["", *split(gap)]
+    if has([last], "not", "or"):  # "(b) and not (c)", "yes for men …, or no"
+        return has([last], "not")
     said = {*split(gap, marks=True)}
     joins = {"for", "and"} <= said or words("or") & said
     aside = SENTENCE_END.search(gap) or said & (words("not", "because", "aside") - {"in"})
@@ -264,7 +267,8 @@ def _spellings(choices: tuple[str, ...], certain: bool) -> list[tuple[str, froze
         for text in (bare, _CAMEL.sub(" ", bare)):
             spelt = ARTICLE.sub("", _joined(text))
             ands = spelt.replace(" & ", " and "), spelt.replace(" and ", " & ")
-            for form in (spelt, spelt.replace(" ", ""), *ands):
+            denied = re.sub("^not ", "non ", spelt)
+            for form in (spelt, spelt.replace(" ", ""), denied, *ands):
                 if len(form) > 1 or not (form.isalpha() and form.isascii()):
                     alike.setdefault(form, set()).add(choice)
     longest_first = sorted(filter(None, alike), key=len, reverse=True)

@@ -118,7 +118,13 @@ def _closing_choice(reader: Reader, sentences: list[str]) -> str:
 
 
 def _is_label(last: _Sentence, mention: Mention, label: str) -> bool:
-    """Whether a fixed label ends a clause, as it is spelt: elsewhere it may be any word."""
+    """Whether a fixed label ends a clause, as it is spelt, or a sentence says little else:
+    elsewhere it may be any word.
+    """
+    plain = words("filler", "plain", "concludes", "clause", "files", "kind", "wins")
+    told = [word for word in last.words() if len(word) > 3 and word not in plain]
+    if len(told) < 2 and not mention.lettered:
+        return True
     closes = not last.words(mention.end, last.clause(mention)[1])
     denies = has(last.words(mention.end), *_DENIED, "clause")
     cased = label[:1].islower() or not last.text[mention.start : mention.end].islower()
@@ -145,6 +151,7 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
     ``Mercury is close to the sun``.
     """
     rest = [c for c in reader.choices if c not in mention.choices and not c.isascii()]
+    plain = [c for c in reader.choices if c not in mention.choices and c.isascii()]
     last, before = told[-1], told[-1].words(0, mention.start)
     # "(b)" and "option 2" are no words of a fact.
     marked = last.text[last.named[0].start] == "(" or last.text[mention.end - 1].isdigit()
@@ -155,6 +162,7 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
         or has(before[:1], "circumstance")
         or has(before, *_DENIED, "favor")
         or any(choice in sentence.text for choice in rest for sentence in told)
+        or any(re.search(rf"(?<!\w){re.escape(c)}s(?!\w)", s.text, re.I) for c in plain for s in told)
         or any(sentence.denies(m) for sentence in told for m in sentence.named)
     )
 

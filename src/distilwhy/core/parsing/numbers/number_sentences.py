@@ -35,10 +35,12 @@ _SIGNED = re.compile(r"[+*/×÷·=]|\d ?[-−]")
 _SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
 _OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
 _GLOSS = re.compile(r"\s?[(（](?=[^()（）]*[^\W\d]|=)[^()（）]*[)）](?!\s*[-+*/×÷=^])")
+_POWER = re.compile(r"(?<=[a-z])\^\{?[23]\}?")  # of cm^2
 _UNLIKE = re.compile(r",? (?:(?:and|und|et|y|e) )?(?:not|nicht|non|no|não) [$€£]?[\d.,]+(?=\W*$)")
 _CLAUSE = re.compile(r"(?<!\d),\s*|,\s")
 _ANSWERED = re.compile(
-    r"\W*(?:(?:it|that)['’]?s |it is )?[$€£]?[\d.,]*\d(?P<unit>(?: [^\W\d]+)?)(?P<mark>[:,]?)(?= )",
+    r"\W*(?:(?:it|that)['’]?s |it is )?[$€£]?[\d.,]*\d(?P<unit>(?: [^\W\d]+)?)"
+    r"(?P<mark>[:,]?| [–—](?= [^\W\d]{2}))(?= )",
     re.I,
 )
 # So much for each of several.
@@ -55,7 +57,7 @@ def find_results(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) ->
     """
     listed = ITEM.match(text, parts[-1][0]) and "=" not in text[slice(*parts[-1])]
     found = [] if listed else _result(reader, text, *parts[-1])
-    opening = with_figures(text[slice(*parts[0])], reader.asked)
+    opening = _without_reason(with_figures(text[slice(*parts[0])], reader.asked), "")
     alone = opening.strip().rstrip(".!")
     if parts[1:] and reader.whole(alone) and not _SIGNED.search(alone):
         first = [Statement(parts[0][0], *parts[0], alone, UNCUED)]
@@ -72,7 +74,7 @@ def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     says what is asked.
     """
     row, sentence, all_said = (
-        with_figures(without_latex(part), reader.asked)
+        _POWER.sub("", with_figures(without_latex(part), reader.asked))
         for part in (reader.asked[-_LONGEST_ROW:], text[a:b], text[:b])
     )
     sentence = _UNLIKE.sub("", _GLOSS.sub(_without_gloss, sentence))
@@ -87,7 +89,7 @@ def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     if hedges(_words_of(sentence) - persons):
         return []
     results = [("", n) for n in _RESULT.findall(text, 0, a)[-1:]]
-    given = {*_NUMBER.findall(row)} - {"1"}
+    given = {*_NUMBER.findall(reader.asked[-_LONGEST_ROW:])} - {"1"}
     complete = given and given.issubset(_NUMBER.findall(all_said))
     if (points or complete) and not UNKNOWN.search(_SUFFIX.sub("", sentence)):
         results += [("last", n) for n in _WORKED.findall(sentence)[-1:]]
@@ -192,7 +194,8 @@ def _without_reason(clause: str, row: str) -> str:
         head = phrases("because", r",\s@\s").split(clause, maxsplit=1)[0]
         return head if len(_NUMBER.findall(head)) == 1 else clause
     unit, after = split(start["unit"]), split(clause[start.end() :])[:1]
-    listed = start["mark"] == ":" and unit and unit[0][:4] in lowered(row)
+    listed = start["mark"] == ":" and unit and unit[0][:4] in lowered(row) and "=" not in clause
+    listed = listed or len(start["mark"]) > 1
     return start[0] if listed or words("because") & {*unit, *after} else clause
 
 

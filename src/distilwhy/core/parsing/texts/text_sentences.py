@@ -15,32 +15,35 @@ from distilwhy.core.parsing.cues import (
     words,
 )
 from distilwhy.core.parsing.statements import UNCUED, Statement
+from distilwhy.core.parsing.texts.text_phrases import (
+    NAME,
+    PHRASE,
+    find_closing,
+    find_opening,
+    is_answer,
+)
 
 _SHORT = re.compile(
-    r"(?!#|<\w)[^\s:]+(?: [^\s:]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
+    r"(?!#|<\w)[^\s:(]+(?: [^\s:(]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
 )
-_QUOTED = re.compile(r"\"([^\"\n]{1,60})\"")
+_QUOTED = re.compile(r"\"([^\":\n]{1,60})\"")
 _HEADED = re.compile(
     r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?: ?: *|>| (?:→|->|=>|⇒) )([^\s<][^\n:<→]{0,60})"
     r"(?:</\w+>)?(?=\Z|\n[ \t]*\n)"
 )
 _HEAD = re.compile(r"(?m)^\W{0,3}[^\W\d_][\w ]{0,30} ?:(?=[ *])")
-_NAME = r"(?:[A-ZÀ-Þ][\w'’-]+|[A-ZÀ-Þ]\.|\d[\w/.:-]*\w|\d)"
+_INITIAL = re.compile(r"(?<![^\s(])[A-Z]\. \Z")
+_LISTS = re.compile(rf", (?:(?:and|und|et|y|e) )?{NAME}")
 _TAIL = re.compile(r"[,;:]\s|\s\(|\s[-–—]\s")
-_PHRASE = re.compile(  # a name, or an article and up to five words
-    rf"(?:(?:the|a|an|der|die|das|ein|eine|le|la|les|el|los|las|o|os|as) |l['’])?{_NAME}"
-    rf"(?: (?:of|de|da|do|del|von) [\w'’-]+| {_NAME}){{,3}}"
-    r"|(?:the|der|die|das|le|la|el|o) [\w'’-]+"
-)
-_NAMES = re.compile(rf"(?<![\w-]){_NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{_NAME})*")
+_NAMES = re.compile(rf"(?<![\w-]){NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
-_MARK = re.compile(r"\A####\s+(?=[^\n]+\Z)")
+_MARK = re.compile(r"\A(?:####|[-*•])\s+(?=[^\n]+\Z)")  # of the only line
 _REMARK = re.compile(r"(?<=\w\.) \([^()]*\)\W*\Z")  # of "Snow. (It says that snow fell.)"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
 _TOPIC = re.compile(
-    r"\s*([^\s\"，,.][^\"，,.]{,40}?)(?:[은는] |は|是)"
+    r"(?:\A|(?<=[\s,.])|(?<=[一-龥ぁ-んァ-ヶ][，,.]))([^\"，,.]{1,40}?)(?:[은는] ?|は|是)"
     r"(\d[\d년월일年月 ./-]*[일日]|[^\s\"，,的のはでない]{1,12}?)"
     r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
 )
@@ -57,7 +60,8 @@ def find_text(asked: str, text: str) -> list[Statement]:
     whole = said and said[-1] not in ".!?" and not any(mark in said for mark in ":\n")
     if whole and len(said) < _LONGEST and said in asked:
         return [Statement(0, 0, len(text), said, UNCUED, alone=True)]  # a part of the row
-    plain = phrases("not", _UNLIKE).sub(r"\1", text.rstrip())  # "Ottawa (not Toronto)."
+    said = text.rstrip() if text[:1] == "#" else said
+    plain = phrases("not", _UNLIKE).sub(r"\1", said)  # "Ottawa (not Toronto)."
     opening = phrases("calls", r"\A@ (?-i:(?=[A-ZÀ-Þ\d]))").match(plain)
     at = opening.end() if opening else 0
     alone = _SHORT.match(plain, at) or phrases("polite", _POLITE).match(text)
@@ -66,16 +70,33 @@ def find_text(asked: str, text: str) -> list[Statement]:
         return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
     if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
+    if opening := find_opening(asked, text):
+        return [opening]
     question = {*split(question_of(asked))}
-    parts = spans(text)
+    parts = _sentences(text)
     stated = (
         _quotation(asked, question, text, a, b)
         or _topic(asked, text, a, b)
         or _name(asked, question, text, a, b)
         or _copula(question, text, a, b)
+        or _contrast(asked, text, a, b)
+        or _agent(question, text, a, b)
         for a, b in parts[:1] + parts[1:][-1:]
+        if b - a < 2 * _LONGEST
     )
-    return [statement for statement in stated if statement]
+    found = [statement for statement in stated if statement]
+    closing = find_closing(asked, text) if parts else None
+    return found or ([closing] if closing else [])
+
+
+def _sentences(text: str) -> list[tuple[int, int]]:
+    """The sentences of a text, of which no initial of a name ends one."""
+    parts = list[tuple[int, int]]()
+    for a, b in spans(text):
+        if parts and _INITIAL.search(text, max(0, a - 4), a):
+            a = parts.pop()[0]
+        parts.append((a, b))
+    return parts
 
 
 def _heads(headed: re.Match[str], row: str) -> bool:
@@ -114,50 +135,101 @@ def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Sta
 
 def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
     """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the question has the topic."""
-    found = _TOPIC.match(text[a:b].rstrip())
+    found = _TOPIC.search(text[a:b].rstrip())
     # "수도는 중요합니다", "추출하는 작업입니다"
     verb = found and (found[2][-1] in "다요" or found[1][-1] in "하되있없")
-    if not found or verb or found[1] not in question_of(asked):
+    if not found or verb or not _is_topic(question_of(asked), found[1]):
         return None
     return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
 
 
+def _is_topic(question: str, topic: str) -> bool:
+    """Whether most letters of a topic are in the question, but for those of grammar."""
+    said = [letter for letter in topic if not re.match(r"[\sぁ-ん的所以因此个個의을를이가]", letter)]
+    told = [letter for letter in said if letter in question]
+    ends = topic.rpartition(" ")[2]  # "분자이므로 화학식"
+    near = topic in question or (len(ends) > 1 and ends in question)
+    return near or (len(told) > 1 and 3 * len(told) >= 2 * len(said))
+
+
 def _copula(question: Set[str], text: str, a: int, b: int) -> Statement | None:
-    """What a sentence says that the question's subject is: ``The river that flows through Cairo is
-    the Nile.``, ``Diamond is the hardest natural material.``
+    """What a sentence, or its last clause, says that the question's subject is: ``The river that
+    flows through Cairo is the Nile.``, ``Diamond is the hardest natural material.``
     """
     turn = phrases("clause", r".*(?:,\s@|:)\s").match(text[a:b])  # "X is large, but …"
     a = a + turn.end() if turn else a
+    joined = list(phrases("joins", r"[,;]\s(?:@\s)?").finditer(text, a, b))
+    starts = [joint.end() for joint in joined[-1:]]
+    # "It is not Sydney; it is Canberra."
+    starts = [at for at in starts if not hedges({*split(text[a:at])} - words("not"))]
+    return next(filter(None, (_is_said(question, text, at, b) for at in (a, *starts))), None)
+
+
+def _contrast(asked: str, text: str, a: int, b: int) -> Statement | None:
+    """``Not iron, but mercury.``"""
+    found = phrases("contrast", r"[,;]\s@\s([^.,;:!?]{1,40})[.!]?\s*\Z").search(text, a, b)
+    denies = found and has(split(text[a : found.start()])[:1], "not")
+    if not found or not denies or not is_answer(asked, found[1], named=False):
+        return None
+    return Statement(a, found.start(1), b, found[1], UNCUED, alone=True)
+
+
+def _is_said(question: Set[str], text: str, a: int, b: int) -> Statement | None:
+    """What one clause says so."""
     sentence = _TAIL.split(text[a:b].rstrip(" .!\n"), maxsplit=1)[0]
     said = Words(lowered(sentence))
     if "?" in text[a:b] or hedges({*said.said}) or has(said.said, "people", "attributed"):
         return None
+    opening = phrases("calls", r"\A(?:@) ").match(sentence)
+    told = sentence[opening.end() :] if opening else ""
+    if (told[:1].isupper() or not text[b:].strip()) and is_answer(" ".join(question), told):
+        return Statement(a, a + len(sentence) - len(told), b, told, UNCUED, alone=True)
     for index in range(1, len(said.said) - 1):
-        if said.said[index] not in words("is", "named"):
+        would = said.said[index] == "be" and said.said[index - 1] == "would"
+        if said.said[index] not in words("is", "named") and not would:
             continue
-        sides = [(0, said.at[index]), (said.end(index), len(sentence))]
+        sides = [(0, said.at[index - would]), (said.end(index), len(sentence))]
         for (start, end), other in zip(sides[::-1], sides, strict=True):
             answer = sentence[start:end].strip()
-            named = _PHRASE.fullmatch(answer) and answer.lower() not in words("plain", "it")
+            named = PHRASE.fullmatch(answer) and answer.lower() not in words("plain", "it")
+            named = named and (answer != answer.lower() or not text[b:].strip())
+            listed = end == len(sentence) and _LISTS.match(text, a + end)
             part = sentence[slice(*other)]
-            it = start > 0 and has([part.strip().lower()], "it") and answer[:1].isupper()
-            if named and (it or _is_asked(question, part)):
+            figures = answer[:1].isdigit() and has(question, "dates")
+            it = has([part.strip().lower()], "it", "this") and (answer[:1].isupper() or figures)
+            it = start > 0 and (it or (would and has(split(part), "noun")))
+            if named and not listed and (it or _is_asked(question, part)):
                 at = a + sentence.index(answer, start)
                 return Statement(a, at, at + len(answer), answer, UNCUED, alone=True)
     return None
 
 
 def _is_asked(question: Set[str], part: str) -> bool:
-    """Whether a part of a sentence has most words of the question, and few others."""
+    """Whether a part of a sentence is in words of the question, and few others."""
     if part[:1] == '"':
         return False  # it is about a word of the question
     asked = _stems(question - words("tongue", "who", "is"))
     said = {word for word in split(part) if len(word) > 3}
-    others = words("tongue", "filler", "plain", "pronoun", "who", "sources", "kind")
+    others = words("tongue", "filler", "plain", "pronoun", "who", "sources", "kind", "concludes")
     content = {word[:4] for word in said - others}
     told = content & asked
     foreign = has(said, "negative", "step", "now")  # "the former capital"
-    return len(told) >= max(len(asked), 1) / 2 and 3 * len(told) >= 2 * len(content) and not foreign
+    near = 2 * len(told) >= len(asked) or told == content
+    return bool(told) and near and 3 * len(told) >= 2 * len(content) and not foreign
+
+
+def _agent(question: Set[str], text: str, a: int, b: int) -> Statement | None:
+    """Who did what the question asks: ``Penicillin was discovered by Alexander Fleming in …``."""
+    name = rf"(?-i:{NAME}(?: (?:de |da |do |von )?{NAME})*)"
+    found = list(phrases("agent", rf"\s(?:@) ({name})").finditer(text, a))
+    if len(found) != 1 or not has(question, "who"):
+        return None
+    before, by = split(text[a : found[0].start()]), found[0]
+    told = _stems({*before[-2:]}) & _stems(question - words("tongue", "who", "is"))
+    it = has(before[:1], "it")
+    if hedges({*split(text[a:b])}) or has(before, "people") or not (told or it):
+        return None
+    return Statement(a, by.start(1), b, by[1], UNCUED, alone=True)
 
 
 def _stems(said: Set[str]) -> Set[str]:
