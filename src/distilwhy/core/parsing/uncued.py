@@ -15,6 +15,7 @@ _LONGEST = 300
 _MOST = 40
 _ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
 _BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @) ?\Z"
+_BOXED = re.compile(r"\s*\[([^\[\]\n]{1,60})\]")
 _HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}[:=]\s*)?")
 
 
@@ -81,6 +82,9 @@ def first_alone(reader: Reader, text: str) -> list[Statement]:
 
 def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     """What a line opens with; the last line also behind a heading: "Severity = high"."""
+    boxed = _BOXED.match(text, a) if reader.choices else None
+    if boxed and (reader.whole(boxed[1]) and len(boxed[1]) > 1):
+        return Statement(a, *boxed.span(1), boxed[1], UNCUED, whole=True)
     line, more, _ = text[a:].partition("\n")
     line = line.rstrip("$ \t\r")
     heading = _HEADING.sub("", line, count=1)

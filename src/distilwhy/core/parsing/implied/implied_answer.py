@@ -160,7 +160,7 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
         opens
         or mention.end - mention.start < 2
         or has(before[:1], "circumstance")
-        or has(before, *_DENIED, "favor")
+        or has(last.words(last.clause(mention)[0], mention.start), *_DENIED, "favor")
         or any(choice in sentence.text for choice in rest for sentence in told)
         or any(re.search(rf"(?<!\w){re.escape(c)}s(?!\w)", s.text, re.I) for c in plain for s in told)
         or any(sentence.denies(m) for sentence in told for m in sentence.named)
