@@ -28,7 +28,7 @@ from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.statements import EXPLICIT, Statement
 from distilwhy.core.parsing.texts.text import read_text
 
-_LONGEST_CHOICE, _SHORT = 300, 80
+_LONGEST_CHOICE, _LONGEST_NUMBER, _SHORT = 300, 600, 80
 _TRUTH = {"true": "yes", "false": "no"}
 _REASON = re.compile(
     r",\s+(?:because|since|due to|given|as|which|I (?:think|guess))\b|(?<!\s)\s++because\b(?! of\b)"
@@ -96,6 +96,8 @@ class Reader:
             if fold(plain) in words("missing") and not match_choice(plain, self.choices):
                 raise Unreadable(f"the answer is missing: {plain!r}")
             return read_choice(_without_scale(plain, self.choices), self.choices, self.letters)
+        if kind != "text" and len(text) > _LONGEST_NUMBER:  # what is cut off may be more of it
+            text = f"{text[:_LONGEST_NUMBER]} +"
         remarks = [] if _QUOTED.fullmatch(text.strip()) else [_REASON, _SENTENCE]
         ends = [remark.start() for found in remarks if (remark := found.search(text, 1))]
         end = min(ends, default=len(text))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from distilwhy.core.parsing.choices.choice_sentences import find_stated
 from distilwhy.core.parsing.choices.verdicts import find_verdicts
@@ -27,9 +28,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         return find_text(reader.asked, text) or _emphasised(reader, text, bold)
     if not reader.choices and phrases("joint", _BREAKS_OFF).search(text):
         return []
-    parts = [(a, b) for a, b in spans(text) if b - a < _LONGEST and not is_aside(text[a:b])]
-    parts = [(a, b) for a, b in parts if re.search(r"\w|[^\x00-\x7f]", text[a:b])]
-    parts = parts[:1] + parts[1:][-_MOST:]
+    parts = _sentences(text)
     found = [] if _is_list(reader, text) else _at_ends(reader, text, parts)
     if reader.choices and found:
         found += find_stated(reader, text, parts[-1:]) if found[-1].start < parts[-1][0] else []
@@ -41,8 +40,19 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
     return found or _emphasised(reader, text, bold)
 
 
+def _sentences(text: str) -> list[tuple[int, int]]:
+    """The first and the last sentences that may state something."""
+    every = [(a, b) for a, b in spans(text) if b - a < _LONGEST]
+    telling = (n for n, (a, b) in enumerate(every) if not is_aside(text[a:b]))
+    first = [*islice(telling, 1)]
+    last = (n for n in range(len(every) - 1, *first, -1) if not is_aside(text[slice(*every[n])]))
+    return [every[n] for n in [*first, *[*islice(last, _MOST)][::-1]]] if first else []
+
+
 def is_aside(sentence: str) -> bool:
-    """Whether a sentence only asks, checks, greets, wishes well, or stands in brackets."""
+    """Whether a sentence only asks, checks, greets, wishes well, is in brackets or only of marks."""
+    if not re.search(r"\w|[^\x00-\x7f]", sentence):
+        return True
     checks = ":" in sentence[:30] and has(split(sentence[:30])[:1], "explains")
     bracketed = re.fullmatch(r"\([^()]{20,}\)\W*", sentence)
     greets = phrases("greets", r"\W*@\W*\Z").match(sentence)

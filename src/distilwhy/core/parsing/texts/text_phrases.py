@@ -19,7 +19,7 @@ _OPENS = re.compile(
     r"[\"”“»'’」]?(?=[.!](?:\s|\Z|[^\x00-\x7f])|[,;]\s|\s[-–—(]|\n)"
 )
 _ENDS = re.compile(r"([^.;:!?\n,]{0,80})(?::|\s(?:=>|->|→|⇒))\s+([^:;?!\n]{1,60}?)[.!]?\s*\Z")
-_PARAGRAPH = re.compile(r"\n\s*\n[^\w=→⇒-]{0,3}([^:;?!.,\n]{1,40})[.]?\s*\Z")
+_PARAGRAPH = re.compile(r"\n[ \t]*\n[^\w=→⇒-]{0,3}([^:;?!.,\n]{1,40})[.]?\s*\Z")
 _BARE = re.compile(rf"[{APART}·]{{1,10}}")
 _LONGEST = 200
 _VERBAL = re.compile(r"[다요까죠니음함いるたんせすねよ吗呢]\Z|[不没無无未]")
@@ -40,7 +40,7 @@ def find_opening(asked: str, text: str) -> Statement | None:
 def find_closing(asked: str, text: str) -> Statement | None:
     """What a reply ends in: behind a colon or an arrow, or as a last short paragraph."""
     a, b = spans(text)[-1]
-    found = _PARAGRAPH.search(text)
+    found = _PARAGRAPH.search(text, max(0, len(text) - _LONGEST))
     if not found:
         found = _ENDS.search(text, max(a, b - _LONGEST), b)
         if not found or not _introduces(asked, found[1]):
