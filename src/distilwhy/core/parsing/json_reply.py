@@ -28,11 +28,14 @@ class JsonReply(NamedTuple):
     end: int
 
 
-def find_objects(text: str, is_answer: Callable[[str], bool]) -> list[JsonReply]:
+def find_objects(
+    text: str, is_answer: Callable[[str], bool], question: str = ""
+) -> list[JsonReply]:
     """The objects with an answer in a reply; empty if it has none.
 
     Args:
         is_answer: Tells an answer by itself, where no field has the name of one.
+        question: Of the row; failing all else, the one field that it names is the answer.
 
     Raises:
         Unreadable: if the reply is an object without an answer, or with one that is no single
@@ -53,7 +56,7 @@ def find_objects(text: str, is_answer: Callable[[str], bool]) -> list[JsonReply]
                 else ({}, brace.end())
             )
         alone = is_reply and not text[at:].strip("`\n ")
-        answers, rationale = _read(_flat(fields), is_answer, alone=alone)
+        answers, rationale = _read(_flat(fields), is_answer, question.lower(), alone=alone)
         if answers:
             found.append(JsonReply(answers, rationale, start, at))
         elif alone:
@@ -71,7 +74,7 @@ def _mend(text: str) -> dict[str, object]:
 
 
 def _read(
-    fields: dict[str, object], is_answer: Callable[[str], bool], *, alone: bool
+    fields: dict[str, object], is_answer: Callable[[str], bool], question: str, *, alone: bool
 ) -> tuple[tuple[str, ...], str | None]:
     """The answers of an object and its rationale; the one field of few words is an answer."""
     reasons = [key for key in listed("rationales") if key in fields]
@@ -86,7 +89,9 @@ def _read(
         beside = {*reasons, *listed("beside")}
         brief = [key for key, text in texts.items() if len(text.split()) < 5 and key not in beside]
         short = brief if alone and len(texts) == len(fields) and len(brief) == 1 else []
-        keys = named if len(named) == 1 else short
+        asked = [key for key in brief if len(key) > 1 and key in question]
+        asked = [key for key in asked if texts[key].lower() not in question]
+        keys = named if len(named) == 1 else short or (asked if len(asked) == 1 else [])
         rest = [key for key in texts if key not in keys]
         reasons = reasons or (rest if keys and len(rest) == 1 else [])
     values = [fields[key] for key in reasons]

@@ -19,7 +19,7 @@ from contextlib import suppress
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.clean import bare, visible, widen, without_markup, without_pictures
 from distilwhy.core.parsing.completion import TOO_LONG, Annotation, Completion, Outcome
-from distilwhy.core.parsing.cues import listed, phrases
+from distilwhy.core.parsing.cues import listed, phrases, question_of
 from distilwhy.core.parsing.cut import break_before_heads, cut_next_row
 from distilwhy.core.parsing.decide import decide
 from distilwhy.core.parsing.json_reply import JsonReply, find_objects
@@ -55,7 +55,7 @@ def parse_completion(
     reader = reader_of(task.answer, example.options, example.text, task.instruction, shown[:4000])
     try:
         reply = _stopped(reply, stop)
-        if objects := find_objects(reply, lambda text: reader.whole(text) is not None):
+        if objects := _objects(reader, reply):
             label, rationale = _read_object(reader, task, reply, objects[0])
         else:
             body = _stopped(shown, stop)
@@ -121,6 +121,11 @@ def _read(
     return label, reasons or reasons_after(reader, body, label, stated)
 
 
+def _objects(reader: Reader, text: str) -> list[JsonReply]:
+    question = question_of(reader.asked) if "{" in text else ""
+    return find_objects(text, lambda said: reader.whole(said) is not None, question)
+
+
 def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tuple[str, str]:
     """Read a reply with JSON objects, whose answers are statements among those around them."""
     before, after = visible(text[: first.start]), visible(text[first.end :])
@@ -130,7 +135,7 @@ def _read_object(reader: Reader, task: Task, text: str, first: JsonReply) -> tup
         with suppress(Unreadable):  # the object may be an invented row
             return _read(reader, task, before)
     at = len(before)
-    objects = [first, *find_objects(after, lambda text: reader.whole(text) is not None)]
+    objects = [first, *_objects(reader, after)]
     answers = [without_cue(visible(answer), task) for found in objects for answer in found.answers]
     given = [Statement(at, at, at, said, alone=True) for said in answers]
     label, reasons = _read(reader, task, f"{before}\n{after}", (), given)

@@ -24,18 +24,23 @@ from distilwhy.core.parsing.texts.text_phrases import (
 )
 
 _SHORT = re.compile(
-    r"(?!#|<\w)[^\s:(]+(?: [^\s:(]+){0,3}(?<![.!?:,;])(?=\n\s*\n|\Z)"
+    r"(?!#|<\w|[^\n]*\s(?:[-=]?>|→|⇒|[/=–—])\s)[^\s:(]{1,40}(?: [^\s:(]{1,40}){0,3}"
+    r"(?<![.!?:,;])(?=\n\s*\n|\Z)"
     r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
+    r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2} (?:and|und|et|y|e) [A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\Z"
 )
-_QUOTED = re.compile(r"\"([^\":\n]{1,60})\"")
+_QUOTED = re.compile(r"\"([^\":\n]{1,60})\"|(?<![\w'])'([^'\":\n]{1,60})'(?!\w)")
 _HEADED = re.compile(
     r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?: ?: *|>| (?:→|->|=>|⇒) )([^\s<][^\n:<→]{0,60})"
     r"(?:</\w+>)?(?=\Z|\n[ \t]*\n)"
 )
+_FIELD = re.compile(
+    r"(?m)^[^\w\n]{0,4}([^\W\d_][\w ]{0,30}?) ?[:=] *[^\w\s(]{0,2}([^\s:][^\n:]{0,60}?)\W?$"
+)
 _HEAD = re.compile(r"(?m)^\W{0,3}[^\W\d_][\w ]{0,30} ?:(?=[ *])")
-_INITIAL = re.compile(r"(?<![^\s(])[A-Z]\. \Z")
+_INITIAL = re.compile(r"(?<![^\s(])(?:[A-Z]|Dr|Drs|Mr|Mrs|Ms|Prof|St|Sra?|Dra)\. \Z")
 _LISTS = re.compile(rf", (?:(?:and|und|et|y|e) )?{NAME}")
-_TAIL = re.compile(r"[,;:]\s|\s\(|\s[-–—]\s")
+_TAIL = re.compile(r",\s(?!\d{4}\b)|[;:]\s|\s\(|\s[-–—]\s")
 _NAMES = re.compile(rf"(?<![\w-]){NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{NAME})*")
 _UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
 _MARK = re.compile(r"\A(?:####|[-*•])\s+(?=[^\n]+\Z)")  # of the only line
@@ -43,9 +48,9 @@ _REMARK = re.compile(r"(?<=\w\.) \([^()]*\)\W*\Z")  # of "Snow. (It says that sn
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
 _TOPIC = re.compile(
-    r"(?:\A|(?<=[\s,.])|(?<=[一-龥ぁ-んァ-ヶ][，,.]))([^\"，,.]{1,40}?)(?:[은는] ?|は|是)"
+    r"(?:\A|(?<=[\s,.])|(?<=[一-龥ぁ-んァ-ヶ][，,.]))([^，,.]{1,40}?)(?:[은는] ?|は|是)"
     r"(\d[\d년월일年月 ./-]*[일日]|[^\s\"，,的のはでない]{1,12}?)"
-    r"(?:입니다|이다|예요|이에요|です|だ)?[.。]?\Z"
+    r"(?:입니다|이다|예요|이에요|です|だ)?(?:[.。]?\Z|[,，](?=其|而|也))"
 )
 _LONGEST, _LONGEST_ROW = 200, 2000
 
@@ -68,6 +73,8 @@ def find_text(asked: str, text: str) -> list[Statement]:
     unsaid = alone and alone.re is not _SHORT and alone[1] in words("unsaid")
     if alone and not unsaid and not has(split(alone[0]), "noun"):
         return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
+    if field := _field(asked, text):
+        return [field]
     if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
         return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
     if opening := find_opening(asked, text):
@@ -78,6 +85,7 @@ def find_text(asked: str, text: str) -> list[Statement]:
         _quotation(asked, question, text, a, b)
         or _topic(asked, text, a, b)
         or _name(asked, question, text, a, b)
+        or _name(asked, question, text, a, _tail(text, a, b))
         or _copula(question, text, a, b)
         or _contrast(asked, text, a, b)
         or _agent(question, text, a, b)
@@ -93,7 +101,7 @@ def _sentences(text: str) -> list[tuple[int, int]]:
     """The sentences of a text, of which no initial of a name ends one."""
     parts = list[tuple[int, int]]()
     for a, b in spans(text):
-        if parts and _INITIAL.search(text, max(0, a - 4), a):
+        if parts and _INITIAL.search(text, max(0, a - 6), a):
             a = parts.pop()[0]
         parts.append((a, b))
     return parts
@@ -109,6 +117,17 @@ def _heads(headed: re.Match[str], row: str) -> bool:
     return headed[0][:1] == "<" or name in words("head") or (in_row and only)
 
 
+def _field(asked: str, text: str) -> Statement | None:
+    """The value of the one of several headed lines whose head is in words of the question."""
+    lines = list(_FIELD.finditer(text))
+    known = _stems({*split(question_of(asked))} - words("tongue"))
+    named = [line for line in lines if known.issuperset(_stems({*split(line[1])}) or {""})]
+    if len(lines) < 2 or len(named) != 1 or has(split(named[0][1]), "explains"):
+        return None
+    start, (at, end) = named[0].start(), named[0].span(2)
+    return Statement(start, at, end, named[0][2], UNCUED, alone=True)
+
+
 def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Statement | None:
     """The quotation behind "is" or the like in a sentence, or of the row in one that has a word of
     the question, if it is the only one in the text.
@@ -121,7 +140,7 @@ def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Sta
             found.append(quote)
     if not found:  # "It is governed by the laws of "Ohio"", where the row has that
         quotes = _QUOTED.finditer(text, a, b) if text.count('"') == 2 else ()
-        told = [q for q in quotes if q[1] in asked and q[1] not in question_of(asked)]
+        told = [q for q in quotes if q[q.lastindex or 1] in asked and q[q.lastindex or 1] not in question_of(asked)]
         stems = _stems(question)
         found = [q for q in told if stems & _stems({*split(text[a : q.start()])} - words("tongue"))]
     if not found or found[0].start() < a:
@@ -130,7 +149,7 @@ def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Sta
     theirs = words("people", "say").intersection(before[:-1])  # not "on dit"
     if hedges({*before} | {*after} - words("not")) or theirs:
         return None
-    return Statement(a, found[0].start(1), b, found[0][1], UNCUED, alone=True)
+    return Statement(a, found[0].start(), b, found[0][found[0].lastindex or 1], UNCUED, alone=True)
 
 
 def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
@@ -149,7 +168,7 @@ def _is_topic(question: str, topic: str) -> bool:
     told = [letter for letter in said if letter in question]
     ends = topic.rpartition(" ")[2]  # "분자이므로 화학식"
     near = topic in question or (len(ends) > 1 and ends in question)
-    return near or (len(told) > 1 and 3 * len(told) >= 2 * len(said))
+    return near or (len(told) > 1 and 5 * len(told) >= 3 * len(said))
 
 
 def _copula(question: Set[str], text: str, a: int, b: int) -> Statement | None:
@@ -191,7 +210,7 @@ def _is_said(question: Set[str], text: str, a: int, b: int) -> Statement | None:
         sides = [(0, said.at[index - would]), (said.end(index), len(sentence))]
         for (start, end), other in zip(sides[::-1], sides, strict=True):
             answer = sentence[start:end].strip()
-            named = PHRASE.fullmatch(answer) and answer.lower() not in words("plain", "it")
+            named = PHRASE.fullmatch(answer) and answer.lower() not in words("plain", "it", "tongue")
             named = named and (answer != answer.lower() or not text[b:].strip())
             listed = end == len(sentence) and _LISTS.match(text, a + end)
             part = sentence[slice(*other)]
@@ -216,6 +235,12 @@ def _is_asked(question: Set[str], part: str) -> bool:
     foreign = has(said, "negative", "step", "now")  # "the former capital"
     near = 2 * len(told) >= len(asked) or told == content
     return bool(told) and near and 3 * len(told) >= 2 * len(content) and not foreign
+
+
+def _tail(text: str, a: int, b: int) -> int:
+    """Where the first clause of a sentence ends."""
+    tail = _TAIL.search(text, a + 1, b)
+    return tail.start() if tail else b
 
 
 def _agent(question: Set[str], text: str, a: int, b: int) -> Statement | None:
