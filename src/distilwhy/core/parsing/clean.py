@@ -37,7 +37,7 @@ _MARKUP = (
 _LONGEST_PART = 6000
 # Arrows, check marks and crosses say something; these do not.
 _PICTURE = re.compile(
-    r"[\U0001f300-\U0001faff\u2600-\u2704\u2706-\u2712\u2728\u2b50\ufe0f\u200d]"
+    r"[\U0001f300-\U0001faff\u2600-\u2604\u2607-\u2704\u2706-\u2712\u2728\u2b50\ufe0f\u200d]"
     r"|(?<=[.!?] )[\u2705\u274c\u2713-\u2718](?=\s{0,9}\Z)"
 )
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}

@@ -95,7 +95,9 @@ class Reader:
                 return Found(_TRUTH[plain], True, "")
             if fold(plain) in words("missing") and not match_choice(plain, self.choices):
                 raise Unreadable(f"the answer is missing: {plain!r}")
-            return read_choice(_without_scale(plain, self.choices), self.choices, self.letters)
+            if all(choice.isdigit() for choice in self.choices):
+                plain = with_figures(plain, plain)
+            return read_choice(plain, self.choices, self.letters)
         if kind != "text" and len(text) > _LONGEST_NUMBER:  # what is cut off may be more of it
             text = f"{text[:_LONGEST_NUMBER]} +"
         remarks = [] if _QUOTED.fullmatch(text.strip()) else [_REASON, _SENTENCE]
@@ -254,15 +256,6 @@ def _lettered(choices: tuple[str, ...], text: str) -> dict[str, frozenset[str]]:
         if mark:
             named[mark[1].lower()] = frozenset([choice])
     return named if len(named) == len(choices) else {}
-
-
-def _without_scale(line: str, choices: tuple[str, ...]) -> str:
-    """``2`` of ``2/5``, ``2 out of 5`` and ``two stars``, where the choices are numbers up to 5."""
-    if not all(choice.isdigit() for choice in choices):
-        return line
-    line = phrases("stars", r"(\d|[a-zà-ÿ]) ?@").sub(r"\1", line)
-    most = max(map(int, choices))
-    return re.sub(rf"(?: ?/ ?| (?:out of|sur|von|de|em) ){most}\b", "", with_figures(line, line))
 
 
 def _is_subject(rest: str) -> bool:

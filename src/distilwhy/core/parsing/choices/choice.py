@@ -9,6 +9,7 @@ from typing import NamedTuple
 from unicodedata import digit
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
+from distilwhy.core.parsing.choices.ratings import Mention, find_ratings
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import (
     APART,
@@ -40,7 +41,7 @@ _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+|の)?")
 _SENTENCE = re.compile(r"\.\s+[A-Z].* [a-z]")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
 _STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")
-_BEFORE = re.compile(r"(?:(?![のはが])[\w-]|\d[.,/:])$")
+_BEFORE = re.compile(r"(?:(?![のはが])[\w-]|[\d?][.,/:])$")
 _AFTER = re.compile(r"[\w+#]|-(?!(?:priority|urgency|severity|risk)\b)\w|'[a-z]|[.,/:]\d", re.I)
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -75,15 +76,6 @@ class Letters(NamedTuple):
 
     named: Mapping[str, frozenset[str]]
     certain: bool = True
-
-
-class Mention(NamedTuple):
-    """Where a text names a choice, or one of several that differ by case alone."""
-
-    choices: frozenset[str]
-    start: int
-    end: int
-    lettered: bool
 
 
 def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
@@ -163,6 +155,7 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     hits = [hit for hit in _find_letters(line, letters) if hit.end - 1 not in taken] + texts
     if letters.certain and not hits:
         hits = [*_find_places(line, choices)]
+    hits = find_ratings(line, choices) or hits
     hits.sort(key=lambda hit: hit.start, reverse=True)
     while hits:
         hit = hits.pop()

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import Mention, find_mentions
-from distilwhy.core.parsing.clean import without_latex
+from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import (
     APART,
     ITEM,
+    Words,
     has,
     hedges,
     phrases,
@@ -32,6 +33,7 @@ from distilwhy.core.parsing.statements import IMPLIED, Statement
 from distilwhy.core.parsing.uncued import is_aside
 
 _CLOSED = re.compile(r"[.!][\"')\]]*\W*\Z")  # unlike a reply that a limit cut
+_JOINED = re.compile(r"[,;:.](?: ?[^\W\d]{1,3})?\Z")  # ", and so"
 _CLAUSE = re.compile(r"[,;:–—]\s*|\s-\s|\.{3}|\s?\((?=[^()]{3})")
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){FIGURE}")
 _UNIT = re.compile(r" ?[^\W\d]*(?: ?/ ?[^\W\d]+)?[\s%€$¢°]*")
@@ -55,7 +57,7 @@ def find_implied(reader: Reader, text: str) -> list[Statement]:
         return []
     start = a if parts[1:] else b  # the only sentence is the rationale too
     if reader.choices:
-        label = _closing_choice(reader, sentences)
+        label = _concluded(reader, sentences[-1]) or _closing_choice(reader, sentences)
         return [Statement(start, a, b, label, IMPLIED, whole=True)] if label else []
     if reader.answer.kind != "number":
         return []
@@ -91,6 +93,26 @@ class _Sentence(NamedTuple):
         clause = {*self.words(*self.clause(mention))}
         denied = phrases("denies").search(self.said, mention.end)
         return has(clause, *_DENIED, "mentions") or hedges(clause) or denied is not None
+
+
+def _concluded(reader: Reader, last: str) -> str:
+    """The one choice behind a word that concludes, in the last sentence: ``…, so Business is the
+    more accurate category.``
+    """
+    said = Words(lowered(last))
+    points = [said.at[i] for i, word in enumerate(said.said) if word in words("concludes", "overall")]
+    before = last[: points[-1]].rstrip() if points else "x"
+    if before and not _JOINED.search(before):
+        return ""
+    try:
+        told = _sentence(reader, last[points[-1] :])
+    except Unreadable:
+        return ""
+    labels = {min(mention.choices) for mention in told.named}
+    open_ended = told.doubts() or has(told.words(), "several") or not _CLOSED.search(last)
+    if len(labels) != 1 or open_ended or any(map(told.denies, told.named)):
+        return ""
+    return "" if labels & words("yes", "no") else labels.pop()
 
 
 def _closing_choice(reader: Reader, sentences: list[str]) -> str:

@@ -34,7 +34,7 @@ def with_figures(text: str, row: str = "") -> str:
 
 
 @cache
-def _values(language: str) -> dict[str, int]:
+def number_words(language: str) -> dict[str, int]:
     """What each number word of a language is worth."""
     values = dict[str, int]()
     for table, step in _TABLES.items():
@@ -47,7 +47,7 @@ def _values(language: str) -> dict[str, int]:
 @cache
 def _pattern(language: str) -> re.Pattern[str]:
     """A run of number words of a language."""
-    word = _any_of(_values(language)) or "(?!)"  # Italian and Dutch have none
+    word = _any_of(number_words(language)) or "(?!)"  # Italian and Dutch have none
     joint = "|".join([*listed("joint", language), "[ -]"])
     # Behind Korean words a counter may follow at once.
     end = r"(?=[개명권장쪽분원살마자시번입이예]|\W|$)" if language == "ko" else r"(?![\w-])"
@@ -61,7 +61,7 @@ def _any_of(words: Iterable[str]) -> str:
 
 def _figures(language: str, words: re.Match[str]) -> str:
     """The figures of a run of number words."""
-    values, run, total, group, end = _values(language), words[0], 0, 0, 0
+    values, run, total, group, end = number_words(language), words[0], 0, 0, 0
     word = re.compile(_any_of(values), re.I)
     for found in word.finditer(run):
         value, joined, end = values[found[0].lower()], found.start() - end > 3, found.end()

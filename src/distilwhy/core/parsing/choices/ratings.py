@@ -1,0 +1,61 @@
+"""Choices that are figures, as ratings are given: ``four stars``, ``3 out of 5``, ``★★★☆☆``."""
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+from distilwhy.core.parsing.cues import phrases
+from distilwhy.core.parsing.numbers.numerals import number_words
+
+_LANGUAGES = ("en", "de", "fr", "es", "pt", "ko", "zh", "ja")
+_DRAWN = re.compile(r"(?<![★☆])(★+)☆*(?![★☆])")
+_RANGE = re.compile(r"\d ?(?:[-–~～]|\w{1,3})? ?\Z")  # "between 3 and 4 stars"
+
+
+class Mention(NamedTuple):
+    """Where a text names a choice, or one of several that differ by case alone."""
+
+    choices: frozenset[str]
+    start: int
+    end: int
+    lettered: bool
+
+
+def find_ratings(line: str, choices: tuple[str, ...]) -> list[Mention]:
+    """The choices that a line gives as ratings, where all choices are figures."""
+    if not choices or not all(choice.isdigit() for choice in choices):
+        return []
+    most = max(choices, key=int)
+    found = [(str(len(stars[1])), stars) for stars in _DRAWN.finditer(line)]
+    for rating in _ratings(most).finditer(line):
+        if _RANGE.search(line, max(0, rating.start() - 8), rating.start()):
+            return []
+        said = rating[rating.lastindex or 0].lower()
+        found.append((_worth().get(said, said), rating))
+    return [
+        Mention(frozenset([label]), *rating.span(), False)
+        for label, rating in found
+        if label in choices
+    ]
+
+
+@cache
+def _ratings(most: str) -> re.Pattern[str]:
+    number = rf"(\d|{'|'.join(sorted(_worth(), key=len, reverse=True))})"
+    apart = r"(?<![^\W一-龥ぁ-んァ-ヶ가-힣]|[.,:/-])"
+    of = rf"(?: ?/ ?| (?:out of|sur|von|de|em|su) ){most}(?![\d%])"
+    stars = phrases("stars").pattern
+    points = phrases("points").pattern
+    ends = rf"(?:(?:{of})?(?: ?(?:{stars}))(?![a-z])(?:{of})?|{of}(?: (?:{points}))?| ?(?:{points})\W*$)"
+    return re.compile(rf"{apart}{number}{ends}|(?:星|별점? ?){number}(?:つ|개|점|(?!\d))", re.I)
+
+
+@cache
+def _worth() -> dict[str, str]:
+    """The figures of the small number words of all languages."""
+    return {
+        word: str(value)
+        for language in _LANGUAGES
+        for word, value in number_words(language).items()
+        if 0 < value < 11
+    } | dict(zip("一二三四五两", "123452", strict=True))
