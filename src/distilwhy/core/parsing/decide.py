@@ -46,7 +46,7 @@ def decide(
         if rank == UNCUED:
             ranked = find_uncued(reader, text, bold)
         elif rank == EXPLICIT:
-            ranked = [*first_alone(reader, text), *ranked]
+            ranked = sorted([*first_alone(reader, text), *ranked], key=lambda said: said.at)
         try:
             if decision := _agree(reader, ranked, text, statements):
                 return decision

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from distilwhy.core.parsing.clean import lowered, widen
-from distilwhy.core.parsing.cues import Words, has, split, words
+from distilwhy.core.parsing.cues import Words, has, phrases, split, words
 from distilwhy.core.task import CUE, Task
 
 # Statements of a rank count only where none of a lower rank can be read.
@@ -64,7 +64,7 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     Args:
         task: Its cue counts as well, and what its template asks for the answer with.
     """
-    said = Words(lowered(text))
+    said = Words(phrases("forced").sub(lambda said: " " * len(said[0]), lowered(text)))
     own = _asked_noun(task.row_format.template) if task else ""
     nouns = words("noun", "head", "vague") | {own}
     heads = [

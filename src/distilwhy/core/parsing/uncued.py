@@ -81,13 +81,22 @@ def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> lis
 
 
 def first_alone(reader: Reader, text: str) -> list[Statement]:
-    """A first line that is nothing but a choice or a number, with more after it."""
+    """A first line that is nothing but a choice or a number, with more after it; and a last line
+    that is nothing but a choice.
+    """
     line, newline, rest = text.partition("\n")
     if not newline or not reader.whole(line):
         return []
     following = rest.strip().split("\n", 1)[0]
     listed = reader.lead(following) if reader.choices else rest[:1] != "\n" or "=" in line
-    return [] if listed else [Statement(0, 0, len(line), line, UNCUED, whole=True)]
+    if listed:
+        return []
+    found = [Statement(0, 0, len(line), line, UNCUED, whole=True)]
+    last = text.rstrip().rpartition("\n")[2] if reader.choices else ""
+    at = text.rstrip().rfind("\n") + 1
+    if reader.whole(last):
+        found.append(Statement(at, at, at + len(last), last, UNCUED, whole=True))
+    return found
 
 
 def _opening(reader: Reader, text: str, a: int) -> Statement | None:

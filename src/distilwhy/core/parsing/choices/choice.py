@@ -53,7 +53,7 @@ _NEAR = 40
 _OWN = rf"(?<![^\W{APART}])"  # a word of its own, unless words are not parted
 _PLACE = re.compile(
     rf"{_OWN}(?:option|choice|opción|opção|alternativ[ea]|选项|選項|選択肢|선택지|보기) ?#?"
-    r"([1-9])(?![\da-z_%개個つ种種]|[.,]\d)|^\W*([1-9])\W*[번番号號]?\W*$|([①-⑨])"
+    r"([1-9])(?![\da-z_%개個つ种種]|[.,]\d)|^(?![^\d]*[-−+])\W*([1-9])\W*[번番号號]?\W*$|([①-⑨])"
     r"|(?<![\w.,])([1-9])(?:번|番)(?:이(?!나)|가|을|를|은|는|입|로|が|を|は|です|で|だ|に)",
     re.I,
 )

@@ -26,7 +26,12 @@ from distilwhy.core.parsing.cues import (
     words,
 )
 from distilwhy.core.parsing.numbers.number import RANGE
-from distilwhy.core.parsing.numbers.number_sentences import FIGURE, RATE, is_of_another
+from distilwhy.core.parsing.numbers.number_sentences import (
+    FIGURE,
+    RATE,
+    is_of_another,
+    without_reason,
+)
 from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import IMPLIED, Statement
@@ -240,7 +245,7 @@ def _new_number(
         told: The sentences with figures, and ``last`` the last without.
     """
     item = ITEM.match(told[-1])
-    said = _GLOSS.sub("", told[-1][item.end() if item else 0 :])
+    said = without_reason(_GLOSS.sub("", told[-1][item.end() if item else 0 :]), "")
     new = _new(reader, said, {*given, *_values(reader, " ".join(told[:-1]))})
     new = new or _new(reader, said, given)
     if len(new) > 1:  # "it is 5 over the two days"

@@ -57,7 +57,7 @@ def find_results(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) ->
     """
     listed = ITEM.match(text, parts[-1][0]) and "=" not in text[slice(*parts[-1])]
     found = [] if listed else _result(reader, text, *parts[-1])
-    opening = _without_reason(with_figures(text[slice(*parts[0])], reader.asked), "")
+    opening = without_reason(with_figures(text[slice(*parts[0])], reader.asked), "")
     alone = opening.strip().rstrip(".!")
     if parts[1:] and reader.whole(alone) and not _SIGNED.search(alone):
         first = [Statement(parts[0][0], *parts[0], alone, UNCUED)]
@@ -94,15 +94,32 @@ def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
     if (points or complete) and not UNKNOWN.search(_SUFFIX.sub("", sentence)):
         results += [("last", n) for n in _WORKED.findall(sentence)[-1:]]
     sums = [(place, reader.value(n)) for place, n in results]
-    clause, first = _without_reason(sentence[max(points, default=0) :], row), not text[:a].strip()
+    clause, first = without_reason(sentence[max(points, default=0) :], row), not text[:a].strip()
     several = len({*_NUMBER.findall(clause)} - given - {"1"}) > 1
-    last = (
-        "" if not several or has(split(clause)[:1], "circumstance") else _CLAUSE.split(clause)[-1]
-    )
+    last = _CLAUSE.split(clause)[-1] if several else ""
+    if has(split(clause)[:1], "circumstance") or has(split(last)[:1], "because"):
+        last = ""
+    if several and (asked := _part_asked(clause, row)):
+        clause, last = asked, ""
     for part, whole in ((clause, first), (last, False)):
         if payload := _asked(reader, part, row, sums, firm=bool(points), whole=whole):
             return [Statement(a, a, b, payload, UNCUED)]
     return []
+
+
+def _part_asked(clause: str, row: str) -> str:
+    """Of two parts with a number each, joined by "and", the one with a word of the question that
+    the other has not: ``the smaller is 19 and the larger is 31``.
+    """
+    parts = phrases("joins", r",?\s@\s").split(clause)
+    if len(parts) != 2 or any(len(_NUMBER.findall(part)) != 1 for part in parts):
+        return ""
+    if not all(has(split(part), "is", "verb") for part in parts):
+        return ""  # "3 dollars and 50 cents"
+    asked = {*split(question_of(row))} - words("tongue")
+    told = [asked.intersection(split(part)) for part in parts]
+    only = [part for part, own, other in zip(parts, told, told[::-1], strict=True) if own - other]
+    return only[0] if len(only) == 1 else ""
 
 
 def _asked(
@@ -187,7 +204,7 @@ def _without_gloss(gloss: re.Match[str]) -> str:
     return gloss[0] if doubts and not re.match(r"\s?.not [$€£]?\d", gloss[0]) else ""
 
 
-def _without_reason(clause: str, row: str) -> str:
+def without_reason(clause: str, row: str) -> str:
     """``27`` of "27, since 31 minus 4 is 27"; ``22 players`` of "22 players: 11 on each side"."""
     start = _ANSWERED.match(clause)
     if not start:
