@@ -206,12 +206,12 @@ def test_a_list_of_lettered_choices_that_breaks_off_states_nothing() -> None:
 @pytest.mark.parametrize(
     ("reply", "label"),
     [
-        ("No, that's spam.", None),
-        ("No: it is spam.", None),
+        ("No, that's spam.", "spam"),
+        ("No: it is spam.", "spam"),
         ("It is not spam.", "not spam"),
     ],
 )
-def test_a_no_that_answers_denies_no_label(reply: str, label: str | None) -> None:
+def test_a_no_that_answers_denies_no_label(reply: str, label: str) -> None:
     assert read("choice", reply, labels=("spam", "not spam")).label == label
 
 

@@ -275,3 +275,68 @@ def test_a_rating_is_read_on_the_scale_of_the_row() -> None:
 def test_a_check_in_brackets_is_no_part_of_an_equation() -> None:
     assert label("number", "Half of it and 4 is 13.", "x = 18 (check: 9 + 4 = 13)") == "18"
     assert label("number", "Half of it and 4 is 13.", "x = 18 ✔️ (probe: 9 + 4 = 13)") == "18"
+
+
+@pytest.mark.parametrize(
+    ("reply", "mood"),
+    [
+        ("Sorrow is out. Joy was there, yet it ended, so anger is the right word.", "anger"),
+        ("Fear fits at first. Overall, joy.", "joy"),
+        ("That makes this a joy reading.", "joy"),
+        ("Fear fits at first. So it might be joy.", None),
+        ("Fear fits at first. So joy is not the word.", None),
+        ("Joy and fear are both there, so joy and fear it is.", None),
+        ("As for fear, the text shows none.", None),
+        ("The dog barked in fear at the door.", None),
+    ],
+)
+def test_a_last_sentence_that_concludes_or_says_little_else(reply: str, mood: str | None) -> None:
+    assert read("choice", reply, labels=MOODS).label == mood
+
+
+@pytest.mark.parametrize(
+    ("reply", "tool"),
+    [
+        ("[RESULT] (b) barometer", "barometer"),
+        ("It measures pressure. [ANSWER] barometer", "barometer"),
+        ("[compass] It shows the north.", "compass"),
+        ("A storm rules out half of them → barometer", "barometer"),
+        ("barometer — a thermometer would only tell how warm it is.", "barometer"),
+        ("barometer — or a compass?", None),
+        ("(b) barometer is right. (c) compass is also correct.", None),
+        ("(b) barometer\n\nIt measures pressure.\n\n(c) compass", None),
+        ("(b) barometer\n\nWait, that is wrong.\n\n(c) compass", "compass"),
+    ],
+)
+def test_marks_and_dashes(reply: str, tool: str | None) -> None:
+    assert read("choice", reply, TOOLS).label == tool
+
+
+def test_a_new_row_whose_options_are_headed_like_those_of_the_template() -> None:
+    template = "{{ question }}\nAnswer Choices:\n{{ choices | lettered }}"
+    task = Task("", RowFormat(template), Answer("choice"))
+    row = "What tells the weather?\nAnswer Choices:\n(a) barometer\n(b) ruler"
+    example = Example("7", row, ("barometer", "ruler"))
+    reply = "\n\nWhat sweeps?\nAnswer Choices:\n(a) pan\n(b) broom\nAnswer: (b) broom"
+    assert parse_completion(task, example, Completion(reply)).label is None
+    reply = "Answer Choices:\n(a) barometer\n(b) ruler\nAnswer: (a) barometer"
+    assert parse_completion(task, example, Completion(reply)).label == "barometer"
+
+
+@pytest.mark.parametrize(
+    ("row", "reply", "number"),
+    [
+        ("A square has sides of 5 cm. What is its area?", "Its area is 25 cm^2.", "25"),
+        ("Solve 3x + 4 = 25.", "\\[\n3x = 21 \\implies x = 7\n\\]", "7"),
+        ("Convert 4 weeks to hours. Show your work.", "Four weeks: 4 × 168 = 672.", "672"),
+        (
+            "Of 90 seats 3/5 are taken. How many are free?",
+            "So 54 are taken and 36 are free.",
+            "36",
+        ),
+        ("A toy is 5 dollars. What does it cost?", "It costs 3 dollars and fifty cents.", None),
+        ("Cuesta 25 €, con un 20 % menos. ¿Cuánto?", "Son 20 €, ya que se quitan 5 €.", None),
+    ],
+)
+def test_numbers_of_last_sentences(row: str, reply: str, number: str | None) -> None:
+    assert label("number", row, reply) == number

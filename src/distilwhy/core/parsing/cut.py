@@ -70,7 +70,9 @@ def _questions(template: str) -> re.Pattern[str]:
     asked = [re.escape(line) for line in lines if len(split(line)) > 2]
     last = [part.strip().rpartition("\n")[2] for part in between[1:]]
     heads = [re.escape(line) for line in last if len(split(line)) > 1 and line[-1] in ":："]
-    return re.compile("|".join([*asked, *(f"(?P<h{i}>{h})" for i, h in enumerate(heads))]) or "(?!)")
+    return re.compile(
+        "|".join([*asked, *(f"(?P<h{i}>{h})" for i, h in enumerate(heads))]) or "(?!)"
+    )
 
 
 def break_before_heads(text: str, template: str) -> str:

@@ -46,7 +46,8 @@ _DASH = re.compile(r";(?= )|\s[–—-](?= )")
 _INSERTED = re.compile(r",[^,.;:!?()]{1,30},")
 # Of "(a), the park, is …".
 _APPOSED = re.compile(r",(?: \(\w\),)?(?= (?:is|was|are|describes|means|ist|est|es|é)\b)")
-_PRAISED = r"\s@(?: (?:out )?of (?:the|these|those|all) \w+)?(?=\W*$|[.;:!]|,(?! (?:unless|if|but)\b)|\s[-–—])"
+_OF_ALL = r"(?: (?:out )?of (?:the|these|those|all) \w+)?"
+_PRAISED = rf"\s@{_OF_ALL}(?=\W*$|[.;:!]|,(?! (?:unless|if|but)\b)|\s[-–—])"
 _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")

@@ -43,14 +43,17 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
 def _sentences(text: str) -> list[tuple[int, int]]:
     """The first and the last sentences that may state something."""
     every = [(a, b) for a, b in spans(text) if b - a < _LONGEST]
-    telling = (n for n, (a, b) in enumerate(every) if not is_aside(text[a:b]))
-    first = [*islice(telling, 1)]
-    last = (n for n in range(len(every) - 1, *first, -1) if not is_aside(text[slice(*every[n])]))
-    return [every[n] for n in [*first, *[*islice(last, _MOST)][::-1]]] if first else []
+    telling = [n for n, (a, b) in enumerate(every[:_MOST]) if not is_aside(text[a:b])][:1]
+    last = (
+        n
+        for n in range(len(every) - 1, max(telling, default=-1), -1)
+        if not is_aside(text[slice(*every[n])])
+    )
+    return [every[n] for n in [*telling, *[*islice(last, _MOST)][::-1]]]
 
 
 def is_aside(sentence: str) -> bool:
-    """Whether a sentence only asks, checks, greets, wishes well, is in brackets or only of marks."""
+    """Whether a sentence asks, checks, greets, wishes well, is in brackets or only of marks."""
     if not re.search(r"\w|[^\x00-\x7f]", sentence):
         return True
     checks = ":" in sentence[:30] and has(split(sentence[:30])[:1], "explains")

@@ -44,10 +44,11 @@ def _ratings(most: str) -> re.Pattern[str]:
     number = rf"(\d|{'|'.join(sorted(_worth(), key=len, reverse=True))})"
     apart = r"(?<![^\W一-龥ぁ-んァ-ヶ가-힣]|[.,:/-])"
     of = rf"(?: ?/ ?| (?:out of|sur|von|de|em|su) ){most}(?![\d%])"
-    stars = phrases("stars").pattern
-    points = phrases("points").pattern
-    ends = rf"(?:(?:{of})?(?: ?(?:{stars}))(?![a-z])(?:{of})?|{of}(?: (?:{points}))?| ?(?:{points})\W*$)"
-    return re.compile(rf"{apart}{number}{ends}|(?:星|별점? ?){number}(?:つ|개|점|(?!\d))", re.I)
+    stars, points = phrases("stars").pattern, phrases("points").pattern
+    rated = rf"(?:{of})? ?{stars}(?![a-z])(?:{of})?|{of}(?: {points})?| ?{points}\W*$"
+    return re.compile(
+        rf"{apart}{number}(?:{rated})|(?:星|별점? ?){number}(?:つ|개|점|(?!\d))", re.I
+    )
 
 
 @cache

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
-from distilwhy.core.parsing.choices.choice import Mention, find_mentions
+from distilwhy.core.parsing.choices.choice import find_mentions
+from distilwhy.core.parsing.choices.ratings import Mention
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import (
     APART,
@@ -105,7 +106,9 @@ def _concluded(reader: Reader, last: str) -> str:
     more accurate category.``
     """
     said = Words(lowered(last))
-    points = [said.at[i] for i, word in enumerate(said.said) if word in words("concludes", "overall")]
+    points = [
+        said.at[i] for i, word in enumerate(said.said) if word in words("concludes", "overall")
+    ]
     before = last[: points[-1]].rstrip() if points else "x"
     if before and not _JOINED.search(before):
         return ""
@@ -189,7 +192,9 @@ def _is_alone(reader: Reader, told: list[_Sentence], mention: Mention) -> bool:
         or has(before[:1], "circumstance")
         or has(last.words(last.clause(mention)[0], mention.start), *_DENIED, "favor")
         or any(choice in sentence.text for choice in rest for sentence in told)
-        or any(re.search(rf"(?<!\w){re.escape(c)}s(?!\w)", s.text, re.I) for c in plain for s in told)
+        or any(
+            re.search(rf"(?<!\w){re.escape(c)}s(?!\w)", s.text, re.I) for c in plain for s in told
+        )
         or any(sentence.denies(m) for sentence in told for m in sentence.named)
     )
 

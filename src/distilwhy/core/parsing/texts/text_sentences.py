@@ -19,67 +19,32 @@ from distilwhy.core.parsing.texts.text_phrases import (
     NAME,
     PHRASE,
     find_closing,
-    find_opening,
+    find_phrase,
     is_answer,
+    stems,
 )
 
-_SHORT = re.compile(
-    r"(?!#|<\w|[^\n]*\s(?:[-=]?>|→|⇒|[/=–—])\s)(?:[^\s:(,]|,(?=[\d\s])){1,40}"
-    r"(?: [^\s:(]{1,40}){0,3}"
-    r"(?<![.!?:,;])(?=\n\s*\n|\Z)"
-    r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\.\Z"
-    r"|[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2} (?:and|und|et|y|e) [A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}\Z"
-)
-_QUOTED = re.compile(r"\"([^\":\n]{1,60})\"|(?<![\w'])'([^'\":\n]{1,60})'(?!\w)")
-_HEADED = re.compile(
-    r"(?:\A|\n)\W{0,3}([^\W\d_][\w ]{0,30})(?: ?: *|>| (?:→|->|=>|⇒) )([^\s<][^\n:<→]{0,60})"
-    r"(?:</\w+>)?(?=\Z|\n[ \t]*\n)"
-)
-_FIELD = re.compile(
-    r"(?m)^[^\w\n]{0,4}([^\W\d_][\w ]{0,30}?) ?[:=] *[^\w\s(]{0,2}([^\s:][^\n:]{0,60}?)\W?$"
-)
-_HEAD = re.compile(r"(?m)^\W{0,3}[^\W\d_][\w ]{0,30} ?:(?=[ *])")
+_QUOTED = re.compile(r"\"([^\":\n]{1,60})\"")
+_SINGLE = re.compile(r"(?<![\w'])'([^'\":\n]{1,60})'(?!\w)")
 _INITIAL = re.compile(r"(?<![^\s(])(?:[A-Z]|Dr|Drs|Mr|Mrs|Ms|Prof|St|Sra?|Dra)\. \Z")
 _LISTS = re.compile(rf", (?:(?:and|und|et|y|e) )?{NAME}")
 _TAIL = re.compile(r",\s(?!\d{4}\b)|[;:]\s|\s\(|\s[-–—]\s")
 _NAMES = re.compile(rf"(?<![\w-]){NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{NAME})*")
-_UNLIKE = r"\A([^\n()]{1,60}) \((?:[^\W\d]+ )?(?:@|non) (?-i:[A-ZÀ-Þ])[^()\n]*\)\W*\Z"
-_MARK = re.compile(r"\A(?:####|[-*•])\s+(?=[^\n]+\Z)")  # of the only line
-_REMARK = re.compile(r"(?<=\w\.) \([^()]*\)\W*\Z")  # of "Snow. (It says that snow fell.)"
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
-_POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"]*\Z)"
 _TOPIC = re.compile(
     r"(?:\A|(?<=[\s,.])|(?<=[一-龥ぁ-んァ-ヶ][，,.]))([^，,.]{1,40}?)(?:[은는] ?|は|是)"
     r"(\d[\d년월일年月 ./-]*[일日]|[^\s\"，,的のはでない]{1,12}?)"
     r"(?:입니다|이다|예요|이에요|です|だ)?(?:[.。]?\Z|[,，](?=其|而|也))"
 )
-_LONGEST, _LONGEST_ROW = 200, 2000
+_LONGEST = 200
 
 
 def find_text(asked: str, text: str) -> list[Statement]:
-    """A reply of a few words; one in quotation marks; a paragraph's last line headed by a word of
-    the row or by a head such as *Label*; or the name in a sentence otherwise made of words of the
-    question.
+    """A phrase that stands by itself; failing that, what the first and the last sentence say that
+    is asked; failing that, what the text ends in.
     """
-    text = _REMARK.sub("", text)
-    said = _MARK.sub("", text.rstrip())
-    whole = said and said[-1] not in ".!?" and not any(mark in said for mark in ":\n")
-    if whole and len(said) < _LONGEST and said in asked:
-        return [Statement(0, 0, len(text), said, UNCUED, alone=True)]  # a part of the row
-    said = text.rstrip() if text[:1] == "#" else said
-    plain = phrases("not", _UNLIKE).sub(r"\1", said)  # "Ottawa (not Toronto)."
-    opening = phrases("calls", r"\A@ (?-i:(?=[A-ZÀ-Þ\d]))").match(plain)
-    at = opening.end() if opening else 0
-    alone = _SHORT.match(plain, at) or phrases("polite", _POLITE).match(text)
-    unsaid = alone and alone.re is not _SHORT and alone[1] in words("unsaid")
-    if alone and not unsaid and not has(split(alone[0]), "noun"):
-        return [Statement(0, at, alone.end(), alone[0], UNCUED, alone=True)]
-    if field := _field(asked, text):
-        return [field]
-    if (headed := _HEADED.search(text)) and _heads(headed, asked[-_LONGEST_ROW:].lower()):
-        return [Statement(headed.start(), *headed.span(2), headed[2], UNCUED, alone=True)]
-    if opening := find_opening(asked, text):
-        return [opening]
+    if phrase := find_phrase(asked, text):
+        return [phrase]
     question = {*split(question_of(asked))}
     parts = _sentences(text)
     stated = (
@@ -108,32 +73,11 @@ def _sentences(text: str) -> list[tuple[int, int]]:
     return parts
 
 
-def _heads(headed: re.Match[str], row: str) -> bool:
-    """Whether the head of a line is one for labels, or the only head and in the row."""
-    name = headed[1].lower()
-    if name in words("explains"):
-        return False
-    in_row = {*split(row)}.issuperset({*split(name)} - words("part", "filler"))
-    only = len(_HEAD.findall(headed.string)) < 2
-    return headed[0][:1] == "<" or name in words("head") or (in_row and only)
-
-
-def _field(asked: str, text: str) -> Statement | None:
-    """The value of the one of several headed lines whose head is in words of the question."""
-    lines = list(_FIELD.finditer(text))
-    known = _stems({*split(question_of(asked))} - words("tongue"))
-    named = [line for line in lines if known.issuperset(_stems({*split(line[1])}) or {""})]
-    if len(lines) < 2 or len(named) != 1 or has(split(named[0][1]), "explains"):
-        return None
-    start, (at, end) = named[0].start(), named[0].span(2)
-    return Statement(start, at, end, named[0][2], UNCUED, alone=True)
-
-
 def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Statement | None:
     """The quotation behind "is" or the like in a sentence, or of the row in one that has a word of
     the question, if it is the only one in the text.
     """
-    found = list[re.Match[str]]()
+    text, found = _SINGLE.sub(r'"\1"', text), list[re.Match[str]]()
     for quote in _QUOTED.finditer(text, 0, b) if '"' not in text[b:] else ():
         clause = re.split(r"[.!?,:;\n]", text[max(0, quote.start() - 99) : quote.start()])[-1]
         links = words("is") & {*split(clause)[-1:]} or phrases("calls", _LAST).search(clause)
@@ -141,16 +85,16 @@ def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Sta
             found.append(quote)
     if not found:  # "It is governed by the laws of "Ohio"", where the row has that
         quotes = _QUOTED.finditer(text, a, b) if text.count('"') == 2 else ()
-        told = [q for q in quotes if q[q.lastindex or 1] in asked and q[q.lastindex or 1] not in question_of(asked)]
-        stems = _stems(question)
-        found = [q for q in told if stems & _stems({*split(text[a : q.start()])} - words("tongue"))]
+        told = [q for q in quotes if q[1] in asked and q[1] not in question_of(asked)]
+        before = [{*split(text[a : q.start()])} - words("tongue") for q in told]
+        found = [q for q, said in zip(told, before, strict=True) if stems(question) & stems(said)]
     if not found or found[0].start() < a:
         return None
-    before, after = split(text[a : found[0].start()]), split(text[found[0].end() : b])
-    theirs = words("people", "say").intersection(before[:-1])  # not "on dit"
-    if hedges({*before} | {*after} - words("not")) or theirs:
+    head, tail = split(text[a : found[0].start()]), split(text[found[0].end() : b])
+    theirs = words("people", "say").intersection(head[:-1])  # not "on dit"
+    if hedges({*head} | {*tail} - words("not")) or theirs:
         return None
-    return Statement(a, found[0].start(), b, found[0][found[0].lastindex or 1], UNCUED, alone=True)
+    return Statement(a, found[0].start(1), b, found[0][1], UNCUED, alone=True)
 
 
 def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
@@ -165,7 +109,9 @@ def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
 
 def _is_topic(question: str, topic: str) -> bool:
     """Whether most letters of a topic are in the question, but for those of grammar."""
-    said = [letter for letter in topic if not re.match(r"[\sぁ-ん的所以因此个個의을를이가]", letter)]
+    said = [
+        letter for letter in topic if not re.match(r"[\sぁ-ん的所以因此个個의을를이가]", letter)
+    ]
     told = [letter for letter in said if letter in question]
     ends = topic.rpartition(" ")[2]  # "분자이므로 화학식"
     near = topic in question or (len(ends) > 1 and ends in question)
@@ -211,7 +157,9 @@ def _is_said(question: Set[str], text: str, a: int, b: int) -> Statement | None:
         sides = [(0, said.at[index - would]), (said.end(index), len(sentence))]
         for (start, end), other in zip(sides[::-1], sides, strict=True):
             answer = sentence[start:end].strip()
-            named = PHRASE.fullmatch(answer) and answer.lower() not in words("plain", "it", "tongue")
+            named = PHRASE.fullmatch(answer) and answer.lower() not in words(
+                "plain", "it", "tongue"
+            )
             named = named and (answer != answer.lower() or not text[b:].strip())
             listed = end == len(sentence) and _LISTS.match(text, a + end)
             part = sentence[slice(*other)]
@@ -228,7 +176,7 @@ def _is_asked(question: Set[str], part: str) -> bool:
     """Whether a part of a sentence is in words of the question, and few others."""
     if part[:1] == '"':
         return False  # it is about a word of the question
-    asked = _stems(question - words("tongue", "who", "is"))
+    asked = stems(question - words("tongue", "who", "is"))
     said = {word for word in split(part) if len(word) > 3}
     others = words("tongue", "filler", "plain", "pronoun", "who", "sources", "kind", "concludes")
     content = {word[:4] for word in said - others}
@@ -251,15 +199,11 @@ def _agent(question: Set[str], text: str, a: int, b: int) -> Statement | None:
     if len(found) != 1 or not has(question, "who"):
         return None
     before, by = split(text[a : found[0].start()]), found[0]
-    told = _stems({*before[-2:]}) & _stems(question - words("tongue", "who", "is"))
+    told = stems({*before[-2:]}) & stems(question - words("tongue", "who", "is"))
     it = has(before[:1], "it")
-    if hedges({*split(text[a:b])}) or has(before, "people") or not (told or it):
+    if hedges({*before}) or has(before, "people") or not (told or it):
         return None
     return Statement(a, by.start(1), b, by[1], UNCUED, alone=True)
-
-
-def _stems(said: Set[str]) -> Set[str]:
-    return {word[:4] for word in said if len(word) > 2}
 
 
 def _name(row: str, question: Set[str], text: str, a: int, b: int) -> Statement | None:
