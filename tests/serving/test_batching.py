@@ -66,6 +66,32 @@ def test_without_a_delay_each_row_has_its_own_pass():
     assert [len(rows) for rows in model.passes] == [1] * 5
 
 
+def test_a_client_that_asks_alone_waits_for_nobody():
+    async def ask(batcher):
+        seconds = []
+        for number in range(4):
+            start = time.monotonic()
+            await batcher.ask(examples(f"r{number}"))
+            seconds.append(time.monotonic() - start)
+        return seconds
+
+    first, *others = run(Model(), ask, max_delay=0.3)
+    assert first > 0.25 > max(others)
+
+
+def test_after_a_pass_of_several_rows_a_row_waits_for_others():
+    model = Model()
+
+    async def ask(batcher):
+        await batcher.ask(examples("a", "b"))
+        late = asyncio.ensure_future(batcher.ask(examples("c")))
+        await asyncio.sleep(0.05)
+        await asyncio.gather(late, batcher.ask(examples("d")))
+
+    run(model, ask, max_delay=0.3)
+    assert model.passes == [["a", "b"], ["c", "d"]]
+
+
 def test_a_row_that_fails_takes_no_other_with_it():
     async def ask(batcher):
         good, bad = batcher.ask(examples("a", "b")), batcher.ask(examples("bad"))

@@ -76,8 +76,9 @@ class _Waiting:
 class MicroBatcher:
     """Collects rows and has them answered in one worker thread, in the order they came.
 
-    A pass takes all rows that wait, up to ``batch_rows``. Only when the student is idle does a
-    row wait for others, for ``max_delay`` at most.
+    A pass takes all rows that wait, up to ``batch_rows``. A row waits for others only when the
+    student is idle and its last pass had several rows, for ``max_delay`` at most: a client that
+    asks alone waits for nobody.
 
     Args:
         answer: Answers rows, with rationales or not. Called in the worker thread.
@@ -94,6 +95,7 @@ class MicroBatcher:
         self._queues: dict[bool, deque[_Waiting]] = {False: deque(), True: deque()}
         # Seconds of recent passes, of labels alone and with rationales, and of the last of all.
         self._pace, self._last = {False: 0.0, True: 0.0}, 0.0
+        self._shared = True  # whether the last pass had several rows; the first waits for others
         self._came, self._stopping = threading.Condition(), False
         self._thread = threading.Thread(target=self._run, name="student", daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -161,11 +163,13 @@ class MicroBatcher:
                     self._came.wait_for(lambda: self.waiting or self._stopping)
                     if not self.waiting:
                         return
-                    self._came.wait_for(self._is_enough, self._settings.max_delay)
+                    if self._shared:
+                        self._came.wait_for(self._is_enough, self._settings.max_delay)
                 # Both kinds of requests get their turn.
                 turn = not turn if self._queues[not turn] else turn
                 batch = self._take(turn)
             if batch:
+                self._shared = len(batch) > 1
                 start = time.perf_counter()
                 found = self._answer_each(batch, turn)
                 self._last = seconds = time.perf_counter() - start
