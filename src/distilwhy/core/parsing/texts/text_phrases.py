@@ -110,6 +110,8 @@ def _opening(asked: str, text: str) -> Statement | None:
     found = _OPENS.match(text)
     if not found or ITEM.match(text) or not is_answer(asked, found[1]):
         return None
+    if re.fullmatch(r"[^\W\d]+ \d+", found[1]) and found[1] not in asked:
+        return None  # "Step 1"
     rest = text[found.end() :]
     reasons = words("because", "aside", "which", "not", "circumstance")
     after = split(rest[:40])

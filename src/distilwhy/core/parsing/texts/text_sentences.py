@@ -28,7 +28,7 @@ _QUOTED = re.compile(r"\"([^\":\n]{1,60})\"")
 _SINGLE = re.compile(r"(?<![\w'])'([^'\":\n]{1,60})'(?!\w)")
 _INITIAL = re.compile(r"(?<![^\s(])(?:[A-Z]|Dr|Drs|Mr|Mrs|Ms|Prof|St|Sra?|Dra)\. \Z")
 _LISTS = re.compile(rf", (?:(?:and|und|et|y|e) )?{NAME}")
-_TAIL = re.compile(r",\s(?!\d{4}\b)|[;:]\s|\s\(|\s[-–—]\s")
+_TAIL = re.compile(r",\s(?!\d)|[;:]\s|\s\(|\s[-–—]\s")
 _NAMES = re.compile(rf"(?<![\w-]){NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{NAME})*")
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _TOPIC = re.compile(
@@ -84,7 +84,8 @@ def _quotation(asked: str, question: Set[str], text: str, a: int, b: int) -> Sta
         if links and phrases("polite", _ENDS).match(text, quote.end()):
             found.append(quote)
     if not found:  # "It is governed by the laws of "Ohio"", where the row has that
-        quotes = _QUOTED.finditer(text, a, b) if text.count('"') == 2 else ()
+        only = text.count('"') == 2 and not text[b:].strip()
+        quotes = _QUOTED.finditer(text, a, b) if only else ()
         told = [q for q in quotes if q[1] in asked and q[1] not in question_of(asked)]
         before = [{*split(text[a : q.start()])} - words("tongue") for q in told]
         found = [q for q, said in zip(told, before, strict=True) if stems(question) & stems(said)]
@@ -219,7 +220,7 @@ def _name(row: str, question: Set[str], text: str, a: int, b: int) -> Statement 
         for name in _NAMES.finditer(sentence)
         if any(word[:4] not in known for word in split(name[0]))
         and ":" not in sentence[name.end() :]
-        and not (name.start() == 0 and has([name[0].lower()], "it", "circumstance"))
+        and not (name.start() == 0 and has([name[0].lower()], "it", "circumstance", "tongue"))
     ]
     if len(names) != 1 or len(sentence) > _LONGEST or sentence[-1:] == "?":
         return None
