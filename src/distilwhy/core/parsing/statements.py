@@ -64,7 +64,7 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     Args:
         task: Its cue counts as well, and what its template asks for the answer with.
     """
-    said = Words(phrases("forced").sub(lambda said: " " * len(said[0]), lowered(text)))
+    said = Words(lowered(text))
     own = _asked_noun(task.row_format.template) if task else ""
     nouns = words("noun", "head", "vague") | {own}
     heads = [
@@ -189,8 +189,8 @@ def _by_cue(text: str, said: Words, cue: str) -> Iterator[Statement]:
 
 def denial(said: Words, index: int, weak: bool = False) -> str:
     """Why a cue states nothing: what its clause says before it; "" if it does."""
-    ends = words("stop") if weak else words("turn", "stop")
-    clause = {*said.said[said.back(index, ends, 25) : index]}
+    start = said.back(index, words("stop") if weak else words("turn", "stop"), 25)
+    clause = {*said.said[start:index]}
     held = has(clause, "believes") or ("second" not in clause and has(clause, "attributed"))
     theirs = has(clause, "people", "crowd") and has(clause, "say", "reports")
     before = said.said[:index]
@@ -204,6 +204,8 @@ def denial(said: Words, index: int, weak: bool = False) -> str:
         if said.said[at] in words("says") and unnamed.isdisjoint(said.said[max(0, at - 2) : at]):
             return "attributed"  # "Ida says that the answer is"
     doubted = has(clause, "opinion") and has(clause, "not")
+    if has(clause, "supposed"):  # unlike "if I have to choose"
+        clause = {*split(phrases("forced").sub("", said.low[said.at[start] : said.at[index]]))}
     return "supposed" if doubted or has(clause, "supposed") else ""
 
 
