@@ -6,6 +6,7 @@ from distilwhy.core.parsing.answer import Answer
 from distilwhy.core.parsing.completion import Annotation, Completion
 from distilwhy.core.parsing.parse import parse_completion
 from distilwhy.core.task import Example, RowFormat, Task
+from reading import read
 
 TEAMS = ("billing", "network")
 TICKET = "The Wi-Fi in room 4 is down again."
@@ -113,3 +114,11 @@ def test_the_letter_that_a_prompt_ends_with_is_no_answer() -> None:
     example = Example("1", "What warns of a fire?", ("siren", "flute"))
     reply = "A: It has to be loud. So the answer is (f)."
     assert parse_completion(task, example, Completion(reply)).label is None
+
+
+def test_a_question_with_other_options_is_another_row() -> None:
+    options = ("shark", "dolphin")
+    other = "Which animal is a bird?\n(a) bat\n(b) ostrich\nAnswer: (b)"
+    assert read("choice", other, options).label is None
+    own = "Which animal is a mammal?\n(a) shark\n(b) dolphin\nAnswer: (b)"
+    assert read("choice", own, options).label == "dolphin"

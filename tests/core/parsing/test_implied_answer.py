@@ -340,3 +340,11 @@ def test_a_new_row_whose_options_are_headed_like_those_of_the_template() -> None
 )
 def test_numbers_of_last_sentences(row: str, reply: str, number: str | None) -> None:
     assert label("number", row, reply) == number
+
+
+def test_choices_that_the_row_numbers_are_named_by_their_numbers() -> None:
+    row = "At what temperature does water boil?\n1) 0 °C\n2) 50 °C\n3) 100 °C"
+    options = ("0 °C", "50 °C", "100 °C")
+    assert label("choice", row, "It boils late, so option 3).", options) == "100 °C"
+    assert label("choice", row, "1기압에서 끓으므로 정답은 3번입니다.", options) == "100 °C"
+    assert label("choice", "When does water boil?", "It boils late, so option 3).", options) is None

@@ -23,7 +23,7 @@ def read_text(row: str, reply: str) -> Annotation:
         (
             "Which river flows through Cairo?",
             "The river that flows through Cairo is the Nile.",
-            "the Nile",
+            "Nile",
         ),
         ("What is the hardest material?", "Diamond is the hardest natural material.", "Diamond"),
         ("Memo: Ann sails to Oslo.\nWhere does she sail to?", "She sails to Oslo.", "Oslo"),

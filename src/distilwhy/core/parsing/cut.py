@@ -45,6 +45,9 @@ _TITLED = re.compile(
 _NUMBERED = re.compile(r"\n[ \t]*\n([^\W\d_]+) \d+[.):] ?")
 _RULE = re.compile(r"\n[ \t]*(?:[-*_=~#] ?){3,}[ \t]*\n[\s*#]*+([^\n:.*]{0,30})")
 _ALONE = re.compile(r"\n[ \t]*\n[^\n?]{10,400}\?[ \t]*\n")
+_OPTIONS = re.compile(
+    r"(?m)^[^\n?]{4,400}\?[ \t]*\n[ \t]*\(?[Aa][).:] ?([^\n]+)\n[ \t]*\(?[Bb][).:]"
+)
 _OWN_HEAD = re.compile(r"\A\s*([^\W\d_][\w ]{0,30}[:：])\s")
 _OPENS_ROW = re.compile(r"^\s*([^\W\d_].{0,38}[:：])\s*$", re.M)
 _WORD = re.compile(r"\w+")
@@ -91,6 +94,7 @@ def cut_next_row(reader: Reader, task: Task, text: str, statements: Sequence[Sta
     heads = [*row_heads(template), *_OWN_HEAD.findall(reader.asked)]
     breaks = [*_heads(text, {lowered(head[:-1]).strip() for head in heads}, lowered(reader.asked))]
     breaks += [*_asked(text, template), *_paragraphs(text, known, first), *_marks(text)]
+    breaks += _options(reader, text)
     tried = 0
     for at, end, kind in sorted(breaks):
         if kind == NEW or (first is not None and at >= first - 1):
@@ -185,6 +189,14 @@ def _paragraphs(text: str, known: set[str], first: int | None) -> Iterator[tuple
         if first is not None or any(word[0].isdigit() for word in new):
             yield *question.span(), NEW
             break
+
+
+def _options(reader: Reader, text: str) -> Iterator[tuple[int, int, int]]:
+    """Questions with a list of choices that are not those of the row."""
+    for found in islice(_OPTIONS.finditer(text), _TRIED) if reader.letters.certain else ():
+        own = min(reader.letters.named.get("a", [""]))
+        if own.lower() not in found[1].lower():
+            yield found.start(), found.start(), NEW
 
 
 def _marks(text: str) -> Iterator[tuple[int, int, int]]:

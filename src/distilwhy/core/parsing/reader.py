@@ -242,6 +242,8 @@ def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str)
     if options or not pairs:
         pairs += [(letter(index), choice) for index, choice in enumerate(choices)]
     in_order = {name: frozenset(c for other, c in pairs if other == name) for name, _ in pairs}
+    if options:  # they may also be numbered
+        in_order |= _lettered(choices, asked)
     letters = Letters(named or in_order, bool(options or named))
     return Reader(answer, choices, letters, asked)
 

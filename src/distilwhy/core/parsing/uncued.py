@@ -17,7 +17,7 @@ _MOST = 40
 _ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
 _BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @) ?\Z"
 _BOXED = re.compile(r"\s*\[([^\[\]\n]{1,60})\]")
-_HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}[:=]\s*)?")
+_HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}[:=]\s*|\[[^\[\]\n]{1,20}\]\s*)?")
 
 
 def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:

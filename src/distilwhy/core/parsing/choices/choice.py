@@ -154,7 +154,7 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     taken = {at for hit in texts for at in range(hit.start, hit.end)}
     hits = [hit for hit in _find_letters(line, letters) if hit.end - 1 not in taken] + texts
     if letters.certain and not hits:
-        hits = [*_find_places(line, choices)]
+        hits = [*_find_places(line, choices, "1" in letters.named)]
     hits = find_ratings(line, choices) or hits
     hits.sort(key=lambda hit: hit.start, reverse=True)
     while hits:
@@ -181,7 +181,7 @@ def find_mentions(line: str, choices: tuple[str, ...], letters: Letters) -> list
     return mentions
 
 
-def _find_places(line: str, choices: tuple[str, ...]) -> Iterator[Mention]:
+def _find_places(line: str, choices: tuple[str, ...], numbered: bool) -> Iterator[Mention]:
     """The choices that a line names by place: ``the second option``, or ``the second, because``;
     ``option 2``, ``②`` and ``2번이`` anywhere.
     """
@@ -191,7 +191,7 @@ def _find_places(line: str, choices: tuple[str, ...]) -> Iterator[Mention]:
         alone = _PLACED.match(line, found.end()) and has(split(line[: found.start()])[-1:], "the")
         if (found["named"] or alone) and (index == 5 or index < len(choices)):
             yield Mention(frozenset([choices[-1 if index == 5 else index]]), *found.span(), True)
-    for found in () if _counts(choices) else _PLACE.finditer(line):
+    for found in () if _counts(choices) and not numbered else _PLACE.finditer(line):
         index = digit(found[found.lastindex or 0]) - 1
         if index < len(choices):
             yield Mention(frozenset([choices[index]]), *found.span(), False)
@@ -253,8 +253,8 @@ def _spellings(choices: tuple[str, ...], certain: bool) -> list[tuple[str, froze
     alike: dict[str, set[str]] = {}
     for label in () if certain else choices:  # "falsa" is "falso"
         for own, other in _FORMS:
-            if label.endswith(own) and " " not in label:
-                alike[_joined(label.removesuffix(own) + other)] = {label}
+            if label.lower().endswith(own) and " " not in label:
+                alike[_joined(label[: -len(own)] + other)] = {label}
     for choice in choices:
         bare = _bare(choice)
         for text in (bare, _CAMEL.sub(" ", bare)):

@@ -45,7 +45,7 @@ def _ratings(most: str) -> re.Pattern[str]:
     apart = r"(?<![^\W一-龥ぁ-んァ-ヶ가-힣]|[.,:/-])"
     of = rf"(?: ?/ ?| (?:out of|sur|von|de|em|su) ){most}(?![\d%])"
     stars, points = phrases("stars").pattern, phrases("points").pattern
-    rated = rf"(?:{of})? ?{stars}(?![a-z])(?:{of})?|{of}(?: {points})?| ?{points}\W*$"
+    rated = rf"(?:{of})?[ -]?{stars}(?![a-z])(?:{of})?|{of}(?: {points})?| ?{points}\W*$"
     return re.compile(
         rf"{apart}{number}(?:{rated})|(?:星|별점? ?){number}(?:つ|개|점|(?!\d))", re.I
     )
