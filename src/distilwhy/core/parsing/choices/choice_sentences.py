@@ -35,11 +35,9 @@ def _sentence(reader: Reader, text: str, a: int, b: int) -> Statement | None:
         return Statement(a, a + only, b, text[a + only : b], UNCUED, whole=True)
     said = Words(low)
     tied = _tied(reader, said, text, a, b)
-    if tied is None:
-        return _before_semicolon(reader, text, a, b)
-    index, payload, affirms = tied
-    if not affirms:
+    if tied is None or not tied[2]:
         return None
+    index, payload, _ = tied
     start, concludes, _ = _conclusion(said)
     arrow = not said.said[index][0].isalpha() and said.said[index] in words("as")
     begin = index if arrow else start if concludes and start > 2 else 0
@@ -90,19 +88,6 @@ def _conclusion(said: Words) -> tuple[int, bool, bool]:
     start = max(points, default=0)
     concludes = said.word(start) in words("concludes") or (opened and said.word(start) == ",")
     return start, concludes, corrects
-
-
-def _before_semicolon(reader: Reader, text: str, a: int, b: int) -> Statement | None:
-    """What the part of a sentence before its last semicolon states, unless the rest doubts it or
-    names another choice.
-    """
-    end = text.rfind("; ", a, b)
-    stated = _sentence(reader, text, a, end) if end > a else None
-    label = reader.label(stated) if stated else None
-    more = split(text[max(end, a) : b])
-    taken_back = words("wrong", "believes", "supposed", "rejects") - words("no")
-    doubted = not taken_back.isdisjoint(more) or (len(more) < 7 and has(more, "not"))
-    return stated if label and not doubted and reader.names_no_other(text[end:b], label) else None
 
 
 def _only(low: str) -> int | None:
