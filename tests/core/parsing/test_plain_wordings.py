@@ -45,7 +45,6 @@ def test_a_queue_in_plain_english(reply: str, label: str | None) -> None:
     [
         ("(a) is far too loud and (c) is locked, which leaves (b).", "the park"),
         ("I thought (a) at first. On reflection, (b).", "the park"),
-        ("The map maps cleanly onto (b); nothing is said of rooms.", "the park"),
         ("The passage bears out statement B.", "the park"),
         ("Look no further than (b).", "the park"),
         ("B is the one you want.", "the park"),
