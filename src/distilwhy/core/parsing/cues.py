@@ -148,6 +148,16 @@ def question_of(row: str) -> str:
     return _ENDED.split(end[: asks[-1] - 1 if asks else None])[-1].strip()
 
 
+def names_asked(question: str, head: str) -> bool:
+    """Whether a heading or a key is what a question asks for: ``Due date`` of "What is the due date
+    of the invoice?", and neither ``Invoice`` nor ``Date``.
+    """
+    plain = words("tongue", "who", "extracts", "is", "filler")
+    asked = [word[:4] for word in split(question) if word not in plain]
+    said = [word[:4] for word in split(head) if word not in plain]
+    return bool(said) and said == asked[: len(said)]
+
+
 class Words:
     """The words, numbers and marks of a text in lower case.
 

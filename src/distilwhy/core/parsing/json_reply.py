@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
-from distilwhy.core.parsing.cues import listed
+from distilwhy.core.parsing.cues import listed, names_asked
 
 _OBJECT = re.compile(r'(?:```\w*\s*)?(\{)\s*"')
 _LEAD = re.compile(r"(?:[^\n{}`]{0,100}:\s*)?")
@@ -56,7 +56,7 @@ def find_objects(
                 else ({}, brace.end())
             )
         alone = is_reply and not text[at:].strip("`\n ")
-        answers, rationale = _read(_flat(fields), is_answer, question.lower(), alone=alone)
+        answers, rationale = _read(_flat(fields), is_answer, question, alone=alone)
         if answers:
             found.append(JsonReply(answers, rationale, start, at))
         elif alone:
@@ -89,8 +89,8 @@ def _read(
         beside = {*reasons, *listed("beside")}
         brief = [key for key, text in texts.items() if len(text.split()) < 5 and key not in beside]
         short = brief if alone and len(texts) == len(fields) and len(brief) == 1 else []
-        asked = [key for key in brief if len(key) > 1 and key in question]
-        asked = [key for key in asked if texts[key].lower() not in question]
+        asked = [key for key in brief if names_asked(question, key)]
+        asked = [key for key in asked if texts[key].lower() not in question.lower()]
         keys = named if len(named) == 1 else short or (asked if len(asked) == 1 else [])
         rest = [key for key in texts if key not in keys]
         reasons = reasons or (rest if keys and len(rest) == 1 else [])

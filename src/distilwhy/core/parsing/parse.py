@@ -122,7 +122,7 @@ def _read(
 
 
 def _objects(reader: Reader, text: str) -> list[JsonReply]:
-    question = question_of(reader.asked) if "{" in text else ""
+    question = question_of(reader.asked) if reader.answer.kind == "text" and "{" in text else ""
     return find_objects(text, lambda said: reader.whole(said) is not None, question)
 
 

@@ -17,6 +17,7 @@ from distilwhy.core.parsing.choices.choice import Found, Letters, find_mentions,
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import (
     has,
+    hedges,
     phrases,
     reported,
     split,
@@ -49,6 +50,7 @@ _APPOSED = re.compile(r",(?: \(\w\),)?(?= (?:is|was|are|describes|means|ist|est|
 _OF_ALL = r"(?: (?:out )?of (?:the|these|those|all) \w+)?"
 _PRAISED = rf"\s@{_OF_ALL}(?=\W*$|[.;:!]|,(?! (?:unless|if|but)\b)|\s[-–—])"
 _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
+_DOUBTS = ("or", "open", "not", "wrong", "rejects", "discards", "spares")
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")
 _POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
@@ -64,7 +66,9 @@ class Reader:
     letters: Letters
     asked: str = ""
     # What was read before: the same statement is looked at from several sides.
-    known: dict[tuple[str, bool], Found | Unreadable] = field(default_factory=dict, repr=False)
+    known: dict[tuple[str, bool], Found | tuple[type[Unreadable], str]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def find(self, text: str, *, alone: bool = False) -> Found:
         """The answer, in canonical form, that one statement gives, such as ``(b) park.``
@@ -80,11 +84,12 @@ class Reader:
             try:
                 self.known[text, alone] = self._find(text, alone)
             except Unreadable as error:
-                self.known[text, alone] = error
+                self.known[text, alone] = (type(error), str(error))
         found = self.known[text, alone]
-        if isinstance(found, Unreadable):
-            raise found.with_traceback(None)
-        return found
+        if isinstance(found, Found):
+            return found
+        kind, problem = found
+        raise kind(problem)
 
     def _find(self, text: str, alone: bool) -> Found:
         if text.strip() in self.choices:
@@ -105,6 +110,9 @@ class Reader:
         ends = [remark.start() for found in remarks if (remark := found.search(text, 1))]
         end = min(ends, default=len(text))
         if kind == "text":
+            aside = split(text[end:])
+            if has(aside[:1], "which") and (hedges({*aside}) or has(aside, "wrong")):
+                raise Unreadable("the answer is doubted")
             few = not alone and len(text[:end].split()) <= 10
             return Found(read_text(self.answer, text[:end] if few else text), False, text[end:])
         plain = with_points(text, self.asked)
@@ -149,7 +157,9 @@ class Reader:
             for end in (_FULL_STOP.search(text, 3), _DASH.search(text, 3)):
                 label = self.whole(text[: end.start()]) if end else None
                 rest = text[end.end() :] if end else ""
-                doubted = has(split(rest)[:2], "or", "open", "not")
+                # "Business; Sports is possible too"
+                beside = len(split(rest)) < 8 and not self.names_no_other(rest, label or "")
+                doubted = beside or has(split(rest)[:3], *_DOUBTS)
                 if end and label and not doubted and not self.whole(rest):
                     return Found(label, False, text[end.start() :])
             return None
@@ -167,6 +177,9 @@ class Reader:
                 said, told = start, rest[:apposed] + verdict
             elif (lettered and not rest.lstrip()[:1].islower()) or _goes_on(start, rest):
                 said = start
+        doubted = has(split(text[len(said) :])[:2], "wrong", "rejects", "discards")
+        if doubted and _DASH.match(text, len(said)):
+            return None  # "Business – wrong."
         listed = said != text and _LISTED.match(said) and said.lstrip()[0] not in self.choices
         label = None if listed else self.whole(said)
         return Found(label, False, text[len(said) + len(told) :]) if label else None

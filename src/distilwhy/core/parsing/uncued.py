@@ -105,11 +105,14 @@ def first_alone(reader: Reader, text: str) -> list[Statement]:
 def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     """What a line opens with; the last line also behind a heading: "Severity = high"."""
     boxed = _BOXED.match(text, a) if reader.choices else None
-    if boxed and (reader.whole(boxed[1]) and len(boxed[1]) > 1):
+    rest = text[boxed.end() :].partition("\n")[0] if boxed else ""
+    label = reader.whole(boxed[1]) if boxed and rest[:1].isspace() | rest[:1].isalpha() else None
+    doubted = has(split(rest)[:4], "is", "or", "not", "wrong", "rejects") or "[" in rest
+    if boxed and label and len(boxed[1]) > 1 and not doubted:
         return Statement(a, *boxed.span(1), boxed[1], UNCUED, whole=True)
     line, more, _ = text[a:].partition("\n")
     line = line.rstrip("$ \t\r")
-    heading = _HEADING.sub("", line, count=1)
+    heading = line if label else _HEADING.sub("", line, count=1)
     named = {*split(line.removesuffix(heading))}
     theirs = more or hedges(named) or has(named, "explains", "negative", "people")
     for said in [line] if theirs else [line, heading]:

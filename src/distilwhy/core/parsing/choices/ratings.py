@@ -9,7 +9,11 @@ from distilwhy.core.parsing.numbers.numerals import number_words
 
 _LANGUAGES = ("en", "de", "fr", "es", "pt", "ko", "zh", "ja")
 _DRAWN = re.compile(r"(?<![★☆])(★+)☆*(?![★☆])")
-_RANGE = re.compile(r"\d ?(?:[-–~～]|\w{1,3})? ?\Z")  # "between 3 and 4 stars"
+# "between 3 and 4 stars", "I took off 2 stars"
+_RANGE = re.compile(
+    r"(?:\d ?(?:[-–~～]|\w{1,3})?|\b(?:off|loses?|lost|below|under|minus|confidence)|[扣减減]) ?\Z",
+    re.I,
+)
 
 
 class Mention(NamedTuple):
@@ -22,13 +26,13 @@ class Mention(NamedTuple):
 
 
 def find_ratings(line: str, choices: tuple[str, ...]) -> list[Mention]:
-    """The choices that a line gives as ratings, where all choices are figures."""
-    if not choices or not all(choice.isdigit() for choice in choices):
+    """The choices that a line gives as ratings, where they are a scale from 1 or 0 up."""
+    most = str(len(choices) - ("0" in choices))
+    if len(choices) < 3 or {*choices} - {"0"} != {str(n) for n in range(1, int(most) + 1)}:
         return []
-    most = max(choices, key=int)
     found = [(str(len(stars[1])), stars) for stars in _DRAWN.finditer(line)]
     for rating in _ratings(most).finditer(line):
-        if _RANGE.search(line, max(0, rating.start() - 8), rating.start()):
+        if _RANGE.search(line, max(0, rating.start() - 16), rating.start()):
             return []
         said = rating[rating.lastindex or 0].lower()
         found.append((_worth().get(said, said), rating))
@@ -45,10 +49,9 @@ def _ratings(most: str) -> re.Pattern[str]:
     apart = r"(?<![^\W一-龥ぁ-んァ-ヶ가-힣]|[.,:/-])"
     of = rf"(?: ?/ ?| (?:out of|sur|von|de|em|su) ){most}(?![\d%])"
     stars, points = phrases("stars").pattern, phrases("points").pattern
-    rated = rf"(?:{of})?[ -]?{stars}(?![a-z])(?:{of})?|{of}(?: {points})?| ?{points}\W*$"
-    return re.compile(
-        rf"{apart}{number}(?:{rated})|(?:星|별점? ?){number}(?:つ|개|점|(?!\d))", re.I
-    )
+    rated = rf"{apart}{number}(?:(?:{of})?[ -]?{stars}(?![a-z])(?:{of})?|{of}(?: {points})?)"
+    drawn = rf"(?:星|별점? ?){number}(?:つ|개|점|(?!\d))"
+    return re.compile(rf"{rated}|{drawn}|^\W*{number} ?{points}\W*$", re.I)
 
 
 @cache

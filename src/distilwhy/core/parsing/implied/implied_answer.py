@@ -18,6 +18,7 @@ from distilwhy.core.parsing.cues import (
     APART,
     ITEM,
     Words,
+    endings,
     has,
     hedges,
     phrases,
@@ -38,6 +39,7 @@ from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import IMPLIED, Statement
 from distilwhy.core.parsing.uncued import is_aside
 
+_VERDICT = ("noun", "head", "vague", "quality", "right", "makes", "pronoun", "overall")
 _CLOSED = re.compile(r"[.!][\"')\]]*\W*\Z")  # unlike a reply that a limit cut
 _JOINED = re.compile(r"[,;:.](?: ?[^\W\d]{1,3})?\Z")  # ", and so"
 _CLAUSE = re.compile(r"[,;:–—]\s*|\s-\s|\.{3}|\s?\((?=[^()]{3})")
@@ -120,7 +122,13 @@ def _concluded(reader: Reader, last: str) -> str:
     open_ended = told.doubts() or has(told.words(), "several") or not _CLOSED.search(last)
     if len(labels) != 1 or open_ended or any(map(told.denies, told.named)):
         return ""
-    return "" if labels & words("yes", "no") else labels.pop()
+    label, mention = labels.pop(), told.named[-1]
+    cased = label[:1].islower() or not told.text[mention.start : mention.end].islower()
+    plain = words("is", "article", "quality", "noun", "head", "vague", "right", "wins", "kind")
+    after = split(endings(r"\A\s*@").sub("", told.said[mention.end :]))
+    judged = plain.issuperset(after) or has(after[:1], "because")
+    firm = judged and (cased or reader.letters.certain)
+    return label if firm and label not in words("yes", "no") else ""
 
 
 def _closing_choice(reader: Reader, sentences: list[str]) -> str:
@@ -151,9 +159,9 @@ def _is_label(last: _Sentence, mention: Mention, label: str) -> bool:
     """Whether a fixed label ends a clause, as it is spelt, or a sentence says little else:
     elsewhere it may be any word.
     """
-    plain = words("filler", "plain", "concludes", "clause", "files", "kind", "wins")
+    plain = words("filler", "plain", "concludes", "clause", "files", "kind", "wins", *_VERDICT)
     told = [word for word in last.words() if len(word) > 3 and word not in plain]
-    if len(told) < 2 and not mention.lettered:
+    if not told and not mention.lettered:
         return True
     closes = not last.words(mention.end, last.clause(mention)[1])
     denies = has(last.words(mention.end), *_DENIED, "clause")

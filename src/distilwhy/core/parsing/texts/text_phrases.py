@@ -8,8 +8,10 @@ from collections.abc import Set
 from distilwhy.core.parsing.cues import (
     APART,
     ITEM,
+    SENTENCE_END,
     has,
     hedges,
+    names_asked,
     phrases,
     question_of,
     spans,
@@ -48,8 +50,9 @@ _POLITE = r"([^\s.,!\"はがをもにのでと]{1,20}?)(?<![いん])@(?=[.!][^\"
 _WORD = r"(?:[A-Z]\.(?= [A-Z])|[^\s.,;:!?()\"“”„«»「」—–]{1,60}+)"
 _OPENS = re.compile(
     rf"\A\W{{0,3}}+({_WORD}(?: {_WORD}){{0,5}}+(?:, \d{{4}}\b)?)"
-    r"[\"”“»'’」]?(?=[.!](?:\s|\Z|[^\x00-\x7f])|[,;]\s|\s[-–—(]|\n)"
+    r"[\"”“»'’」]?(?=[.!](?:\s|\Z|[^\x00-\x7f])|[,;]\s|\s[-–—(]|\n(?:\s*\n|[^\W\d_]{3,15}:))"
 )
+_GLOSSED = re.compile(r"\s\([^()]*\)\.?\s*(?:\n.*)?", re.S)
 _ENDS = re.compile(  # "hence the symbol: Au.", "mouse -> mice"
     r"([^.;:!?\n,]{0,80})(?::|(?<!\S)(=>|->|→|⇒|=|[–—]))\s+[\"'“„«]?\s?([^:;?!\n]{1,60}?)"
     r"\s?[\"'”»]?[.!]?\s*\Z"
@@ -57,7 +60,10 @@ _ENDS = re.compile(  # "hence the symbol: Au.", "mouse -> mice"
 _PARAGRAPH = re.compile(r"\n[ \t]*\n[^\w=→⇒-]{0,3}(\w[^:;?!.,\n]{0,39})\.?\s*\Z")
 _BARE = re.compile(rf"[{APART}·]{{1,10}}")
 _LONGEST, _LONGEST_ROW = 200, 2000
-_VERBAL = re.compile(r"[다요까죠니음함いるたんせすねよ吗呢]\Z|[不没無无未他她它们我你是在有]")
+# "모르겠어요", "わかりません", "他们住在那里", "東京と京都"
+_VERBAL = re.compile(
+    r"[다요까죠니음함いるたんせすねよ吗呢]\Z|[との和与或か과와不没無无未他她它们我你是在有难難]"
+)
 
 
 def find_phrase(asked: str, text: str) -> Statement | None:
@@ -65,6 +71,8 @@ def find_phrase(asked: str, text: str) -> Statement | None:
     as *Label*; or what the text opens with.
     """
     text = _REMARK.sub("", text)
+    if text.rstrip()[-1:] == "?" and len(spans(text)) == 1:
+        return None
     said = _MARK.sub("", text.rstrip())
     whole = said and said[-1] not in ".!?" and not any(mark in said for mark in ":\n")
     if whole and len(said) < _LONGEST and said in asked:
@@ -95,11 +103,14 @@ def _heads(headed: re.Match[str], row: str) -> bool:
 
 
 def _field(asked: str, text: str) -> Statement | None:
-    """The value of the one of several headed lines whose head is in words of the question."""
+    """The value of the one of several headed lines whose head is what the question asks for."""
     lines = list(_FIELD.finditer(text))
-    known = stems({*split(question_of(asked))} - words("tongue"))
-    named = [line for line in lines if (head := stems({*split(line[1])})) and head <= known]
-    if len(lines) < 2 or len(named) != 1 or has(split(named[0][1]), "explains"):
+    named = [line for line in lines if names_asked(question_of(asked), line[1])]
+    if len(lines) < 2 or len(named) != 1:
+        return None
+    said = split(named[0][2])
+    unsaid = hedges({*said}) or has(said, "or", "negative", "missing")
+    if unsaid or (has(split(question_of(asked)), "who") and named[0][2].isdigit()):
         return None
     start, (at, end) = named[0].start(), named[0].span(2)
     return Statement(start, at, end, named[0][2], UNCUED, alone=True)
@@ -110,9 +121,23 @@ def _opening(asked: str, text: str) -> Statement | None:
     found = _OPENS.match(text)
     if not found or ITEM.match(text) or not is_answer(asked, found[1]):
         return None
-    if re.fullmatch(r"[^\W\d]+ \d+", found[1]) and found[1] not in asked:
-        return None  # "Step 1"
+    numbered = re.fullmatch(r"[^\W\d]+ \d+", found[1])  # "Step 1"
+    if found[1] not in asked and (numbered or found[1].split(" ")[-1].islower()):
+        return None
     rest = text[found.end() :]
+    follows = split(rest[:200])
+    # What the reply goes on with is about it, unlike after "Hello!" and "Hard to say."
+    told = stems({*follows}) & stems({*split(question_of(asked))} - words("tongue"))
+    # "Au (from the Latin word)."
+    glossed = _GLOSSED.fullmatch(rest) and "?" not in rest and not has(follows[:3], "open")
+    about = told or has(follows[:1], "it") or found[1].lower() in asked.lower()
+    about = about or glossed or rest[:1] in ",;" or not rest.strip(" .。")
+    clause = SENTENCE_END.split(rest, maxsplit=1)[0]
+    listed = clause.count(";") > 1 or hedges({*split(clause)} - words("not"))
+    if not about or (rest[:1] in ",;" and listed):
+        return None
+    if has(follows[:2], "or", "supposed", "no", "wrong", "retracts"):
+        return None
     reasons = words("because", "aside", "which", "not", "circumstance")
     after = split(rest[:40])
     # "Ottawa, and not Toronto"
@@ -127,6 +152,9 @@ def find_closing(asked: str, text: str) -> Statement | None:
     a, b = spans(text)[-1]
     if found := _PARAGRAPH.search(text, max(0, len(text) - _LONGEST)):
         said, at, led = found[1], found.start(1), False
+        *_, last = spans(text[: found.start()]) or [(0, 0)]
+        if hedges({*split(text[slice(*last)])} - words("not")) or last[1] - last[0] < 2 * len(said):
+            return None  # "It could be either.", or one of a list
     elif (found := _ENDS.search(text, max(a, b - _LONGEST), b)) and _introduces(asked, found[1]):
         said, at = found[3], found.start(3)
         led = found[2] is not None or has(split(found[1])[-1:], "concludes")
@@ -143,9 +171,8 @@ def _introduces(asked: str, head: str) -> bool:
     said = split(head)
     told = [word for word in said if len(word) > 3 and not has([word], "tongue", "filler")]
     concludes = has(said[:1], "concludes", "opener") or not said
-    return not has(said, "people", "crowd", "explains") and (
-        concludes or bool(told and all(word[:4] in known for word in told))
-    )
+    theirs = has(said, "people", "crowd", "explains", "negative", "step")
+    return not theirs and bool(concludes or told) and all(word[:4] in known for word in told)
 
 
 def is_answer(asked: str, said: str, *, named: bool = True) -> bool:
@@ -162,7 +189,7 @@ def is_answer(asked: str, said: str, *, named: bool = True) -> bool:
     bare = _BARE.fullmatch(said) and not _VERBAL.search(said)
     return bool(
         (bare or PHRASE.fullmatch(said) or ((said in asked or not named) and len(told) < 5))
-        and len(said) > (said in asked)
+        and (len(said) > 1 or said not in asked)
         and said.lower() not in words(*exclaims)
         and not has(told[:1], "it", "pronoun")
         and not has(told, *no_name, *(["open"] if told[1:] else []))  # "May"

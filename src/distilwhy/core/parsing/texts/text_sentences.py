@@ -32,7 +32,7 @@ _TAIL = re.compile(r",\s(?!\d)|[;:]\s|\s\(|\s[-–—]\s")
 _NAMES = re.compile(rf"(?<![\w-]){NAME}(?: (?:(?:of|the|de|la|del|von|van|da|di|e|et) )?{NAME})*")
 _LAST, _ENDS = r"(?<!\w)@\W*\Z", r"(?:@)?\s*(?:[.,;!]|\Z)"
 _TOPIC = re.compile(
-    r"(?:\A|(?<=[\s,.])|(?<=[一-龥ぁ-んァ-ヶ][，,.]))([^，,.]{1,40}?)(?:[은는] ?|は|是)"
+    r"(?:\A|(?<=[\s,.])|(?<=[一-龥ぁ-んァ-ヶ][，,.]))([^，,.]{1,40}?)(?:[은는] ?|は|(?<![不非])是)"
     r"(\d[\d년월일年月 ./-]*[일日]|[^\s\"，,的のはでない]{1,12}?)"
     r"(?:입니다|이다|예요|이에요|です|だ)?(?:[.。]?\Z|[,，](?=其|而|也))"
 )
@@ -102,8 +102,10 @@ def _topic(asked: str, text: str, a: int, b: int) -> Statement | None:
     """``임대인은 김영호입니다.``, ``首都是渥太华。``, where the question has the topic."""
     found = _TOPIC.search(text[a:b].rstrip())
     # "수도는 중요합니다", "추출하는 작업입니다"
-    verb = found and (found[2][-1] in "다요" or found[1][-1] in "하되있없")
-    if not found or verb or not _is_topic(question_of(asked), found[1]):
+    if not found or found[2][-1] in "다요" or found[1][-1] in "하되있없":
+        return None
+    former = re.search("[旧舊昔옛]", found[1])
+    if former or not _is_topic(question_of(asked), found[1]):
         return None
     return Statement(a, a + found.start(2), b, found[2], UNCUED, alone=True)
 
@@ -136,7 +138,7 @@ def _contrast(asked: str, text: str, a: int, b: int) -> Statement | None:
     """``Not iron, but mercury.``"""
     found = phrases("contrast", r"[,;]\s@\s([^.,;:!?]{1,40})[.!]?\s*\Z").search(text, a, b)
     denies = found and has(split(text[a : found.start()])[:1], "not")
-    if not found or not denies or not is_answer(asked, found[1], named=False):
+    if not found or not denies or not is_answer(asked, found[1]):
         return None
     return Statement(a, found.start(1), b, found[1], UNCUED, alone=True)
 
@@ -190,19 +192,19 @@ def _is_asked(question: Set[str], part: str) -> bool:
 def _tail(text: str, a: int, b: int) -> int:
     """Where the first clause of a sentence ends."""
     tail = _TAIL.search(text, a + 1, b)
-    return tail.start() if tail else b
+    return tail.start() if tail and tail[0][0] != ":" else b
 
 
 def _agent(question: Set[str], text: str, a: int, b: int) -> Statement | None:
     """Who did what the question asks: ``Penicillin was discovered by Alexander Fleming in …``."""
     name = rf"(?-i:{NAME}(?: (?:de |da |do |von )?{NAME})*)"
-    found = list(phrases("agent", rf"\s(?:@) ({name})").finditer(text, a))
+    found = list(phrases("agent", rf"\s(?:@) ({name})").finditer(text, a, b))
     if len(found) != 1 or not has(question, "who"):
         return None
     before, by = split(text[a : found[0].start()]), found[0]
-    told = stems({*before[-2:]}) & stems(question - words("tongue", "who", "is"))
-    it = has(before[:1], "it")
-    if hedges({*before}) or has(before, "people") or not (told or it):
+    told = stems({*before[-1:]}) & stems(question - words("tongue", "who", "is"))
+    joined = has(split(text[by.end() : by.end() + 20])[:1], "joint", "or", "joins")
+    if hedges({*before}) or has(before, "people") or not told or joined:
         return None
     return Statement(a, by.start(1), b, by[1], UNCUED, alone=True)
 
