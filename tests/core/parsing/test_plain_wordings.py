@@ -13,7 +13,7 @@ LETTERED = "{{ question }}\n{{ choices | lettered }}"
 @pytest.mark.parametrize(
     ("reply", "label"),
     [
-        ("The app crashes, so bump this to Technical Support at once.", "Technical Support"),
+        ("The app crashes, so bump this to Technical Support at once.", None),
         ("The app crashes, so bump this to Technical Support immediately.", "Technical Support"),
         ("You can file this under Billing without a second thought.", "Billing"),
         ("A parcel is late. We're squarely in Shipping territory here.", "Shipping"),

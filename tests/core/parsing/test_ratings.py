@@ -23,8 +23,18 @@ STARS = ("1", "2", "3", "4", "5")
         ("Zwischen 3 und 4 Sternen, je nachdem.", None),
         ("Between 3 and 4 stars.", None),
         ("Rating: ?/5", None),
+        ("I'd take off 2 stars.", None),
+        ("I can't rate it. Confidence 4/5.", None),
+        ("It raises 2 points.", None),
         ("The room has 4 windows and 2 beds.", None),
     ],
 )
 def test_a_rating(reply: str, label: str | None) -> None:
     assert read("choice", reply, labels=STARS).label == label
+
+
+def test_other_figures_are_no_ratings() -> None:
+    options = ("2", "3", "4", "5")
+    said = "The answer is 5, as 2 stars and 3 stars make 5."
+    assert read("choice", said, options).label == "5"
+    assert read("choice", "The answer is ³. 5 stars", ("²", "³")).label == "³"

@@ -65,17 +65,15 @@ def row_heads(template: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _questions(template: str) -> re.Pattern[str]:
-    """What a template asks or tells in every row, between its fields or behind them; as *head*,
-    what it writes before a field.
+    """What a template asks or tells in every row, between its fields or behind them; in a group,
+    what it heads a field with.
     """
     *between, behind = _FIELD.split(template)
     lines = [line.strip() for part in (*between, behind) for line in part.splitlines()]
     asked = [re.escape(line) for line in lines if len(split(line)) > 2]
     last = [part.strip().rpartition("\n")[2] for part in between[1:]]
     heads = [re.escape(line) for line in last if len(split(line)) > 1 and line[-1] in ":："]
-    return re.compile(
-        "|".join([*asked, *(f"(?P<h{i}>{h})" for i, h in enumerate(heads))]) or "(?!)"
-    )
+    return re.compile("|".join([*asked, *(f"({head})" for head in heads)]) or "(?!)")
 
 
 def break_before_heads(text: str, template: str) -> str:

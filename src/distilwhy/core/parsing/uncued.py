@@ -53,7 +53,7 @@ def _sentences(text: str) -> list[tuple[int, int]]:
 
 
 def is_aside(sentence: str) -> bool:
-    """Whether a sentence asks, checks, greets, wishes well, is in brackets or only of marks."""
+    """Whether a sentence asks, checks, greets, wishes well, is in brackets, or has only marks."""
     if not re.search(r"\w|[^\x00-\x7f]", sentence):
         return True
     checks = ":" in sentence[:30] and has(split(sentence[:30])[:1], "explains")

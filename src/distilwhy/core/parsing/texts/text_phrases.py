@@ -67,8 +67,8 @@ _VERBAL = re.compile(
 
 
 def find_phrase(asked: str, text: str) -> Statement | None:
-    """A reply of a few words; a line headed by a word of the question, or by a head for labels such
-    as *Label*; or what the text opens with.
+    """A reply of a few words or a part of the row; a line headed by what the question asks for, or
+    by a head for labels such as *Label*; or what the text opens with.
     """
     text = _REMARK.sub("", text)
     if text.rstrip()[-1:] == "?" and len(spans(text)) == 1:
@@ -198,4 +198,5 @@ def is_answer(asked: str, said: str, *, named: bool = True) -> bool:
 
 
 def stems(said: Set[str]) -> Set[str]:
+    """The first letters of words, by which forms of one are told to be the same."""
     return {word[:4] for word in said if len(word) > 2}
