@@ -40,6 +40,7 @@ _SENTENCE = re.compile(
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
+_NUMBERED = re.compile(r"(?<!\w)1[).:\]]\s")
 _LETTERING = re.compile(r"(?<!\w)[A-Za-z0-9](?:[).:\]]| ?=)")
 _ASKS = re.compile(r"[^.!?\n]{0,80}\?(?:\s|\W*$)")
 _FULL_STOP = re.compile(r"[.!](?=\s)|。")
@@ -255,7 +256,7 @@ def reader_of(answer: Answer, options: tuple[str, ...], asked: str, *shown: str)
     if options or not pairs:
         pairs += [(letter(index), choice) for index, choice in enumerate(choices)]
     in_order = {name: frozenset(c for other, c in pairs if other == name) for name, _ in pairs}
-    if options:  # they may also be numbered
+    if options and _NUMBERED.search(asked):
         in_order |= _lettered(choices, asked)
     letters = Letters(named or in_order, bool(options or named))
     return Reader(answer, choices, letters, asked)
