@@ -38,3 +38,9 @@ def test_other_figures_are_no_ratings() -> None:
     said = "The answer is 5, as 2 stars and 3 stars make 5."
     assert read("choice", said, options).label == "5"
     assert read("choice", "The answer is ³. 5 stars", ("²", "³")).label == "³"
+
+
+def test_a_scale_to_ten() -> None:
+    ten = tuple(str(figure) for figure in range(1, 11))
+    assert read("choice", "The rating is 10/10.", labels=ten).label == "10"
+    assert read("choice", "I'd give it 8 out of 10.", labels=ten).label == "8"

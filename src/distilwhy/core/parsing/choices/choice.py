@@ -9,7 +9,8 @@ from typing import NamedTuple
 from unicodedata import digit
 
 from distilwhy.core.parsing.answer import ARTICLE, Unnamed, Unreadable
-from distilwhy.core.parsing.choices.ratings import Mention, find_ratings
+from distilwhy.core.parsing.choices.mention import Mention
+from distilwhy.core.parsing.choices.ratings import find_ratings
 from distilwhy.core.parsing.clean import lowered
 from distilwhy.core.parsing.cues import (
     APART,

@@ -1,13 +1,13 @@
 """Choices that are figures, as ratings are given: ``four stars``, ``3 out of 5``, ``★★★☆☆``."""
 
 import re
-from functools import cache
-from typing import NamedTuple
+from functools import cache, lru_cache
 
+from distilwhy.core.parsing.choices.mention import Mention
 from distilwhy.core.parsing.cues import phrases
 from distilwhy.core.parsing.numbers.numerals import number_words
 
-_LANGUAGES = ("en", "de", "fr", "es", "pt", "ko", "zh", "ja")
+_LANGUAGES = ("en", "de", "fr", "es", "pt", "ko")
 _DRAWN = re.compile(r"(?<![★☆])(★+)☆*(?![★☆])")
 # "between 3 and 4 stars", "I took off 2 stars"
 _RANGE = re.compile(
@@ -16,19 +16,10 @@ _RANGE = re.compile(
 )
 
 
-class Mention(NamedTuple):
-    """Where a text names a choice, or one of several that differ by case alone."""
-
-    choices: frozenset[str]
-    start: int
-    end: int
-    lettered: bool
-
-
 def find_ratings(line: str, choices: tuple[str, ...]) -> list[Mention]:
     """The choices that a line gives as ratings, where they are a scale from 1 or 0 up."""
-    most = str(len(choices) - ("0" in choices))
-    if len(choices) < 3 or {*choices} - {"0"} != {str(n) for n in range(1, int(most) + 1)}:
+    most = _most(choices)
+    if most is None:
         return []
     found = [(str(len(stars[1])), stars) for stars in _DRAWN.finditer(line)]
     for rating in _ratings(most).finditer(line):
@@ -43,9 +34,18 @@ def find_ratings(line: str, choices: tuple[str, ...]) -> list[Mention]:
     ]
 
 
+@lru_cache(maxsize=256)
+def _most(choices: tuple[str, ...]) -> str | None:
+    """The highest figure of a scale; None for other choices."""
+    most = len(choices) - ("0" in choices)
+    scale = {str(figure) for figure in range(1, most + 1)}
+    return str(most) if 2 < len(choices) < 12 and {*choices} - {"0"} == scale else None
+
+
 @cache
 def _ratings(most: str) -> re.Pattern[str]:
-    number = rf"(\d|{'|'.join(sorted(_worth(), key=len, reverse=True))})"
+    """A figure or a number word with stars, or out of the highest one; its group is the number."""
+    number = rf"(10|\d|{'|'.join(sorted(_worth(), key=len, reverse=True))})"
     apart = r"(?<![^\W一-龥ぁ-んァ-ヶ가-힣]|[.,:/-])"
     of = rf"(?: ?/ ?| (?:out of|sur|von|de|em|su) ){most}(?![\d%])"
     stars, points = phrases("stars").pattern, phrases("points").pattern

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from distilwhy.core.parsing.answer import Unreadable
 from distilwhy.core.parsing.choices.choice import find_mentions
-from distilwhy.core.parsing.choices.ratings import Mention
+from distilwhy.core.parsing.choices.mention import Mention
 from distilwhy.core.parsing.clean import lowered, without_latex
 from distilwhy.core.parsing.cues import (
     APART,

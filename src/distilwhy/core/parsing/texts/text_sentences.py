@@ -40,8 +40,8 @@ _LONGEST = 200
 
 
 def find_text(asked: str, text: str) -> list[Statement]:
-    """A phrase that stands by itself; failing that, what the first and the last sentence say that
-    is asked; failing that, what the text ends in.
+    """A phrase that stands by itself; failing that, what the first and the last sentence say of
+    what is asked; failing that, what the text ends in.
     """
     if phrase := find_phrase(asked, text):
         return [phrase]
@@ -144,7 +144,7 @@ def _contrast(asked: str, text: str, a: int, b: int) -> Statement | None:
 
 
 def _is_said(question: Set[str], text: str, a: int, b: int) -> Statement | None:
-    """What one clause says so."""
+    """What one clause says that the question's subject is."""
     sentence = _TAIL.split(text[a:b].rstrip(" .!\n"), maxsplit=1)[0]
     said = Words(lowered(sentence))
     if "?" in text[a:b] or hedges({*said.said}) or has(said.said, "people", "attributed"):
