@@ -5,6 +5,7 @@ position in the run.
 """
 
 import re
+from functools import cache
 
 from distilwhy.core.parsing.cues import has, phrases, split
 
@@ -97,7 +98,7 @@ def without_markup(shown: str) -> str:
         shown = f"{shown[:_LONGEST_PART]}\n\n{shown[-_LONGEST_PART:]}"
     shown = re.sub(r"\s{3,}", lambda run: "\n" * min(run[0].count("\n"), 2) or " ", shown)
     for pattern, plain in _MARKUP if re.search(r"[`<>~*_|]", shown) else ():
-        shown = re.sub(pattern, plain, shown)
+        shown = compiled(pattern).sub(plain, shown)
     return shown.strip()
 
 
@@ -107,11 +108,15 @@ def bare(text: str) -> str:
     if not re.search(r"[<\[◁#]", shown):  # most replies have no tags
         return shown
     opens, closes = phrases("thinks", _THINKS).pattern, phrases("thought", _THOUGHT).pattern
-    shown = re.sub(f"(?is)(?:{opens}).*?(?:{closes}|\\Z)", "", shown)
-    shown = re.split(f"(?i){closes}", shown)[-1].strip()
+    shown = compiled(f"(?is)(?:{opens}).*?(?:{closes}|\\Z)").sub("", shown)
+    shown = compiled(f"(?i){closes}").split(shown)[-1].strip()
     shown = phrases("turns", rf"\A(?:(?:@|{_TURN})\s*)+").sub("", shown)
     end = _END.search(shown, 1)
     return shown[: end.start()].strip() if end else shown
+
+
+# The re module forgets a pattern once it has compiled 512 others, such as those of rows.
+compiled = cache(re.compile)
 
 
 def _in_one_line(table: re.Match[str]) -> str:
@@ -125,5 +130,5 @@ def without_latex(text: str) -> str:
     """Arithmetic in LaTeX as plain text: ``\\frac{1}{2}`` is ``((1)/(2))``."""
     if "\\" in text or "$$" in text or "{,}" in text:
         for pattern, plain in _LATEX * 2:  # one may stand within another
-            text = re.sub(pattern, plain, text)
+            text = compiled(pattern).sub(plain, text)
     return text

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from bisect import bisect_left
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
@@ -40,10 +40,22 @@ def has(said: Iterable[str], *tables: str) -> bool:
 @cache
 def phrases(table: str, pattern: str = "@") -> re.Pattern[str]:
     """A pattern in which ``@`` stands for a table's phrases; ``wait*`` also opens longer words."""
-    longest = sorted(listed(table), key=len, reverse=True)
-    ends = (r"\b" if said[-1].isalpha() and said.isascii() else "" for said in longest)
-    found = (re.escape(said.rstrip("*")) + end for said, end in zip(longest, ends, strict=True))
-    return re.compile(pattern.replace("@", f"(?:{'|'.join(found)})"), re.I)
+    closed = (said for said in listed(table) if said[-1].isalpha() and said.isascii())
+    ends = dict.fromkeys((said.rstrip("*") for said in listed(table)), "")
+    ends |= dict.fromkeys(closed, r"\b")
+    return re.compile(pattern.replace("@", _tree(ends)), re.I)
+
+
+def _tree(ends: Mapping[str, str]) -> str:
+    """A pattern of texts, each with what ends it, the longest first. It branches by characters, so
+    that few of many texts are tried at each place.
+    """
+    behind: dict[str, dict[str, str]] = {}
+    for said in filter(None, ends):
+        behind.setdefault(said[0], {})[said[1:]] = ends[said]
+    branches = [re.escape(first) + _tree(rest) for first, rest in behind.items()]
+    branches += [ends[""]] if "" in ends else []
+    return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 
 
 @cache

@@ -19,7 +19,7 @@ EXPLICIT, HEADING, UNCUED, WEAK, IMPLIED = range(5)
 
 _UNSAID = ("people", "crowd", "wrong", "not", "negative", "attributed", "discards")
 _DOUBTFUL = ("wrong", "crowd", "people", "say", "believes", "open", "supposed")  # in a heading
-_MOST = 16  # of a reply with more cues, so many of the first and of the last are looked at
+_MOST = 8  # of a reply with more cues, so many of the first and of the last are looked at
 _LONGEST = 1000
 _BLANK = re.compile(r"[\s*$`#>\\[\](){}_:\"'-]*")
 _ASKED_NOUN = re.compile(r"([^\W\d_]+)[:：]\s*\Z")

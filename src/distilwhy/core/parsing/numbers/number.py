@@ -8,6 +8,7 @@ import re
 from unicodedata import normalize
 
 from distilwhy.core.parsing.answer import CURRENCY, Unnamed, Unreadable
+from distilwhy.core.parsing.clean import compiled
 from distilwhy.core.parsing.cues import APART, has, phrases, split, words
 from distilwhy.core.parsing.numbers.expression import (
     NUMERAL,
@@ -129,7 +130,7 @@ def _sides(text: str) -> list[str]:
     reasons; of ``v = s / t = 180 / 2``, where a name is given a value, no formula without figures.
     """
     for pattern, plain in _PLAIN:
-        text = re.sub(pattern, plain, text)
+        text = compiled(pattern).sub(plain, text)
     sentence = _SENTENCE.match(text)
     text = sentence[0] if sentence else text
     text = _REASON.split(text, maxsplit=1)[0]
