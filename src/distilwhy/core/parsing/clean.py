@@ -20,6 +20,7 @@ _TAGS = r"b|strong|i|em|u|br|p|reason(?:ing|s)?|rationale|explanation|response|r
 _CELL = r" *([^|\n]{1,300}?) *"
 _MARKUP = (
     (r"(?m)^>[ \t]*(?![\d=][\d.,% ]*$|[> \t])", ""),  # not "> 90"
+    (r"\n{3,}", "\n\n"),
     # Blanks before anything but a fence are consumed and put back, so that each is scanned once.
     (r"(?m)^\s*+```\w*\s*$|^(\s++)", r"\1"),
     (rf"(?i)</?(?:{_TAGS})\s*/?>|<\?xml[^>\n]{{0,80}}>", ""),

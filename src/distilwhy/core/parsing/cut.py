@@ -28,7 +28,7 @@ NEW, ROW, OTHER, TITLE, LATER = range(5)
 
 _LONGEST_QUESTION = 5000
 _MOST = 200  # heads looked at
-_TRIED = 4
+_TRIED = 2
 _FEW = 10  # A question of fewer words must repeat the row to the word.
 _HEAD = re.compile(
     r"(?:\n|\A)\s*+[#>*_ \t\[(-]*(?:\d+[.)\]:] ?)?(?P<name>[^\W\d_]\S{,60}?(?: [\w'’-]+){,2}?)"
