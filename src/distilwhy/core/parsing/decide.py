@@ -75,8 +75,8 @@ def _in_bold(stated: Statement, bold: Sequence[str]) -> Statement:
     """A statement; of one that opens in bold, before a clause or a bracket about it, only that."""
     said = (stated.payload or "").lstrip(" \"'")
     for span in bold[-_MOST:]:
-        doubted = has(split(said[len(span) :]), "open", "crowd", "attributed")
-        if said.startswith(span) and _ASIDE.match(said, len(span)) and not doubted:
+        opens = said.startswith(span) and _ASIDE.match(said, len(span))
+        if opens and not has(split(said[len(span) :]), "open", "crowd", "attributed"):
             return replace(stated, payload=span)
     return stated
 
