@@ -21,6 +21,8 @@ _CELL = r" *([^|\n]{1,300}?) *"
 _MARKUP = (
     (r"(?m)^>[ \t]*(?![\d=][\d.,% ]*$|[> \t])", ""),  # not "> 90"
     (r"\n{3,}", "\n\n"),
+    (r"\n#{2,6}\s*+\Z", ""),
+    (r"(?m)^>{2,}[ \t]*([^<>\n]{1,80})<{2,}$", r"\1"),
     # Blanks before anything but a fence are consumed and put back, so that each is scanned once.
     (r"(?m)^\s*+```\w*\s*$|^(\s++)", r"\1"),
     (rf"(?i)</?(?:{_TAGS})\s*/?>|<\?xml[^>\n]{{0,80}}>", ""),
@@ -39,7 +41,7 @@ _MARKUP = (
 _LONGEST_PART = 6000
 # Arrows, check marks and crosses say something; these do not.
 _PICTURE = re.compile(
-    r"[\U0001f300-\U0001faff\u2600-\u2604\u2607-\u2704\u2706-\u2712\u2728\u2b50\ufe0f\u200d]"
+    r"[\u220e\U0001f300-\U0001faff\u2600-\u2604\u2607-\u2704\u2706-\u2712\u2728\u2b50\ufe0f\u200d]"
     r"|(?<=[.!?] )[\u2705\u274c\u2713-\u2718](?=\s{0,9}\Z)"
 )
 _WIDE = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
@@ -98,7 +100,7 @@ def without_markup(shown: str) -> str:
     if len(shown) > 2 * _LONGEST_PART:
         shown = f"{shown[:_LONGEST_PART]}\n\n{shown[-_LONGEST_PART:]}"
     shown = re.sub(r"\s{3,}", lambda run: "\n" * min(run[0].count("\n"), 2) or " ", shown)
-    for pattern, plain in _MARKUP if re.search(r"[`<>~*_|]", shown) else ():
+    for pattern, plain in _MARKUP if re.search(r"[`<>~*_|#]", shown) else ():
         shown = compiled(pattern).sub(plain, shown)
     return shown.strip()
 
@@ -111,6 +113,7 @@ def bare(text: str) -> str:
     opens, closes = phrases("thinks", _THINKS).pattern, phrases("thought", _THOUGHT).pattern
     shown = compiled(f"(?is)(?:{opens}).*?(?:{closes}|\\Z)").sub("", shown)
     shown = compiled(f"(?i){closes}").split(shown)[-1].strip()
+    shown = re.sub(r"(?s)\A\[INST\].*?\[/INST\]", "", shown)
     shown = phrases("turns", rf"\A(?:(?:@|{_TURN})\s*)+").sub("", shown)
     end = _END.search(shown, 1)
     return shown[: end.start()].strip() if end else shown

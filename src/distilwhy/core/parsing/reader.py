@@ -37,7 +37,7 @@ _REASON = re.compile(
 # After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
 _SENTENCE = re.compile(
     r"(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
-    r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
+    r"|(?<=\d)\.\s+(?=\d)|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
 _NUMBERED = re.compile(r"(?<!\w)1[).:\]]\s")

@@ -31,7 +31,8 @@ _MARK = re.compile(
 _BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+)\}")
 _DOUBLE = re.compile(r"([^\[\]\n]{1,60})\]\]")
 _TAGGED = re.compile(r"([^<]*+(?:<(?!/)[^<]*+)*+)</[\w ]+>")
-_BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)")
+# What stands beside a payload: "| confidence: 1", ";confidence=1", "  # a comment".
+_BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)|; ?(?=[^\W\d]\w{1,30} ?[=:])| #(?= )")
 _Found = TypeVar("_Found")
 
 
@@ -146,6 +147,8 @@ def _link(said: Words, index: int) -> tuple[str, int]:
         ends = words("is", "linked", "stop")
         index = next((i for i in range(index, index + 10) if said.word(i) in ends), index)
     word = said.word(index)
+    if word == "." and said.word(index - 1) in words("abbreviated"):
+        return ":", index + 1
     if word in words("is"):
         index = said.skip(index + 1, words("concludes"))
         return "is", index + (said.word(index) == ":")

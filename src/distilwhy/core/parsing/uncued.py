@@ -17,7 +17,8 @@ _MOST = 40
 _ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
 _BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @) ?\Z"
 _BOXED = re.compile(r"\s*\[([^\[\]\n]{1,60})\]")
-_HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}[:=]\s*|\[[^\[\]\n]{1,20}\]\s*)?")
+_BEFORE_ARROW = re.compile(r"\A.*(?:→|⇒|[=-]>)\s*")
+_HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}(?<! \d)[:=]\s*|\[[^\[\]\n]{1,20}\]\s*)?")
 
 
 def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:
@@ -115,7 +116,8 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     heading = line if label else _HEADING.sub("", line, count=1)
     named = {*split(line.removesuffix(heading))}
     theirs = more or hedges(named) or has(named, "explains", "negative", "people")
-    for said in [line] if theirs else [line, heading]:
+    arrowed = "" if more or reader.choices else _BEFORE_ARROW.sub("", line, count=1)
+    for said in [line] if theirs else [line, heading, arrowed]:
         if len(line) < _LONGEST and (found := reader.lead(said)):
             at, end = a + len(line) - len(said), a + len(line) - len(found.rest)
             return Statement(a, at, end, text[at:end], UNCUED, whole=True)

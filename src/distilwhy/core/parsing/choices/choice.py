@@ -47,7 +47,7 @@ _AFTER = re.compile(r"[\w+#]|-(?!(?:priority|urgency|severity|risk)\b)\w|'[a-z]|
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
-_FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
+_FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves", "s ed", "es ed"]]
 _ELIDED = re.compile(r"(?<!\w)[ld]['’](?=\w{3})", re.I)  # "l'équipe technique"
 _PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
 _NEAR = 40

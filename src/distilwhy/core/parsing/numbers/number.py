@@ -68,14 +68,14 @@ _FUNCTION = re.compile(
 # What follows a number and is more of it: an operator, a power, another number, an unknown.
 _MORE = re.compile(
     r"[\d_⁰-⁹²³₀-₉^*×÷·+!√πϖ∞\\<>≤≥]|\s[-/]\s|[-/(]\s*$|^\s*[-/]\s*(?:\(|\w\b)|^\W*(?i:and an?)\b"
-    r"|^-(?:odd|something)\b|^(?!\s+[aIm]\b|\s?[gLlshVWJNACF]\b)\s*[A-Za-z]\b"
+    r"|\bi\.e\b|^-(?:odd|something)\b|^(?!\s+[aIm]\b|\s?[gLlshVWJNACF]\b)\s*[A-Za-z]\b"
 )
 _BULLET = re.compile(r"(?:[-*•]|\d+[.)])\s|\d+ ?[^\W\d_]+ ?:")
 _ADVERB = re.compile(r"\A\s*(?:therefore|thus|then|hence|indeed|\w+ly)[,:]?\s+", re.I)
 _DIVIDED = re.compile(  # by a colon
     r"(\([^()]*[-−–+*/×·][^()]*\)) ?: ?(?=[\d(])|(?<=\d)() ?: ?(?=\(\d)|(?<=\d)() : (?=\d)"
 )
-_LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=$€£¥₹\s]*[-−–(\[\s]*[\d.]")
+_LINE = re.compile(r"(?:[^\W\d_][^\d=]{0,30}=\s*)*[=≈$€£¥₹\s]*[-−–(\[\s]*[\d.]")
 
 
 def read_number(text: str) -> str:
