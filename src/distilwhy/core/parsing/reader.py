@@ -37,8 +37,9 @@ _REASON = re.compile(
 # After "Paris." a sentence may end, after "Mr.", "Prof." and "J." only where a next one opens.
 _SENTENCE = re.compile(
     r"(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
-    r"|(?<=\d)\.\s+(?=\d)|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
+    r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
+_FIGURE_ENDS = re.compile(rf"{_SENTENCE.pattern}|(?<=[\w.,$€£]\d)\.\s+(?=[\dA-Z])")  # unlike "5. Mai"
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
 _NUMBERED = re.compile(r"(?<!\w)1[).:\]]\s")
 _LETTERING = re.compile(r"(?<!\w)[A-Za-z0-9](?:[).:\]]| ?=)")
@@ -107,7 +108,8 @@ class Reader:
             return read_choice(plain, self.choices, self.letters)
         if kind != "text" and len(text) > _LONGEST_NUMBER:  # what is cut off may be more of it
             text = f"{text[:_LONGEST_NUMBER]} +"
-        remarks = [] if _QUOTED.fullmatch(text.strip()) else [_REASON, _SENTENCE]
+        sentence = _SENTENCE if kind == "text" else _FIGURE_ENDS
+        remarks = [] if _QUOTED.fullmatch(text.strip()) else [_REASON, sentence]
         ends = [remark.start() for found in remarks if (remark := found.search(text, 1))]
         end = min(ends, default=len(text))
         if kind == "text":
@@ -118,7 +120,8 @@ class Reader:
             return Found(read_text(self.answer, text[:end] if few else text), False, text[end:])
         plain = with_points(text, self.asked)
         label = read_number(plain) if kind == "number" else read_equation(plain)
-        return Found(label, is_bare(plain, kind), text[end:])
+        others = _FIGURE_ENDS.match(text, end) and re.search(r"\d", text[end:])
+        return Found(label, is_bare(plain, kind) and not others, text[end:])
 
     def read(self, text: str) -> Found | None:
         """The answer that a statement gives; None if it cannot be read."""
@@ -227,6 +230,8 @@ class Reader:
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
         whole = statement.whole
+        if whole and not self.choices and statement.rank == EXPLICIT:
+            payload = _FIGURE_ENDS.split(payload, maxsplit=1)[0]
         found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
         if found is None:
             short = self.choices and statement.rank == EXPLICIT and len(payload) < _SHORT

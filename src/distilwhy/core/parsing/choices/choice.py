@@ -47,6 +47,7 @@ _AFTER = re.compile(r"[\w+#]|-(?!(?:priority|urgency|severity|risk)\b)\w|'[a-z]|
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
+_REASON = re.compile(r"\s?\(([^\s()]+(?: [^\s()]+){3,})\)")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves", "s ed", "es ed"]]
 _ELIDED = re.compile(r"(?<!\w)[ld]['’](?=\w{3})", re.I)  # "l'équipe technique"
 _PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
@@ -107,7 +108,12 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
     doubted = gloss and has(split(gloss[1]), "open", "not")
-    if denied or doubted or _denies(rest[:_NEAR], first):
+    reason = _REASON.match(rest)  # of "unclear (it is not said where)"
+    if reason and not has(split(reason[1]), "open", "or", "supposed", "wrong"):
+        denied = False
+    elif _denies(rest[:_NEAR], first):
+        denied = True
+    if denied or doubted:
         raise Unreadable(f"the answer is a negation or left open: {said}")
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
     near = takewhile(lambda beside: not _opens_aside(beside[0]), zip(gaps, others, strict=True))
@@ -139,7 +145,7 @@ def _opposite(head: Sequence[str], denied: frozenset[str], choices: tuple[str, .
 def _denies(rest: str, mention: Mention) -> bool:
     """Whether what follows a choice denies it; where words are parted, right behind it."""
     denial = phrases("denies", r"([^.!?。\n]*?)@").match(rest)
-    apart = denial and re.search("[a-z]", denial[1], re.I)
+    apart = denial and re.search("[a-z]|而", denial[1], re.I)
     own = {lowered(choice) for choice in mention.choices}
     return bool(denial and not apart and own.isdisjoint(words("no", "wrong", "rejects")))
 

@@ -43,7 +43,7 @@ class Clause:
         self.before = {*said.said[begin : index + 1]}
         arrow = self.tie in words("as") and not self.tie[0].isalpha()
         if arrow:  # "not entailed → neutral"
-            self.before -= words("not", "open", "hard", "discards", "wrong") | {"out"}
+            self.before -= words("not", "open", "hard", "discards", "wrong") | {"out", "whether"}
         letters = reader.letters.named.items()
         self.others = {choice.lower() for choice in reader.choices} - {label.lower()}
         self.others |= {f"({name})" for name, choices in letters if label not in choices}
