@@ -8,6 +8,7 @@ from distilwhy.core.parsing.choices.choice_sentences import find_stated
 from distilwhy.core.parsing.choices.verdicts import find_verdicts
 from distilwhy.core.parsing.cues import ITEM, LINE, has, hedges, phrases, spans, split
 from distilwhy.core.parsing.numbers.number_sentences import find_expression, find_results
+from distilwhy.core.parsing.numbers.numerals import with_figures
 from distilwhy.core.parsing.reader import Reader
 from distilwhy.core.parsing.statements import UNCUED, Statement
 from distilwhy.core.parsing.texts.text_sentences import find_text
@@ -17,7 +18,9 @@ _MOST = 40
 _ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
 _BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @) ?\Z"
 _BOXED = re.compile(r"\s*\[([^\[\]\n]{1,60})\]")
-_BEFORE_ARROW = re.compile(r"\A.*(?:→|⇒|[=-]>)\s*")
+_CLOSES = re.compile(
+    r"(?:.*(?:→|⇒|[=-]>)|(?:.*[.,;!?]\s)?([^\d.,;!?]*[^\W\d]):)\s*((?:[^.!?]|[.!?](?! +\w))*)\Z"
+)
 _HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}(?<! \d)[:=]\s*|\[[^\[\]\n]{1,20}\]\s*)?")
 
 
@@ -116,12 +119,21 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     heading = line if label else _HEADING.sub("", line, count=1)
     named = {*split(line.removesuffix(heading))}
     theirs = more or hedges(named) or has(named, "explains", "negative", "people")
-    arrowed = "" if more or reader.choices else _BEFORE_ARROW.sub("", line, count=1)
-    for said in [line] if theirs else [line, heading, arrowed]:
+    closing = "" if more or reader.choices else _closing_figure(line)
+    for said in [line] if theirs else [line, heading, closing]:
         if len(line) < _LONGEST and (found := reader.lead(said)):
             at, end = a + len(line) - len(said), a + len(line) - len(found.rest)
             return Statement(a, at, end, text[at:end], UNCUED, whole=True)
     return None
+
+
+def _closing_figure(line: str) -> str:
+    """What ends a line behind an arrow, or behind the colon of a clause without figures."""
+    closes = _CLOSES.match(line)
+    clause = (closes[1] or "") if closes else ""
+    said = {*split(with_figures(clause, clause))}
+    checks = has(said, "explains") or hedges(said) or any(map(str.isdigit, said))
+    return closes[2] if closes and not checks else ""
 
 
 def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:

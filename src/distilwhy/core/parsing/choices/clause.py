@@ -96,7 +96,7 @@ class Clause:
         """The words that deny or suppose something, but not the label."""
         found, end = set[str](), self.said.end(self.index)
         near = self.said.said[max(self.start, self.index - 3) : self.index]
-        if self.tie == ":" and has(self.before, "clash") and denies.isdisjoint(near):
+        if self.tie == ":" and denies.isdisjoint(near):
             found |= denies  # "they can't both be true: contradiction"
         possible = not self.before.isdisjoint(("possible", "möglich", "posible", "possível"))
         if self.tie == ":" and possible and (denies or has(self.before, "spares")):
