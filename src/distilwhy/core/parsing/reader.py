@@ -39,9 +39,8 @@ _SENTENCE = re.compile(
     r"(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
-_FIGURE_ENDS = re.compile(
-    rf"{_SENTENCE.pattern}|(?<=[\w.,$€£]\d)\.\s+(?=[\dA-Z])"
-)  # unlike "5. Mai"
+# Behind figures a sentence may end, too, where they are no text: "5. Mai".
+_FIGURE_ENDS = re.compile(rf"{_SENTENCE.pattern}|(?<=[\w.,$€£]\d)\.\s+(?=[\dA-Z])")
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
 _NUMBERED = re.compile(r"(?<!\w)1[).:\]]\s")
 _LETTERING = re.compile(r"(?<!\w)[A-Za-z0-9](?:[).:\]]| ?=)")

@@ -50,8 +50,6 @@ _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
 _REASON = re.compile(r"\s?\(([^\s()]+(?: [^\s()]+){3,})\)")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
 _FORMS += [["s", "ed"], ["es", "ed"]]
-    f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves", "s ed", "es ed"]
-]
 _ELIDED = re.compile(r"(?<!\w)[ld]['’](?=\w{3})", re.I)  # "l'équipe technique"
 _PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
 _NEAR = 40

@@ -96,8 +96,9 @@ class Clause:
         """The words that deny or suppose something, but not the label."""
         found, end = set[str](), self.said.end(self.index)
         near = self.said.said[max(self.start, self.index - 3) : self.index]
-        if self.tie == ":" and denies.isdisjoint(near):
-            found |= denies  # "they can't both be true: contradiction"
+        none = denies | self.before & words("missing")
+        if self.tie == ":" and none.isdisjoint(near):
+            found |= none  # "they can't both be true: contradiction"
         possible = not self.before.isdisjoint(("possible", "möglich", "posible", "possível"))
         if self.tie == ":" and possible and (denies or has(self.before, "spares")):
             found |= words("open")  # "it is possible without being certain: neutral"

@@ -1,0 +1,95 @@
+"""Marks, fields, brackets and arrows beside an answer, and their near misses."""
+
+import pytest
+
+from reading import read
+
+RANKS = ("hold", "advance", "reject")
+VERDICTS = ("SUPPORTS", "REFUTES", "NOT ENOUGH INFO")
+GRADES = ("0", "1", "2", "3")
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("decision: hold   # licence expired, look again in June", "hold"),
+        ("decision=reject;confidence=0.98;reason=no licence", "reject"),
+        ("{decision: hold, reason: 'the link is broken'", "hold"),
+        ("The link is broken.\n\nAns. hold", "hold"),
+        ("hold (it is not said when the licence ends)", "hold"),
+        ("hold (could be reject as well, not sure)", None),
+        ("hold (not reject)", "hold"),
+        ("[INST] hold or reject? [/INST] The licence ended, so this is a reject.", "reject"),
+        ("The licence has ended, so there is nothing to weigh up: reject.", "reject"),
+        ("The licence has ended. The label that does not fit is: advance.", None),
+        ("Both a nurse and a clerk are wanted. Which of them would you like?", None),
+        ("It deserves nothing short of a reject.", "reject"),
+    ],
+)
+def test_a_label_and_what_stands_beside_it(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=RANKS).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("The army is gone.\n\nfinal_label: SUPPORTED", "SUPPORTS"),
+        ("Verdict: refuted", "REFUTES"),
+        ("The claim can neither be supported nor refuted.", None),
+    ],
+)
+def test_a_verb_in_another_form(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=VERDICTS).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("It names cats, but does not say whether tuna is safe → 1", "1"),
+        ("If it were about dogs → 0", None),
+    ],
+)
+def test_a_grade_behind_an_arrow(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=GRADES).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("2 painters need 12 hours, so 3 need:\n\n>>> 4 <<<", "4"),
+        ("28 - 12 = 16\n16/28 = 0.5714\n≈ 57 %", "57"),
+        ("x + 7 = 3\nThe task wants a number → -4", "-4"),
+        ("(100 - 80) / 80 = 0.25 => 25%", "25"),
+        ("fixed 3.50\nby distance 12.60\n=> fare=16.10 EUR", "16.1"),
+        ("The result is 29. 15% of 60 is 9, and 9 and 20 are 29.", "29"),
+        ("First I had 52, but forgot the way back. Corrected: 104 km.", "104"),
+        ("We have 3 bags. People would say: 36.", None),
+        ("We have 3 bags of 5: 36.", None),
+        ("We first count the pears: 9 * 4 = 36 pears. Then", None),
+        ("Answer 1: 150\nAnswer 2: 135", None),
+        ("1000 m, i.e. 1 km.", None),
+    ],
+)
+def test_a_number_and_what_stands_beside_it(reply: str, label: str | None) -> None:
+    assert read("number", reply).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("Here you go:\n\n```\n=4*19.99+7.5\n```\n\nPaste it into a cell.", "4 * 19.99 + 7.5"),
+        ("The right one needs brackets: (17 + 9) / 2.", "( 17 + 9 ) / 2"),
+        ("Net: 24*0.4. Gross: 24*0.4+11. Which of them would you like?", None),
+    ],
+)
+def test_an_expression_and_what_stands_beside_it(reply: str, label: str | None) -> None:
+    assert read("equation", reply).label == label
+
+
+def test_a_contrast_in_chinese() -> None:
+    reply = "答案是蕴含,而不是中立:每天骑车的人自然会骑。"
+    assert read("choice", reply, labels=("蕴含", "中立", "矛盾")).label == "蕴含"
+
+
+def test_a_date_is_one_text() -> None:
+    assert read("text", "Die Antwort ist 5. Mai 2024.").label == "5. Mai 2024"
