@@ -93,3 +93,15 @@ def test_a_contrast_in_chinese() -> None:
 
 def test_a_date_is_one_text() -> None:
     assert read("text", "Die Antwort ist 5. Mai 2024.").label == "5. Mai 2024"
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("Output:\npenicillin\n###", "penicillin"),
+        ("Category: medicine\nAnswer: penicillin", "penicillin"),
+        ("Result: not found", None),
+    ],
+)
+def test_a_text_below_its_head(reply: str, label: str | None) -> None:
+    assert read("text", reply).label == label
