@@ -11,7 +11,6 @@ from distilwhy.core.parsing.answer import (
     Unreadable,
     fold,
     letter,
-    match_choice,
 )
 from distilwhy.core.parsing.choices.choice import Found, Letters, find_mentions, read_choice
 from distilwhy.core.parsing.clean import lowered, without_latex
@@ -102,7 +101,8 @@ class Reader:
             plain = without_latex(text[:_LONGEST_CHOICE])
             if alone and _TRUTH.get(plain) in self.choices:
                 return Found(_TRUTH[plain], True, "")
-            if fold(plain) in words("missing") and not match_choice(plain, self.choices):
+            missing = fold(plain) in words("missing")
+            if missing and not find_mentions(plain, self.choices, self.letters):
                 raise Unreadable(f"the answer is missing: {plain!r}")
             if all(choice.isdigit() for choice in self.choices):
                 plain = with_figures(plain, plain)
