@@ -101,8 +101,8 @@ class Reader:
             plain = without_latex(text[:_LONGEST_CHOICE])
             if alone and _TRUTH.get(plain) in self.choices:
                 return Found(_TRUTH[plain], True, "")
-            missing = fold(plain) in words("missing")
-            if missing and not find_mentions(plain, self.choices, self.letters):
+            own = {_together(choice) for choice in self.choices}
+            if fold(plain) in words("missing") and _together(fold(plain)) not in own:
                 raise Unreadable(f"the answer is missing: {plain!r}")
             if all(choice.isdigit() for choice in self.choices):
                 plain = with_figures(plain, plain)
@@ -279,6 +279,11 @@ def _lettered(choices: tuple[str, ...], text: str) -> dict[str, frozenset[str]]:
         if mark:
             named[mark[1].lower()] = frozenset([choice])
     return named if len(named) == len(choices) else {}
+
+
+def _together(text: str) -> str:
+    """A text in lower case without blanks: "Not mentioned" may be the label ``NotMentioned``."""
+    return "".join(text.lower().split())
 
 
 def _is_subject(rest: str) -> bool:
