@@ -47,6 +47,7 @@ _AFTER = re.compile(r"[\w+#]|-(?!(?:priority|urgency|severity|risk)\b)\w|'[a-z]|
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
+_UNSURE = ("open", "or", "supposed", "wrong")
 _REASON = re.compile(r"\s?\(([^\s()]+(?: [^\s()]+){3,})\)")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
 _FORMS += [["s", "ed"], ["es", "ed"]]
@@ -110,7 +111,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
     doubted = gloss and has(split(gloss[1]), "open", "not")
     reason = _REASON.match(rest)  # of "unclear (it is not said where)"
-    if reason and not has(split(reason[1]), "open", "or", "supposed", "wrong"):
+    if reason and not has({*split(reason[1])} - words("missing"), *_UNSURE):
         denied = False
     elif _denies(rest[:_NEAR], first):
         denied = True
@@ -130,7 +131,9 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     # "It is the first." may be said of anything, and a figure may count anything.
     place = first.lettered and line[first.start : first.end].lower() in words("ordinals")
     figure = line.strip().isdigit() and min(first.choices) not in line
-    bare = same and not (place or figure) and words("bare", "kind").issuperset(around)
+    breaks_off = has(split(last)[-1:], "article")  # "(b) The"
+    bare = same and not (place or figure or breaks_off)
+    bare = bare and words("bare", "kind").issuperset(around)
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)

@@ -26,7 +26,7 @@ _NUMBER = re.compile(rf"(?<![A-Za-z0-9_.])(?<!\d,){FIGURE}")
 _RESULT = re.compile(rf"= ?[$€£]?({FIGURE})(?![a-z]\b)")
 # What works out a number ends before "=", unlike an equation with an unknown: "3s = 48".
 _WORKED = re.compile(rf"\d(?: [^\W\d]{{1,12}}[²³]?)?\)? ?= ?[$€£]?({FIGURE})(?![a-z]\b)")
-_SIGN = r"(?: ?[-+*/×÷·−] ?| : )"
+_SIGN = r"(?: ?[-+*/×÷·−xX] ?| : )"
 _SUM = re.compile(
     rf"[(\[ ]*{FIGURE}(?: ?[)\]])*(?:{_SIGN}[(\[ ]*{FIGURE}(?: ?[)\]])*)+(?!{_SIGN}|\^)"
 )
@@ -34,7 +34,7 @@ _ROOT = re.compile(rf"(?<![\w)])([a-z]) ?= ?({FIGURE})(?=[\s,.]*(?:[^\W\d]{{2}}|
 _SIGNED = re.compile(r"[+*/×÷·=]|\d ?[-−]")
 _SUFFIX = re.compile(r"['’][a-z]\b|(?<=\d) ?[x×] ?(?=\d)")
 _OPERATOR = re.compile(r"(?:[-+*/×÷·−^]|\d\s?:)[\s$€£]*\0|\0\s*[-+*/×÷·−^]\s*(?:[\d($€£]|$)")
-_GLOSS = re.compile(r"\s?[(（](?=[^()（）]*[^\W\d]|=)[^()（）]*[)）](?!\s*[-+*/×÷=^])")
+_GLOSS = re.compile(r"\s?[(（](?=[^()（）]*(?:[^\W\d]|=))[^()（）]*[)）](?!\s*[-+*/×÷=^])")
 _POWER = re.compile(r"(?<=[a-z])\^\{?[23]\}?")  # of cm^2
 _UNLIKE = re.compile(r",? (?:(?:and|und|et|y|e) )?(?:not|nicht|non|no|não) [$€£]?[\d.,]+(?=\W*$)")
 _CLAUSE = re.compile(r"(?<!\d),\s*|,\s")
@@ -77,7 +77,8 @@ def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
         _POWER.sub("", with_figures(without_latex(part), reader.asked))
         for part in (reader.asked[-_LONGEST_ROW:], text[a:b], text[:b])
     )
-    sentence = _UNLIKE.sub("", _GLOSS.sub(_without_gloss, sentence))
+    plain = _GLOSS.sub(_without_gloss, sentence)
+    sentence = _UNLIKE.sub("", plain if _NUMBER.search(plain) else sentence)
     roots = {*_ROOT.findall(sentence)}
     if len(roots) > len({unknown for unknown, _ in roots}):
         return []  # "x = 2 or x = 3"
@@ -173,9 +174,12 @@ def find_expression(reader: Reader, text: str, parts: Sequence[tuple[int, int]])
 
 
 def _words_of(sentence: str) -> Set[str]:
-    """The words of a sentence with figures, without "some" and "many" as in "gives some away"."""
-    said = {*split(sentence)}
-    counted = split(sentence)[:1] not in (["some"], ["many"]) and not said & words("say")
+    """The words of a sentence with figures, without "some" and "many" as in "gives some away", and
+    without what tells of the past ("12 were sold") or is counted ("12 people").
+    """
+    first, *others = split(_COUNTED.sub("", sentence)) or [""]
+    said = {first, *others} - ({"were", "had"} - {first})
+    counted = [first] not in (["some"], ["many"]) and not said & words("say")
     return said - {"some", "many"} if counted else said
 
 
