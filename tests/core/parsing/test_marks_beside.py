@@ -24,6 +24,9 @@ GRADES = ("0", "1", "2", "3")
         ("The licence has ended. The label that does not fit is: advance.", None),
         ("Both a nurse and a clerk are wanted. Which of them would you like?", None),
         ("It deserves nothing short of a reject.", "reject"),
+        ("Some say hold, but it's actually a reject.", "reject"),
+        ("As a clerk it's an advance, as a nurse a hold. Which post is it for?", None),
+        ("Let me look at each of these in turn. A hold is for open cases. The", None),
     ],
 )
 def test_a_label_and_what_stands_beside_it(reply: str, label: str | None) -> None:
@@ -68,6 +71,10 @@ def test_a_grade_behind_an_arrow(reply: str, label: str | None) -> None:
         ("We first count the pears: 9 * 4 = 36 pears. Then", None),
         ("Answer 1: 150\nAnswer 2: 135", None),
         ("1000 m, i.e. 1 km.", None),
+        ("35 * 40 = 1,400. The hall seats 1,400 people.", "1400"),
+        ("8 * 3 = 24. In all, 24 tickets were sold.", "24"),
+        ("8 * 3 = 24. Were it so, 24 tickets would be left.", None),
+        ("3.5 * 6 = 21\n\nSo the car needs 21 litres, assuming that nothing changes.", "21"),
     ],
 )
 def test_a_number_and_what_stands_beside_it(reply: str, label: str | None) -> None:
@@ -84,6 +91,22 @@ def test_a_number_and_what_stands_beside_it(reply: str, label: str | None) -> No
 )
 def test_an_expression_and_what_stands_beside_it(reply: str, label: str | None) -> None:
     assert read("equation", reply).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("The page deals with cakes. It is irrelevant to the query.", "irrelevant"),
+        ("The page is relevant to start with, then turns to cakes.", None),
+        ("She finds the page relevant to cakes and irrelevant to tyres.", None),
+    ],
+)
+def test_what_a_label_is_said_of(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=("relevant", "irrelevant")).label == label
+
+
+def test_an_expression_with_a_letter_for_a_sign() -> None:
+    assert read("equation", "The answer is 3 x 25 + 14.").label == "3 * 25 + 14"
 
 
 def test_a_contrast_in_chinese() -> None:

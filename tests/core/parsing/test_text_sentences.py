@@ -20,6 +20,7 @@ def read_text(row: str, reply: str) -> Annotation:
     ("row", "reply", "text"),
     [
         (CAPITAL, "The capital of Canada is Ottawa.", "Ottawa"),
+        ("What is the symbol of sodium?", "Its symbol is **Na** (from *natrium*).", "Na"),
         (
             "Which river flows through Cairo?",
             "The river that flows through Cairo is the Nile.",

@@ -32,6 +32,8 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         return find_text(reader.asked, text) or _emphasised(reader, text, bold)
     if not reader.choices and phrases("joint", _BREAKS_OFF).search(text):
         return []
+    if reader.choices and phrases("asks_back", r"(?:\A|[.!\n]\s*)@[^.!?\n]*\?\W*\Z").search(text):
+        return []  # "… Which text is it from?"
     parts = _sentences(text)
     found = [] if _is_list(reader, text) else _at_ends(reader, text, parts)
     if reader.choices and found:

@@ -77,6 +77,7 @@ def _result(reader: Reader, text: str, a: int, b: int) -> list[Statement]:
         _POWER.sub("", with_figures(without_latex(part), reader.asked))
         for part in (reader.asked[-_LONGEST_ROW:], text[a:b], text[:b])
     )
+    sentence = phrases("assumes", r",\s@\s.*").sub("", sentence)
     plain = _GLOSS.sub(_without_gloss, sentence)
     sentence = _UNLIKE.sub("", plain if _NUMBER.search(plain) else sentence)
     roots = {*_ROOT.findall(sentence)}

@@ -39,7 +39,7 @@ def read_text(answer: Answer, text: str) -> str:
         label.endswith(":")
         or _ASKS.search(label)
         or breaks_off
-        or label.lower() in words("missing")
+        or (label.lower() in words("missing") and label != "Na")  # sodium
     )
     if missing or refuses or either or _PLACEHOLDER.fullmatch(label):
         raise Unreadable(f"the answer is only announced, refused or left open: {label[:60]!r}")
