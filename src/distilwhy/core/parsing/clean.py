@@ -119,7 +119,7 @@ def bare(text: str) -> str:
     return shown[: end.start()].strip() if end else shown
 
 
-# The re module forgets a pattern once it has compiled 512 others, such as those of rows.
+# The re module keeps 512 patterns, and those made for single rows would push these out.
 compiled = cache(re.compile)
 
 

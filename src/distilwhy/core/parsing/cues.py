@@ -47,8 +47,9 @@ def phrases(table: str, pattern: str = "@") -> re.Pattern[str]:
 
 
 def _tree(ends: Mapping[str, str]) -> str:
-    """A pattern of texts, each with what ends it, the longest first. It branches by characters, so
-    that few of many texts are tried at each place.
+    """A pattern that matches any of some texts, each followed by its ending; longer texts win.
+
+    It is a tree of characters, so that only a few texts are tried at each place.
     """
     behind: dict[str, dict[str, str]] = {}
     for said in filter(None, ends):

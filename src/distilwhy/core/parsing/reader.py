@@ -38,7 +38,7 @@ _SENTENCE = re.compile(
     r"(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
-# Behind figures a sentence may end, too, where they are no text: "5. Mai".
+# After figures a full stop ends a sentence, too, except in a text answer: "5. Mai".
 _FIGURE_ENDS = re.compile(rf"{_SENTENCE.pattern}|(?<=[\w.,$€£]\d)\.\s+(?=[\dA-Z])")
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
 _NUMBERED = re.compile(r"(?<!\w)1[).:\]]\s")
@@ -55,8 +55,9 @@ _LISTED = re.compile(r"\s*\d{1,2}[.)]\s")
 _DOUBTS = ("or", "open", "not", "wrong", "rejects", "discards", "spares")
 _DENIES = ("not", "negative", "discards")  # in a question: it asks what is not so
 _SIDES = ("yes", "no")
+_PARTICIPLE = re.compile(r"\W*([a-z]{3,})ed\W*")
 _POLAR = re.compile(r"[\s\"'*¡]*([^\W\d_]+)(?: ([^\W\d_]+))?(?=\s*(?:[,.!:;–—]|$))")
-_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|[–—―]{2}|\s\((?!\w\))")
+_PHRASE = re.compile(r"[.!,;:](?![A-Za-z0-9])|\s[-–—]|[–—―]{2}|\s\((?!\w\))|\s#\s")
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,13 @@ class Reader:
         """A number of the reply or the row in canonical form; as it stands if it has none."""
         found = self.read(number)
         return found.label if found else number
+
+    def _other_form(self, text: str) -> str | None:
+        """The label ``SUPPORTS`` that one word, ``supported``, is another form of."""
+        verb = _PARTICIPLE.fullmatch(text.lower())
+        forms = {f"{verb[1]}s", f"{verb[1]}es"} if verb else set()
+        found = [choice for choice in self.choices if choice.lower() in forms]
+        return found[0] if len(found) == 1 else None
 
     def whole(self, text: str) -> str | None:
         """The label, if ``text`` is nothing else; None otherwise."""
@@ -232,9 +240,9 @@ class Reader:
             raise Unnamed("the reply ends before its answer")
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
+        if statement.rank == EXPLICIT and (form := self._other_form(payload)):
+            return form
         whole = statement.whole
-        if whole and not self.choices and statement.rank == EXPLICIT:
-            payload = _FIGURE_ENDS.split(payload, maxsplit=1)[0]
         found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
         if found is None:
             short = self.choices and statement.rank == EXPLICIT and len(payload) < _SHORT

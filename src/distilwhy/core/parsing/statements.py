@@ -31,8 +31,8 @@ _MARK = re.compile(
 _BOXED = re.compile(r"((?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+)\}")
 _DOUBLE = re.compile(r"([^\[\]\n]{1,60})\]\]")
 _TAGGED = re.compile(r"([^<]*+(?:<(?!/)[^<]*+)*+)</[\w ]+>")
-# What stands beside a payload: "| confidence: 1", ";confidence=1", "  # a comment".
-_BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)|; ?(?=[^\W\d]\w{1,30} ?[=:])| #(?= )")
+_BESIDE = re.compile(r" \| (?=[^|\n]{1,30}:)")
+_FIELD = re.compile(r"; ?([^\W\d]\w{1,30}) ?[=:]")
 _Found = TypeVar("_Found")
 
 
@@ -68,14 +68,16 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     said = Words(lowered(text))
     own = _asked_noun(task.row_format.template) if task else ""
     nouns = words("noun", "head", "vague") | {own}
-    heads = [
+    known = [i for i, word in enumerate(said.said) if word in nouns]
+    others = [
         i
         for i, word in enumerate(said.said)
-        if word in nouns or (said.word(i + 1) == ":" != word and said.word(i + 2) != "\n")
+        if word not in nouns and said.word(i + 1) == ":" != word and said.word(i + 2) != "\n"
     ]
     cued = [*_by_cue(text, said, task.cue)] if task and task.cue != CUE else []
     taken = {at for statement in cued for at in (statement.at, statement.at + 1)}
-    found = [s for i in _some(heads) for s in _announced(text, said, i, said.said[i] == own)]
+    heads = _some(known) + _some(others)
+    found = [s for i in heads for s in _announced(text, said, i, said.said[i] == own)]
     found += [s for mark in _some([*_MARK.finditer(said.low)]) for s in _marked(text, said, mark)]
     found = cued + [statement for statement in found if statement.at not in taken]
     return sorted(found, key=lambda statement: (statement.end, statement.start))
@@ -147,7 +149,11 @@ def _link(said: Words, index: int) -> tuple[str, int]:
         ends = words("is", "linked", "stop")
         index = next((i for i in range(index, index + 10) if said.word(i) in ends), index)
     word = said.word(index)
-    if word == "." and said.word(index - 1) in words("abbreviated"):
+    if (
+        word == "."
+        and said.word(index - 2) == "\n"
+        and said.word(index - 1) in words("abbreviated")
+    ):
         return ":", index + 1
     if word in words("is"):
         index = said.skip(index + 1, words("concludes"))
@@ -227,6 +233,10 @@ def _payload(text: str, at: int, on_next: bool = False) -> tuple[str | None, int
     newline = text.rfind("\n", at, first) + 1
     end = text.find("\n", first) % (len(text) + 1)
     line = _BESIDE.split(text[newline or at : end].strip(), maxsplit=1)[0]
+    for field in _FIELD.finditer(line):  # ";confidence=0.9"
+        if field[1].lower() in words("explains", "beside"):
+            line = line[: field.start()]
+            break
     line = line.strip("* ").rstrip("| ")
     return (_ITEM.sub("", line, count=1) if on_next or newline else line) or None, end
 

@@ -18,8 +18,9 @@ _MOST = 40
 _ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
 _BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @) ?\Z"
 _BOXED = re.compile(r"\s*\[([^\[\]\n]{1,60})\]")
+_ARROW = re.compile(r"→|⇒|[=-]>")
 _CLOSES = re.compile(
-    r"(?:.*(?:→|⇒|[=-]>)|(?:.*[.,;!?]\s)?([^\d.,;!?]*[^\W\d]):)\s*((?:[^.!?]|[.!?](?! +\w))*)\Z"
+    r"(?:.*[.,;!?]\s)?((?:[^.,;!?]|[.,](?=\d))*)(→|⇒|[=-]>|(?<=[^\W\d]):)\s*((?:[^.!?]|[.!?](?! +\w))*)\Z"
 )
 _HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}(?<! \d)[:=]\s*|\[[^\[\]\n]{1,20}\]\s*)?")
 
@@ -121,7 +122,8 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     heading = line if label else _HEADING.sub("", line, count=1)
     named = {*split(line.removesuffix(heading))}
     theirs = more or hedges(named) or has(named, "explains", "negative", "people")
-    closing = "" if more or reader.choices else _closing_figure(line)
+    closes = not more and not reader.choices and len(line) < _LONGEST
+    closing = _closing_figure(text, line) if closes else ""
     for said in [line] if theirs else [line, heading, closing]:
         if len(line) < _LONGEST and (found := reader.lead(said)):
             at, end = a + len(line) - len(said), a + len(line) - len(found.rest)
@@ -129,13 +131,23 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     return None
 
 
-def _closing_figure(line: str) -> str:
-    """What ends a line behind an arrow, or behind the colon of a clause without figures."""
+def _closing_figure(text: str, line: str) -> str:
+    """What ends the last line of a text, after a colon whose clause concludes or corrects, or after
+    the only arrow, if that follows a result or nothing: ``0.25 => 25%``; "" if nothing does.
+    """
     closes = _CLOSES.match(line)
-    clause = (closes[1] or "") if closes else ""
+    clause, mark, told = closes.groups() if closes else ("", "", "")
     said = {*split(with_figures(clause, clause))}
-    checks = has(said, "explains") or hedges(said) or any(map(str.isdigit, said))
-    return closes[2] if closes and not checks else ""
+    if hedges(said) or has(said, "explains", "indefinite"):
+        return ""
+    if mark == ":":
+        concludes = has(said - {"one"}, "concludes", "right", "revised") and not any(
+            map(str.isdigit, said)
+        )
+        return told if concludes else ""
+    only = len(_ARROW.findall(text)) == 1
+    opens = line.lstrip().startswith(mark or "\n")
+    return told if only and ("=" in clause or opens) else ""
 
 
 def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:

@@ -41,16 +41,14 @@ _LETTER = rf"(?<!\w)(?:{_MARKED})|{_PARTED}(?:{_CAPITAL}|((?-i:[AI])){_ENDS})|{_
 _LABELS = re.compile(r"[\s).:,;'\"*=–—-]*(?:(?:a|an|the)\s+|の)?")
 _SENTENCE = re.compile(r"\.\s+[A-Z].* [a-z]")
 _BESIDE = re.compile(r"[):]? ([^\W\d][^.,;:!?()]{1,30})(?=[.,;!]|$)")
-_STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+-\s|\s*[^\x00-\x7f]")
+_STOPS = re.compile(r"\W*$|\s*[.,;:!?()\[\]\"'–—*/&|]|\s+[-#]\s|\s*[^\x00-\x7f]")
 _BEFORE = re.compile(r"(?:(?![のはが])[\w-]|[\d?][.,/:])$")
 _AFTER = re.compile(r"[\w+#]|-(?!(?:priority|urgency|severity|risk)\b)\w|'[a-z]|[.,/:]\d", re.I)
 _JOINT = re.compile(r"(?<=[^\W\d])[_/-](?=[^\W\d])")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GLOSS = re.compile(r"\s?\(([^\s(),.]+(?: [^\s(),.]+){,2})\)")
-_UNSURE = ("open", "or", "supposed", "wrong")
-_REASON = re.compile(r"\s?\(([^\s()]+(?: [^\s()]+){3,})\)")
+_REASON = re.compile(r"\s?\(([^\s()]+(?: [^\s()]+){3,})\)\W*")
 _FORMS = [f.split() for f in ["o a", "ve v", "f ve", "x sse", "v ve", "v ver", "v ves"]]
-_FORMS += [["s", "ed"], ["es", "ed"]]
 _ELIDED = re.compile(r"(?<!\w)[ld]['’](?=\w{3})", re.I)  # "l'équipe technique"
 _PLACED = re.compile(r"\W*$|,| (?:of|de|der|von|das|dos) ")
 _NEAR = 40
@@ -110,8 +108,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     wrong = words("not", "wrong") - {"unlike", "except"}
     denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
     doubted = gloss and has(split(gloss[1]), "open", "not")
-    reason = _REASON.match(rest)  # of "unclear (it is not said where)"
-    if reason and not has({*split(reason[1])} - words("missing"), *_UNSURE):
+    if _gives_reason(rest):
         denied = False
     elif _denies(rest[:_NEAR], first):
         denied = True
@@ -146,10 +143,23 @@ def _opposite(head: Sequence[str], denied: frozenset[str], choices: tuple[str, .
     return next((c for c in denials if lowered(c).partition(" ")[2] in texts), None)
 
 
+def _gives_reason(rest: str) -> bool:
+    """Whether all that follows a label is a reason in brackets, which may deny something else:
+    "unclear (it is not said where)", "low (stone doesn't burn)".
+    """
+    reason = _REASON.fullmatch(rest)
+    said = split(reason[1]) if reason else []
+    plain = {"i", "there"} | words("it", "pronoun", "people", "not", "said", "is", "verb", "tongue")
+    opens = not plain.isdisjoint(said[:1]) or any(word[-2:] == "ly" for word in said[:1])
+    tells = has(said, "withholds") and not has(said[:1], "people")
+    doubts = has({*said} - words("missing"), "open", "or", "supposed", "wrong")
+    return bool(said) and not doubts and (tells or not opens)
+
+
 def _denies(rest: str, mention: Mention) -> bool:
     """Whether what follows a choice denies it; where words are parted, right behind it."""
     denial = phrases("denies", r"([^.!?。\n]*?)@").match(rest)
-    apart = denial and re.search("[a-z]|而", denial[1], re.I)
+    apart = denial and re.search("[a-z]|(?<!然)而$", denial[1], re.I)
     own = {lowered(choice) for choice in mention.choices}
     return bool(denial and not apart and own.isdisjoint(words("no", "wrong", "rejects")))
 

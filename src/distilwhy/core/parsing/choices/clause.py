@@ -97,7 +97,7 @@ class Clause:
         found, end = set[str](), self.said.end(self.index)
         near = self.said.said[max(self.start, self.index - 3) : self.index]
         none = denies | self.before & words("missing")
-        if self.tie == ":" and none.isdisjoint(near):
+        if self.tie == ":" and has(self.before, "clash", "concludes") and none.isdisjoint(near):
             found |= none  # "they can't both be true: contradiction"
         possible = not self.before.isdisjoint(("possible", "möglich", "posible", "possível"))
         if self.tie == ":" and possible and (denies or has(self.before, "spares")):
