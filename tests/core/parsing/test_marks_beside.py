@@ -14,14 +14,20 @@ GRADES = ("0", "1", "2", "3")
     [
         ("decision: hold   # licence expired, look again in June", "hold"),
         ("decision=reject;confidence=0.98;reason=no licence", "reject"),
-        ("{decision: hold, reason: 'the link is broken'", "hold"),
+        ("decision: hold # or reject", None),
+        ("The output should look like {decision: hold, reason: ...}", None),
         ("The link is broken.\n\nAns. hold", "hold"),
-        ("hold (it is not said when the licence ends)", "hold"),
+        ("hold (it isn't stated when the licence ends)", "hold"),
+        ("reject (papers weren't handed in)", "reject"),
+        ("hold (I do not think so)", None),
+        ("hold (does not fit the case)", None),
+        ("hold (there is no reason to wait) -> advance", None),
         ("hold (could be reject as well, not sure)", None),
         ("hold (not reject)", "hold"),
         ("[INST] hold or reject? [/INST] The licence ended, so this is a reject.", "reject"),
         ("The licence has ended, so there is nothing to weigh up: reject.", "reject"),
         ("The licence has ended. The label that does not fit is: advance.", None),
+        ("The file does not justify the harshest label we have: reject.", None),
         ("Both a nurse and a clerk are wanted. Which of them would you like?", None),
         ("It deserves nothing short of a reject.", "reject"),
         ("Some say hold, but it's actually a reject.", "reject"),
@@ -38,6 +44,8 @@ def test_a_label_and_what_stands_beside_it(reply: str, label: str | None) -> Non
     [
         ("The army is gone.\n\nfinal_label: SUPPORTED", "SUPPORTS"),
         ("Verdict: refuted", "REFUTES"),
+        ("Only half of the claim is supported.", None),
+        ("To be refuted, the text would have to name a date.", None),
         ("The claim can neither be supported nor refuted.", None),
     ],
 )
@@ -61,10 +69,15 @@ def test_a_grade_behind_an_arrow(reply: str, label: str | None) -> None:
     [
         ("2 painters need 12 hours, so 3 need:\n\n>>> 4 <<<", "4"),
         ("28 - 12 = 16\n16/28 = 0.5714\n≈ 57 %", "57"),
-        ("x + 7 = 3\nThe task wants a number → -4", "-4"),
+        ("Ann → 12, Bob → 15", None),
+        ("If the host counts → 13", None),
+        ("24 → 12", None),
         ("(100 - 80) / 80 = 0.25 => 25%", "25"),
         ("fixed 3.50\nby distance 12.60\n=> fare=16.10 EUR", "16.1"),
-        ("The result is 29. 15% of 60 is 9, and 9 and 20 are 29.", "29"),
+        ("We multiply 8 by 5. The result is 40. From this we take 5, which leaves 35.", "35"),
+        ("Not enough is known. Number of boxes: 12.", None),
+        ("First, find the number of boxes: 12.", None),
+        ("The two boys have 3 resp. 4 pens.", None),
         ("First I had 52, but forgot the way back. Corrected: 104 km.", "104"),
         ("We have 3 bags. People would say: 36.", None),
         ("We have 3 bags of 5: 36.", None),
@@ -86,6 +99,7 @@ def test_a_number_and_what_stands_beside_it(reply: str, label: str | None) -> No
     [
         ("Here you go:\n\n```\n=4*19.99+7.5\n```\n\nPaste it into a cell.", "4 * 19.99 + 7.5"),
         ("The right one needs brackets: (17 + 9) / 2.", "( 17 + 9 ) / 2"),
+        ("9 - 2.5\nProblem: A jug holds 4 l.\nEquation: 4 - 1.2", "9 - 2.5"),
         ("Net: 24*0.4. Gross: 24*0.4+11. Which of them would you like?", None),
     ],
 )
@@ -105,13 +119,42 @@ def test_what_a_label_is_said_of(reply: str, label: str | None) -> None:
     assert read("choice", reply, labels=("relevant", "irrelevant")).label == label
 
 
+def test_an_answer_among_many_headed_lines() -> None:
+    lines = "\n".join(f"{name}: 3" for name in "abcdefghij")
+    assert read("number", f"Prices:\n{lines}\n\nAnswer: 30\n\nCheck:\n{lines}").label == "30"
+
+
+def test_each_choice_is_called_right_or_wrong() -> None:
+    judged = ["(a) hold is incorrect.", "(b) advance is correct.", "(c) reject is incorrect."]
+    assert read("choice", "\n".join(judged), RANKS).label == "advance"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply", "label"),
+    [
+        ("choice", "The answer is (a).\n\n...just kidding! It is (b).", "advance"),
+        ("number", "Resposta final: setenta e dois (72) ovos, pois 6 × 4 × 3 = 72.", "72"),
+        ("number", "8×6＝48個です。次に、50個から48個を", None),
+    ],
+)
+def test_what_follows_an_answer(kind: str, reply: str, label: str | None) -> None:
+    assert read(kind, reply, RANKS if kind == "choice" else ()).label == label
+
+
 def test_an_expression_with_a_letter_for_a_sign() -> None:
     assert read("equation", "The answer is 3 x 25 + 14.").label == "3 * 25 + 14"
 
 
-def test_a_contrast_in_chinese() -> None:
-    reply = "答案是蕴含,而不是中立:每天骑车的人自然会骑。"
-    assert read("choice", reply, labels=("蕴含", "中立", "矛盾")).label == "蕴含"
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("答案是蕴含,而不是中立:每天骑车的人自然会骑。", "蕴含"),
+        ("答案是蕴含,而这是不对的。", None),
+        ("蕴含,然而不对。", None),
+    ],
+)
+def test_a_contrast_in_chinese(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=("蕴含", "中立", "矛盾")).label == label
 
 
 def test_a_date_is_one_text() -> None:
@@ -124,6 +167,9 @@ def test_a_date_is_one_text() -> None:
         ("Output:\npenicillin\n###", "penicillin"),
         ("Category: medicine\nAnswer: penicillin", "penicillin"),
         ("Result: not found", None),
+        ("Answer: Symphony # 5", "Symphony # 5"),
+        ("Answer: color: red; margin: 0", "color: red; margin: 0"),
+        ("答え：富士山（標高3,776メートル）", "富士山"),
     ],
 )
 def test_a_text_below_its_head(reply: str, label: str | None) -> None:

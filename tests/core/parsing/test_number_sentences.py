@@ -33,7 +33,7 @@ def label(kind: Kind, row: str, reply: str) -> str | None:
         (PENS, "Ben has seventeen pens.", "17"),
         (PENS, "17, since 4 × 5 - 3 = 17", "17"),
         (PENS, "17 pens: 20 bought, 3 given away.", "17"),
-        (PENS, "4 * 5 = 20. Ben had 17 pens at the end (20 - 3 = 17).", "17"),
+        ("Ben lost 7 and has 15. How many had he?", "Ben had 22 (22 - 7 = 15).", "22"),
         (PENS, "It's 17 (not 20).", "17"),
         (PENS, "So he's got 17.\nConfidence: 95%", "17"),
         (SALE, "It costs $34 now.", "34"),

@@ -16,7 +16,7 @@ from distilwhy.core.parsing.texts.text_sentences import find_text
 _LONGEST = 300
 _MOST = 40
 _ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
-_BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @) ?\Z"
+_BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @|[をがはへ을를은는]) ?\Z"
 _BOXED = re.compile(r"\s*\[([^\[\]\n]{1,60})\]")
 _ARROW = re.compile(r"→|⇒|[=-]>")
 _CLOSES = re.compile(
@@ -99,7 +99,9 @@ def first_alone(reader: Reader, text: str) -> list[Statement]:
     if not newline or not reader.whole(line):
         return []
     following = rest.strip().split("\n", 1)[0]
-    listed = reader.lead(following) if reader.choices else rest[:1] != "\n" or "=" in line
+    heads = ":" in following and has(split(following)[:1], "asks", "shows")
+    goes_on = "=" in line or not (heads or rest[:1] == "\n")
+    listed = reader.lead(following) if reader.choices else goes_on
     if listed:
         return []
     found = [Statement(0, 0, len(line), line, UNCUED, whole=True)]

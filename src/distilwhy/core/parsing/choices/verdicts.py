@@ -46,7 +46,8 @@ def _judge(reader: Reader, line: str) -> tuple[str, str]:
         mentions = find_mentions(letter[0], reader.choices, reader.letters) if letter else []
     if not mentions or split(said[: mentions[0].start]):
         return "", ""
-    more = ["", mark, *split(said[mentions[0].end :], marks=True), ""]
+    after = split(said[mentions[0].end :], marks=True)
+    more = ["", mark, *(word for word in after if word not in words("is")), ""]
     apart = {  # not in "correct spelling"
         word
         for before, word, after in zip(more, more[1:], more[2:], strict=False)

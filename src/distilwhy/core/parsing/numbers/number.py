@@ -43,10 +43,10 @@ _PLAIN = (
     (r"(?<![\w./,*+-])(\d+)\s+(\d+)\s*[/⁄]\s*(\d+)(?![\d/]|\.\d)", r"(\1+\2/\3)"),  # 1 1/2
 )  # fmt: skip
 _SENTENCE = re.compile(rf"\D*\d.*?(?:[.!?](?=\s|$|[^\x00-\x7f]|(?<=[{APART}].))(?!\s*=)|;|$)")
-_REASON = re.compile(
-    r"(?<=.)\b(?:because|since|as|given)\b"
-    r"|(?<=\d)[^\d]{0,20}?,? (?:not|rather than|instead of) [-$]?\d", re.I,
-)  # fmt: skip
+_REASON = (
+    r"(?<=.)\b(?:because|since|as|given)\b|,\s@(?!\w)"
+    r"|(?<=\d)[^\d]{0,20}?,? (?:not|rather than|instead of) [-$]?\d"
+)
 _SEVERAL = re.compile(r"(?:^|=)[^=\d]*+\d[^=]*?(?:,(?!\d)|;|\band\b)[^=]*=", re.I)
 _START = re.compile(rf"(?<![A-Za-z0-9_.,])(?:[-−–]\s?)?[(\[]*(?:[-−–]\s?)?(?:{NUMERAL})")
 RANGE = re.compile(
@@ -133,7 +133,7 @@ def _sides(text: str) -> list[str]:
         text = compiled(pattern).sub(plain, text)
     sentence = _SENTENCE.match(text)
     text = sentence[0] if sentence else text
-    text = _REASON.split(text, maxsplit=1)[0]
+    text = phrases("because", _REASON).split(text, maxsplit=1)[0]
     if _SEVERAL.search(text):
         raise Unreadable(f"the answer has several equations: {text[:60]!r}")
     first, *others = text.strip("{} ").rstrip(".!?; ").split("=")

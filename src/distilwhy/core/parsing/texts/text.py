@@ -4,7 +4,7 @@ import re
 
 from distilwhy.core.parsing.answer import Answer, Unnamed, Unreadable
 from distilwhy.core.parsing.clean import without_latex
-from distilwhy.core.parsing.cues import has, phrases, split, words
+from distilwhy.core.parsing.cues import APART, has, phrases, split, words
 
 _LONGEST = 300
 _EITHER = re.compile(
@@ -13,6 +13,7 @@ _EITHER = re.compile(
 _ASKS = re.compile(  # or says that it is not stated
     r"(?:까요?|でしょうか?|ですか|什么|哪里|哪儿|谁|吗|呢|않음|없음|않습니다|없습니다)[。.?？]?$"
 )
+_GLOSS = re.compile(rf"(?<=[{APART}])\([^()]*\)\Z")  # of "富士山(3776m)"
 _PLACEHOLDER = re.compile(
     r"[\[<{(][^\])}>]*[\])}>]\.?|[_.…?-]+|[Nn]ot (?:[A-Z]|(?:in|on|at|the|an?)\b).*"
 )
@@ -27,6 +28,7 @@ def read_text(answer: Answer, text: str) -> str:
     plain = re.sub(r"^\s*\$([^$]+)\$(?=\W*$)", r"\1", without_latex(text))
     if not plain.isascii():
         plain = phrases("polite", r"\s*@(?!\w)").split(plain.rstrip(" ."), maxsplit=1)[0] or plain
+        plain = _GLOSS.sub("", plain)
     label = answer.canonical(plain.rstrip(".").strip("\"'“”").rstrip(".")) or ""
     said = split(label[:_LONGEST].replace("’", "'"))
     if not label:
