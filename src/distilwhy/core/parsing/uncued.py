@@ -34,8 +34,8 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         return find_text(reader.asked, text) or _emphasised(reader, text, bold)
     if not reader.choices and phrases("joint", _BREAKS_OFF).search(text):
         return []
-    if reader.choices and phrases("asks_back", r"(?:\A|[.!\n]\s*)@[^.!?\n]*\?\W*\Z").search(text):
-        return []  # "… Which text is it from?"
+    if reader.choices and _asks_back(text):
+        return []
     parts = _sentences(text)
     found = [] if _is_list(reader, text) else _at_ends(reader, text, parts)
     if reader.choices and found:
@@ -46,6 +46,13 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         find = find_expression if reader.answer.kind == "equation" else find_results
         found = find(reader, text, parts)
     return found or _emphasised(reader, text, bold)
+
+
+def _asks_back(text: str) -> bool:
+    """Whether a text ends in a question to whoever asked: "… Which text is it from?" """
+    a, b = (spans(text) or [(0, 0)])[-1]
+    last = text[a:b].rstrip()
+    return last.endswith("?") and phrases("asks_back").match(last) is not None
 
 
 def _sentences(text: str) -> list[tuple[int, int]]:
