@@ -89,7 +89,7 @@ def test_after_a_pass_of_several_rows_a_row_waits_for_others():
         run(model, ask, batch_rows=2, max_delay=60)
         return model.passes == [["a", "b"], ["c", "d"]]
 
-    # A row that is there before the student is idle waits for nobody: not every try shares.
+    # A row that arrives before the student is idle does not wait, so a single try may not share.
     assert any(share() for _ in range(30))
 
 

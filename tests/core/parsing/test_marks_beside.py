@@ -1,4 +1,4 @@
-"""Marks, fields, brackets and arrows beside an answer, and their near misses."""
+"""What may stand beside an answer: marks, fields, brackets, arrows, heads; and near misses."""
 
 import pytest
 
@@ -28,14 +28,15 @@ GRADES = ("0", "1", "2", "3")
         ("The licence has ended, so there is nothing to weigh up: reject.", "reject"),
         ("The licence has ended. The label that does not fit is: advance.", None),
         ("The file does not justify the harshest label we have: reject.", None),
-        ("Both a nurse and a clerk are wanted. Which of them would you like?", None),
         ("It deserves nothing short of a reject.", "reject"),
         ("Some say hold, but it's actually a reject.", "reject"),
         ("As a clerk it's an advance, as a nurse a hold. Which post is it for?", None),
         ("Let me look at each of these in turn. A hold is for open cases. The", None),
     ],
 )
-def test_a_label_and_what_stands_beside_it(reply: str, label: str | None) -> None:
+def test_a_comment_a_field_or_a_reason_beside_a_label_changes_nothing(
+    reply: str, label: str | None
+) -> None:
     assert read("choice", reply, labels=RANKS).label == label
 
 
@@ -49,7 +50,7 @@ def test_a_label_and_what_stands_beside_it(reply: str, label: str | None) -> Non
         ("The claim can neither be supported nor refuted.", None),
     ],
 )
-def test_a_verb_in_another_form(reply: str, label: str | None) -> None:
+def test_a_participle_states_the_label_of_its_verb(reply: str, label: str | None) -> None:
     assert read("choice", reply, labels=VERDICTS).label == label
 
 
@@ -60,7 +61,9 @@ def test_a_verb_in_another_form(reply: str, label: str | None) -> None:
         ("If it were about dogs → 0", None),
     ],
 )
-def test_a_grade_behind_an_arrow(reply: str, label: str | None) -> None:
+def test_a_grade_after_an_arrow_is_read_despite_a_negation_before_it(
+    reply: str, label: str | None
+) -> None:
     assert read("choice", reply, labels=GRADES).label == label
 
 
@@ -72,6 +75,7 @@ def test_a_grade_behind_an_arrow(reply: str, label: str | None) -> None:
         ("Ann → 12, Bob → 15", None),
         ("If the host counts → 13", None),
         ("24 → 12", None),
+        ("24 ==> 12", None),
         ("(100 - 80) / 80 = 0.25 => 25%", "25"),
         ("fixed 3.50\nby distance 12.60\n=> fare=16.10 EUR", "16.1"),
         ("We multiply 8 by 5. The result is 40. From this we take 5, which leaves 35.", "35"),
@@ -132,17 +136,16 @@ def test_each_choice_is_called_right_or_wrong() -> None:
 @pytest.mark.parametrize(
     ("kind", "reply", "label"),
     [
+        ("choice", "A hold is for open cases.\n(b) The", None),
         ("choice", "The answer is (a).\n\n...just kidding! It is (b).", "advance"),
         ("number", "Resposta final: setenta e dois (72) ovos, pois 6 × 4 × 3 = 72.", "72"),
         ("number", "8×6＝48個です。次に、50個から48個を", None),
     ],
 )
-def test_what_follows_an_answer(kind: str, reply: str, label: str | None) -> None:
+def test_a_reply_that_corrects_itself_explains_or_breaks_off(
+    kind: str, reply: str, label: str | None
+) -> None:
     assert read(kind, reply, RANKS if kind == "choice" else ()).label == label
-
-
-def test_an_expression_with_a_letter_for_a_sign() -> None:
-    assert read("equation", "The answer is 3 x 25 + 14.").label == "3 * 25 + 14"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def test_an_expression_with_a_letter_for_a_sign() -> None:
         ("蕴含,然而不对。", None),
     ],
 )
-def test_a_contrast_in_chinese(reply: str, label: str | None) -> None:
+def test_a_contrast_in_chinese_denies_only_the_other_label(reply: str, label: str | None) -> None:
     assert read("choice", reply, labels=("蕴含", "中立", "矛盾")).label == label
 
 

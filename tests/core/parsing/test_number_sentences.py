@@ -121,6 +121,7 @@ def test_a_number_that_is_a_step_or_a_bound_or_doubted_is_no_answer(row: str, re
         ("Der gesuchte Term ist 4 · 6 − 5. Das sind 19.", "4 * 6 - 5"),
         ("식만 쓰면 4 × 6 - 5 입니다.", "4 * 6 - 5"),
         ("算式是4×6-5。", "4 * 6 - 5"),
+        ("You would do 4 x 6 - 5.", "4 * 6 - 5"),
         ("4 × 6 eggs are in the box.", None),
         ("First multiply: 4 × 6 = 24", None),
         ("4 × 6 = 24, 24 - 5 = 19", None),

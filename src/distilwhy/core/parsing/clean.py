@@ -113,13 +113,14 @@ def bare(text: str) -> str:
     opens, closes = phrases("thinks", _THINKS).pattern, phrases("thought", _THOUGHT).pattern
     shown = compiled(f"(?is)(?:{opens}).*?(?:{closes}|\\Z)").sub("", shown)
     shown = compiled(f"(?i){closes}").split(shown)[-1].strip()
+    # A prompt that the reply repeats.
     shown = re.sub(r"(?s)\A\[INST\].*?\[/INST\]", "", shown)
     shown = phrases("turns", rf"\A(?:(?:@|{_TURN})\s*)+").sub("", shown)
     end = _END.search(shown, 1)
     return shown[: end.start()].strip() if end else shown
 
 
-# The re module keeps 512 patterns, and those made for single rows would push these out.
+# The re module keeps only 512 patterns, and those made for single rows push others out.
 compiled = cache(re.compile)
 
 

@@ -40,21 +40,22 @@ def has(said: Iterable[str], *tables: str) -> bool:
 @cache
 def phrases(table: str, pattern: str = "@") -> re.Pattern[str]:
     """A pattern in which ``@`` stands for a table's phrases; ``wait*`` also opens longer words."""
-    closed = (said for said in listed(table) if said[-1].isalpha() and said.isascii())
-    ends = dict.fromkeys((said.rstrip("*") for said in listed(table)), "")
-    ends |= dict.fromkeys(closed, r"\b")
-    return re.compile(pattern.replace("@", _tree(ends)), re.I)
+    ends = {
+        said.rstrip("*"): r"\b" if said[-1].isalpha() and said.isascii() else ""
+        for said in listed(table)
+    }
+    return re.compile(pattern.replace("@", _trie(ends)), re.I)
 
 
-def _tree(ends: Mapping[str, str]) -> str:
+def _trie(ends: Mapping[str, str]) -> str:
     """A pattern that matches any of some texts, each followed by its ending; longer texts win.
 
-    It is a tree of characters, so that only a few texts are tried at each place.
+    It branches by characters, so that only a few texts are tried at each place.
     """
-    behind: dict[str, dict[str, str]] = {}
+    rests: dict[str, dict[str, str]] = {}
     for said in filter(None, ends):
-        behind.setdefault(said[0], {})[said[1:]] = ends[said]
-    branches = [re.escape(first) + _tree(rest) for first, rest in behind.items()]
+        rests.setdefault(said[0], {})[said[1:]] = ends[said]
+    branches = [re.escape(first) + _trie(rest) for first, rest in rests.items()]
     branches += [ends[""]] if "" in ends else []
     return branches[0] if len(branches) == 1 else f"(?:{'|'.join(branches)})"
 

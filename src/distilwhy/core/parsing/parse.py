@@ -30,7 +30,7 @@ from distilwhy.core.task import Example, Task
 
 _PROMPTED = re.compile(r"\AA: (?=\S[^\n]{9})")  # as a prompt ends: it is no letter
 _FIELD = re.compile(r"\{\{\s*(\w+)")
-# What is in bold, or a fenced line.
+# What is in bold, which needs two more asterisks, or a fenced line.
 _BOLD = re.compile(r"(?m)(?:\*\*(?=[^*\n]+\*)|^```\w*\n)([^`\n]{1,60}?)(?:\*\*|\n```$)")
 _COMPLETE = re.compile(r"[^\d\s][.!?][\s\"'*)]*$|[.!?]\s")
 _CUT_SHORT = {"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"}

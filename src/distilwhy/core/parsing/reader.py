@@ -38,7 +38,7 @@ _SENTENCE = re.compile(
     r"(?<=\w{4})(?<!\b(?:Prof|Capt|Pres|Dept|Univ|Corp|Bros))[.!][\"'”’)]*\s+(?=[\"'“‘(]?[A-Z])"
     r"|[.!][\"'”’)]*\s+(?=(?:Its?|He|She|They|Th\w+|We|I|You|His|Her)\s)"
 )
-# After figures a full stop ends a sentence, too, except in a text answer: "5. Mai".
+# A full stop after two figures or more ends a sentence, too, except in a text: "15. Mai".
 _FIGURE_ENDS = re.compile(rf"{_SENTENCE.pattern}|(?<=[\w.,$€£]\d)\.\s+(?=[\dA-Z])")
 _QUOTED = re.compile(r"[\"“].*[\"”]\.?", re.S)
 _NUMBERED = re.compile(r"(?<!\w)1[).:\]]\s")
@@ -122,8 +122,8 @@ class Reader:
             return Found(read_text(self.answer, text[:end] if few else text), False, text[end:])
         plain = with_points(text, self.asked)
         label = read_number(plain) if kind == "number" else read_equation(plain)
-        others = _FIGURE_ENDS.match(text, end) and re.search(r"\d", text[end:])
-        return Found(label, is_bare(plain, kind) and not others, text[end:])
+        more_figures = _FIGURE_ENDS.match(text, end) and re.search(r"\d", text[end:])
+        return Found(label, is_bare(plain, kind) and not more_figures, text[end:])
 
     def read(self, text: str) -> Found | None:
         """The answer that a statement gives; None if it cannot be read."""
@@ -136,8 +136,8 @@ class Reader:
         found = self.read(number)
         return found.label if found else number
 
-    def _other_form(self, text: str) -> str | None:
-        """The label ``SUPPORTS`` that one word, ``supported``, is another form of."""
+    def _of_participle(self, text: str) -> str | None:
+        """The label of which a text is the participle: ``SUPPORTS`` for ``supported``."""
         verb = _PARTICIPLE.fullmatch(text.lower())
         forms = {f"{verb[1]}s", f"{verb[1]}es"} if verb else set()
         found = [choice for choice in self.choices if choice.lower() in forms]
@@ -240,8 +240,8 @@ class Reader:
             raise Unnamed("the reply ends before its answer")
         if _ASKS.match(payload):
             raise (Unnamed if statement.whole else Unreadable)("the answer is only asked")
-        if statement.rank == EXPLICIT and (form := self._other_form(payload)):
-            return form
+        if statement.rank == EXPLICIT and (verb := self._of_participle(payload)):
+            return verb
         whole = statement.whole
         found = self.lead(payload) if whole else self.find(payload, alone=statement.alone)
         if found is None:

@@ -68,6 +68,7 @@ def find_statements(text: str, task: Task | None = None) -> list[Statement]:
     said = Words(lowered(text))
     own = _asked_noun(task.row_format.template) if task else ""
     nouns = words("noun", "head", "vague") | {own}
+    # Apart, so that many other headings do not crowd out the nouns of an answer.
     known = [i for i, word in enumerate(said.said) if word in nouns]
     others = [
         i
@@ -149,11 +150,8 @@ def _link(said: Words, index: int) -> tuple[str, int]:
         ends = words("is", "linked", "stop")
         index = next((i for i in range(index, index + 10) if said.word(i) in ends), index)
     word = said.word(index)
-    if (
-        word == "."
-        and said.word(index - 2) == "\n"
-        and said.word(index - 1) in words("abbreviated")
-    ):
+    short = said.word(index - 2) == "\n" and said.word(index - 1) in words("abbreviated")
+    if word == "." and short:  # "Ans. B"
         return ":", index + 1
     if word in words("is"):
         index = said.skip(index + 1, words("concludes"))
@@ -233,10 +231,8 @@ def _payload(text: str, at: int, on_next: bool = False) -> tuple[str | None, int
     newline = text.rfind("\n", at, first) + 1
     end = text.find("\n", first) % (len(text) + 1)
     line = _BESIDE.split(text[newline or at : end].strip(), maxsplit=1)[0]
-    for field in _FIELD.finditer(line):  # ";confidence=0.9"
-        if field[1].lower() in words("explains", "beside"):
-            line = line[: field.start()]
-            break
+    fields = (f.start() for f in _FIELD.finditer(line) if has([f[1].lower()], "explains", "beside"))
+    line = line[: next(fields, None)]  # without ";confidence=0.9"
     line = line.strip("* ").rstrip("| ")
     return (_ITEM.sub("", line, count=1) if on_next or newline else line) or None, end
 

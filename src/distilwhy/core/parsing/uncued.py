@@ -16,11 +16,12 @@ from distilwhy.core.parsing.texts.text_sentences import find_text
 _LONGEST = 300
 _MOST = 40
 _ITEM = re.compile(rf"{ITEM.pattern}|\s*[(\[]?[a-hA-H][)\].:]\s")
+# An operator, a comma with "and", or a particle that needs a verb.
 _BREAKS_OFF = r"(?:[\w)%€] ?[-−+*/×÷=,(]|(?<=,) @|[をがはへ을를은는]) ?\Z"
 _BOXED = re.compile(r"\s*\[([^\[\]\n]{1,60})\]")
-_ARROW = re.compile(r"→|⇒|[=-]>")
+_ARROW = re.compile(r"→|⇒|(?<![=-])(?:=+|-+)>")
 _CLOSES = re.compile(
-    r"(?:.*[.,;!?]\s)?((?:[^.,;!?]|[.,](?=\d))*)(→|⇒|[=-]>|(?<=[^\W\d]):)\s*"
+    rf"(?:.*[.,;!?]\s)?((?:[^.,;!?]|[.,](?=\d))*)({_ARROW.pattern}|(?<=[^\W\d]):)\s*"
     r"((?:[^.!?]|[.!?](?! +\w))*)\Z"
 )
 _HEADING = re.compile(r"\A[#$ \t]*(?:[^\W\d_][\w ]{0,30}(?<! \d)[:=]\s*|\[[^\[\]\n]{1,20}\]\s*)?")
@@ -99,17 +100,16 @@ def _at_ends(reader: Reader, text: str, parts: Sequence[tuple[int, int]]) -> lis
 
 
 def first_alone(reader: Reader, text: str) -> list[Statement]:
-    """A first line that is nothing but a choice or a number, with more after it; and a last line
-    that is nothing but a choice.
+    """A first line that is nothing but a choice, with more after it, or nothing but a number,
+    before a blank line or the heading of another row; and a last line that is only a choice.
     """
     line, newline, rest = text.partition("\n")
     if not newline or not reader.whole(line):
         return []
     following = rest.strip().split("\n", 1)[0]
-    heads = ":" in following and has(split(following)[:1], "asks", "shows")
-    goes_on = "=" in line or not (heads or rest[:1] == "\n")
-    listed = reader.lead(following) if reader.choices else goes_on
-    if listed:
+    parted = rest[:1] == "\n" or (":" in following and has(split(following)[:1], "asks", "shows"))
+    goes_on = "=" in line or not parted
+    if reader.lead(following) if reader.choices else goes_on:
         return []
     found = [Statement(0, 0, len(line), line, UNCUED, whole=True)]
     last = text.rstrip().rpartition("\n")[2] if reader.choices else ""
@@ -120,7 +120,9 @@ def first_alone(reader: Reader, text: str) -> list[Statement]:
 
 
 def _opening(reader: Reader, text: str, a: int) -> Statement | None:
-    """What a line opens with; the last line also behind a heading: "Severity = high"."""
+    """What a line opens with. The last line may also state it after a heading ("Severity = high")
+    or, of numbers, at its end ("0.25 => 25%").
+    """
     boxed = _BOXED.match(text, a) if reader.choices else None
     rest = text[boxed.end() :].partition("\n")[0] if boxed else ""
     label = reader.whole(boxed[1]) if boxed and rest[:1].isspace() | rest[:1].isalpha() else None
@@ -132,8 +134,8 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
     heading = line if label else _HEADING.sub("", line, count=1)
     named = {*split(line.removesuffix(heading))}
     theirs = more or hedges(named) or has(named, "explains", "negative", "people")
-    closes = not more and not reader.choices and len(line) < _LONGEST
-    closing = _closing_figure(text, line) if closes else ""
+    may_close = not more and not reader.choices and len(line) < _LONGEST
+    closing = _closing_figure(text, line) if may_close else ""
     for said in [line] if theirs else [line, heading, closing]:
         if len(line) < _LONGEST and (found := reader.lead(said)):
             at, end = a + len(line) - len(said), a + len(line) - len(found.rest)
@@ -142,22 +144,21 @@ def _opening(reader: Reader, text: str, a: int) -> Statement | None:
 
 
 def _closing_figure(text: str, line: str) -> str:
-    """What ends the last line of a text, after a colon whose clause concludes or corrects, or after
-    the only arrow, if that follows a result or nothing: ``0.25 => 25%``; "" if nothing does.
+    """What stands at the end of the last line of a text: after a colon whose clause concludes or
+    corrects, or after the only arrow, if a result or nothing stands before it; "" if nothing does.
     """
     closes = _CLOSES.match(line)
-    clause, mark, told = closes.groups() if closes else ("", "", "")
+    if not closes:
+        return ""
+    clause, mark, told = closes.groups()
     said = {*split(with_figures(clause, clause))}
     if hedges(said) or has(said, "explains", "indefinite"):
         return ""
-    if mark == ":":
-        concludes = has(said - {"one"}, "concludes", "right", "revised") and not any(
-            map(str.isdigit, said)
-        )
-        return told if concludes else ""
-    only = len(_ARROW.findall(text)) == 1
-    opens = line.lstrip().startswith(mark or "\n")
-    return told if only and ("=" in clause or opens) else ""
+    if mark == ":":  # "one" is a word of [right], too
+        concludes = has(said - {"one"}, "concludes", "right", "revised")
+        return told if concludes and not any(word.isdigit() for word in said) else ""
+    opens = line.lstrip().startswith(mark)
+    return told if len(_ARROW.findall(text)) == 1 and ("=" in clause or opens) else ""
 
 
 def _emphasised(reader: Reader, text: str, bold: Sequence[str]) -> list[Statement]:

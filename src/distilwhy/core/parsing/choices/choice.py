@@ -106,14 +106,12 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     rest = line[gloss.end() if gloss else first.end :]
     after = split(re.split(r"[.,;:!?]|(?<=\s)[–—]\s+(?!no\b)", rest[:60], maxsplit=1)[0])
     wrong = words("not", "wrong") - {"unlike", "except"}
-    denied = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
-    doubted = gloss and has(split(gloss[1]), "open", "not")
-    if _gives_reason(rest):
-        denied = False
-    elif _denies(rest[:_NEAR], first):
-        denied = True
-    if denied or doubted:
+    near_by = after[:1] != ["not"] and not wrong.isdisjoint(after[:3])  # unlike "park, not mall"
+    denied = not _gives_reason(rest) and (near_by or _denies(rest[:_NEAR], first))
+    if denied or (gloss and has(split(gloss[1]), "open", "not")):
         raise Unreadable(f"the answer is a negation or left open: {said}")
+    if not others and split(rest) and words("article").issuperset(split(rest)):
+        raise Unnamed(f"the answer breaks off: {said}")  # "(b) The"
     gaps = [line[a.end : b.start] for a, b in pairwise(mentions)]
     near = takewhile(lambda beside: not _opens_aside(beside[0]), zip(gaps, others, strict=True))
     if has(head, "several") or any(other.choices != first.choices for _, other in near):
@@ -128,9 +126,7 @@ def read_choice(line: str, choices: tuple[str, ...], letters: Letters) -> Found:
     # "It is the first." may be said of anything, and a figure may count anything.
     place = first.lettered and line[first.start : first.end].lower() in words("ordinals")
     figure = line.strip().isdigit() and min(first.choices) not in line
-    breaks_off = has(split(last)[-1:], "article")  # "(b) The"
-    bare = same and not (place or figure or breaks_off)
-    bare = bare and words("bare", "kind").issuperset(around)
+    bare = same and not (place or figure) and words("bare", "kind").issuperset(around)
     if not fills or not (first.lettered or ends or bare):
         raise Unnamed(f"the answer only mentions a choice: {said}")
     return Found(min(first.choices), bare, rest)
@@ -144,20 +140,22 @@ def _opposite(head: Sequence[str], denied: frozenset[str], choices: tuple[str, .
 
 
 def _gives_reason(rest: str) -> bool:
-    """Whether all that follows a label is a reason in brackets, which may deny something else:
-    "unclear (it is not said where)", "low (stone doesn't burn)".
+    """Whether only a reason in brackets follows a label. A negation in it does not deny the label:
+    "unclear (it isn't stated where)", "low (stone doesn't burn)".
     """
     reason = _REASON.fullmatch(rest)
-    said = split(reason[1]) if reason else []
-    plain = {"i", "there"} | words("it", "pronoun", "people", "not", "said", "is", "verb", "tongue")
-    opens = not plain.isdisjoint(said[:1]) or any(word[-2:] == "ly" for word in said[:1])
-    tells = has(said, "withholds") and not has(said[:1], "people")
+    if not reason:
+        return False
+    first, *_ = said = split(reason[1]) or [""]
+    told_of = words("it", "pronoun", "people", "not", "said", "is", "verb", "tongue") | {"there"}
+    of_label = first in told_of or first.endswith("ly")  # unlike "stone"
+    tells_nothing = has(said, "withholds") and first not in words("people")
     doubts = has({*said} - words("missing"), "open", "or", "supposed", "wrong")
-    return bool(said) and not doubts and (tells or not opens)
+    return not doubts and (tells_nothing or not of_label)
 
 
 def _denies(rest: str, mention: Mention) -> bool:
-    """Whether what follows a choice denies it; where words are parted, right behind it."""
+    """Whether what follows a choice denies it; where words are parted, right after it."""
     denial = phrases("denies", r"([^.!?。\n]*?)@").match(rest)
     apart = denial and re.search("[a-z]|(?<!然)而$", denial[1], re.I)
     own = {lowered(choice) for choice in mention.choices}

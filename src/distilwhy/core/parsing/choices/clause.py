@@ -96,9 +96,14 @@ class Clause:
         """The words that deny or suppose something, but not the label."""
         found, end = set[str](), self.said.end(self.index)
         near = self.said.said[max(self.start, self.index - 3) : self.index]
-        none = denies | self.before & words("missing")
-        if self.tie == ":" and has(self.before, "clash", "concludes") and none.isdisjoint(near):
-            found |= none  # "they can't both be true: contradiction"
+        negations = denies | (self.before & words("missing"))
+        if (
+            self.tie == ":"
+            and has(self.before, "clash", "concludes")
+            and negations.isdisjoint(near)
+        ):
+            # "they can't both be true: contradiction", "so there is nothing to weigh up: reject"
+            found |= negations
         possible = not self.before.isdisjoint(("possible", "möglich", "posible", "possível"))
         if self.tie == ":" and possible and (denies or has(self.before, "spares")):
             found |= words("open")  # "it is possible without being certain: neutral"

@@ -43,7 +43,7 @@ _PLAIN = (
     (r"(?<![\w./,*+-])(\d+)\s+(\d+)\s*[/⁄]\s*(\d+)(?![\d/]|\.\d)", r"(\1+\2/\3)"),  # 1 1/2
 )  # fmt: skip
 _SENTENCE = re.compile(rf"\D*\d.*?(?:[.!?](?=\s|$|[^\x00-\x7f]|(?<=[{APART}].))(?!\s*=)|;|$)")
-_REASON = (
+_REASON = (  # English words of [because] need no comma
     r"(?<=.)\b(?:because|since|as|given)\b|,\s@(?!\w)"
     r"|(?<=\d)[^\d]{0,20}?,? (?:not|rather than|instead of) [-$]?\d"
 )

@@ -175,11 +175,11 @@ def find_expression(reader: Reader, text: str, parts: Sequence[tuple[int, int]])
 
 
 def _words_of(sentence: str) -> Set[str]:
-    """The words of a sentence with figures, without "some" and "many" as in "gives some away", and
-    without what tells of the past ("12 were sold") or is counted ("12 people").
+    """The words of a sentence with figures, without "some" and "many" as in "gives some away",
+    "were" and "had", which tell of the past here, and what is counted ("12 people").
     """
-    first, *others = split(_COUNTED.sub("", sentence)) or [""]
-    said = {first, *others} - ({"were", "had"} - {first})
+    first, *others = split(_COUNTED.sub("", sentence)) or [""]  # first, "were" supposes
+    said = {first, *({*others} - {"were", "had"})}
     counted = [first] not in (["some"], ["many"]) and not said & words("say")
     return said - {"some", "many"} if counted else said
 
