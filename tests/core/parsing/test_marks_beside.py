@@ -24,17 +24,35 @@ GRADES = ("0", "1", "2", "3")
         ("hold (there is no reason to wait) -> advance", None),
         ("hold (could be reject as well, not sure)", None),
         ("hold (not reject)", "hold"),
+    ],
+)
+def test_a_comment_a_field_or_a_reason_beside_a_label(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=RANKS).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
         ("[INST] hold or reject? [/INST] The licence ended, so this is a reject.", "reject"),
         ("The licence has ended, so there is nothing to weigh up: reject.", "reject"),
         ("The licence has ended. The label that does not fit is: advance.", None),
         ("The file does not justify the harshest label we have: reject.", None),
         ("It deserves nothing short of a reject.", "reject"),
         ("Some say hold, but it's actually a reject.", "reject"),
+    ],
+)
+def test_a_sentence_that_closes_with_a_label(reply: str, label: str | None) -> None:
+    assert read("choice", reply, labels=RANKS).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
         ("As a clerk it's an advance, as a nurse a hold. Which post is it for?", None),
         ("Let me look at each of these in turn. A hold is for open cases. The", None),
     ],
 )
-def test_a_comment_a_field_or_a_reason_beside_a_label_changes_nothing(
+def test_a_reply_that_asks_back_or_breaks_off_states_no_label(
     reply: str, label: str | None
 ) -> None:
     assert read("choice", reply, labels=RANKS).label == label
@@ -119,7 +137,7 @@ def test_an_expression_and_what_stands_beside_it(reply: str, label: str | None) 
         ("She finds the page relevant to cakes and irrelevant to tyres.", None),
     ],
 )
-def test_what_a_label_is_said_of(reply: str, label: str | None) -> None:
+def test_a_label_is_read_before_what_it_is_said_of(reply: str, label: str | None) -> None:
     assert read("choice", reply, labels=("relevant", "irrelevant")).label == label
 
 
@@ -169,11 +187,20 @@ def test_a_date_is_one_text() -> None:
     [
         ("Output:\npenicillin\n###", "penicillin"),
         ("Category: medicine\nAnswer: penicillin", "penicillin"),
+    ],
+)
+def test_a_text_below_its_head(reply: str, label: str | None) -> None:
+    assert read("text", reply).label == label
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
         ("Result: not found", None),
         ("Answer: Symphony # 5", "Symphony # 5"),
         ("Answer: color: red; margin: 0", "color: red; margin: 0"),
         ("答え：富士山（標高3,776メートル）", "富士山"),
     ],
 )
-def test_a_text_below_its_head(reply: str, label: str | None) -> None:
+def test_where_a_text_ends(reply: str, label: str | None) -> None:
     assert read("text", reply).label == label

@@ -190,7 +190,7 @@ class Reader:
                 said, told = start, rest[:apposed] + verdict
             elif (lettered and not rest.lstrip()[:1].islower()) or _goes_on(start, rest):
                 said = start
-            elif phrases("toward", r"\s@\s(?!start|begin|me\b|us\b)[^,;]*\Z").match(rest):
+            elif phrases("toward", r"\s@\s[^,;]*\Z").match(rest):
                 said = start if self.names_no_other(rest, found.label) else said
         doubted = has(split(text[len(said) :])[:2], "wrong", "rejects", "discards")
         if doubted and _DASH.match(text, len(said)):

@@ -35,7 +35,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
         return find_text(reader.asked, text) or _emphasised(reader, text, bold)
     if not reader.choices and phrases("joint", _BREAKS_OFF).search(text):
         return []
-    if reader.choices and _asks_back(text):
+    if _asks_back(text):
         return []
     parts = _sentences(text)
     found = [] if _is_list(reader, text) else _at_ends(reader, text, parts)
@@ -50,7 +50,7 @@ def find_uncued(reader: Reader, text: str, bold: Sequence[str]) -> list[Statemen
 
 
 def _asks_back(text: str) -> bool:
-    """Whether a text ends in a question to whoever asked: "… Which text is it from?" """
+    """Whether a text ends in a question to the user: "… Which text is it from?" """
     a, b = (spans(text) or [(0, 0)])[-1]
     last = text[a:b].rstrip()
     return last.endswith("?") and phrases("asks_back").match(last) is not None
